@@ -1,0 +1,3 @@
+module github.com/fabian4/gateway-homebrew-go
+
+go 1.26.8
