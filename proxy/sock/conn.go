@@ -1,0 +1,317 @@
+package sock
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+var (
+	// ErrTimeout is returned when the moment given to SetReadDeadline, or the write timeout, has passed.
+	ErrTimeout = errors.New("timeout")
+	// ErrInterrupted is returned by a Read that Interrupt woke. Nothing was consumed, and the connection is as good as before.
+	ErrInterrupted = errors.New("interrupted")
+)
+
+// Hangup is how the peer's side of a connection stands.
+type Hangup uint8
+
+const (
+	Open       Hangup = iota // nothing to say
+	HalfClosed               // the peer sent FIN: it will send no more, but may still read
+	Reset                    // the connection is gone in both directions
+)
+
+// Conn is one stream connection. Make it with New; it belongs to one goroutine, except where a method says otherwise.
+type Conn struct {
+	net.Conn                 // the connection as it was accepted or dialled: *net.TCPConn, *tls.Conn, *net.UnixConn, a pipe
+	raw      syscall.RawConn // nil when Conn is no plain socket: then Conn.Read and Conn.Write do the work
+	under    syscall.RawConn // the socket underneath (also under TLS), for Hangup; nil when there is none
+	sweeper  *Sweeper
+
+	readAt    atomic.Int64 // moment (Sweeper.Now) at which a read gives up; 0 never, negative: the sweeper has woken the reader
+	writeAt   atomic.Int64 // the same for writes
+	interrupt atomic.Bool
+
+	writeTimeout time.Duration // longest stall of one write; 0 none
+
+	rb  []byte // the read in hand: buffer, pooled buffer, result
+	buf *Buffer
+	rn  int
+	re  syscall.Errno
+	wb  []byte // the write in hand
+	we  syscall.Errno
+
+	tryReadFn, tryFirstFn, tryWriteFn func(uintptr) bool
+
+	next, prev *Conn // the sweeper's list; guarded by its mutex
+	listed     bool
+}
+
+// New wraps nc and puts it under the sweeper's care until Close. writeTimeout bounds each stall of a write; 0 means none.
+func New(nc net.Conn, s *Sweeper, writeTimeout time.Duration) *Conn {
+	c := &Conn{Conn: nc, sweeper: s, writeTimeout: writeTimeout}
+	if sc, ok := nc.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			c.raw, c.under = raw, raw
+			c.tryReadFn, c.tryFirstFn, c.tryWriteFn = c.tryRead, c.tryFirst, c.tryWrite
+		}
+	} else if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		if sc, ok := t.NetConn().(syscall.Conn); ok {
+			c.under, _ = sc.SyscallConn()
+		}
+	}
+	s.add(c)
+	return c
+}
+
+// SetWriteTimeout changes the longest stall of one write, in force from the next one.
+func (c *Conn) SetWriteTimeout(d time.Duration) { c.writeTimeout = d }
+
+// SetReadDeadline names the moment, on the clock of [Sweeper.Now], after which reads return [ErrTimeout]; 0 takes the limit away.
+// Safe from any goroutine; a reader that is already waiting obeys the new moment.
+func (c *Conn) SetReadDeadline(at int64) { c.readAt.Store(at) }
+
+// Interrupt makes the Read that is waiting now, or the next one, return [ErrInterrupted] once. Safe from any goroutine.
+func (c *Conn) Interrupt() {
+	c.interrupt.Store(true)
+	_ = c.Conn.SetReadDeadline(past) // a closed connection needs no waking
+}
+
+// ClearInterrupt forgets an Interrupt that no Read has met yet. Only when nobody can call Interrupt any more.
+func (c *Conn) ClearInterrupt() {
+	if c.interrupt.Swap(false) {
+		_ = c.Conn.SetReadDeadline(time.Time{})
+	}
+}
+
+// Close closes the connection and takes it out of the sweeper's list. Safe from any goroutine, and more than once.
+func (c *Conn) Close() error {
+	c.sweeper.remove(c)
+	return c.Conn.Close()
+}
+
+// Release takes c out of the sweeper's care without closing it, and hands out the connection it was made from.
+func (c *Conn) Release() net.Conn {
+	c.sweeper.remove(c)
+	return c.Conn
+}
+
+// Abort closes the connection so that the peer sees a reset instead of an orderly end, where the transport knows the difference.
+func (c *Conn) Abort() error {
+	nc := c.Conn
+	if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		nc = t.NetConn()
+	}
+	if l, ok := nc.(interface{ SetLinger(int) error }); ok {
+		_ = l.SetLinger(0) // a connection that is gone already needs no reset
+	}
+	c.sweeper.remove(c)
+	return nc.Close()
+}
+
+// CloseWrite sends FIN (or TLS close_notify) and leaves the reading side open.
+func (c *Conn) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return c.Conn.Close()
+}
+
+// Hangup asks how the peer stands, without consuming a byte and without blocking. Where it cannot be known the answer is Open.
+func (c *Conn) Hangup() Hangup {
+	if c.under == nil {
+		return Open
+	}
+	h := Reset
+	_ = c.under.Control(func(fd uintptr) { h = hangup(fd) }) // an error means closed, which Reset says
+	return h
+}
+
+// Read reads into b, which must not be empty, like io.Reader. It waits until the moment given to SetReadDeadline.
+func (c *Conn) Read(b []byte) (int, error) {
+	for {
+		n, err := c.readOnce(b)
+		if err == nil {
+			return n, nil
+		}
+		if err = c.why(err); err != nil {
+			return n, err
+		}
+	}
+}
+
+// ReadFirst waits for bytes without holding a buffer, and hands out what came in a pooled buffer that the caller frees.
+func (c *Conn) ReadFirst() (*Buffer, int, error) {
+	if c.raw == nil {
+		b := NewBuffer()
+		n, err := c.Read(b.B)
+		if n == 0 {
+			b.Free()
+			return nil, 0, err
+		}
+		return b, n, nil
+	}
+	for {
+		err := c.raw.Read(c.tryFirstFn)
+		if err == nil {
+			b := c.buf
+			c.buf = nil
+			switch {
+			case c.re != 0:
+				b.Free()
+				return nil, 0, c.re
+			case c.rn == 0:
+				b.Free()
+				return nil, 0, io.EOF
+			}
+			return b, c.rn, nil
+		}
+		if err = c.why(err); err != nil {
+			return nil, 0, err
+		}
+	}
+}
+
+func (c *Conn) readOnce(b []byte) (int, error) {
+	if c.raw == nil {
+		n, err := c.Conn.Read(b)
+		if n > 0 {
+			return n, nil // the error, if any, comes again
+		}
+		return 0, err
+	}
+	c.rb = b
+	err := c.raw.Read(c.tryReadFn)
+	c.rb = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case c.re != 0:
+		return 0, c.re
+	case c.rn == 0:
+		return 0, io.EOF
+	}
+	return c.rn, nil
+}
+
+func (c *Conn) tryRead(fd uintptr) bool {
+	for {
+		c.rn, c.re = rawRead(fd, c.rb)
+		if c.re != syscall.EINTR {
+			return c.re != syscall.EAGAIN
+		}
+	}
+}
+
+func (c *Conn) tryFirst(fd uintptr) bool {
+	b := NewBuffer()
+	for {
+		c.rn, c.re = rawRead(fd, b.B)
+		if c.re != syscall.EINTR {
+			break
+		}
+	}
+	if c.re == syscall.EAGAIN {
+		b.Free()
+		return false
+	}
+	c.buf = b
+	return true
+}
+
+// why tells what a failed read means: nil when it was woken for nothing (a deadline that was moved meanwhile) and should be tried again.
+func (c *Conn) why(err error) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	_ = c.Conn.SetReadDeadline(time.Time{}) // a closed connection says so at the next read
+	if c.readAt.Load() < 0 {
+		return ErrTimeout
+	}
+	if c.interrupt.Swap(false) {
+		return ErrInterrupted
+	}
+	return nil
+}
+
+// Write writes all of b.
+func (c *Conn) Write(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if c.raw == nil {
+		return c.writePlain(b)
+	}
+	c.wb = b
+	for {
+		err := c.raw.Write(c.tryWriteFn)
+		if err == nil && c.we != 0 {
+			err = c.we
+		}
+		if err == nil && len(c.wb) == 0 {
+			c.wb = nil
+			return len(b), nil
+		}
+		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && c.writeAt.Load() >= 0 {
+			_ = c.Conn.SetWriteDeadline(time.Time{}) // a wake-up meant for an earlier write
+			continue
+		}
+		n := len(b) - len(c.wb)
+		c.wb = nil
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = ErrTimeout
+		}
+		return n, err
+	}
+}
+
+// tryWrite writes until the socket is full. Only a write that has to wait arms the deadline, so the common one costs nothing.
+func (c *Conn) tryWrite(fd uintptr) bool {
+	for {
+		n, e := rawWrite(fd, c.wb)
+		switch e {
+		case 0:
+			c.wb = c.wb[n:]
+			if len(c.wb) == 0 {
+				c.we = 0
+				c.disarmWrite()
+				return true
+			}
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			c.armWrite()
+			return false
+		default:
+			c.we = e
+			c.disarmWrite()
+			return true
+		}
+	}
+}
+
+func (c *Conn) writePlain(b []byte) (int, error) {
+	c.armWrite()
+	n, err := c.Conn.Write(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = ErrTimeout
+	}
+	c.disarmWrite()
+	return n, err
+}
+
+func (c *Conn) armWrite() {
+	if c.writeTimeout > 0 {
+		c.writeAt.Store(c.sweeper.Now() + int64(c.writeTimeout))
+	}
+}
+
+func (c *Conn) disarmWrite() {
+	if c.writeAt.Load() != 0 {
+		c.writeAt.Store(0)
+	}
+}

@@ -1,0 +1,39 @@
+package sock
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// rawRead is read(2) on a non-blocking descriptor without telling the scheduler: the call returns at once. b must not be empty.
+func rawRead(fd uintptr, b []byte) (int, syscall.Errno) {
+	n, _, e := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	return int(n), e
+}
+
+// rawWrite is write(2) under the same terms.
+func rawWrite(fd uintptr, b []byte) (int, syscall.Errno) {
+	n, _, e := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	return int(n), e
+}
+
+// hangup asks the kernel, without consuming a byte, how the peer's side stands; unread bytes in front of a FIN do not hide it.
+func hangup(fd uintptr) Hangup {
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	for {
+		n, err := unix.Poll(p, 0)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil || n == 0:
+			return Open
+		case p[0].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0:
+			return Reset
+		case p[0].Revents&unix.POLLRDHUP != 0:
+			return HalfClosed
+		}
+		return Open
+	}
+}
