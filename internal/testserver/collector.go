@@ -1,0 +1,65 @@
+package testserver
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// CollectorServer is a running OpenTelemetry Collector, which takes OTLP over
+// gRPC and writes what it got to a file.
+type CollectorServer struct {
+	process *process
+	addr    string
+	file    string
+}
+
+// Collector starts an OpenTelemetry Collector.
+func Collector(t testing.TB) *CollectorServer {
+	t.Helper()
+	dir := t.TempDir()
+	s := &CollectorServer{addr: Addr(t), file: filepath.Join(dir, "metrics.jsonl")}
+	config := filepath.Join(dir, "otelcol.yaml")
+	text := fmt.Sprintf(collectorConfig, s.addr, s.file)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.process = newProcess(t, dir, "otelcol", "--config", config)
+	s.Start()
+	return s
+}
+
+// Endpoint is what OTEL_EXPORTER_OTLP_ENDPOINT is set to.
+func (s *CollectorServer) Endpoint() string { return "http://" + s.addr }
+
+// Stop kills the Collector. What it wrote stays.
+func (s *CollectorServer) Stop() { s.process.stop() }
+
+// Start starts the Collector again after Stop, on its address.
+func (s *CollectorServer) Start() {
+	s.process.t.Helper()
+	s.process.start(func() bool { return accepts(s.addr) })
+}
+
+// append: a restarted Collector goes on where the killed one stopped.
+const collectorConfig = `
+receivers:
+  otlp:
+    protocols:
+      grpc:
+        endpoint: %s
+exporters:
+  file:
+    path: %s
+    append: true
+    flush_interval: 50ms
+service:
+  telemetry:
+    metrics:
+      level: none
+  pipelines:
+    metrics:
+      receivers: [otlp]
+      exporters: [file]
+`

@@ -1,0 +1,189 @@
+package testserver
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// callTimeout bounds one call to Consul's API: writes wait for an election.
+const callTimeout = 30 * time.Second
+
+// managementToken has every right in a Consul started with [DenyByDefault].
+const managementToken = "6b1f2c7e-52d9-4b55-9a31-0d2f4f1e8a10"
+
+// ConsulServer is a running Consul: a single server, which is also the agent that
+// services are registered at.
+type ConsulServer struct {
+	process *process
+	addr    string
+	token   string // sent with every call; empty without ACLs
+	http    *http.Client
+}
+
+// A ConsulOption changes the configuration that [Consul] starts with.
+type ConsulOption func(config map[string]any)
+
+// DenyByDefault switches ACLs on: without a token nothing is seen. The calls of
+// [ConsulServer] carry the token with all rights.
+func DenyByDefault(config map[string]any) {
+	config["acl"] = map[string]any{
+		"enabled":        true,
+		"default_policy": "deny",
+		"tokens": map[string]any{
+			"initial_management": managementToken,
+			"agent":              managementToken,
+		},
+	}
+}
+
+// ConsulConfig sets keys of Consul's configuration file, as the whole value of each.
+func ConsulConfig(keys map[string]any) ConsulOption {
+	return func(config map[string]any) { maps.Copy(config, keys) }
+}
+
+// Consul starts a Consul server that keeps its data in a temporary folder, and
+// returns when it has elected itself leader and takes writes.
+func Consul(t testing.TB, options ...ConsulOption) *ConsulServer {
+	t.Helper()
+	port := Port(t)
+	dir := t.TempDir()
+	config := consulConfig(t, dir, port)
+	for _, option := range options {
+		option(config)
+	}
+	s := &ConsulServer{
+		addr: loopback(port),
+		http: &http.Client{Timeout: callTimeout, Transport: &http.Transport{DisableKeepAlives: true}},
+	}
+	if _, acl := config["acl"]; acl {
+		s.token = managementToken
+	}
+	file := filepath.Join(dir, "consul.json")
+	if err := os.WriteFile(file, encode(t, config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.process = newProcess(t, dir, "consul", "agent", "-config-file="+file)
+	s.Start()
+	return s
+}
+
+// consulConfig is a server that forgets nothing when killed (-dev would), elects
+// itself quickly and speaks only HTTP and what it needs to talk to itself.
+func consulConfig(t testing.TB, dir string, port int) map[string]any {
+	t.Helper()
+	const off = -1
+	return map[string]any{
+		"server":           true,
+		"bootstrap_expect": 1,
+		"node_name":        "test",
+		"data_dir":         filepath.Join(dir, "data"),
+		"bind_addr":        "127.0.0.1",
+		"client_addr":      "127.0.0.1",
+		"log_level":        "info",
+		"ports": map[string]any{
+			"http":     port,
+			"server":   Port(t),
+			"serf_lan": Port(t),
+			"serf_wan": off,
+			"https":    off,
+			"grpc":     off,
+			"grpc_tls": off,
+			"dns":      off,
+		},
+		"performance":          map[string]any{"raft_multiplier": 1},
+		"disable_update_check": true,
+	}
+}
+
+// Addr is the host:port of its HTTP API.
+func (s *ConsulServer) Addr() string { return s.addr }
+
+// Token is the token with all rights; empty without [DenyByDefault].
+func (s *ConsulServer) Token() string { return s.token }
+
+// Stop kills Consul. Its data stay.
+func (s *ConsulServer) Stop() { s.process.stop() }
+
+// Start starts Consul again after Stop, with its data and on its address.
+func (s *ConsulServer) Start() {
+	s.process.t.Helper()
+	s.process.start(s.takesWrites)
+}
+
+// Pause freezes Consul: it accepts connections (the kernel does) and never answers.
+func (s *ConsulServer) Pause() {
+	s.process.t.Helper()
+	s.process.signal(syscall.SIGSTOP)
+}
+
+// Resume ends Pause.
+func (s *ConsulServer) Resume() {
+	s.process.t.Helper()
+	s.process.signal(syscall.SIGCONT)
+}
+
+// takesWrites reports whether there is a leader, and has it shown by a write.
+func (s *ConsulServer) takesWrites() bool {
+	status, _, err := s.try(http.MethodPut, "/v1/kv/testserver/started", nil)
+	return err == nil && status == http.StatusOK
+}
+
+// Call sends one request to the API and ends the test unless the answer is 200.
+// body is sent as it is if it is []byte, else as JSON; nil is no body.
+func (s *ConsulServer) Call(method, path string, body any) []byte {
+	s.process.t.Helper()
+	status, answer, err := s.try(method, path, body)
+	if err != nil {
+		s.process.t.Fatalf("consul: %v", err)
+	}
+	if status != http.StatusOK {
+		s.process.t.Fatalf("consul: %s %s: status %d: %s", method, path, status, answer)
+	}
+	return answer
+}
+
+func (s *ConsulServer) try(method, path string, body any) (status int, answer []byte, err error) {
+	s.process.t.Helper()
+	content, raw := body.([]byte)
+	if !raw && body != nil {
+		content = encode(s.process.t, body)
+	}
+	req, err := http.NewRequest(method, "http://"+s.addr+path, bytes.NewReader(content))
+	if err != nil {
+		return 0, nil, err
+	}
+	if s.token != "" {
+		req.Header.Set("X-Consul-Token", s.token)
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	answer, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, answer, err
+}
+
+func encode(t testing.TB, v any) []byte {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func decode(t testing.TB, text []byte, v any) {
+	t.Helper()
+	if err := json.Unmarshal(text, v); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+}

@@ -1,0 +1,74 @@
+package testserver
+
+import (
+	"crypto/rand"
+	"net/http"
+	"net/url"
+)
+
+// KVPut stores a value.
+func (s *ConsulServer) KVPut(key, value string) {
+	s.process.t.Helper()
+	s.Call(http.MethodPut, "/v1/kv/"+key, []byte(value))
+}
+
+// KVDelete deletes one key; that it was not there is no error.
+func (s *ConsulServer) KVDelete(key string) {
+	s.process.t.Helper()
+	s.Call(http.MethodDelete, "/v1/kv/"+key, nil)
+}
+
+// KV returns a value, and whether the key is there.
+func (s *ConsulServer) KV(key string) (value string, ok bool) {
+	s.process.t.Helper()
+	path := "/v1/kv/" + key + "?raw"
+	status, answer, err := s.try(http.MethodGet, path, nil)
+	switch {
+	case err != nil:
+		s.process.t.Fatalf("consul: %v", err)
+	case status == http.StatusNotFound:
+		return "", false
+	case status != http.StatusOK:
+		s.process.t.Fatalf("consul: GET %s: status %d: %s", path, status, answer)
+	}
+	return string(answer), true
+}
+
+// Snapshot returns the whole state of the store.
+func (s *ConsulServer) Snapshot() []byte {
+	s.process.t.Helper()
+	return s.Call(http.MethodGet, "/v1/snapshot", nil)
+}
+
+// Restore puts the store back to a Snapshot. Its indexes go back too.
+func (s *ConsulServer) Restore(snapshot []byte) {
+	s.process.t.Helper()
+	s.Call(http.MethodPut, "/v1/snapshot", snapshot)
+}
+
+// A Token is a credential made by [ConsulServer.NewToken].
+type Token struct {
+	Accessor string `json:"AccessorID"`
+	Secret   string `json:"SecretID"`
+}
+
+// NewToken makes a token with the given rules, such as `key_prefix "" { policy = "read" }`.
+func (s *ConsulServer) NewToken(rules string) Token {
+	s.process.t.Helper()
+	var policy struct{ ID string }
+	decode(s.process.t, s.Call(http.MethodPut, "/v1/acl/policy", map[string]any{
+		"Name":  "test-" + rand.Text(),
+		"Rules": rules,
+	}), &policy)
+	var token Token
+	decode(s.process.t, s.Call(http.MethodPut, "/v1/acl/token", map[string]any{
+		"Policies": []map[string]string{{"ID": policy.ID}},
+	}), &token)
+	return token
+}
+
+// DeleteToken makes a token worthless.
+func (s *ConsulServer) DeleteToken(token Token) {
+	s.process.t.Helper()
+	s.Call(http.MethodDelete, "/v1/acl/token/"+url.PathEscape(token.Accessor), nil)
+}
