@@ -11,7 +11,8 @@ import (
 // gRPC and writes what it got to a file.
 type CollectorServer struct {
 	process *process
-	addr    string
+	addr    string // OTLP over gRPC
+	web     string // OTLP over HTTP, for this package's own test
 	file    string
 }
 
@@ -19,9 +20,9 @@ type CollectorServer struct {
 func Collector(t testing.TB) *CollectorServer {
 	t.Helper()
 	dir := t.TempDir()
-	s := &CollectorServer{addr: Addr(t), file: filepath.Join(dir, "metrics.jsonl")}
+	s := &CollectorServer{addr: Addr(t), web: Addr(t), file: filepath.Join(dir, "metrics.jsonl")}
 	config := filepath.Join(dir, "otelcol.yaml")
-	text := fmt.Sprintf(collectorConfig, s.addr, s.file)
+	text := fmt.Sprintf(collectorConfig, s.addr, s.web, s.file)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +40,7 @@ func (s *CollectorServer) Stop() { s.process.stop() }
 // Start starts the Collector again after Stop, on its address.
 func (s *CollectorServer) Start() {
 	s.process.t.Helper()
-	s.process.start(func() bool { return accepts(s.addr) })
+	s.process.start(func() bool { return accepts(s.addr) && accepts(s.web) })
 }
 
 // append: a restarted Collector goes on where the killed one stopped.
@@ -48,6 +49,8 @@ receivers:
   otlp:
     protocols:
       grpc:
+        endpoint: %s
+      http:
         endpoint: %s
 exporters:
   file:

@@ -15,11 +15,17 @@ const settle = 5 * time.Second
 // not for parallel tests, whose goroutines it cannot tell apart.
 func Goroutines(t testing.TB) {
 	t.Helper()
+	noneLeft(t, settle)
+}
+
+// noneLeft is Goroutines with a patience of the caller's.
+func noneLeft(t testing.TB, patience time.Duration) {
+	t.Helper()
 	before := goroutines()
 	t.Cleanup(func() {
 		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()
-		deadline := time.Now().Add(settle)
+		deadline := time.Now().Add(patience)
 		left := newcomers(before)
 		for len(left) > 0 && time.Now().Before(deadline) {
 			<-tick.C
