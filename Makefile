@@ -1,0 +1,47 @@
+# The few commands that people and CI use. `make` alone lists them.
+
+GO       ?= go
+FUZZTIME ?= 60s
+PATH     := $(PATH):/usr/sbin
+export PATH
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race lint fuzz bench tools packages clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/gateway, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gateway .
+
+test: packages tools ## run all tests, with all their set-up (a real Consul and a real Collector)
+	$(GO) test ./...
+
+race: packages tools ## run all tests under the race detector
+	$(GO) test -race ./...
+
+lint: ## check the format, go vet (also where fallbacks build), golangci-lint
+	@files=$$(gofmt -l .) && test -z "$$files" || { echo "not gofmt'ed:"; echo "$$files"; exit 1; }
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	tools/build golangci-lint
+	tools/bin/golangci-lint run ./...
+
+fuzz: ## run each fuzz target for FUZZTIME (60s)
+	@git ls-files '*_test.go' | xargs grep -o '^func Fuzz[A-Za-z0-9_]*' | while IFS=: read -r file target; do \
+		target=$${target#func }; \
+		echo "$${file%/*}: $$target"; \
+		$(GO) test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) "./$${file%/*}" </dev/null || exit 1; \
+	done
+
+bench: ## run each benchmark once, so that none rots (figures: docs/benchmarks.md)
+	$(GO) test -run='^$$' -bench=. -benchtime=1x ./...
+
+tools: ## put consul and otelcol for the tests into tools/bin
+	tools/build consul otelcol
+
+packages: ## install the system packages that the tests need, if any is missing
+	tools/packages
+
+clean: ## remove what was built here (the cache outside the tree stays)
+	rm -rf bin tools/bin
