@@ -1,0 +1,81 @@
+package http1
+
+import (
+	"errors"
+	"io"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+)
+
+// Body reads the body that follows a head, piece by piece, out of the connection's buffer. The zero value is an empty body.
+type Body struct {
+	r        *Reader
+	kind     message.BodyKind
+	left     int64 // Sized: bytes still to come
+	pieces   int   // how many reads it took so far
+	chunked  chunked
+	trailers *message.Head // what came behind a chunked body; nil when nothing did
+}
+
+// Body begins reading the body of the head that was read last.
+func (r *Reader) Body(b *Body, h *message.Head) {
+	*b = Body{r: r, kind: h.Body, left: h.ContentLength}
+}
+
+// Ended tells whether the whole body has been read.
+func (b *Body) Ended() bool { return b.kind == message.NoBody }
+
+// Trailers is the trailer section of a chunked body that has ended, nil without one.
+func (b *Body) Trailers() *message.Head { return b.trailers }
+
+// Buffered tells how much of the body certainly lies in the buffer already: all of a sized body, or none.
+func (b *Body) Buffered() bool {
+	return b.kind == message.Sized && b.left <= int64(b.r.Buffered())
+}
+
+// Next returns the next piece, good until the following call, or io.EOF behind the last one. A connection that ends too early is
+// io.ErrUnexpectedEOF; a malformed chunk is an [*Error].
+func (b *Body) Next() ([]byte, error) {
+	switch b.kind {
+	case message.NoBody:
+		return nil, io.EOF
+	case message.Sized:
+		if err := b.fill(); err != nil {
+			return nil, unexpected(err)
+		}
+		p := b.r.Peek()
+		if int64(len(p)) > b.left {
+			p = p[:b.left]
+		}
+		b.r.r += len(p)
+		if b.left -= int64(len(p)); b.left == 0 {
+			b.kind = message.NoBody
+		}
+		return p, nil
+	case message.Chunked:
+		return b.nextChunked()
+	}
+	if err := b.fill(); err != nil {
+		if errors.Is(err, io.EOF) {
+			b.kind = message.NoBody
+		}
+		return nil, err
+	}
+	return b.r.Take(), nil
+}
+
+// fill makes sure that there is an unused byte.
+func (b *Body) fill() error {
+	if b.r.r < b.r.w {
+		return nil
+	}
+	b.pieces++
+	return b.r.fill(b.pieces > 2)
+}
+
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,136 @@
+package http1
+
+import (
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+)
+
+// frameRequest decides how the request's body ends and what becomes of its connection (RFC 9112 sections 6 and 9.3).
+func frameRequest(h *message.Head) error {
+	if err := connection(h); err != nil {
+		return err
+	}
+	h.Body = message.NoBody
+	if h.Present.Has(message.TransferEncoding) {
+		if err := chunkedOnly(h); err != nil {
+			return err
+		}
+		h.Body = message.Chunked
+	} else if h.Present.Has(message.ContentLength) {
+		n, err := contentLength(h)
+		if err != nil {
+			return err
+		}
+		h.ContentLength = n
+		if n > 0 {
+			h.Body = message.Sized
+		}
+	}
+	if h.Present.Has(message.Expect) && h.Version == message.HTTP11 {
+		if h.Count(message.Expect) > 1 || !message.EqualFold(h.Get(message.Expect), "100-continue") {
+			return ErrExpect
+		}
+		h.Expect100 = true
+	}
+	h.TETrailers = h.HasElement(message.TE, "trailers")
+	return nil
+}
+
+// frameResponse decides how the response's body ends. head: the request was a HEAD.
+func frameResponse(h *message.Head, head bool) error {
+	if err := connection(h); err != nil {
+		return err
+	}
+	h.Body = message.UntilClose
+	if h.Present.Has(message.TransferEncoding) {
+		if err := chunkedOnly(h); err != nil {
+			return err
+		}
+		h.Body = message.Chunked
+	} else if h.Present.Has(message.ContentLength) {
+		n, err := contentLength(h)
+		if err != nil {
+			return err
+		}
+		h.Body, h.ContentLength = message.Sized, n
+		if n == 0 {
+			h.Body = message.NoBody
+		}
+	}
+	if head || h.Status < 200 || h.Status == 204 || h.Status == 304 {
+		h.Body = message.NoBody
+	}
+	if h.Body == message.UntilClose {
+		h.Close = true
+	}
+	return nil
+}
+
+// connection reads the Connection field: who must not be forwarded, whether the connection persists, whether Upgrade is meant.
+func connection(h *message.Head) error {
+	if !h.Present.Has(message.Connection) {
+		h.Close = h.Version == message.HTTP10
+		return nil
+	}
+	if !h.MarkHop() {
+		return ErrConnection
+	}
+	h.Close = h.HasElement(message.Connection, "close") ||
+		h.Version == message.HTTP10 && !h.HasElement(message.Connection, "keep-alive")
+	if h.Present.Has(message.Upgrade) && h.Version == message.HTTP11 && h.HasElement(message.Connection, "upgrade") {
+		h.Upgrade = h.Get(message.Upgrade)
+	}
+	return nil
+}
+
+// chunkedOnly accepts Transfer-Encoding only where it is exactly one final "chunked" (RFC 9112 section 6.1).
+func chunkedOnly(h *message.Head) error {
+	if h.Present.Has(message.ContentLength) {
+		return ErrLengthAndTE
+	}
+	if h.Version == message.HTTP10 {
+		return ErrTEVersion
+	}
+	codings, chunked, last, odd := 0, 0, false, false
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		if f.ID != message.TransferEncoding {
+			continue
+		}
+		message.EachElement(h.Value(f), func(e []byte) bool {
+			codings++
+			last = message.EqualFold(e, "chunked")
+			if last {
+				chunked++
+			} else if !message.ValidToken(e) || message.EqualFold(e, "identity") {
+				odd = true
+			}
+			return true
+		})
+	}
+	switch {
+	case codings == 1 && chunked == 1 && h.Count(message.TransferEncoding) == 1:
+		return nil
+	case last && chunked == 1 && !odd && codings > 1:
+		return ErrTEUnknown
+	}
+	return ErrTE
+}
+
+// contentLength takes exactly one field of digits that fits an int64 (RFC 9110 section 8.6).
+func contentLength(h *message.Head) (int64, error) {
+	if h.Count(message.ContentLength) > 1 {
+		return 0, ErrLengthRepeated
+	}
+	v := h.Get(message.ContentLength)
+	if len(v) == 0 || len(v) > 18 {
+		return 0, ErrLength
+	}
+	var n int64
+	for _, c := range v {
+		if c-'0' > 9 {
+			return 0, ErrLength
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, nil
+}

@@ -1,0 +1,226 @@
+package http1
+
+import (
+	"errors"
+	"io"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+)
+
+// Reader holds what has come in on one connection and not been used. Idle it holds no buffer.
+type Reader struct {
+	Conn *sock.Conn
+	lim  Limits
+
+	cur     *sock.Buffer // where bytes are read to; nil while idle
+	r, w    int          // cur.B[r:w] has come and not been used
+	keep    int          // cur.B[:keep] is a head in use, never overwritten
+	head    *sock.Buffer // the head in use, once cur has become another buffer
+	scanned int          // HeadEnd's place, from r
+	total   int64        // bytes read since the last Done
+}
+
+// NewReader returns a reader of c's bytes. first, with n bytes in it, is what somebody else has read already; it may be nil.
+func NewReader(c *sock.Conn, lim Limits, first *sock.Buffer, n int) *Reader {
+	return &Reader{Conn: c, lim: lim, cur: first, w: n}
+}
+
+// SetLimits changes the bounds, in force from the next message.
+func (r *Reader) SetLimits(lim Limits) { r.lim = lim }
+
+// Buffered is how many bytes have come that nobody has used.
+func (r *Reader) Buffered() int { return r.w - r.r }
+
+// Peek is the bytes that have come and not been used.
+func (r *Reader) Peek() []byte {
+	if r.cur == nil {
+		return nil
+	}
+	return r.cur.B[r.r:r.w]
+}
+
+// Take hands out the unused bytes and counts them as used.
+func (r *Reader) Take() []byte {
+	b := r.Peek()
+	r.r = r.w
+	return b
+}
+
+// Received is the number of bytes that came for this message, what came early for the next one included.
+func (r *Reader) Received() int64 { return r.total }
+
+// Wait returns when there is at least one unused byte. While it waits it holds no buffer, where the connection allows that.
+func (r *Reader) Wait() error {
+	if r.r < r.w {
+		return nil
+	}
+	if r.cur != nil {
+		r.Free()
+	}
+	b, n, err := r.Conn.ReadFirst()
+	if err != nil {
+		return err
+	}
+	r.cur, r.r, r.w = b, 0, n
+	r.total += int64(n)
+	return nil
+}
+
+// ReadRequest reads one request head into h. It returns io.EOF when the connection ended before the first byte, and
+// io.ErrUnexpectedEOF when it ended inside the head. One empty line before the request is skipped (RFC 9112 section 2.2).
+func (r *Reader) ReadRequest(h *message.Head) error {
+	if err := r.Wait(); err != nil {
+		return err
+	}
+	for r.Peek()[0] == '\r' {
+		if r.Buffered() == 1 {
+			if err := r.more(); err != nil {
+				return err
+			}
+		}
+		if r.cur.B[r.r+1] != '\n' {
+			return ErrRequestLine
+		}
+		r.r += 2
+		if r.r < r.w {
+			break
+		}
+		if err := r.Wait(); err != nil {
+			return err
+		}
+		break
+	}
+	if !message.IsTokenByte(r.Peek()[0]) { // a TLS hello, say: no need to wait for a line end that never comes
+		return ErrMethod
+	}
+	n, err := r.readHead(r.lim.LineBytes)
+	if err != nil {
+		return err
+	}
+	return ParseRequest(r.takeHead(n), h, &r.lim)
+}
+
+// ReadResponse reads one response head into h. head tells that it answers a HEAD. It returns io.EOF when the connection ended before the
+// first byte.
+func (r *Reader) ReadResponse(h *message.Head, head bool) error {
+	if err := r.Wait(); err != nil {
+		return err
+	}
+	n, err := r.readHead(0)
+	if err != nil {
+		return err
+	}
+	return ParseResponse(r.takeHead(n), h, &r.lim, head)
+}
+
+// readHead reads until a whole head is there and returns its length. lineLimit bounds the first line (0: only the head's limit does).
+func (r *Reader) readHead(lineLimit int) (int, error) {
+	r.scanned = 0
+	for {
+		n, err := HeadEnd(r.Peek(), &r.scanned)
+		if err != nil {
+			return 0, err
+		}
+		if n > r.lim.HeadBytes || n == 0 && r.Buffered() >= r.lim.HeadBytes {
+			if lineLimit > 0 && r.scanned == 0 && r.Buffered() > lineLimit {
+				return 0, ErrLineTooLong
+			}
+			return 0, ErrHeadTooLarge
+		}
+		if n > 0 {
+			return n, nil
+		}
+		if lineLimit > 0 && r.scanned == 0 && r.Buffered() > lineLimit {
+			return 0, ErrLineTooLong
+		}
+		if err := r.more(); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return 0, err
+		}
+	}
+}
+
+// takeHead marks the next n bytes as the head in use.
+func (r *Reader) takeHead(n int) []byte {
+	b := r.cur.B[r.r : r.r+n : r.r+n]
+	r.r += n
+	r.keep = r.r
+	return b
+}
+
+// more reads more bytes behind those that are there, making room first: the unused bytes stay in one piece.
+func (r *Reader) more() error {
+	if r.w == len(r.cur.B) {
+		r.room(0)
+	}
+	n, err := r.Conn.Read(r.cur.B[r.w:])
+	r.w += n
+	r.total += int64(n)
+	return err
+}
+
+// room makes space behind the unused bytes: by moving them down, or into a larger buffer. want is the space asked for; 0 is any.
+func (r *Reader) room(want int) {
+	n := r.w - r.r
+	if r.r > r.keep && len(r.cur.B)-r.keep-n > want {
+		copy(r.cur.B[r.keep:], r.cur.B[r.r:r.w])
+		r.r, r.w = r.keep, r.keep+n
+		return
+	}
+	b := sock.Sized(max(2*n, n+want, sock.BulkSize))
+	copy(b.B, r.cur.B[r.r:r.w])
+	if r.keep > 0 {
+		if r.head == nil {
+			r.head = r.cur // the head in use stays where it is
+		} else {
+			r.cur.Free()
+		}
+	} else {
+		r.cur.Free()
+	}
+	r.cur, r.r, r.w, r.keep = b, 0, n, 0
+}
+
+// minRead is the least space that a piece of a body is read into.
+const minRead = 4 << 10
+
+// fill reads a piece of a body: all that was there has been used. Behind a head there is usually room enough in its own buffer; a
+// longer body moves on to a larger one.
+func (r *Reader) fill(long bool) error {
+	if r.cur == nil {
+		return r.Wait()
+	}
+	r.r, r.w = r.keep, r.keep
+	if space := len(r.cur.B) - r.keep; space < minRead || long && len(r.cur.B) < sock.BulkSize {
+		b := sock.NewBulk()
+		if r.keep > 0 && r.head == nil {
+			r.head = r.cur
+		} else {
+			r.cur.Free()
+		}
+		r.cur, r.r, r.w, r.keep = b, 0, 0, 0
+	}
+	n, err := r.Conn.Read(r.cur.B[r.w:])
+	r.w += n
+	r.total += int64(n)
+	return err
+}
+
+// Done ends the use of the message's head and body. What came early for the next message stays; without any the buffers go back.
+func (r *Reader) Done() {
+	r.head.Free()
+	r.head, r.keep, r.total = nil, 0, 0
+	if r.r == r.w {
+		r.Free()
+	}
+}
+
+// Free gives all buffers back, with whatever is in them.
+func (r *Reader) Free() {
+	r.head.Free()
+	r.cur.Free()
+	r.head, r.cur, r.keep, r.r, r.w = nil, nil, 0, 0, 0
+}

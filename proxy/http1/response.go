@@ -1,0 +1,42 @@
+package http1
+
+import (
+	"bytes"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+)
+
+// ParseResponse parses b, a complete head as [HeadEnd] delimits it, into h. head tells that the request was a HEAD, connect that it was a
+// CONNECT: their answers have no body of their own (RFC 9112 section 6.3).
+func ParseResponse(b []byte, h *message.Head, lim *Limits, head bool) error {
+	h.Reset()
+	h.Buf = b
+	end := bytes.IndexByte(b, '\n') - 1
+	line := b[:end]
+	if len(line) < 12 || line[8] != ' ' {
+		return ErrStatusLine
+	}
+	var err error
+	if h.Version, err = parseVersion(line[:8]); err != nil {
+		return ErrStatusLine
+	}
+	for _, c := range line[9:12] {
+		if c-'0' > 9 {
+			return ErrStatusLine
+		}
+		h.Status = h.Status*10 + int(c-'0')
+	}
+	if h.Status < 100 || h.Status > 599 {
+		return ErrStatusLine
+	}
+	if len(line) > 12 { // RFC 9112 section 4 wants the space even before an empty reason; common servers leave it out
+		if line[12] != ' ' || !message.ValidValue(line[13:]) {
+			return ErrStatusLine
+		}
+		h.Reason = line[13:]
+	}
+	if err := parseFields(h, end+2, lim); err != nil {
+		return err
+	}
+	return frameResponse(h, head)
+}
