@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -60,11 +61,11 @@ func (s *CollectorServer) Metrics(t testing.TB) []Metric {
 func (s *CollectorServer) Point(t testing.TB, name string, attributes map[string]string) (Point, bool) {
 	t.Helper()
 	metrics := s.Metrics(t)
-	for i := len(metrics) - 1; i >= 0; i-- {
-		if metrics[i].Name != name {
+	for _, m := range slices.Backward(metrics) {
+		if m.Name != name {
 			continue
 		}
-		for _, p := range metrics[i].Points {
+		for _, p := range m.Points {
 			if includes(p.Attributes, attributes) {
 				return p, true
 			}
