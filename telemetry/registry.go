@@ -15,6 +15,8 @@ const (
 	maxListeners = 1_000
 	maxTunnels   = 10_000
 	maxReasons   = 32
+	// maxCertificates is a bound without overflow: the rest is left out.
+	maxCertificates = 1_000
 	// maxSeries bounds the request histograms of routes and clusters together,
 	// since a name has one for each method and status that it was seen with.
 	maxSeries = 100_000
@@ -167,7 +169,7 @@ func (r *Registry) SetDiscoveryAge(f func() time.Duration) {
 }
 
 // SetCertificates gives the function that lists the certificates in use; the
-// rules are those of SetDiscoveryAge. Those over a bound of 1,000 are left out.
+// rules are those of SetDiscoveryAge. The first 1,000 are exported.
 func (r *Registry) SetCertificates(f func() []Certificate) {
 	if f == nil {
 		r.certificates.Store(nil)

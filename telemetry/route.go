@@ -52,7 +52,7 @@ func (r *Route) each(f func(m Method, s Scheme, status int, h *histogram)) {
 		if b == nil {
 			continue
 		}
-		m, s := Method(i/int(numSchemes)), Scheme(i%int(numSchemes))
+		m, s := methodAndScheme(i)
 		b.each(func(status int, h *histogram) { f(m, s, status, h) })
 	}
 }
@@ -66,4 +66,9 @@ func seriesIndex(m Method, s Scheme) int {
 		s = SchemeHTTP
 	}
 	return int(m)*int(numSchemes) + int(s)
+}
+
+// methodAndScheme is what seriesIndex was made of.
+func methodAndScheme(i int) (Method, Scheme) {
+	return Method(i / int(numSchemes)), Scheme(i % int(numSchemes))
 }

@@ -1,0 +1,207 @@
+package telemetry
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// settings is what the OTEL_* variables say. The SDK and the exporter read most
+// of them again for themselves; what they pass over in silence, or report on a
+// logger of their own, is found and named here.
+type settings struct {
+	export   bool
+	endpoint string   // as it was given, without any password; for the log
+	target   string   // host:port if the endpoint has no scheme, else empty
+	warnings []string // each begins with the variable it is about
+}
+
+// The variables that are looked at in more than one place.
+const (
+	envEndpoint       = "OTEL_EXPORTER_OTLP_ENDPOINT"
+	envServiceName    = "OTEL_SERVICE_NAME"
+	envResource       = "OTEL_RESOURCE_ATTRIBUTES"
+	otlpPrefix        = "OTEL_EXPORTER_OTLP_"
+	otlpMetricsPrefix = "OTEL_EXPORTER_OTLP_METRICS_"
+)
+
+// readSettings looks variables up by env, which is os.Getenv outside tests. The
+// error is about a setting with which exporting makes no sense.
+func readSettings(env func(string) string) (settings, error) {
+	e := &environment{get: env}
+	var s settings
+	if e.word("OTEL_SDK_DISABLED", "false", "true", "false") == "true" {
+		return settings{warnings: e.warnings}, nil
+	}
+	name, endpoint := e.signal("ENDPOINT")
+	if endpoint == "" || !e.exporterWanted() {
+		return settings{warnings: e.warnings}, nil
+	}
+	err := errors.Join(e.readEndpoint(&s, name, endpoint), e.checkFiles())
+	e.checkWords()
+	e.checkMilliseconds()
+	e.checkPairs()
+	s.warnings = e.warnings
+	s.export = err == nil
+	return s, err
+}
+
+// environment reads variables and gathers what is wrong with them.
+type environment struct {
+	get      func(string) string
+	warnings []string
+}
+
+func (e *environment) warn(name, format string, args ...any) {
+	e.warnings = append(e.warnings, name+": "+fmt.Sprintf(format, args...))
+}
+
+// value is a variable without the blanks around it, as the SDK takes it.
+func (e *environment) value(name string) string { return strings.TrimSpace(e.get(name)) }
+
+// signal finds an exporter's variable: the one for metrics wins over the one for
+// all signals.
+func (e *environment) signal(key string) (name, value string) {
+	if v := e.value(otlpMetricsPrefix + key); v != "" {
+		return otlpMetricsPrefix + key, v
+	}
+	return otlpPrefix + key, e.value(otlpPrefix + key)
+}
+
+// word reads a variable that is one of a few words, in any case; anything else
+// is warned of and taken for the default.
+func (e *environment) word(name, fallback string, words ...string) string {
+	v := e.value(name)
+	if v == "" {
+		return fallback
+	}
+	for _, w := range words {
+		if strings.EqualFold(v, w) {
+			return w
+		}
+	}
+	e.warn(name, "%q: not one of %s; %s is used", v, strings.Join(words, ", "), fallback)
+	return fallback
+}
+
+// exporterWanted reads the list of exporters, of which there is otlp and none.
+func (e *environment) exporterWanted() bool {
+	const name = "OTEL_METRICS_EXPORTER"
+	v := e.value(name)
+	for _, w := range strings.Split(v, ",") {
+		switch strings.ToLower(strings.TrimSpace(w)) {
+		case "", "otlp":
+		case "none":
+			return false
+		default:
+			e.warn(name, "%q: not one of otlp, none; otlp is used", v)
+		}
+	}
+	return true
+}
+
+// readEndpoint finds where to send to. The exporter takes an address without a
+// scheme for a URL that it then cannot read, and sends to localhost instead; so
+// such an address is handed to it apart. No text shows what may be a password.
+func (e *environment) readEndpoint(s *settings, name, v string) error {
+	if !strings.Contains(v, "://") && !strings.HasPrefix(v, "unix:") {
+		if _, _, err := net.SplitHostPort(v); err != nil || strings.ContainsAny(v, "@/ ") {
+			return fmt.Errorf("env %s: neither a URL nor host:port", name)
+		}
+		s.target, s.endpoint = v, v
+		if _, insecure := e.signal("INSECURE"); insecure == "" {
+			e.warn(name, "%q: has no scheme, so TLS is spoken; write http://%s for plain text", v, v)
+		}
+		return nil
+	}
+	u, err := url.Parse(v)
+	if err != nil {
+		return fmt.Errorf("env %s: not a URL", name)
+	}
+	s.endpoint = u.Redacted()
+	if u.Scheme == "http" || u.Scheme == "https" {
+		if u.Hostname() == "" {
+			return fmt.Errorf("env %s: %q: has no host", name, s.endpoint)
+		}
+		if u.Port() == "" {
+			e.warn(name, "%q: has no port, so 443 is used; collectors listen on 4317", s.endpoint)
+		}
+	}
+	return nil
+}
+
+func (e *environment) checkWords() {
+	for _, prefix := range []string{otlpPrefix, otlpMetricsPrefix} {
+		e.word(prefix+"COMPRESSION", "none", "gzip", "none")
+		e.word(prefix+"INSECURE", "false", "true", "false")
+	}
+	name, _ := e.signal("PROTOCOL")
+	e.word(name, "grpc", "grpc")
+	e.word(otlpMetricsPrefix+"TEMPORALITY_PREFERENCE", "cumulative", "cumulative", "delta", "lowmemory")
+	const buckets = "explicit_bucket_histogram"
+	e.word(otlpMetricsPrefix+"DEFAULT_HISTOGRAM_AGGREGATION", buckets, buckets)
+}
+
+func (e *environment) checkMilliseconds() {
+	for _, d := range []struct{ name, fallback string }{
+		{"OTEL_METRIC_EXPORT_INTERVAL", "60000"},
+		{"OTEL_METRIC_EXPORT_TIMEOUT", "30000"},
+		{otlpPrefix + "TIMEOUT", "10000"},
+		{otlpMetricsPrefix + "TIMEOUT", "10000"},
+	} {
+		if v := e.value(d.name); v != "" {
+			if n, err := strconv.ParseInt(v, 10, 32); err != nil || n <= 0 {
+				e.warn(d.name, "%q: not a positive number of milliseconds; %s is used", v, d.fallback)
+			}
+		}
+	}
+}
+
+// checkPairs looks for pairs that are none. Headers are secrets: their values
+// are never shown.
+func (e *environment) checkPairs() {
+	for _, name := range []string{otlpPrefix + "HEADERS", otlpMetricsPrefix + "HEADERS", envResource} {
+		v := e.value(name)
+		if v == "" {
+			continue
+		}
+		for i, pair := range strings.Split(v, ",") {
+			key, value, found := strings.Cut(pair, "=")
+			if _, err := url.PathUnescape(value); !found || strings.TrimSpace(key) == "" || err != nil {
+				e.warn(name, "entry %d: not key=value with the value percent-encoded", i+1)
+			}
+		}
+	}
+}
+
+// checkFiles reads what the exporter is about to read: it would go on without
+// what it cannot, and then fail each handshake.
+func (e *environment) checkFiles() error {
+	var problems []error
+	if name, file := e.signal("CERTIFICATE"); file != "" {
+		pem, err := os.ReadFile(file)
+		if err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
+			err = fmt.Errorf("%s: holds no certificate", file)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("env %s: %w", name, err))
+		}
+	}
+	certName, cert := e.signal("CLIENT_CERTIFICATE")
+	keyName, key := e.signal("CLIENT_KEY")
+	switch {
+	case cert != "" && key != "":
+		if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
+			problems = append(problems, fmt.Errorf("env %s and %s: %w", certName, keyName, err))
+		}
+	case cert != "" || key != "":
+		problems = append(problems, fmt.Errorf("env %s and %s: one is set without the other", certName, keyName))
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,227 @@
+package telemetry
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"go.opentelemetry.io/otel/attribute"
+)
+
+// The walk over the registry: which counter goes out under which instrument and
+// with which attributes.
+
+func collectRoutes(c *collection, routes []*Route) {
+	c.histograms(serverDuration, func(add func(*histogram, ...attribute.KeyValue)) {
+		for _, r := range routes {
+			r.each(func(m Method, s Scheme, status int, h *histogram) {
+				add(h, r.attributes(m, s, status)...)
+			})
+		}
+	})
+}
+
+// attributes follow the HTTP conventions: only 5xx are errors of a server.
+func (r *Route) attributes(m Method, s Scheme, status int) []attribute.KeyValue {
+	attrs := []attribute.KeyValue{attrMethod.String(m.String()), attrScheme.String(s.String())}
+	if r.name != "" {
+		attrs = append(attrs, attrRoute.String(r.name))
+	}
+	return append(attrs, statusAttributes(status, 500)...)
+}
+
+// statusAttributes are the status and, from firstError on, the error type.
+func statusAttributes(status, firstError int) []attribute.KeyValue {
+	if status == 0 {
+		return []attribute.KeyValue{attrErrorType.String(noStatusType)}
+	}
+	attrs := []attribute.KeyValue{attrStatus.Int(status)}
+	if status >= firstError {
+		attrs = append(attrs, attrErrorType.String(strconv.Itoa(status)))
+	}
+	return attrs
+}
+
+func collectHTTP(c *collection, listeners []*Listener) {
+	c.levels(activeRequests, func(add func(int64, ...attribute.KeyValue)) {
+		for _, l := range listeners {
+			for i := range l.requests {
+				if u := l.requests[i].Load(); u != nil {
+					m, s := methodAndScheme(i)
+					add(u.Load(), attrListener.String(l.name), attrMethod.String(m.String()), attrScheme.String(s.String()))
+				}
+			}
+		}
+	})
+}
+
+// collectUpstreamRequests also follows the conventions, by which 4xx too are
+// errors of a client, which is what we are to an endpoint.
+func collectUpstreamRequests(c *collection, clusters []*Cluster) {
+	c.histograms(clientDuration, func(add func(*histogram, ...attribute.KeyValue)) {
+		for _, cl := range clusters {
+			cluster := attrCluster.String(cl.name)
+			cl.answered.each(func(status int, h *histogram) {
+				add(h, append(statusAttributes(status, 400), cluster)...)
+			})
+			for f := range cl.failed {
+				if h := cl.failed[f].Load(); h != nil {
+					add(h, cluster, attrErrorType.String(failureType(Flag(f))))
+				}
+			}
+		}
+	})
+}
+
+// failureType is the error.type of a try that got no answer: the flag that the
+// access log has for it.
+func failureType(f Flag) string {
+	if f == NoFlag {
+		return noStatusType
+	}
+	return f.String()
+}
+
+func collectListeners(c *collection, listeners []*Listener, r *Registry) {
+	c.levels(connections, func(add func(int64, ...attribute.KeyValue)) {
+		for _, l := range listeners {
+			add(l.Active.Load(), l.attributes()...)
+		}
+	})
+	c.counters(connectionsAccepted, func(add func(*Counter, ...attribute.KeyValue)) {
+		for _, l := range listeners {
+			add(&l.Accepted, l.attributes()...)
+		}
+	})
+	c.counters(l4IO, func(add func(*Counter, ...attribute.KeyValue)) {
+		r.eachTunnel(listeners, func(t *Tunnel, attrs ...attribute.KeyValue) {
+			add(&t.ToUpstream, append(attrs, attrDirection.String("upstream"))...)
+			add(&t.ToDownstream, append(attrs, attrDirection.String("downstream"))...)
+		})
+	})
+	c.histograms(l4Duration, func(add func(*histogram, ...attribute.KeyValue)) {
+		r.eachTunnel(listeners, func(t *Tunnel, attrs ...attribute.KeyValue) { add(&t.duration, attrs...) })
+	})
+	c.counters(tlsHandshakes, func(add func(*Counter, ...attribute.KeyValue)) {
+		for _, l := range listeners {
+			l.eachHandshake(add)
+		}
+	})
+}
+
+func (l *Listener) attributes() []attribute.KeyValue {
+	return []attribute.KeyValue{attrListener.String(l.name), attrPlane.String(l.plane.String())}
+}
+
+// eachHandshake leaves out what never happened: most listeners have no TLS.
+func (l *Listener) eachHandshake(add func(*Counter, ...attribute.KeyValue)) {
+	for done, result := range []string{"error", "ok"} {
+		for v := range l.handshakes[done] {
+			n := &l.handshakes[done][v]
+			if n.Load() == 0 {
+				continue
+			}
+			attrs := []attribute.KeyValue{attrListener.String(l.name), attrResult.String(result)}
+			if v != 0 {
+				attrs = append(attrs, attrTLSVersion.String(tlsVersions[v]))
+			}
+			add(n, attrs...)
+		}
+	}
+}
+
+// eachTunnel calls f, which must not ask the registry for anything, for every tunnel.
+func (r *Registry) eachTunnel(listeners []*Listener, f func(*Tunnel, ...attribute.KeyValue)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range listeners {
+		for _, t := range byName(l.tunnels) {
+			f(t, attrListener.String(l.name), attrCluster.String(t.cluster))
+		}
+	}
+}
+
+func collectClusters(c *collection, clusters []*Cluster) {
+	c.histograms(connectDuration, func(add func(*histogram, ...attribute.KeyValue)) {
+		for _, cl := range clusters {
+			add(&cl.connected, attrCluster.String(cl.name))
+			add(&cl.refused, attrCluster.String(cl.name), attrErrorType.String(failureType(UF)))
+		}
+	})
+	each := func(counter func(*Cluster) *Counter) func(func(*Counter, ...attribute.KeyValue)) {
+		return func(add func(*Counter, ...attribute.KeyValue)) {
+			for _, cl := range clusters {
+				add(counter(cl), attrCluster.String(cl.name))
+			}
+		}
+	}
+	c.counters(upstreamRetries, each(func(cl *Cluster) *Counter { return &cl.Retries }))
+	c.counters(upstreamOverflow, each(func(cl *Cluster) *Counter { return &cl.Overflow }))
+	c.counters(upstreamEjections, each(func(cl *Cluster) *Counter { return &cl.Ejections }))
+	gauges(c, upstreamEndpoints, func(add func(int64, ...attribute.KeyValue)) {
+		for _, cl := range clusters {
+			if f := cl.endpoints.Load(); f != nil {
+				cluster := attrCluster.String(cl.name)
+				healthy, ejected, unhealthy := (*f)()
+				add(int64(healthy), cluster, attrState.String("healthy"))
+				add(int64(ejected), cluster, attrState.String("ejected"))
+				add(int64(unhealthy), cluster, attrState.String("unhealthy"))
+			}
+		}
+	})
+	gauges(c, upstreamPanic, func(add func(int64, ...attribute.KeyValue)) {
+		for _, cl := range clusters {
+			if f := cl.panicking.Load(); f != nil {
+				value := int64(0)
+				if (*f)() {
+					value = 1
+				}
+				add(value, attrCluster.String(cl.name))
+			}
+		}
+	})
+}
+
+func collectProcess(c *collection, r *Registry) {
+	c.counters(faults, func(add func(*Counter, ...attribute.KeyValue)) {
+		for f := NoFlag + 1; f < numFlags; f++ {
+			add(&r.faults[f], attrFlag.String(f.String()))
+		}
+	})
+	gauges(c, certificateExpiry, func(add func(float64, ...attribute.KeyValue)) {
+		if f := r.certificates.Load(); f != nil {
+			all := (*f)()
+			for _, cert := range all[:min(len(all), maxCertificates)] {
+				add(cert.NotAfter.Sub(c.now).Seconds(), attrCertificate.String(label(cert.Name)))
+			}
+		}
+	})
+	gauges(c, revisionInfo, func(add func(int64, ...attribute.KeyValue)) {
+		if revision := r.revision.Load(); revision != nil {
+			add(1, attrRevision.String(*revision))
+		}
+	})
+	c.counters(revisionApplied, func(add func(*Counter, ...attribute.KeyValue)) { add(&r.RevisionApplied) })
+	c.counters(revisionRejected, r.eachRejected)
+	c.counters(discoveryErrors, func(add func(*Counter, ...attribute.KeyValue)) {
+		for class := range numDiscoveryClasses {
+			add(&r.discoveryErrors[class], attrErrorType.String(class.String()))
+		}
+	})
+	gauges(c, discoveryAge, func(add func(float64, ...attribute.KeyValue)) {
+		if f := r.discoveryAge.Load(); f != nil {
+			if age := (*f)(); age >= 0 {
+				add(age.Seconds())
+			}
+		}
+	})
+	c.counters(accessLogDropped, func(add func(*Counter, ...attribute.KeyValue)) { add(&r.AccessLogDropped) })
+}
+
+func (r *Registry) eachRejected(add func(*Counter, ...attribute.KeyValue)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, reason := range slices.Sorted(maps.Keys(r.rejected)) {
+		add(r.rejected[reason], attrReason.String(reason))
+	}
+}
