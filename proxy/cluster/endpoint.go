@@ -1,0 +1,93 @@
+package cluster
+
+import "sync/atomic"
+
+// Endpoint is one address of a cluster as the data plane uses it: a lease while
+// picked, its idle connections, and the slot for connections that requests share.
+// Its health is a separate object, for it outlives the endpoint (see health.go).
+type Endpoint struct {
+	address string
+	way     way
+	health  *health
+	group   *group
+	idle    idle
+	shared  atomic.Pointer[sharedBox]
+}
+
+// Address is host:port as the document or the catalog has it. A host name is
+// resolved by the dialler, each time it dials.
+func (e *Endpoint) Address() string { return e.address }
+
+// Done ends the lease that a successful Pick began; call it exactly once.
+func (e *Endpoint) Done(o Outcome) {
+	e.Report(o) // before the lease ends, so that a probe's verdict is known when the next one may be sent
+	e.health.inFlight.Add(-1)
+	e.group.requests.Add(-1)
+}
+
+// Report tells an outcome before the lease ends: what lives long (a tunnel, a
+// stream) reports Success when the endpoint has proved itself, not hours later.
+func (e *Endpoint) Report(o Outcome) {
+	if o == Success {
+		if e.health.ailing.Load() {
+			e.group.succeeded(e.health)
+		}
+		return
+	}
+	if o.failed() {
+		e.group.failed(e.health, o)
+	}
+}
+
+// lease counts the use that Done ends.
+func (e *Endpoint) lease() *Endpoint {
+	e.health.inFlight.Add(1)
+	return e
+}
+
+// Shared is what a protocol that multiplexes keeps for an endpoint: its set of
+// connections. The package only holds it.
+type Shared interface {
+	// Close is called once, when the endpoint is retired: nothing new may begin,
+	// what is in flight ends by itself. It must not block.
+	Close() error
+}
+
+type sharedBox struct{ Shared }
+
+// retiredBox fills the slot of a retired endpoint, so that nothing is left in it.
+func retiredBox() *sharedBox { return &sharedBox{} }
+
+// Shared returns what Share has put into the slot, or nil.
+func (e *Endpoint) Shared() Shared {
+	if b := e.shared.Load(); b != nil {
+		return b.Shared
+	}
+	return nil
+}
+
+// Share fills the empty slot with s and returns what is in it then: s, or what
+// another goroutine was quicker to put there, and s is the caller's to close. On
+// a retired endpoint nothing is kept and it returns nil: s serves its present
+// requests and is closed by the caller after them.
+func (e *Endpoint) Share(s Shared) Shared {
+	if e.shared.CompareAndSwap(nil, &sharedBox{s}) {
+		return s
+	}
+	return e.Shared()
+}
+
+// Unshare empties the slot if s is in it, for a set that is of no more use.
+func (e *Endpoint) Unshare(s Shared) {
+	if b := e.shared.Load(); b != nil && b.Shared == s && s != nil {
+		e.shared.CompareAndSwap(b, nil)
+	}
+}
+
+// retire closes what is idle; what is leased is closed when it is put back.
+func (e *Endpoint) retire() {
+	if b := e.shared.Swap(retiredBox()); b != nil && b.Shared != nil {
+		_ = b.Close() // nobody is left to hear of it
+	}
+	closeAll(e.idle.shut())
+}

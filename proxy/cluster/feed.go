@@ -1,0 +1,298 @@
+package cluster
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// State is an instance's health as the catalog has it.
+type State uint8
+
+// The states of the catalog.
+const (
+	Passing State = iota
+	Warning
+	Critical
+	Maintenance // an operator's wish: no new picks, not even in panic
+)
+
+// String is the state as Consul writes it.
+func (s State) String() string {
+	switch s {
+	case Passing:
+		return "passing"
+	case Warning:
+		return "warning"
+	case Critical:
+		return "critical"
+	case Maintenance:
+		return "maintenance"
+	default:
+		return fmt.Sprintf("state %d", uint8(s))
+	}
+}
+
+// Discovered is one instance in the catalog.
+type Discovered struct {
+	Address string // host:port
+	Weight  int    // for its state; 0 = no traffic
+	State   State
+}
+
+const (
+	// emptyHold is how long the last endpoints stay in use after the catalog has
+	// confirmed that none is registered: an agent that leaves takes its node's
+	// services with it for some seconds.
+	emptyHold = 30 * time.Second
+	// A delivery that takes away more than half of at least dampFrom instances
+	// is applied over dampOver, so that what remains is not run over.
+	dampFrom = 4
+	dampOver = 5 * time.Second
+)
+
+// feed is what the catalog says to one question, and what is done about sudden
+// losses. The set's mu guards it.
+type feed struct {
+	group   *group
+	entries map[string]*entry // by address
+}
+
+// entry is an instance; immutable once in a view, so replaced, never edited.
+type entry struct {
+	Discovered
+	gone  bool          // deregistered, but held
+	empty bool          // held because the catalog is empty
+	until time.Duration // in use until then, whatever the catalog says; 0 = not held
+	since time.Duration // of the state
+}
+
+func newFeed(g *group) *feed { return &feed{group: g, entries: map[string]*entry{}} }
+
+// inRotation tells whether the catalog lets the instance have traffic; a static
+// endpoint (nil) always may.
+func (e *entry) inRotation(onlyPassing bool) bool {
+	return e == nil || e.until > 0 || e.State == Passing || e.State == Warning && !onlyPassing
+}
+
+func (e *entry) maintenance() bool { return e != nil && e.State == Maintenance }
+
+// up is what the catalog says, holds apart.
+func (e *entry) up() bool { return e != nil && !e.gone && e.State <= Warning && e.Weight > 0 }
+
+// entry of an address, or nil; safe on a nil feed.
+func (f *feed) entry(address string) *entry {
+	if f == nil {
+		return nil
+	}
+	return f.entries[address]
+}
+
+// sorted gives the entries in an order that the catalog's does not change.
+func (f *feed) sorted() []*entry {
+	if f == nil {
+		return nil
+	}
+	list := make([]*entry, 0, len(f.entries))
+	for _, e := range f.entries {
+		list = append(list, e)
+	}
+	slices.SortFunc(list, func(a, b *entry) int { return cmp.Compare(a.Address, b.Address) })
+	return list
+}
+
+// deliver takes what the catalog says now, and tells whether anything changed.
+func (f *feed) deliver(list []Discovered, now time.Duration) bool {
+	if len(list) == 0 {
+		return f.holdAll(now)
+	}
+	next := map[string]*entry{}
+	for _, d := range list {
+		if _, twice := next[d.Address]; !twice {
+			d.Weight = min(max(d.Weight, 0), maxWeight)
+			next[d.Address] = &entry{Discovered: d, since: now}
+		}
+	}
+	f.holdLost(next, now)
+	changed := len(next) != len(f.entries)
+	for address, e := range next {
+		old := f.entries[address]
+		if old != nil && old.State == e.State && old.gone == e.gone {
+			e.since = old.since
+		}
+		changed = changed || old == nil || *old != *e
+	}
+	f.log(next)
+	f.entries = next
+	return changed
+}
+
+// holdAll keeps everything but what is in maintenance for a while.
+func (f *feed) holdAll(now time.Duration) (changed bool) {
+	next := map[string]*entry{}
+	for address, e := range f.entries {
+		switch {
+		case e.empty:
+			next[address] = e
+		case e.State != Maintenance:
+			held := *e
+			held.gone, held.empty, held.until = true, true, now+emptyHold
+			if !e.gone {
+				held.since = now
+			}
+			next[address] = &held
+			changed = true
+		default:
+			changed = true
+		}
+	}
+	if changed {
+		f.group.log.Warn("no endpoint is registered, the last ones are held",
+			"cluster", f.group.name, "endpoints", len(next), "for", emptyHold)
+	}
+	f.entries = next
+	return changed
+}
+
+// holdLost adds to next what is kept in use for a moment though the catalog has
+// taken it away.
+func (f *feed) holdLost(next map[string]*entry, now time.Duration) {
+	before := 0
+	var lost, ending []*entry // in order of address
+	for _, e := range f.sorted() {
+		n := next[e.Address]
+		switch {
+		case e.until == 0 && e.up():
+			before++
+			if !n.up() && !n.maintenance() {
+				lost = append(lost, e)
+			}
+		case e.empty && n == nil:
+			ending = append(ending, e) // others are back
+		case e.until > 0 && !n.up() && !n.maintenance():
+			f.keep(next, e, e.until, now)
+		}
+	}
+	if before < dampFrom || 2*len(lost) <= before {
+		lost = nil
+	}
+	for _, es := range [][]*entry{lost, ending} {
+		for i, e := range es {
+			f.keep(next, e, now+dampOver*time.Duration(i+1)/time.Duration(len(es)), now)
+		}
+	}
+}
+
+// keep holds e in next; what the catalog says of it now stays visible.
+func (f *feed) keep(next map[string]*entry, e *entry, until, now time.Duration) {
+	held := *e
+	if n := next[e.Address]; n != nil {
+		held.State = n.State
+	} else {
+		held.gone = true
+	}
+	if held.word() != e.word() {
+		held.since = now
+	}
+	if e.empty {
+		until = min(until, e.until)
+	}
+	held.empty, held.until = false, until
+	next[e.Address] = &held
+}
+
+// expire ends the holds that are over, and tells whether any was.
+func (f *feed) expire(now time.Duration) (changed bool) {
+	for address, e := range f.entries {
+		if e.until == 0 || now < e.until {
+			continue
+		}
+		changed = true
+		f.group.log.Info("endpoint held no longer", "cluster", f.group.name, "endpoint", address, "state", e.word())
+		if e.gone {
+			delete(f.entries, address)
+			continue
+		}
+		free := *e
+		free.until = 0
+		f.entries[address] = &free
+	}
+	return changed
+}
+
+// noteFlips records the catalog's transitions; one that flaps returns slowly.
+func (f *feed) noteFlips(now time.Duration) {
+	seen := map[*health]bool{}
+	for address, e := range f.entries {
+		if h := f.group.healths[address]; h != nil {
+			seen[h] = true
+			f.noteFlip(h, e.up(), now)
+		}
+	}
+	for _, h := range f.group.healths {
+		if h.told && !seen[h] {
+			f.noteFlip(h, false, now)
+		}
+	}
+}
+
+func (f *feed) noteFlip(h *health, up bool, now time.Duration) {
+	if !h.told {
+		h.told, h.up = true, up
+		return
+	}
+	if h.up == up {
+		return
+	}
+	h.up = up
+	if h.flip(now) && up {
+		f.group.mu.Lock()
+		if h.gate.Load() == gateOpen {
+			f.group.startSlowly(h, now)
+		}
+		f.group.mu.Unlock()
+		f.group.log.Info("endpoint flaps, it returns slowly", "cluster", f.group.name, "endpoint", h.address)
+	}
+}
+
+// maxNamed is how many changed endpoints a log line names.
+const maxNamed = 8
+
+// log says what a delivery changes, before it replaces the entries.
+func (f *feed) log(next map[string]*entry) {
+	var changes []string
+	note := func(address, old, new string) {
+		if old != new {
+			changes = append(changes, address+" "+old+" -> "+new)
+		}
+	}
+	for address, e := range next {
+		note(address, f.entries[address].word(), e.word())
+	}
+	for address, e := range f.entries {
+		if next[address] == nil {
+			note(address, e.word(), (*entry)(nil).word())
+		}
+	}
+	if len(changes) == 0 {
+		return
+	}
+	slices.Sort(changes)
+	named := changes[:min(len(changes), maxNamed)]
+	f.group.log.Info("endpoints changed", "cluster", f.group.name,
+		"changed", len(changes), "of", len(next), "endpoints", strings.Join(named, ", "))
+}
+
+// word is what the catalog says of an entry.
+func (e *entry) word() string {
+	switch {
+	case e == nil:
+		return "absent"
+	case e.gone:
+		return "deregistered"
+	default:
+		return e.State.String()
+	}
+}

@@ -1,0 +1,107 @@
+package cluster
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// full is the fixed-point 1 of weights and shares; weights have 16 bits, so a sum
+// over thousands of endpoints still fits.
+const full = 1 << 20
+
+// The gate of an endpoint: what passive health lets through.
+const (
+	gateOpen    uint32 = iota
+	gateEjected        // nothing, until its time is over
+	gateProbing        // one request at a time, until one succeeds
+)
+
+// health is what is known of the endpoint at one address of one cluster. It
+// survives revisions, changes of the way to connect, and (for a while) the
+// endpoint's absence, so that an endpoint that comes back is remembered.
+type health struct {
+	address string
+
+	// Read by every pick, without a lock.
+	inFlight atomic.Int64
+	gate     atomic.Uint32
+	pace     atomic.Int64 // slow start: share of its weight, up to full
+	ailing   atomic.Bool  // the next success matters: see group.succeeded
+
+	// Guarded by the group's mu.
+	current   int64         // of smooth weighted round robin
+	factor    int64         // de-preference: share of its weight, up to full
+	fails     int           // in a row
+	ejections int           // how many base times the next ejection is longer
+	sound     bool          // succeeded since the last change; lets ejections decay
+	cause     Outcome       // of the last ejection
+	since     time.Duration // of the present gate
+	until     time.Duration // end of the ejection
+	rampFrom  time.Duration // begin of the slow start
+	troubled  bool          // is in group.troubled
+	listed    bool          // some live cluster names it
+
+	// Guarded by the set's mu.
+	up     bool             // by the catalog
+	told   bool             // the catalog has named it
+	flips  [4]time.Duration // its last transitions, oldest first; 0 = none
+	goneAt time.Duration    // when the last cluster ceased to name it
+}
+
+func newHealth(address string) *health {
+	h := &health{address: address, factor: full}
+	h.pace.Store(full)
+	return h
+}
+
+// open tells whether the gate lets a request through now.
+func (h *health) open() bool {
+	switch h.gate.Load() {
+	case gateOpen:
+		return true
+	case gateProbing:
+		return h.inFlight.Load() == 0
+	default:
+		return false
+	}
+}
+
+// enter is open and the lease in one step, for balancers without a lock.
+func (h *health) enter() bool {
+	switch h.gate.Load() {
+	case gateOpen:
+		h.inFlight.Add(1)
+		return true
+	case gateProbing:
+		return h.inFlight.CompareAndSwap(0, 1)
+	default:
+		return false
+	}
+}
+
+const (
+	// slowStart is how long a recovered endpoint takes to its full share.
+	slowStart = 10 * time.Second
+	// slowest is the share it begins with.
+	slowest = full / 10
+	// flapWindow and flapLimit: more transitions in the catalog than this in a
+	// window, and the endpoint returns with a slow start.
+	flapWindow = 60 * time.Second
+	flapLimit  = 3
+)
+
+// ramp is the share of its weight that an endpoint has after a slow start of d.
+func ramp(d time.Duration) int64 {
+	if d >= slowStart {
+		return full
+	}
+	return slowest + int64(full-slowest)*int64(max(d, 0))/int64(slowStart)
+}
+
+// flip records a transition in the catalog and tells whether it flaps.
+func (h *health) flip(now time.Duration) bool {
+	copy(h.flips[:], h.flips[1:])
+	h.flips[len(h.flips)-1] = max(now, 1)
+	oldest := h.flips[len(h.flips)-1-flapLimit]
+	return oldest > 0 && now-oldest < flapWindow
+}

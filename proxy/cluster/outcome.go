@@ -1,0 +1,53 @@
+package cluster
+
+// Outcome is how one use of an endpoint ended, as far as its health is concerned.
+type Outcome uint8
+
+// The outcomes. Those from ServerError on count against the endpoint.
+const (
+	// Ignored says nothing about the endpoint; a forgotten outcome is this one.
+	Ignored Outcome = iota
+	// ClientGone: the client went away first. Never the endpoint's fault.
+	ClientGone
+	// Overflow: one of our own limits refused.
+	Overflow
+	// Success is any answer below 500, and at L4 a connection that carried bytes back.
+	Success
+	// ServerError is a 5xx answer, or a gRPC status that means the same.
+	ServerError
+	// ConnectFailure: no connection, or no TLS session, could be made.
+	ConnectFailure
+	// Reset: the endpoint broke off before its answer was whole.
+	Reset
+	// Timeout: the endpoint was silent for too long.
+	Timeout
+	// Malformed: what came back was no valid answer.
+	Malformed
+)
+
+// failed tells whether the outcome counts against the endpoint.
+func (o Outcome) failed() bool { return o >= ServerError }
+
+// String is the outcome as logs and /status show it.
+func (o Outcome) String() string {
+	switch o {
+	case ClientGone:
+		return "client gone"
+	case Overflow:
+		return "overflow"
+	case Success:
+		return "success"
+	case ServerError:
+		return "server error"
+	case ConnectFailure:
+		return "connect failure"
+	case Reset:
+		return "reset"
+	case Timeout:
+		return "timeout"
+	case Malformed:
+		return "malformed answer"
+	default:
+		return "ignored"
+	}
+}

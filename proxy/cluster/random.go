@@ -1,0 +1,53 @@
+package cluster
+
+import (
+	"math/rand/v2"
+	"slices"
+)
+
+// draws is how often random looks for an endpoint that may be used before it
+// goes through all of them.
+const draws = 8
+
+// random leases an endpoint at random, by weight.
+func random(v *view, tried *Tried) *Endpoint {
+	for range draws {
+		m := v.draw()
+		if m != nil && !tried.has(m.health) && m.health.enter() {
+			return m.endpoint
+		}
+	}
+	return scan(v.members, tried, false)
+}
+
+// draw gives a member at random by weight, or nil when a slow start says no.
+func (v *view) draw() *member {
+	i := 0
+	if n := len(v.cumulative); n > 1 {
+		at := rand.Int64N(v.cumulative[n-1])
+		i, _ = slices.BinarySearch(v.cumulative, at+1)
+	}
+	m := &v.members[i]
+	if pace := m.health.pace.Load(); pace < full && rand.Int64N(full) >= pace {
+		return nil
+	}
+	return m
+}
+
+// scan leases the first of ms, from a random one on, that may be used.
+func scan(ms []member, tried *Tried, panicking bool) *Endpoint {
+	from := rand.IntN(len(ms))
+	for i := range ms {
+		m := &ms[(from+i)%len(ms)]
+		if tried.has(m.health) {
+			continue
+		}
+		if panicking {
+			return m.endpoint.lease()
+		}
+		if m.health.enter() {
+			return m.endpoint
+		}
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package cluster
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Words for an endpoint's state, all facts taken together.
+const (
+	stateHealthy     = "healthy"
+	stateEjected     = "ejected"     // by passive health
+	stateUnhealthy   = "unhealthy"   // by the catalog
+	stateMaintenance = "maintenance" // by an operator
+	stateDraining    = "draining"    // not named any more, requests are still in flight
+)
+
+// Status is a cluster as /status shows it.
+type Status struct {
+	Name        string           `json:"name"`
+	Balance     string           `json:"balance"`
+	Panic       bool             `json:"panic"` // endpoints are used that are not healthy
+	InFlight    int64            `json:"in_flight"`
+	Connections int64            `json:"connections"`
+	Pending     int              `json:"pending"`
+	Endpoints   []EndpointStatus `json:"endpoints"`
+}
+
+// EndpointStatus is an endpoint as /status shows it. What Consul says and what was
+// seen of it (Passive) are separate facts; State is what comes of both.
+type EndpointStatus struct {
+	Address         string        `json:"address"`
+	Static          bool          `json:"static"`
+	Weight          int           `json:"weight"`
+	EffectiveWeight float64       `json:"effective_weight"`
+	State           string        `json:"state"`
+	Reason          string        `json:"reason,omitempty"`
+	Since           *time.Time    `json:"since,omitempty"`
+	InFlight        int64         `json:"in_flight"`
+	Idle            int           `json:"idle"`
+	Consul          *ConsulStatus `json:"consul,omitempty"`
+	Passive         PassiveStatus `json:"passive"`
+}
+
+// ConsulStatus is what the catalog says of an endpoint.
+type ConsulStatus struct {
+	State string     `json:"state"` // passing, warning, critical, maintenance, deregistered
+	Since time.Time  `json:"since"`
+	Held  *time.Time `json:"held_until,omitempty"` // in use until then all the same
+}
+
+// PassiveStatus is what requests to an endpoint have shown.
+type PassiveStatus struct {
+	State    string     `json:"state"` // healthy, ejected, probing
+	Reason   string     `json:"reason,omitempty"`
+	Since    *time.Time `json:"since,omitempty"`
+	Until    *time.Time `json:"until,omitempty"`
+	Failures int        `json:"failures"` // in a row
+}
+
+// Status tells of every cluster in service, by name.
+func (s *Set) Status() []Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]Status, 0, len(s.groups))
+	for _, g := range s.groups {
+		list = append(list, g.status())
+	}
+	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}
+
+// Status tells of one cluster; the whole group's as far as revisions share it.
+func (g *group) status() Status {
+	c := g.active.Load()
+	st := Status{
+		Name:        g.name,
+		Balance:     c.cfg.Balance,
+		Panic:       g.inPanic(),
+		InFlight:    g.requests.Load(),
+		Connections: g.conns.Load(),
+		Pending:     int(g.waiting.Load()),
+		Endpoints:   []EndpointStatus{},
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	named := map[*health]bool{}
+	for _, l := range c.view.Load().listed {
+		named[l.endpoint.health] = true
+		st.Endpoints = append(st.Endpoints, g.endpointStatus(c, l))
+	}
+	for _, h := range g.healths {
+		if n := h.inFlight.Load(); n > 0 && !named[h] {
+			st.Endpoints = append(st.Endpoints, EndpointStatus{
+				Address: h.address, State: stateDraining, Reason: "not named any more", InFlight: n, Passive: g.passiveStatus(h),
+			})
+		}
+	}
+	return st
+}
+
+func (g *group) endpointStatus(c *Cluster, l listing) EndpointStatus {
+	h := l.endpoint.health
+	st := EndpointStatus{
+		Address:  l.endpoint.address,
+		Static:   l.static,
+		Weight:   l.weight,
+		State:    stateHealthy,
+		InFlight: h.inFlight.Load(),
+		Idle:     int(l.endpoint.idle.count.Load()),
+		Passive:  g.passiveStatus(h),
+	}
+	st.EffectiveWeight = float64(l.weight) * float64(h.factor) * float64(h.pace.Load()) / (full * full)
+	if e := l.entry; e != nil {
+		st.Consul = &ConsulStatus{State: e.word(), Since: g.clock.wall(e.since)}
+		if e.until > 0 {
+			st.Consul.Held = g.at(e.until)
+		}
+	}
+	switch {
+	case l.entry.maintenance():
+		st.State, st.Reason, st.Since = stateMaintenance, "consul: maintenance", &st.Consul.Since
+		st.EffectiveWeight = 0
+	case h.gate.Load() == gateEjected:
+		st.State, st.Reason, st.Since = stateEjected, "passive: "+st.Passive.Reason, st.Passive.Since
+		st.EffectiveWeight = 0
+	case !l.entry.inRotation(c.cfg.Consul.OnlyPassing):
+		st.State, st.Reason, st.Since = stateUnhealthy, "consul: "+st.Consul.State, &st.Consul.Since
+	}
+	return st
+}
+
+// passiveStatus is called with g.mu held.
+func (g *group) passiveStatus(h *health) PassiveStatus {
+	gate := h.gate.Load()
+	st := PassiveStatus{State: gateName(gate), Failures: h.fails}
+	if gate != gateOpen || h.ejections > 0 {
+		st.Since = g.at(h.since)
+	}
+	if gate != gateOpen {
+		st.Reason = h.cause.String()
+	}
+	if gate == gateEjected {
+		st.Until = g.at(h.until)
+	}
+	return st
+}
+
+func (g *group) at(d time.Duration) *time.Time {
+	t := g.clock.wall(d)
+	return &t
+}

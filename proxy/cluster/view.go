@@ -1,0 +1,90 @@
+package cluster
+
+// view is a cluster's endpoints at one moment, ready to be picked from; immutable.
+type view struct {
+	// members are what a pick chooses from: weight > 0 and healthy by the
+	// catalog, or, with none such, what panic mode allows.
+	members []member
+	// all is what panic mode falls back to: weight > 0, not in maintenance.
+	all []member
+	// cumulative weights of members, for random draws.
+	cumulative []int64
+	// unhealthy tells that members are there by panic mode.
+	unhealthy bool
+	// listed is every endpoint, for the status.
+	listed []listing
+}
+
+// member is an endpoint that may get traffic.
+type member struct {
+	endpoint *Endpoint
+	health   *health // endpoint.health, one load nearer
+	weight   int64
+	recovery int64 // how much preference it regains with each pick of the cluster
+}
+
+// listing is an endpoint with what the document and the catalog say of it.
+type listing struct {
+	endpoint *Endpoint
+	weight   int
+	static   bool
+	entry    *entry // what the catalog says; nil = nothing
+}
+
+// regain is over how many of its own turns an endpoint regains all its
+// preference: between failures it recovers 1/32 a turn, so one that fails half
+// the time keeps about a third of its share.
+const regain = 32
+
+// build makes the view of what the document and the catalog name now. The set's
+// mu is held.
+func (c *Cluster) build() *view {
+	v := &view{}
+	static := make(map[string]bool, len(c.cfg.Endpoints))
+	for _, e := range c.cfg.Endpoints {
+		if static[e.Address] {
+			continue
+		}
+		static[e.Address] = true
+		v.listed = append(v.listed, listing{
+			endpoint: c.group.endpoint(e.Address, c), weight: e.Weight, static: true, entry: c.feed.entry(e.Address),
+		})
+	}
+	for _, d := range c.feed.sorted() {
+		if !static[d.Address] {
+			v.listed = append(v.listed, listing{endpoint: c.group.endpoint(d.Address, c), weight: d.Weight, entry: d})
+		}
+	}
+	for _, l := range v.listed {
+		if l.weight <= 0 || l.entry.maintenance() {
+			continue
+		}
+		m := member{endpoint: l.endpoint, health: l.endpoint.health, weight: int64(l.weight)}
+		v.all = append(v.all, m)
+		if l.entry.inRotation(c.cfg.Consul.OnlyPassing) {
+			v.members = append(v.members, m)
+		}
+	}
+	if len(v.members) == 0 && !c.strict {
+		v.members, v.unhealthy = v.all, len(v.all) > 0
+	}
+	prepare(v.members)
+	prepare(v.all)
+	sum := int64(0)
+	for _, m := range v.members {
+		sum += m.weight
+		v.cumulative = append(v.cumulative, sum)
+	}
+	return v
+}
+
+// prepare works out the pace of recovery: by its share of the picks.
+func prepare(ms []member) {
+	sum := int64(0)
+	for _, m := range ms {
+		sum += m.weight
+	}
+	for i := range ms {
+		ms[i].recovery = max(1, full/regain*ms[i].weight/sum)
+	}
+}
