@@ -46,7 +46,8 @@ var roof = [2]string{"sidecar/cli", "sidecar"}
 type fence struct {
 	reason string
 	inside []string // folders with a slash at the end, or files
-	only   string   // if set, the fence is around this folder, for all but inside
+	tests  bool     // tests may climb it everywhere
+	only   string   // if set, the fence is around this folder; else it is everywhere
 }
 
 var fences = map[string]fence{
@@ -65,13 +66,16 @@ var fences = map[string]fence{
 	"net/http": {
 		reason: "net/http costs several times our own engine; the admin server is in sidecar/",
 		only:   "proxy/",
+		tests:  true,
 	},
 	"net/http/pprof": {
 		reason: "it registers itself on a global mux; only the admin server shows profiles",
 		inside: []string{"sidecar/"},
 	},
-	module + "/internal/testserver": {
-		reason: "the servers that tests start are no part of the gateway",
+	module + "/internal": {
+		reason: "what tests are made with is no part of the gateway",
+		inside: []string{"internal/"},
+		tests:  true,
 	},
 }
 
@@ -83,9 +87,10 @@ type source struct {
 	tls     []string // positions where a tls.Config is made
 }
 
-func (s source) dir() string  { return path.Dir(s.path) }
-func (s source) test() bool   { return strings.HasSuffix(s.path, "_test.go") }
-func (s source) nested() bool { return strings.HasPrefix(s.path, "tools/") } // modules of their own
+func (s source) dir() string   { return path.Dir(s.path) }
+func (s source) test() bool    { return strings.HasSuffix(s.path, "_test.go") }
+func (s source) nested() bool  { return strings.HasPrefix(s.path, "tools/") }    // modules of their own
+func (s source) support() bool { return strings.HasPrefix(s.path, "internal/") } // for tests only
 
 func TestImportsPointDown(t *testing.T) {
 	for _, s := range tree(t) {
@@ -116,7 +121,7 @@ func TestImportsPointDown(t *testing.T) {
 // climbs returns what is wrong with the imports of our own packages in one file.
 // Tests may look at any floor.
 func climbs(s source) []string {
-	if s.test() || s.nested() || strings.HasPrefix(s.path, "internal/testserver/") {
+	if s.test() || s.nested() || s.support() {
 		return nil
 	}
 	own, known := floors[s.dir()]
@@ -126,7 +131,7 @@ func climbs(s source) []string {
 	var problems []string
 	for _, i := range s.imports {
 		below, ours := strings.CutPrefix(i, module+"/")
-		if !ours || below == "internal/testserver" || [2]string{s.dir(), below} == roof {
+		if !ours || strings.HasPrefix(below, "internal/") || [2]string{s.dir(), below} == roof {
 			continue
 		}
 		floor, known := floors[below]
@@ -164,6 +169,7 @@ func TestFences(t *testing.T) {
 		{"discovery/kv.go", "net/http/pprof", 1},
 		{"sidecar/run.go", module + "/internal/testserver", 1},
 		{"sidecar/run_test.go", module + "/internal/testserver", 0},
+		{"internal/testload/load.go", module + "/internal/testserver", 0},
 	} {
 		if got := breaches(source{path: row.path, imports: []string{row.imports}}); len(got) != row.want {
 			t.Errorf("%s importing %s: problems %q, want %d", row.path, row.imports, got, row.want)
@@ -192,11 +198,11 @@ func breaches(s source) []string {
 }
 
 func (f fence) allows(s source) bool {
-	if f.only != "" && (s.test() || !strings.HasPrefix(s.path, f.only)) {
+	if f.only != "" && !strings.HasPrefix(s.path, f.only) {
 		return true
 	}
-	if f.only == "" && f.inside == nil { // nobody but tests
-		return s.test()
+	if f.tests && s.test() {
+		return true
 	}
 	return slices.ContainsFunc(f.inside, func(place string) bool {
 		return s.path == place || strings.HasSuffix(place, "/") && strings.HasPrefix(s.path, place)
@@ -205,7 +211,7 @@ func (f fence) allows(s source) bool {
 
 func TestTLSConfigIsBuiltInMTLS(t *testing.T) {
 	for _, s := range tree(t) {
-		if s.test() || s.nested() || s.dir() == "mtls" {
+		if s.test() || s.nested() || s.support() || s.dir() == "mtls" {
 			continue
 		}
 		for _, pos := range s.tls {
