@@ -1,0 +1,198 @@
+package discovery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+const (
+	// maxBodyBytes bounds one answer, unzipped; a service of 5,000 instances has 9 MB.
+	maxBodyBytes = 64 << 20
+
+	// maxElementBytes bounds one entry of an answer: a KV value is at most 512 KiB.
+	maxElementBytes = 1 << 20
+
+	// maxErrorBytes is how much of an error's text is read.
+	maxErrorBytes = 4 << 10
+)
+
+// reply is what the head of an answer says.
+type reply struct {
+	absent     bool // 404
+	index      uint64
+	filtered   bool // some of it was left out for want of rights
+	anonymous  bool // we sent no token, and ACLs deny by default
+	translated bool // addresses are already those to use from here
+	bytes      int64
+}
+
+// get asks one blocking or plain question. On a 200 the body goes to decode.
+func (c *Consul) get(ctx context.Context, path string, query url.Values, q read, decode func(io.Reader) error) (reply, error) {
+	if q.index > 0 {
+		query.Set("index", strconv.FormatUint(q.index, 10))
+		query.Set("wait", strconv.FormatInt(q.wait.Milliseconds(), 10)+"ms")
+	}
+	if q.stale {
+		query.Set("stale", "")
+	}
+	resp, named, err := c.do(ctx, path, query)
+	if err != nil {
+		return reply{}, err
+	}
+	defer resp.Body.Close()
+	r, err := headOf(resp)
+	r.anonymous = !named && resp.Header.Get("X-Consul-Default-ACL-Policy") == "deny"
+	if err != nil || r.absent {
+		return r, err
+	}
+	body := &bounded{r: resp.Body, left: maxBodyBytes}
+	err = decode(body)
+	r.bytes = maxBodyBytes - body.left
+	return r, err
+}
+
+// do sends one request, with the token of this moment; named says whether there
+// is one. Everything but 200 and 404 is an error.
+func (c *Consul) do(ctx context.Context, path string, query url.Values) (resp *http.Response, named bool, err error) {
+	token, err := c.token.current()
+	if err != nil {
+		c.refreshToken() // its file may be there by now
+		if token, err = c.token.current(); err != nil {
+			return nil, false, &fault{telemetry.DiscoveryACL, err}
+		}
+	}
+	l := c.link.Load()
+	req, err := l.request(ctx, path, query)
+	if err != nil {
+		return nil, false, &fault{telemetry.DiscoveryTransport, err}
+	}
+	req.Header.Set("User-Agent", "gateway-homebrew-go/"+c.options.Version)
+	if token != "" {
+		req.Header.Set("X-Consul-Token", token)
+	}
+	resp, err = l.http.Do(req)
+	if err != nil {
+		return nil, false, transportFault(err)
+	}
+	c.http2.Store(resp.ProtoMajor == 2)
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusNotFound {
+		return resp, token != "", nil
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes)) // what there is of it will do
+	err = statusFault(resp.StatusCode, resp.Header, string(text))
+	if classOf(err) == telemetry.DiscoveryACL {
+		c.refreshToken()
+	}
+	return nil, false, err
+}
+
+// headOf reads the fields that decide what an answer is worth. An index is in
+// every answer of the endpoints that we ask; without one it was not Consul's.
+func headOf(resp *http.Response) (reply, error) {
+	index := resp.Header.Get("X-Consul-Index")
+	n, err := strconv.ParseUint(index, 10, 64)
+	if err != nil {
+		return reply{}, faultf(telemetry.DiscoveryServer, "status %d with X-Consul-Index %q: not an answer of Consul", resp.StatusCode, index)
+	}
+	return reply{
+		absent:     resp.StatusCode == http.StatusNotFound,
+		index:      n,
+		filtered:   resp.Header.Get("X-Consul-Results-Filtered-By-ACLs") == "true",
+		translated: resp.Header.Get("X-Consul-Translate-Addresses") == "true",
+	}, nil
+}
+
+// whole reports why a list is not all that there is, if it is not.
+func (r reply) whole(empty bool) error {
+	switch {
+	case r.filtered:
+		return errFiltered
+	case empty && r.anonymous:
+		return errAnonymous
+	}
+	return nil
+}
+
+// transportFault leaves out the URL, which says nothing that the watch's name
+// does not say.
+func transportFault(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err
+	}
+	return &fault{telemetry.DiscoveryTransport, err}
+}
+
+// bounded is a body that must not go on for ever, nor one entry of it.
+type bounded struct {
+	r       io.Reader
+	left    int64 // of the body
+	element int   // of the entry that is being read
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 || b.element <= 0 {
+		return 0, errTooLarge
+	}
+	n, err := b.r.Read(p[:min(int64(len(p)), b.left, int64(b.element))])
+	b.left -= int64(n)
+	b.element -= n
+	return n, err
+}
+
+// decodeList reads a JSON array entry by entry, so that neither its text nor what
+// we do not need of it is ever in memory as a whole.
+func decodeList[T any](body io.Reader, most int, each func(T)) error {
+	limit, ok := body.(*bounded)
+	if !ok {
+		limit = &bounded{r: body, left: maxBodyBytes}
+	}
+	limit.element = maxElementBytes
+	dec := json.NewDecoder(limit)
+	if t, err := dec.Token(); err != nil {
+		return bodyFault(err)
+	} else if t != json.Delim('[') {
+		return faultf(telemetry.DiscoveryServer, "answer is not a list but begins with %v", t)
+	}
+	for n := 0; dec.More(); n++ {
+		if n == most {
+			return fmt.Errorf("%w: more than %d entries", errTooLarge, most)
+		}
+		var v T
+		limit.element = maxElementBytes
+		if err := dec.Decode(&v); err != nil {
+			return bodyFault(err)
+		}
+		each(v)
+	}
+	if _, err := dec.Token(); err != nil { // the closing bracket; More is also false when the body breaks off
+		return bodyFault(err)
+	}
+	_, err := io.Copy(io.Discard, limit) // to the end, or the connection is not used again
+	return bodyFault(err)
+}
+
+// bodyFault sorts an error of a body: bad JSON is the server's, everything else
+// the connection's.
+func bodyFault(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*fault](err); ok {
+		return err
+	}
+	syntax, _ := errors.AsType[*json.SyntaxError](err)
+	mistyped, _ := errors.AsType[*json.UnmarshalTypeError](err)
+	if syntax != nil || mistyped != nil {
+		return faultf(telemetry.DiscoveryServer, "answer: %w", err)
+	}
+	return faultf(telemetry.DiscoveryTransport, "answer: %w", err)
+}

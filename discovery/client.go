@@ -1,0 +1,144 @@
+package discovery
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// defaultWait is how long a request blocks when nothing changes.
+const defaultWait = 2 * time.Minute
+
+// Options of [NewConsul]. The zero value speaks to the agent that the CONSUL_*
+// variables name, as Consul's own command line would.
+type Options struct {
+	Address   string        // instead of CONSUL_HTTP_ADDR
+	Token     string        // instead of CONSUL_HTTP_TOKEN
+	TokenFile string        // instead of CONSUL_HTTP_TOKEN_FILE
+	Version   string        // of the gateway, for User-Agent
+	Wait      time.Duration // how long a request blocks; 0 = 2m
+	Log       hclog.Logger  // nil = silent
+
+	// CountError is called for each error, from any goroutine. It may be nil.
+	CountError func(telemetry.DiscoveryClass)
+}
+
+// Consul is the way to one agent: its address, connections and token, shared by
+// the document source and all watches of the catalog.
+type Consul struct {
+	options Options
+	log     hclog.Logger
+	token   *token
+	link    atomic.Pointer[link] // replaced when the TLS files change
+
+	answered atomic.Int64 // when Consul last gave a good answer, Unix ns; 0 = never
+	http2    atomic.Bool  // the agent speaks HTTP/2, so many requests share a connection
+
+	mu      sync.Mutex // guards the two below
+	lookers map[looker]struct{}
+	local   string // the agent's own datacenter, once it was asked for
+}
+
+// looker is a watch, as the client sees it.
+type looker interface{ look(redeliver bool) }
+
+// NewConsul checks what the environment says and connects to nothing. What is
+// wrong with the environment will not get better, so it is an error; a token
+// file that is not there yet is waited for.
+func NewConsul(options Options) (*Consul, error) {
+	c := &Consul{options: options, log: options.Log, lookers: map[looker]struct{}{}}
+	if c.log == nil {
+		c.log = hclog.NewNullLogger()
+	}
+	if c.options.Wait == 0 {
+		c.options.Wait = defaultWait
+	}
+	l, err := newLink(options)
+	if err != nil {
+		return nil, err
+	}
+	c.link.Store(l)
+	c.token = newToken(l.tokenFile, l.token)
+	return c, nil
+}
+
+// Run follows the token file and the TLS files until ctx ends. Without it they
+// are read anew only on Reload, and the token when Consul refuses it.
+func (c *Consul) Run(ctx context.Context) {
+	var files sync.WaitGroup
+	defer files.Wait()
+	l := c.link.Load()
+	if l.tokenFile != "" {
+		files.Go(func() { watchFile(ctx, l.tokenFile, c.refreshToken) })
+	}
+	for _, path := range l.files {
+		files.Go(func() { watchFile(ctx, path, c.refreshLink) })
+	}
+	<-ctx.Done()
+}
+
+// Reload reads the token and the TLS files anew.
+func (c *Consul) Reload() {
+	c.refreshToken()
+	c.refreshLink()
+}
+
+// Age is how long ago Consul last gave a good answer. ok is false if it never did.
+func (c *Consul) Age() (age time.Duration, ok bool) {
+	at := c.answered.Load()
+	return time.Since(time.Unix(0, at)), at != 0
+}
+
+// refreshToken makes requests that are parked under an old token start again.
+func (c *Consul) refreshToken() {
+	if c.token.refresh() {
+		c.log.Info("consul token changed")
+		c.lookAgain()
+	}
+}
+
+func (c *Consul) refreshLink() {
+	old := c.link.Load()
+	l, err := newLink(c.options)
+	switch {
+	case err != nil:
+		c.log.Warn("consul connection stays as it was", "error", err)
+	case l.content != old.content && c.link.CompareAndSwap(old, l):
+		c.log.Info("consul TLS files changed")
+		c.lookAgain()
+		old.http.CloseIdleConnections()
+	}
+}
+
+func (c *Consul) lookAgain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for l := range c.lookers {
+		l.look(false)
+	}
+}
+
+// enlist has l told of a new token or connection until leave is called.
+func (c *Consul) enlist(l looker) (leave func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lookers[l] = struct{}{}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.lookers, l)
+	}
+}
+
+// newState is the state of a watch that asks this Consul.
+func (c *Consul) newState(name string) *state {
+	s := newState(c.log, name)
+	s.onOK = func() { c.answered.Store(time.Now().UnixNano()) }
+	s.onError = c.options.CountError
+	return s
+}

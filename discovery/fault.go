@@ -1,0 +1,89 @@
+package discovery
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// fault is an answer of Consul that must not change anything, or no answer.
+type fault struct {
+	class telemetry.DiscoveryClass
+	err   error
+}
+
+func (f *fault) Error() string { return f.err.Error() }
+func (f *fault) Unwrap() error { return f.err }
+
+func faultf(class telemetry.DiscoveryClass, format string, args ...any) error {
+	return &fault{class: class, err: fmt.Errorf(format, args...)}
+}
+
+// classOf sorts an error; what nobody sorted did not come from Consul.
+func classOf(err error) telemetry.DiscoveryClass {
+	if f, ok := errors.AsType[*fault](err); ok {
+		return f.class
+	}
+	return telemetry.DiscoveryTransport
+}
+
+// Errors that look like answers.
+var (
+	// errFiltered: some of what we asked for was left out, and what is left must
+	// not be taken for all there is.
+	errFiltered = &fault{telemetry.DiscoveryACL, errors.New("filtered by ACLs: the token may not read all of it")}
+
+	// errAnonymous: without a token, where the default is to deny, Consul does
+	// not say that it filtered.
+	errAnonymous = &fault{telemetry.DiscoveryACL, errors.New("nothing found, without a token while ACLs deny by default")}
+
+	errTooLarge = &fault{telemetry.DiscoveryServer, errors.New("answer is over the limit")}
+)
+
+// statusFault is the error of an answer that is neither 200 nor 404.
+func statusFault(status int, header http.Header, text string) error {
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	class := telemetry.DiscoveryServer
+	switch {
+	case status == http.StatusForbidden,
+		strings.Contains(text, "Permission denied"), strings.Contains(text, "ACL not found"):
+		class = telemetry.DiscoveryACL
+	case status == http.StatusTooManyRequests:
+		class = telemetry.DiscoveryLimit
+	case status/100 == 3:
+		// Followed, it would carry the token to wherever it points.
+		text = fmt.Sprintf("redirect to %q is not followed", header.Get("Location"))
+	}
+	return faultf(class, "status %d: %s", status, text)
+}
+
+// How long to wait after errors: the first wait, and the longest.
+const (
+	retryFirst = 250 * time.Millisecond
+	retryMost  = 15 * time.Second
+
+	// An agent that says no, or slow down, does not change its mind within a second.
+	refusedFirst = 2 * time.Second
+	refusedMost  = 60 * time.Second
+)
+
+// backoff is how long to wait after the given number of errors in a row, before
+// jitter: doubling from the first wait to the longest.
+func backoff(class telemetry.DiscoveryClass, fails int) time.Duration {
+	first, most := retryFirst, retryMost
+	switch class {
+	case telemetry.DiscoveryACL:
+		first, most = refusedFirst, refusedMost
+	case telemetry.DiscoveryLimit:
+		first = refusedFirst
+	}
+	wait := first
+	for i := 1; i < fails && wait < most; i++ {
+		wait *= 2
+	}
+	return min(wait, most)
+}

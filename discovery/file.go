@@ -1,0 +1,122 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// An editor that writes a file takes a few milliseconds for it, and some write it
+// twice: it is read when it was left alone for fileQuiet, and at the latest after
+// fileMost.
+const (
+	fileQuiet = 50 * time.Millisecond
+	fileMost  = time.Second
+)
+
+// file is the source that follows one file.
+type file struct {
+	path    string
+	changes chan struct{} // one token: read it
+	again   atomic.Bool   // deliver also what has not changed
+	state   *state
+}
+
+// NewFile is the source that follows the document at path. One that is missing
+// is delivered as Negative and waited for. log may be nil.
+func NewFile(path string, log hclog.Logger) (Source, error) {
+	whole, err := filepath.Abs(path)
+	if path == "" || err != nil {
+		return nil, fmt.Errorf("file %q: not a path", path)
+	}
+	return &file{
+		path:    whole,
+		changes: make(chan struct{}, 1),
+		state:   newState(log, fmt.Sprintf("file %q", whole)),
+	}, nil
+}
+
+// Run reads once at once, and then whenever the file may have changed.
+func (f *file) Run(ctx context.Context, out chan<- Document) {
+	last := f.read()
+	send(ctx, out, last)
+
+	var watcher sync.WaitGroup
+	defer watcher.Wait()
+	watcher.Go(func() { watchFile(ctx, f.path, func() { nudge(f.changes) }) })
+
+	settle(ctx, f.changes, fileQuiet, fileMost, func(struct{}) {
+		again := f.again.Swap(false)
+		if next := f.read(); again || !sameDocument(last, next) {
+			last = next
+			send(ctx, out, next)
+		}
+	})
+}
+
+func (f *file) Reload() {
+	f.again.Store(true)
+	nudge(f.changes)
+}
+
+func (f *file) Status() Status { return f.state.status() }
+
+// read is what the file holds now.
+func (f *file) read() Document {
+	text, err := readFile(f.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f.state.failed(faultf(telemetry.DiscoveryServer, "no such file"))
+		return Document{Source: "file", Negative: true}
+	case err != nil:
+		f.state.failed(err)
+		return refused("file", err)
+	}
+	f.state.ok(0)
+	return newDocument("file", f.path, []config.Part{{Data: text}})
+}
+
+// readFile reads a regular file of a bounded size. Anything else (a folder, a
+// pipe that nobody writes to) is refused before it can hold us up.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, pathError(path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file (%v)", path, info.Mode().Type())
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, pathError(path, err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxDocumentBytes+1))
+	if err != nil {
+		return nil, pathError(path, err)
+	}
+	if len(text) > maxDocumentBytes {
+		return nil, fmt.Errorf("%s: larger than %d MiB (%d bytes)", path, maxDocumentBytes>>20, max(info.Size(), int64(len(text))))
+	}
+	return text, nil
+}
+
+// pathError says what is wrong after the path, without the name of the call.
+func pathError(path string, err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}

@@ -1,0 +1,170 @@
+package discovery
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+)
+
+const (
+	// The document's loop asks again at once for the first ten changes, then five
+	// times a second: a person is waiting for it.
+	documentBurst = 10
+	documentEvery = 200 * time.Millisecond
+
+	// Several keys are written one after the other: a folder is read as a whole,
+	// but is whole only when its writer has come to rest.
+	folderQuiet = 200 * time.Millisecond
+	folderMost  = 2 * time.Second
+
+	// maxKeys bounds how many keys lie under a folder, at any depth.
+	maxKeys = 10_000
+
+	// maxKeyBytes is the longest key: Consul itself has no limit but that of a URL.
+	maxKeyBytes = 1 << 10
+)
+
+// keySource is the source that follows one key, or one folder of keys.
+type keySource struct {
+	consul *Consul
+	key    string
+	watch  *watch[Document]
+}
+
+// Source follows the document at key. A key that ends in a slash is a folder:
+// its direct children are the parts of one document.
+func (c *Consul) Source(key string) (Source, error) {
+	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	s := &keySource{consul: c, key: key}
+	s.watch = &watch[Document]{
+		fetch:  s.fetchKey,
+		same:   sameDocument,
+		wait:   c.options.Wait,
+		bucket: bucket{burst: documentBurst, every: documentEvery},
+		state:  c.newState(fmt.Sprintf("kv %q", key)),
+	}
+	if s.folder() {
+		s.watch.fetch = s.fetchFolder
+	}
+	return s, nil
+}
+
+// checkKey refuses keys that Consul would clean, redirect or never find.
+func checkKey(key string) error {
+	why := ""
+	switch {
+	case key == "" || key == "/":
+		why = "empty"
+	case len(key) > maxKeyBytes:
+		why = fmt.Sprintf("longer than %d bytes", maxKeyBytes)
+	case strings.HasPrefix(key, "/"):
+		why = "begins with a slash"
+	case strings.TrimSpace(key) != key:
+		why = "has a space at an end"
+	case strings.Contains(key, "//"):
+		why = "has an empty segment"
+	case slices.ContainsFunc(strings.Split(key, "/"), func(s string) bool { return s == "." || s == ".." }):
+		why = "has a segment of dots"
+	default:
+		return nil
+	}
+	return fmt.Errorf("consul key %q: %s", key, why)
+}
+
+func (s *keySource) folder() bool { return strings.HasSuffix(s.key, "/") }
+
+func (s *keySource) Run(ctx context.Context, out chan<- Document) {
+	defer s.consul.enlist(s.watch)()
+	if !s.folder() {
+		s.watch.deliver = func(ctx context.Context, a answer[Document]) { send(ctx, out, a.value) }
+		s.watch.run(ctx)
+		return
+	}
+	states := make(chan Document)
+	s.watch.deliver = func(ctx context.Context, a answer[Document]) { send(ctx, states, a.value) }
+	var settling sync.WaitGroup
+	defer settling.Wait()
+	settling.Go(func() {
+		settle(ctx, states, folderQuiet, folderMost, func(d Document) { send(ctx, out, d) })
+	})
+	s.watch.run(ctx)
+}
+
+func (s *keySource) Reload() {
+	s.consul.Reload()
+	s.watch.look(true)
+}
+
+func (s *keySource) Status() Status { return s.watch.state.status() }
+
+// fetchKey reads the one key. Without the right to it the answer is 403, so a 404
+// means that there is none.
+func (s *keySource) fetchKey(ctx context.Context, q read) (answer[Document], error) {
+	pairs, r, err := s.list(ctx, url.Values{}, q)
+	if err != nil {
+		return answer[Document]{}, err
+	}
+	a := answer[Document]{index: r.index, bytes: r.bytes, absent: len(pairs) == 0}
+	if r.filtered {
+		return a, errFiltered
+	}
+	if a.absent {
+		a.value = Document{Source: "consul", Negative: true}
+		return a, nil
+	}
+	a.value = newDocument("consul", s.key, []config.Part{{Data: pairs[0].Value}})
+	a.value.Index = pairs[0].ModifyIndex
+	return a, nil
+}
+
+// fetchFolder reads the folder, which Consul does as of one moment. Keys that lie
+// deeper come with the answer and are left out.
+func (s *keySource) fetchFolder(ctx context.Context, q read) (answer[Document], error) {
+	pairs, r, err := s.list(ctx, url.Values{"recurse": {""}}, q)
+	if err != nil {
+		return answer[Document]{}, err
+	}
+	var parts []config.Part
+	modified := uint64(0)
+	for _, pair := range pairs {
+		name, below := strings.CutPrefix(pair.Key, s.key)
+		if !below || name == "" || strings.Contains(name, "/") {
+			continue
+		}
+		parts = append(parts, config.Part{Name: name, Data: pair.Value})
+		modified = max(modified, pair.ModifyIndex)
+	}
+	slices.SortFunc(parts, func(a, b config.Part) int { return cmp.Compare(a.Name, b.Name) })
+	a := answer[Document]{index: r.index, bytes: r.bytes, absent: len(parts) == 0}
+	if err := r.whole(a.absent); err != nil {
+		return a, err
+	}
+	if a.absent {
+		a.value = Document{Source: "consul", Negative: true}
+		return a, nil
+	}
+	a.value = newDocument("consul", s.key, parts)
+	a.value.Index = modified
+	return a, nil
+}
+
+// list reads the key, or all that begin with it. A key that is not there is no error.
+func (s *keySource) list(ctx context.Context, query url.Values, q read) ([]api.KVPair, reply, error) {
+	var pairs []api.KVPair
+	r, err := s.consul.get(ctx, "/v1/kv/"+s.key, query, q, func(body io.Reader) error {
+		return decodeList(body, maxKeys, func(p api.KVPair) { pairs = append(pairs, p) })
+	})
+	return pairs, r, err
+}

@@ -1,0 +1,181 @@
+package discovery
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+)
+
+const (
+	dialTimeout = 3 * time.Second
+	tlsTimeout  = 5 * time.Second
+
+	// A connection with many parked requests and no traffic is asked for a sign of
+	// life, or a cut cable would hold them all until their deadline.
+	pingAfter   = 30 * time.Second
+	pingTimeout = 15 * time.Second
+
+	// spareConnections are for what is asked besides the parked watches.
+	spareConnections = 4
+)
+
+// link is how an agent is reached. It is never edited.
+type link struct {
+	base      url.URL // scheme, host and path prefix
+	query     url.Values
+	user      *api.HttpBasicAuth
+	http      *http.Client
+	token     string
+	tokenFile string
+	files     []string          // of TLS
+	content   [sha256.Size]byte // of these files
+}
+
+// newLink resolves the environment as the library does for Consul's command line.
+func newLink(options Options) (*link, error) {
+	if err := checkSwitches(); err != nil {
+		return nil, err
+	}
+	config := api.DefaultConfig()
+	if options.Address != "" {
+		config.Address = options.Address
+	}
+	l := &link{user: config.HttpAuth, token: config.Token, tokenFile: config.TokenFile, query: url.Values{}}
+	if options.Token != "" {
+		l.token, l.tokenFile = options.Token, ""
+	}
+	if options.TokenFile != "" {
+		l.tokenFile = options.TokenFile
+	}
+	if config.Namespace != "" {
+		l.query.Set("ns", config.Namespace)
+	}
+	if config.Partition != "" {
+		l.query.Set("partition", config.Partition)
+	}
+	transport := newTransport()
+	if err := l.setAddress(config, transport); err != nil {
+		return nil, err
+	}
+	if err := l.readFiles(config.TLSConfig); err != nil {
+		return nil, err
+	}
+	client, err := api.NewHttpClient(transport, config.TLSConfig)
+	if err != nil {
+		return nil, fmt.Errorf("env CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY: %w", err)
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	l.http = client
+	return l, nil
+}
+
+// checkSwitches refuses what the library would only log and then read as "no":
+// no TLS, or no check of the certificate.
+func checkSwitches() error {
+	for _, name := range []string{api.HTTPSSLEnvName, api.HTTPSSLVerifyEnvName} {
+		if v := os.Getenv(name); v != "" {
+			if _, err := strconv.ParseBool(v); err != nil {
+				return fmt.Errorf("env %s: %q: not true or false", name, v)
+			}
+		}
+	}
+	return nil
+}
+
+// newTransport keeps its connections, ignores HTTP_PROXY (the agent is beside
+// us), and has no timeout for the head of an answer: requests block on purpose,
+// and each has a deadline of its own.
+func newTransport() *http.Transport {
+	return &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		TLSHandshakeTimeout: tlsTimeout,
+		MaxIdleConns:        watchesHTTP1 + spareConnections,
+		MaxIdleConnsPerHost: watchesHTTP1 + spareConnections,
+		IdleConnTimeout:     90 * time.Second,
+		ForceAttemptHTTP2:   true,
+		HTTP2:               &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+	}
+}
+
+// setAddress reads CONSUL_HTTP_ADDR: host:port, http:// or https:// with an
+// optional path before /v1, or unix:// and the path of a socket.
+func (l *link) setAddress(config *api.Config, transport *http.Transport) error {
+	l.base = url.URL{Scheme: config.Scheme, Host: config.Address}
+	scheme, rest, found := strings.Cut(config.Address, "://")
+	if !found {
+		return l.checkHost()
+	}
+	switch scheme {
+	case "http": // does not take back CONSUL_HTTP_SSL
+	case "https":
+		l.base.Scheme = "https"
+	case "unix":
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "unix", rest)
+		}
+		l.base.Host = "localhost"
+		return nil
+	default:
+		return fmt.Errorf("env CONSUL_HTTP_ADDR: %q: scheme is not http, https or unix", config.Address)
+	}
+	host, prefix, _ := strings.Cut(rest, "/")
+	l.base.Host = host
+	if prefix = strings.TrimRight(prefix, "/"); prefix != "" {
+		l.base.Path = "/" + prefix
+	}
+	return l.checkHost()
+}
+
+func (l *link) checkHost() error {
+	if u, err := url.Parse("http://" + l.base.Host); err != nil || u.Host != l.base.Host || u.Hostname() == "" {
+		return fmt.Errorf("env CONSUL_HTTP_ADDR: %q: not host:port", l.base.Host)
+	}
+	return nil
+}
+
+// readFiles notes what the TLS files hold, so that a change of them is seen. The
+// library reads them once more; what changes in between is seen at the next event.
+func (l *link) readFiles(config api.TLSConfig) error {
+	h := sha256.New()
+	for _, path := range []string{config.CAFile, config.CertFile, config.KeyFile} {
+		if path == "" {
+			continue
+		}
+		text, err := readFile(path)
+		if err != nil {
+			return fmt.Errorf("env CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY: %w", err)
+		}
+		l.files = append(l.files, path)
+		_, _ = fmt.Fprintln(h, len(text))
+		_, _ = h.Write(text)
+	}
+	h.Sum(l.content[:0])
+	return nil
+}
+
+// request makes the request for path, below the prefix of the address.
+func (l *link) request(ctx context.Context, path string, query url.Values) (*http.Request, error) {
+	u := l.base
+	u.Path += path
+	for k, v := range l.query {
+		query[k] = v
+	}
+	u.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	if l.user != nil {
+		req.SetBasicAuth(l.user.Username, l.user.Password)
+	}
+	return req, nil
+}

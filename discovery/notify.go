@@ -1,0 +1,111 @@
+package discovery
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+const (
+	// lookEvery is how often a file is looked at whose folder cannot be watched:
+	// it is not there, or the user has no inotify watches left.
+	lookEvery = time.Second
+
+	// besides is how often it is looked at besides: some file systems (network,
+	// overlay) tell nobody of their changes.
+	besides = 10 * time.Second
+)
+
+// watchFile calls changed whenever the file at path may have changed, come or
+// gone, at least once, until ctx ends. It watches folders, not the file: a file
+// that is replaced takes its watch with it, and a Kubernetes ConfigMap changes by
+// a symlink in the same folder.
+func watchFile(ctx context.Context, path string, changed func()) {
+	w := &fileWatch{path: filepath.Clean(path), changed: changed}
+	w.look(true)
+	for ctx.Err() == nil {
+		if !w.followFolders(ctx) {
+			_ = sleep(ctx, lookEvery) // the loop ends with ctx
+		}
+		w.look(false)
+	}
+}
+
+type fileWatch struct {
+	path    string
+	seen    stamp
+	changed func()
+}
+
+// look calls changed if the file is another one than at the last look, or if it
+// was named by an event.
+func (w *fileWatch) look(named bool) {
+	if now := stampOf(w.path); named || !now.same(w.seen) {
+		w.seen = now
+		w.changed()
+	}
+}
+
+// followFolders returns when ctx ends or when the folders to watch may be others
+// than before. It reports whether it could watch them.
+func (w *fileWatch) followFolders(ctx context.Context) bool {
+	events, err := fsnotify.NewWatcher()
+	if err != nil {
+		return false
+	}
+	defer events.Close()
+	home, target := filepath.Dir(w.path), targetFolder(w.path)
+	if events.Add(home) != nil || target != home && events.Add(target) != nil {
+		return false
+	}
+	tick := time.NewTicker(besides)
+	defer tick.Stop()
+	w.look(false) // it may have changed before the watch was there
+	for targetFolder(w.path) == target {
+		select {
+		case ev, open := <-events.Events:
+			if !open || ev.Name == home || ev.Name == target {
+				return true
+			}
+			w.look(ev.Name == w.path)
+		case <-events.Errors:
+			w.look(true) // events were lost
+		case <-tick.C:
+			w.look(false)
+		case <-ctx.Done():
+			return true
+		}
+	}
+	return true
+}
+
+// targetFolder is where the file really is, if path is a symlink.
+func targetFolder(path string) string {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return filepath.Dir(path)
+	}
+	return filepath.Dir(real)
+}
+
+// stamp tells one state of a file from another without reading it.
+type stamp struct{ info os.FileInfo } // nil = not there
+
+func stampOf(path string) stamp {
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{}
+	}
+	return stamp{info}
+}
+
+func (s stamp) same(other stamp) bool {
+	if s.info == nil || other.info == nil {
+		return s.info == other.info
+	}
+	return os.SameFile(s.info, other.info) && s.info.Size() == other.info.Size() &&
+		s.info.ModTime().Equal(other.info.ModTime()) && s.info.Mode() == other.info.Mode()
+}
