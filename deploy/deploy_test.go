@@ -1,0 +1,169 @@
+// Package deploy holds samples: an image, and configurations for Compose,
+// Kubernetes, systemd and the OpenTelemetry Collector. The gateway imports none of
+// it; these tests read each file with what will read it there, as far as that is
+// at hand, so that no sample rots.
+package deploy
+
+import (
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+	"github.com/fabian4/gateway-homebrew-go/sidecar"
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+)
+
+func TestDocuments(t *testing.T) {
+	var configMap struct{ Data map[string]string }
+	decode(t, "kubernetes/configmap.yaml", &configMap)
+	documents := map[string]string{
+		"routes.yaml":               read(t, "routes.yaml"),
+		"compose-routes.yaml":       read(t, "compose-routes.yaml"),
+		"kubernetes/configmap.yaml": configMap.Data["routes.yaml"],
+	}
+	for name, text := range documents {
+		if _, err := config.Decode([]byte(text), config.Standard()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestVariables asks that each variable of ours that a sample sets is one that the
+// gateway knows: it refuses to start with another.
+func TestVariables(t *testing.T) {
+	var known []string
+	for _, v := range sidecar.Variables() {
+		known = append(known, v.Name)
+	}
+	setting := regexp.MustCompile(`\bGATEWAY_[A-Z_]*[A-Z]\b`)
+	found := 0
+	for _, name := range samples(t, ".yaml", ".env", ".service") {
+		for _, variable := range setting.FindAllString(read(t, name), -1) {
+			found++
+			if !slices.Contains(known, variable) {
+				t.Errorf("%s: %s is no variable of the gateway", name, variable)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no variable found in any sample")
+	}
+}
+
+// TestEnvironments starts the bootstrap with what each sample sets.
+func TestEnvironments(t *testing.T) {
+	for name, vars := range map[string][]string{
+		"compose.yaml":               compose(t).Services["gateway"].environment(),
+		"kubernetes/deployment.yaml": deployment(t).gateway(t).environment(),
+		"systemd/gateway.env":        envFile(t, "systemd/gateway.env"),
+	} {
+		if len(vars) == 0 {
+			t.Errorf("%s: sets no variable", name)
+		}
+		if _, err := sidecar.Load(sidecar.Sources{Environ: vars}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestEveryFileIsYAML catches what no other test here looks into.
+func TestEveryFileIsYAML(t *testing.T) {
+	for _, name := range samples(t, ".yaml") {
+		decoder := yaml.NewDecoder(strings.NewReader(read(t, name)))
+		for {
+			var document any
+			err := decoder.Decode(&document)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				break
+			}
+		}
+	}
+}
+
+func TestKubernetes(t *testing.T) {
+	pod := deployment(t).Spec.Template.Spec
+	gateway := deployment(t).gateway(t)
+	if gateway.RestartPolicy != "Always" {
+		t.Errorf("restartPolicy of the init container = %q, want Always: else it is no sidecar, and the pod waits for its end", gateway.RestartPolicy)
+	}
+	if pod.EnableServiceLinks == nil || *pod.EnableServiceLinks {
+		t.Error("enableServiceLinks is not false: a Service named gateway sets variables named GATEWAY_*")
+	}
+	preStop := time.Duration(pod.Containers[0].Lifecycle.PreStop.Sleep.Seconds) * time.Second
+	if preStop == 0 {
+		t.Error("the app has no preStop sleep: it ends while requests still come")
+	}
+	if grace := time.Duration(pod.TerminationGracePeriodSeconds) * time.Second; grace <= preStop+drain(t) {
+		t.Errorf("terminationGracePeriodSeconds = %v, want more than preStop %v and the drain's %v", grace, preStop, drain(t))
+	}
+	for name, p := range map[string]probe{"startupProbe": gateway.StartupProbe, "readinessProbe": gateway.ReadinessProbe} {
+		if want := []string{"gateway", "status"}; !slices.Equal(p.Exec.Command, want) {
+			t.Errorf("%s runs %q, want %q", name, p.Exec.Command, want)
+		}
+	}
+	if gateway.LivenessProbe != nil {
+		t.Error("there is a livenessProbe: `gateway status` would have a draining gateway killed")
+	}
+}
+
+func TestCompose(t *testing.T) {
+	gateway := compose(t).Services["gateway"]
+	grace, err := time.ParseDuration(gateway.StopGracePeriod)
+	if err != nil || grace <= drain(t) {
+		t.Errorf("stop_grace_period = %q (%v), want more than the drain's %v", gateway.StopGracePeriod, err, drain(t))
+	}
+	for name, s := range compose(t).Services {
+		for _, volume := range s.Volumes {
+			host, _, _ := strings.Cut(volume, ":")
+			if _, err := os.Stat(host); err != nil {
+				t.Errorf("service %s: volume %s: %v", name, volume, err)
+			}
+		}
+	}
+}
+
+func TestSystemd(t *testing.T) {
+	unit := read(t, "systemd/gateway.service")
+	for _, line := range []string{"Type=exec", "LimitNOFILE=1048576", "NoNewPrivileges=yes", "RestartPreventExitStatus=2", "ExecReload=/bin/kill -HUP $MAINPID"} {
+		if !strings.Contains(unit, "\n"+line+"\n") {
+			t.Errorf("gateway.service has no line %q", line)
+		}
+	}
+	stop := regexp.MustCompile(`(?m)^TimeoutStopSec=(.*)$`).FindStringSubmatch(unit)
+	if stop == nil {
+		t.Fatal("gateway.service has no TimeoutStopSec")
+	}
+	if grace, err := time.ParseDuration(stop[1]); err != nil || grace <= drain(t) {
+		t.Errorf("TimeoutStopSec=%s (%v), want more than the drain's %v", stop[1], err, drain(t))
+	}
+}
+
+func TestCollector(t *testing.T) {
+	collector := exec.Command(testserver.Binary(t, "otelcol"), "validate", "--config", "otel-collector.yaml")
+	if out, err := collector.CombinedOutput(); err != nil {
+		t.Errorf("otelcol validate: %v\n%s", err, out)
+	}
+}
+
+// drain is the longest time from SIGTERM to the gateway's end, with its defaults.
+func drain(t *testing.T) time.Duration {
+	t.Helper()
+	b, err := sidecar.Load(sidecar.Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.DrainDelay + b.DrainTimeout
+}

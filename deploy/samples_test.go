@@ -1,0 +1,136 @@
+package deploy
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v4"
+)
+
+type composeFile struct{ Services map[string]composeService }
+
+type composeService struct {
+	Environment     map[string]string
+	StopGracePeriod string `yaml:"stop_grace_period"`
+	Volumes         []string
+}
+
+func compose(t *testing.T) composeFile {
+	t.Helper()
+	var file composeFile
+	decode(t, "compose.yaml", &file)
+	return file
+}
+
+func (s composeService) environment() []string {
+	var vars []string
+	for name, value := range s.Environment {
+		vars = append(vars, name+"="+value)
+	}
+	return vars
+}
+
+type kubernetesDeployment struct {
+	Spec struct {
+		Template struct {
+			Spec struct {
+				EnableServiceLinks            *bool       `yaml:"enableServiceLinks"`
+				TerminationGracePeriodSeconds int         `yaml:"terminationGracePeriodSeconds"`
+				InitContainers                []container `yaml:"initContainers"`
+				Containers                    []container
+			}
+		}
+	}
+}
+
+type container struct {
+	Name           string
+	RestartPolicy  string `yaml:"restartPolicy"`
+	Env            []struct{ Name, Value string }
+	StartupProbe   probe  `yaml:"startupProbe"`
+	ReadinessProbe probe  `yaml:"readinessProbe"`
+	LivenessProbe  *probe `yaml:"livenessProbe"`
+	Lifecycle      struct {
+		PreStop struct {
+			Sleep struct{ Seconds int }
+		} `yaml:"preStop"`
+	}
+}
+
+type probe struct {
+	Exec struct{ Command []string }
+}
+
+func deployment(t *testing.T) kubernetesDeployment {
+	t.Helper()
+	var d kubernetesDeployment
+	decode(t, "kubernetes/deployment.yaml", &d)
+	return d
+}
+
+func (d kubernetesDeployment) gateway(t *testing.T) container {
+	t.Helper()
+	init := d.Spec.Template.Spec.InitContainers
+	if len(init) != 1 || init[0].Name != "gateway" {
+		t.Fatalf("initContainers = %+v, want the gateway", init)
+	}
+	return init[0]
+}
+
+func (c container) environment() []string {
+	var vars []string
+	for _, v := range c.Env {
+		if v.Value != "" { // the others are filled in by Kubernetes
+			vars = append(vars, v.Name+"="+v.Value)
+		}
+	}
+	return vars
+}
+
+// envFile reads a systemd EnvironmentFile.
+func envFile(t *testing.T, name string) []string {
+	t.Helper()
+	var vars []string
+	for line := range strings.Lines(read(t, name)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			vars = append(vars, line)
+		}
+	}
+	return vars
+}
+
+// samples returns the files of this folder and below that end in one of extensions.
+func samples(t *testing.T, extensions ...string) []string {
+	t.Helper()
+	var names []string
+	err := filepath.WalkDir(".", func(name string, _ fs.DirEntry, err error) error {
+		if slices.Contains(extensions, filepath.Ext(name)) {
+			names = append(names, name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func decode(t *testing.T, name string, into any) {
+	t.Helper()
+	if err := yaml.Unmarshal([]byte(read(t, name)), into); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
