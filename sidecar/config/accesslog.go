@@ -1,5 +1,7 @@
 package config
 
+import "go.yaml.in/yaml/v4"
+
 // AccessLog is what is written about each request.
 type AccessLog struct {
 	Enabled  bool
@@ -14,5 +16,33 @@ func AccessLogFields() []string {
 		"remote_ip", "user_agent", "referer", "listener", "route", "cluster", "upstream", "attempts",
 		"bytes_read", "bytes_written", "flag", "request_id", "trace_id", "revision", "tls_version",
 		"client_identity",
+	}
+}
+
+var accessLogBlock = block[AccessLog]{
+	fields: []field[AccessLog]{
+		at("enabled", func(a *AccessLog) *bool { return &a.Enabled }, flag),
+		at("sampling", func(a *AccessLog) *float64 { return &a.Sampling }, share(0, 1)),
+		at("fields", func(a *AccessLog) *[]string { return &a.Fields }, listOf(word(AccessLogFields()...)).then(checkLogFields)),
+	},
+}
+
+func checkLogFields(d *decoder, n *yaml.Node, fields *[]string) {
+	if len(*fields) == 0 {
+		d.problem(n, "want at least one field, leave fields out for all (seen an empty list)")
+	}
+	d.onlyOnce(n, *fields)
+}
+
+// onlyOnce refuses a word that a list has twice.
+func (d *decoder) onlyOnce(n *yaml.Node, words []string) {
+	first := make(map[string]bool, len(words))
+	for i, w := range words {
+		if first[w] {
+			d.enterItem(i)
+			d.problem(n.Content[i], "%s is there twice", w)
+			d.leave()
+		}
+		first[w] = true
 	}
 }

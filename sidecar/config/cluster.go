@@ -1,6 +1,6 @@
 package config
 
-import "time"
+import "go.yaml.in/yaml/v4"
 
 // What a cluster's endpoints speak; ProtocolTCP is the fourth.
 const (
@@ -44,58 +44,50 @@ type Cluster struct {
 	ProxyProtocol string // "", "v1" or "v2": written to each new connection
 }
 
-// Endpoint is one address of a cluster.
-type Endpoint struct {
-	Address string // host:port
-	Weight  int    // 0 (no traffic) to 65535
+var clusterBlock = block[Cluster]{
+	fields: []field[Cluster]{
+		at("name", func(c *Cluster) *string { return &c.Name }, name),
+		at("endpoints", func(c *Cluster) *[]Endpoint { return &c.Endpoints }, listOf(endpoint).then(checkEndpoints)).optional(),
+		at("consul", func(c *Cluster) *Consul { return &c.Consul }, consulBlock.kind()).optional(),
+		at("protocol", func(c *Cluster) *string { return &c.Protocol }, word(ProtocolHTTP1, ProtocolHTTP2, ProtocolAuto, ProtocolTCP)),
+		at("balance", func(c *Cluster) *string { return &c.Balance }, word(BalanceWRR, BalanceLeastRequest, BalanceRandom)),
+		at("panic", func(c *Cluster) *string { return &c.Panic }, word(PanicWhenNoneHealthy, PanicNever)),
+		at("tls", func(c *Cluster) *ClusterTLS { return &c.TLS }, clusterTLSBlock.kind()).when(func(c *Cluster) bool { return c.TLS.Enabled() }),
+		at("passive_health", func(c *Cluster) *PassiveHealth { return &c.PassiveHealth }, passiveHealthBlock.kind()),
+		at("health_check", func(c *Cluster) *HealthCheck { return &c.HealthCheck }, healthCheckBlock.kind()).optional(),
+		at("limits", func(c *Cluster) *ClusterLimits { return &c.Limits }, clusterLimitsBlock.kind()),
+		at("keepalive", func(c *Cluster) *Keepalive { return &c.Keepalive }, keepaliveBlock.kind()),
+		at("proxy_protocol", func(c *Cluster) *string { return &c.ProxyProtocol }, word(ProxyProtocolV1, ProxyProtocolV2)).optional(),
+	},
+	begin: func(d *decoder, c *Cluster) {
+		c.Protocol = ProtocolHTTP1
+		c.Balance = BalanceWRR
+		c.Panic = PanicWhenNoneHealthy
+		c.TLS.Mode = TLSNone
+		c.PassiveHealth = standardPassiveHealth()
+		c.Limits = standardClusterLimits()
+		c.Keepalive = d.keepalive
+	},
+	end: checkCluster,
 }
 
-// Consul names the catalog service whose instances are endpoints.
-type Consul struct {
-	Service     string // empty = none
-	Tag         string
-	Datacenter  string
-	OnlyPassing bool // leave out instances with warnings
+func checkCluster(d *decoder, n *yaml.Node, c *Cluster) {
+	endpoints := valueOf(n, "endpoints")
+	if !has(n, "consul") && (endpoints == nil || endpoints.Kind == yaml.SequenceNode && len(endpoints.Content) == 0) {
+		d.problem(n, "want endpoints, consul, or both (seen none)")
+	}
+	if c.Protocol == ProtocolAuto && !c.TLS.Enabled() {
+		d.problemIn(n, "protocol", "protocol auto asks by ALPN, so it needs tls (seen no tls)")
+	}
 }
 
-// PassiveHealth is when an endpoint that fails is left out for a while.
-type PassiveHealth struct {
-	ConsecutiveFailures int // 0 = never ejected
-	BaseEjection        time.Duration
-	MaxEjection         time.Duration
-	MaxEjectedPercent   int
-}
-
-// Kinds of active health check.
-const (
-	HealthCheckHTTP = "http"
-	HealthCheckTCP  = "tcp"
-	HealthCheckGRPC = "grpc"
-)
-
-// HealthCheck asks endpoints how they are; an empty Type is no check.
-type HealthCheck struct {
-	Type               string
-	Path               string // http
-	Host               string // http, grpc: authority; empty = the endpoint's address
-	Service            string // grpc
-	Statuses           []int  // http; none = any 2xx
-	Interval           time.Duration
-	Timeout            time.Duration
-	HealthyThreshold   int // successes in a row until it is healthy again
-	UnhealthyThreshold int // failures in a row until it is unhealthy
-}
-
-// ClusterLimits bound what a cluster is given at a time.
-type ClusterLimits struct {
-	MaxConnections int     // 0 = no limit but the gateway's
-	MaxPending     int     // requests that wait for a connection; 0 = none waits
-	MaxRequests    int     // requests in flight; 0 = no limit
-	RetryBudget    float64 // retries as a share of live requests
-}
-
-// Keepalive is how many idle connections an endpoint keeps, and how long.
-type Keepalive struct {
-	MaxIdle     int // 0 = none
-	IdleTimeout time.Duration
+// addCluster takes a cluster into the document. What the bootstrap adds gives
+// way to one of the same name.
+func (d *decoder) addCluster(n *yaml.Node, c *Cluster) bool {
+	if d.base && d.claimed("clusters", c.Name) {
+		return false
+	}
+	d.claim(n, "clusters", c.Name)
+	d.clusters[c.Name] = len(d.doc.Clusters)
+	return true
 }

@@ -1,31 +1,209 @@
 package config
 
-import "errors"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
 
-// Decode reads one document.
+	"go.yaml.in/yaml/v4"
+)
+
+// Decode reads one document, YAML or JSON. The error is of type Problems and
+// holds all that is wrong with it.
 func Decode(data []byte, base Base) (*Document, error) {
 	return DecodeParts([]Part{{Data: data}}, base)
 }
 
-// DecodeParts reads the documents of a folder as one.
+// DecodeParts reads the documents of a folder as one: in the order of the
+// parts' names the lists are put together; what else two parts set is an error.
 func DecodeParts(parts []Part, base Base) (*Document, error) {
-	return nil, errors.New("document: reading is not built yet")
+	parts = slices.Clone(parts)
+	sort.SliceStable(parts, func(i, j int) bool { return parts[i].Name < parts[j].Name })
+	d := newDecoder(parts, base.orStandard())
+	var sources []source
+	size := 0
+	for i, p := range parts {
+		d.part = i
+		if size += len(p.Data); size > maxBytes {
+			d.problem(nil, "the document is too large (more than %d MiB)", maxBytes>>20)
+			break
+		}
+		if root := d.parse(p.Data); root != nil {
+			sources = append(sources, source{part: i, root: root})
+		}
+	}
+	if len(parts) == 0 {
+		d.problem(nil, "the document is empty")
+	}
+	if d.total == 0 {
+		d.read(append(sources, base.source()))
+	}
+	if d.total > 0 {
+		return nil, d.sorted()
+	}
+	d.doc.Revision = d.doc.hash()
+	return d.doc, nil
 }
 
-// FromBootstrap makes the revision of a base alone.
-func FromBootstrap(base Base) *Document { return &Document{} }
+// hash is the identity of the content: two texts that mean the same are the
+// same revision.
+func (d *Document) hash() string {
+	sum := sha256.Sum256(d.canonical())
+	return hex.EncodeToString(sum[:6])
+}
 
-// Check gives the problems of a base.
-func (b Base) Check() error { return nil }
+// A source is one tree to read: a part, or what the bootstrap adds.
+type source struct {
+	part int
+	base bool
+	root *yaml.Node
+}
 
-// YAML gives the document as text that decodes to the same revision.
-func (d *Document) YAML() ([]byte, error) { return nil, nil }
+// decoder walks the trees of one revision. What must know what came before
+// (names, addresses, references) is checked as it walks, so the order of
+// sections matters: see readOrder.
+type decoder struct {
+	doc       *Document
+	keepalive Keepalive // the base's, for clusters that say nothing
 
-// JSON gives the document as text that decodes to the same revision.
-func (d *Document) JSON() []byte { return nil }
+	parts []Part
+	part  int  // the one being read
+	base  bool // reading what the bootstrap adds
+	path  []step
 
-// Diff tells in short lines what changed.
-func Diff(old, new *Document) []string { return nil }
+	problems []found
+	total    int // problems, also those that are not kept
 
-// SameAddress tells whether two listen or endpoint addresses are one.
-func SameAddress(a, b string) bool { return a == b }
+	names     map[nameKey]place
+	addresses map[string]place  // of listeners
+	matches   map[string]place  // of routes
+	clusters  map[string]int    // name -> index in doc.Clusters
+	protocols map[string]string // listener name -> protocol
+}
+
+// A step of a path is a key or, without one, an index.
+type step struct {
+	key   string
+	index int
+}
+
+// place is where something was first seen.
+type place struct {
+	part         int
+	line, column int
+	base         bool
+}
+
+func newDecoder(parts []Part, base Base) *decoder {
+	return &decoder{
+		doc:       &Document{Timeouts: base.Timeouts, Limits: base.Limits, AccessLog: base.AccessLog},
+		keepalive: base.Keepalive,
+		parts:     parts,
+		names:     make(map[nameKey]place),
+		addresses: make(map[string]place),
+		matches:   make(map[string]place),
+		clusters:  make(map[string]int),
+		protocols: make(map[string]string),
+	}
+}
+
+// readOrder has what others refer to, or take defaults from, before them.
+var readOrder = []string{"timeouts", "limits", "access_log", "clusters", "listeners", "routes"}
+
+// read walks the sources section by section, the bootstrap's last.
+func (d *decoder) read(sources []source) {
+	for _, s := range sources {
+		d.part, d.base = s.part, s.base
+		d.checkTop(s.root)
+	}
+	set := make(map[string]place)
+	for _, key := range readOrder {
+		f := documentBlock.field(key)
+		for _, s := range sources {
+			n := valueOf(s.root, key)
+			if n == nil {
+				continue
+			}
+			d.part, d.base = s.part, s.base
+			d.enter(key)
+			d.checkOnce(n, set)
+			f.decode(d, n, d.doc)
+			d.leave()
+		}
+	}
+}
+
+// checkTop refuses keys that a document does not have, and keys that are there twice.
+func (d *decoder) checkTop(root *yaml.Node) {
+	seen := make(map[string]bool)
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		key := root.Content[i]
+		switch {
+		case documentBlock.find(key) < 0:
+			d.unknownKey(key, documentBlock.keys())
+		case seen[key.Value]:
+			d.problem(key, "key %s is there twice", key.Value)
+		default:
+			seen[key.Value] = true
+		}
+	}
+}
+
+// checkOnce refuses a setting that another part has made: only lists add up.
+func (d *decoder) checkOnce(n *yaml.Node, set map[string]place) {
+	if n.Kind != yaml.MappingNode {
+		return
+	}
+	section := d.pathString()
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		if first, twice := set[section+"."+key.Value]; twice && first.part != d.part {
+			d.problem(key, "%s is also set by another part (%s)", key.Value, d.at(first))
+		} else if !twice {
+			set[section+"."+key.Value] = d.here(key)
+		}
+	}
+}
+
+func (d *decoder) enter(key string) { d.path = append(d.path, step{key: key}) }
+func (d *decoder) enterItem(i int)  { d.path = append(d.path, step{index: i}) }
+func (d *decoder) leave()           { d.path = d.path[:len(d.path)-1] }
+func (d *decoder) here(n *yaml.Node) place {
+	return place{part: d.part, base: d.base, line: n.Line, column: n.Column}
+}
+
+// at says where a place is, for the text of a problem.
+func (d *decoder) at(p place) string {
+	switch {
+	case p.base:
+		return "the bootstrap"
+	case d.parts[p.part].Name != "":
+		return fmt.Sprintf("%s:%d:%d", d.parts[p.part].Name, p.line, p.column)
+	}
+	return fmt.Sprintf("at %d:%d", p.line, p.column)
+}
+
+// pathString gives the way from the root, such as routes[2].match.host.
+func (d *decoder) pathString() string {
+	var b strings.Builder
+	if d.base {
+		b.WriteString("bootstrap.")
+	}
+	for i, s := range d.path {
+		switch {
+		case s.key == "":
+			fmt.Fprintf(&b, "[%d]", s.index)
+		case i > 0:
+			b.WriteString("." + s.key)
+		default:
+			b.WriteString(s.key)
+		}
+	}
+	if b.Len() == 0 {
+		return "document"
+	}
+	return b.String()
+}

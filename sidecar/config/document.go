@@ -1,5 +1,11 @@
 package config
 
+import (
+	"slices"
+
+	"go.yaml.in/yaml/v4"
+)
+
 // A Document is one validated revision with every value resolved: what the
 // source left out carries its default, and what the bootstrap adds is in it.
 // It is never edited after Decode returned it.
@@ -15,28 +21,44 @@ type Document struct {
 	AccessLog AccessLog
 }
 
-// Base is what the bootstrap gives to each revision: the defaults of what a
-// revision leaves out, and the listeners, routes and clusters that are added
-// unless the revision has its own. In these three lists a zero field means the
-// default, as a key that is left out does in a document (so a weight of 0 is 1).
-type Base struct {
-	Timeouts  Timeouts
-	Keepalive Keepalive
-	Limits    Limits
-	AccessLog AccessLog
-
-	Listeners []Listener
-	Routes    []Route
-	Clusters  []Cluster
-}
-
 // Part is one document of a folder, or, without a name, the only one.
 type Part struct {
 	Name string // the key's or file's name, as problems shall show it
 	Data []byte
 }
 
-// Limits bound what one message may cost.
-type Limits struct {
-	MaxBody int64 // bytes of a request body; 0 = no limit
+var documentBlock = block[Document]{
+	fields: []field[Document]{
+		at("listeners", func(d *Document) *[]Listener { return &d.Listeners }, items(&listenerBlock, (*decoder).addListener)),
+		at("routes", func(d *Document) *[]Route { return &d.Routes }, items(&routeBlock, (*decoder).addRoute)),
+		at("clusters", func(d *Document) *[]Cluster { return &d.Clusters }, items(&clusterBlock, (*decoder).addCluster)),
+		at("timeouts", func(d *Document) *Timeouts { return &d.Timeouts }, timeoutsBlock.kind()),
+		at("limits", func(d *Document) *Limits { return &d.Limits }, limitsBlock.kind()),
+		at("access_log", func(d *Document) *AccessLog { return &d.AccessLog }, accessLogBlock.kind()),
+	},
+}
+
+// items is a list of the document, which grows by each part. An item that add
+// turns down was never there, and neither were its problems.
+func items[T any](b *block[T], add func(d *decoder, n *yaml.Node, t *T) bool) kind[[]T] {
+	k := listOf(b.kind())
+	k.decode = func(d *decoder, n *yaml.Node, list *[]T) {
+		if !d.isKind(n, yaml.SequenceNode) {
+			return
+		}
+		*list = slices.Grow(*list, len(n.Content))
+		for i, c := range n.Content {
+			var t T
+			kept, total := len(d.problems), d.total
+			d.enterItem(i)
+			b.decode(d, c, &t)
+			if add(d, c, &t) {
+				*list = append(*list, t)
+			} else {
+				d.problems, d.total = d.problems[:kept], total
+			}
+			d.leave()
+		}
+	}
+	return k
 }

@@ -1,6 +1,12 @@
 package config
 
-import "time"
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
 
 // Route sends the requests that match to one or several clusters.
 type Route struct {
@@ -19,60 +25,116 @@ type Route struct {
 	RateLimit RateLimit
 }
 
-// Match is what a request must be like; what is empty does not restrict.
-type Match struct {
-	Host       string        // lower-case, exact or "*.example.com"
-	PathPrefix string        // whole segments, normalised; "/" or without trailing slash
-	Methods    []string      // sorted
-	Headers    []HeaderMatch // sorted by name
+var routeBlock = block[Route]{
+	fields: []field[Route]{
+		at("name", func(r *Route) *string { return &r.Name }, name),
+		at("match", func(r *Route) *Match { return &r.Match }, matchBlock.kind()),
+		at("listeners", func(r *Route) *[]string { return &r.Listeners }, listOf(listenerName).then(checkListeners)).optional(),
+		at("cluster", func(r *Route) *[]WeightedCluster { return &r.Clusters }, oneCluster).when((*Route).single),
+		at("clusters", func(r *Route) *[]WeightedCluster { return &r.Clusters }, weightedClusters).when((*Route).split),
+		at("preserve_host", func(r *Route) *bool { return &r.EndpointHost }, not(flag)).optional(),
+		at("host_rewrite", func(r *Route) *string { return &r.HostRewrite }, authority.or("")).optional(),
+		at("prefix_rewrite", func(r *Route) *string { return &r.PrefixRewrite }, pathRewrite.or("")).optional(),
+		at("timeouts", func(r *Route) *RouteTimeouts { return &r.Timeouts }, routeTimeoutsBlock.kind()),
+		at("retries", func(r *Route) *Retries { return &r.Retries }, retriesBlock.kind()).when(retried),
+		at("upgrades", func(r *Route) *[]string { return &r.Upgrades }, upgrades),
+		at("rate_limit", func(r *Route) *RateLimit { return &r.RateLimit }, rateLimitBlock.kind()).optional(),
+	},
+	begin: func(d *decoder, r *Route) {
+		r.Match.PathPrefix = "/"
+		r.Timeouts.Upstream = d.doc.Timeouts.Upstream
+		r.Timeouts.Write = d.doc.Timeouts.Write
+		r.Retries.Attempts = 1
+		r.Upgrades = []string{"websocket"}
+	},
+	end: func(d *decoder, n *yaml.Node, r *Route) {
+		if has(n, "cluster") == has(n, "clusters") {
+			d.problem(n, "want exactly one of cluster and clusters (seen %s)", either(has(n, "cluster"), "both", "none"))
+		}
+	},
 }
 
-// HeaderMatch is one field that must have exactly this value.
-type HeaderMatch struct {
-	Name  string // lower-case
-	Value string
+// addRoute takes a route into the document. What the bootstrap adds gives way
+// to one of the same name, or that matches the same.
+func (d *decoder) addRoute(n *yaml.Node, r *Route) bool {
+	key := r.matchKey()
+	first, taken := d.matches[key]
+	if d.base && (taken || d.claimed("routes", r.Name)) {
+		return false
+	}
+	d.claim(n, "routes", r.Name)
+	if taken {
+		d.problem(n, "another route matches just the same (%s)", d.at(first))
+		return true
+	}
+	d.matches[key] = d.here(n)
+	return true
 }
 
-// WeightedCluster is a cluster's share of a route's requests.
-type WeightedCluster struct {
-	Name   string
-	Weight int // 0 (no traffic) to 65535
+// matchKey is the same for two routes of which only the first could ever match.
+func (r *Route) matchKey() string {
+	var b strings.Builder
+	b.WriteString(r.Match.Host + " " + r.Match.PathPrefix)
+	for _, m := range r.Match.Methods {
+		b.WriteString(" " + m)
+	}
+	for _, h := range r.Match.Headers {
+		b.WriteString("\n" + h.Name + ":" + h.Value)
+	}
+	for _, l := range r.Listeners {
+		b.WriteString("\n\n" + l)
+	}
+	return b.String()
 }
 
-// RouteTimeouts are the timeouts of one exchange; 0 is none.
-type RouteTimeouts struct {
-	Upstream     time.Duration // request sent -> response head
-	UpstreamGRPC time.Duration // the same for gRPC: the route's own timeouts.upstream, else none
-	Request      time.Duration // whole exchange
-	ResponseIdle time.Duration // longest silence of the upstream inside a body
-	Write        time.Duration // longest stall of one write to the client
+func checkListeners(d *decoder, n *yaml.Node, names *[]string) {
+	if len(*names) == 0 {
+		d.problem(n, "want at least one listener, leave listeners out for all (seen an empty list)")
+	}
+	d.onlyOnce(n, *names)
+	for i, l := range *names {
+		if p := d.protocols[l]; p != ProtocolHTTP && p != "" {
+			d.enterItem(i)
+			d.problem(n.Content[i], "listener %s has no routes (its protocol is %s)", l, p)
+			d.leave()
+		}
+	}
+	slices.Sort(*names)
 }
 
-// What a request may be tried again on, besides a status code from 500 to 599.
-const (
-	RetryConnectFailure = "connect-failure" // no connection, so no byte was sent
-	RetryReset          = "reset"           // upstream broke off before the response head
-	RetryTimeout        = "timeout"         // per_try_timeout or upstream timeout, before the response head
-	RetryUnavailable    = "unavailable"     // gRPC status UNAVAILABLE
-)
-
-// Retries is how often and why a request is sent again.
-type Retries struct {
-	Attempts      int           // tries in all; 1 = never again
-	On            []string      // the words above and status codes
-	PerTryTimeout time.Duration // 0 = only the route's timeouts
+// not turns a flag around, so that the zero value can mean true.
+func not(k kind[bool]) kind[bool] {
+	return kind[bool]{
+		decode: func(d *decoder, n *yaml.Node, v *bool) {
+			is := !*v
+			k.decode(d, n, &is)
+			*v = !is
+		},
+		encode: func(e *encoder, v *bool) { e.bool(!*v) },
+	}
 }
 
-// What a rate limit counts by.
-const (
-	RateLimitRoute    = "route"     // all requests of the route together
-	RateLimitRemoteIP = "remote_ip" // each client address
-	RateLimitHeader   = "header:"   // followed by a field name: each of its values
-)
+// upgrades is a list of protocols. h2c is none of them: it would change what
+// speaks on the connection behind the gateway's back.
+var upgrades = listOf(text(func(s string) (string, error) {
+	s = strings.ToLower(s)
+	name, version, versioned := strings.Cut(s, "/")
+	switch {
+	case !isToken(name) || versioned && !isToken(version):
+		return "", errors.New("want a protocol such as websocket")
+	case name == "h2c":
+		return "", errors.New("h2c is never passed on as an upgrade")
+	}
+	return s, nil
+})).then(func(d *decoder, n *yaml.Node, v *[]string) { d.onlyOnce(n, *v) })
 
-// RateLimit is a token bucket in front of a route.
-type RateLimit struct {
-	Rate  float64 // requests a second; 0 = no limit
-	Burst int     // bucket size
-	Key   string
+// isToken knows the bytes of methods, field names and protocols (RFC 9110 section 5.6.2).
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+			return false
+		}
+	}
+	return s != ""
 }

@@ -1,0 +1,73 @@
+package config
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// SameAddress tells whether two addresses are one: `:8080`, `0.0.0.0:8080` and
+// `[::]:8080` are. A name and an address are never the same: nothing is resolved.
+func SameAddress(a, b string) bool { return addressKey(a) == addressKey(b) }
+
+// addressKey is the one form of all ways to write an address.
+func addressKey(s string) string {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return s
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if ip = ip.Unmap(); ip.IsUnspecified() {
+			host = ""
+		} else {
+			host = ip.String()
+		}
+	}
+	return net.JoinHostPort(strings.ToLower(host), port)
+}
+
+// anyPort tells whether the kernel chooses the port: two such are never the same.
+func anyPort(s string) bool { return strings.HasSuffix(s, ":0") }
+
+// listenAddress may leave out the host (every address) and have port 0.
+var listenAddress = text(func(s string) (string, error) { return checkAddress(s, true) })
+
+// endpointAddress is where one can connect to.
+var endpointAddress = text(func(s string) (string, error) { return checkAddress(s, false) })
+
+func checkAddress(s string, listen bool) (string, error) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", errors.New("want host:port, an IPv6 address in brackets")
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || strconv.FormatUint(number, 10) != port || number == 0 && !listen {
+		return "", errors.New("want a port from 1 to 65535")
+	}
+	if host == "" {
+		if listen {
+			return ":" + port, nil
+		}
+		return "", errors.New("want a host before the port")
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() == (s[0] == '[') && isZone(ip.Zone()) {
+		return netip.AddrPortFrom(ip, uint16(number)).String(), nil
+	}
+	if strings.ContainsAny(s, "[]") {
+		return "", errors.New("want an IPv6 address inside the brackets")
+	}
+	host, err = checkHostName(host)
+	return net.JoinHostPort(host, port), err
+}
+
+// isZone takes what interfaces are called, and no zone at all.
+func isZone(s string) bool {
+	for i := range len(s) {
+		if !isNameByte(s[i]) {
+			return false
+		}
+	}
+	return true
+}

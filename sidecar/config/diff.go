@@ -1,0 +1,71 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// maxChanges keeps the log line of a revision a line.
+const maxChanges = 50
+
+// Diff tells in short lines what a revision changes: "route checkout added",
+// "cluster a: endpoints changed". The first revision is told by its counts.
+func Diff(old, new *Document) []string {
+	if old == nil {
+		return []string{fmt.Sprintf("%d listeners, %d routes, %d clusters", len(new.Listeners), len(new.Routes), len(new.Clusters))}
+	}
+	var lines []string
+	lines = append(lines, diffItems("listener", &listenerBlock, old.Listeners, new.Listeners, func(l *Listener) string { return l.Name })...)
+	lines = append(lines, diffItems("route", &routeBlock, old.Routes, new.Routes, func(r *Route) string { return r.Name })...)
+	lines = append(lines, diffItems("cluster", &clusterBlock, old.Clusters, new.Clusters, func(c *Cluster) string { return c.Name })...)
+	lines = append(lines, diffKeys("timeouts", timeoutsBlock.changed(&old.Timeouts, &new.Timeouts))...)
+	lines = append(lines, diffKeys("limits", limitsBlock.changed(&old.Limits, &new.Limits))...)
+	lines = append(lines, diffKeys("access_log", accessLogBlock.changed(&old.AccessLog, &new.AccessLog))...)
+	if len(lines) > maxChanges {
+		more := len(lines) - maxChanges + 1
+		lines = append(lines[:maxChanges-1], fmt.Sprintf("and %d more changes", more))
+	}
+	return lines
+}
+
+// diffItems compares two lists by their items' names.
+func diffItems[T any](word string, b *block[T], old, new []T, name func(*T) string) []string {
+	var lines []string
+	before := make(map[string]*T, len(old))
+	for i := range old {
+		before[name(&old[i])] = &old[i]
+	}
+	var kept []string // in the new order
+	for i := range new {
+		n := name(&new[i])
+		o := before[n]
+		if o == nil {
+			lines = append(lines, word+" "+n+" added")
+			continue
+		}
+		kept = append(kept, n)
+		lines = append(lines, diffKeys(word+" "+n, b.changed(o, &new[i]))...)
+		delete(before, n)
+	}
+	var stayed []string // in the old order
+	for i := range old {
+		n := name(&old[i])
+		if before[n] != nil {
+			lines = append(lines, word+" "+n+" removed")
+			continue
+		}
+		stayed = append(stayed, n)
+	}
+	if !slices.Equal(kept, stayed) {
+		lines = append(lines, word+"s in another order")
+	}
+	return lines
+}
+
+func diffKeys(what string, keys []string) []string {
+	if len(keys) == 0 {
+		return nil
+	}
+	return []string{what + ": " + strings.Join(keys, ", ") + " changed"}
+}

@@ -1,0 +1,102 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// encoder appends one JSON value. The text is canonical: one document, one text.
+type encoder struct {
+	out    []byte
+	sparse bool // leave out whatever is zero, as the lists of a Base mean it
+}
+
+// JSON gives the effective document as text that decodes to the same revision.
+func (d *Document) JSON() []byte {
+	var out bytes.Buffer
+	if err := json.Indent(&out, d.canonical(), "", "  "); err != nil {
+		panic("BUG: the effective document is not JSON: " + err.Error())
+	}
+	out.WriteByte('\n')
+	return out.Bytes()
+}
+
+// YAML gives the effective document as text that decodes to the same revision.
+func (d *Document) YAML() ([]byte, error) {
+	var n yaml.Node
+	if err := yaml.Load(d.canonical(), &n); err != nil {
+		return nil, err
+	}
+	plain(&n)
+	return yaml.Dump(&n, yaml.WithIndent(2))
+}
+
+// canonical is the text whose hash is the revision's identity.
+func (d *Document) canonical() []byte {
+	e := encoder{out: make([]byte, 0, 256*(1+len(d.Routes)+len(d.Clusters)))}
+	documentBlock.encode(&e, d)
+	return e.out
+}
+
+// plain drops JSON's brackets and quotes from a tree; what needs quotes to stay
+// text is quoted again by the writer.
+func plain(n *yaml.Node) {
+	if len(n.Content) > 0 || n.Kind == yaml.ScalarNode {
+		n.Style = 0
+	}
+	for _, c := range n.Content {
+		plain(c)
+	}
+}
+
+func (e *encoder) open(b byte)  { e.out = append(e.out, b) }
+func (e *encoder) close(b byte) { e.out = append(e.out, b) }
+
+// item begins the next value of a list.
+func (e *encoder) item() {
+	if last := e.out[len(e.out)-1]; last != '[' && last != '{' {
+		e.out = append(e.out, ',')
+	}
+}
+
+// key begins the next value of a mapping.
+func (e *encoder) key(k string) {
+	e.item()
+	e.text(k)
+	e.out = append(e.out, ':')
+}
+
+func (e *encoder) text(s string) {
+	if i := strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }); i < 0 {
+		e.out = append(e.out, '"')
+		e.out = append(e.out, s...)
+		e.out = append(e.out, '"')
+		return
+	}
+	quoted, err := json.Marshal(s)
+	if err != nil {
+		panic("BUG: a string is not JSON: " + err.Error())
+	}
+	e.out = append(e.out, quoted...)
+}
+
+func (e *encoder) int(i int64)     { e.out = strconv.AppendInt(e.out, i, 10) }
+func (e *encoder) bool(b bool)     { e.out = strconv.AppendBool(e.out, b) }
+func (e *encoder) float(f float64) { e.out = strconv.AppendFloat(e.out, f, 'f', -1, 64) }
+
+// duration writes 1h, not 1h0m0s.
+func (e *encoder) duration(d time.Duration) {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	e.text(s)
+}

@@ -1,0 +1,127 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+)
+
+const (
+	maxBytes = 8 << 20 // of all parts together; Consul's own bound is 512 KiB a key
+	maxDepth = 24      // of a tree; the schema needs eight
+)
+
+// parse makes the tree of one document, whose root is a mapping with keys, or
+// reports why there is none.
+func (d *decoder) parse(data []byte) *yaml.Node {
+	if i := badByte(data); i >= 0 {
+		d.problemAt(data, i, "not text (a control byte, or not UTF-8)")
+		return nil
+	}
+	loader, err := yaml.NewLoader(bytes.NewReader(data))
+	if err != nil {
+		panic("BUG: the YAML loader takes no reader: " + err.Error())
+	}
+	var doc, second yaml.Node
+	err = loader.Load(&doc)
+	if errors.Is(err, io.EOF) {
+		d.problem(nil, "the document is empty")
+		return nil
+	}
+	if err == nil {
+		err = loader.Load(&second)
+		if err == nil {
+			d.problem(&second, "a second document begins here (want one)")
+			return nil
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		d.syntax(err)
+		return nil
+	}
+	root := doc.Content[0]
+	switch {
+	case root.Kind == yaml.ScalarNode && root.Tag == "!!null", root.Kind == yaml.MappingNode && len(root.Content) == 0:
+		d.problem(root, "the document is empty")
+		return nil
+	case !d.isKind(root, yaml.MappingNode):
+		return nil
+	case isPointer(root):
+		d.problem(root, "this is a pointer to a pushed revision, which this gateway does not follow: store the document itself here")
+		return nil
+	}
+	if !d.checkTree(root, 1) {
+		return nil
+	}
+	return root
+}
+
+// isPointer knows what a later `gateway push` writes in a document's place.
+func isPointer(root *yaml.Node) bool {
+	return has(root, "v") && (has(root, "parts") || has(root, "withdrawn"))
+}
+
+// syntax reports what the YAML parser found.
+func (d *decoder) syntax(err error) {
+	var bad *yaml.LoadError
+	if !errors.As(err, &bad) {
+		d.problem(nil, "not YAML (%s)", err)
+		return
+	}
+	at := yaml.Node{Line: bad.Mark.Line, Column: bad.Mark.Column}
+	if bad.ContextMsg != "" {
+		d.problem(&at, "not YAML (%s: %s)", bad.ContextMsg, bad.Message)
+		return
+	}
+	d.problem(&at, "not YAML (%s)", bad.Message)
+}
+
+// checkTree refuses what would let a value be somewhere else than where it is
+// read, or a small text mean a large tree.
+func (d *decoder) checkTree(n *yaml.Node, depth int) bool {
+	switch {
+	case depth > maxDepth:
+		d.problem(n, "nested too deeply (more than %d levels)", maxDepth)
+		return false
+	case n.Kind == yaml.AliasNode:
+		d.problem(n, "aliases are not read, write the value out (*%s)", clip(n.Value))
+		return false
+	case n.Anchor != "":
+		d.problem(n, "anchors are not read, write the value out where it is needed (&%s)", clip(n.Anchor))
+		return false
+	case n.Style&yaml.TaggedStyle != 0:
+		d.problem(n, "tags are not read (%s)", clip(n.Tag))
+		return false
+	case n.Tag == "!!merge":
+		d.problem(n, "merge keys are not read, write the keys out (<<)")
+		return false
+	}
+	fine := true
+	for _, c := range n.Content {
+		fine = d.checkTree(c, depth+1) && fine
+	}
+	return fine
+}
+
+// badByte gives the offset of the first byte that is no part of a text, or -1.
+func badByte(data []byte) int {
+	for i := 0; i < len(data); {
+		c := data[i]
+		switch {
+		case c >= ' ' && c < 0x7f, c == '\n', c == '\t', c == '\r':
+			i++
+		case c < utf8.RuneSelf:
+			return i
+		default:
+			r, size := utf8.DecodeRune(data[i:])
+			if r == utf8.RuneError && size == 1 || r >= 0x80 && r < 0xa0 && r != 0x85 {
+				return i
+			}
+			i += size
+		}
+	}
+	return -1
+}
