@@ -37,6 +37,7 @@ type Field struct {
 	start, nameEnd, valueStart, valueEnd, end uint32
 	ID                                        ID
 	Hop                                       bool // named by Connection: never forwarded
+	Sensitive                                 bool // HPACK's never-indexed literal (RFC 7541 section 6.2.3): stays one on every hop
 }
 
 // Head is one request or response head. The zero value is ready; Reset makes it so again.
@@ -57,7 +58,7 @@ type Head struct {
 	Reason []byte
 
 	// What the fields say.
-	Present       Set   // known fields that occur
+	Present       Set // known fields that occur
 	Body          BodyKind
 	ContentLength int64  // with Sized; -1 otherwise
 	Close         bool   // the connection ends after this message
@@ -75,7 +76,7 @@ func (h *Head) Reset() {
 // Add records a field whose bytes lie in Buf: name [start,nameEnd), value [valueStart,valueEnd), its line up to end. It returns the ID.
 func (h *Head) Add(start, nameEnd, valueStart, valueEnd, end int) ID {
 	id := Lookup(h.Buf[start:nameEnd])
-	h.Fields = append(h.Fields, Field{uint32(start), uint32(nameEnd), uint32(valueStart), uint32(valueEnd), uint32(end), id, false})
+	h.Fields = append(h.Fields, Field{uint32(start), uint32(nameEnd), uint32(valueStart), uint32(valueEnd), uint32(end), id, false, false})
 	h.Present |= 1 << id
 	return id
 }
