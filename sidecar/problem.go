@@ -1,0 +1,37 @@
+package sidecar
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Problem is one thing that is wrong with the bootstrap.
+type Problem struct {
+	Knob string // what the operator turns: env GATEWAY_LISTEN, or flag --listen
+	Text string // what is wrong, with what was seen
+}
+
+func (p Problem) String() string { return p.Knob + ": " + p.Text }
+
+// Problems are all that is wrong with the bootstrap.
+type Problems []Problem
+
+// Error gives one problem a line.
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i := range p {
+		lines[i] = p[i].String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// shownBytes bounds how much of a value a problem repeats.
+const shownBytes = 120
+
+// quote shows a value, or its beginning.
+func quote(text string) string {
+	if len(text) > shownBytes {
+		return fmt.Sprintf("%q...", text[:shownBytes])
+	}
+	return fmt.Sprintf("%q", text)
+}

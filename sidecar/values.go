@@ -1,0 +1,145 @@
+package sidecar
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+)
+
+// entryError is what is wrong with one entry of a list: the entry is shown
+// instead of the whole value.
+type entryError struct {
+	entry string
+	text  string
+}
+
+func (e *entryError) Error() string { return fmt.Sprintf("%q: %s", e.entry, e.text) }
+
+func wrong(entry, format string, args ...any) error {
+	return &entryError{entry, fmt.Sprintf(format, args...)}
+}
+
+// Size is a number of bytes, written 65536, 64KiB, 1MiB or 1GiB (and kB, MB, GB
+// for the powers of ten).
+type Size int64
+
+// Decode reads a size.
+func (s *Size) Decode(text string) error {
+	digits := len(text) - len(strings.TrimLeft(text, "0123456789"))
+	unit, ok := sizeUnit(strings.TrimSpace(text[digits:]))
+	n, err := strconv.ParseInt(text[:digits], 10, 64)
+	if !ok || err != nil || n > math.MaxInt64/unit {
+		return fmt.Errorf("not a size (like 65536, 64KiB or 1MiB)")
+	}
+	*s = Size(n * unit)
+	return nil
+}
+
+func sizeUnit(name string) (int64, bool) {
+	switch name {
+	case "", "B":
+		return 1, true
+	case "kB", "KB":
+		return 1000, true
+	case "KiB":
+		return 1 << 10, true
+	case "MB":
+		return 1000 * 1000, true
+	case "MiB":
+		return 1 << 20, true
+	case "GB":
+		return 1000 * 1000 * 1000, true
+	case "GiB":
+		return 1 << 30, true
+	}
+	return 0, false
+}
+
+// Fields are access-log fields in the order wanted; none means all.
+type Fields []string
+
+// Decode reads a comma list.
+func (f *Fields) Decode(text string) error {
+	known := config.AccessLogFields()
+	var all Fields
+	for name := range split(text, ",") {
+		switch {
+		case !slices.Contains(known, name):
+			return wrong(name, "no field of the access log%s", perhaps(name, known))
+		case slices.Contains(all, name):
+			return wrong(name, "named twice")
+		}
+		all = append(all, name)
+	}
+	*f = all
+	return nil
+}
+
+// Prefixes are networks.
+type Prefixes []netip.Prefix
+
+// Decode reads a comma list of CIDRs and addresses.
+func (p *Prefixes) Decode(text string) error {
+	var all Prefixes
+	for entry := range split(text, ",") {
+		n, err := network(entry)
+		if err != nil {
+			return err
+		}
+		all = append(all, n)
+	}
+	*p = all
+	return nil
+}
+
+func network(entry string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(entry); err == nil && a.Zone() == "" {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	n, err := netip.ParsePrefix(entry)
+	if err != nil {
+		return n, wrong(entry, "not a network (like 10.0.0.0/8)")
+	}
+	if n != n.Masked() {
+		return n, wrong(entry, "has bits beyond its mask (the network is %s)", n.Masked())
+	}
+	return n, nil
+}
+
+// Pairs are certificates with their keys.
+type Pairs []config.Certificate
+
+// Decode reads a comma list of cert.pem:key.pem.
+func (p *Pairs) Decode(text string) error {
+	var all Pairs
+	for entry := range split(text, ",") {
+		cert, key, ok := strings.Cut(entry, ":")
+		if !ok || cert == "" || key == "" || strings.Contains(key, ":") {
+			return wrong(entry, "not a pair of files (like cert.pem:key.pem)")
+		}
+		all = append(all, config.Certificate{CertFile: cert, KeyFile: key})
+	}
+	*p = all
+	return nil
+}
+
+// split gives the entries of a list without the space around them. A separator at
+// the end is allowed, any other empty entry comes out as one, to be refused.
+func split(text, sep string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		rest := strings.TrimSpace(text)
+		for rest != "" {
+			var entry string
+			entry, rest, _ = strings.Cut(rest, sep)
+			rest = strings.TrimSpace(rest)
+			if !yield(strings.TrimSpace(entry)) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package sidecar
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestSize(t *testing.T) {
+	const not = "not a size (like 65536, 64KiB or 1MiB)"
+	check(t, []row{
+		{in: "0", want: "0"},
+		{in: "65536", want: "65536"},
+		{in: "10B", want: "10"},
+		{in: "64KiB", want: "65536"},
+		{in: "64 KiB", want: "65536"},
+		{in: "1kB", want: "1000"},
+		{in: "2MB", want: "2000000"},
+		{in: "1MiB", want: "1048576"},
+		{in: "1GB", want: "1000000000"},
+		{in: "1GiB", want: "1073741824"},
+		{in: "", wrong: not},
+		{in: "KiB", wrong: not},
+		{in: "-1", wrong: not},
+		{in: "1.5KiB", wrong: not},
+		{in: "1k", wrong: not},
+		{in: "9223372036854775807KiB", wrong: not},
+		{in: "99999999999999999999", wrong: not},
+	}, func(in string) (string, error) {
+		var s Size
+		err := s.Decode(in)
+		return fmt.Sprint(int64(s)), err
+	})
+}
+
+func TestFields(t *testing.T) {
+	check(t, []row{
+		{in: "time", want: "[time]"},
+		{in: "status, time,", want: "[status time]"},
+		{in: "time,time", wrong: `"time": named twice`},
+		{in: "statuss", wrong: `"statuss": no field of the access log (perhaps status)`},
+		{in: "time,,status", wrong: `"": no field of the access log`},
+	}, func(in string) (string, error) {
+		var f Fields
+		err := f.Decode(in)
+		return fmt.Sprint([]string(f)), err
+	})
+}
+
+func TestPrefixes(t *testing.T) {
+	check(t, []row{
+		{in: "10.0.0.0/8, 192.168.1.1,::1", want: "[10.0.0.0/8 192.168.1.1/32 ::1/128]"},
+		{in: "10.0.0.1/8", wrong: `"10.0.0.1/8": has bits beyond its mask (the network is 10.0.0.0/8)`},
+		{in: "10.0.0.0/33", wrong: `"10.0.0.0/33": not a network (like 10.0.0.0/8)`},
+		{in: "fe80::1%eth0", wrong: `"fe80::1%eth0": not a network (like 10.0.0.0/8)`},
+		{in: "proxy.example.com", wrong: `"proxy.example.com": not a network (like 10.0.0.0/8)`},
+	}, func(in string) (string, error) {
+		var p Prefixes
+		err := p.Decode(in)
+		return fmt.Sprint(p), err
+	})
+}
+
+func readPairs(in string) (string, error) {
+	var p Pairs
+	err := p.Decode(in)
+	var all []string
+	for _, c := range p {
+		all = append(all, c.CertFile+":"+c.KeyFile)
+	}
+	return strings.Join(all, ","), err
+}
+
+func TestPairs(t *testing.T) {
+	check(t, []row{
+		{in: "cert.pem:key.pem", want: "cert.pem:key.pem"},
+		{in: "a.pem:a.key, b.pem:b.key", want: "a.pem:a.key,b.pem:b.key"},
+		{in: "cert.pem", wrong: `"cert.pem": not a pair of files (like cert.pem:key.pem)`},
+		{in: "a:b:c", wrong: `"a:b:c": not a pair of files (like cert.pem:key.pem)`},
+		{in: ":b", wrong: `":b": not a pair of files (like cert.pem:key.pem)`},
+	}, readPairs)
+}
+
+func TestNearest(t *testing.T) {
+	known := []string{"LISTEN", "READ_TIMEOUT", "TCP"}
+	for _, row := range []struct{ word, want string }{
+		{"LISTNE", "LISTEN"},
+		{"LISTENER", "LISTEN"},
+		{"REED_TIMOUT", "READ_TIMEOUT"},
+		{"TPC", "TCP"},
+		{"X", ""},
+		{"", ""},
+		{"WHATEVER", ""},
+	} {
+		if got := Nearest(row.word, known); got != row.want {
+			t.Errorf("Nearest(%q) = %q, want %q", row.word, got, row.want)
+		}
+	}
+}
