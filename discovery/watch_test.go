@@ -1,0 +1,443 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// step is what a scripted Consul does with one request.
+type step struct {
+	after time.Duration // how long it takes; longer than the deadline = it hangs
+	say   answer[string]
+	err   error
+}
+
+func has(value string, index uint64) step {
+	return step{say: answer[string]{value: value, index: index}}
+}
+
+func nothing(index uint64) step {
+	return step{say: answer[string]{absent: true, index: index}}
+}
+
+func fails(class telemetry.DiscoveryClass) step { return step{err: faultf(class, "scripted")} }
+
+func (s step) in(d time.Duration) step { s.after = d; return s }
+
+// script is a fetch that plays steps, notes what it was asked and when, and when
+// it has no more steps blocks and closes done.
+type script struct {
+	steps []step
+	asked []string
+	at    []time.Duration // since the first request
+	begun time.Time
+	done  chan struct{}
+}
+
+func (s *script) fetch(ctx context.Context, q read) (answer[string], error) {
+	if len(s.steps) == 0 {
+		close(s.done)
+		<-ctx.Done()
+		return answer[string]{}, ctx.Err()
+	}
+	if s.begun.IsZero() {
+		s.begun = time.Now()
+	}
+	next := s.steps[0]
+	s.steps = s.steps[1:]
+	s.asked = append(s.asked, asked(q))
+	s.at = append(s.at, time.Since(s.begun))
+	if err := sleep(ctx, next.after); err != nil {
+		return answer[string]{}, ctx.Err()
+	}
+	return next.say, next.err
+}
+
+func asked(q read) string {
+	whom := "leader"
+	if q.stale {
+		whom = "any"
+	}
+	return fmt.Sprintf("%d %s", q.index, whom)
+}
+
+// play runs a watch through a script; set may change the watch before it runs.
+// It returns what was delivered, "-" for nothing being there.
+func play(t *testing.T, s *script, set func(*watch[string])) (delivered []string, st Status) {
+	t.Helper()
+	s.done = make(chan struct{})
+	w := &watch[string]{
+		fetch:   s.fetch,
+		same:    func(a, b string) bool { return a == b },
+		shrinks: func(from, to string) bool { return len(to)*2 < len(from) },
+		deliver: func(_ context.Context, a answer[string]) {
+			if a.absent {
+				a.value = "-"
+			}
+			delivered = append(delivered, a.value)
+		},
+		wait:   2 * time.Minute,
+		bucket: bucket{burst: 100, every: time.Millisecond},
+		state:  newState(nil, "test"),
+	}
+	if set != nil {
+		set(w)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { w.run(ctx) })
+	<-s.done
+	st = w.state.status()
+	cancel()
+	running.Wait()
+	return delivered, st
+}
+
+func TestWatch(t *testing.T) {
+	const full = 2 * time.Minute
+	for _, row := range []struct {
+		name  string
+		steps []step
+		asked string // the questions, in order
+		want  string // what was delivered
+	}{
+		{
+			name:  "the first question goes to the leader, the next ones block at any server",
+			steps: []step{has("a", 7), has("b", 9).in(time.Hour / 60), has("c", 11).in(time.Second)},
+			asked: "0 leader, 7 any, 9 any",
+			want:  "a b c",
+		},
+		{
+			name:  "the same content under a new index is not delivered",
+			steps: []step{has("a", 7), has("a", 9), has("b", 10)},
+			asked: "0 leader, 7 any, 9 any",
+			want:  "a b",
+		},
+		{
+			name:  "a full wait without news keeps the index",
+			steps: []step{has("a", 7), has("a", 7).in(full), has("b", 8)},
+			asked: "0 leader, 7 any, 7 any",
+			want:  "a b",
+		},
+		{
+			name:  "the same index early means another store: ask from 0, and do not believe the answer",
+			steps: []step{has("a", 7), has("old", 7).in(time.Second), has("b", 3), has("c", 4)},
+			asked: "0 leader, 7 any, 0 leader, 3 any",
+			want:  "a b c",
+		},
+		{
+			name:  "a lower index is confirmed and followed",
+			steps: []step{has("a", 70), has("blank", 5), has("b", 6), has("c", 8)},
+			asked: "0 leader, 70 any, 0 leader, 6 any",
+			want:  "a b c",
+		},
+		{
+			name:  "index 0 is confirmed and counts as 1",
+			steps: []step{has("a", 7), has("blank", 0), has("b", 0), has("c", 2)},
+			asked: "0 leader, 7 any, 0 leader, 1 any",
+			want:  "a b c",
+		},
+		{
+			name:  "an agent without a view says that there is nothing, with index 1, and cannot confirm it",
+			steps: []step{has("a", 28), nothing(1), fails(telemetry.DiscoveryServer), has("a", 30), has("b", 31)},
+			asked: "0 leader, 28 any, 0 leader, 0 leader, 30 any",
+			want:  "a b",
+		},
+		{
+			name:  "what is gone is confirmed once",
+			steps: []step{has("a", 7), nothing(8), nothing(8), nothing(9), nothing(10), has("b", 12)},
+			asked: "0 leader, 7 any, 0 leader, 8 any, 9 any, 10 any",
+			want:  "a - b",
+		},
+		{
+			name:  "what seems gone and is not",
+			steps: []step{has("a", 7), nothing(8), has("a", 8), has("b", 9)},
+			asked: "0 leader, 7 any, 0 leader, 8 any",
+			want:  "a b",
+		},
+		{
+			name:  "nothing at the start is confirmed and delivered",
+			steps: []step{nothing(5), nothing(5), has("a", 6)},
+			asked: "0 leader, 0 leader, 5 any",
+			want:  "- a",
+		},
+		{
+			name:  "much less is confirmed",
+			steps: []step{has("aaaa", 7), has("a", 8), has("aaa", 8), has("a", 9), has("a", 9), has("b", 10)},
+			asked: "0 leader, 7 any, 0 leader, 8 any, 0 leader, 9 any",
+			want:  "aaaa aaa a b",
+		},
+		{
+			name:  "an error takes nothing away, and the index with it",
+			steps: []step{has("a", 7), fails(telemetry.DiscoveryACL), fails(telemetry.DiscoveryTransport), has("a", 7), has("b", 8)},
+			asked: "0 leader, 7 any, 0 leader, 0 leader, 7 any",
+			want:  "a b",
+		},
+		{
+			name:  "an agent that hangs is given up",
+			steps: []step{has("a", 7), has("b", 8).in(time.Hour), has("c", 9)},
+			asked: "0 leader, 7 any, 0 leader",
+			want:  "a c",
+		},
+		{
+			name:  "the leader is asked every five minutes, also if nothing happens",
+			steps: []step{has("a", 7), has("a", 7).in(full), has("a", 7).in(full), has("a", 7).in(full), has("b", 8)},
+			asked: "0 leader, 7 any, 7 any, 7 any, 0 leader",
+			want:  "a b",
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{steps: row.steps}
+				delivered, _ := play(t, s, nil)
+				if got := strings.Join(s.asked, ", "); got != row.asked {
+					t.Errorf("asked\n     %s\nwant %s", got, row.asked)
+				}
+				if got := strings.Join(delivered, " "); got != row.want {
+					t.Errorf("delivered %q, want %q", got, row.want)
+				}
+			})
+		})
+	}
+}
+
+func TestWatchDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: []step{has("a", 7), has("b", 8).in(time.Hour), has("b", 8).in(time.Hour), has("b", 8)}}
+		play(t, s, nil)
+		blocking := 2*time.Minute*17/16 + 10*time.Second
+		if got := s.at[2] - s.at[1]; got < blocking || got > blocking+retryFirst {
+			t.Errorf("a blocking request was given up after %v, want %v", got, blocking)
+		}
+		if got := s.at[3] - s.at[2]; got < askTimeout || got > askTimeout+2*retryFirst {
+			t.Errorf("a plain request was given up after %v, want %v", got, askTimeout)
+		}
+	})
+}
+
+func TestWatchBacksOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: slices.Repeat([]step{fails(telemetry.DiscoveryTransport)}, 12)}
+		_, st := play(t, s, nil)
+		for i := 1; i < len(s.at); i++ {
+			got, most := s.at[i]-s.at[i-1], backoff(telemetry.DiscoveryTransport, i)
+			if got < most/2 || got > most {
+				t.Errorf("after error %d it waited %v, want %v to %v", i, got, most/2, most)
+			}
+		}
+		if st.Failing != 12 || st.Errors != 12 || st.Class != "transport" || st.Error != "scripted" || !st.LastOK.IsZero() {
+			t.Errorf("status %+v, want 12 transport errors", st)
+		}
+	})
+}
+
+func TestWatchStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: []step{has("a", 7), nothing(8).in(time.Second), nothing(9), fails(telemetry.DiscoveryLimit), nothing(9)}}
+		_, st := play(t, s, nil)
+		if st.Failing != 0 || st.Error != "" || st.Class != "" || st.Errors != 1 || st.Index != 9 ||
+			st.Wakeups != 1 || st.Confirmations != 1 || st.LastOK.IsZero() {
+			t.Errorf("status %+v, want a recovered watch with 1 wakeup and 1 confirmation", st)
+		}
+	})
+}
+
+// changes is a service that changes as soon as it is asked.
+func changes(n int, bytes int64) []step {
+	steps := make([]step, n)
+	for i := range steps {
+		steps[i] = has(fmt.Sprint("v", i), uint64(10+i))
+		steps[i].say.bytes = bytes
+	}
+	return steps
+}
+
+func TestWatchPace(t *testing.T) {
+	health := func(w *watch[string]) {
+		w.bucket, w.usual = bucket{burst: healthBurst, every: healthEvery}, healthEvery
+	}
+	document := func(w *watch[string]) { w.bucket = bucket{burst: documentBurst, every: documentEvery} }
+	for _, row := range []struct {
+		name  string
+		set   func(*watch[string])
+		bytes int64
+		n     int           // which request
+		want  time.Duration // when it begins, at the earliest and within a tick
+	}{
+		{"health: the first change at once", health, 0, 1, 0},
+		{"health: then one a second", health, 0, 2, time.Second},
+		{"health: and so on", health, 0, 5, 4 * time.Second},
+		{"health: large answers once in 15 s", health, largeAnswer + 1, 4, 31 * time.Second},
+		{"health: churn", health, 0, churnWakes + 3, (churnWakes + 1 + 15) * time.Second},
+		{"document: ten at once", document, 0, 9, 0},
+		{"document: then five a second", document, 0, 14, time.Second},
+		{"document: never slower", document, largeAnswer + 1, 59, 10 * time.Second},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{steps: changes(row.n+1, row.bytes)}
+				play(t, s, row.set)
+				if got := s.at[row.n]; got != row.want {
+					t.Errorf("request %d began after %v, want %v; all: %v", row.n, got, row.want, s.at)
+				}
+			})
+		})
+	}
+}
+
+func TestWatchAfterRestIsPromptAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		steps := append(changes(churnWakes+5, 0), has("rest", 900).in(time.Minute), has("x", 901), has("y", 902))
+		s := &script{steps: steps}
+		play(t, s, func(w *watch[string]) {
+			w.bucket, w.usual = bucket{burst: healthBurst, every: healthEvery}, healthEvery
+		})
+		n := len(s.at) - 2
+		if got := s.at[n] - s.at[n-1]; got != time.Minute {
+			t.Errorf("the request after a quiet minute waited %v, want none", got-time.Minute)
+		}
+		if got := s.at[n+1] - s.at[n]; got > time.Second {
+			t.Errorf("the next one waited %v, want at most 1s", got)
+		}
+	})
+}
+
+func TestWatchPolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: []step{has("a", 7), has("a", 7), nothing(8), has("a", 8), has("b", 9)}}
+		delivered, _ := play(t, s, func(w *watch[string]) { w.polls = true })
+		if got, want := strings.Join(s.asked, ", "), "0 leader, 0 any, 0 any, 0 leader, 0 any"; got != want {
+			t.Errorf("asked %s, want %s", got, want)
+		}
+		if got := strings.Join(delivered, " "); got != "a b" {
+			t.Errorf("delivered %q, want a b", got)
+		}
+		for _, i := range []int{1, 2, 4} {
+			if got := s.at[i] - s.at[i-1]; got < pollEvery/2 || got > pollEvery {
+				t.Errorf("poll %d came %v after the one before, want %v to %v", i, got, pollEvery/2, pollEvery)
+			}
+		}
+	})
+}
+
+func TestWatchLook(t *testing.T) {
+	for _, row := range []struct {
+		redeliver bool
+		want      string
+	}{{false, "a"}, {true, "a a"}} {
+		t.Run(fmt.Sprint("redeliver=", row.redeliver), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{steps: []step{has("a", 7), has("never", 8).in(time.Minute), has("a", 9)}}
+				delivered, st := play(t, s, func(w *watch[string]) {
+					time.AfterFunc(time.Second, func() { w.look(row.redeliver) })
+				})
+				if got, want := strings.Join(s.asked, ", "), "0 leader, 7 any, 0 leader"; got != want {
+					t.Errorf("asked %s, want %s", got, want)
+				}
+				if got := strings.Join(delivered, " "); got != row.want {
+					t.Errorf("delivered %q, want %q", got, row.want)
+				}
+				if s.at[2] != time.Second || st.Errors != 0 {
+					t.Errorf("looked again after %v with %d errors, want at once with none", s.at[2], st.Errors)
+				}
+			})
+		})
+	}
+}
+
+func TestWatchLookEndsBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: []step{fails(telemetry.DiscoveryACL), has("a", 7)}}
+		play(t, s, func(w *watch[string]) {
+			time.AfterFunc(100*time.Millisecond, func() { w.look(false) })
+		})
+		if s.at[1] != 100*time.Millisecond {
+			t.Errorf("asked again after %v, want 100ms", s.at[1])
+		}
+	})
+}
+
+func TestWatchDeliversWhatLookInterrupts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: []step{has("a", 7), has("a", 7)}}
+		var delivered []string
+		play(t, s, func(w *watch[string]) {
+			w.deliver = func(ctx context.Context, a answer[string]) {
+				w.look(false)
+				if sleep(ctx, time.Second) == nil { // the receiver is busy
+					delivered = append(delivered, a.value)
+				}
+			}
+		})
+		if len(delivered) != 1 {
+			t.Errorf("delivered %v, want a once", delivered)
+		}
+	})
+}
+
+func TestBackoff(t *testing.T) {
+	for _, row := range []struct {
+		class telemetry.DiscoveryClass
+		fails int
+		want  time.Duration
+	}{
+		{telemetry.DiscoveryTransport, 1, 250 * time.Millisecond},
+		{telemetry.DiscoveryTransport, 2, 500 * time.Millisecond},
+		{telemetry.DiscoveryServer, 7, 15 * time.Second},
+		{telemetry.DiscoveryServer, 1 << 30, 15 * time.Second},
+		{telemetry.DiscoveryLimit, 1, 2 * time.Second},
+		{telemetry.DiscoveryLimit, 9, 15 * time.Second},
+		{telemetry.DiscoveryACL, 1, 2 * time.Second},
+		{telemetry.DiscoveryACL, 9, 60 * time.Second},
+	} {
+		if got := backoff(row.class, row.fails); got != row.want {
+			t.Errorf("backoff(%v, %d) = %v, want %v", row.class, row.fails, got, row.want)
+		}
+	}
+}
+
+func TestClassOf(t *testing.T) {
+	for _, row := range []struct {
+		err  error
+		want telemetry.DiscoveryClass
+	}{
+		{errors.New("dial"), telemetry.DiscoveryTransport},
+		{fmt.Errorf("x: %w", errFiltered), telemetry.DiscoveryACL},
+		{statusFault(403, nil, "rpc error: Permission denied"), telemetry.DiscoveryACL},
+		{statusFault(500, nil, "rpc error making call: Permission denied"), telemetry.DiscoveryACL},
+		{statusFault(429, nil, "Your IP is issuing too many concurrent connections"), telemetry.DiscoveryLimit},
+		{statusFault(500, nil, "No cluster leader"), telemetry.DiscoveryServer},
+		{statusFault(503, nil, ""), telemetry.DiscoveryServer},
+	} {
+		if got := classOf(row.err); got != row.want {
+			t.Errorf("classOf(%v) = %v, want %v", row.err, got, row.want)
+		}
+	}
+}
+
+func TestBucketInterruptedTakesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := bucket{burst: 1, every: time.Minute}
+		if err := b.take(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if err := b.take(ctx); err == nil {
+			t.Error("a second token within a second")
+		}
+		if err := b.take(t.Context()); err != nil || time.Since(start) != time.Minute {
+			t.Errorf("the next token came after %v (%v), want 1m", time.Since(start), err)
+		}
+	})
+}
