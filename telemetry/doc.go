@@ -1,32 +1,62 @@
 // Package telemetry holds the instruments of the process, exports them over
-// OTLP, and sets up the logger.
+// OTLP, and makes the logger. It is the only package that knows the
+// OpenTelemetry SDK.
 //
 // # Life of a measurement
 //
-// When a table is built, its routes, clusters and listeners ask the Registry
-// (registry.go) for their instruments by name and keep the pointers. A request
-// then counts with a few atomic additions: Route.Record (route.go) finds the
-// histogram by small integers (enums.go, status.go) and adds to one of its
-// buckets (histogram.go). At each export interval the SDK's reader asks the
-// producer (producer.go) for all metrics. It walks the registry and gives each
-// value the name, unit and description it has in instruments.go. The exporter
-// (provider.go) sends them.
+// When a table is built, its routes, clusters and listeners ask the [Registry]
+// (registry.go) for their instruments by name, and keep the pointers. A request
+// then counts with a few atomic additions: [Route.Record] (route.go) finds its
+// histogram by small integers (enums.go, flag.go, status.go) and adds to a
+// bucket (histogram.go). At each interval the SDK's reader asks the producer
+// (producer.go) for everything; walk.go goes over the registry, collection.go
+// makes points of what it finds, with the names of instruments.go, and
+// exporter.go sends them. [Start] (provider.go) sets that up if the OTEL_*
+// variables (env.go) name a collector.
+//
+// # Adding a metric
+//
+// Give it a line in instruments.go: name, unit, description. Put its Counter,
+// UpDown or histogram into the struct of what it is about, or, for a value that
+// someone else keeps, a function that is asked for it. Export it in walk.go in
+// one line. Then TestEveryMetric fails until its text has the new metric, and
+// the table of metrics in docs/observability.md wants a row. A new label must be
+// an enum, or a name that the Registry bounds.
 //
 // # Promises
 //
-// Recording never locks and, once a series was seen, never allocates. Counters
-// run whether or not anything is exported, and live as long as the process, so
-// they are cumulative across revisions. Every label is bounded; what comes over
-// a bound shares the name Overflow. A collector that is away costs one line in
-// the log and nothing else.
+// Recording never blocks, and does not allocate once a series was seen. Counters
+// count whether or not anything is exported, and as long as the process lives,
+// across all revisions. Every label is bounded; names over a bound share
+// [Overflow]. Gauges are asked for at each collection, on the exporter's
+// goroutine: their functions must not block. A collector that is away, slow or
+// refusing costs one line in the log; the next interval tries again, and deltas
+// that did not arrive are part of the next. Nothing here outlives
+// [Provider.Shutdown].
 //
 // # Not here
 //
-// The access log (proxy, l4), which answer goes with a flag (proxy), when to
-// flush (sidecar).
+// The access log (proxy, l4). Which flag goes with which answer (proxy). When to
+// flush, and how long to wait for it (sidecar). Traces.
 //
 // # Decisions
 //
-// Own counters rather than the SDK's instruments: those build and hash an
-// attribute set at each measurement.
+// Own counters, not the SDK's instruments: those hash a set of attributes at
+// each measurement, which costs more than the rest of what we do for a request
+// in user space. With a metric.Producer the SDK sees values at export only.
+//
+// Deltas begin at the last collection that arrived, not at the last that was
+// tried, so that a collector's absence loses nothing. The price: one that takes a
+// message and does not answer in time counts it twice.
+//
+// A try without an answer has the access log's flag for its error.type (UT, UC,
+// ...): one vocabulary for both.
+//
+// OTEL_* values that cannot be used are warnings, as OpenTelemetry asks, unless
+// exporting makes no sense without them (no usable endpoint, certificates that
+// cannot be read). We check them ourselves: the SDK logs some on a logger of its
+// own, headers with their secrets among them, and passes over others.
+//
+// The exporter does not retry within an interval: a process that ends must not
+// wait for a collector that is not there.
 package telemetry

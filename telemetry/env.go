@@ -17,7 +17,7 @@ import (
 // logger of their own, is found and named here.
 type settings struct {
 	export   bool
-	endpoint string   // as it was given, without any password; for the log
+	endpoint string   // for the log
 	target   string   // host:port if the endpoint has no scheme, else empty
 	warnings []string // each begins with the variable it is about
 }
@@ -124,7 +124,8 @@ func (e *environment) readEndpoint(s *settings, name, v string) error {
 	if err != nil {
 		return fmt.Errorf("env %s: not a URL", name)
 	}
-	s.endpoint = u.Redacted()
+	// For the log: without the user and the query, where people put secrets.
+	s.endpoint = (&url.URL{Scheme: u.Scheme, Opaque: u.Opaque, Host: u.Host, Path: u.Path}).String()
 	if u.Scheme == "http" || u.Scheme == "https" {
 		if u.Hostname() == "" {
 			return fmt.Errorf("env %s: %q: has no host", name, s.endpoint)

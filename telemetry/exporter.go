@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 	"go.opentelemetry.io/otel/sdk/metric"
@@ -43,7 +44,7 @@ func (e *exporter) send(ctx context.Context, rm *metricdata.ResourceMetrics) (se
 		part := metricdata.ResourceMetrics{Resource: rm.Resource, ScopeMetrics: rm.ScopeMetrics[i : i+1]}
 		partErr := e.Exporter.Export(ctx, &part)
 		if partErr != nil {
-			err = errors.Join(err, partErr)
+			err = partErr // the last of them speaks for all
 			if !arrived(ctx, partErr) {
 				return sent, err
 			}
@@ -65,9 +66,22 @@ func (e *exporter) report(err error) {
 	switch {
 	case err != nil && !e.failing:
 		e.failing = true
-		e.log.Warn("metrics not exported, trying again at each interval", "endpoint", e.endpoint, "error", err)
+		e.log.Warn("metrics not exported, trying again at each interval", "endpoint", e.endpoint, "error", reason(err))
 	case err == nil && e.failing:
 		e.failing = false
 		e.log.Info("metrics exported again", "endpoint", e.endpoint)
 	}
+}
+
+// maxReasonBytes bounds what of a collector's answer gets into the log.
+const maxReasonBytes = 512
+
+// reason is err in the words of gRPC, without what each layer above puts before them.
+func reason(err error) string {
+	text := err.Error()
+	var s interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &s) {
+		text = s.GRPCStatus().Code().String() + ": " + s.GRPCStatus().Message()
+	}
+	return strings.ToValidUTF8(text[:min(len(text), maxReasonBytes)], "\uFFFD")
 }

@@ -3,6 +3,8 @@ package telemetry
 import (
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/go-hclog"
@@ -15,11 +17,7 @@ var levels = []string{"trace", "debug", "info", "warn", "error", "off"}
 // info, warn, error and off; format is json (one object a line) or text (for
 // eyes: coloured on a terminal). Every line reaches w whole, in one Write.
 func NewLogger(level, format string, w io.Writer) (hclog.Logger, error) {
-	known := false
-	for _, l := range levels {
-		known = known || l == level
-	}
-	if !known {
+	if !slices.Contains(levels, level) {
 		return nil, fmt.Errorf("env GATEWAY_LOG_LEVEL: %q: not one of %s", level, strings.Join(levels, ", "))
 	}
 	options := hclog.LoggerOptions{Name: "gateway", Level: hclog.LevelFromString(level), Output: w}
@@ -28,8 +26,11 @@ func NewLogger(level, format string, w io.Writer) (hclog.Logger, error) {
 		options.JSONFormat = true
 	case "text":
 		options.TimeFormat = "15:04:05.000"
-		options.Color = hclog.AutoColor
-		options.ColorHeaderOnly = true
+		// hclog takes every writer that is no file for a terminal.
+		if _, file := w.(*os.File); file {
+			options.Color = hclog.AutoColor
+			options.ColorHeaderOnly = true
+		}
 	default:
 		return nil, fmt.Errorf("env GATEWAY_LOG_FORMAT: %q: not one of json, text", format)
 	}

@@ -1,0 +1,164 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// logShards spreads the lines of different connections over different locks.
+	logShards = 8
+	// logShardBytes bounds what one shard holds while the file does not take it; then lines are dropped.
+	logShardBytes = 1 << 20
+	// logFlushBytes is when a shard is written without waiting for the next tick.
+	logFlushBytes = 32 << 10
+	// logKeepBytes is the largest buffer that a quiet shard keeps.
+	logKeepBytes = 64 << 10
+	// logFlushEvery is the longest that a line waits.
+	logFlushEvery = 250 * time.Millisecond
+)
+
+// AccessLog takes one line for each request or connection and writes them whole, soon, and without ever making traffic wait: when
+// the file takes no more, lines are dropped and counted. Write is safe from any goroutine.
+type AccessLog struct {
+	path    string // "stdout" or a file
+	dropped *Counter
+	broken  func(error) // told once when writing stops working, and again after it worked meanwhile
+
+	shards [logShards]logShard
+	wake   chan struct{} // a shard is full enough
+
+	mu      sync.Mutex // guards file, failing; held while writing
+	file    io.WriteCloser
+	failing bool
+}
+
+type logShard struct {
+	mu     sync.Mutex // guards the rest
+	buf    []byte
+	spare  []byte
+	second int64    // for which stamp is right
+	stamp  [19]byte // 2006-01-02T15:04:05
+	_      [64]byte // keeps neighbours off the cache line
+}
+
+// OpenAccessLog opens the log at path: "stdout" or a file, which is made (0640) or appended to. Run does the writing.
+func OpenAccessLog(path string, dropped *Counter, broken func(error)) (*AccessLog, error) {
+	l := &AccessLog{path: path, dropped: dropped, broken: broken, wake: make(chan struct{}, 1)}
+	return l, l.open()
+}
+
+func (l *AccessLog) open() error {
+	if l.path == "stdout" {
+		l.file = nopCloser{os.Stdout}
+		return nil
+	}
+	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+	if err != nil {
+		return fmt.Errorf("access log: %w", err)
+	}
+	l.file = f
+	return nil
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
+
+// Reopen closes the file and opens its path anew, for log rotation. When that does not work the old file stays in use.
+func (l *AccessLog) Reopen() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old := l.file
+	if err := l.open(); err != nil {
+		l.file = old
+		return err
+	}
+	return old.Close()
+}
+
+// Run writes what has been gathered until ctx ends, then once more. One goroutine runs it.
+func (l *AccessLog) Run(ctx context.Context) {
+	t := time.NewTicker(logFlushEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			l.Flush()
+			return
+		case <-t.C:
+		case <-l.wake:
+		}
+		l.Flush()
+	}
+}
+
+// Flush writes all that has been gathered so far.
+func (l *AccessLog) Flush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		full := s.buf
+		s.buf, s.spare = s.spare[:0], nil
+		s.mu.Unlock()
+		if len(full) > 0 {
+			l.write(full)
+		}
+		if cap(full) > logKeepBytes && len(full) < logFlushBytes {
+			full = nil
+		}
+		s.mu.Lock()
+		s.spare = full[:0]
+		s.mu.Unlock()
+	}
+}
+
+func (l *AccessLog) write(lines []byte) {
+	_, err := l.file.Write(lines)
+	if err == nil {
+		l.failing = false
+		return
+	}
+	n := int64(0)
+	for _, c := range lines {
+		if c == '\n' {
+			n++
+		}
+	}
+	l.dropped.Add(n)
+	if !l.failing {
+		l.failing = true
+		l.broken(err)
+	}
+}
+
+// Write formats r as f says and gathers the line. shard is any number that spreads the writers, such as a count of connections.
+func (l *AccessLog) Write(f *LogFormat, r *Record, shard uint32) {
+	s := &l.shards[shard%logShards]
+	s.mu.Lock()
+	before := len(s.buf)
+	if before > logShardBytes {
+		s.mu.Unlock()
+		l.dropped.Inc()
+		return
+	}
+	if sec := r.Time.Unix(); sec != s.second {
+		s.second = sec
+		copy(s.stamp[:], r.Time.UTC().AppendFormat(s.stamp[:0], "2006-01-02T15:04:05"))
+	}
+	s.buf = f.append(s.buf, r, &s.stamp)
+	ripe := before < logFlushBytes && len(s.buf) >= logFlushBytes
+	s.mu.Unlock()
+	if ripe {
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+	}
+}
