@@ -62,7 +62,7 @@ func (c *Cluster) Pick(tried *Tried) (*Endpoint, error) {
 	}
 	v := c.view.Load()
 	var e *Endpoint
-	if len(v.members) == 1 && tried == nil && v.members[0].health.gate.Load() == gateOpen {
+	if len(v.members) == 1 && (tried == nil || tried.n == 0) && v.members[0].health.gate.Load() == gateOpen {
 		e = v.members[0].endpoint.lease()
 	} else if e = c.choose(v, tried); e == nil {
 		g.requests.Add(-1)

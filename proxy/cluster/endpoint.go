@@ -20,8 +20,14 @@ func (e *Endpoint) Address() string { return e.address }
 
 // Done ends the lease that a successful Pick began; call it exactly once.
 func (e *Endpoint) Done(o Outcome) {
-	e.Report(o) // before the lease ends, so that a probe's verdict is known when the next one may be sent
-	e.health.inFlight.Add(-1)
+	e.Report(o) // first, so that a probe's verdict is known when the next one may be sent
+	h := e.health
+	if h.gate.Load() != gateOpen {
+		// This lease need not be the probe: one that ends meanwhile lets one
+		// more probe through, where waiting for all old leases (tunnels) to end could take hours.
+		h.probe.Store(false)
+	}
+	h.inFlight.Add(-1)
 	e.group.requests.Add(-1)
 }
 
@@ -39,9 +45,13 @@ func (e *Endpoint) Report(o Outcome) {
 	}
 }
 
-// lease counts the use that Done ends.
+// lease counts the use that Done ends; callers have looked at the gate.
 func (e *Endpoint) lease() *Endpoint {
-	e.health.inFlight.Add(1)
+	h := e.health
+	h.inFlight.Add(1)
+	if h.gate.Load() != gateOpen {
+		h.probe.Store(true)
+	}
 	return e
 }
 

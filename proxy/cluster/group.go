@@ -161,11 +161,12 @@ func (g *group) forget(now time.Duration) {
 
 // counts are the endpoints by state, for telemetry.
 func (g *group) counts() (healthy, ejected, unhealthy int) {
-	for _, l := range g.active.Load().view.Load().listed {
+	c := g.active.Load()
+	for _, l := range c.view.Load().listed {
 		switch {
-		case l.endpoint.health.gate.Load() == gateEjected:
+		case l.endpoint.health.gate.Load() != gateOpen:
 			ejected++
-		case !l.entry.inRotation(g.active.Load().cfg.Consul.OnlyPassing):
+		case !l.entry.inRotation(c.cfg.Consul.OnlyPassing):
 			unhealthy++
 		default:
 			healthy++

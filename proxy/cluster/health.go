@@ -26,6 +26,7 @@ type health struct {
 	inFlight atomic.Int64
 	gate     atomic.Uint32
 	pace     atomic.Int64 // slow start: share of its weight, up to full
+	probe    atomic.Bool  // while probing: a probe is under way
 	ailing   atomic.Bool  // the next success matters: see group.succeeded
 
 	// Guarded by the group's mu.
@@ -60,7 +61,7 @@ func (h *health) open() bool {
 	case gateOpen:
 		return true
 	case gateProbing:
-		return h.inFlight.Load() == 0
+		return !h.probe.Load()
 	default:
 		return false
 	}
@@ -70,13 +71,15 @@ func (h *health) open() bool {
 func (h *health) enter() bool {
 	switch h.gate.Load() {
 	case gateOpen:
-		h.inFlight.Add(1)
-		return true
 	case gateProbing:
-		return h.inFlight.CompareAndSwap(0, 1)
+		if !h.probe.CompareAndSwap(false, true) {
+			return false
+		}
 	default:
 		return false
 	}
+	h.inFlight.Add(1)
+	return true
 }
 
 const (

@@ -1,11 +1,14 @@
 package cluster
 
-// leastRequest draws two endpoints by weight and leases the one with fewer
+// leastRequest draws two different endpoints by weight and leases the one with fewer
 // requests in flight for its weight: nearly as good as looking at all, without
 // everybody rushing to the same one.
 func leastRequest(v *view, tried *Tried) *Endpoint {
 	for range draws {
 		a, b := v.draw(), v.draw()
+		for again := 0; a == b && again < draws; again++ {
+			b = v.draw()
+		}
 		m := lessBusy(usable(a, tried), usable(b, tried))
 		if m != nil && m.health.enter() {
 			return m.endpoint

@@ -36,7 +36,7 @@ func newOutlier(p config.PassiveHealth) outlier {
 
 // duration of the nth ejection, n from 1.
 func (o outlier) duration(n int) time.Duration {
-	if o.base <= 0 || int64(n) >= int64(o.longest/o.base) {
+	if o.base <= 0 || int64(n) > int64(o.longest/o.base) {
 		return o.longest
 	}
 	return o.base * time.Duration(n)
@@ -106,9 +106,13 @@ func (g *group) succeeded(h *health) {
 	g.mu.Lock()
 	h.fails, h.sound = 0, true
 	old := h.gate.Load()
-	// While all are out, any answer is good news; otherwise an ejected
-	// endpoint's successes are requests from before its ejection.
-	returns := old == gateProbing || old == gateEjected && g.panicking.Load()
+	// While all are out, any answer is good news; otherwise the successes of an
+	// ejected endpoint are of requests from before its ejection.
+	returns := old == gateProbing
+	if old == gateEjected && g.panicking.Load() {
+		returns = true
+		g.probeAll(now)
+	}
 	if returns {
 		h.since = now
 		h.gate.Store(gateOpen)
@@ -121,6 +125,26 @@ func (g *group) succeeded(h *health) {
 			"old", gateName(old), "new", gateName(gateOpen))
 		g.notePanic()
 	}
+}
+
+// probeAll ends all ejections at once: whatever they had in common seems to be
+// over, and the one that returns first shall not carry the load alone. g.mu is held.
+func (g *group) probeAll(now time.Duration) {
+	for _, h := range g.troubled {
+		if h.gate.Load() == gateEjected {
+			h.startProbing(now)
+		}
+	}
+}
+
+// startProbing ends an ejection: the next request shows whether it was the last. The
+// group's mu is held.
+func (h *health) startProbing(now time.Duration) {
+	h.since, h.fails, h.factor = now, 0, full
+	h.pace.Store(slowest)
+	h.probe.Store(false)
+	h.ailing.Store(true)
+	h.gate.Store(gateProbing)
 }
 
 // startSlowly begins a slow start; g.mu is held.
@@ -163,10 +187,7 @@ func (g *group) heal(h *health, o outlier, now time.Duration) bool {
 			h.gate.Store(gateOpen)
 			g.startSlowly(h, now)
 		} else if now >= h.until {
-			h.since, h.fails, h.factor = now, 0, full
-			h.gate.Store(gateProbing)
-			h.pace.Store(slowest)
-			h.ailing.Store(true)
+			h.startProbing(now)
 		}
 		return true
 	case gateProbing:

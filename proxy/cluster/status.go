@@ -9,7 +9,7 @@ import (
 // Words for an endpoint's state, all facts taken together.
 const (
 	stateHealthy     = "healthy"
-	stateEjected     = "ejected"     // by passive health
+	stateEjected     = "ejected"     // by passive health, probes included
 	stateUnhealthy   = "unhealthy"   // by the catalog
 	stateMaintenance = "maintenance" // by an operator
 	stateDraining    = "draining"    // not named any more, requests are still in flight
@@ -121,9 +121,11 @@ func (g *group) endpointStatus(c *Cluster, l listing) EndpointStatus {
 	case l.entry.maintenance():
 		st.State, st.Reason, st.Since = stateMaintenance, "consul: maintenance", &st.Consul.Since
 		st.EffectiveWeight = 0
-	case h.gate.Load() == gateEjected:
+	case h.gate.Load() != gateOpen:
 		st.State, st.Reason, st.Since = stateEjected, "passive: "+st.Passive.Reason, st.Passive.Since
-		st.EffectiveWeight = 0
+		if h.gate.Load() == gateEjected {
+			st.EffectiveWeight = 0
+		}
 	case !l.entry.inRotation(c.cfg.Consul.OnlyPassing):
 		st.State, st.Reason, st.Since = stateUnhealthy, "consul: "+st.Consul.State, &st.Consul.Since
 	}
