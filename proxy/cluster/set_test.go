@@ -1,0 +1,401 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+)
+
+func TestPrepareRefuses(t *testing.T) {
+	f := func(edit func(*config.Cluster), want string) {
+		t.Helper()
+		cl := cfg("a")
+		edit(&cl)
+		if _, err := NewSet(Options{}).Prepare(cl); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	f(func(c *config.Cluster) { c.Balance = "best" }, `cluster "orders": balance: not known ("best")`)
+	f(func(c *config.Cluster) { c.Endpoints[0].Weight = 65536 }, `cluster "orders": endpoint a: weight: not 0 to 65535 (65536)`)
+	f(func(c *config.Cluster) { c.Endpoints[0].Weight = -1 }, `cluster "orders": endpoint a: weight: not 0 to 65535 (-1)`)
+}
+
+// TestRevisionThatFails: what was prepared for it leaves no trace.
+func TestRevisionThatFails(t *testing.T) {
+	s, c := newCluster(t, cfg("a b"))
+	k := &conn{}
+	only(c).Put(k, 0)
+	other := cfg("x y")
+	other.PassiveHealth.ConsecutiveFailures = 1
+	if _, err := s.Prepare(other); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Prepare(config.Cluster{Name: "users"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := picks(c, 4); got != "a b a b" {
+		t.Errorf("while another is prepared: %s", got)
+	}
+	s.Retire([]*Cluster{c})
+	st := s.Status()
+	if len(st) != 1 || len(st[0].Endpoints) != 2 || k.closed != 0 {
+		t.Errorf("after the failed revision: %+v, closed %d", st, k.closed)
+	}
+	if len(c.group.endpoints) != 2 || len(s.groups) != 1 {
+		t.Errorf("%d endpoints in %d groups are left, want 2 in 1", len(c.group.endpoints), len(s.groups))
+	}
+}
+
+// TestRevisionAdoptsWhatConsulSaid if the question is the same.
+func TestRevisionAdoptsWhatConsulSaid(t *testing.T) {
+	cl := cfg("")
+	cl.Consul = config.Consul{Service: "orders"}
+	s, c := newCluster(t, cl)
+	c.SetEndpoints(discovered("a b:warning"))
+	old := c
+
+	cl.Consul.OnlyPassing = true
+	c = add(t, s, cl)
+	if got := picks(c, 3); got != "a a a" {
+		t.Errorf("the same question, only passing: %s", got)
+	}
+	c.SetEndpoints(discovered("a c"))
+	if got := picks(c, 4); got != "a c a c" {
+		t.Errorf("after a delivery: %s", got)
+	}
+	if got := picks(old, 4); strings.Contains(got, "-") || strings.Contains(got, "c") {
+		t.Errorf("the old revision still answers as it was, got %s", got)
+	}
+	cl.Consul.Tag = "v2"
+	c = add(t, s, cl)
+	if got := picks(c, 1); got != "-" {
+		t.Errorf("another question begins with nothing, got %s", got)
+	}
+}
+
+// TestDeliveryReachesEveryLiveRevision: the one that serves does not miss what
+// arrives while the next is prepared.
+func TestDeliveryReachesEveryLiveRevision(t *testing.T) {
+	cl := cfg("")
+	cl.Consul.Service = "orders"
+	s, old := newCluster(t, cl)
+	next, err := s.Prepare(cl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.SetEndpoints(discovered("a"))
+	if picks(old, 1) != "a" || picks(next, 1) != "a" {
+		t.Error("a delivery reached one of two live revisions only")
+	}
+}
+
+func TestStaticAndDiscovered(t *testing.T) {
+	cl := cfg("a*3 b")
+	cl.Consul.Service = "orders"
+	_, c := newCluster(t, cl)
+	c.SetEndpoints(discovered("a*9 c"))
+	if got := picks(c, 5); strings.Count(got, "a") != 3 || strings.Count(got, "b") != 1 || strings.Count(got, "c") != 1 {
+		t.Errorf("a keeps the document's weight: %s", got)
+	}
+	c.SetEndpoints(discovered("a:critical c"))
+	if got := picks(c, 4); strings.Contains(got, "a") {
+		t.Errorf("a is critical in Consul: %s", got)
+	}
+	_, without := newCluster(t, cfg("a"))
+	without.SetEndpoints(discovered("z")) // nobody asked
+	if got := picks(without, 2); got != "a a" {
+		t.Errorf("a cluster without consul took a delivery: %s", got)
+	}
+}
+
+// TestRetireClosesConnections: idle ones at once, leased ones on return.
+func TestRetireClosesConnections(t *testing.T) {
+	cl := cfg("")
+	cl.Consul.Service = "orders"
+	s, c := newCluster(t, cl)
+	c.SetEndpoints(discovered("a b"))
+	e, err := c.Pick(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	idle, leased := &conn{}, &conn{}
+	e.Put(idle, 0)
+	c.SetEndpoints(discovered("b")) // a is deregistered
+	if idle.closed != 1 {
+		t.Error("an idle connection to an endpoint that is gone was kept")
+	}
+	if st := s.Status()[0].Endpoints; len(st) != 2 || st[1].State != stateDraining || st[1].InFlight != 1 {
+		t.Errorf("status while a request is in flight on it: %+v", st)
+	}
+	e.Put(leased, 0)
+	e.Done(Success)
+	if leased.closed != 1 || c.InFlight() != 0 {
+		t.Error("the leased connection was not closed on return")
+	}
+}
+
+// TestMemoryOfTheGone: ejected, gone, back: still ejected; after minutes
+// forgotten; and never more than a bounded number.
+func TestMemoryOfTheGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := cfg("a b")
+		cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: time.Hour, MaxEjectedPercent: 50}
+		s, c := newCluster(t, cl)
+		only(c).Report(Reset)
+		less := cl
+		less.Endpoints = cl.Endpoints[1:]
+		flap := func(away time.Duration) string {
+			add(t, s, less)
+			<-time.After(away)
+			s.Tick()
+			return picks(add(t, s, cl), 2)
+		}
+		if got := flap(4 * time.Minute); got != "b b" {
+			t.Errorf("gone for 4 minutes: %s, want it still ejected", got)
+		}
+		if got := flap(5 * time.Minute); got != "a b" {
+			t.Errorf("gone for 5 minutes: %s, want it forgotten", got)
+		}
+		cl.Consul.Service = "orders"
+		c = add(t, s, cl)
+		for i := range 3 * rememberMost {
+			c.SetEndpoints(discovered(fmt.Sprintf("x%d", i)))
+		}
+		<-time.After(reapEvery)
+		s.Tick()
+		if n := len(c.group.healths); n > rememberMost+3 {
+			t.Errorf("%d endpoints remembered, want at most %d", n, rememberMost+3)
+		}
+		if n := len(c.group.endpoints); n != 3 {
+			t.Errorf("%d endpoints, want 3", n)
+		}
+	})
+}
+
+// TestRetriesGoElsewhereFirst.
+func TestRetriesGoElsewhereFirst(t *testing.T) {
+	for _, balance := range []string{config.BalanceWRR, config.BalanceRandom, config.BalanceLeastRequest} {
+		cl := cfg("a*100 b c")
+		cl.Balance = balance
+		_, c := newCluster(t, cl)
+		for range 50 {
+			var tried Tried
+			seen := map[string]int{}
+			for range 4 {
+				e, err := c.Pick(&tried)
+				if err != nil {
+					t.Fatal(err)
+				}
+				seen[e.Address()]++
+				e.Done(Ignored)
+			}
+			if len(seen) != 3 {
+				t.Fatalf("%s: four tries over three endpoints went to %v", balance, seen)
+			}
+		}
+		var tried Tried
+		_, sole := newCluster(t, cfg("a"))
+		for range 6 {
+			if e, err := sole.Pick(&tried); err != nil || e.Address() != "a" {
+				t.Fatalf("%s: the sole endpoint is not tried again: %v", balance, err)
+			}
+		}
+	}
+}
+
+// TestRetryInPanic: one that is ejected and was not tried comes after a healthy one that was.
+func TestRetryInPanic(t *testing.T) {
+	cl := cfg("a b")
+	cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: time.Minute, MaxEjectedPercent: 50}
+	_, c := newCluster(t, cl)
+	only(c).Report(ConnectFailure)
+	var tried Tried
+	for range 3 {
+		e, err := c.Pick(&tried)
+		if err != nil || e.Address() != "b" {
+			t.Fatalf("got %v, %v, want b", e, err)
+		}
+		e.Done(Ignored)
+	}
+}
+
+func TestStatusAndMetrics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logged bytes.Buffer
+		s := NewSet(Options{Logger: hclog.New(&hclog.LoggerOptions{Output: &logged, Level: hclog.Info, DisableTime: true})})
+		cl := cfg("s*4")
+		cl.Consul.Service = "orders"
+		cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 2, BaseEjection: 30 * time.Second, MaxEjectedPercent: 50}
+		c := add(t, s, cl)
+		c.SetEndpoints(discovered("a b:critical m:maintenance z*0"))
+		a := c.view.Load().listed[1].endpoint
+		<-time.After(time.Second)
+		a.Report(Timeout)
+		a.Report(Timeout)
+		e, _ := c.Pick(nil)
+		var lines []string
+		for _, e := range s.Status()[0].Endpoints {
+			consul := "-"
+			if e.Consul != nil {
+				consul = e.Consul.State
+			}
+			lines = append(lines, fmt.Sprintf("%s %s w%d e%g in%d consul=%s passive=%s %q", e.Address, e.State, e.Weight, e.EffectiveWeight, e.InFlight, consul, e.Passive.State, e.Reason))
+			if (e.Since == nil) != (e.State == stateHealthy) {
+				t.Errorf("%s is %s since %v", e.Address, e.State, e.Since)
+			}
+		}
+		e.Done(Success)
+		want := `s healthy w4 e4 in1 consul=- passive=healthy ""
+a ejected w1 e0 in0 consul=passing passive=ejected "passive: timeout"
+b unhealthy w1 e1 in0 consul=critical passive=healthy "consul: critical"
+m maintenance w1 e0 in0 consul=maintenance passive=healthy "consul: maintenance"
+z healthy w0 e0 in0 consul=passing passive=healthy ""`
+		if got := strings.Join(lines, "\n"); got != want {
+			t.Errorf("status:\n%s\nwant:\n%s", got, want)
+		}
+		if h, e, u := c.group.counts(); h != 2 || e != 1 || u != 2 {
+			t.Errorf("counts %d healthy, %d ejected, %d unhealthy, want 2, 1, 2", h, e, u)
+		}
+		if n := c.Telemetry().Ejections.Load(); n != 1 {
+			t.Errorf("%d ejections counted", n)
+		}
+		if _, err := json.Marshal(s.Status()); err != nil {
+			t.Error(err)
+		}
+		for _, line := range []string{
+			`[INFO]  endpoint ejected: cluster=orders endpoint=a old=healthy new=ejected reason=timeout failures=2 for=30s`,
+			`[INFO]  endpoints changed: cluster=orders changed=4 of=4 endpoints="a absent -> passing, b absent -> critical, m absent -> maintenance, z absent -> passing"`,
+		} {
+			if !strings.Contains(logged.String(), line) {
+				t.Errorf("log has no line\n%s\nbut\n%s", line, logged.String())
+			}
+		}
+	})
+}
+
+func TestPanicIsSaid(t *testing.T) {
+	cl := cfg("")
+	cl.Consul.Service = "orders"
+	s, c := newCluster(t, cl)
+	f := func(delivery string, want bool) {
+		t.Helper()
+		c.SetEndpoints(discovered(delivery))
+		if got := s.Status()[0].Panic; got != want || c.group.panicking.Load() != want {
+			t.Errorf("panic with %q = %v, want %v", delivery, got, want)
+		}
+	}
+	f("a b", false)
+	f("a:critical b:critical", true)
+	f("a:critical b", false)
+	f("a:maintenance b:maintenance", false)
+}
+
+// TestNoAllocations: the way of a request allocates nothing.
+func TestNoAllocations(t *testing.T) {
+	for _, balance := range []string{config.BalanceWRR, config.BalanceRandom, config.BalanceLeastRequest} {
+		for _, endpoints := range []string{"a", "a*5 b c"} {
+			cl := cfg(endpoints)
+			cl.Balance = balance
+			_, c := newCluster(t, cl)
+			for range 100 {
+				cycle(c, nil) // every endpoint has its connection
+			}
+			if n := testing.AllocsPerRun(1000, func() { cycle(c, nil) }); n != 0 {
+				t.Errorf("%s over %s: %v allocations a request", balance, endpoints, n)
+			}
+			if n := testing.AllocsPerRun(1000, func() { var tried Tried; cycle(c, &tried) }); n != 0 {
+				t.Errorf("%s over %s: %v allocations a request that may be retried", balance, endpoints, n)
+			}
+		}
+	}
+}
+
+// TestRace lets requests, deliveries, reloads and ticks meet; the race detector
+// and the counts at the end are the test.
+func TestRace(t *testing.T) {
+	testserver.Goroutines(t)
+	cl := cfg("s")
+	cl.Consul.Service = "orders"
+	cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 2, BaseEjection: time.Millisecond, MaxEjectedPercent: 50}
+	cl.Limits = config.ClusterLimits{MaxConnections: 6, MaxPending: 8}
+	s, first := newCluster(t, cl)
+	ctx, cancel := context.WithCancel(t.Context())
+	var table struct {
+		sync.Mutex
+		c *Cluster
+	}
+	table.c = first
+	var users, keeper sync.WaitGroup
+	keeper.Go(func() { s.Run(ctx) })
+	for range 4 {
+		users.Go(func() {
+			for i := range 2000 {
+				table.Lock()
+				c := table.c
+				table.Unlock()
+				var tried Tried
+				e, err := c.Pick(&tried)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				k := e.Take()
+				if k == nil {
+					got, slot, err := c.Reserve(ctx, e)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if k = got; slot != nil {
+						k = &conn{slot: slot}
+					}
+				}
+				if i%5 == 0 {
+					_ = k.Close()
+				} else {
+					e.Put(k, 0)
+				}
+				e.Done(Outcome(i % (int(Malformed) + 1)))
+			}
+		})
+	}
+	for i := range 100 {
+		c := table.c // the only writer
+		c.SetEndpoints(discovered([]string{"a b", "a b:critical c", "c", "", "a:maintenance s:critical b"}[i%5]))
+		if i%10 == 0 {
+			cl.TLS.ServerName = fmt.Sprint(i % 20)
+			next, err := s.Prepare(cl)
+			if err != nil {
+				t.Fatal(err)
+			}
+			table.Lock()
+			table.c = next
+			table.Unlock()
+			s.Retire([]*Cluster{next})
+		}
+		s.Tick()
+		s.Status()
+	}
+	users.Wait()
+	cancel()
+	keeper.Wait()
+	s.Retire(nil)
+	if g := first.group; g.requests.Load() != 0 || g.conns.Load() != 0 || g.waiting.Load() != 0 {
+		t.Errorf("left: %d leases, %d slots, %d waiting", g.requests.Load(), g.conns.Load(), g.waiting.Load())
+	}
+	if _, err := table.c.Pick(nil); err != nil && !errors.Is(err, ErrNoEndpoint) {
+		t.Errorf("a retired cluster's pick: %v", err)
+	}
+}
