@@ -4,17 +4,6 @@ import (
 	"strconv"
 )
 
-// LastChunk ends a chunked body that has no trailers.
-const LastChunk = "0\r\n\r\n"
-
-// AppendChunk appends data, which must not be empty, as one chunk.
-func AppendChunk(dst, data []byte) []byte {
-	dst = strconv.AppendUint(dst, uint64(len(data)), 16)
-	dst = append(dst, "\r\n"...)
-	dst = append(dst, data...)
-	return append(dst, "\r\n"...)
-}
-
 // AppendStatusLine appends the status line of an HTTP/1.1 response. A nil reason is filled in with the usual one.
 func AppendStatusLine(dst []byte, status int, reason []byte) []byte {
 	dst = append(dst, "HTTP/1.1 "...)

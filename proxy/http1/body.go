@@ -14,6 +14,7 @@ type Body struct {
 	left     int64 // Sized: bytes still to come
 	pieces   int   // how many reads it took so far
 	chunked  chunked
+	err      error         // a malformed chunk, told at every Next from then on
 	trailers *message.Head // what came behind a chunked body; nil when nothing did
 }
 
@@ -28,9 +29,15 @@ func (b *Body) Ended() bool { return b.kind == message.NoBody }
 // Trailers is the trailer section of a chunked body that has ended, nil without one.
 func (b *Body) Trailers() *message.Head { return b.trailers }
 
-// Buffered tells how much of the body certainly lies in the buffer already: all of a sized body, or none.
-func (b *Body) Buffered() bool {
-	return b.kind == message.Sized && b.left <= int64(b.r.Buffered())
+// Ready tells whether Next will answer without waiting for more bytes.
+func (b *Body) Ready() bool {
+	switch b.kind {
+	case message.NoBody:
+		return true
+	case message.Chunked:
+		return b.readyChunked()
+	}
+	return b.r.r < b.r.w
 }
 
 // Next returns the next piece, good until the following call, or io.EOF behind the last one. A connection that ends too early is

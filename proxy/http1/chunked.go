@@ -34,40 +34,55 @@ const (
 // maxSizeDigits keeps a size within an int64: sixteen digits could name 2^64-1 bytes, and nobody sends a chunk of 2^60.
 const maxSizeDigits = 15
 
-func (b *Body) nextChunked() ([]byte, error) {
+// readyChunked eats the framing that lies in the buffer and tells whether what follows needs no more bytes: data, the end, or an error.
+func (b *Body) readyChunked() bool {
 	c := &b.chunked
-	for {
+	for b.err == nil {
+		p := b.r.Peek()
+		if len(p) == 0 {
+			return false
+		}
+		switch c.state {
+		case chunkData:
+			return true
+		case chunkTrailer:
+			done, err := b.trailer(p)
+			if done {
+				b.kind = message.NoBody
+				return true
+			}
+			b.err = err
+		default:
+			n, err := c.line(p, b.r.lim.ExtBytes)
+			b.r.r += n
+			b.err = err
+		}
+	}
+	return true
+}
+
+func (b *Body) nextChunked() ([]byte, error) {
+	for !b.readyChunked() {
 		if err := b.fill(); err != nil {
 			return nil, unexpected(err)
 		}
-		p := b.r.Peek()
-		switch c.state {
-		case chunkData:
-			if uint64(len(p)) > c.size {
-				p = p[:c.size]
-			}
-			b.r.r += len(p)
-			if c.size -= uint64(len(p)); c.size == 0 {
-				c.state = chunkCR
-			}
-			return p, nil
-		case chunkTrailer:
-			done, err := b.trailer(p)
-			if err != nil {
-				return nil, err
-			}
-			if done {
-				b.kind = message.NoBody
-				return nil, io.EOF
-			}
-		default:
-			n, err := c.line(p, b.r.lim.ExtBytes)
-			if err != nil {
-				return nil, err
-			}
-			b.r.r += n
-		}
 	}
+	switch {
+	case b.err != nil:
+		return nil, b.err
+	case b.kind == message.NoBody:
+		return nil, io.EOF
+	}
+	c := &b.chunked
+	p := b.r.Peek()
+	if uint64(len(p)) > c.size {
+		p = p[:c.size]
+	}
+	b.r.r += len(p)
+	if c.size -= uint64(len(p)); c.size == 0 {
+		c.state = chunkCR
+	}
+	return p, nil
 }
 
 // line eats bytes of p up to where data or trailers begin and returns how many.

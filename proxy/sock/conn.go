@@ -132,6 +132,17 @@ func (c *Conn) Hangup() Hangup {
 	return h
 }
 
+// Quiet tells whether an idle connection is open and has nothing to say: a peer that has closed it, or sent what nobody asked for, makes
+// it false. It consumes nothing and does not block. Where it cannot be known the answer is true.
+func (c *Conn) Quiet() bool {
+	if c.under == nil {
+		return true
+	}
+	quiet := false
+	_ = c.under.Control(func(fd uintptr) { quiet = quietSocket(fd) }) // an error means closed: not quiet
+	return quiet
+}
+
 // Read reads into b, which must not be empty, like io.Reader. It waits until the moment given to SetReadDeadline.
 func (c *Conn) Read(b []byte) (int, error) {
 	for {

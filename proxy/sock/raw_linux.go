@@ -37,3 +37,10 @@ func hangup(fd uintptr) Hangup {
 		return Open
 	}
 }
+
+// quietSocket peeks: anything but "nothing there yet" is news.
+func quietSocket(fd uintptr) bool {
+	var b [1]byte
+	_, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), 1, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+	return e == syscall.EAGAIN
+}

@@ -42,3 +42,10 @@ func hangup(fd uintptr) Hangup {
 	}
 	return Open
 }
+
+// quietSocket peeks: anything but "nothing there yet" is news.
+func quietSocket(fd uintptr) bool {
+	var b [1]byte
+	_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+	return errors.Is(err, syscall.EAGAIN)
+}

@@ -1,0 +1,83 @@
+package proxy
+
+import (
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+)
+
+// Plan is a revision that is ready to serve: its table is compiled and its new listeners are bound. Commit or Abort it.
+type Plan struct {
+	s        *Server
+	table    *Table
+	keep     map[string]*listener // by address: every listener of the revision
+	opened   []*listener          // those that are new
+	settings map[*listener]*settings
+}
+
+// Prepare does all of a revision that can go wrong; nothing of it is visible yet. clusters has every cluster of doc. Prepare, Commit and
+// Abort belong to one goroutine.
+func (s *Server) Prepare(doc *config.Document, clusters map[string]*cluster.Cluster) (*Plan, error) {
+	t, err := s.compile(doc, clusters)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{s: s, table: t, keep: map[string]*listener{}, settings: map[*listener]*settings{}}
+	for i := range doc.Listeners {
+		c := &doc.Listeners[i]
+		if c.L4() {
+			continue
+		}
+		l := s.find(c.Address)
+		if l == nil {
+			if l, err = s.open(c); err != nil {
+				p.Abort()
+				return nil, err
+			}
+			p.opened = append(p.opened, l)
+		}
+		p.keep[l.address] = l
+		p.settings[l] = s.settings(c)
+	}
+	return p, nil
+}
+
+// find returns the listener that is bound to the address already, however it is written.
+func (s *Server) find(address string) *listener {
+	for a, l := range s.listeners {
+		if config.SameAddress(a, address) {
+			return l
+		}
+	}
+	return nil
+}
+
+// Commit makes the revision visible: one store. Requests in flight finish by the table they began with. Listeners that it does not name
+// stop accepting; their connections live on.
+func (p *Plan) Commit() {
+	s := p.s
+	for l, set := range p.settings {
+		l.settings.Store(set)
+	}
+	s.table.Store(p.table)
+	for _, l := range p.opened {
+		l.start()
+	}
+	for address, l := range s.listeners {
+		if p.keep[address] == nil {
+			l.close()
+		}
+	}
+	s.listeners = p.keep
+	for name := range s.budgets {
+		if !p.table.uses(name) {
+			delete(s.budgets, name)
+		}
+	}
+}
+
+// Abort closes what Prepare has opened. The old revision never noticed.
+func (p *Plan) Abort() {
+	for _, l := range p.opened {
+		l.close()
+	}
+}

@@ -1,0 +1,64 @@
+package proxy
+
+import (
+	"context"
+	"time"
+)
+
+// Drain ends the server's work with nothing lost: it stops accepting, tells clients with every answer that their connection closes, ends
+// idle connections, and waits for the rest until ctx ends. Then it cuts what is left and returns how many connections that were.
+func (s *Server) Drain(ctx context.Context) (cut int) {
+	s.mu.Lock()
+	s.draining.Store(true)
+	idle := make(chan struct{})
+	if len(s.live) == 0 {
+		close(idle)
+	} else {
+		s.idle = idle
+	}
+	s.mu.Unlock()
+	for _, l := range s.listeners {
+		l.close()
+	}
+	s.nudge()
+	t := time.NewTicker(100 * time.Millisecond)
+	defer t.Stop()
+	for {
+		select {
+		case <-idle:
+			s.cancel()
+			return 0
+		case <-t.C:
+			s.nudge() // a connection that became idle in the same moment
+		case <-ctx.Done():
+			cut = s.cut()
+			s.cancel()
+			<-idle
+			return cut
+		}
+	}
+}
+
+// nudge makes idle connections look at draining.
+func (s *Server) nudge() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.live {
+		if c.waiting.Load() {
+			c.conn.Interrupt()
+		}
+	}
+}
+
+// cut closes every connection that is left.
+func (s *Server) cut() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.live {
+		_ = c.conn.Abort()
+		if t := c.tunnel.Load(); t != nil {
+			_ = t.Abort()
+		}
+	}
+	return len(s.live)
+}

@@ -1,0 +1,110 @@
+package proxy
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// downstream is the client's side of one exchange, whatever version it speaks. Its methods belong to the exchange's goroutine; while a
+// request body is uploaded, Next, Ready, Trailers, Ended and SetReadDeadline belong to the uploading one. Interrupt and Hangup are safe from any.
+type downstream interface {
+	// Next is the next piece of the request's body, good until the following call; io.EOF behind the last one.
+	Next() ([]byte, error)
+	// Ended tells that the body has been read to its end; Ready that Next will not wait.
+	Ended() bool
+	Ready() bool
+	// Trailers is the trailer section behind the body, nil without one.
+	Trailers() *message.Head
+	// SetReadDeadline is the moment at which Next gives up; Interrupt makes it give up now, ClearInterrupt takes that back.
+	SetReadDeadline(at int64)
+	Interrupt()
+	ClearInterrupt()
+	// Hangup asks how the client stands.
+	Hangup() sock.Hangup
+	// Received is the number of bytes of the request that have come, its head included.
+	Received() int64
+
+	// Inform passes an interim (1xx) answer on at once. Clients of HTTP/1.0 get none.
+	Inform(h *message.Head) error
+	// Begin starts the answer with h, whose body ends as h says. Nothing need be written before Flush.
+	Begin(ex *exchange, h *message.Head) error
+	// Body adds a piece of the answer's body, End ends it, Flush writes what was gathered.
+	Body(p []byte) error
+	End(trailers *message.Head) error
+	Flush() error
+	// Began tells whether any byte of the answer may have left; Sent how many did.
+	Began() bool
+	Sent() int64
+	// Abort breaks the answer off so that the client cannot take it for a whole one.
+	Abort()
+}
+
+// exchange is one request and its answer. It is pooled: everything in it is good until release.
+type exchange struct {
+	s  *Server
+	t  *Table // the revision that serves this request, loaded once
+	c  *client
+	d  downstream
+	rt *Route
+	up *Upstream
+	ep *cluster.Endpoint
+
+	req, resp message.Head
+	path      []byte // normalised, of the request
+	scratch   []byte // what path is built in
+	held      []byte // the beginning of the request's body that every try sends along with the head
+	heldBuf   []byte // what held is gathered in, when it came in several pieces
+	id        [36]byte
+	idLen     int    // length of a request id that was made here; 0: the client's own is in the request
+	remote    []byte // the right-most address that is not a trusted proxy's; nil: the peer's
+	tried     cluster.Tried
+
+	start     int64        // moments on the sweeper's clock: the first byte came,
+	sentAt    atomic.Int64 // the whole request went upstream (0: not yet),
+	headAt    int64        // the response head came,
+	tryStart  int64        // the try in hand began
+	deadline  int64        // of the whole exchange; 0 none
+	grpc      bool
+	head      bool // the method is HEAD
+	method    telemetry.Method
+	status    int
+	flag      telemetry.Flag
+	attempts  int
+	retrying  int64 // places taken in the cluster's retry budget
+	closing   bool  // the client's connection must not be used again
+	reason    error // why the exchange ended badly, for the log
+	bodyBytes int64 // of the request's body so far, for limits.max_body
+
+	upload upload
+	tunnel bool // the connection was switched to another protocol
+}
+
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+func newExchange(s *Server, c *client, d downstream) *exchange {
+	ex := exchanges.Get().(*exchange)
+	ex.s, ex.c, ex.d = s, c, d
+	return ex
+}
+
+// release gives ex back. Nothing of it may be used afterwards.
+func (ex *exchange) release() {
+	ex.req.Reset()
+	ex.resp.Reset()
+	ex.tried.Reset()
+	ex.sentAt.Store(0)
+	ex.s, ex.t, ex.c, ex.d, ex.rt, ex.up, ex.ep = nil, nil, nil, nil, nil, nil, nil
+	ex.path, ex.held, ex.remote, ex.reason = nil, nil, nil, nil
+	ex.heldBuf = ex.heldBuf[:0]
+	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.deadline = 0, 0, 0, 0, 0
+	ex.grpc, ex.head, ex.closing, ex.tunnel = false, false, false, false
+	ex.method, ex.status, ex.flag, ex.attempts, ex.bodyBytes, ex.retrying = 0, 0, 0, 0, 0, 0
+	exchanges.Put(ex)
+}
+
+func (ex *exchange) now() int64 { return ex.s.sweeper.Now() }

@@ -1,0 +1,164 @@
+package proxy
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// fault is an answer that we give ourselves, and why. The text is all that a client gets to know.
+type fault struct {
+	status int
+	flag   telemetry.Flag
+	text   string
+	cause  error // for the log; may be nil
+}
+
+func (f *fault) Error() string {
+	if f.cause != nil {
+		return f.cause.Error()
+	}
+	return f.text
+}
+
+// The faults without a cause worth telling.
+var (
+	faultNoRoute   = &fault{status: 404, flag: telemetry.NR, text: "no route"}
+	faultPath      = &fault{status: 400, flag: telemetry.DPE, text: "malformed path"}
+	faultConnect   = &fault{status: 405, flag: telemetry.DPE, text: "CONNECT is not supported"}
+	faultMaxBody   = &fault{status: 413, flag: telemetry.DPE, text: "request body is too large"}
+	faultSlowHead  = &fault{status: 408, flag: telemetry.DPE, text: "request head took too long"}
+	faultSlowBody  = &fault{status: 408, flag: telemetry.DPE, text: "request body took too long"}
+	faultGone      = &fault{status: 499, flag: telemetry.DC, text: "client went away"}
+	faultTimeout   = &fault{status: 504, flag: telemetry.UT, text: "upstream timeout"}
+	faultNoCluster = &fault{status: 503, flag: telemetry.UH, text: "no healthy upstream"}
+)
+
+// badRequest is the fault for a request that the codec refused.
+func badRequest(e *http1.Error) *fault {
+	return &fault{status: e.Status, flag: telemetry.DPE, text: e.Text}
+}
+
+// noEndpoint is the fault for what Pick and lease return.
+func noEndpoint(err error) *fault {
+	if errors.Is(err, cluster.ErrOverflow) {
+		return &fault{status: 503, flag: telemetry.UO, text: "upstream limit reached"}
+	}
+	return faultNoCluster
+}
+
+// upstreamFault sorts what went wrong on an upstream connection before the answer began.
+func upstreamFault(err error) *fault {
+	var malformed *http1.Error
+	var connect *connectError
+	switch {
+	case errors.Is(err, cluster.ErrOverflow), errors.Is(err, cluster.ErrNoEndpoint):
+		return noEndpoint(err)
+	case errors.As(err, &connect):
+		return &fault{502, telemetry.UF, "upstream connect failed", err}
+	case errors.As(err, &malformed):
+		return &fault{502, telemetry.UPE, "malformed upstream response", err}
+	case errors.Is(err, sock.ErrTimeout):
+		return faultTimeout
+	}
+	return &fault{502, telemetry.UC, "upstream broke off", err}
+}
+
+// outcome is what a fault says about the endpoint.
+func (f *fault) outcome() cluster.Outcome {
+	switch f.flag {
+	case telemetry.UF:
+		return cluster.ConnectFailure
+	case telemetry.UC:
+		return cluster.Reset
+	case telemetry.UT:
+		return cluster.Timeout
+	case telemetry.UPE:
+		return cluster.Malformed
+	case telemetry.UO:
+		return cluster.Overflow
+	case telemetry.DC, telemetry.DPE:
+		return cluster.ClientGone
+	}
+	return cluster.Ignored
+}
+
+// answerFault tells the client, if it can still be told, and notes the fault for the record.
+func (ex *exchange) answerFault(f *fault) {
+	ex.flag, ex.reason = f.flag, f
+	ex.s.registry.Fault(f.flag).Inc()
+	if ex.d.Began() {
+		ex.closing = true
+		ex.d.Abort()
+		return
+	}
+	ex.status = f.status
+	if f.flag == telemetry.DC {
+		ex.closing = true
+		ex.d.Abort()
+		return
+	}
+	h := &ex.resp
+	h.Reset()
+	ex.faultHead(h, f)
+	body := []byte(f.text + "\n")
+	if h.Body == message.NoBody {
+		body = nil
+	}
+	if err := ex.d.Begin(ex, h); err == nil && body != nil {
+		_ = ex.d.Body(body) // gathered, not written: End tells
+	}
+	if err := ex.d.End(nil); err != nil {
+		ex.closing = true
+	}
+}
+
+// faultHead builds the head of the answer. Callers of gRPC get a trailers-only answer with the status that gRPC maps to.
+func (ex *exchange) faultHead(h *message.Head, f *fault) {
+	h.Version, h.Status = message.HTTP11, f.status
+	h.Buf = h.Buf[:0]
+	if ex.grpc {
+		h.Status = 200
+		h.Append([]byte("Content-Type"), []byte("application/grpc"))
+		h.Append([]byte("Grpc-Status"), strconv.AppendInt(nil, int64(grpcStatus(f)), 10))
+		h.Append([]byte("Grpc-Message"), []byte(f.text))
+		h.Append([]byte("Content-Length"), []byte("0"))
+		h.Body = message.NoBody
+		return
+	}
+	h.Append([]byte("Content-Type"), []byte("text/plain; charset=utf-8"))
+	h.Append([]byte("Content-Length"), strconv.AppendInt(nil, int64(len(f.text)+1), 10))
+	h.Body, h.ContentLength = message.Sized, int64(len(f.text)+1)
+	if ex.head {
+		h.Body = message.NoBody
+	}
+}
+
+// grpcStatus is the code a gRPC client understands (https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md).
+func grpcStatus(f *fault) int {
+	const (
+		cancelled, unknown, deadlineExceeded, unimplemented, internal, unavailable, unauthenticated = 1, 2, 4, 12, 13, 14, 16
+	)
+	switch f.flag {
+	case telemetry.DC:
+		return cancelled
+	case telemetry.UT:
+		return deadlineExceeded
+	case telemetry.NR:
+		return unimplemented
+	case telemetry.UPE, telemetry.DPE:
+		return internal
+	}
+	switch f.status {
+	case 401:
+		return unauthenticated
+	case 429, 502, 503, 504:
+		return unavailable
+	}
+	return unknown
+}

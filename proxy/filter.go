@@ -1,0 +1,172 @@
+package proxy
+
+import (
+	"strconv"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// hopByHop are the fields that concern one connection only (RFC 9110 section 7.6.1); what Connection names comes on top (Field.Hop).
+var hopByHop = message.Of(message.Connection, message.KeepAlive, message.ProxyConnection, message.ProxyAuthenticate,
+	message.ProxyAuthorization, message.TE, message.TransferEncoding, message.Upgrade, message.HTTP2Settings)
+
+// neverTrailer are the fields that must not come behind a body: framing, routing, authentication and what we vouch for ourselves
+// (RFC 9110 section 6.5.1).
+var neverTrailer = hopByHop | message.Of(message.ContentLength, message.Host, message.Trailer, message.Authorization, message.Cookie,
+	message.SetCookie, message.Expect, message.ContentEncoding, message.ContentType, message.ContentRange, message.XForwardedFor,
+	message.XForwardedHost, message.XForwardedProto, message.XForwardedClientCert, message.XRequestID)
+
+// appendRequest appends the head that goes to ep in HTTP/1.1. What is kept keeps its order, its case and its bytes.
+func (ex *exchange) appendRequest(dst []byte, address string) []byte {
+	h := &ex.req
+	dst = append(dst, h.Method...)
+	dst = append(dst, ' ')
+	dst = ex.appendTarget(dst)
+	dst = append(dst, " HTTP/1.1\r\n"...)
+
+	drop := hopByHop | message.Of(message.XForwardedFor, message.XForwardedHost, message.XForwardedProto, message.XForwardedClientCert)
+	if !h.Expect100 {
+		drop |= message.Of(message.Expect)
+	}
+	dst, changed := ex.appendHost(dst, address)
+	if changed {
+		drop |= message.Of(message.Host)
+	}
+	dst = h.AppendFields(dst, drop)
+	dst = ex.appendForwarded(dst)
+	if ex.idLen > 0 {
+		dst = http1.AppendField(dst, "X-Request-Id", ex.id[:ex.idLen])
+	}
+	switch {
+	case h.Upgrade != nil:
+		dst = append(dst, "Connection: Upgrade\r\n"...)
+		dst = http1.AppendField(dst, "Upgrade", h.Upgrade)
+	case h.TETrailers:
+		dst = append(dst, "Connection: TE\r\nTE: trailers\r\n"...)
+	}
+	if h.Body == message.Chunked {
+		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// appendTarget appends the request target: the bytes that came, unless the route rewrites its prefix.
+func (ex *exchange) appendTarget(dst []byte) []byte {
+	h := &ex.req
+	if rewrite := ex.rt.cfg.PrefixRewrite; rewrite != "" && h.Path != nil && string(h.Path) != "*" {
+		rest := h.Path
+		if n := len(ex.rt.prefix); len(rest) >= n && string(rest[:n]) == ex.rt.prefix && (len(rest) == n || rest[n] == '/') {
+			rest = rest[n:]
+		} else {
+			rest = ex.path[n:]
+		}
+		if rewrite != "/" {
+			dst = append(dst, rewrite...)
+		} else if len(rest) == 0 {
+			dst = append(dst, '/')
+		}
+		dst = append(dst, rest...)
+		return ex.appendQuery(dst)
+	}
+	if h.Scheme == nil || h.Version == message.HTTP2 {
+		return append(dst, h.Target...)
+	}
+	// absolute-form becomes origin-form (RFC 9112 section 3.2.1); without a path it is "/", or "*" for OPTIONS.
+	switch {
+	case len(h.Path) > 0:
+		dst = append(dst, h.Path...)
+	case string(h.Method) == "OPTIONS" && h.Query == nil:
+		dst = append(dst, '*')
+	default:
+		dst = append(dst, '/')
+	}
+	return ex.appendQuery(dst)
+}
+
+func (ex *exchange) appendQuery(dst []byte) []byte {
+	if ex.req.Query != nil {
+		dst = append(dst, '?')
+		dst = append(dst, ex.req.Query...)
+	}
+	return dst
+}
+
+// appendHost appends the Host that goes upstream, unless it is the request's own field, which then stays in its place.
+func (ex *exchange) appendHost(dst []byte, address string) (out []byte, changed bool) {
+	c := ex.rt.cfg
+	switch {
+	case c.HostRewrite != "":
+		return http1.AppendField(dst, "Host", c.HostRewrite), true
+	case c.EndpointHost || len(ex.req.Authority) == 0:
+		return http1.AppendField(dst, "Host", address), true
+	case !ex.req.Present.Has(message.Host):
+		return http1.AppendField(dst, "Host", ex.req.Authority), true
+	}
+	return dst, false
+}
+
+// appendForwarded says who the client is. A trusted proxy's word is kept and added to; anybody else's is replaced.
+func (ex *exchange) appendForwarded(dst []byte) []byte {
+	h, c := &ex.req, ex.c
+	dst = append(dst, "X-Forwarded-For: "...)
+	if c.trusted && h.Present.Has(message.XForwardedFor) {
+		for i := range h.Fields {
+			if f := &h.Fields[i]; f.ID == message.XForwardedFor && len(h.Value(f)) > 0 {
+				dst = append(dst, h.Value(f)...)
+				dst = append(dst, ", "...)
+			}
+		}
+	}
+	dst = append(dst, c.ip...)
+	dst = append(dst, "\r\n"...)
+
+	host := h.Authority
+	if c.trusted && h.Present.Has(message.XForwardedHost) {
+		host = h.Get(message.XForwardedHost)
+	}
+	if len(host) > 0 {
+		dst = http1.AppendField(dst, "X-Forwarded-Host", host)
+	}
+	switch {
+	case c.trusted && h.Present.Has(message.XForwardedProto):
+		dst = http1.AppendField(dst, "X-Forwarded-Proto", h.Get(message.XForwardedProto))
+	case c.scheme == telemetry.SchemeHTTPS:
+		dst = append(dst, "X-Forwarded-Proto: https\r\n"...)
+	default:
+		dst = append(dst, "X-Forwarded-Proto: http\r\n"...)
+	}
+	if c.clientXFC != "" {
+		dst = http1.AppendField(dst, "X-Forwarded-Client-Cert", c.clientXFC)
+	}
+	return dst
+}
+
+// responseDrop are the fields of a response with this status that do not go to the client.
+func responseDrop(h *message.Head) message.Set {
+	drop := hopByHop
+	if h.Status < 200 || h.Status == 204 || h.Body == message.Chunked || h.Body == message.UntilClose {
+		drop |= message.Of(message.ContentLength) // RFC 9110 section 8.6: none in 1xx and 204
+	}
+	return drop
+}
+
+// keepAlive is what a Keep-Alive field with a timeout says, in seconds; 0 without one.
+func keepAlive(h *message.Head) int {
+	if !h.Present.Has(message.KeepAlive) {
+		return 0
+	}
+	seconds := 0
+	message.EachElement(h.Get(message.KeepAlive), func(e []byte) bool {
+		const name = "timeout="
+		if len(e) > len(name) && message.EqualFold(e[:len(name)], name) {
+			if n, err := strconv.Atoi(string(e[len(name):])); err == nil && n > 0 {
+				seconds = n
+			}
+			return false
+		}
+		return true
+	})
+	return seconds
+}

@@ -1,0 +1,265 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// result is how one try ended.
+type result struct {
+	outcome cluster.Outcome // for the endpoint's health
+	fault   *fault          // nil: the client has its answer
+	unsent  bool            // with a fault: no byte of the request was written
+}
+
+// try sends the request to the picked endpoint and passes the answer on. A connection that the endpoint closed while it was idle is not
+// held against anybody: where that is safe the request goes out once more, on a fresh one.
+func (ex *exchange) try() result {
+	ex.tryStart = ex.now()
+	u, err := ex.up.lease(ex.s, ex.ep, false)
+	if err != nil {
+		return ex.failed(err, true)
+	}
+	if u.reused && !ex.replayable() && !u.conn.Quiet() {
+		_ = u.Close() // it could not be repeated if this connection turns out to be closed
+		if u, err = ex.up.lease(ex.s, ex.ep, true); err != nil {
+			return ex.failed(err, true)
+		}
+	}
+	sent, err := ex.roundTrip(u)
+	if err != nil && u.reused && brokeOff(err) && !ex.d.Began() && (sent == 0 || ex.replayable()) {
+		_ = u.Close() // stale
+		if u, err = ex.up.lease(ex.s, ex.ep, true); err != nil {
+			return ex.failed(err, sent == 0)
+		}
+		sent, err = ex.roundTrip(u)
+	}
+	if err == nil && ex.resp.Status >= 500 && ex.rt.retry.status(ex.resp.Status) && ex.mayRetry() {
+		ex.endUploadOn(u)
+		_ = u.Close() // the rest of an answer that nobody gets
+		ex.up.cluster.Telemetry().RecordRequest(ex.resp.Status, time.Duration(ex.now()-ex.tryStart))
+		return result{outcome: cluster.ServerError, fault: faultTryAgain}
+	}
+	if err != nil {
+		ex.endUploadOn(u)
+		_ = u.Close() // whatever comes on it now belongs to nobody
+		return ex.failed(err, sent == 0)
+	}
+	if ex.tunnel {
+		return ex.switchProtocols(u)
+	}
+	return ex.deliver(u)
+}
+
+// failed turns an error that came before the answer began into a result, and counts the try.
+func (ex *exchange) failed(err error, unsent bool) result {
+	var f *fault
+	if !errors.As(err, &f) {
+		f = upstreamFault(err)
+	}
+	if f.flag != telemetry.UO {
+		ex.up.cluster.Telemetry().RecordFailure(f.flag, time.Duration(ex.now()-ex.tryStart))
+	}
+	return result{f.outcome(), f, unsent}
+}
+
+// roundTrip writes the request and waits for the head of the final answer, passing interim ones on. sent is how many bytes went out.
+func (ex *exchange) roundTrip(u *conn1) (sent int64, err error) {
+	ex.headAt = 0
+	ex.sentAt.Store(0)
+	out := ex.appendRequest(u.w.Begin(), ex.ep.Address())
+	u.w.Head(out, ex.req.Body == message.Chunked)
+	if len(ex.held) > 0 {
+		if err := u.w.Body(ex.held); err != nil {
+			return u.w.Sent(), err
+		}
+	}
+	if ex.d.Ended() {
+		err = u.w.End(ex.d.Trailers(), neverTrailer)
+		ex.sentAt.Store(ex.now())
+	} else if err = u.w.Flush(); err == nil {
+		ex.startUpload(u)
+	}
+	// An endpoint may answer and close before it has read everything: the answer counts, if there is one.
+	if err != nil && (u.w.Sent() == 0 || errors.Is(err, sock.ErrTimeout)) {
+		return u.w.Sent(), err
+	}
+	for {
+		if herr := ex.awaitHead(u); herr != nil {
+			if err != nil {
+				herr = err
+			}
+			return u.w.Sent(), herr
+		}
+		if ex.resp.Status >= 200 {
+			break
+		}
+		if ex.resp.Status == 101 {
+			if ex.req.Upgrade == nil || ex.resp.Upgrade == nil {
+				return u.w.Sent(), errUnexpectedSwitch
+			}
+			ex.tunnel = true
+			break
+		}
+		if err := ex.d.Inform(&ex.resp); err != nil {
+			return u.w.Sent(), faultGone
+		}
+		u.r.Done()
+	}
+	ex.headAt = ex.now()
+	return u.w.Sent(), nil
+}
+
+// The first look at the client while it waits comes after firstNudge, later ones up to lastNudge apart.
+const (
+	firstNudge = 100 * time.Millisecond
+	lastNudge  = 500 * time.Millisecond
+	// halfClosedGrace is how long a client that has ended its side after a whole request is still taken for one that only half-closed.
+	halfClosedGrace = time.Second
+)
+
+// awaitHead reads one response head. Every now and then it looks whether the client is still there.
+func (ex *exchange) awaitHead(u *conn1) error {
+	timeout := ex.rt.cfg.Timeouts.Upstream
+	if ex.grpc {
+		timeout = ex.rt.cfg.Timeouts.UpstreamGRPC
+	}
+	halfClosed := int64(0) // since when
+	begun := ex.now()
+	if at := ex.sentAt.Load(); at > 0 {
+		begun = at
+	}
+	for nudge := int64(firstNudge); ; nudge = min(2*nudge, int64(lastNudge)) {
+		limit := ex.deadline
+		if at := ex.sentAt.Load(); at > 0 && timeout > 0 {
+			limit = sooner(limit, at+int64(timeout))
+		}
+		if d := ex.rt.retry.perTry; d > 0 {
+			limit = sooner(limit, ex.tryStart+int64(d))
+		}
+		if halfClosed > 0 {
+			limit = sooner(limit, halfClosed+int64(halfClosedGrace))
+		}
+		u.conn.SetReadDeadline(sooner(limit, begun+nudge))
+		err := u.r.ReadResponse(&ex.resp, ex.head)
+		if err == nil {
+			return nil
+		}
+		if uerr := ex.uploadFault(); uerr != nil {
+			return uerr
+		}
+		if errors.Is(err, sock.ErrInterrupted) {
+			begun = ex.now()
+			continue
+		}
+		if !errors.Is(err, sock.ErrTimeout) {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		begun = ex.now()
+		switch {
+		case halfClosed > 0 && begun >= halfClosed+int64(halfClosedGrace):
+			return faultGone
+		case limit > 0 && begun >= limit:
+			return sock.ErrTimeout
+		}
+		switch ex.d.Hangup() {
+		case sock.Reset:
+			return faultGone
+		case sock.HalfClosed:
+			if halfClosed == 0 && ex.sentAt.Load() > 0 {
+				halfClosed = begun
+			}
+		}
+	}
+}
+
+// sooner is the earlier of two moments, of which 0 is never.
+func sooner(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// deliver passes the final answer on: head, body, trailers. From here on the client can only be told of a fault by breaking off.
+func (ex *exchange) deliver(u *conn1) result {
+	h := &ex.resp
+	ex.status = h.Status
+	if !ex.requestRead() {
+		ex.closing = true // the answer came before the request was through: the rest of it is not to be taken for another request
+	}
+	if ex.upload.running {
+		ex.upload.answered.Store(true)
+		ex.d.SetReadDeadline(0)
+	}
+	u.r.Body(&u.body, h)
+	err := ex.d.Begin(ex, h)
+	var source error // what went wrong upstream
+	if err == nil {
+		source, err = ex.stream(u)
+	}
+	early := ex.endUploadOn(u)
+	now := ex.now()
+	switch {
+	case source != nil:
+		f := upstreamFault(source)
+		_ = u.Close() // its answer is broken
+		ex.up.cluster.Telemetry().RecordFailure(f.flag, time.Duration(now-ex.tryStart))
+		return result{f.outcome(), f, false}
+	case err != nil:
+		_ = u.Close() // the rest of its answer is of no use
+		ex.up.cluster.Telemetry().RecordRequest(h.Status, time.Duration(now-ex.tryStart))
+		return result{cluster.ClientGone, &fault{499, telemetry.DC, "client went away", err}, false}
+	}
+	ex.up.cluster.Telemetry().RecordRequest(h.Status, time.Duration(now-ex.tryStart))
+	if early {
+		_ = u.Close() // it has not had the whole request
+	} else {
+		u.giveBack(ex.ep, h)
+	}
+	if h.Status >= 500 {
+		return result{cluster.ServerError, nil, false}
+	}
+	return result{cluster.Success, nil, false}
+}
+
+// stream moves the answer's body. It writes when the upstream has nothing more at hand, or the buffer is full.
+func (ex *exchange) stream(u *conn1) (upstream, downstream error) {
+	idle := int64(ex.rt.cfg.Timeouts.ResponseIdle)
+	limit := ex.deadline
+	u.conn.SetReadDeadline(limit)
+	for {
+		if !u.body.Ready() {
+			if err := ex.d.Flush(); err != nil {
+				return nil, err
+			}
+			if idle > 0 {
+				u.conn.SetReadDeadline(sooner(limit, ex.now()+idle))
+			}
+		}
+		p, err := u.body.Next()
+		switch {
+		case err == nil:
+			if err := ex.d.Body(p); err != nil {
+				return nil, err
+			}
+		case errors.Is(err, io.EOF):
+			return nil, ex.d.End(u.body.Trailers())
+		case errors.Is(err, sock.ErrInterrupted):
+			if f := ex.uploadFault(); f != nil && f.flag == telemetry.DC {
+				return nil, f
+			}
+		default:
+			return err, nil
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package proxy
+
+import (
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// handle takes one request from its head to its record. It is the table of contents of the proxy: every step is a plain call,
+// in the order in which a request meets it.
+func (s *Server) handle(ex *exchange) {
+	ex.t = s.table.Load() // one snapshot; every later step uses it
+	if f := ex.decide(); f != nil {
+		ex.answerFault(f)
+		ex.record()
+		return
+	}
+	active := ex.c.settings.tele.Requests(ex.method, ex.c.scheme)
+	active.Inc()
+	f := ex.hold()
+	for f == nil {
+		ep, err := ex.up.cluster.Pick(&ex.tried)
+		if err != nil {
+			f = noEndpoint(err)
+			break
+		}
+		ex.ep = ep
+		ex.attempts++
+		out := ex.try()
+		ep.Done(out.outcome)
+		if f = out.fault; f == nil || !ex.again(&out) {
+			break
+		}
+		f = ex.backoff()
+	}
+	if f != nil {
+		ex.answerFault(f)
+	}
+	if ex.retrying > 0 {
+		ex.up.budget.give(ex.retrying)
+	}
+	active.Dec()
+	ex.record()
+}
+
+// decide finds out what is to be done with the request; nothing in it blocks.
+func (ex *exchange) decide() *fault {
+	h := &ex.req
+	ex.method = telemetry.ParseMethod(h.Method)
+	ex.head = ex.method == telemetry.MethodHead
+	ex.grpc = isGRPC(h)
+	if ex.method == telemetry.MethodConnect {
+		return faultConnect
+	}
+	ex.requestID()
+	ex.remoteAddress()
+	path := h.Path
+	if len(path) == 0 {
+		path = slash
+	}
+	var ok bool
+	if ex.path, ex.scratch, ok = normalise(path, ex.scratch); !ok {
+		return faultPath
+	}
+	if ex.rt = ex.t.router.match(h, ex.path, ex.c.listener); ex.rt == nil {
+		return faultNoRoute
+	}
+	if ex.up = ex.rt.choose(); ex.up == nil {
+		return faultNoCluster
+	}
+	if limit := ex.t.maxBody; limit > 0 && h.ContentLength > limit {
+		return faultMaxBody
+	}
+	if h.Upgrade != nil && (h.Body != message.NoBody || !ex.rt.mayUpgrade(h.Upgrade)) {
+		h.Upgrade = nil // stripped; the request itself goes on
+	}
+	if d := ex.rt.cfg.Timeouts.Request; d > 0 {
+		ex.deadline = ex.start + int64(d)
+	}
+	return nil
+}
+
+var slash = []byte("/")
+
+// isGRPC tells a gRPC call by its content type: application/grpc, also with +proto, +json and parameters.
+func isGRPC(h *message.Head) bool {
+	const prefix = "application/grpc"
+	v := h.Get(message.ContentType)
+	if len(v) < len(prefix) || string(v[:len(prefix)]) != prefix {
+		return false
+	}
+	return len(v) == len(prefix) || v[len(prefix)] == '+' || v[len(prefix)] == ';'
+}

@@ -1,0 +1,123 @@
+package http1
+
+import (
+	"strconv"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+)
+
+// chunkRoom is the space that framing takes around one chunk: sixteen digits and two line ends are more than enough.
+const chunkRoom = 24
+
+// Writer gathers what is to be written on one connection and writes it in as few calls as it can: bytes are cheap, calls are not.
+// Between messages it holds no buffer. One goroutine at a time uses it.
+type Writer struct {
+	Conn    *sock.Conn
+	buf     *sock.Buffer
+	out     []byte // gathered, not written yet; usually in buf
+	chunked bool
+	sent    int64 // bytes written since the last Done
+}
+
+// Begin hands out the gathered bytes for a head to be appended to; [Writer.Head] takes them back.
+func (w *Writer) Begin() []byte {
+	if w.buf == nil {
+		w.buf = sock.NewBuffer()
+		w.out = w.buf.B[:0]
+	}
+	return w.out
+}
+
+// Head takes what was gathered, with a head at its end, and says whether a body that follows is to be framed in chunks.
+func (w *Writer) Head(out []byte, chunked bool) {
+	w.out, w.chunked = out, chunked
+}
+
+// Pending is the number of bytes gathered and not written yet.
+func (w *Writer) Pending() int { return len(w.out) }
+
+// Sent is the number of bytes written since the last Done.
+func (w *Writer) Sent() int64 { return w.sent }
+
+// Body adds a piece of the body. What fits is gathered; a large piece is written at once.
+func (w *Writer) Body(p []byte) error {
+	if !w.chunked {
+		if len(p) <= cap(w.out)-len(w.out) {
+			w.out = append(w.out, p...)
+			return nil
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		return w.write(p)
+	}
+	for len(p) > 0 {
+		room := cap(w.out) - len(w.out) - chunkRoom
+		if room < len(p) && len(w.out) > 0 && room < BodyPiece {
+			if err := w.Flush(); err != nil {
+				return err
+			}
+			w.enlarge(len(p))
+			continue
+		}
+		n := min(room, len(p))
+		w.out = AppendChunk(w.out, p[:n])
+		p = p[n:]
+	}
+	return nil
+}
+
+// BodyPiece is the size in bytes below which a piece of a body is not worth a write of its own.
+const BodyPiece = 4 << 10
+
+// enlarge takes a larger buffer once pieces come that are larger than the one at hand. Nothing is gathered when it is called.
+func (w *Writer) enlarge(piece int) {
+	if piece+chunkRoom > cap(w.out) && cap(w.out) < sock.BulkSize {
+		w.buf.Free()
+		w.buf = sock.NewBulk()
+		w.out = w.buf.B[:0]
+	}
+}
+
+// End ends the body: in chunks, with the trailers in t that are not in drop (t may be nil).
+func (w *Writer) End(t *message.Head, drop message.Set) error {
+	if w.chunked {
+		w.out = append(w.out, "0\r\n"...)
+		if t != nil {
+			w.out = t.AppendFields(w.out, drop)
+		}
+		w.out = append(w.out, "\r\n"...)
+	}
+	return w.Flush()
+}
+
+// Flush writes what was gathered.
+func (w *Writer) Flush() error {
+	if len(w.out) == 0 {
+		return nil
+	}
+	err := w.write(w.out)
+	w.out = w.out[:0]
+	return err
+}
+
+func (w *Writer) write(p []byte) error {
+	n, err := w.Conn.Write(p)
+	w.sent += int64(n)
+	return err
+}
+
+// Done ends a message: what was gathered and not written is dropped, and the buffer goes back.
+func (w *Writer) Done() {
+	w.buf.Free()
+	w.buf, w.out, w.chunked, w.sent = nil, nil, false, 0
+}
+
+// AppendChunk appends data, which must not be empty, as one chunk.
+func AppendChunk(dst, data []byte) []byte {
+	dst = strconv.AppendUint(dst, uint64(len(data)), 16)
+	dst = append(dst, "\r\n"...)
+	dst = append(dst, data...)
+	return append(dst, "\r\n"...)
+}

@@ -1,0 +1,89 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// listener accepts the connections of one address. It lives as long as revisions name the address; what they say about it may change.
+type listener struct {
+	s        *Server
+	address  string // as the document has it
+	ln       net.Listener
+	settings atomic.Pointer[settings]
+	stop     context.CancelFunc
+	done     chan struct{} // closed when the accept loop has ended
+}
+
+// settings are what a revision says about a listener. Immutable; a connection keeps those it was accepted under.
+type settings struct {
+	name string
+	tele *telemetry.Listener
+}
+
+// open binds the address. It accepts nothing before start.
+func (s *Server) open(c *config.Listener) (*listener, error) {
+	ln, err := (&net.ListenConfig{}).Listen(s.ctx, "tcp", c.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listener %q: %w", c.Name, err)
+	}
+	l := &listener{s: s, address: c.Address, ln: ln, done: make(chan struct{})}
+	return l, nil
+}
+
+func (s *Server) settings(c *config.Listener) *settings {
+	return &settings{name: c.Name, tele: s.registry.Listener(c.Name, telemetry.L7)}
+}
+
+// start begins to accept; the goroutine ends with close and is waited for there.
+func (l *listener) start() {
+	ctx, stop := context.WithCancel(l.s.ctx)
+	l.stop = stop
+	go func() {
+		defer close(l.done)
+		l.s.limit.Accept(ctx, l.ln, l.accepted, func(err error) {
+			l.s.logger.Warn("accept", "listener", l.settings.Load().name, "error", err)
+		})
+	}()
+}
+
+// close stops accepting. Connections that were accepted live on.
+func (l *listener) close() {
+	if l.stop != nil {
+		l.stop()
+	}
+	_ = l.ln.Close() // it is not needed any more
+	if l.stop != nil {
+		<-l.done
+	}
+}
+
+// accepted begins to serve a connection in a goroutine of its own, which ends with the connection and is tracked by the server.
+func (l *listener) accepted(nc net.Conn) {
+	set := l.settings.Load()
+	set.tele.Accepted.Inc()
+	set.tele.Active.Inc()
+	c := &server1{s: l.s, conn: sock.New(nc, l.s.sweeper, l.s.table.Load().timeouts.Write)}
+	c.c = client{listener: l, settings: set, shard: l.s.conns.Add(1)}
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		addr := a.AddrPort().Addr().Unmap()
+		c.c.ip = addr.AppendTo(make([]byte, 0, 16))
+		c.c.trusted = l.s.trusts(addr)
+	}
+	go c.serve(nil, 0)
+}
+
+// bound is the address that the listener got, with the port that the kernel chose.
+func (l *listener) bound() netip.AddrPort {
+	if a, ok := l.ln.Addr().(*net.TCPAddr); ok {
+		return a.AddrPort()
+	}
+	return netip.AddrPort{}
+}

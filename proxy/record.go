@@ -1,0 +1,55 @@
+package proxy
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// record counts the exchange and writes its line: the last step of every request, also of those that were no requests.
+func (ex *exchange) record() {
+	took := time.Duration(ex.now() - ex.start)
+	rt := ex.t.noRoute
+	if ex.rt != nil {
+		rt = ex.rt.tele
+	}
+	rt.Record(ex.method, ex.status, ex.c.scheme, took)
+	if t := ex.t; t.log != nil && (t.sampling >= 1 || ex.status >= 400 || ex.flag != telemetry.NoFlag || rand.Float64() < t.sampling) {
+		ex.writeLog(took)
+	}
+}
+
+func (ex *exchange) writeLog(took time.Duration) {
+	h := &ex.req
+	r := telemetry.Record{
+		Time: ex.s.sweeper.Time(ex.start), Method: h.Method, Path: h.Path, Query: h.Query, Host: h.Authority, Protocol: h.Version.String(),
+		Status: ex.status, Duration: took, UserAgent: h.Get(message.UserAgent), Referer: h.Get(message.Referer),
+		Listener: ex.c.settings.name, Attempts: ex.attempts, BytesRead: ex.d.Received(), BytesWritten: ex.d.Sent(),
+		Flag: ex.flag, RequestID: h.Get(message.XRequestID), Revision: ex.t.revision, TLSVersion: ex.c.tlsVersion,
+		ClientIdentity: ex.c.identity, RemoteIP: ex.remote,
+	}
+	if ex.remote == nil {
+		r.RemoteIP = ex.c.ip
+	}
+	if ex.idLen > 0 {
+		r.RequestID = ex.id[:ex.idLen]
+	}
+	if tp := h.Get(message.Traceparent); len(tp) >= 35 && tp[2] == '-' { // 00-<32 hex>-...
+		r.TraceID = tp[3:35]
+	}
+	if ex.rt != nil {
+		r.Route = ex.rt.name
+	}
+	if ex.up != nil {
+		r.Cluster = ex.up.cluster.Name()
+	}
+	if ex.ep != nil {
+		r.Endpoint = ex.ep.Address()
+	}
+	if ex.headAt > 0 {
+		r.Upstream = time.Duration(ex.headAt - ex.tryStart)
+	}
+	ex.s.log.Write(ex.t.log, &r, ex.c.shard)
+}

@@ -1,0 +1,103 @@
+package proxy
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// Route is one compiled route: everything a request needs to know is resolved. Immutable.
+type Route struct {
+	name     string
+	cfg      *config.Route
+	tele     *telemetry.Route
+	prefix   string // without its last slash; "" is "/"
+	upstream []weighted
+	total    int // sum of the weights
+	retry    retryPolicy
+	upgrades []string // protocols that may be upgraded to, lower case
+}
+
+// weighted is a cluster and its share of the route's requests.
+type weighted struct {
+	up     *Upstream
+	weight int
+}
+
+// compileRoute resolves the names of c. What it cannot resolve is a fault of the validation before it.
+func compileRoute(c *config.Route, ups map[string]*Upstream, s *Server) (*Route, error) {
+	rt := &Route{
+		name: c.Name, cfg: c, tele: s.registry.Route(c.Name),
+		prefix: strings.TrimSuffix(c.Match.PathPrefix, "/"),
+		retry:  compileRetry(&c.Retries), upgrades: c.Upgrades,
+	}
+	for _, w := range c.Clusters {
+		up := ups[w.Name]
+		if up == nil {
+			return nil, fmt.Errorf("route %q: cluster %q is not defined", c.Name, w.Name)
+		}
+		rt.upstream = append(rt.upstream, weighted{up, w.Weight})
+		rt.total += w.Weight
+	}
+	return rt, nil
+}
+
+// conditions is how many conditions the route has besides host and prefix.
+func (rt *Route) conditions() int {
+	return min(len(rt.cfg.Match.Methods), 1) + len(rt.cfg.Match.Headers)
+}
+
+// accepts tells whether the request meets the route's conditions.
+func (rt *Route) accepts(h *message.Head, l *listener) bool {
+	m := &rt.cfg.Match
+	if len(m.Methods) > 0 && !contains(m.Methods, h.Method) {
+		return false
+	}
+	for i := range m.Headers {
+		if v, ok := h.Find(m.Headers[i].Name); !ok || string(v) != m.Headers[i].Value {
+			return false
+		}
+	}
+	return len(rt.cfg.Listeners) == 0 || slices.Contains(rt.cfg.Listeners, l.settings.Load().name)
+}
+
+func contains(list []string, b []byte) bool {
+	for _, s := range list {
+		if s == string(b) {
+			return true
+		}
+	}
+	return false
+}
+
+// choose draws the cluster for one request by the weights. nil: all weights are 0.
+func (rt *Route) choose() *Upstream {
+	if len(rt.upstream) == 1 && rt.total > 0 {
+		return rt.upstream[0].up
+	}
+	if rt.total == 0 {
+		return nil
+	}
+	n := rand.IntN(rt.total)
+	for i := range rt.upstream {
+		if n -= rt.upstream[i].weight; n < 0 {
+			return rt.upstream[i].up
+		}
+	}
+	return nil
+}
+
+// mayUpgrade tells whether the route passes an upgrade to the protocols in offer, a list as Upgrade has it.
+func (rt *Route) mayUpgrade(offer []byte) bool {
+	ok := false
+	all := message.EachElement(offer, func(p []byte) bool {
+		ok = slices.ContainsFunc(rt.upgrades, func(u string) bool { return message.EqualFold(p, u) })
+		return ok
+	})
+	return all && ok
+}

@@ -1,0 +1,152 @@
+package proxy
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+)
+
+// maxSegments bounds how deep a prefix is looked for; the document holds prefixes to the same number.
+const maxSegments = 64
+
+// router finds the route of a request: by host, then by the longest prefix, then by the number of conditions.
+type router struct {
+	exact    map[string]*bucket // whole host names
+	wildcard map[string]*bucket // ".example.com" for "*.example.com"
+	any      *bucket            // routes without a host
+}
+
+// bucket holds the routes of one host.
+type bucket struct {
+	prefixes map[string][]*Route // by prefix without its last slash; most conditions first, then document order
+	depth    int                 // segments of the longest prefix
+}
+
+func newRouter(routes []*Route) *router {
+	r := &router{exact: map[string]*bucket{}, wildcard: map[string]*bucket{}}
+	for _, rt := range routes {
+		b := r.bucket(rt.cfg.Match.Host)
+		key := strings.TrimSuffix(rt.cfg.Match.PathPrefix, "/")
+		b.prefixes[key] = append(b.prefixes[key], rt)
+		b.depth = max(b.depth, strings.Count(key, "/"))
+	}
+	for _, b := range r.buckets() {
+		for _, list := range b.prefixes {
+			slices.SortStableFunc(list, func(x, y *Route) int { return cmp.Compare(y.conditions(), x.conditions()) })
+		}
+	}
+	return r
+}
+
+func (r *router) bucket(host string) *bucket {
+	of := func(m map[string]*bucket, key string) *bucket {
+		if m[key] == nil {
+			m[key] = &bucket{prefixes: map[string][]*Route{}}
+		}
+		return m[key]
+	}
+	switch {
+	case host == "":
+		if r.any == nil {
+			r.any = &bucket{prefixes: map[string][]*Route{}}
+		}
+		return r.any
+	case strings.HasPrefix(host, "*."):
+		return of(r.wildcard, host[1:])
+	}
+	return of(r.exact, host)
+}
+
+func (r *router) buckets() []*bucket {
+	var all []*bucket
+	for _, m := range []map[string]*bucket{r.exact, r.wildcard} {
+		for _, b := range m {
+			all = append(all, b)
+		}
+	}
+	if r.any != nil {
+		all = append(all, r.any)
+	}
+	return all
+}
+
+// match returns the route for a request that came to l, or nil. path is normalised.
+func (r *router) match(h *message.Head, path []byte, l *listener) *Route {
+	var edges [maxSegments + 2]int
+	if len(r.exact)+len(r.wildcard) > 0 {
+		var room [256]byte
+		host := hostname(h.Authority, room[:0])
+		if b := r.exact[string(host)]; b != nil {
+			if rt := b.match(h, path, l, &edges); rt != nil {
+				return rt
+			}
+		}
+		if len(r.wildcard) > 0 {
+			for i := bytes.IndexByte(host, '.'); i > 0; {
+				if b := r.wildcard[string(host[i:])]; b != nil {
+					if rt := b.match(h, path, l, &edges); rt != nil {
+						return rt
+					}
+				}
+				j := bytes.IndexByte(host[i+1:], '.')
+				if j < 0 {
+					break
+				}
+				i += 1 + j
+			}
+		}
+	}
+	if r.any != nil {
+		return r.any.match(h, path, l, &edges)
+	}
+	return nil
+}
+
+// match tries the prefixes of path that end at a segment's end, the longest first.
+func (b *bucket) match(h *message.Head, path []byte, l *listener, edges *[maxSegments + 2]int) *Route {
+	n := 1 // edges[0] is 0, the prefix "/"
+	for at := 1; n <= b.depth; n++ {
+		i := -1
+		if at <= len(path) {
+			i = bytes.IndexByte(path[at:], '/')
+		}
+		if i < 0 {
+			if at <= len(path) && len(path) > 1 {
+				edges[n] = len(path)
+				n++
+			}
+			break
+		}
+		edges[n] = at + i
+		at += i + 1
+	}
+	for n--; n >= 0; n-- {
+		for _, rt := range b.prefixes[string(path[:edges[n]])] {
+			if rt.accepts(h, l) {
+				return rt
+			}
+		}
+	}
+	return nil
+}
+
+// hostname is the host of authority in lower case, without port and without the dot that ends a full name, built in room.
+func hostname(authority, room []byte) []byte {
+	end := len(authority)
+	if i := bytes.LastIndexByte(authority, ':'); i >= 0 && bytes.IndexByte(authority[i:], ']') < 0 {
+		end = i
+	}
+	if end > 1 && authority[end-1] == '.' {
+		end--
+	}
+	room = append(room, authority[:end]...)
+	for i, c := range room {
+		if c-'A' < 26 {
+			room[i] = c | 0x20
+		}
+	}
+	return room
+}

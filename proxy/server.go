@@ -1,0 +1,114 @@
+package proxy
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// Options are what a Server is made of. Registry, Logger, Sweeper and Limit are shared with the other planes and must be set.
+type Options struct {
+	Registry *telemetry.Registry
+	Logger   hclog.Logger
+	Sweeper  *sock.Sweeper
+	Limit    *sock.Limit
+	Log      *telemetry.AccessLog // nil: no access log, whatever the document says
+	Trusted  []netip.Prefix       // proxies whose X-Forwarded-* fields are believed
+	MaxHead  int                  // bytes of a request or response head; 0 = 64 KiB
+	Dial     DialFunc             // nil = plain TCP
+}
+
+// Server is the L7 data plane: the listeners, the table they serve by, and the connections they carry.
+type Server struct {
+	ctx    context.Context // ends with Close: cuts what is still waiting
+	cancel context.CancelFunc
+
+	registry *telemetry.Registry
+	logger   hclog.Logger
+	sweeper  *sock.Sweeper
+	limit    *sock.Limit
+	log      *telemetry.AccessLog
+	trusted  []netip.Prefix
+	limits   http1.Limits
+	dial     DialFunc
+
+	table    atomic.Pointer[Table]
+	conns    atomic.Uint32 // connections so far
+	draining atomic.Bool
+
+	listeners map[string]*listener    // by normalised address; the applying goroutine's alone
+	budgets   map[string]*retryBudget // by cluster name; the applying goroutine's alone
+
+	mu   sync.Mutex // guards live
+	live map[*server1]struct{}
+	idle chan struct{} // closed when draining and live is empty; nil before
+}
+
+// New returns a server without listeners. ctx cuts everything when it ends.
+func New(ctx context.Context, o Options) *Server {
+	s := &Server{
+		registry: o.Registry, logger: o.Logger, sweeper: o.Sweeper, limit: o.Limit, log: o.Log, trusted: o.Trusted,
+		limits: http1.DefaultLimits(), dial: o.Dial,
+		listeners: map[string]*listener{}, budgets: map[string]*retryBudget{}, live: map[*server1]struct{}{},
+	}
+	if o.MaxHead > 0 {
+		s.limits.HeadBytes = o.MaxHead
+	}
+	if s.dial == nil {
+		s.dial = Dialer()
+	}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	return s
+}
+
+func (s *Server) budget(name string) *retryBudget {
+	if s.budgets[name] == nil {
+		s.budgets[name] = new(retryBudget)
+	}
+	return s.budgets[name]
+}
+
+func (s *Server) writeTimeout() time.Duration { return s.table.Load().timeouts.Write }
+
+// track takes c among the live connections; false: the server is draining.
+func (s *Server) track(c *server1) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		return false
+	}
+	s.live[c] = struct{}{}
+	return true
+}
+
+// untrack is the end of a connection, whose place in the limit is free again.
+func (s *Server) untrack(c *server1) {
+	s.mu.Lock()
+	delete(s.live, c)
+	if s.idle != nil && len(s.live) == 0 {
+		close(s.idle)
+		s.idle = nil
+	}
+	s.mu.Unlock()
+	c.c.settings.tele.Active.Dec()
+	s.limit.Release()
+}
+
+// Addr is where the listener of that name is bound, "" if there is none: the port is the kernel's choice where the document says 0. For the
+// applying goroutine.
+func (s *Server) Addr(name string) string {
+	for _, l := range s.listeners {
+		if set := l.settings.Load(); set.name == name {
+			return l.bound().String()
+		}
+	}
+	return ""
+}

@@ -1,0 +1,62 @@
+package proxy
+
+import (
+	"fmt"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// Table is one revision as the data plane reads it. Immutable: it is built, stored once, and read by every request from then on.
+type Table struct {
+	revision string
+	router   *router
+	timeouts config.Timeouts
+	maxBody  int64
+	log      *telemetry.LogFormat // nil: no access log
+	sampling float64
+	noRoute  *telemetry.Route // for requests that no route matched
+	clusters map[string]bool
+}
+
+// compile builds the table of doc. clusters has every cluster of doc, by name.
+func (s *Server) compile(doc *config.Document, clusters map[string]*cluster.Cluster) (*Table, error) {
+	names := make(map[string]bool, len(clusters))
+	ups := make(map[string]*Upstream, len(clusters))
+	for name, c := range clusters {
+		if c.Config().Protocol == config.ProtocolTCP {
+			continue
+		}
+		up, err := s.compileUpstream(c, doc)
+		if err != nil {
+			return nil, err
+		}
+		ups[name] = up
+		names[name] = true
+	}
+	routes := make([]*Route, 0, len(doc.Routes))
+	for i := range doc.Routes {
+		rt, err := compileRoute(&doc.Routes[i], ups, s)
+		if err != nil {
+			return nil, fmt.Errorf("routes[%d]: %w", i, err)
+		}
+		routes = append(routes, rt)
+	}
+	t := &Table{
+		revision: doc.Revision, router: newRouter(routes), timeouts: doc.Timeouts, maxBody: doc.Limits.MaxBody,
+		sampling: doc.AccessLog.Sampling, noRoute: s.registry.Route(""), clusters: names,
+	}
+	if doc.AccessLog.Enabled && s.log != nil {
+		t.log = telemetry.NewLogFormat(doc.AccessLog.Fields)
+	}
+	return t, nil
+}
+
+func (s *Server) compileUpstream(c *cluster.Cluster, doc *config.Document) (*Upstream, error) {
+	up := &Upstream{cluster: c, connect: doc.Timeouts.Connect, budget: s.budget(c.Name()), dial: s.dial}
+	return up, nil
+}
+
+// uses tells whether a route of the table leads to the cluster.
+func (t *Table) uses(name string) bool { return t.clusters[name] }

@@ -1,0 +1,111 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+)
+
+// errUnexpectedSwitch is a 101 that nobody asked for.
+var errUnexpectedSwitch = &http1.Error{Status: 502, Text: "unexpected 101 Switching Protocols"}
+
+// tunneller is a downstream connection that can become a plain stream of bytes.
+type tunneller interface {
+	// Switch passes the 101 on and hands out the connection and the bytes that came early. other is cut with it at the end of a drain.
+	Switch(h *message.Head, other *sock.Conn) (c *sock.Conn, early []byte, err error)
+}
+
+// switchProtocols passes the upgrade on and then moves bytes both ways until both sides have ended. No HTTP timeout applies any more, only
+// tcp_idle. Bytes that either side sent early are not lost, and an end of one direction leaves the other open.
+func (ex *exchange) switchProtocols(u *conn1) result {
+	ex.status = 101
+	ex.closing = true
+	ex.ep.Report(cluster.Success) // it has proved itself; the tunnel may last for hours
+	t, ok := ex.d.(tunneller)
+	if !ok {
+		_ = u.Close() // it speaks another protocol now
+		return result{outcome: cluster.Ignored, fault: upstreamFault(errUnexpectedSwitch)}
+	}
+	down, early, err := t.Switch(&ex.resp, u.conn)
+	if err != nil {
+		_ = u.Close() // it speaks another protocol now
+		return result{outcome: cluster.ClientGone, fault: faultGone}
+	}
+
+	tn := &tunnel{ex: ex, idle: int64(ex.t.timeouts.TCPIdle)}
+	tn.touch()
+	done := make(chan struct{})
+	go func() { // ends when the client's direction has ended; waited for below
+		defer close(done)
+		tn.copy(u.conn, down, early)
+	}()
+	tn.copy(down, u.conn, u.r.Take())
+	<-done
+	_ = u.Close()
+	ex.up.cluster.Telemetry().RecordRequest(101, time.Duration(ex.now()-ex.tryStart))
+	return result{outcome: cluster.Ignored}
+}
+
+// tunnel is an upgraded connection.
+type tunnel struct {
+	ex   *exchange
+	idle int64        // longest time without a byte either way; 0 none
+	last atomic.Int64 // when a byte last moved
+}
+
+func (t *tunnel) touch() { t.last.Store(t.ex.now()) }
+
+// copy moves bytes from src to dst, the early ones first, until src ends; then it ends dst's direction. An error ends both.
+func (t *tunnel) copy(dst, src *sock.Conn, early []byte) {
+	b := sock.NewBuffer()
+	defer b.Free()
+	for p := early; ; {
+		if len(p) > 0 {
+			t.touch()
+			if _, err := dst.Write(p); err != nil {
+				break
+			}
+		}
+		if t.idle > 0 {
+			src.SetReadDeadline(t.last.Load() + t.idle)
+		} else {
+			src.SetReadDeadline(0)
+		}
+		n, err := src.Read(b.B)
+		p = b.B[:n]
+		switch {
+		case err == nil:
+			continue
+		case errors.Is(err, io.EOF):
+			if dst.CloseWrite() == nil {
+				return
+			}
+		case errors.Is(err, sock.ErrTimeout) && t.ex.now() < t.last.Load()+t.idle:
+			continue // the other direction is alive
+		}
+		break
+	}
+	_ = dst.Abort() // a reset is passed on as one
+	_ = src.Abort()
+}
+
+// Switch makes the client's connection a plain stream. What the client sent behind its request's head belongs to the new protocol.
+func (c *server1) Switch(h *message.Head, other *sock.Conn) (*sock.Conn, []byte, error) {
+	c.began = true
+	out := http1.AppendStatusLine(c.w.Begin(), 101, reason(h))
+	out = h.AppendFields(out, responseDrop(h))
+	out = append(out, "Connection: Upgrade\r\n"...)
+	out = http1.AppendField(out, "Upgrade", h.Upgrade)
+	c.w.Head(append(out, "\r\n"...), false)
+	if err := c.w.Flush(); err != nil {
+		return nil, nil, err
+	}
+	c.tunnel.Store(other)
+	return c.conn, c.r.Take(), nil
+}

@@ -1,0 +1,179 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// upload is the request body's way upstream. What lies in the buffer when the head has been read goes along with the head; a second
+// goroutine exists only while there is more to come.
+type upload struct {
+	running  bool                  // the exchange's own view: started and not waited for
+	read     atomic.Bool           // the whole body has been read from the client
+	answered atomic.Bool           // the response head has passed: the client may take its time
+	fault    atomic.Pointer[fault] // why it ended early, if the client is to blame
+	done     chan struct{}         // holds a token when the goroutine has ended
+}
+
+// hold reads what has come of the body already, without waiting: every try sends it along with the head.
+func (ex *exchange) hold() *fault {
+	if ex.d.Ended() {
+		return nil
+	}
+	ex.d.SetReadDeadline(ex.start + int64(ex.t.timeouts.Read))
+	for !ex.d.Ended() && ex.d.Ready() && len(ex.held) < holdBytes {
+		if ex.held != nil { // the next piece may overwrite it
+			ex.heldBuf = append(ex.heldBuf[:0], ex.held...)
+		}
+		p, err := ex.d.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return ex.bodyFault(err)
+		}
+		if f := ex.countBody(len(p)); f != nil {
+			return f
+		}
+		if ex.held == nil {
+			ex.held = p // mostly all there is
+			continue
+		}
+		ex.heldBuf = append(ex.heldBuf, p...)
+		ex.held = ex.heldBuf
+	}
+	return nil
+}
+
+// holdBytes bounds how much of a body is held for another try.
+const holdBytes = 16 << 10
+
+// countBody holds the body to limits.max_body.
+func (ex *exchange) countBody(n int) *fault {
+	ex.bodyBytes += int64(n)
+	if limit := ex.t.maxBody; limit > 0 && ex.bodyBytes > limit {
+		return faultMaxBody
+	}
+	return nil
+}
+
+// bodyFault sorts an error of the client's side in the middle of a body.
+func (ex *exchange) bodyFault(err error) *fault {
+	var malformed *http1.Error
+	switch {
+	case errors.As(err, &malformed):
+		ex.closing = true
+		return badRequest(malformed)
+	case errors.Is(err, sock.ErrTimeout):
+		ex.closing = true
+		return faultSlowBody
+	}
+	return &fault{499, telemetry.DC, "client went away", err}
+}
+
+// startUpload sends the rest of the body while the exchange waits for the answer.
+func (ex *exchange) startUpload(u *conn1) {
+	if ex.upload.done == nil {
+		ex.upload.done = make(chan struct{}, 1)
+	}
+	ex.upload.running = true
+	ex.upload.read.Store(false)
+	ex.upload.answered.Store(false)
+	ex.upload.fault.Store(nil)
+	go ex.runUpload(u)
+}
+
+// runUpload is the uploading goroutine. It is started by startUpload and waited for by endUploadOn.
+func (ex *exchange) runUpload(u *conn1) {
+	if f := ex.copyBody(u); f != nil {
+		ex.upload.fault.Store(f)
+		u.conn.Interrupt() // the exchange waits there
+	}
+	ex.upload.done <- struct{}{}
+}
+
+// copyBody moves the body. It returns a fault if the client is the reason that it ended early; an upstream that takes no more is no fault
+// here, since its answer may say why.
+func (ex *exchange) copyBody(u *conn1) *fault {
+	read := int64(ex.t.timeouts.Read)
+	for {
+		if !ex.d.Ready() {
+			if u.w.Flush() != nil {
+				return nil
+			}
+			at := int64(0)
+			if !ex.upload.answered.Load() {
+				at = ex.now() + read
+			}
+			ex.d.SetReadDeadline(at)
+		}
+		p, err := ex.d.Next()
+		switch {
+		case err == nil:
+			if f := ex.countBody(len(p)); f != nil {
+				return f
+			}
+			if ex.d.Ended() {
+				ex.upload.read.Store(true)
+			}
+			if u.w.Body(p) != nil {
+				return nil
+			}
+		case errors.Is(err, io.EOF):
+			ex.upload.read.Store(true)
+			if u.w.End(ex.d.Trailers(), neverTrailer) == nil {
+				ex.sentAt.Store(ex.now())
+			}
+			return nil
+		case errors.Is(err, sock.ErrTimeout) && ex.upload.answered.Load():
+		case errors.Is(err, sock.ErrInterrupted):
+			return nil
+		default:
+			return ex.bodyFault(err)
+		}
+	}
+}
+
+// requestRead tells whether the whole request has been read from the client.
+func (ex *exchange) requestRead() bool {
+	if ex.upload.running {
+		return ex.upload.read.Load()
+	}
+	return ex.d.Ended()
+}
+
+// uploadFault is what the client did wrong while its body was uploaded, nil if nothing.
+func (ex *exchange) uploadFault() *fault {
+	if !ex.upload.running {
+		return nil
+	}
+	return ex.upload.fault.Load()
+}
+
+// endUploadOn waits for the uploading goroutine, if there is one, and reports whether it had to be stopped. Then the upstream connection is
+// closed already, and neither connection can carry another request.
+func (ex *exchange) endUploadOn(u *conn1) (early bool) {
+	if !ex.upload.running {
+		return false
+	}
+	ex.upload.running = false
+	select {
+	case <-ex.upload.done:
+	default:
+		early = true
+		_ = u.conn.Close() // wakes a blocked write
+		ex.d.Interrupt()   // or a blocked read
+		<-ex.upload.done
+		ex.d.ClearInterrupt()
+	}
+	if early || ex.sentAt.Load() == 0 {
+		ex.closing = ex.closing || !ex.upload.read.Load()
+		return true
+	}
+	return false
+}
