@@ -7,9 +7,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
-func loaded(t *testing.T, environ ...string) Bootstrap {
+func loadEnv(t *testing.T, environ ...string) Bootstrap {
 	t.Helper()
-	b, err := Load(Sources{Environ: environ, Hostname: host("web-1")})
+	b, err := Load(Sources{Environ: environ, Hostname: hostNamed("web-1")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestBase(t *testing.T) {
 		{"L4", []string{"GATEWAY_TCP=:3306=mysql", "GATEWAY_UPSTREAMS=mysql=consul:mysql"}, "default :8080 tcp-3306 :3306", "", "mysql=consul:mysql"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			b := loaded(t, row.environ...)
+			b := loadEnv(t, row.environ...)
 			base := b.Base()
 			listeners := ""
 			for i, l := range base.Listeners {
@@ -54,7 +54,7 @@ func TestBase(t *testing.T) {
 }
 
 func TestBaseCarriesSettings(t *testing.T) {
-	b := loaded(t, "GATEWAY_TLS_CERTS=a.pem:a.key", "GATEWAY_TLS_CLIENT_CA=ca.pem", "GATEWAY_ACCESS_LOG=off",
+	b := loadEnv(t, "GATEWAY_TLS_CERTS=a.pem:a.key", "GATEWAY_TLS_CLIENT_CA=ca.pem", "GATEWAY_ACCESS_LOG=off",
 		"GATEWAY_ACCESS_LOG_FIELDS=status,time", "GATEWAY_ACCESS_LOG_SAMPLING=0.5", "GATEWAY_UPSTREAM_MAX_IDLE=7")
 	base := b.Base()
 	wantTLS := config.ListenerTLS{Certificates: []config.Certificate{{CertFile: "a.pem", KeyFile: "a.key"}}, ClientCAFile: "ca.pem"}

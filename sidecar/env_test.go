@@ -15,12 +15,12 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-func host(name string) func() (string, error) {
+func hostNamed(name string) func() (string, error) {
 	return func() (string, error) { return name, nil }
 }
 
 func TestDefaults(t *testing.T) {
-	b, err := Load(Sources{Hostname: host("web-1")})
+	b, err := Load(Sources{Hostname: hostNamed("web-1")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestDefaults(t *testing.T) {
 
 // Standard is the same defaults as a document without bootstrap has them.
 func TestDefaultsAreStandard(t *testing.T) {
-	b, err := Load(Sources{Hostname: host("web-1")})
+	b, err := Load(Sources{Hostname: hostNamed("web-1")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestLoad(t *testing.T) {
 		}}, func(b Bootstrap) any { return b.Service }, "app"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			row.from.Hostname = host("web-1")
+			row.from.Hostname = hostNamed("web-1")
 			b, err := Load(row.from)
 			if err != nil {
 				t.Fatal(err)
@@ -206,7 +206,7 @@ func TestLoadProblems(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if row.from.Hostname == nil {
-				row.from.Hostname = host("web-1")
+				row.from.Hostname = hostNamed("web-1")
 			}
 			b, err := Load(row.from)
 			if err == nil {
@@ -224,7 +224,7 @@ func TestLoadProblems(t *testing.T) {
 
 // A document may bring the clusters that the bootstrap's routes name.
 func TestLoadLeavesClustersToTheDocument(t *testing.T) {
-	_, err := Load(Sources{Environ: []string{"GATEWAY_ROUTES=/=users", "GATEWAY_CONFIG=a.yaml"}, Hostname: host("web-1")})
+	_, err := Load(Sources{Environ: []string{"GATEWAY_ROUTES=/=users", "GATEWAY_CONFIG=a.yaml"}, Hostname: hostNamed("web-1")})
 	if err != nil {
 		t.Error(err)
 	}

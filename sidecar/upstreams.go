@@ -53,7 +53,7 @@ func addEndpoints(c *config.Cluster, list, entry string) error {
 			c.Consul = config.Consul{Service: service, Tag: tag}
 			continue
 		}
-		e, err := endpoint(one)
+		e, err := readEndpoint(one)
 		if err != nil {
 			return err
 		}
@@ -67,8 +67,8 @@ func addEndpoints(c *config.Cluster, list, entry string) error {
 	return nil
 }
 
-// endpoint reads host:port or host:port*weight.
-func endpoint(text string) (config.Endpoint, error) {
+// readEndpoint reads host:port or host:port*weight.
+func readEndpoint(text string) (config.Endpoint, error) {
 	address, weight, weighted := strings.Cut(text, "*")
 	e := config.Endpoint{Address: address, Weight: 1}
 	if err := dialAddress(address); err != nil {

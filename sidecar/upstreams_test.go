@@ -48,10 +48,10 @@ func shownForwards(f Forwards) string {
 	return strings.Join(all, ";")
 }
 
-// row is a text, and what is read from it or what is wrong with it.
-type row struct{ in, want, wrong string }
+// decodeRow is a text, and what is read from it or what is wrong with it.
+type decodeRow struct{ in, want, wrong string }
 
-func check(t *testing.T, rows []row, read func(string) (string, error)) {
+func checkDecode(t *testing.T, rows []decodeRow, read func(string) (string, error)) {
 	t.Helper()
 	for _, r := range rows {
 		got, err := read(r.in)
@@ -68,7 +68,7 @@ func check(t *testing.T, rows []row, read func(string) (string, error)) {
 }
 
 func TestUpstreams(t *testing.T) {
-	check(t, []row{
+	checkDecode(t, []decodeRow{
 		{in: "", want: ""},
 		{in: "orders=10.0.0.1:9000*3,10.0.0.2:9000; users=consul:users@v1", want: "orders=10.0.0.1:9000*3,10.0.0.2:9000*1;users=consul:users@v1"},
 		{in: " a = h:1 , [::1]:2*65535 ;\n", want: "a=h:1*1,[::1]:2*65535"},
@@ -102,7 +102,7 @@ func TestUpstreams(t *testing.T) {
 }
 
 func TestRoutes(t *testing.T) {
-	check(t, []row{
+	checkDecode(t, []decodeRow{
 		{in: "", want: ""},
 		{in: "api.example.com/v1=orders; /=app", want: "api.example.com/v1=orders;/=app"},
 		{in: "API.Example.com=orders", want: "api.example.com/=orders"},
@@ -124,7 +124,7 @@ func TestRoutes(t *testing.T) {
 }
 
 func TestForwards(t *testing.T) {
-	check(t, []row{
+	checkDecode(t, []decodeRow{
 		{in: "", want: ""},
 		{in: ":3306=mysql; 127.0.0.1:6379=redis", want: ":3306=mysql;127.0.0.1:6379=redis"},
 		{in: "[::]:0=x", want: "[::]:0=x"},
@@ -150,8 +150,8 @@ func TestForwardsAreNamed(t *testing.T) {
 	}
 }
 
-// fuzz checks that what is read from any text is written and read as the same.
-func fuzz(f *testing.F, seeds []string, read func(string) (string, error)) {
+// fuzzDecode checks that what is read from any text is written and read as the same.
+func fuzzDecode(f *testing.F, seeds []string, read func(string) (string, error)) {
 	for _, s := range seeds {
 		f.Add(s)
 	}
@@ -168,7 +168,7 @@ func fuzz(f *testing.F, seeds []string, read func(string) (string, error)) {
 }
 
 func FuzzUpstreams(f *testing.F) {
-	fuzz(f, []string{"orders=10.0.0.1:9000*3,10.0.0.2:9000; users=consul:users@v1", "a=[::1]:1", "a=;=,*"}, func(in string) (string, error) {
+	fuzzDecode(f, []string{"orders=10.0.0.1:9000*3,10.0.0.2:9000; users=consul:users@v1", "a=[::1]:1", "a=;=,*"}, func(in string) (string, error) {
 		var u Upstreams
 		err := u.Decode(in)
 		return shownUpstreams(u), err
@@ -176,7 +176,7 @@ func FuzzUpstreams(f *testing.F) {
 }
 
 func FuzzRoutes(f *testing.F) {
-	fuzz(f, []string{"api.example.com/v1=orders; /=app", "*.a/=b", "/a=b=c;"}, func(in string) (string, error) {
+	fuzzDecode(f, []string{"api.example.com/v1=orders; /=app", "*.a/=b", "/a=b=c;"}, func(in string) (string, error) {
 		var r Routes
 		err := r.Decode(in)
 		return shownRoutes(r), err
@@ -184,7 +184,7 @@ func FuzzRoutes(f *testing.F) {
 }
 
 func FuzzForwards(f *testing.F) {
-	fuzz(f, []string{":3306=mysql; 127.0.0.1:6379=redis", "[::]:0=a", ":=;"}, func(in string) (string, error) {
+	fuzzDecode(f, []string{":3306=mysql; 127.0.0.1:6379=redis", "[::]:0=a", ":=;"}, func(in string) (string, error) {
 		var l Forwards
 		err := l.Decode(in)
 		return shownForwards(l), err
@@ -192,5 +192,5 @@ func FuzzForwards(f *testing.F) {
 }
 
 func FuzzPairs(f *testing.F) {
-	fuzz(f, []string{"cert.pem:key.pem, b.pem:b.key", ":", "a:b:c"}, readPairs)
+	fuzzDecode(f, []string{"cert.pem:key.pem, b.pem:b.key", ":", "a:b:c"}, readPairs)
 }

@@ -87,7 +87,7 @@ type Prefixes []netip.Prefix
 func (p *Prefixes) Decode(text string) error {
 	var all Prefixes
 	for entry := range split(text, ",") {
-		n, err := network(entry)
+		n, err := readNetwork(entry)
 		if err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func (p *Prefixes) Decode(text string) error {
 	return nil
 }
 
-func network(entry string) (netip.Prefix, error) {
+func readNetwork(entry string) (netip.Prefix, error) {
 	if a, err := netip.ParseAddr(entry); err == nil && a.Zone() == "" {
 		return netip.PrefixFrom(a, a.BitLen()), nil
 	}

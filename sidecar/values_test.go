@@ -8,7 +8,7 @@ import (
 
 func TestSize(t *testing.T) {
 	const not = "not a size (like 65536, 64KiB or 1MiB)"
-	check(t, []row{
+	checkDecode(t, []decodeRow{
 		{in: "0", want: "0"},
 		{in: "65536", want: "65536"},
 		{in: "10B", want: "10"},
@@ -34,7 +34,7 @@ func TestSize(t *testing.T) {
 }
 
 func TestFields(t *testing.T) {
-	check(t, []row{
+	checkDecode(t, []decodeRow{
 		{in: "time", want: "[time]"},
 		{in: "status, time,", want: "[status time]"},
 		{in: "time,time", wrong: `"time": named twice`},
@@ -48,7 +48,7 @@ func TestFields(t *testing.T) {
 }
 
 func TestPrefixes(t *testing.T) {
-	check(t, []row{
+	checkDecode(t, []decodeRow{
 		{in: "10.0.0.0/8, 192.168.1.1,::1", want: "[10.0.0.0/8 192.168.1.1/32 ::1/128]"},
 		{in: "10.0.0.1/8", wrong: `"10.0.0.1/8": has bits beyond its mask (the network is 10.0.0.0/8)`},
 		{in: "10.0.0.0/33", wrong: `"10.0.0.0/33": not a network (like 10.0.0.0/8)`},
@@ -72,7 +72,7 @@ func readPairs(in string) (string, error) {
 }
 
 func TestPairs(t *testing.T) {
-	check(t, []row{
+	checkDecode(t, []decodeRow{
 		{in: "cert.pem:key.pem", want: "cert.pem:key.pem"},
 		{in: "a.pem:a.key, b.pem:b.key", want: "a.pem:a.key,b.pem:b.key"},
 		{in: "cert.pem", wrong: `"cert.pem": not a pair of files (like cert.pem:key.pem)`},

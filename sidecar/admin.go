@@ -1,0 +1,87 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"log"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/net/netutil"
+
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+)
+
+// Bounds of the admin port. Who asks is a probe, a script or a person: few, and
+// with small questions.
+const (
+	adminConnections = 128
+	adminHeadBytes   = 16 << 10
+	adminRead        = 5 * time.Second
+	adminWrite       = 10 * time.Second // a profile's own duration is added to it
+	adminIdle        = 60 * time.Second
+)
+
+// View is what the admin port shows and does. Each is called from many goroutines
+// and must not block.
+type View struct {
+	Ready  func() []string         // why we are not, a plain sentence each; none = ready
+	Status func() Status           // Ready and Reasons are filled in here
+	Config func() *config.Document // the effective document; nil until the first serves
+	Drain  func()                  // begins the drain; a second call does nothing
+}
+
+// AdminOptions is what the operator chose.
+type AdminOptions struct {
+	Listen string       // GATEWAY_ADMIN_LISTEN: its host, too, may stand in a Host field
+	Pprof  bool         // serve /debug/pprof/
+	Logger hclog.Logger // nil = none
+}
+
+// Admin is the server of the admin port.
+type Admin struct {
+	server http.Server
+}
+
+// NewAdmin prepares the server.
+func NewAdmin(view View, o AdminOptions) *Admin {
+	logger := o.Logger
+	if logger == nil {
+		logger = hclog.NewNullLogger()
+	}
+	return &Admin{server: http.Server{
+		Handler:        guard(adminRoutes(view, o.Pprof), o.Listen),
+		ReadTimeout:    adminRead,
+		WriteTimeout:   adminWrite,
+		IdleTimeout:    adminIdle,
+		MaxHeaderBytes: adminHeadBytes,
+		ErrorLog:       quietLog(logger),
+	}}
+}
+
+// Serve answers on l, which it closes at its end, until Shutdown is called. What
+// it returns then is nil.
+func (a *Admin) Serve(l net.Listener) error {
+	err := a.server.Serve(netutil.LimitListener(l, adminConnections))
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// Shutdown ends the server: what is being answered is, until ctx ends; then all
+// is cut. All of the server's goroutines have their end with it.
+func (a *Admin) Shutdown(ctx context.Context) error {
+	if err := a.server.Shutdown(ctx); err != nil {
+		return a.server.Close()
+	}
+	return nil
+}
+
+// quietLog takes what net/http says about broken connections: of no interest
+// unless one looks for it.
+func quietLog(logger hclog.Logger) *log.Logger {
+	return logger.Named("admin").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})
+}

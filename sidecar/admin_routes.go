@@ -1,0 +1,134 @@
+package sidecar
+
+import (
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/http/pprof"
+	"strings"
+)
+
+const (
+	plainText = "text/plain; charset=utf-8"
+	jsonText  = "application/json"
+	yamlText  = "application/yaml"
+)
+
+const adminIndex = `gateway: admin
+
+GET  /live     200 while the process runs
+GET  /ready    200 when requests are served, else 503 and the reasons
+GET  /status   versions, revision, listeners, clusters, discovery, certificates (JSON)
+GET  /config   the effective document (YAML; JSON with ?format=json)
+POST /drain    begin the drain, as SIGTERM does
+`
+
+const adminIndexPprof = "GET  /debug/pprof/  profiles\n"
+
+// adminRoutes is the table of contents of the admin port.
+func adminRoutes(view View, profiles bool) http.Handler {
+	mux := http.NewServeMux()
+	index := adminIndex
+	if profiles {
+		index += adminIndexPprof
+		pprofRoutes(mux)
+	}
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { respondText(w, http.StatusOK, index) })
+	mux.HandleFunc("GET /live", func(w http.ResponseWriter, _ *http.Request) { respondText(w, http.StatusOK, "live\n") })
+	mux.HandleFunc("GET /ready", view.ready)
+	mux.HandleFunc("GET /status", view.status)
+	mux.HandleFunc("GET /config", view.config)
+	mux.HandleFunc("POST /drain", view.drain)
+	return mux
+}
+
+// pprofRoutes names the handlers one by one: the package's own registration is on
+// a global mux, which nothing serves.
+func pprofRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+}
+
+func (v View) ready(w http.ResponseWriter, _ *http.Request) {
+	if reasons := v.Ready(); len(reasons) > 0 {
+		respondText(w, http.StatusServiceUnavailable, strings.Join(reasons, "\n")+"\n")
+		return
+	}
+	respondText(w, http.StatusOK, "ready\n")
+}
+
+func (v View) status(w http.ResponseWriter, _ *http.Request) {
+	s := v.Status().lists()
+	s.Reasons = orEmpty(v.Ready())
+	s.Ready = len(s.Reasons) == 0
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		respondText(w, http.StatusInternalServerError, err.Error()+"\n")
+		return
+	}
+	respond(w, http.StatusOK, jsonText, append(text, '\n'))
+}
+
+func (v View) config(w http.ResponseWriter, r *http.Request) {
+	asJSON, err := wantsJSON(r)
+	if err != nil {
+		respondText(w, http.StatusBadRequest, err.Error()+"\n")
+		return
+	}
+	d := v.Config()
+	if d == nil {
+		respondText(w, http.StatusServiceUnavailable, "no revision serves yet\n")
+		return
+	}
+	w.Header().Set("ETag", `"`+d.Revision+`"`)
+	if asJSON {
+		respond(w, http.StatusOK, jsonText, d.JSON())
+		return
+	}
+	text, err := d.YAML()
+	if err != nil {
+		respondText(w, http.StatusInternalServerError, err.Error()+"\n")
+		return
+	}
+	respond(w, http.StatusOK, yamlText, text)
+}
+
+// wantsJSON reads ?format=, and without it Accept: JSON only if it is named.
+func wantsJSON(r *http.Request) (bool, error) {
+	switch format := r.URL.Query().Get("format"); format {
+	case "json":
+		return true, nil
+	case "yaml":
+		return false, nil
+	case "":
+	default:
+		return false, fmt.Errorf("format %q: neither yaml nor json", format)
+	}
+	for _, field := range r.Header.Values("Accept") {
+		for one := range strings.SplitSeq(field, ",") {
+			if kind, _, err := mime.ParseMediaType(one); err == nil && kind == jsonText {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+func (v View) drain(w http.ResponseWriter, _ *http.Request) {
+	v.Drain()
+	respondText(w, http.StatusAccepted, "draining\n")
+}
+
+func respondText(w http.ResponseWriter, status int, text string) {
+	respond(w, status, plainText, []byte(text))
+}
+
+func respond(w http.ResponseWriter, status int, kind string, body []byte) {
+	w.Header().Set("Content-Type", kind)
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // whoever asked is gone: nobody is left to tell
+}

@@ -1,0 +1,286 @@
+package sidecar
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+)
+
+// adminFixture is a running admin port and what it shows.
+type adminFixture struct {
+	address string
+	drains  chan struct{}
+}
+
+func startAdmin(t *testing.T, view View, o AdminOptions) adminFixture {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := adminFixture{address: l.Addr().String(), drains: make(chan struct{}, 8)}
+	if view.Ready == nil {
+		view.Ready = func() []string { return nil }
+	}
+	if view.Status == nil {
+		view.Status = func() Status { return Status{Service: "web"} }
+	}
+	if view.Config == nil {
+		view.Config = func() *config.Document { return nil }
+	}
+	view.Drain = func() { f.drains <- struct{}{} }
+	a := NewAdmin(view, o)
+	done := make(chan error, 1)
+	go func() { done <- a.Serve(l) }()
+	t.Cleanup(func() {
+		if err := a.Shutdown(context.Background()); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return f
+}
+
+// ask sends one request and returns the answer with its body.
+func (f adminFixture) ask(t *testing.T, method, target string, fields ...string) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+f.address+target, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range fields {
+		name, value, _ := strings.Cut(field, ": ")
+		if name == "Host" {
+			r.Host = value
+			continue
+		}
+		r.Header.Set(name, value)
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer, string(body)
+}
+
+func documentFixture(t *testing.T) *config.Document {
+	t.Helper()
+	b := loadEnv(t, "GATEWAY_APP=127.0.0.1:3000")
+	return config.FromBootstrap(b.Base())
+}
+
+func TestAdminAnswers(t *testing.T) {
+	d := documentFixture(t)
+	f := startAdmin(t, View{Config: func() *config.Document { return d }}, AdminOptions{})
+	for _, row := range []struct {
+		method, target string
+		status         int
+		kind, body     string // body: a part of it
+	}{
+		{"GET", "/", 200, plainText, "POST /drain"},
+		{"HEAD", "/", 200, plainText, ""},
+		{"GET", "/live", 200, plainText, "live"},
+		{"GET", "/ready", 200, plainText, "ready"},
+		{"GET", "/status", 200, jsonText, `"service": "web"`},
+		{"GET", "/config", 200, yamlText, "address: 127.0.0.1:3000"},
+		{"GET", "/config?format=yaml", 200, yamlText, "address: 127.0.0.1:3000"},
+		{"GET", "/config?format=json", 200, jsonText, `"address": "127.0.0.1:3000"`},
+		{"GET", "/config?format=toml", 400, plainText, `format "toml": neither yaml nor json`},
+		{"POST", "/live", 405, plainText, ""},
+		{"GET", "/drain", 405, plainText, ""},
+		{"DELETE", "/config", 405, plainText, ""},
+		{"GET", "/nothing", 404, plainText, ""},
+		{"GET", "/debug/pprof/", 404, plainText, ""},
+	} {
+		answer, body := f.ask(t, row.method, row.target)
+		if answer.StatusCode != row.status || answer.Header.Get("Content-Type") != row.kind || !strings.Contains(body, row.body) {
+			t.Errorf("%s %s: %d %s %q, want %d %s with %q", row.method, row.target,
+				answer.StatusCode, answer.Header.Get("Content-Type"), body, row.status, row.kind, row.body)
+		}
+		if answer.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s %s may be cached", row.method, row.target)
+		}
+	}
+}
+
+func TestAdminConfigAccept(t *testing.T) {
+	d := documentFixture(t)
+	f := startAdmin(t, View{Config: func() *config.Document { return d }}, AdminOptions{})
+	for _, row := range []struct{ accept, want string }{
+		{"*/*", yamlText},
+		{"application/json", jsonText},
+		{"text/html, application/json;q=0.9", jsonText},
+		{"application/jsonx", yamlText},
+	} {
+		answer, _ := f.ask(t, "GET", "/config", "Accept: "+row.accept)
+		if got := answer.Header.Get("Content-Type"); got != row.want {
+			t.Errorf("Accept %q: %s, want %s", row.accept, got, row.want)
+		}
+		if got, want := answer.Header.Get("ETag"), `"`+d.Revision+`"`; got != want {
+			t.Errorf("ETag %s, want %s", got, want)
+		}
+	}
+}
+
+func TestAdminBeforeTheFirstRevision(t *testing.T) {
+	reasons := []string{"no revision serves yet", "the sidecar starts"}
+	f := startAdmin(t, View{Ready: func() []string { return reasons }}, AdminOptions{})
+	if answer, body := f.ask(t, "GET", "/ready"); answer.StatusCode != 503 || body != "no revision serves yet\nthe sidecar starts\n" {
+		t.Errorf("/ready: %d %q, want 503 and each reason", answer.StatusCode, body)
+	}
+	if answer, _ := f.ask(t, "GET", "/config"); answer.StatusCode != 503 {
+		t.Errorf("/config: %d, want 503", answer.StatusCode)
+	}
+	if answer, _ := f.ask(t, "GET", "/live"); answer.StatusCode != 200 {
+		t.Errorf("/live: %d, want 200", answer.StatusCode)
+	}
+}
+
+func TestAdminStatus(t *testing.T) {
+	reasons := []string{"draining"}
+	f := startAdmin(t, View{
+		Ready: func() []string { return reasons },
+		Status: func() Status {
+			return Status{Version: Version{Number: "v1"}, Source: SourceConsul, Clusters: []cluster.Status{{Name: "app"}}}
+		},
+	}, AdminOptions{})
+	_, body := f.ask(t, "GET", "/status")
+	var s Status
+	if err := json.Unmarshal([]byte(body), &s); err != nil {
+		t.Fatal(err)
+	}
+	if s.Ready || len(s.Reasons) != 1 || s.Source != SourceConsul || s.Clusters[0].Name != "app" {
+		t.Errorf("status %+v, want what the view gave, and not ready", s)
+	}
+	for _, empty := range []string{"listeners", "discovery", "certificates"} {
+		if !strings.Contains(body, `"`+empty+`": []`) {
+			t.Errorf("%s is not an empty list in %s", empty, body)
+		}
+	}
+}
+
+func TestAdminDrain(t *testing.T) {
+	f := startAdmin(t, View{}, AdminOptions{})
+	if answer, body := f.ask(t, "POST", "/drain"); answer.StatusCode != 202 || body != "draining\n" {
+		t.Errorf("POST /drain: %d %q, want 202", answer.StatusCode, body)
+	}
+	if len(f.drains) != 1 {
+		t.Errorf("%d drains, want 1", len(f.drains))
+	}
+	if answer, _ := f.ask(t, "POST", "/drain", "Origin: null"); answer.StatusCode != 403 || len(f.drains) != 1 {
+		t.Errorf("POST /drain of a web page: %d and %d drains, want 403 and still 1", answer.StatusCode, len(f.drains))
+	}
+}
+
+func TestAdminGuard(t *testing.T) {
+	f := startAdmin(t, View{}, AdminOptions{Listen: "Sidecar.internal:9901"})
+	for _, row := range []struct {
+		field string
+		want  int
+	}{
+		{"Host: localhost", 200},
+		{"Host: LOCALHOST:9901", 200},
+		{"Host: 127.0.0.1:1", 200},
+		{"Host: 127.0.0.2", 200},
+		{"Host: [::1]:9901", 200},
+		{"Host: [::1]", 200},
+		{"Host: sidecar.internal:9901", 200},
+		{"Host: example.com", 403},
+		{"Host: localhost.example.com", 403},
+		{"Host: 127.0.0.1.example.com", 403},
+		{"Host: 10.0.0.1:9901", 403},
+		{"Host: 0.0.0.0", 403},
+		{"Origin: http://localhost", 403},
+		{"Origin: null", 403},
+	} {
+		if answer, body := f.ask(t, "GET", "/live", row.field); answer.StatusCode != row.want {
+			t.Errorf("%s: %d %q, want %d", row.field, answer.StatusCode, body, row.want)
+		}
+	}
+}
+
+// Whoever reaches us at an address of ours may call us by it.
+func TestAdminGuardReachedAddress(t *testing.T) {
+	for _, row := range []struct {
+		local, host string
+		want        bool
+	}{
+		{"10.1.2.3:9901", "10.1.2.3:9901", true},
+		{"[::ffff:10.1.2.3]:9901", "10.1.2.3:9901", true},
+		{"10.1.2.3:9901", "10.1.2.4:9901", false},
+		{"10.1.2.3:9901", "", true},
+	} {
+		at, err := net.ResolveTCPAddr("tcp", row.local)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := (&http.Request{Host: row.host}).WithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, net.Addr(at)))
+		if got := ownHost(r, ""); got != row.want {
+			t.Errorf("ownHost(%q at %s) = %v, want %v", row.host, row.local, got, row.want)
+		}
+	}
+}
+
+func TestAdminPprof(t *testing.T) {
+	f := startAdmin(t, View{}, AdminOptions{Pprof: true})
+	for _, target := range []string{"/debug/pprof/", "/debug/pprof/goroutine", "/debug/pprof/cmdline"} {
+		if answer, _ := f.ask(t, "GET", target); answer.StatusCode != 200 {
+			t.Errorf("%s: %d, want 200", target, answer.StatusCode)
+		}
+	}
+	if _, body := f.ask(t, "GET", "/"); !strings.Contains(body, "/debug/pprof/") {
+		t.Errorf("the index does not tell of profiles: %q", body)
+	}
+}
+
+func TestAdminBoundsHeads(t *testing.T) {
+	f := startAdmin(t, View{}, AdminOptions{})
+	c, err := net.Dial("tcp", f.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	head := "GET /live HTTP/1.1\r\nHost: localhost\r\nX-Long: "
+	// net/http reads 4 KiB more than it is told; with nothing left unread it
+	// closes without a reset, so that the answer arrives.
+	head += strings.Repeat("x", adminHeadBytes+4096-len(head))
+	if _, err := io.WriteString(c, head); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("a head of %d bytes: %d, want 431", len(head), answer.StatusCode)
+	}
+}
+
+func TestAdminServeTellsOfABrokenListener(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	if err := NewAdmin(View{}, AdminOptions{}).Serve(l); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Serve of a closed listener: %v, want %v", err, net.ErrClosed)
+	}
+}

@@ -1,0 +1,77 @@
+package sidecar
+
+import (
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/mtls"
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+)
+
+// Status is how the sidecar is, as GET /status shows it. The names in its JSON
+// are promised to scripts: they are added to, never changed.
+type Status struct {
+	Version  Version   `json:"version"`
+	Service  string    `json:"service"`
+	Instance string    `json:"instance"`
+	Started  time.Time `json:"started"`
+
+	Ready    bool     `json:"ready"`
+	Reasons  []string `json:"reasons"` // why it is not, a sentence each
+	Draining bool     `json:"draining"`
+
+	Source       Source             `json:"source"`
+	Revision     RevisionStatus     `json:"revision"`
+	Listeners    []ListenerStatus   `json:"listeners"`
+	Clusters     []cluster.Status   `json:"clusters"`
+	Discovery    []discovery.Status `json:"discovery"`
+	Certificates []mtls.Status      `json:"certificates"`
+}
+
+// RevisionStatus is what serves, and what was refused.
+type RevisionStatus struct {
+	ID       string    `json:"id"` // empty until the first one serves
+	Source   string    `json:"source"`
+	Since    time.Time `json:"since,omitzero"`
+	Orphaned bool      `json:"orphaned"` // its document is gone from the source
+	Applied  uint64    `json:"applied"`  // since the start
+	Rejected uint64    `json:"rejected"`
+
+	// LastRejected is the newest document that was refused, until one is applied.
+	LastRejected *Rejection `json:"last_rejected,omitempty"`
+}
+
+// Rejection is a document that does not serve, and all that is wrong with it.
+type Rejection struct {
+	Hash    string    `json:"hash"` // of its content
+	At      time.Time `json:"at"`
+	Reasons []string  `json:"reasons"`
+}
+
+// ListenerStatus is one address that we accept on.
+type ListenerStatus struct {
+	Name        string `json:"name"`
+	Address     string `json:"address"` // as bound: a port 0 is resolved
+	Protocol    string `json:"protocol"`
+	TLS         bool   `json:"tls"`
+	Cluster     string `json:"cluster,omitempty"` // of an L4 listener
+	Connections int64  `json:"connections"`
+	Draining    bool   `json:"draining"` // removed from the revision, its connections live on
+}
+
+// lists gives empty lists where there are none, so that a script never meets null.
+func (s Status) lists() Status {
+	s.Reasons = orEmpty(s.Reasons)
+	s.Listeners = orEmpty(s.Listeners)
+	s.Clusters = orEmpty(s.Clusters)
+	s.Discovery = orEmpty(s.Discovery)
+	s.Certificates = orEmpty(s.Certificates)
+	return s
+}
+
+func orEmpty[T any](l []T) []T {
+	if l == nil {
+		return []T{}
+	}
+	return l
+}
