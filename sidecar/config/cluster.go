@@ -83,8 +83,8 @@ func checkCluster(d *decoder, n *yaml.Node, c *Cluster) {
 
 // addCluster takes a cluster into the document. What the bootstrap adds gives
 // way to one of the same name.
-func (d *decoder) addCluster(n *yaml.Node, c *Cluster) bool {
-	if d.base && d.claimed("clusters", c.Name) {
+func (d *decoder) addCluster(n *yaml.Node, c *Cluster, _ bool) bool {
+	if d.nameTaken("clusters", c.Name) {
 		return false
 	}
 	d.claim(n, "clusters", c.Name)

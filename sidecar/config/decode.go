@@ -28,7 +28,7 @@ func DecodeParts(parts []Part, base Base) (*Document, error) {
 	for i, p := range parts {
 		d.part = i
 		if size += len(p.Data); size > maxBytes {
-			d.problem(nil, "the document is too large (more than %d MiB)", maxBytes>>20)
+			d.problem(nil, "is larger than %d MiB", maxBytes>>20)
 			break
 		}
 		if root := d.parse(p.Data); root != nil {
@@ -36,7 +36,7 @@ func DecodeParts(parts []Part, base Base) (*Document, error) {
 		}
 	}
 	if len(parts) == 0 {
-		d.problem(nil, "the document is empty")
+		d.problem(nil, "is empty")
 	}
 	if d.total == 0 {
 		d.read(append(sources, base.source()))

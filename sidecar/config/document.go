@@ -38,9 +38,10 @@ var documentBlock = block[Document]{
 	},
 }
 
-// items is a list of the document, which grows by each part. An item that add
-// turns down was never there, and neither were its problems.
-func items[T any](b *block[T], add func(d *decoder, n *yaml.Node, t *T) bool) kind[[]T] {
+// items is a list of the document, which grows by each part. add is told whether
+// the item was read without a problem. An item that it turns down was never
+// there, and neither were its problems.
+func items[T any](b *block[T], add func(d *decoder, n *yaml.Node, t *T, clean bool) bool) kind[[]T] {
 	k := listOf(b.kind())
 	k.decode = func(d *decoder, n *yaml.Node, list *[]T) {
 		if !d.isKind(n, yaml.SequenceNode) {
@@ -52,7 +53,7 @@ func items[T any](b *block[T], add func(d *decoder, n *yaml.Node, t *T) bool) ki
 			kept, total := len(d.problems), d.total
 			d.enterItem(i)
 			b.decode(d, c, &t)
-			if add(d, c, &t) {
+			if add(d, c, &t, d.total == total) {
 				*list = append(*list, t)
 			} else {
 				d.problems, d.total = d.problems[:kept], total

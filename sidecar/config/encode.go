@@ -3,9 +3,11 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -78,11 +80,18 @@ func (e *encoder) text(s string) {
 		e.out = append(e.out, '"')
 		return
 	}
-	quoted, err := json.Marshal(s)
-	if err != nil {
-		panic("BUG: a string is not JSON: " + err.Error())
+	e.out = append(e.out, '"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			e.out = append(e.out, '\\', byte(r))
+		case r < ' ' || r > '~' && r <= 0xffff:
+			e.out = fmt.Appendf(e.out, `\u%04x`, r)
+		default: // YAML does not know the pairs by which JSON escapes these
+			e.out = utf8.AppendRune(e.out, r)
+		}
 	}
-	e.out = append(e.out, quoted...)
+	e.out = append(e.out, '"')
 }
 
 func (e *encoder) int(i int64)     { e.out = strconv.AppendInt(e.out, i, 10) }

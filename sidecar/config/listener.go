@@ -58,6 +58,9 @@ func checkListener(d *decoder, n *yaml.Node, l *Listener) {
 	if !has(n, "address") {
 		d.problem(n, "address is missing")
 	}
+	if v := valueOf(n, "protocol"); v != nil && v.Value != l.Protocol {
+		return // it was refused, and with it what the rest is about
+	}
 	if l.Protocol == ProtocolTLS && has(n, "tls") {
 		d.problemIn(n, "tls", "protocol tls passes TLS on undecrypted, so it has no tls block (protocol tcp decrypts)")
 	}
@@ -87,10 +90,10 @@ var oneTarget = map[string]string{ProtocolTCP: "a cluster", ProtocolTLS: "exactl
 
 // addListener takes a listener into the document. What the bootstrap adds gives
 // way to one of the same name or address.
-func (d *decoder) addListener(n *yaml.Node, l *Listener) bool {
+func (d *decoder) addListener(n *yaml.Node, l *Listener, _ bool) bool {
 	key := addressKey(l.Address)
 	first, taken := d.addresses[key]
-	if d.base && (taken || d.claimed("listeners", l.Name)) {
+	if d.isTaken(first, taken) || d.nameTaken("listeners", l.Name) {
 		return false
 	}
 	d.claim(n, "listeners", l.Name)

@@ -53,6 +53,16 @@ func (d *decoder) claim(n *yaml.Node, section, name string) {
 	d.names[key] = d.here(n)
 }
 
+// isTaken tells whether what the bootstrap adds has to give way: the document
+// itself has such an item.
+func (d *decoder) isTaken(first place, taken bool) bool { return d.base && taken && !first.base }
+
+// nameTaken is isTaken for a name.
+func (d *decoder) nameTaken(section, name string) bool {
+	first, taken := d.names[nameKey{section, name}]
+	return d.isTaken(first, taken)
+}
+
 // claimed tells whether an item of a section has the name.
 func (d *decoder) claimed(section, name string) bool {
 	_, taken := d.names[nameKey{section, name}]

@@ -28,7 +28,7 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 	var doc, second yaml.Node
 	err = loader.Load(&doc)
 	if errors.Is(err, io.EOF) {
-		d.problem(nil, "the document is empty")
+		d.problem(nil, "is empty")
 		return nil
 	}
 	if err == nil {
@@ -45,12 +45,12 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 	root := doc.Content[0]
 	switch {
 	case root.Kind == yaml.ScalarNode && root.Tag == "!!null", root.Kind == yaml.MappingNode && len(root.Content) == 0:
-		d.problem(root, "the document is empty")
+		d.problem(root, "is empty")
 		return nil
 	case !d.isKind(root, yaml.MappingNode):
 		return nil
 	case isPointer(root):
-		d.problem(root, "this is a pointer to a pushed revision, which this gateway does not follow: store the document itself here")
+		d.problem(root, "is a pointer to a pushed revision, which this gateway does not follow: store the document itself here")
 		return nil
 	}
 	if !d.checkTree(root, 1) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -110,7 +111,10 @@ func (d *decoder) sorted() Problems {
 // inside moves a place that a parser puts behind the end of the text onto it.
 func inside(data []byte, line, column int) (int, int) {
 	lines := bytes.Split(data, []byte("\n"))
-	line = min(max(line, 1), len(lines))
+	if line > len(lines) {
+		line, column = len(lines), math.MaxInt
+	}
+	line = max(line, 1)
 	return line, min(max(column, 1), utf8.RuneCount(lines[line-1])+1)
 }
 

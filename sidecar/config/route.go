@@ -56,18 +56,20 @@ var routeBlock = block[Route]{
 
 // addRoute takes a route into the document. What the bootstrap adds gives way
 // to one of the same name, or that matches the same.
-func (d *decoder) addRoute(n *yaml.Node, r *Route) bool {
+func (d *decoder) addRoute(n *yaml.Node, r *Route, clean bool) bool {
 	key := r.matchKey()
 	first, taken := d.matches[key]
-	if d.base && (taken || d.claimed("routes", r.Name)) {
+	if d.isTaken(first, taken) || d.nameTaken("routes", r.Name) {
 		return false
 	}
 	d.claim(n, "routes", r.Name)
-	if taken {
+	switch {
+	case !clean: // who knows what it was to match
+	case taken:
 		d.problem(n, "another route matches just the same (%s)", d.at(first))
-		return true
+	default:
+		d.matches[key] = d.here(n)
 	}
-	d.matches[key] = d.here(n)
 	return true
 }
 

@@ -18,6 +18,9 @@ func nearest(word string, known []string) string {
 		if len(k) > longest {
 			continue
 		}
+		if len(word) > 2 && strings.HasPrefix(k, word) {
+			return k
+		}
 		if n := edits(strings.ToLower(word), k, least); n < least {
 			best, least = k, n
 		}

@@ -124,7 +124,7 @@ func count(least, most int) kind[int] {
 	}
 }
 
-// share is a number, by default a part of one.
+// share is a number with a fraction.
 func share(least, most float64) kind[float64] {
 	return kind[float64]{
 		decode: func(d *decoder, n *yaml.Node, v *float64) {
@@ -134,7 +134,7 @@ func share(least, most float64) kind[float64] {
 			}
 			f, err := strconv.ParseFloat(s, 64)
 			if err != nil || math.IsNaN(f) || f < least || f > most || strings.ContainsAny(s, "_xX") {
-				d.problem(n, "want a number from %v to %v (seen %s)", least, most, clip(s))
+				d.problem(n, "want a number from %s to %s (seen %s)", decimal(least), decimal(most), clip(s))
 				return
 			}
 			*v = math.Abs(f) // there is no -0
@@ -142,6 +142,8 @@ func share(least, most float64) kind[float64] {
 		encode: func(e *encoder, v *float64) { e.float(*v) },
 	}
 }
+
+func decimal(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 // duration is a number with its unit. 0 is allowed where it means none.
 func duration(zero bool) kind[time.Duration] {

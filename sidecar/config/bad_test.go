@@ -1,0 +1,379 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// bad has each document of testdata that must be refused, with all that is
+// wrong with it.
+var bad = []struct{ file, want string }{
+	{"access-log-empty.bad.yaml", `
+1:22: access_log.fields: want at least one field, leave fields out for all (seen an empty list)
+`},
+	{"access-log.bad.yaml", `
+2:12: access_log.enabled: want true or false (seen "yes")
+3:13: access_log.sampling: want a number from 0 to 1 (seen 1.5)
+4:18: access_log.fields[1]: want one of time, method, path, query, host, protocol, status, duration_ms, upstream_ms, remote_ip, user_agent, referer, listener, route, cluster, upstream, attempts, bytes_read, bytes_written, flag, request_id, trace_id, revision, tls_version, client_identity (seen "tiem")
+`},
+	{"addresses.bad.yaml", `
+2:24: listeners[0].address: want host:port, an IPv6 address in brackets (seen "8080")
+3:24: listeners[1].address: want a port from 1 to 65535 (seen ":http")
+4:24: listeners[2].address: want a port from 1 to 65535 (seen ":65536")
+5:24: listeners[3].address: want host:port, an IPv6 address in brackets (seen "::1:80")
+6:24: listeners[4].address: want host:port, an IPv6 address in brackets (seen "[::1]")
+7:24: listeners[5].address: want a port from 1 to 65535 (seen ":080")
+8:5: listeners[6]: address is missing
+9:24: listeners[7].address: want text, which needs quotes here (seen 8080)
+11:27: clusters[0].endpoints[0]: want a host before the port (seen ":80")
+11:34: clusters[0].endpoints[1]: want a port from 1 to 65535 (seen "a:0")
+11:41: clusters[0].endpoints[2]: want host:port, an IPv6 address in brackets (seen "a")
+11:46: clusters[0].endpoints[3]: want an IPv6 address inside the brackets (seen "[a]:80")
+11:56: clusters[0].endpoints[4]: want an IPv6 address inside the brackets (seen "[10.0.0.1]:80")
+11:73: clusters[0].endpoints[5]: want an address of four numbers without leading zeros, or a name that does not end in a number (seen "10.0.0.01:80")
+11:89: clusters[0].endpoints[6]: want a host name of letters, digits, - and _ between its dots (seen "a b:80")
+11:99: clusters[0].endpoints[7]: want host:port, an IPv6 address in brackets (seen "")
+11:103: clusters[0].endpoints[8]: want a port from 1 to 65535 (seen "a:+80")
+11:112: clusters[0].endpoints[9]: want host:port, an IPv6 address in brackets (seen "http://a:80")
+`},
+	{"aliases.bad.yaml", `
+2:5: document: anchors are not read, write the value out where it is needed (&base)
+3:5: document: aliases are not read, write the value out (*base)
+4:6: document: merge keys are not read, write the keys out (<<)
+5:12: document: tags are not read (!!str)
+5:32: document: tags are not read (!special)
+`},
+	{"bad.bad.json", `
+3:28: routes[0].cluster: cluster b is not defined (there is none)
+3:58: routes[0].timeouts.upstream: want a duration with its unit, such as 5s or 5ms (seen 5)
+`},
+	{"braces.bad.json", `
+1:1: document: is empty
+`},
+	{"cluster-tls.bad.yaml", `
+2:40: clusters[0].tls: key_file is missing (mode is mtls)
+3:47: clusters[1].tls.mode: mode tls shows no certificate: say mode: mtls, or leave out cert_file and key_file
+4:47: clusters[2].tls.mode: mode none uses no other key of tls
+5:64: clusters[3].tls.cert_file: cert_file is missing (mode is mtls)
+6:79: clusters[4].tls.peer_uri: insecure_skip_verify checks nothing, so no URI either
+7:51: clusters[5].tls.peer_uri: want a URI such as spiffe://example.org/api (seen "not-a-uri")
+7:75: clusters[5].tls.server_name: want a host without a port (seen "a:1")
+8:45: clusters[6].protocol: protocol auto asks by ALPN, so it needs tls (seen no tls)
+9:45: clusters[7].protocol: protocol auto asks by ALPN, so it needs tls (seen no tls)
+10:47: clusters[8].tls.mode: want one of none, tls, mtls (seen "on")
+`},
+	{"clusters.bad.yaml", `
+2:5: clusters[0]: want endpoints, consul, or both (seen none)
+3:5: clusters[1]: want endpoints, consul, or both (seen none)
+4:23: clusters[2].consul: service is missing
+5:33: clusters[3].consul.service: a name is needed (seen "")
+6:52: clusters[4].consul.only_passing: want true or false (seen "true")
+6:65: clusters[4].consul.tag: want no control bytes (seen "a\tb")
+7:5: clusters[5]: name is missing
+8:12: clusters[6].name: want a name of letters, digits and . _ - / : @ + ~ (seen "a b")
+8:48: clusters[6].balance: want one of wrr, least_request, random (seen "roundrobin")
+8:67: clusters[6].panic: want one of when_none_healthy, never (seen "always")
+9:12: clusters[7].name: want text, which needs quotes here (seen 1)
+9:27: clusters[7].endpoints[0]: address is missing
+`},
+	{"comment.bad.yaml", `
+1:1: document: is empty
+`},
+	{"conditions.bad.yaml", `
+2:46: routes[0].match.methods[0]: want a method in upper case: methods differ by case (seen "get")
+3:46: routes[1].match.methods[0]: want a method such as GET (seen "GET POST")
+4:45: routes[2].match.methods: want at least one method, leave methods out for all (seen an empty list)
+5:51: routes[3].match.methods[1]: GET is there twice
+6:46: routes[4].match.methods[0]: CONNECT is refused before any route (seen "CONNECT")
+7:46: routes[5].match.headers: want the name of a field (seen "x canary")
+8:45: routes[6].match.headers: field x-canary is there twice: names do not differ by case
+9:56: routes[7].match.headers.x-canary: want text in quotes
+10:56: routes[8].match.headers.x-canary: want a value without control bytes
+11:56: routes[9].match.headers.x-canary: want a value without space around it: none is left when it arrives
+12:46: routes[10].match.headers.host: want match.host for the host
+13:46: routes[11].match.headers: want the name of a field (seen ":path")
+14:45: routes[12].match.headers: want at least one field, leave headers out for none (seen an empty mapping)
+15:61: routes[13].match.headers.authorization: want text (seen a list)
+`},
+	{"control.bad.yaml", `
+2:11: document: not text (a control byte, or not UTF-8)
+`},
+	{"dangling-none.bad.yaml", `
+1:29: routes[0].cluster: cluster a is not defined (there is none)
+1:44: routes[0].listeners[0]: listener web is not defined (there is none)
+`},
+	{"dangling.bad.yaml", `
+3:55: listeners[1].cluster: cluster paymnts is not defined (did you mean payments?)
+7:32: listeners[2].sni[0].cluster: cluster nowhere is not defined (known: c1, c2, c3, c4, c5, c6, c7, c8 and 1 more)
+9:27: routes[0].listeners[0]: listener wbe is not defined (known: l4, sni, web)
+9:42: routes[0].cluster: cluster orders is not defined (known: c1, c2, c3, c4, c5, c6, c7, c8 and 1 more)
+10:88: routes[1].clusters[1].name: cluster gone is not defined (known: c1, c2, c3, c4, c5, c6, c7, c8 and 1 more)
+`},
+	{"deep.bad.yaml", `
+1:32: document: nested too deeply (more than 24 levels)
+`},
+	{"duplicate-addresses.bad.yaml", `
+3:24: listeners[1].address: the address 0.0.0.0:8080 is taken (at 2:5)
+4:24: listeners[2].address: the address [::]:8080 is taken (at 2:5)
+6:24: listeners[4].address: the address [::ffff:127.0.0.1]:8080 is taken (at 5:5)
+9:24: clusters[0].endpoints[1]: the address a:1 is there twice
+9:78: clusters[0].endpoints[4]: the address [::1]:1 is there twice
+`},
+	{"duplicate-keys.bad.yaml", `
+5:5: clusters[0]: key balance is there twice
+8:30: clusters[1].limits: key max_pending is there twice
+10:1: document: key timeouts is there twice
+`},
+	{"duplicate-names.bad.yaml", `
+3:12: listeners[1].name: the name web is taken (at 2:5)
+6:12: routes[1].name: the name a is taken (at 5:5)
+9:12: clusters[1].name: the name a is taken (at 8:5)
+`},
+	{"duplicate-routes.bad.yaml", `
+6:5: routes[1]: another route matches just the same (at 5:5)
+8:5: routes[3]: another route matches just the same (at 7:5)
+`},
+	{"durations.bad.yaml", `
+2:9: timeouts.read: want a duration with its unit, such as 5s or 5ms (seen 5)
+3:10: timeouts.write: want a duration with its unit, such as 1.5s or 1.5ms (seen 1.5)
+4:13: timeouts.upstream: want a duration such as 5s, 1h30m or 250ms (seen "-1s")
+5:12: timeouts.connect: want more than 0: it would wait without end (seen "0s")
+6:9: timeouts.idle: want a duration such as 5s, 1h30m or 250ms (seen "5 seconds")
+7:13: timeouts.tcp_idle: want a duration from 1ms to 8760h (seen "100us")
+8:21: timeouts.tcp_max_duration: want a duration from 1ms to 8760h (seen "9000h")
+12:31: clusters[0].keepalive.idle_timeout: want a duration such as 5s (seen nothing)
+13:37: clusters[0].passive_health.base_ejection: want more than 0: it would wait without end (seen 0)
+13:54: clusters[0].passive_health.max_ejection: want a duration such as 5s, 1h30m or 250ms (seen "soon")
+16:56: clusters[1].passive_health.max_ejection: want at least base_ejection (seen 30s, base_ejection is 1m0s)
+`},
+	{"empty.bad.yaml", `
+1:1: document: is empty
+`},
+	{"health-check.bad.yaml", `
+2:49: clusters[0].health_check: type is missing (http, tcp or grpc)
+3:67: clusters[1].health_check.path: a check of type tcp has no path
+3:76: clusters[1].health_check.host: a check of type tcp has no host
+4:68: clusters[2].health_check.path: want a path that begins with / (seen "healthz")
+4:86: clusters[2].health_check.service: a check of type http has no service
+4:99: clusters[2].health_check.statuses: want at least one status, leave statuses out for any 2xx (seen an empty list)
+5:85: clusters[3].health_check.timeout: want at most the interval (seen 2s, interval is 1s)
+5:108: clusters[3].health_check.healthy_threshold: want a number from 1 to 100 (seen 0)
+6:73: clusters[4].health_check.statuses[0]: want a number from 100 to 599 (seen 99)
+6:77: clusters[4].health_check.statuses[1]: want a whole number (seen "200")
+`},
+	{"hosts.bad.yaml", `
+2:42: routes[0].match.host: want a host without a port (seen "a.example.com:8080")
+3:42: routes[1].match.host: want a name after the *, leave the host out for any (seen "*")
+4:42: routes[2].match.host: want a host name of letters, digits, - and _ between its dots (seen "*.*.com")
+5:42: routes[3].match.host: want a host name of letters, digits, - and _ between its dots (seen "a*.com")
+6:42: routes[4].match.host: want a host without a dot at its end (seen "a.com.")
+7:42: routes[5].match.host: want a host name of letters, digits, - and _ between its dots (seen "a..com")
+8:42: routes[6].match.host: want a host name of letters, digits, - and _ between its dots (seen "bücher.de")
+9:42: routes[7].match.host: want an address of four numbers without leading zeros, or a name that does not end in a number (seen "10.0.0.010")
+10:42: routes[8].match.host: want an IPv6 address inside the brackets, and no port (seen "[10.0.0.1]")
+11:42: routes[9].match.host: want a host without a port (seen "http://a.com")
+12:69: routes[10].host_rewrite: want a host name of letters, digits, - and _ between its dots (seen "a b")
+13:69: routes[11].host_rewrite: want a port from 1 to 65535 (seen "a:99999")
+`},
+	{"kinds.bad.yaml", `
+1:12: listeners: want a list (seen a mapping)
+3:5: routes[0]: want a mapping (seen "just text")
+3:5: routes[0]: name is missing
+4:5: routes[1]: want a mapping (seen a list)
+4:5: routes[1]: name is missing
+5:11: routes[2].name: want text (seen a list)
+6:12: routes[2].match: want a mapping (seen "/")
+7:16: routes[2].listeners: want a list (seen "web")
+8:14: routes[2].cluster: want text (seen a mapping)
+10:15: routes[3].clusters: want a list (seen "a")
+11:22: routes[3].match.headers: want a mapping (seen a list)
+11:36: routes[3].match.methods: want a list (seen "GET")
+12:15: routes[3].timeouts: want a mapping (seen "5s")
+13:20: routes[3].preserve_host: want true or false (seen "no")
+14:14: routes[3].upgrades: want a list (seen nothing)
+17:16: clusters[0].endpoints: want a list (seen "127.0.0.1:1")
+18:10: clusters[0].tls: want a mapping (seen true)
+19:13: clusters[0].consul: want a mapping (seen "api")
+20:11: timeouts: want a mapping (seen a list)
+21:13: access_log: want a mapping (seen "off")
+`},
+	{"l4.bad.yaml", `
+2:5: listeners[0]: want a cluster (seen none)
+3:5: listeners[1]: want exactly one of cluster and sni (seen none)
+4:5: listeners[2]: want exactly one of cluster and sni (seen both)
+5:50: listeners[3].sni: only protocol tls has sni (protocol is tcp)
+6:39: listeners[4].cluster: only protocol tcp and tls have cluster (protocol is http)
+6:56: listeners[4].idle_timeout: only protocol tcp and tls have idle_timeout (protocol is http)
+7:62: listeners[5].tls: protocol tls passes TLS on undecrypted, so it has no tls block (protocol tcp decrypts)
+8:50: listeners[6].sni: want at least one host (seen an empty list)
+9:101: listeners[7].sni[2]: host is missing ("*" is whatever no other names)
+9:115: listeners[7].sni[3]: cluster is missing
+10:40: listeners[8].protocol: want one of http, tcp, tls (seen "udp")
+12:27: routes[0].listeners[0]: listener b has no routes (its protocol is tls)
+13:26: routes[1].listeners: want at least one listener, leave listeners out for all (seen an empty list)
+14:50: routes[2].cluster: a route needs a cluster that speaks HTTP (the protocol of a is tcp)
+15:72: routes[3].clusters[1].name: a route needs a cluster without proxy_protocol: requests of many clients share its connections (that of pp is v1)
+`},
+	{"latin1.bad.yaml", `
+2:11: document: not text (a control byte, or not UTF-8)
+`},
+	{"laughs.bad.yaml", `
+1:4: document: anchors are not read, write the value out where it is needed (&a)
+2:4: document: anchors are not read, write the value out where it is needed (&b)
+3:4: document: anchors are not read, write the value out where it is needed (&c)
+`},
+	{"listener-tls.bad.yaml", `
+2:35: listeners[0].tls: want at least one certificate, such as certificates: [{cert_file: a.pem, key_file: a.key}] (seen none)
+3:35: listeners[1].tls: want at least one certificate, such as certificates: [{cert_file: a.pem, key_file: a.key}] (seen none)
+4:51: listeners[2].tls.certificates[0]: key_file is missing
+4:100: listeners[2].tls.certificates[1].cert_file: want a path (seen "")
+5:94: listeners[3].tls.client_auth: client_ca_file is missing (client_auth is require)
+6:94: listeners[4].tls.min_version: want 1.2 or 1.3 (seen "1.1")
+6:121: listeners[4].tls.client_cert_header: client_ca_file is missing: no client has a certificate to tell of
+7:113: listeners[5].tls.client_auth: want one of none, optional, require (seen "always")
+`},
+	{"nothing.bad.yaml", `
+1:8: routes: want a list (seen nothing)
+2:10: clusters: want a list (seen nothing)
+`},
+	{"null.bad.json", `
+1:1: document: is empty
+`},
+	{"numbers.bad.yaml", `
+3:34: routes[0].clusters[0].weight: want a number from 0 to 65535 (seen 65536)
+3:60: routes[0].clusters[1].weight: want a number from 0 to 65535 (seen -1)
+3:83: routes[0].clusters[2].weight: want a number from 0 to 65535 (seen 0x10)
+3:108: routes[0].clusters[3].weight: want a number from 0 to 65535 (seen 1_000)
+3:134: routes[0].clusters[4].weight: want a whole number (seen "5")
+4:25: routes[0].retries.attempts: want a number from 1 to 10 (seen 0)
+5:24: routes[0].rate_limit.rate: want a number from 0.001 to 1000000 (seen 0)
+5:34: routes[0].rate_limit.burst: want a plain decimal number (seen 010)
+7:52: clusters[0].endpoints[0].weight: want a whole number (seen 1.5)
+8:52: clusters[1].endpoints[0].weight: want a whole number (seen true)
+8:98: clusters[1].passive_health.max_ejected_percent: want a number from 0 to 100 (seen 101)
+9:52: clusters[2].endpoints[0].weight: want a whole number (seen 99999999999999999999)
+9:99: clusters[2].limits.retry_budget: want a number from 0 to 1 (seen 1.1)
+10:58: clusters[3].limits.retry_budget: want a number from 0 to 1 (seen .nan)
+11:61: clusters[4].limits.max_connections: want a number from 0 to 1000000 (seen -5)
+12:24: access_log.sampling: want a number from 0 to 1 (seen -0.1)
+`},
+	{"paths.bad.yaml", `
+2:49: routes[0].match.path_prefix: want a path that begins with / (seen "api")
+3:49: routes[1].match.path_prefix: want a path without ? and # (seen "/api?x=1")
+4:49: routes[2].match.path_prefix: want a path without ? and # (seen "/api#x")
+5:49: routes[3].match.path_prefix: want a path without spaces, control bytes and bytes above ASCII: write them as %XX (seen "/a b")
+6:49: routes[4].match.path_prefix: want a path without spaces, control bytes and bytes above ASCII: write them as %XX (seen "/é")
+7:49: routes[5].match.path_prefix: want two hex digits after each % (seen "/%zz")
+8:49: routes[6].match.path_prefix: want two hex digits after each % (seen "/%2")
+9:49: routes[7].match.path_prefix: want a path that does not climb above the root (seen "/a/../..")
+10:49: routes[8].match.path_prefix: want a path that does not climb above the root (seen "/%2e%2E/")
+11:49: routes[9].match.path_prefix: want a path that begins with / (seen "")
+12:49: routes[10].match.path_prefix: want a path of at most 64 segments (seen "/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/19/20/21/22/23...")
+13:71: routes[11].prefix_rewrite: want a path that begins with / (seen "v1")
+`},
+	{"pointer.bad.json", `
+1:1: document: is a pointer to a pushed revision, which this gateway does not follow: store the document itself here
+`},
+	{"proxy-protocol.bad.yaml", `
+2:46: listeners[0].proxy_protocol: want false, or the networks that are trusted, such as {from: [10.0.0.0/8]} (seen true)
+3:46: listeners[1].proxy_protocol: want the networks that are trusted, such as {from: [10.0.0.0/8]} (seen none)
+4:46: listeners[2].proxy_protocol: want the networks that are trusted, such as {from: [10.0.0.0/8]} (seen none)
+5:54: listeners[3].proxy_protocol.from[0]: want a network without bits behind its length, such as 10.0.0.0/8 (seen "10.0.0.1/8")
+5:66: listeners[3].proxy_protocol.from[1]: want a network such as 10.0.0.0/8 (seen "everyone")
+5:76: listeners[3].proxy_protocol.from[2]: want a network such as 10.0.0.0/8 (seen 10)
+6:46: listeners[4].proxy_protocol: want false, or the networks that are trusted, such as {from: [10.0.0.0/8]} (seen "v2")
+8:51: clusters[0].proxy_protocol: want one of v1, v2 (seen "v3")
+`},
+	{"retries.bad.yaml", `
+4:25: routes[0].retries.attempts: want a number from 1 to 10 (seen 11)
+4:34: routes[0].retries.on[0]: want one of connect-failure, reset, timeout, unavailable, or a status from 500 to 599 (seen "5xx")
+4:39: routes[0].retries.on[1]: want one of connect-failure, reset, timeout, unavailable, or a status from 500 to 599 (seen "404")
+4:46: routes[0].retries.on[2]: want one of connect-failure, reset, timeout, unavailable, or a status from 500 to 599 (seen 600)
+4:51: routes[0].retries.on[3]: want one of connect-failure, reset, timeout, unavailable, or a status from 500 to 599 (seen "conect-failure")
+4:97: routes[0].retries.per_try_timeout: want a duration with its unit, such as 2s or 2ms (seen 2)
+8:19: routes[1].retries.on: want at least one reason (seen an empty list)
+`},
+	{"route-targets.bad.yaml", `
+2:5: routes[0]: want exactly one of cluster and clusters (seen none)
+3:5: routes[1]: want exactly one of cluster and clusters (seen both)
+4:51: routes[2].clusters: want at least one cluster (seen an empty list)
+5:51: routes[3].clusters: want a weight above 0 (seen only 0)
+6:63: routes[4].clusters[1]: a is there twice
+7:52: routes[5].clusters[0]: name is missing
+8:50: routes[6].cluster: a name is needed (seen "")
+`},
+	{"sizes-huge.bad.yaml", `
+1:20: limits.max_body: want a size from 0 to 1PiB (seen "99999999GiB")
+`},
+	{"sizes-kb.bad.yaml", `
+1:20: limits.max_body: want a size such as 65536, 64KiB or 10MB (seen "10kb")
+`},
+	{"sizes-negative.bad.yaml", `
+1:20: limits.max_body: want a size from 0 to 1PiB (seen "-1")
+`},
+	{"syntax.bad.json", `
+1:26: document: not YAML (while parsing a flow node: did not find expected node content)
+`},
+	{"syntax.bad.yaml", `
+4:12: document: not YAML (while parsing a flow mapping: did not find expected ',' or '}')
+`},
+	{"tab.bad.yaml", `
+2:1: document: not YAML (while scanning for the next token: found character that cannot start any token)
+`},
+	{"text.bad.yaml", `
+1:1: document: want a mapping (seen "routes")
+`},
+	{"two-documents.bad.yaml", `
+2:1: document: a second document begins here (want one)
+`},
+	{"unknown-keys.bad.yaml", `
+2:5: listeners[0]: address is missing
+2:17: listeners[0]: key adress is not known, did you mean address?
+5:5: routes[0]: key matches is not known, did you mean match?
+6:13: routes[0].match: key hsot is not known, did you mean host?
+6:22: routes[0].match: key path-prefix is not known, did you mean path_prefix?
+7:16: routes[0].timeouts: key upsteam is not known, did you mean upstream?
+10:27: clusters[0].endpoints[0]: address is missing
+10:28: clusters[0].endpoints[0]: key addr is not known, did you mean address?
+10:50: clusters[0]: key colour is not known (known: name, endpoints, consul, protocol, balance, panic, tls, passive_health, health_check, limits, keepalive, proxy_protocol)
+11:1: document: key timeout is not known, did you mean timeouts?
+12:3: document: want a key (seen a list)
+`},
+	{"upgrades-rate-limit.bad.yaml", `
+2:64: routes[0].upgrades[0]: h2c is never passed on as an upgrade (seen "h2c")
+2:69: routes[0].upgrades[1]: want a protocol such as websocket (seen "a b")
+3:65: routes[1].rate_limit: rate is missing (requests a second)
+4:80: routes[2].rate_limit.key: want route, remote_ip or header:NAME (seen "client")
+5:72: routes[3].rate_limit.rate: want a number (seen "1/s")
+5:82: routes[3].rate_limit.key: want route, remote_ip or header:NAME (seen "header:")
+`},
+	{"withdrawn.bad.json", `
+1:1: document: is a pointer to a pushed revision, which this gateway does not follow: store the document itself here
+`},
+}
+
+func TestBadDocuments(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.bad.*")
+	if err != nil || len(files) != len(bad) {
+		t.Errorf("testdata has %d bad documents (%v), the table %d", len(files), err, len(bad))
+	}
+	for _, row := range bad {
+		t.Run(row.file, func(t *testing.T) {
+			data, err := os.ReadFile(filepath.Join("testdata", row.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			doc, err := Decode(data, Base{})
+			var problems Problems
+			if doc != nil || !errors.As(err, &problems) {
+				t.Fatalf("Decode = %v, %v, want problems", doc, err)
+			}
+			if want := strings.TrimSpace(row.want); err.Error() != want {
+				t.Errorf("problems:\n%s\nwant:\n%s", err, want)
+			}
+		})
+	}
+}

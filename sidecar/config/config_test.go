@@ -1,0 +1,262 @@
+package config
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// bootstrap is a base such as an app and a TCP port make.
+func bootstrap() Base {
+	b := Standard()
+	b.Listeners = []Listener{
+		{Name: "default", Address: ":8080"},
+		{Name: "tcp-6379", Address: ":6379", Protocol: ProtocolTCP, Cluster: "app"},
+	}
+	b.Routes = []Route{{Name: "app", Clusters: []WeightedCluster{{Name: "app"}}}}
+	b.Clusters = []Cluster{{Name: "app", Endpoints: []Endpoint{{Address: "127.0.0.1:3000"}}}}
+	return b
+}
+
+func decode(t *testing.T, text string, base Base) *Document {
+	t.Helper()
+	doc, err := Decode([]byte(text), base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// problems gives what Decode says is wrong, "" for nothing.
+func problems(text string, base Base) string {
+	if _, err := Decode([]byte(text), base); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// same fails unless both notations of a document decode to it again.
+func same(t *testing.T, doc *Document, base Base) {
+	t.Helper()
+	yaml, err := doc.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range [][]byte{yaml, doc.JSON()} {
+		again, err := Decode(text, base)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		if !reflect.DeepEqual(again, doc) {
+			t.Errorf("again = %+v\nwant    %+v\n%s", again, doc, text)
+		}
+	}
+}
+
+func TestGoodDocuments(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.good.*")
+	if err != nil || len(files) < 8 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, base := range []Base{{}, bootstrap()} {
+				same(t, decode(t, string(data), base), base)
+			}
+		})
+	}
+}
+
+// Every field of the model must be in the schema: the full document sets them all.
+func TestFullSetsEveryField(t *testing.T) {
+	data, err := os.ReadFile("testdata/full.good.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, least := decode(t, string(data), Base{}), decode(t, "routes: []", Base{})
+	unset := make(map[string]bool)
+	var walk func(path string, v, zero reflect.Value)
+	walk = func(path string, v, zero reflect.Value) {
+		switch {
+		case v.Type() == reflect.TypeFor[netip.Prefix]():
+		case v.Kind() == reflect.Struct:
+			for i := range v.NumField() {
+				walk(path+"."+v.Type().Field(i).Name, v.Field(i), zero.Field(i))
+			}
+			return
+		case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+			for i := range v.Len() {
+				walk(path, v.Index(i), reflect.Zero(v.Type().Elem()))
+			}
+			return
+		}
+		if set := !reflect.DeepEqual(v.Interface(), zero.Interface()); set {
+			unset[path] = false
+		} else if _, known := unset[path]; !known {
+			unset[path] = true
+		}
+	}
+	walk("Document", reflect.ValueOf(*full), reflect.ValueOf(*least))
+	for path, is := range unset {
+		if is {
+			t.Errorf("%s is set by no key of full.good.yaml", path)
+		}
+	}
+	if len(unset) < 70 {
+		t.Errorf("saw %d fields, want them all", len(unset))
+	}
+}
+
+// What a document leaves out has its default, and nothing is left unset.
+func TestDefaults(t *testing.T) {
+	doc := decode(t, `
+listeners: [{name: web, address: ":80"}, {name: l4, address: ":1", protocol: tcp, cluster: app}]
+routes: [{name: all, cluster: app}]
+clusters: [{name: app, endpoints: ["127.0.0.1:3000"]}]
+timeouts: {tcp_idle: 1m}
+`, Base{})
+	want := &Document{
+		Revision: doc.Revision,
+		Listeners: []Listener{
+			{Name: "web", Address: ":80", Protocol: ProtocolHTTP},
+			{Name: "l4", Address: ":1", Protocol: ProtocolTCP, Cluster: "app", IdleTimeout: time.Minute},
+		},
+		Routes: []Route{{
+			Name:     "all",
+			Match:    Match{PathPrefix: "/"},
+			Clusters: []WeightedCluster{{"app", 1}},
+			Timeouts: RouteTimeouts{Upstream: 10 * time.Second, Write: 30 * time.Second},
+			Retries:  Retries{Attempts: 1},
+			Upgrades: []string{"websocket"},
+		}},
+		Clusters: []Cluster{{
+			Name:          "app",
+			Endpoints:     []Endpoint{{"127.0.0.1:3000", 1}},
+			Protocol:      ProtocolHTTP1,
+			Balance:       BalanceWRR,
+			Panic:         PanicWhenNoneHealthy,
+			TLS:           ClusterTLS{Mode: TLSNone},
+			PassiveHealth: PassiveHealth{5, 30 * time.Second, 300 * time.Second, 50},
+			Limits:        ClusterLimits{MaxPending: 256, RetryBudget: 0.2},
+			Keepalive:     Keepalive{128, 90 * time.Second},
+		}},
+		Timeouts:  Timeouts{15 * time.Second, 30 * time.Second, 10 * time.Second, 2 * time.Second, time.Minute, time.Minute, 0},
+		AccessLog: AccessLog{true, 1, AccessLogFields()},
+	}
+	if !reflect.DeepEqual(doc, want) {
+		t.Errorf("doc = %+v\nwant  %+v", doc, want)
+	}
+}
+
+// Defaults of a bootstrap hold where a revision says nothing, wherever in the
+// text it says the rest.
+func TestBaseDefaults(t *testing.T) {
+	base := Standard()
+	base.Timeouts.Upstream, base.Timeouts.TCPMaxDuration = 3*time.Second, time.Hour
+	base.Keepalive = Keepalive{MaxIdle: 7, IdleTimeout: time.Second}
+	base.AccessLog.Sampling = 0.5
+	doc := decode(t, `
+listeners: [{name: l4, address: ":1", protocol: tcp, cluster: a}]
+routes:
+  - {name: a, cluster: a}
+  - {name: b, match: {path_prefix: /b}, cluster: a, timeouts: {upstream: 9s}}
+clusters: [{name: a, endpoints: ["a:1"], keepalive: {max_idle: 0}}]
+timeouts: {write: 8s}
+`, base)
+	for _, row := range []struct{ what, got, want any }{
+		{"upstream", doc.Routes[0].Timeouts, RouteTimeouts{Upstream: 3 * time.Second, Write: 8 * time.Second}},
+		{"own upstream", doc.Routes[1].Timeouts, RouteTimeouts{Upstream: 9 * time.Second, UpstreamGRPC: 9 * time.Second, Write: 8 * time.Second}},
+		{"keepalive", doc.Clusters[0].Keepalive, Keepalive{0, time.Second}},
+		{"max duration", doc.Listeners[0].MaxDuration, time.Hour},
+		{"sampling", doc.AccessLog.Sampling, 0.5},
+	} {
+		if row.got != row.want {
+			t.Errorf("%s = %v, want %v", row.what, row.got, row.want)
+		}
+	}
+}
+
+func TestTLSDefaults(t *testing.T) {
+	doc := decode(t, `
+listeners:
+  - {name: a, address: ":1", tls: {certificates: [{cert_file: a, key_file: b}]}}
+  - {name: b, address: ":2", tls: {certificates: [{cert_file: a, key_file: b}], client_ca_file: c, min_version: 1.3}}
+clusters: [{name: a, endpoints: ["a:1"], tls: {}}]
+`, Base{})
+	a, b := doc.Listeners[0].TLS, doc.Listeners[1].TLS
+	if a.ClientAuth != ClientAuthNone || a.MinVersion != "1.2" || b.ClientAuth != ClientAuthRequire || b.MinVersion != "1.3" {
+		t.Errorf("tls = %+v, %+v", a, b)
+	}
+	if doc.Clusters[0].TLS.Mode != TLSServer {
+		t.Errorf("cluster tls = %+v", doc.Clusters[0].TLS)
+	}
+}
+
+func TestRevision(t *testing.T) {
+	const text = "routes: [{name: all, cluster: a}]\nclusters: [{name: a, endpoints: ['a:1', 'b:1']}]\n"
+	first := decode(t, text, Base{}).Revision
+	if len(first) != 12 {
+		t.Errorf("revision = %q, want 12 hex digits", first)
+	}
+	other := Standard()
+	other.Timeouts.Read++
+	other.Timeouts.Read = 16 * time.Second
+	for _, row := range []struct {
+		name, text string
+		base       Base
+		same       bool
+	}{
+		{"a comment", "# hello\n" + text, Base{}, true},
+		{"a default written out", text + "timeouts: {read: 15000ms}\n", Base{}, true},
+		{"another value", text + "timeouts: {read: 16s}\n", Base{}, false},
+		{"another base", text, other, false},
+		{"what the base adds", text, bootstrap(), false},
+		{"another order", strings.Replace(text, "'a:1', 'b:1'", "'b:1', 'a:1'", 1), Base{}, false},
+	} {
+		if got := decode(t, row.text, row.base).Revision; (got == first) != row.same {
+			t.Errorf("%s: revision = %s after %s, want same = %v", row.name, got, first, row.same)
+		}
+	}
+}
+
+// However much is wrong, what is told fits a screen or two, in order.
+func TestProblemsAreCapped(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("routes:\n")
+	for range 3000 {
+		b.WriteString("  - {name: a, cluster: a, nonsense: 1}\n")
+	}
+	_, err := Decode([]byte(b.String()), Base{})
+	ps, _ := err.(Problems) //nolint:errorlint // Decode promises the type itself
+	if len(ps) != 101 || ps[0].Line != 2 {
+		t.Fatalf("%d problems, the first %v, want 101 from line 2", len(ps), ps[0])
+	}
+	// 3000 unknown keys, 3000 dangling clusters, 2999 taken names.
+	if last := ps[100].String(); !strings.HasSuffix(last, "document: and 8899 more problems") {
+		t.Errorf("last = %q", last)
+	}
+	for i := 1; i < len(ps); i++ {
+		if ps[i].Line < ps[i-1].Line {
+			t.Fatalf("problem %d of line %d comes after line %d", i, ps[i].Line, ps[i-1].Line)
+		}
+	}
+}
+
+func TestDocumentIsBounded(t *testing.T) {
+	big := "# " + strings.Repeat("x", maxBytes) + "\nroutes: []\n"
+	if got := problems(big, Base{}); got != "1:1: document: is larger than 8 MiB" {
+		t.Errorf("a big document: %q", got)
+	}
+	// A parser that recursed for each bracket would be out of stack.
+	if got := problems(strings.Repeat("[", 1<<20), Base{}); !strings.Contains(got, "not YAML") {
+		t.Errorf("a deep document: %q", got)
+	}
+}
