@@ -1,0 +1,183 @@
+package mtls
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+)
+
+// Options are the settings of a Set; the zero value is good.
+type Options struct {
+	// Logger hears of new, broken and mended files; nil = nobody does.
+	Logger hclog.Logger
+	// Protocols is the ALPN list of HTTP listeners, the dearest first; nil = h2,
+	// then http/1.1.
+	Protocols []string
+	// Unwatched leaves files alone once they are read, except on Reload.
+	Unwatched bool
+}
+
+// Set holds every identity and all roots that the process uses, watches their
+// files, and gives servers and clients made of them. There is one in a process.
+// All methods are safe from any goroutine; those that read files may take as
+// long as the disk takes.
+type Set struct {
+	log       hclog.Logger
+	protocols []string
+	unwatched bool
+	status    atomic.Pointer[[]Status]
+
+	mu       sync.Mutex // guards all below, all sources, and publishing
+	sources  map[sourceKey]*source
+	servers  map[string]*Server
+	clients  map[string]*Client
+	watching *watching // nil until there is something to watch
+	closed   bool
+}
+
+// NewSet makes an empty Set. Close it at the end of the process.
+func NewSet(o Options) *Set {
+	s := &Set{
+		log:       o.Logger,
+		protocols: o.Protocols,
+		unwatched: o.Unwatched,
+		sources:   map[sourceKey]*source{},
+		servers:   map[string]*Server{},
+		clients:   map[string]*Client{},
+	}
+	if s.log == nil {
+		s.log = hclog.NewNullLogger()
+	}
+	if s.protocols == nil {
+		s.protocols = []string{"h2", "http/1.1"}
+	}
+	s.status.Store(&[]Status{})
+	return s
+}
+
+// Prepare gives the servers and clients of a revision. What an earlier revision
+// that is not closed yet has alike is the same object, with its sessions; files
+// that are known already are not read again, and stay as good as their last good
+// content. The error names every setting and file that is wrong; then nothing is
+// held. Otherwise the caller owes a Close.
+func (s *Set) Prepare(doc *config.Document) (*Prepared, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errors.New("the set of identities is closed")
+	}
+	p := &Prepared{set: s, servers: map[string]*Server{}, clients: map[string]*Client{}}
+	var problems []error
+	for i := range doc.Listeners {
+		l := &doc.Listeners[i]
+		if !l.TLS.Enabled() {
+			continue
+		}
+		server, err := s.server(l, fmt.Sprintf("listeners[%d].tls", i))
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		p.servers[l.Name] = server
+	}
+	for i := range doc.Clusters {
+		c := &doc.Clusters[i]
+		if !c.TLS.Enabled() {
+			continue
+		}
+		client, err := s.client(c, fmt.Sprintf("clusters[%d].tls", i))
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		p.clients[c.Name] = client
+	}
+	if len(problems) > 0 {
+		s.release(p)
+		return nil, errors.Join(problems...)
+	}
+	s.settle()
+	return p, nil
+}
+
+// Reload reads every file now, whether or not a change was noticed.
+func (s *Set) Reload() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refresh()
+	s.settle()
+}
+
+// Close ends all watching and waits until it has ended. What was prepared goes
+// on working with what it has.
+func (s *Set) Close() {
+	s.mu.Lock()
+	s.closed = true
+	w := s.watching
+	s.watching = nil
+	s.mu.Unlock()
+	if w != nil {
+		w.end()
+	}
+}
+
+// refresh looks at every source and publishes what is new. The caller holds mu.
+func (s *Set) refresh() {
+	now := time.Now()
+	fresh := map[*source]bool{}
+	for _, src := range s.sources {
+		switch src.refresh(now) {
+		case replaced:
+			fresh[src] = true
+			s.log.Info("certificate file reloaded", "path", src.file, "subjects", shorten(src.good.subjects), "not_after", src.good.notAfter)
+			if src.good.notAfter.Before(now) {
+				s.log.Warn("certificate file has expired", "path", src.file, "not_after", src.good.notAfter)
+			}
+		case broke:
+			s.log.Warn("certificate file is broken; the last good one stays in use", "path", src.file, "reason", src.err.Error())
+		case mended:
+			s.log.Info("certificate file is whole again", "path", src.file)
+		}
+	}
+	if len(fresh) == 0 {
+		return
+	}
+	// A server of several fresh sources is published once, with all of them.
+	holdsFresh := func(holds func(*source) bool) bool {
+		for src := range fresh {
+			if holds(src) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, server := range s.servers {
+		if holdsFresh(server.holds) {
+			server.refreshed()
+		}
+	}
+	for _, client := range s.clients {
+		if holdsFresh(client.holds) {
+			client.refreshed()
+		}
+	}
+}
+
+// entries are the directory entries to watch. The caller holds mu.
+func (s *Set) entries() []string {
+	var all []string
+	for _, src := range s.sources {
+		for _, file := range src.files() {
+			all = append(all, watchedEntries(file)...)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
