@@ -14,6 +14,9 @@
 // exporter.go sends them. [Start] (provider.go) sets that up if the OTEL_*
 // variables (env.go) name a collector.
 //
+// The access log is written here as well (record.go makes a line of a request,
+// accesslog.go gets it to the file), since both planes write it.
+//
 // # Adding a metric
 //
 // Give it a line in instruments.go: name, unit, description. Put its Counter,
@@ -36,8 +39,8 @@
 //
 // # Not here
 //
-// The access log (proxy, l4). Which flag goes with which answer (proxy). When to
-// flush, and how long to wait for it (sidecar). Traces.
+// Which flag goes with which answer (proxy). When to flush, and how long to wait
+// for it (sidecar). Traces.
 //
 // # Decisions
 //

@@ -94,7 +94,7 @@ func (e *environment) word(name, fallback string, words ...string) string {
 func (e *environment) exporterWanted() bool {
 	const name = "OTEL_METRICS_EXPORTER"
 	v := e.value(name)
-	for _, w := range strings.Split(v, ",") {
+	for w := range strings.SplitSeq(v, ",") {
 		switch strings.ToLower(strings.TrimSpace(w)) {
 		case "", "otlp":
 		case "none":

@@ -100,7 +100,7 @@ func TestSettings(t *testing.T) {
 // variables is an environment made of name=value words.
 func variables(text string) func(string) string {
 	m := map[string]string{}
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		name, value, _ := strings.Cut(word, "=")
 		m[name] = strings.ReplaceAll(value, "~", " ")
 	}

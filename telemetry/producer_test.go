@@ -473,7 +473,7 @@ func buckets(p metricdata.HistogramDataPoint[float64]) (s string) {
 func attributes(set attribute.Set) string {
 	var all []string
 	for _, kv := range set.ToSlice() {
-		all = append(all, string(kv.Key)+"="+kv.Value.Emit())
+		all = append(all, string(kv.Key)+"="+kv.Value.String())
 	}
 	return strings.Join(all, " ")
 }

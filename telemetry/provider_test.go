@@ -3,6 +3,7 @@ package telemetry
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"go.opentelemetry.io/otel"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
@@ -85,7 +87,7 @@ func TestResource(t *testing.T) {
 			var got []string
 			for _, kv := range newResource(t.Context(), options(nil, hclog.NewNullLogger())).Attributes() {
 				if !strings.HasPrefix(string(kv.Key), "telemetry.sdk.") {
-					got = append(got, string(kv.Key)+"="+kv.Value.Emit())
+					got = append(got, string(kv.Key)+"="+kv.Value.String())
 				}
 			}
 			if strings.Join(got, " ") != tt.want {
@@ -225,11 +227,14 @@ func TestCollectorAwayIsOneLine(t *testing.T) {
 	collector.stop()
 	eventually(t, "a second warning", func() bool { return len(log.with("metrics not exported")) == 2 })
 
+	ctx, cancel = context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	began := time.Now()
 	if p.Shutdown(ctx) == nil {
 		t.Error("Shutdown is no error though the last state did not arrive")
 	}
-	if took := time.Since(began); took > patience/2 {
+	// The OTLP exporter's own retry would begin after 2.5 seconds at the soonest.
+	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("Shutdown took %v: it must not wait for a collector that refuses", took)
 	}
 	if all := log.with(""); len(all) != 3 || strings.Contains(strings.Join(all, ""), "secret") {
@@ -237,6 +242,30 @@ func TestCollectorAwayIsOneLine(t *testing.T) {
 	}
 	if !strings.Contains(log.with("")[0], "[WARN]") || !strings.Contains(log.with("")[0], addr) {
 		t.Errorf("the line %q is no warning that names the endpoint", log.with("")[0])
+	}
+}
+
+// The SDK has two loggers for the whole process, which write to stderr in a form
+// of their own. What comes on the one is for our log, and only when debugging.
+func TestTheSDKDoesNotLogByItself(t *testing.T) {
+	clearOTEL(t)
+	t.Setenv(envEndpoint, "http://"+testserver.Addr(t))
+	var log lines
+	logger := log.logger()
+	p, err := Start(t.Context(), options(NewRegistry(), logger))
+	if err != nil {
+		t.Fatal(err)
+	}
+	otel.Handle(errors.New("hidden"))
+	logger.SetLevel(hclog.Debug)
+	otel.Handle(errors.New("shown"))
+	if got := log.with(""); len(got) != 1 || !strings.Contains(got[0], "[DEBUG] gateway: opentelemetry: error=shown") {
+		t.Errorf("log = %q, want the error at debug", got)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if p.Shutdown(ctx) == nil {
+		t.Error("Shutdown is no error though nothing was sent")
 	}
 }
 
@@ -361,10 +390,16 @@ func (r *relay) start(t *testing.T, to string) {
 				continue
 			}
 			r.keep(in, out)
-			r.group.Go(func() { io.Copy(in, out); in.Close() })
-			r.group.Go(func() { io.Copy(out, in); out.Close() })
+			r.group.Go(func() { pipe(in, out) })
+			r.group.Go(func() { pipe(out, in) })
 		}
 	})
+}
+
+// pipe ends as relay.stop closes the connections, which is no error here.
+func pipe(to, from net.Conn) {
+	_, _ = io.Copy(to, from)
+	to.Close()
 }
 
 func (r *relay) keep(c ...io.Closer) {
