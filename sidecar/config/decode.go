@@ -161,7 +161,7 @@ func (d *decoder) checkOnce(n *yaml.Node, set map[string]place) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if first, twice := set[section+"."+key.Value]; twice && first.part != d.part {
-			d.problem(key, "%s is also set by another part (%s)", key.Value, d.at(first))
+			d.problem(key, "%s is also set by another part (%s)", shown(key.Value), d.at(first))
 		} else if !twice {
 			set[section+"."+key.Value] = d.here(key)
 		}

@@ -87,13 +87,13 @@ func (d *decoder) checkTree(n *yaml.Node, depth int) bool {
 		d.problem(n, "nested too deeply (more than %d levels)", maxDepth)
 		return false
 	case n.Kind == yaml.AliasNode:
-		d.problem(n, "aliases are not read, write the value out (*%s)", clip(n.Value))
+		d.problem(n, "aliases are not read, write the value out (*%s)", shown(n.Value))
 		return false
 	case n.Anchor != "":
-		d.problem(n, "anchors are not read, write the value out where it is needed (&%s)", clip(n.Anchor))
+		d.problem(n, "anchors are not read, write the value out where it is needed (&%s)", shown(n.Anchor))
 		return false
 	case n.Style&yaml.TaggedStyle != 0:
-		d.problem(n, "tags are not read (%s)", clip(n.Tag))
+		d.problem(n, "tags are not read (%s)", shown(n.Tag))
 		return false
 	case n.Tag == "!!merge":
 		d.problem(n, "merge keys are not read, write the keys out (<<)")

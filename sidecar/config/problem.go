@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -125,10 +126,10 @@ func (d *decoder) unknownKey(key *yaml.Node, known []string) {
 		return
 	}
 	if like := nearest(key.Value, known); like != "" {
-		d.problem(key, "key %s is not known, did you mean %s?", clip(key.Value), like)
+		d.problem(key, "key %s is not known, did you mean %s?", shown(key.Value), like)
 		return
 	}
-	d.problem(key, "key %s is not known (known: %s)", clip(key.Value), strings.Join(known, ", "))
+	d.problem(key, "key %s is not known (known: %s)", shown(key.Value), strings.Join(known, ", "))
 }
 
 // isKind reports a node of the wrong kind.
@@ -153,7 +154,16 @@ func seen(n *yaml.Node) string {
 	case n.Tag == "!!str":
 		return fmt.Sprintf("seen %q", clip(n.Value))
 	}
-	return "seen " + clip(n.Value)
+	return "seen " + shown(n.Value)
+}
+
+// shown is a value in a problem: short, and on one line whatever is in it.
+func shown(s string) string {
+	s = clip(s)
+	if quoted := strconv.Quote(s); quoted[1:len(quoted)-1] != s {
+		return quoted
+	}
+	return s
 }
 
 // clip keeps what is shown of a value short.

@@ -113,9 +113,9 @@ func count(least, most int) kind[int] {
 			i, err := strconv.Atoi(s)
 			switch {
 			case strconv.Itoa(i) != s && err == nil:
-				d.problem(n, "want a plain decimal number (seen %s)", clip(s))
+				d.problem(n, "want a plain decimal number (seen %s)", shown(s))
 			case err != nil || i < least || i > most:
-				d.problem(n, "want a number from %d to %d (seen %s)", least, most, clip(s))
+				d.problem(n, "want a number from %d to %d (seen %s)", least, most, shown(s))
 			default:
 				*v = i
 			}
@@ -134,7 +134,7 @@ func share(least, most float64) kind[float64] {
 			}
 			f, err := strconv.ParseFloat(s, 64)
 			if err != nil || math.IsNaN(f) || f < least || f > most || strings.ContainsAny(s, "_xX") {
-				d.problem(n, "want a number from %s to %s (seen %s)", decimal(least), decimal(most), clip(s))
+				d.problem(n, "want a number from %s to %s (seen %s)", decimal(least), decimal(most), shown(s))
 				return
 			}
 			*v = math.Abs(f) // there is no -0
@@ -156,7 +156,7 @@ func duration(zero bool) kind[time.Duration] {
 			t, err := time.ParseDuration(s)
 			switch {
 			case n.Tag != "!!str" && s != "0":
-				d.problem(n, "want a duration with its unit, such as %ss or %sms (seen %s)", clip(s), clip(s), clip(s))
+				d.problem(n, "want a duration with its unit, such as %ss or %sms (seen %s)", shown(s), shown(s), shown(s))
 			case err != nil || strings.ContainsAny(s, "+-"):
 				d.problem(n, "want a duration such as 5s, 1h30m or 250ms (%s)", seen(n))
 			case t == 0 && !zero:
