@@ -39,3 +39,14 @@ func BenchmarkCycle(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkCycleParallel shows what the balancer's lock costs when all processors want it.
+func BenchmarkCycleParallel(b *testing.B) {
+	_, c := newCluster(b, cfg("a*5 b c"))
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			cycle(c, nil)
+		}
+	})
+}

@@ -2,45 +2,10 @@ package cluster
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 )
-
-// State is an instance's health as the catalog has it.
-type State uint8
-
-// The states of the catalog.
-const (
-	Passing State = iota
-	Warning
-	Critical
-	Maintenance // an operator's wish: no new picks, not even in panic
-)
-
-// String is the state as Consul writes it.
-func (s State) String() string {
-	switch s {
-	case Passing:
-		return "passing"
-	case Warning:
-		return "warning"
-	case Critical:
-		return "critical"
-	case Maintenance:
-		return "maintenance"
-	default:
-		return fmt.Sprintf("state %d", uint8(s))
-	}
-}
-
-// Discovered is one instance in the catalog.
-type Discovered struct {
-	Address string // host:port
-	Weight  int    // for its state; 0 = no traffic
-	State   State
-}
 
 const (
 	// emptyHold is how long the last endpoints stay in use after the catalog has
@@ -220,41 +185,6 @@ func (f *feed) expire(now time.Duration) (changed bool) {
 		f.entries[address] = &free
 	}
 	return changed
-}
-
-// noteFlips records the catalog's transitions; one that flaps returns slowly.
-func (f *feed) noteFlips(now time.Duration) {
-	seen := map[*health]bool{}
-	for address, e := range f.entries {
-		if h := f.group.healths[address]; h != nil {
-			seen[h] = true
-			f.noteFlip(h, e.up(), now)
-		}
-	}
-	for _, h := range f.group.healths {
-		if h.told && !seen[h] {
-			f.noteFlip(h, false, now)
-		}
-	}
-}
-
-func (f *feed) noteFlip(h *health, up bool, now time.Duration) {
-	if !h.told {
-		h.told, h.up = true, up
-		return
-	}
-	if h.up == up {
-		return
-	}
-	h.up = up
-	if h.flip(now) && up {
-		f.group.mu.Lock()
-		if h.gate.Load() == gateOpen {
-			f.group.startSlowly(h, now)
-		}
-		f.group.mu.Unlock()
-		f.group.log.Info("endpoint flaps, it returns slowly", "cluster", f.group.name, "endpoint", h.address)
-	}
 }
 
 // maxNamed is how many changed endpoints a log line names.

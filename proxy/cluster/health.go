@@ -87,10 +87,6 @@ const (
 	slowStart = 10 * time.Second
 	// slowest is the share it begins with.
 	slowest = full / 10
-	// flapWindow and flapLimit: more transitions in the catalog than this in a
-	// window, and the endpoint returns with a slow start.
-	flapWindow = 60 * time.Second
-	flapLimit  = 3
 )
 
 // ramp is the share of its weight that an endpoint has after a slow start of d.
@@ -99,12 +95,4 @@ func ramp(d time.Duration) int64 {
 		return full
 	}
 	return slowest + int64(full-slowest)*int64(max(d, 0))/int64(slowStart)
-}
-
-// flip records a transition in the catalog and tells whether it flaps.
-func (h *health) flip(now time.Duration) bool {
-	copy(h.flips[:], h.flips[1:])
-	h.flips[len(h.flips)-1] = max(now, 1)
-	oldest := h.flips[len(h.flips)-1-flapLimit]
-	return oldest > 0 && now-oldest < flapWindow
 }

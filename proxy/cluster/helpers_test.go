@@ -41,7 +41,7 @@ func cfg(endpoints string) config.Cluster {
 // discovered makes what Consul says of "a*5 b:warning c:critical d:maintenance".
 func discovered(endpoints string) []Discovered {
 	var list []Discovered
-	for _, f := range strings.Fields(endpoints) {
+	for _, f := range strings.FieldsSeq(endpoints) {
 		d := Discovered{Weight: 1}
 		f, state, _ := strings.Cut(f, ":")
 		for s := Passing; s <= Maintenance; s++ {
@@ -62,7 +62,7 @@ func discovered(endpoints string) []Discovered {
 	return list
 }
 
-// prepare gives the only cluster of a new set.
+// newCluster gives the only cluster of a new set.
 func newCluster(t testing.TB, c config.Cluster) (*Set, *Cluster) {
 	t.Helper()
 	s := NewSet(Options{})

@@ -127,6 +127,30 @@ func TestPending(t *testing.T) {
 	}
 }
 
+// TestNothingIsLostInBetween: a slot that was freed just before one began to wait
+// is found; one granted just as the waiter left is given back.
+func TestNothingIsLostInBetween(t *testing.T) {
+	g := limited(t, "a", 1, 1).group
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := func() *waiter { return &waiter{endpoint: only(g.active.Load()), max: 1, got: make(chan grant, 1)} }
+	for range 50 {
+		if got, err := g.wait(gone, w(), 1); err == nil { // either may be seen first
+			got.slot.Release()
+		}
+		late, stop := context.WithTimeout(t.Context(), 10*time.Second)
+		got, err := g.wait(late, w(), 1)
+		stop()
+		if err != nil {
+			t.Fatal("a free slot was not found")
+		}
+		got.slot.Release()
+	}
+	if n := g.conns.Load(); n != 0 {
+		t.Errorf("%d slots were lost", n)
+	}
+}
+
 // TestPendingUnderLoad: 8 goroutines share 2 connections; nobody is forgotten.
 func TestPendingUnderLoad(t *testing.T) {
 	c := limited(t, "a b", 2, 8)

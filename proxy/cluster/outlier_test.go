@@ -124,10 +124,37 @@ func TestEjectionsDecay(t *testing.T) {
 		eject(25 * time.Second)
 		well(41 * time.Second) // 3 -> 0
 		eject(10 * time.Second)
-		<-time.After(time.Hour) // no success, no decay
-		s.Tick()
+		eject(20 * time.Second)
+		a.Report(Success)
+		for range 60 { // one success lets it decay once
+			<-time.After(time.Minute)
+			s.Tick()
+		}
 		eject(20 * time.Second)
 	})
+}
+
+// TestSuccessOfAnEjected counts only when all are: otherwise it is of a request
+// from before.
+func TestSuccessOfAnEjected(t *testing.T) {
+	for _, all := range []bool{false, true} {
+		cl := cfg("a b")
+		cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: time.Minute, MaxEjectedPercent: 100}
+		s, c := newCluster(t, cl)
+		only(c).Report(Reset)
+		if all {
+			c.view.Load().listed[1].endpoint.Report(Reset)
+		}
+		if got := s.Status()[0].Panic; got != all {
+			t.Errorf("panic = %v with all out = %v", got, all)
+		}
+		only(c).Report(Success)
+		st := s.Status()[0]
+		a, b := st.Endpoints[0].Passive.State, st.Endpoints[1].Passive.State
+		if got, want := a+" "+b, map[bool]string{false: "ejected healthy", true: "healthy probing"}[all]; got != want || st.Panic {
+			t.Errorf("all out = %v, then a success of a: %s, panic %v, want %s", all, got, st.Panic, want)
+		}
+	}
 }
 
 // TestProbesOneAtATime: a tunnel from before does not keep probes away, and a
@@ -186,7 +213,7 @@ func TestPassiveHealthSwitchedOff(t *testing.T) {
 		t.Fatalf("picks while a is ejected: %s", got)
 	}
 	cl.PassiveHealth = config.PassiveHealth{}
-	c = add(t, s, cl)
+	add(t, s, cl)
 	s.Tick()
 	if st := s.Status()[0].Endpoints[0]; st.State != stateHealthy {
 		t.Errorf("a is %s (%s) in a cluster without passive health", st.State, st.Reason)

@@ -207,6 +207,20 @@ var scenarios = []struct {
 			5s                 -> a=100..100`,
 	},
 	{
+		name: "consul: three of four going critical takes 5 s",
+		steps: `
+			10s consul a b c d                            -> a=25..25
+			1s consul a b:critical c:critical d:critical  -> a=25..25 d=25..25
+			4s consul a b:critical c:critical d:critical  -> a=30..60
+			5s                                            -> a=98..100`,
+	},
+	{
+		name: "consul: all critical, passive health chooses among them",
+		steps: `
+			5s consul a:critical b:critical c:critical -> a=33..34
+			10s a=down                                 -> a=0..1 b=49..50 failed=5..5`,
+	},
+	{
 		name: "consul: losing one of four is at once",
 		steps: `
 			10s consul a b c d -> a=25..25
@@ -296,7 +310,7 @@ func (w *world) step(line string, reload bool) {
 	if list, ok := strings.CutPrefix(do, "consul"); ok {
 		w.cluster.SetEndpoints(discovered(list))
 	} else {
-		for _, b := range strings.Fields(do) {
+		for _, b := range strings.FieldsSeq(do) {
 			name, how, _ := strings.Cut(b, "=")
 			w.behaves[name] = how
 		}
@@ -363,7 +377,7 @@ func (w *world) check(line, want string, picked []string) {
 	for _, p := range picked {
 		count[p]++
 	}
-	for _, x := range strings.Fields(want) {
+	for _, x := range strings.FieldsSeq(want) {
 		name, span, _ := strings.Cut(x, "=")
 		var low, high float64
 		if _, err := fmt.Sscanf(strings.Replace(span, "..", " ", 1), "%g %g", &low, &high); err != nil {

@@ -138,24 +138,6 @@ func (g *group) dropFeeds() {
 	}
 }
 
-// SetEndpoints takes what Consul says now: the whole list, confirmed. It changes
-// each live cluster of this name and question by one store. An address that is
-// also static keeps its weight of the document. An empty list, and the sudden
-// loss of many, are softened as doc.go tells.
-func (c *Cluster) SetEndpoints(list []Discovered) {
-	s := c.group.set
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c.feed == nil {
-		return
-	}
-	now := s.clock.now()
-	if c.feed.deliver(list, now) {
-		c.group.rebuild(c.feed)
-	}
-	c.feed.noteFlips(now)
-}
-
 // period of Run: the grain of the coarse clock, of slow starts and holds.
 const period = 100 * time.Millisecond
 
