@@ -41,7 +41,7 @@ func cfg(endpoints string) config.Cluster {
 // discovered makes what Consul says of "a*5 b:warning c:critical d:maintenance".
 func discovered(endpoints string) []Discovered {
 	var list []Discovered
-	for _, f := range strings.FieldsSeq(endpoints) {
+	for f := range strings.FieldsSeq(endpoints) {
 		d := Discovered{Weight: 1}
 		f, state, _ := strings.Cut(f, ":")
 		for s := Passing; s <= Maintenance; s++ {

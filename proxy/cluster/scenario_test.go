@@ -310,7 +310,7 @@ func (w *world) step(line string, reload bool) {
 	if list, ok := strings.CutPrefix(do, "consul"); ok {
 		w.cluster.SetEndpoints(discovered(list))
 	} else {
-		for _, b := range strings.FieldsSeq(do) {
+		for b := range strings.FieldsSeq(do) {
 			name, how, _ := strings.Cut(b, "=")
 			w.behaves[name] = how
 		}
@@ -377,7 +377,7 @@ func (w *world) check(line, want string, picked []string) {
 	for _, p := range picked {
 		count[p]++
 	}
-	for _, x := range strings.FieldsSeq(want) {
+	for x := range strings.FieldsSeq(want) {
 		name, span, _ := strings.Cut(x, "=")
 		var low, high float64
 		if _, err := fmt.Sscanf(strings.Replace(span, "..", " ", 1), "%g %g", &low, &high); err != nil {
