@@ -3,7 +3,6 @@ package sidecar
 import (
 	"context"
 	"errors"
-	"log"
 	"net"
 	"net/http"
 	"time"
@@ -57,7 +56,8 @@ func NewAdmin(view View, o AdminOptions) *Admin {
 		WriteTimeout:   adminWrite,
 		IdleTimeout:    adminIdle,
 		MaxHeaderBytes: adminHeadBytes,
-		ErrorLog:       quietLog(logger),
+		// What net/http says is of broken connections: of interest only to who looks for it.
+		ErrorLog: logger.Named("admin").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}}
 }
 
@@ -78,10 +78,4 @@ func (a *Admin) Shutdown(ctx context.Context) error {
 		return a.server.Close()
 	}
 	return nil
-}
-
-// quietLog takes what net/http says about broken connections: of no interest
-// unless one looks for it.
-func quietLog(logger hclog.Logger) *log.Logger {
-	return logger.Named("admin").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})
 }
