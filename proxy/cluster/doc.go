@@ -5,7 +5,7 @@
 //
 // [Cluster.Pick] counts the request against the limits, loads the list of endpoints once (view.go) and lets the balancer choose
 // (balance.go: wrr.go, least_request.go, random.go). [Endpoint.Take] gives the most recently used idle connection (pool.go). When there is
-// none, [Cluster.Reserve] gives a [Slot] to dial under (limits.go), at the limit it waits. [Endpoint.Put] gives the connection back.
+// none, [Cluster.ReserveWithin] gives a [Slot] to dial under (limits.go), at the limit it waits; [Cluster.TryReserve] never does. [Endpoint.Put] gives the connection back.
 // [Endpoint.Done] ends the lease with an [Outcome], which feeds passive health (outlier.go, health.go). What lives long
 // calls [Endpoint.Report] as soon as the endpoint has proved itself. A retry passes the same [Tried] to its next Pick.
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync/atomic"
+	"time"
 )
 
 // Slot is the right to one connection of a cluster. Release it when the
@@ -69,6 +70,21 @@ func (c *Cluster) Reserve(ctx context.Context, e *Endpoint) (Conn, *Slot, error)
 		}
 		_ = got.idle.conn.Close()
 	}
+}
+
+// ReserveWithin is Reserve for at most wait; the context with that deadline is
+// made only when there is something to wait for. With wait 0 it is TryReserve.
+func (c *Cluster) ReserveWithin(ctx context.Context, e *Endpoint, wait time.Duration) (Conn, *Slot, error) {
+	if wait <= 0 || c.cfg.Limits.MaxPending == 0 {
+		s, err := c.TryReserve(e)
+		return nil, s, err
+	}
+	if s := c.reserve(e); s != nil {
+		return nil, s, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	return c.Reserve(ctx, e)
 }
 
 // reserve takes a slot, if need be from an idle connection to another endpoint.

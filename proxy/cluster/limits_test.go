@@ -127,6 +127,32 @@ func TestPending(t *testing.T) {
 	}
 }
 
+// TestReserveWithin: an overflow is counted once, and not for one who was served in the end.
+func TestReserveWithin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := limited(t, "a", 1, 1)
+		a := only(c)
+		_, slot, err := c.ReserveWithin(t.Context(), a, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.ReserveWithin(t.Context(), a, 0); !errors.Is(err, ErrOverflow) {
+			t.Errorf("second of one, no wait: %v, want overflow", err)
+		}
+		start := time.Now()
+		if _, _, err := c.ReserveWithin(t.Context(), a, time.Second); !errors.Is(err, ErrOverflow) || time.Since(start) != time.Second {
+			t.Errorf("second of one: %v after %v, want overflow after 1s", err, time.Since(start))
+		}
+		time.AfterFunc(time.Second, slot.Release)
+		if _, got, err := c.ReserveWithin(t.Context(), a, time.Minute); err != nil || got == nil || time.Since(start) != 2*time.Second {
+			t.Errorf("one that is released after a second: %v after %v", err, time.Since(start))
+		}
+		if n := c.Telemetry().Overflow.Load(); n != 2 {
+			t.Errorf("%d overflows counted, want 2", n)
+		}
+	})
+}
+
 // TestNothingIsLostInBetween: a slot that was freed just before one began to wait
 // is found; one granted just as the waiter left is given back.
 func TestNothingIsLostInBetween(t *testing.T) {
