@@ -158,7 +158,7 @@ func TestAdminStatus(t *testing.T) {
 	f := startAdmin(t, View{
 		Ready: func() []string { return reasons },
 		Status: func() Status {
-			return Status{Version: Version{Number: "v1"}, Source: SourceConsul, Clusters: []cluster.Status{{Name: "app"}}}
+			return Status{Version: Build{Version: "v1"}, Source: SourceConsul, Clusters: []cluster.Status{{Name: "app"}}}
 		},
 	}, AdminOptions{})
 	_, body := f.ask(t, "GET", "/status")

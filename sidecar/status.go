@@ -11,7 +11,7 @@ import (
 // Status is how the sidecar is, as GET /status shows it. The names in its JSON
 // are promised to scripts: they are added to, never changed.
 type Status struct {
-	Version  Version   `json:"version"`
+	Version  Build     `json:"version"`
 	Service  string    `json:"service"`
 	Instance string    `json:"instance"`
 	Started  time.Time `json:"started"`
