@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
@@ -14,10 +15,11 @@ type Plan struct {
 	settings map[*listener]*settings
 }
 
-// Prepare does all of a revision that can go wrong; nothing of it is visible yet. clusters has every cluster of doc. Prepare, Commit and
+// Prepare does all of a revision that can go wrong; nothing of it is visible yet. clusters has every cluster of doc, certs
+// what it needs for TLS. Prepare, Commit and
 // Abort belong to one goroutine.
-func (s *Server) Prepare(doc *config.Document, clusters map[string]*cluster.Cluster) (*Plan, error) {
-	t, err := s.compile(doc, clusters)
+func (s *Server) Prepare(doc *config.Document, clusters map[string]*cluster.Cluster, certs *mtls.Prepared) (*Plan, error) {
+	t, err := s.compile(doc, clusters, certs)
 	if err != nil {
 		return nil, err
 	}
@@ -36,14 +38,14 @@ func (s *Server) Prepare(doc *config.Document, clusters map[string]*cluster.Clus
 			p.opened = append(p.opened, l)
 		}
 		p.keep[l.address] = l
-		p.settings[l] = s.settings(c)
+		p.settings[l] = s.settings(c, certs)
 	}
 	return p, nil
 }
 
 // find returns the listener that is bound to the address already, however it is written.
 func (s *Server) find(address string) *listener {
-	for a, l := range s.listeners {
+	for a, l := range *s.listeners.Load() {
 		if config.SameAddress(a, address) {
 			return l
 		}
@@ -62,12 +64,11 @@ func (p *Plan) Commit() {
 	for _, l := range p.opened {
 		l.start()
 	}
-	for address, l := range s.listeners {
+	for address, l := range *s.listeners.Swap(&p.keep) {
 		if p.keep[address] == nil {
 			l.close()
 		}
 	}
-	s.listeners = p.keep
 	for name := range s.budgets {
 		if !p.table.uses(name) {
 			delete(s.budgets, name)

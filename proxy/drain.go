@@ -17,7 +17,7 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 		s.idle = idle
 	}
 	s.mu.Unlock()
-	for _, l := range s.listeners {
+	for _, l := range *s.listeners.Load() {
 		l.close()
 	}
 	s.nudge()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
@@ -27,6 +28,7 @@ type gateway struct {
 	set      *cluster.Set
 	registry *telemetry.Registry
 	sweeper  *sock.Sweeper
+	certs    *mtls.Set
 	addr     string // of the listener "web"
 }
 
@@ -36,6 +38,8 @@ func start(t testing.TB, document string, options ...func(*proxy.Options)) *gate
 	g := &gateway{t: t, registry: telemetry.NewRegistry(), sweeper: sock.NewSweeper()}
 	logger := hclog.NewNullLogger()
 	g.set = cluster.NewSet(cluster.Options{Registry: g.registry, Logger: logger})
+	g.certs = mtls.NewSet(mtls.Options{})
+	t.Cleanup(g.certs.Close)
 	ctx, cancel := context.WithCancel(context.Background())
 	o := proxy.Options{Registry: g.registry, Logger: logger, Sweeper: g.sweeper, Limit: sock.NewLimit(1000)}
 	for _, f := range options {
@@ -45,7 +49,7 @@ func start(t testing.TB, document string, options ...func(*proxy.Options)) *gate
 	swept := make(chan struct{})
 	go func() { defer close(swept); g.sweeper.Run(ctx) }()
 	g.apply(document)
-	g.addr = g.server.Addr("web")
+	g.addr, _, _ = g.server.Listener("web")
 	t.Cleanup(func() {
 		drain, done := context.WithTimeout(context.Background(), 2*time.Second)
 		defer done()
@@ -77,7 +81,12 @@ func (g *gateway) apply(document string) {
 		clusters[c.Name] = cl
 		keep = append(keep, cl)
 	}
-	plan, err := g.server.Prepare(doc, clusters)
+	certs, err := g.certs.Prepare(doc)
+	if err != nil {
+		g.t.Fatalf("certificates: %v", err)
+	}
+	g.t.Cleanup(certs.Close)
+	plan, err := g.server.Prepare(doc, clusters, certs)
 	if err != nil {
 		g.t.Fatalf("prepare: %v", err)
 	}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/netip"
 	"sync/atomic"
 
+	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -26,6 +26,7 @@ type listener struct {
 type settings struct {
 	name string
 	tele *telemetry.Listener
+	tls  *mtls.Server // nil: in the clear
 }
 
 // open binds the address. It accepts nothing before start.
@@ -38,8 +39,8 @@ func (s *Server) open(c *config.Listener) (*listener, error) {
 	return l, nil
 }
 
-func (s *Server) settings(c *config.Listener) *settings {
-	return &settings{name: c.Name, tele: s.registry.Listener(c.Name, telemetry.L7)}
+func (s *Server) settings(c *config.Listener, certs *mtls.Prepared) *settings {
+	return &settings{name: c.Name, tele: s.registry.Listener(c.Name, telemetry.L7), tls: certs.Server(c.Name)}
 }
 
 // start begins to accept; the goroutine ends with close and is waited for there.
@@ -70,20 +71,26 @@ func (l *listener) accepted(nc net.Conn) {
 	set := l.settings.Load()
 	set.tele.Accepted.Inc()
 	set.tele.Active.Inc()
-	c := &server1{s: l.s, conn: sock.New(nc, l.s.sweeper, l.s.table.Load().timeouts.Write)}
-	c.c = client{listener: l, settings: set, shard: l.s.conns.Add(1)}
+	c := client{listener: l, settings: set, shard: l.s.conns.Add(1)}
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		addr := a.AddrPort().Addr().Unmap()
-		c.c.ip = addr.AppendTo(make([]byte, 0, 16))
-		c.c.trusted = l.s.trusts(addr)
+		c.ip = addr.AppendTo(make([]byte, 0, 16))
+		c.trusted = l.s.trusts(addr)
 	}
-	go c.serve(nil, 0)
+	if set.tls != nil {
+		go l.handshake(nc, c)
+		return
+	}
+	go l.newServer1(nc, c).serve(nil, 0)
 }
 
-// bound is the address that the listener got, with the port that the kernel chose.
-func (l *listener) bound() netip.AddrPort {
-	if a, ok := l.ln.Addr().(*net.TCPAddr); ok {
-		return a.AddrPort()
-	}
-	return netip.AddrPort{}
+func (l *listener) newServer1(nc net.Conn, c client) *server1 {
+	return &server1{s: l.s, c: c, conn: sock.New(nc, l.s.sweeper, l.s.table.Load().timeouts.Write)}
+}
+
+// gone ends a connection that was accepted but never served.
+func (l *listener) gone(nc net.Conn, set *settings) {
+	_ = nc.Close() // nothing was begun on it
+	set.tele.Active.Dec()
+	l.s.limit.Release()
 }

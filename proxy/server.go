@@ -40,12 +40,13 @@ type Server struct {
 	limits   http1.Limits
 	dial     DialFunc
 
-	table    atomic.Pointer[Table]
-	conns    atomic.Uint32 // connections so far
-	draining atomic.Bool
+	table      atomic.Pointer[Table]
+	conns      atomic.Uint32 // connections so far
+	draining   atomic.Bool
+	handshakes chan struct{} // a place for each one under way
 
-	listeners map[string]*listener    // by normalised address; the applying goroutine's alone
-	budgets   map[string]*retryBudget // by cluster name; the applying goroutine's alone
+	listeners atomic.Pointer[map[string]*listener] // by address; never edited, the applying goroutine stores a new one
+	budgets   map[string]*retryBudget              // by cluster name; the applying goroutine's alone
 
 	mu   sync.Mutex // guards live
 	live map[*server1]struct{}
@@ -56,8 +57,8 @@ type Server struct {
 func New(ctx context.Context, o Options) *Server {
 	s := &Server{
 		registry: o.Registry, logger: o.Logger, sweeper: o.Sweeper, limit: o.Limit, log: o.Log, trusted: o.Trusted,
-		limits: http1.DefaultLimits(), dial: o.Dial,
-		listeners: map[string]*listener{}, budgets: map[string]*retryBudget{}, live: map[*server1]struct{}{},
+		limits: http1.DefaultLimits(), handshakes: make(chan struct{}, handshakesAtOnce), dial: o.Dial,
+		budgets: map[string]*retryBudget{}, live: map[*server1]struct{}{},
 	}
 	if o.MaxHead > 0 {
 		s.limits.HeadBytes = o.MaxHead
@@ -65,6 +66,7 @@ func New(ctx context.Context, o Options) *Server {
 	if s.dial == nil {
 		s.dial = Dialer()
 	}
+	s.listeners.Store(&map[string]*listener{})
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	return s
 }
@@ -102,13 +104,13 @@ func (s *Server) untrack(c *server1) {
 	s.limit.Release()
 }
 
-// Addr is where the listener of that name is bound, "" if there is none: the port is the kernel's choice where the document says 0. For the
-// applying goroutine.
-func (s *Server) Addr(name string) string {
-	for _, l := range s.listeners {
+// Listener tells of the listener with that name: where it is bound (the port is the kernel's choice where the document says 0) and how many
+// connections it has. Safe from any goroutine.
+func (s *Server) Listener(name string) (address string, connections int64, ok bool) {
+	for _, l := range *s.listeners.Load() {
 		if set := l.settings.Load(); set.name == name {
-			return l.bound().String()
+			return l.ln.Addr().String(), set.tele.Active.Load(), true
 		}
 	}
-	return ""
+	return "", 0, false
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 
+	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -21,16 +22,16 @@ type Table struct {
 }
 
 // compile builds the table of doc. clusters has every cluster of doc, by name.
-func (s *Server) compile(doc *config.Document, clusters map[string]*cluster.Cluster) (*Table, error) {
+func (s *Server) compile(doc *config.Document, clusters map[string]*cluster.Cluster, certs *mtls.Prepared) (*Table, error) {
 	names := make(map[string]bool, len(clusters))
 	ups := make(map[string]*Upstream, len(clusters))
 	for name, c := range clusters {
 		if c.Config().Protocol == config.ProtocolTCP {
 			continue
 		}
-		up, err := s.compileUpstream(c, doc)
-		if err != nil {
-			return nil, err
+		up := &Upstream{cluster: c, connect: doc.Timeouts.Connect, budget: s.budget(name), dial: s.dial}
+		if tc := certs.Client(name); tc != nil {
+			up.dial = tlsDialer(s.dial, tc)
 		}
 		ups[name] = up
 		names[name] = true
@@ -51,11 +52,6 @@ func (s *Server) compile(doc *config.Document, clusters map[string]*cluster.Clus
 		t.log = telemetry.NewLogFormat(doc.AccessLog.Fields)
 	}
 	return t, nil
-}
-
-func (s *Server) compileUpstream(c *cluster.Cluster, doc *config.Document) (*Upstream, error) {
-	up := &Upstream{cluster: c, connect: doc.Timeouts.Connect, budget: s.budget(c.Name()), dial: s.dial}
-	return up, nil
 }
 
 // uses tells whether a route of the table leads to the cluster.

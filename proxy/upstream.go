@@ -61,23 +61,14 @@ func (up *Upstream) lease(s *Server, ep *cluster.Endpoint, fresh bool) (*conn1, 
 			return u, nil
 		}
 	}
-	slot, err := up.cluster.TryReserve(ep)
+	c, slot, err := up.cluster.ReserveWithin(s.ctx, ep, up.connect)
 	if err != nil {
-		if up.cluster.Config().Limits.MaxPending == 0 {
-			return nil, err
-		}
-		ctx, cancel := context.WithTimeout(s.ctx, up.connect)
-		defer cancel()
-		c, granted, err := up.cluster.Reserve(ctx, ep)
-		if err != nil {
-			return nil, err
-		}
-		if c != nil {
-			u := c.(*conn1)
-			u.reused = true
-			return u, nil
-		}
-		slot = granted
+		return nil, err
+	}
+	if c != nil {
+		u := c.(*conn1)
+		u.reused = true
+		return u, nil
 	}
 	return up.open(s, ep, slot)
 }

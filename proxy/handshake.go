@@ -1,0 +1,77 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/mtls"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+const (
+	// handshakeTime is the longest that a client may take for its part of a TLS handshake.
+	handshakeTime = 10 * time.Second
+	// handshakesAtOnce bounds the handshakes under way on one server; those over it wait.
+	handshakesAtOnce = 1024
+)
+
+// plainOnTLS is the answer to a request in the clear on a port that speaks TLS.
+const plainOnTLS = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 48\r\nConnection: close\r\n\r\n" +
+	"this port speaks TLS, the request came in plain\n"
+
+// handshake makes a TLS session and then serves it from a fresh goroutine: the deep stack of the handshake ends with this one.
+func (l *listener) handshake(nc net.Conn, c client) {
+	s, set := l.s, c.settings
+	ctx, cancel := context.WithTimeout(s.ctx, handshakeTime)
+	defer cancel()
+	select {
+	case s.handshakes <- struct{}{}:
+	case <-ctx.Done():
+		l.gone(nc, set)
+		return
+	}
+	tc := tls.Server(nc, set.tls.ServerConfig())
+	err := tc.HandshakeContext(ctx)
+	<-s.handshakes
+	state := tc.ConnectionState()
+	set.tele.Handshake(state.Version, err == nil)
+	if err != nil {
+		s.logger.Debug("handshake", "listener", set.name, "remote", nc.RemoteAddr(), "reason", mtls.Reason(err))
+		if mtls.PlainHTTP(err) {
+			_ = nc.SetDeadline(time.Now().Add(time.Second)) // a closed connection needs no answer
+			_, _ = io.WriteString(nc, plainOnTLS)
+		}
+		l.gone(nc, set)
+		return
+	}
+	c.scheme = telemetry.SchemeHTTPS
+	c.tlsVersion = mtls.VersionName(state.Version)
+	c.identity = mtls.Identity(&state)
+	c.clientXFC = set.tls.ForwardedCert(&state)
+	go l.newServer1(tc, c).serve(nil, 0)
+}
+
+// tlsDialer makes a DialFunc that speaks TLS over another one's connections.
+func tlsDialer(dial DialFunc, client *mtls.Client) DialFunc {
+	return func(ctx context.Context, address string) (net.Conn, error) {
+		nc, err := dial(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		tc := tls.Client(nc, client.Config(address))
+		if err := tc.HandshakeContext(ctx); err != nil {
+			_ = nc.Close() // it never was a connection
+			return nil, &tlsError{err}
+		}
+		return tc, nil
+	}
+}
+
+// tlsError is that the endpoint did not prove itself, or would not speak TLS.
+type tlsError struct{ err error }
+
+func (e *tlsError) Error() string { return "tls: " + mtls.Reason(e.err) }
+func (e *tlsError) Unwrap() error { return e.err }

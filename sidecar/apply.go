@@ -1,0 +1,326 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/mtls"
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+)
+
+const (
+	// bootstrapAfter is when the bootstrap's own revision serves if the source has delivered nothing: a Consul that hangs holds nobody up.
+	bootstrapAfter = 2 * time.Second
+	// firstAnswer is how long a revision waits for the first word about the services that it names. The old one serves meanwhile.
+	firstAnswer = 2 * time.Second
+)
+
+// serving is what is in service, and what was refused. The applying goroutine writes it, /status reads it.
+type serving struct {
+	doc      *config.Document // nil before the first revision
+	status   RevisionStatus
+	waiting  string // why there is no document of the source yet; empty when there is one
+	fallback bool   // doc is the bootstrap's alone because the source has nothing
+}
+
+// revision is a document in service with all that belongs to it. The applying goroutine's own.
+type revision struct {
+	doc      *config.Document
+	clusters map[string]*cluster.Cluster
+	queries  map[discovery.Query][]*cluster.Cluster
+	certs    *mtls.Prepared
+}
+
+// applyAll is the applying goroutine: the only writer of tables, clusters and endpoints. It ends with ctx.
+func (s *Sidecar) applyAll(ctx context.Context, documents <-chan discovery.Document) {
+	var active *revision
+	defer func() {
+		if active != nil {
+			active.certs.Close()
+		}
+	}()
+	boot := time.NewTimer(bootstrapAfter)
+	defer boot.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case d := <-documents:
+			active = s.take(ctx, active, d)
+			if s.boot.Benchmark && active != nil {
+				documents = nil // no hot reload
+			}
+		case <-boot.C:
+			if active == nil {
+				active = s.fallBack(ctx, "nothing heard from the source within "+bootstrapAfter.String())
+			}
+		case <-s.catalog.Changed():
+			for _, e := range s.catalog.Take() {
+				active.deliver(e)
+			}
+		}
+	}
+}
+
+// take makes the document of the source the active revision, if it is one. It returns what is active afterwards.
+func (s *Sidecar) take(ctx context.Context, active *revision, d discovery.Document) *revision {
+	switch {
+	case d.Negative:
+		return s.missing(ctx, active, d)
+	case d.Refused != nil:
+		s.reject(d.Hash, "source", []string{d.Refused.Error()})
+		return s.orFallBack(ctx, active, d.Refused.Error())
+	}
+	var doc *config.Document
+	var err error
+	if len(d.Parts) == 0 {
+		doc = config.FromBootstrap(s.boot.Base()) // checked when it was read
+	} else {
+		doc, err = config.DecodeParts(d.Parts, s.boot.Base())
+	}
+	if err != nil {
+		s.reject(d.Hash, "invalid", reasons(err))
+		return s.orFallBack(ctx, active, "its document is invalid")
+	}
+	if active != nil && active.doc.Revision == doc.Revision {
+		s.confirm(d.Source)
+		return active
+	}
+	next, err := s.apply(ctx, active, doc, d.Source)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.reject(d.Hash, "prepare", reasons(err))
+		}
+		return s.orFallBack(ctx, active, "its document cannot be applied")
+	}
+	return next
+}
+
+// missing is that there is no document, which was confirmed: what is active stays, as orphaned.
+func (s *Sidecar) missing(ctx context.Context, active *revision, d discovery.Document) *revision {
+	if active == nil {
+		return s.fallBack(ctx, d.Source+" has no document")
+	}
+	s.mu.Lock()
+	orphaned := !s.now.fallback && !s.now.status.Orphaned
+	s.now.status.Orphaned = !s.now.fallback
+	s.mu.Unlock()
+	if orphaned {
+		s.logger.Warn("document is gone, the last revision goes on serving", "source", d.Source, "revision", active.doc.Revision)
+	}
+	return active
+}
+
+// orFallBack keeps what is active; where nothing is, the bootstrap's revision must do.
+func (s *Sidecar) orFallBack(ctx context.Context, active *revision, why string) *revision {
+	if active != nil {
+		return active
+	}
+	return s.fallBack(ctx, why)
+}
+
+// fallBack puts the bootstrap's own revision into service while the source has nothing.
+func (s *Sidecar) fallBack(ctx context.Context, why string) *revision {
+	r, err := s.apply(ctx, nil, config.FromBootstrap(s.boot.Base()), string(SourceEnv))
+	if err != nil {
+		if ctx.Err() == nil {
+			s.reject("", "bootstrap", reasons(err))
+		}
+		return nil
+	}
+	s.mu.Lock()
+	s.now.fallback, s.now.waiting = true, why
+	s.mu.Unlock()
+	return r
+}
+
+// apply prepares the whole revision, and only then makes it visible. An error leaves everything as it was.
+func (s *Sidecar) apply(ctx context.Context, active *revision, doc *config.Document, source string) (*revision, error) {
+	begun := time.Now()
+	next, err := s.prepare(ctx, active, doc)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := s.proxy.Prepare(doc, next.clusters, next.certs)
+	if err != nil {
+		s.drop(active, next)
+		return nil, err
+	}
+	plan.Commit()
+	s.drop(next, active)
+	s.applied(active, next, source, time.Since(begun))
+	return next, nil
+}
+
+// prepare builds the revision's clusters on the endpoints there are, and waits a bounded time for word of those that are new.
+func (s *Sidecar) prepare(ctx context.Context, active *revision, doc *config.Document) (*revision, error) {
+	r := &revision{doc: doc, clusters: map[string]*cluster.Cluster{}, queries: map[discovery.Query][]*cluster.Cluster{}}
+	var err error
+	if r.certs, err = s.certs.Prepare(doc); err != nil {
+		return nil, err
+	}
+	for i := range doc.Clusters {
+		c, err := s.set.Prepare(doc.Clusters[i])
+		if err != nil {
+			s.drop(active, r)
+			return nil, err
+		}
+		r.clusters[c.Name()] = c
+		if cfg := c.Config().Consul; cfg.Service != "" {
+			q := discovery.Query(cfg)
+			r.queries[q] = append(r.queries[q], c)
+		}
+	}
+	if len(r.queries) == 0 {
+		return r, nil
+	}
+	s.catalog.Watch(append(r.asks(), active.asks()...))
+	wait, cancel := context.WithTimeout(ctx, firstAnswer)
+	defer cancel()
+	for _, q := range s.catalog.Wait(wait) {
+		s.logger.Warn("no word of a service yet, its cluster begins without endpoints", "service", q.String())
+	}
+	for q := range r.queries {
+		if e, ok := s.catalog.Endpoints(q); ok {
+			r.deliver(e)
+		}
+	}
+	return r, nil
+}
+
+// drop gives up what only gone holds; keep is what serves. Either may be nil.
+func (s *Sidecar) drop(keep, gone *revision) {
+	var clusters []*cluster.Cluster
+	if keep != nil {
+		for _, c := range keep.clusters {
+			clusters = append(clusters, c)
+		}
+	}
+	s.set.Retire(clusters)
+	s.catalog.Watch(keep.asks())
+	if gone != nil {
+		gone.certs.Close()
+	}
+}
+
+// asks is what the revision wants to know of the catalog. A nil revision wants nothing.
+func (r *revision) asks() []discovery.Query {
+	if r == nil {
+		return nil
+	}
+	var all []discovery.Query
+	for q := range r.queries {
+		all = append(all, q)
+	}
+	return all
+}
+
+// deliver hands what the catalog says to the clusters that asked. A nil revision asked nothing.
+func (r *revision) deliver(e discovery.Endpoints) {
+	if r == nil {
+		return
+	}
+	list := make([]cluster.Discovered, 0, len(e.Instances))
+	for _, in := range e.Instances {
+		list = append(list, cluster.Discovered{Address: in.Address, Weight: in.Weight, State: state(in.State)})
+	}
+	for _, c := range r.queries[e.Query] {
+		c.SetEndpoints(list)
+	}
+}
+
+// state is the data plane's word for what the catalog says.
+func state(s discovery.State) cluster.State {
+	switch s {
+	case discovery.Warning:
+		return cluster.Warning
+	case discovery.Critical:
+		return cluster.Critical
+	case discovery.Maintenance:
+		return cluster.Maintenance
+	}
+	return cluster.Passing
+}
+
+// applied notes the revision that serves now.
+func (s *Sidecar) applied(old, next *revision, source string, took time.Duration) {
+	s.registry.RevisionApplied.Inc()
+	s.registry.RevisionInfo(next.doc.Revision)
+	s.mu.Lock()
+	s.now.doc = next.doc
+	st := &s.now.status
+	st.ID, st.Source, st.Since, st.Orphaned, st.LastRejected = next.doc.Revision, source, time.Now(), false, nil
+	st.Applied++
+	s.now.fallback, s.now.waiting = false, ""
+	s.mu.Unlock()
+	s.logger.Info("revision applied", "revision", next.doc.Revision, "source", source, "routes", len(next.doc.Routes),
+		"clusters", len(next.doc.Clusters), "changes", changes(old, next), "took", took.Round(time.Millisecond).String())
+	for i := range next.doc.Clusters {
+		if c := &next.doc.Clusters[i]; c.TLS.Enabled() && c.TLS.InsecureSkipVerify {
+			s.logger.Warn("upstream certificates are not verified", "cluster", c.Name, "setting", "tls.insecure_skip_verify")
+		}
+	}
+	if old == nil && s.options.Listening != nil {
+		for _, l := range next.doc.Listeners {
+			addr, _, _ := s.proxy.Listener(l.Name)
+			s.options.Listening(l.Name, addr)
+		}
+	}
+}
+
+// maxChanges bounds what the one line about a revision tells.
+const maxChanges = 10
+
+func changes(old, next *revision) []string {
+	var before *config.Document
+	if old != nil {
+		before = old.doc
+	}
+	all := config.Diff(before, next.doc)
+	if len(all) > maxChanges {
+		all = append(all[:maxChanges:maxChanges], "and more")
+	}
+	return all
+}
+
+// confirm notes that the source still, or again, has the document that serves.
+func (s *Sidecar) confirm(source string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now.status.Orphaned, s.now.status.Source, s.now.status.LastRejected = false, source, nil
+	s.now.fallback, s.now.waiting = false, ""
+}
+
+// reject notes a document that does not come into service; what is active goes on.
+func (s *Sidecar) reject(hash, class string, why []string) {
+	s.registry.RevisionRejected(class).Inc()
+	s.mu.Lock()
+	s.now.status.Rejected++
+	s.now.status.LastRejected = &Rejection{Hash: hash, At: time.Now(), Reasons: why}
+	s.mu.Unlock()
+	s.logger.Warn("revision rejected, the last one goes on serving", "hash", hash, "class", class, "problems", len(why), "reasons", why)
+}
+
+// reasons are the single problems of err.
+func reasons(err error) []string {
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		all := make([]string, len(problems))
+		for i, p := range problems {
+			all[i] = p.String()
+		}
+		return all
+	}
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		var all []string
+		for _, e := range joined.Unwrap() {
+			all = append(all, e.Error())
+		}
+		return all
+	}
+	return []string{err.Error()}
+}

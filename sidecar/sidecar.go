@@ -1,0 +1,215 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/mtls"
+	"github.com/fabian4/gateway-homebrew-go/proxy"
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// Options are what a Sidecar takes from its surroundings.
+type Options struct {
+	Logger hclog.Logger // nil = silent
+	// Admin is called once with the admin port's address as bound, Listening with the address of each listener of the first revision. Both
+	// may be nil.
+	Admin     func(address string)
+	Listening func(name, address string)
+}
+
+// Sidecar is one gateway: all floors of the house, wired. Make it with New and call Run once.
+type Sidecar struct {
+	boot    Bootstrap
+	options Options
+	logger  hclog.Logger
+	started time.Time
+
+	registry *telemetry.Registry
+	log      *telemetry.AccessLog
+	sweeper  *sock.Sweeper
+	set      *cluster.Set
+	certs    *mtls.Set
+	proxy    *proxy.Server
+	source   discovery.Source
+	consul   *discovery.Consul  // nil: no Consul in use
+	catalog  *discovery.Catalog // nil without consul
+
+	reload chan struct{} // holds a token when the active source is to be read anew
+	drain  chan struct{} // closed by the first drain
+	once   sync.Once     // closes drain
+
+	draining atomic.Bool
+	mu       sync.Mutex // guards now
+	now      serving
+}
+
+// New checks what can be checked before anything runs: addresses of Consul, the access log's file. Errors name the knob.
+func New(b Bootstrap, o Options) (*Sidecar, error) {
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	s := &Sidecar{
+		boot: b, options: o, logger: o.Logger, started: time.Now(),
+		registry: telemetry.NewRegistry(), sweeper: sock.NewSweeper(),
+		certs:  mtls.NewSet(mtls.Options{Logger: o.Logger.Named("tls"), Unwatched: b.Benchmark, Protocols: []string{"http/1.1"}}),
+		reload: make(chan struct{}, 1), drain: make(chan struct{}),
+	}
+	s.set = cluster.NewSet(cluster.Options{Registry: s.registry, Logger: o.Logger.Named("cluster")})
+	s.registry.SetCertificates(s.certs.Certificates)
+	if err := s.connect(); err != nil {
+		return nil, err
+	}
+	if b.AccessLog != "off" {
+		var err error
+		s.log, err = telemetry.OpenAccessLog(b.AccessLog, &s.registry.AccessLogDropped, func(err error) {
+			s.logger.Warn("access log", "path", b.AccessLog, "error", err)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("GATEWAY_ACCESS_LOG: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// connect makes the source of documents, and the way to Consul if anything may need it.
+func (s *Sidecar) connect() error {
+	var err error
+	s.consul, err = discovery.NewConsul(discovery.Options{
+		Version: Built().Version, Log: s.logger.Named("consul"),
+		CountError: func(c telemetry.DiscoveryClass) { s.registry.DiscoveryErrors(c).Inc() },
+	})
+	if err != nil {
+		return err
+	}
+	s.catalog = s.consul.Catalog()
+	s.registry.SetDiscoveryAge(func() time.Duration {
+		age, _ := s.consul.Age()
+		return age
+	})
+	switch s.boot.Source {
+	case SourceFile:
+		s.source, err = discovery.NewFile(s.boot.Config, s.logger.Named("file"))
+	case SourceConsul:
+		s.source, err = s.consul.Source(s.boot.ConsulKey)
+	default:
+		s.source = discovery.NewEnv()
+	}
+	return err
+}
+
+// Run serves until ctx ends or the admin port asks for a drain; then it drains and returns. The error is why it could not begin.
+func (s *Sidecar) Run(ctx context.Context) error {
+	life, end := context.WithCancel(context.WithoutCancel(ctx)) // of everything; ends after the drain
+	defer end()
+	var floor sync.WaitGroup // the goroutines that live as long as life
+	run := func(f func(context.Context)) { floor.Go(func() { f(life) }) }
+
+	admin, err := s.startAdmin()
+	if err != nil {
+		return err
+	}
+	provider, err := telemetry.Start(life, telemetry.Options{
+		Registry: s.registry, Logger: s.logger.Named("otlp"), Service: s.boot.Service, Instance: s.boot.Instance, Version: Built().Version,
+	})
+	if err != nil {
+		return errors.Join(err, admin.close())
+	}
+	s.proxy = proxy.New(life, proxy.Options{
+		Registry: s.registry, Logger: s.logger.Named("proxy"), Sweeper: s.sweeper, Limit: sock.NewLimit(s.boot.connections()),
+		Log: s.log, Trusted: s.boot.TrustedProxies, MaxHead: int(s.boot.MaxHeaderBytes),
+	})
+	run(s.sweeper.Run)
+	run(s.set.Run)
+	if s.log != nil {
+		run(s.log.Run)
+	}
+
+	watching, stop := context.WithCancel(life) // of source and apply; ends before the drain
+	defer stop()
+	var control sync.WaitGroup
+	documents := make(chan discovery.Document)
+	control.Go(func() { s.source.Run(watching, documents) })
+	control.Go(func() { s.consul.Run(watching) })
+	control.Go(func() { s.catalog.Run(watching) })
+	control.Go(func() { s.applyAll(watching, documents) })
+
+	select {
+	case <-ctx.Done():
+	case <-s.drain:
+	}
+	s.shutDown(stop, &control)
+	if err := provider.Shutdown(context.WithoutCancel(ctx)); err != nil {
+		s.logger.Warn("last metrics were not sent", "error", err)
+	}
+	s.certs.Close()
+	s.set.Retire(nil)
+	end()
+	floor.Wait()
+	return admin.close()
+}
+
+// Reload reads the source, the certificates and the Consul token anew and reopens the access log, as SIGHUP asks for. It does not wait for
+// the result. Safe from any goroutine.
+func (s *Sidecar) Reload() {
+	s.source.Reload()
+	s.consul.Reload()
+	s.catalog.Reload()
+	s.certs.Reload()
+	if s.log != nil {
+		if err := s.log.Reopen(); err != nil {
+			s.logger.Warn("access log stays as it is", "error", err)
+		}
+	}
+}
+
+// Drain begins the end, as SIGTERM does. A second call does nothing. Safe from any goroutine.
+func (s *Sidecar) Drain() { s.once.Do(func() { close(s.drain) }) }
+
+// adminPort is the admin server with the goroutine that runs it.
+type adminPort struct {
+	server *Admin
+	done   chan error
+}
+
+// startAdmin binds and serves the admin port, if there is to be one.
+func (s *Sidecar) startAdmin() (*adminPort, error) {
+	if s.boot.AdminListen == "" {
+		return nil, nil
+	}
+	ln, err := net.Listen("tcp", s.boot.AdminListen)
+	if err != nil {
+		return nil, fmt.Errorf("GATEWAY_ADMIN_LISTEN: %w", err)
+	}
+	a := &adminPort{
+		server: NewAdmin(s.view(), AdminOptions{Listen: s.boot.AdminListen, Pprof: s.boot.Pprof, Logger: s.logger}),
+		done:   make(chan error, 1),
+	}
+	go func() { a.done <- a.server.Serve(ln) }() // ends with close
+	if s.options.Admin != nil {
+		s.options.Admin(ln.Addr().String())
+	}
+	return a, nil
+}
+
+// adminClose is how long an answer of the admin port may take at the end.
+const adminClose = time.Second
+
+func (a *adminPort) close() error {
+	if a == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), adminClose)
+	defer cancel()
+	return errors.Join(a.server.Shutdown(ctx), <-a.done)
+}

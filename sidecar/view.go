@@ -1,0 +1,74 @@
+package sidecar
+
+import (
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+)
+
+// view is what the admin port shows of the sidecar.
+func (s *Sidecar) view() View {
+	return View{Ready: s.notReady, Status: s.status, Config: s.config, Drain: s.Drain}
+}
+
+// notReady says why the sidecar should get no traffic, a sentence each.
+func (s *Sidecar) notReady() []string {
+	if s.draining.Load() {
+		return []string{"draining: the gateway is about to stop"}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.now.doc == nil && s.now.status.LastRejected != nil:
+		return append([]string{"no revision serves: the first one was rejected"}, s.now.status.LastRejected.Reasons...)
+	case s.now.doc == nil:
+		return []string{"no revision serves yet"}
+	case s.now.fallback && len(s.now.doc.Routes) == 0 && !forwards(s.now.doc):
+		return []string{"no routes: the bootstrap has none, and " + s.now.waiting}
+	}
+	return nil
+}
+
+// forwards tells whether a document has a listener that needs no route.
+func forwards(doc *config.Document) bool {
+	for i := range doc.Listeners {
+		if doc.Listeners[i].L4() {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Sidecar) config() *config.Document {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now.doc
+}
+
+func (s *Sidecar) status() Status {
+	s.mu.Lock()
+	doc, rev := s.now.doc, s.now.status
+	s.mu.Unlock()
+	st := Status{
+		Version: Built(), Service: s.boot.Service, Instance: s.boot.Instance, Started: s.started, Draining: s.draining.Load(),
+		Source: s.boot.Source, Revision: rev, Clusters: s.set.Status(), Certificates: s.certs.Status(),
+	}
+	st.Discovery = append(st.Discovery, s.source.Status())
+	st.Discovery = append(st.Discovery, s.catalog.Status()...)
+	if doc != nil {
+		st.Listeners = s.listeners(doc)
+	}
+	return st
+}
+
+// listeners tells of the addresses that are accepted on, in the document's order.
+func (s *Sidecar) listeners(doc *config.Document) []ListenerStatus {
+	var all []ListenerStatus
+	for i := range doc.Listeners {
+		l := &doc.Listeners[i]
+		st := ListenerStatus{Name: l.Name, Address: l.Address, Protocol: l.Protocol, TLS: l.TLS.Enabled(), Cluster: l.Cluster}
+		if addr, active, ok := s.proxy.Listener(l.Name); ok {
+			st.Address, st.Connections = addr, active
+		}
+		all = append(all, st)
+	}
+	return all
+}
