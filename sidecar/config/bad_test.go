@@ -17,7 +17,7 @@ var bad = []struct{ file, want string }{
 	{"access-log.bad.yaml", `
 2:12: access_log.enabled: want true or false (seen "yes")
 3:13: access_log.sampling: want a number from 0 to 1 (seen 1.5)
-4:18: access_log.fields[1]: want one of time, method, path, query, host, protocol, status, duration_ms, upstream_ms, remote_ip, user_agent, referer, listener, route, cluster, upstream, attempts, bytes_read, bytes_written, flag, request_id, trace_id, revision, tls_version, client_identity (seen "tiem")
+4:18: access_log.fields[1]: want one of time, method, path, query, host, protocol, status, duration_ms, upstream_ms, remote_ip, user_agent, referer, listener, route, cluster, upstream, attempts, bytes_read, bytes_written, flag, request_id, trace_id, revision, tls_version, client_identity (seen "tmie")
 `},
 	{"addresses.bad.yaml", `
 2:24: listeners[0].address: want host:port, an IPv6 address in brackets (seen "8080")
@@ -331,11 +331,11 @@ var bad = []struct{ file, want string }{
 `},
 	{"unknown-keys.bad.yaml", `
 2:5: listeners[0]: address is missing
-2:17: listeners[0]: key adress is not known, did you mean address?
+2:17: listeners[0]: key addrss is not known, did you mean address?
 5:5: routes[0]: key matches is not known, did you mean match?
 6:13: routes[0].match: key hsot is not known, did you mean host?
 6:22: routes[0].match: key path-prefix is not known, did you mean path_prefix?
-7:16: routes[0].timeouts: key upsteam is not known, did you mean upstream?
+7:16: routes[0].timeouts: key upstrem is not known, did you mean upstream?
 10:27: clusters[0].endpoints[0]: address is missing
 10:28: clusters[0].endpoints[0]: key addr is not known, did you mean address?
 10:50: clusters[0]: key colour is not known (known: name, endpoints, consul, protocol, balance, panic, tls, passive_health, health_check, limits, keepalive, proxy_protocol)

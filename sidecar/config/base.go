@@ -24,10 +24,13 @@ type Base struct {
 }
 
 // FromBootstrap makes the revision of a base alone, as reading the same text
-// would. Problems of the base are for Check to tell: what is wrong is left out here.
+// would. Problems of the base are for Check to tell. What is wrong is left out
+// here, as a route is whose cluster only a document can bring: this revision has
+// to serve when there is no document.
 func FromBootstrap(base Base) *Document {
 	base = base.orStandard()
 	d := newDecoder(nil, base)
+	d.lenient = true
 	d.read([]source{base.source()})
 	d.doc.Revision = d.doc.hash()
 	return d.doc

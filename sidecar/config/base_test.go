@@ -85,6 +85,22 @@ func TestFromBootstrap(t *testing.T) {
 	}
 }
 
+// Where only a document brings a cluster, the bootstrap serves what it has.
+func TestFromBootstrapLeavesOut(t *testing.T) {
+	base := bootstrap()
+	base.Routes = append(base.Routes, Route{Name: "orders", Match: Match{PathPrefix: "/orders"}, Clusters: []WeightedCluster{{Name: "orders"}}})
+	base.Listeners[1].Cluster = "mysql"
+	doc := FromBootstrap(base)
+	if got := strings.Join(append(listenerNames(doc), routeNames(doc)...), " "); got != "default app" {
+		t.Errorf("document has %s", got)
+	}
+	same(t, doc, Base{})
+	text := "clusters: [{name: orders, endpoints: ['a:1']}, {name: mysql, endpoints: ['a:1']}]"
+	if got := strings.Join(routeNames(decode(t, text, base)), " "); got != "app orders" {
+		t.Errorf("with a document: routes %s", got)
+	}
+}
+
 func TestBaseCheck(t *testing.T) {
 	if err := (Base{}).Check(); err != nil {
 		t.Error(err)

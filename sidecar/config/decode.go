@@ -69,6 +69,8 @@ type decoder struct {
 	doc       *Document
 	keepalive Keepalive // the base's, for clusters that say nothing
 
+	lenient bool // leave out broken items, for who has nothing else to serve
+
 	parts []Part
 	part  int  // the one being read
 	base  bool // reading what the bootstrap adds

@@ -53,9 +53,11 @@ func items[T any](b *block[T], add func(d *decoder, n *yaml.Node, t *T, clean bo
 			kept, total := len(d.problems), d.total
 			d.enterItem(i)
 			b.decode(d, c, &t)
-			if add(d, c, &t, d.total == total) {
+			switch clean := d.total == total; {
+			case d.lenient && !clean:
+			case add(d, c, &t, clean):
 				*list = append(*list, t)
-			} else {
+			default:
 				d.problems, d.total = d.problems[:kept], total
 			}
 			d.leave()

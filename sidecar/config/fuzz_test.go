@@ -34,19 +34,7 @@ func FuzzDecode(f *testing.F) {
 			checkPlaces(t, data, problems)
 			return
 		}
-		yaml, err := doc.YAML()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, text := range [][]byte{yaml, doc.JSON()} {
-			again, err := Decode(text, base)
-			if err != nil {
-				t.Fatalf("%v\n%s", err, text)
-			}
-			if again.Revision != doc.Revision {
-				t.Fatalf("revision %s, want %s: %v\n%s", again.Revision, doc.Revision, Diff(doc, again), text)
-			}
-		}
+		same(t, doc, base)
 	})
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,12 +21,8 @@ const (
 
 // scalar gives a node's text if it is a single value with one of the tags.
 func (d *decoder) scalar(n *yaml.Node, want string, tags ...string) (string, bool) {
-	if n.Kind == yaml.ScalarNode {
-		for _, t := range tags {
-			if n.Tag == t {
-				return n.Value, true
-			}
-		}
+	if n.Kind == yaml.ScalarNode && slices.Contains(tags, n.Tag) {
+		return n.Value, true
 	}
 	d.problem(n, "want %s (%s)", want, seen(n))
 	return "", false
@@ -80,13 +77,11 @@ func word(words ...string) kind[string] {
 			if !ok {
 				return
 			}
-			for _, w := range words {
-				if s == w {
-					*v = s
-					return
-				}
+			if !slices.Contains(words, s) {
+				d.problem(n, "want one of %s (%s)", strings.Join(words, ", "), seen(n))
+				return
 			}
-			d.problem(n, "want one of %s (%s)", strings.Join(words, ", "), seen(n))
+			*v = s
 		},
 		encode: func(e *encoder, v *string) { e.text(*v) },
 	}

@@ -76,7 +76,7 @@ func TestDurationText(t *testing.T) {
 func TestNearest(t *testing.T) {
 	known := []string{"address", "name", "path_prefix", "upstream"}
 	for _, row := range []struct{ in, want string }{
-		{"adress", "address"}, {"Address", "address"}, {"addr", "address"}, {"nmae", "name"}, {"path-prefix", "path_prefix"},
+		{"addrss", "address"}, {"Address", "address"}, {"addr", "address"}, {"nane", "name"}, {"path-prefix", "path_prefix"},
 		{"upstrem", "upstream"}, {"x", ""}, {"", ""}, {"colour", ""}, {strings.Repeat("name", 100), ""},
 	} {
 		if got := nearest(row.in, known); got != row.want {
