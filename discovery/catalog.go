@@ -73,6 +73,7 @@ func (c *Consul) Catalog() *Catalog {
 // Run keeps the watches that the last call of Watch asked for until ctx ends, and
 // returns when all of them have ended. It is called once.
 func (c *Catalog) Run(ctx context.Context) {
+	defer c.consul.rest()
 	var running sync.WaitGroup
 	defer running.Wait()
 	for {

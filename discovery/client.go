@@ -70,6 +70,7 @@ func NewConsul(options Options) (*Consul, error) {
 // Run follows the token file and the TLS files until ctx ends. Without it they
 // are read anew only on Reload, and the token when Consul refuses it.
 func (c *Consul) Run(ctx context.Context) {
+	defer c.rest()
 	var files sync.WaitGroup
 	defer files.Wait()
 	l := c.link.Load()
@@ -134,6 +135,9 @@ func (c *Consul) enlist(l looker) (leave func()) {
 		delete(c.lookers, l)
 	}
 }
+
+// rest closes the connections that nobody uses, when one of the users has ended.
+func (c *Consul) rest() { c.link.Load().http.CloseIdleConnections() }
 
 // newState is the state of a watch that asks this Consul.
 func (c *Consul) newState(name string) *state {

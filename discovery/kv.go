@@ -86,6 +86,7 @@ func checkKey(key string) error {
 func (s *keySource) folder() bool { return strings.HasSuffix(s.key, "/") }
 
 func (s *keySource) Run(ctx context.Context, out chan<- Document) {
+	defer s.consul.rest()
 	defer s.consul.enlist(s.watch)()
 	if !s.folder() {
 		s.watch.deliver = func(ctx context.Context, a answer[Document]) { send(ctx, out, a.value) }

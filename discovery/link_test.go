@@ -186,7 +186,7 @@ func TestUnixSocket(t *testing.T) {
 	}
 	var conns atomic.Int32
 	server := &httptest.Server{Listener: l, Config: &http.Server{
-		Handler:   http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { say(w, "7", oneInstance) }),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { say(w, "7", oneInstance) }),
 		ConnState: func(_ net.Conn, s http.ConnState) {
 			if s == http.StateNew {
 				conns.Add(1)

@@ -25,12 +25,11 @@ const (
 // a symlink in the same folder.
 func watchFile(ctx context.Context, path string, changed func()) {
 	w := &fileWatch{path: filepath.Clean(path), changed: changed}
-	w.look(true)
 	for ctx.Err() == nil {
 		if !w.followFolders(ctx) {
+			w.look(true)
 			_ = sleep(ctx, lookEvery) // the loop ends with ctx
 		}
-		w.look(false)
 	}
 }
 
@@ -63,7 +62,7 @@ func (w *fileWatch) followFolders(ctx context.Context) bool {
 	}
 	tick := time.NewTicker(besides)
 	defer tick.Stop()
-	w.look(false) // it may have changed before the watch was there
+	w.look(true) // it may have changed, and even back, before the watch was there
 	for targetFolder(w.path) == target {
 		select {
 		case ev, open := <-events.Events:

@@ -1,0 +1,325 @@
+package discovery
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// runCatalog runs a catalog for the length of a test.
+func runCatalog(t *testing.T, c *Consul) *Catalog {
+	t.Helper()
+	catalog := c.Catalog()
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { catalog.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+	})
+	return catalog
+}
+
+func runConsul(t *testing.T, c *Consul) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { c.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+	})
+}
+
+// waitAnswers waits until each query has an answer.
+func waitAnswers(t *testing.T, c *Catalog) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if missing := c.Wait(ctx); missing != nil {
+		t.Fatalf("no answer for %v; %+v", missing, c.Status())
+	}
+}
+
+// taken waits for the answer of a query to become what a test wants, and checks
+// that Take brings it.
+func taken(t *testing.T, c *Catalog, q Query, want string) {
+	t.Helper()
+	deadline := time.After(patience)
+	seen := ""
+	for {
+		for _, e := range c.Take() {
+			if e.Query != q {
+				continue
+			}
+			if seen = show(e); seen == want {
+				return
+			}
+		}
+		select {
+		case <-c.Changed():
+		case <-deadline:
+			t.Fatalf("%v: %s, want %s; %+v", q, seen, want, c.Status())
+		}
+	}
+}
+
+func catalogFollowsAService(t *testing.T, consul *testserver.ConsulServer) {
+	api := Query{Service: "api"}
+	catalog := runCatalog(t, newConsul(t, consul.Addr()))
+	catalog.Watch([]Query{api})
+	waitAnswers(t, catalog)
+	taken(t, catalog, api, "negative")
+	consul.Register(testserver.Service{ID: "a", Name: "api", Port: 9001, Weight: 5, Warning: 2})
+	taken(t, catalog, api, "127.0.0.1:9001*5/passing")
+	consul.Register(testserver.Service{ID: "b", Name: "api", Port: 9002})
+	taken(t, catalog, api, "127.0.0.1:9001*5/passing 127.0.0.1:9002*1/passing")
+	consul.Warn("a")
+	taken(t, catalog, api, "127.0.0.1:9001*2/warning 127.0.0.1:9002*1/passing")
+	consul.Critical("a")
+	taken(t, catalog, api, "127.0.0.1:9001*5/critical 127.0.0.1:9002*1/passing")
+	consul.Maintenance("b", true)
+	taken(t, catalog, api, "127.0.0.1:9001*5/critical 127.0.0.1:9002*1/maintenance")
+	consul.Maintenance("b", false)
+	consul.Deregister("a")
+	taken(t, catalog, api, "127.0.0.1:9002*1/passing")
+	consul.Deregister("b")
+	taken(t, catalog, api, "negative")
+}
+
+func catalogSharesOneWatch(t *testing.T, consul *testserver.ConsulServer) {
+	consul.Register(testserver.Service{ID: "a", Name: "api", Port: 9001, Tags: []string{"v1"}})
+	consul.Register(testserver.Service{ID: "b", Name: "api", Port: 9002, Tags: []string{"v2"}})
+	consul.Warn("b")
+	catalog := runCatalog(t, newConsul(t, consul.Addr()))
+	all, v1, passing := Query{Service: "api"}, Query{Service: "api", Tag: "v1"}, Query{Service: "api", OnlyPassing: true}
+	catalog.Watch([]Query{all, v1, all})
+	waitAnswers(t, catalog)
+	for q, want := range map[Query]string{all: "127.0.0.1:9001*1/passing 127.0.0.1:9002*1/warning", v1: "127.0.0.1:9001*1/passing"} {
+		if e, ok := catalog.Endpoints(q); !ok || show(e) != want || e.Query != q {
+			t.Errorf("%v: %s (%v), want %s", q, show(e), ok, want)
+		}
+	}
+	if n := len(catalog.Status()); n != 1 {
+		t.Errorf("%d watches, want 1", n)
+	}
+	if n := len(catalog.Take()); n != 2 {
+		t.Errorf("took %d answers, want 2", n)
+	}
+	if n := len(catalog.Take()); n != 0 {
+		t.Errorf("took %d answers, want none", n)
+	}
+	catalog.Watch([]Query{all, passing})
+	if e, ok := catalog.Endpoints(passing); !ok || show(e) != "127.0.0.1:9001*1/passing 127.0.0.1:9002*1/critical" {
+		t.Errorf("what is known does not answer a new query: %s (%v)", show(e), ok)
+	}
+	if _, ok := catalog.Endpoints(v1); ok {
+		t.Error("a query that is no longer named is still answered")
+	}
+	consul.Deregister("a")
+	taken(t, catalog, passing, "127.0.0.1:9002*1/critical")
+}
+
+func catalogReconciles(t *testing.T, consul *testserver.ConsulServer) {
+	catalog := runCatalog(t, newConsul(t, consul.Addr()))
+	names := func() string {
+		var all []string
+		for _, s := range catalog.Status() {
+			all = append(all, s.Name)
+		}
+		return strings.Join(all, " ")
+	}
+	for _, row := range []struct{ services, want string }{
+		{"a b", `health "a" health "b"`}, {"b c", `health "b" health "c"`}, {"", ""}, {"a", `health "a"`},
+	} {
+		var queries []Query
+		for _, s := range strings.Fields(row.services) {
+			queries = append(queries, Query{Service: s})
+		}
+		catalog.Watch(queries)
+		waitAnswers(t, catalog)
+		testserver.WaitFor(t, patience, "the watches of "+row.want, func() bool { return names() == row.want })
+	}
+}
+
+func catalogOutlivesConsul(t *testing.T, consul *testserver.ConsulServer) {
+	consul.Register(testserver.Service{ID: "a", Name: "api", Port: 9001})
+	wire := newProxy(t, consul.Addr())
+	var errors atomic.Int32
+	c := newConsul(t, wire.addr(), func(o *Options) {
+		o.CountError = func(telemetry.DiscoveryClass) { errors.Add(1) }
+	})
+	api := Query{Service: "api"}
+	catalog := runCatalog(t, c)
+	catalog.Watch([]Query{api})
+	taken(t, catalog, api, "127.0.0.1:9001*1/passing")
+	wire.cut()
+	testserver.WaitFor(t, patience, "trouble", func() bool { return catalog.Status()[0].Class == "transport" })
+	if errors.Load() == 0 {
+		t.Error("errors are not counted")
+	}
+	wire.mend()
+	testserver.WaitFor(t, patience, "recovery", func() bool { return catalog.Status()[0].Failing == 0 })
+	consul.Register(testserver.Service{ID: "b", Name: "api", Port: 9002})
+	taken(t, catalog, api, "127.0.0.1:9001*1/passing 127.0.0.1:9002*1/passing")
+	if changed := catalog.Take(); changed != nil {
+		t.Errorf("took %v, want nothing", changed)
+	}
+}
+
+func catalogWithoutRights(t *testing.T, consul *testserver.ConsulServer) {
+	consul.Register(testserver.Service{ID: "a", Name: "api", Port: 9001})
+	serviceOnly := consul.NewToken(`service "api" { policy = "read" }`) // and no node:read
+	full := consul.NewToken(`service_prefix "" { policy = "read" } node_prefix "" { policy = "read" }`)
+	path := filepath.Join(t.TempDir(), "token")
+	write(t, path, full.Secret)
+	c := newConsul(t, consul.Addr(), func(o *Options) { o.TokenFile = path })
+	runConsul(t, c)
+	api := Query{Service: "api"}
+	catalog := runCatalog(t, c)
+	catalog.Watch([]Query{api})
+	taken(t, catalog, api, "127.0.0.1:9001*1/passing")
+	class := func(want string) {
+		t.Helper()
+		testserver.WaitFor(t, patience, "class "+want, func() bool { return catalog.Status()[0].Class == want })
+	}
+	write(t, path, serviceOnly.Secret)
+	class("acl")
+	write(t, path, full.Secret)
+	class("")
+	consul.DeleteToken(full)
+	catalog.Reload()
+	class("acl")
+	write(t, path, consul.Token())
+	class("")
+	if e, ok := catalog.Endpoints(api); !ok || show(e) != "127.0.0.1:9001*1/passing" {
+		t.Errorf("endpoints %s (%v), want them untouched by all of it", show(e), ok)
+	}
+}
+
+func TestCatalogWithoutAnAnswer(t *testing.T) {
+	c := fakeConsul(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, "No cluster leader", 500) })
+	catalog := runCatalog(t, c)
+	b, a := Query{Service: "b"}, Query{Service: "a", Tag: "x"}
+	catalog.Watch([]Query{b, a})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if got := fmt.Sprint(catalog.Wait(ctx)); got != "[a tag x b]" {
+		t.Errorf("missing %s, want both", got)
+	}
+	if _, ok := catalog.Endpoints(a); ok || catalog.Take() != nil {
+		t.Error("there are endpoints without an answer")
+	}
+}
+
+// A drop by more than half, or to nothing for one of the queries, is believed
+// only when the leader says so too.
+func TestCatalogConfirmsLosses(t *testing.T) {
+	instance := func(n int, tag string) string {
+		return fmt.Sprintf(`{"Node":{"Node":"n","Address":"10.0.0.%d"},"Service":{"ID":"%d","Port":80,"Tags":["%s"]}}`, n, n, tag)
+	}
+	all := "[" + strings.Join([]string{instance(1, "x"), instance(2, "y"), instance(3, "y"), instance(4, "y"), instance(5, "y")}, ",") + "]"
+	for _, row := range []struct{ name, blank string }{
+		{"more than half", "[" + instance(1, "x") + "," + instance(2, "y") + "]"},
+		{"all of a tag", "[" + strings.Join([]string{instance(2, "y"), instance(3, "y"), instance(4, "y"), instance(5, "y")}, ",") + "]"},
+		{"all", "[]"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var parked atomic.Int32
+			c := fakeConsul(t, func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case !r.URL.Query().Has("index"):
+					say(w, "8", all)
+				case parked.Add(1) == 1:
+					say(w, "9", row.blank)
+				default:
+					<-r.Context().Done()
+				}
+			})
+			catalog := runCatalog(t, c)
+			x, y := Query{Service: "api", Tag: "x"}, Query{Service: "api"}
+			catalog.Watch([]Query{x, y})
+			waitAnswers(t, catalog)
+			testserver.WaitFor(t, patience, "a confirmation", func() bool { return parked.Load() > 1 })
+			if st := catalog.Status()[0]; st.Confirmations != 1 {
+				t.Errorf("status %+v, want one confirmation", st)
+			}
+			for q, n := range map[Query]int{x: 1, y: 5} {
+				if e, _ := catalog.Endpoints(q); len(e.Instances) != n {
+					t.Errorf("%v: %s, want %d instances", q, show(e), n)
+				}
+			}
+		})
+	}
+}
+
+func TestCatalogPollsBeyondItsWatches(t *testing.T) {
+	var parked, most atomic.Int32
+	c := fakeConsul(t, func(w http.ResponseWriter, r *http.Request) {
+		if !r.URL.Query().Has("index") {
+			say(w, "8", oneInstance)
+			return
+		}
+		most.Store(max(most.Load(), parked.Add(1)))
+		<-r.Context().Done()
+		parked.Add(-1)
+	})
+	catalog := runCatalog(t, c)
+	var queries []Query
+	for i := range watchesHTTP1 + 10 {
+		queries = append(queries, Query{Service: fmt.Sprint("s", i)})
+	}
+	catalog.Watch(queries)
+	waitAnswers(t, catalog)
+	polling := 0
+	for _, s := range catalog.Status() {
+		if s.Polling {
+			polling++
+		}
+	}
+	if polling != 10 {
+		t.Errorf("%d watches poll, want 10", polling)
+	}
+	testserver.WaitFor(t, patience, "all parked", func() bool { return parked.Load() == watchesHTTP1 })
+}
+
+// While Run is stopped the answer of a query stays what it was, and a request
+// that is parked does not keep Run from returning.
+func TestCatalogEndsAtOnce(t *testing.T) {
+	testserver.Goroutines(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("index") {
+			<-r.Context().Done()
+		}
+		say(w, "8", oneInstance)
+	}))
+	defer server.Close()
+	catalog := newConsul(t, server.Listener.Addr().String(), func(o *Options) { o.Wait = time.Hour }).Catalog()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		catalog.Run(ctx)
+		close(ended)
+	}()
+	catalog.Watch([]Query{{Service: "api"}})
+	waitAnswers(t, catalog)
+	cancel()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Fatal("Run did not return")
+	}
+	if _, ok := catalog.Endpoints(Query{Service: "api"}); !ok {
+		t.Error("the last answer is gone")
+	}
+}

@@ -1,0 +1,55 @@
+package discovery
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+)
+
+// realTest is a test against a real Consul, which starts slowly: they share one.
+type realTest struct {
+	name string
+	run  func(*testing.T, *testserver.ConsulServer)
+}
+
+func TestConsul(t *testing.T) {
+	testserver.Goroutines(t)
+	runReal(t, testserver.Consul(t), []realTest{
+		{"KeyFollowsConsul", keyFollowsConsul},
+		{"KeyChangesAreNotCoalesced", keyChangesAreNotCoalesced},
+		{"KeyOutlivesConsul", keyOutlivesConsul},
+		{"KeyBeforeConsul", keyBeforeConsul},
+		{"KeyThroughABrokenWire", keyThroughABrokenWire},
+		{"Folder", folder},
+		{"EmptyFolderIsConfirmedOnce", emptyFolderIsConfirmedOnce},
+		{"CatalogFollowsAService", catalogFollowsAService},
+		{"CatalogSharesOneWatch", catalogSharesOneWatch},
+		{"CatalogReconciles", catalogReconciles},
+		{"CatalogOutlivesConsul", catalogOutlivesConsul},
+		{"KeyAfterRestore", keyAfterRestore},
+	})
+}
+
+func TestConsulWithACLs(t *testing.T) {
+	runReal(t, testserver.Consul(t, testserver.DenyByDefault), []realTest{
+		{"KeyWithoutRights", keyWithoutRights},
+		{"FolderIsNeverPartial", folderIsNeverPartial},
+		{"CatalogWithoutRights", catalogWithoutRights},
+	})
+}
+
+func runReal(t *testing.T, consul *testserver.ConsulServer, tests []realTest) {
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Cleanup(func() {
+				consul.Call(http.MethodDelete, "/v1/kv/gateway/?recurse", nil)
+				for _, id := range []string{"a", "b"} {
+					consul.Call(http.MethodPut, "/v1/agent/service/register", map[string]string{"Name": id})
+					consul.Deregister(id)
+				}
+			})
+			test.run(t, consul)
+		})
+	}
+}
