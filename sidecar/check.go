@@ -20,7 +20,8 @@ const (
 // wrong notes a problem with a variable.
 func (l *loader) wrong(name, format string, args ...any) {
 	l.bad[name] = true
-	l.problems = append(l.problems, Problem{l.knob(name), fmt.Sprintf(format, args...)})
+	row := slices.IndexFunc(l.vars, func(v Variable) bool { return v.Name == name })
+	l.problems = append(l.problems, Problem{l.knob(name), fmt.Sprintf(format, args...), row})
 }
 
 // knob is what the operator turned, or would have to, to set a variable.
@@ -184,7 +185,7 @@ func (l *loader) checkBase() {
 	err := base.Check()
 	problems, ok := errors.AsType[config.Problems](err)
 	if err != nil && !ok {
-		l.problems = append(l.problems, Problem{"env " + prefix + "_*", err.Error()})
+		l.wrong(prefix+"_*", "%v", err)
 	}
 	for _, p := range problems {
 		l.wrong(l.origin(p.Path), "%s: %s", p.Path, p.Text)

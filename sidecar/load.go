@@ -19,7 +19,7 @@ type Sources struct {
 	Hostname func() (string, error)
 }
 
-// Load makes the bootstrap. Its error is Problems: all of them.
+// Load makes the bootstrap. Its error is Problems: all of them, in the table's order.
 func Load(s Sources) (Bootstrap, error) {
 	l := loader{from: s, env: environment(s.Environ), vars: Variables(), bad: map[string]bool{}}
 	l.strays()
@@ -27,6 +27,7 @@ func Load(s Sources) (Bootstrap, error) {
 	l.resolve()
 	l.check()
 	if len(l.problems) > 0 {
+		slices.SortStableFunc(l.problems, func(a, b Problem) int { return a.row - b.row })
 		return Bootstrap{}, l.problems
 	}
 	return l.b, nil
@@ -98,7 +99,7 @@ func (l *loader) strays() {
 		if near := Nearest(strings.TrimPrefix(name, prefix+"_"), names); near != "" {
 			text += " (perhaps " + prefix + "_" + near + ")"
 		}
-		l.problems = append(l.problems, Problem{"env " + name, text})
+		l.problems = append(l.problems, Problem{"env " + name, text, -1})
 	}
 }
 

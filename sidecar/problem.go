@@ -9,6 +9,8 @@ import (
 type Problem struct {
 	Knob string // what the operator turns: env GATEWAY_LISTEN, or flag --listen
 	Text string // what is wrong, with what was seen
+
+	row int // of the variable in the table; -1 = not of it
 }
 
 func (p Problem) String() string { return p.Knob + ": " + p.Text }

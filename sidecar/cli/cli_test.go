@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/fabian4/gateway-homebrew-go/sidecar"
+)
+
+// outcome is what a command left behind.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+// do runs one command. Processes that must not be touched are nil.
+func do(t *testing.T, p Process, args ...string) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	p.Args, p.Stdout, p.Stderr = args, &stdout, &stderr
+	if p.Stdin == nil {
+		p.Stdin = strings.NewReader("")
+	}
+	code := Main(t.Context(), p)
+	return outcome{code, stdout.String(), stderr.String()}
+}
+
+func TestUsage(t *testing.T) {
+	for _, row := range []struct {
+		args string
+		env  []string
+		code int
+		want string // on stderr
+	}{
+		{"stauts", nil, 2, "gateway: there is no verb \"stauts\" (perhaps status)\n"},
+		{"frobnicate", nil, 2, "gateway: there is no verb \"frobnicate\" (there are completion, dev, env, help, status, validate, version)\n"},
+		{"--lisen :80", nil, 2, "gateway: unknown flag --lisen (perhaps --listen)\n"},
+		{"--frobnicate", nil, 2, "gateway: unknown flag --frobnicate (gateway --help lists them)\n"},
+		{"-listen :80", nil, 2, "gateway: unknown flag -listen (perhaps --listen)\n"},
+		{"dev --lisen :80", nil, 2, "gateway: unknown flag --lisen (perhaps --listen)\n"},
+		{"--listen", nil, 2, "gateway: --listen needs a value\n"},
+		{"dev x", nil, 2, "gateway: dev takes no argument (was \"x\")\n"},
+		{"env x", nil, 2, "gateway: env takes no argument (was \"x\")\n"},
+		{"version x", nil, 2, "gateway: version takes no argument (was \"x\")\n"},
+		{"version --listen :80", nil, 2, "gateway: unknown flag --listen (gateway version --help lists them)\n"},
+		{"validate", nil, 2, "gateway: validate takes one file, or - for stdin (were 0)\n"},
+		{"validate a b", nil, 2, "gateway: validate takes one file, or - for stdin (were 2)\n"},
+		{"help stauts", nil, 2, "gateway: there is no verb \"stauts\" (perhaps status)\n"},
+		{"", []string{"GATEWAY_LISTEN=80", "GATEWAY_PRPOF=true"}, 2, "gateway: env GATEWAY_PRPOF: unknown variable (perhaps GATEWAY_PPROF)\ngateway: env GATEWAY_LISTEN: \"80\": missing port in address\n"},
+		{"--listen 80 --pprof=x", nil, 2, "gateway: flag --listen: \"80\": missing port in address\ngateway: flag --pprof: \"x\": neither true nor false\n"},
+		{"status", []string{"GATEWAY_ADMIN_LISTEN="}, 2, "gateway: GATEWAY_ADMIN_LISTEN is empty: that gateway has no admin port to ask\n"},
+		{"status --admin-listen 9901", nil, 2, "gateway: GATEWAY_ADMIN_LISTEN: \"9901\": missing port in address\n"},
+	} {
+		got := do(t, Process{Environ: row.env}, strings.Fields(row.args)...)
+		if got.code != row.code || got.stderr != row.want || got.stdout != "" {
+			t.Errorf("gateway %s: %+v, want code %d, stderr %q", row.args, got, row.code, row.want)
+		}
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	for _, row := range []struct{ args, want string }{
+		{"version", "gateway "},
+		{"env", "GATEWAY_ADMIN_LISTEN           --admin-listen"},
+		{"--help", "--admin-listen"},
+		{"help", "--admin-listen"},
+		{"help status", "Exits 0 when it"},
+		{"dev --help", "--app"},
+		{"completion bash", "bash completion"},
+		{"completion zsh", "#compdef gateway"},
+		{"completion fish", "fish completion"},
+		{"__complete sta", "status\t"},
+		{"__complete --admin-l", "--admin-listen"},
+		{"__complete --source ", "consul\n"},
+	} {
+		args := strings.Split(row.args, " ")
+		got := do(t, Process{}, args...)
+		if got.code != 0 || !strings.Contains(got.stdout, row.want) {
+			t.Errorf("gateway %s: code %d, stderr %q, stdout without %q:\n%s", row.args, got.code, got.stderr, row.want, got.stdout)
+		}
+	}
+}
+
+// fake is a sidecar that does nothing but tell what happens to it.
+type fake struct {
+	boot    sidecar.Bootstrap
+	running func() // called when Run begins
+	result  error  // of Run
+	reloads chan struct{}
+}
+
+func (f *fake) Run(ctx context.Context) error {
+	if f.running != nil {
+		f.running()
+	}
+	<-ctx.Done()
+	return f.result
+}
+
+func (f *fake) Reload() { f.reloads <- struct{}{} }
+
+// process is a Process that starts the fake, with the two ends of its signals.
+func (f *fake) process(environ ...string) (p Process, stop func(), hup chan os.Signal) {
+	f.reloads = make(chan struct{}, 1)
+	hup = make(chan os.Signal, 1)
+	stopped := make(chan struct{})
+	p = Process{
+		Environ: environ,
+		Signals: func(ctx context.Context) (context.Context, <-chan os.Signal) {
+			ctx, cancel := context.WithCancel(ctx)
+			go func() {
+				<-stopped
+				cancel()
+			}()
+			return ctx, hup
+		},
+		Start: func(b sidecar.Bootstrap, _ sidecar.Options) (Sidecar, error) {
+			f.boot = b
+			return f, nil
+		},
+	}
+	return p, func() { close(stopped) }, hup
+}

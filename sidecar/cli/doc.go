@@ -1,0 +1,28 @@
+// Package cli is the command line: one file a verb.
+//
+// # Life of a command
+//
+// main hands Main what the process has: arguments, environment, streams, signals
+// and the way to make a sidecar (cli.go). Main builds the tree of verbs (root.go),
+// which picks one. Each verb is a function from a Process to an error: run.go and
+// dev.go start the sidecar and wait for it, the others answer and end. What went
+// wrong becomes text on stderr and an exit code in one place (exit.go).
+//
+// # Promises
+//
+// Exit code 0 is fine, 1 says that the thing asked about is bad, 2 that the
+// question was: arguments, flags, environment. Nothing but main touches the
+// process itself, so each verb runs in a test as it runs in a shell. Answers go to
+// stdout and complaints to stderr, a line each and never a page of usage.
+//
+// # Not here
+//
+// What a variable means and whether it is good (sidecar), what a document may say
+// (sidecar/config), how a revision is served (sidecar).
+//
+// # Decisions
+//
+// Cobra, for it completes in four shells and is what the tools around us use; its
+// errors and usage pages are replaced, since they bury the one line that matters.
+// The flags are made from the variables' table, so the two cannot differ.
+package cli

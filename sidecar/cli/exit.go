@@ -1,0 +1,41 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// The exit codes.
+const (
+	exitFine  = 0
+	exitBad   = 1 // the thing asked about is bad
+	exitUsage = 2 // the question is
+)
+
+// badError is an answer of no: the thing asked about is bad. An empty text was
+// told already. All other errors are of usage.
+type badError struct{ text string }
+
+func (e *badError) Error() string { return e.text }
+
+// bad makes an error about the thing asked about.
+func bad(format string, args ...any) error { return &badError{fmt.Sprintf(format, args...)} }
+
+// exitCode tells stderr what went wrong, each line with the program's name, as
+// it may stand among others' lines.
+func exitCode(err error, stderr io.Writer) int {
+	if err == nil {
+		return exitFine
+	}
+	if text := err.Error(); text != "" {
+		for line := range strings.SplitSeq(text, "\n") {
+			fmt.Fprintln(stderr, "gateway: "+line)
+		}
+	}
+	if _, ok := errors.AsType[*badError](err); ok {
+		return exitBad
+	}
+	return exitUsage
+}

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/fabian4/gateway-homebrew-go/sidecar"
+)
+
+// newRoot builds the tree of verbs. The root itself is the verb run.
+func newRoot(p *Process) *cobra.Command {
+	root := runCommand(p)
+	root.AddCommand(
+		devCommand(p),
+		validateCommand(p),
+		envCommand(p),
+		versionCommand(p),
+		statusCommand(p),
+	)
+	root.SetHelpCommand(helpCommand(root))
+	root.Args = verbOnly
+	root.SetFlagErrorFunc(explainFlag)
+	root.SilenceErrors, root.SilenceUsage = true, true
+	return root
+}
+
+// bindFlags adds the table's flags to a verb and returns where they go.
+func bindFlags(cmd *cobra.Command) map[string]string {
+	vars := sidecar.Variables()
+	cmd.Flags().SortFlags = false // as in the table: what belongs together stands together
+	given := sidecar.BindFlags(cmd.Flags(), vars)
+	for i := range vars {
+		if words := vars[i].OneOf; words != nil {
+			complete := cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
+			if err := cmd.RegisterFlagCompletionFunc(vars[i].Flag, complete); err != nil {
+				panic("BUG: " + err.Error())
+			}
+		}
+	}
+	return given
+}
+
+// verbOnly refuses what follows the root and is no verb.
+func verbOnly(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return unknownVerb(cmd.Root(), args[0])
+}
+
+func unknownVerb(root *cobra.Command, word string) error {
+	var verbs []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() || c.Name() == "help" {
+			verbs = append(verbs, c.Name())
+		}
+	}
+	if near := sidecar.Nearest(word, verbs); near != "" {
+		return fmt.Errorf("there is no verb %q (perhaps %s)", word, near)
+	}
+	return fmt.Errorf("there is no verb %q (there are %s)", word, strings.Join(verbs, ", "))
+}
+
+// noArguments refuses what follows a verb that takes nothing.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no argument (was %q)", cmd.Name(), args[0])
+	}
+	return nil
+}
+
+// explainFlag says in a sentence what is wrong with a flag.
+func explainFlag(cmd *cobra.Command, err error) error {
+	if missing, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		return fmt.Errorf("--%s needs a value", missing.GetFlag().Name)
+	}
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return err
+	}
+	if letters := unknown.GetSpecifiedShortnames(); letters != "" {
+		return unknownFlag(cmd, "-"+letters, letters)
+	}
+	return unknownFlag(cmd, "--"+unknown.GetSpecifiedName(), unknown.GetSpecifiedName())
+}
+
+func unknownFlag(cmd *cobra.Command, seen, name string) error {
+	var flags []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { flags = append(flags, f.Name) })
+	if near := sidecar.Nearest(name, flags); near != "" {
+		return fmt.Errorf("unknown flag %s (perhaps --%s)", seen, near)
+	}
+	return fmt.Errorf("unknown flag %s (%s --help lists them)", seen, cmd.CommandPath())
+}
+
+// helpCommand replaces cobra's, which is content with verbs that do not exist.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [VERB]",
+		Short: "Tell about a verb",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownVerb(root, strings.Join(args, " "))
+			}
+			return cmd.Help()
+		},
+	}
+}

@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/mtls"
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/sidecar"
+)
+
+// admin is an admin port that shows a status; it gives its address.
+func admin(t *testing.T, s sidecar.Status, reasons ...string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := sidecar.NewAdmin(sidecar.View{
+		Ready:  func() []string { return reasons },
+		Status: func() sidecar.Status { return s },
+	}, sidecar.AdminOptions{Listen: l.Addr().String()})
+	done := make(chan error, 1)
+	go func() { done <- a.Serve(l) }()
+	t.Cleanup(func() {
+		if err := a.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		<-done
+	})
+	return l.Addr().String()
+}
+
+func statusFixture() sidecar.Status {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	return sidecar.Status{
+		Version: sidecar.Build{Version: "devel"}, Service: "web", Instance: "web-1", Started: at, Source: sidecar.SourceConsul,
+		Revision: sidecar.RevisionStatus{
+			ID: "1a2b", Source: "consul", Since: at, Applied: 3, Rejected: 1,
+			LastRejected: &sidecar.Rejection{Hash: "3c4d", At: at, Reasons: []string{"4:14: routes[0].cluster: cluster x is not defined"}},
+		},
+		Listeners: []sidecar.ListenerStatus{{Name: "default", Address: "[::]:8080", Protocol: "http", TLS: true, Connections: 2}},
+		Clusters: []cluster.Status{{Name: "app", Panic: true, Endpoints: []cluster.EndpointStatus{
+			{Address: "10.0.0.1:80", State: "healthy", Weight: 3, InFlight: 1},
+			{Address: "10.0.0.2:80", State: "ejected", Weight: 1, Reason: "passive: connect"},
+		}}},
+		Discovery: []discovery.Status{
+			{Name: `kv "gateway/web/config"`},
+			{Name: "service app", Failing: 2, Error: "connection refused"},
+		},
+		Certificates: []mtls.Status{{Path: "a.pem", NotAfter: at, Error: "key does not fit"}},
+	}
+}
+
+const wantSummary = `ready
+version   devel
+service   web, instance web-1, since 2026-01-02T03:04:05Z
+revision  1a2b from consul since 2026-01-02T03:04:05Z (3 applied, 1 rejected)
+rejected  3c4d at 2026-01-02T03:04:05Z
+  4:14: routes[0].cluster: cluster x is not defined
+listener default       [::]:8080  http over TLS  2 connections
+cluster app            1 of 2 endpoints healthy, so the others are used too
+  10.0.0.1:80          healthy                     weight 3  1 in flight
+  10.0.0.2:80          ejected (passive: connect)  weight 1  0 in flight
+discovery service app  connection refused
+certificate a.pem      until 2026-01-02T03:04:05Z, key does not fit
+`
+
+func TestStatusReady(t *testing.T) {
+	s := statusFixture()
+	got := do(t, Process{}, "status", "--admin-listen", admin(t, s))
+	if got.code != 0 || got.stderr != "" {
+		t.Errorf("status: %+v, want code 0", got)
+	}
+	lines := strings.Split(got.stdout, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	if text := strings.Join(lines, "\n"); text != wantSummary {
+		t.Errorf("status:\n%s\nwant:\n%s", text, wantSummary)
+	}
+}
+
+func TestStatusNotReady(t *testing.T) {
+	address := admin(t, sidecar.Status{}, "no revision serves yet")
+	got := do(t, Process{Environ: []string{"GATEWAY_ADMIN_LISTEN=" + address}}, "status")
+	if got.code != 1 || got.stderr != "" || !strings.HasPrefix(got.stdout, "not ready\n  no revision serves yet\n") {
+		t.Errorf("status: %+v, want code 1 and the reason", got)
+	}
+}
+
+func TestStatusJSON(t *testing.T) {
+	address := admin(t, statusFixture(), "draining")
+	got := do(t, Process{}, "status", "--json", "--admin-listen", address)
+	if got.code != 1 || !strings.Contains(got.stdout, `"ready": false`) || !strings.Contains(got.stdout, `"service": "web"`) {
+		t.Errorf("status --json: %+v, want code 1 and the status", got)
+	}
+}
+
+func TestStatusNobodyAnswers(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	got := do(t, Process{}, "status", "--admin-listen", address)
+	if got.code != 1 || !strings.HasPrefix(got.stderr, "gateway: admin port "+address+": ") || strings.Count(got.stderr, "\n") != 1 {
+		t.Errorf("status: %+v, want code 1 and one line", got)
+	}
+}
+
+func TestStatusOfSomethingElse(t *testing.T) {
+	for _, row := range []struct {
+		handler http.HandlerFunc
+		want    string
+	}{
+		{http.NotFound, "answered 404 Not Found (is it a gateway's?)"},
+		{func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }, "the answer is not a status"},
+	} {
+		s := httptest.NewServer(row.handler)
+		got := do(t, Process{}, "status", "--admin-listen", s.Listener.Addr().String())
+		s.Close()
+		if got.code != 1 || !strings.Contains(got.stderr, row.want) {
+			t.Errorf("status: %+v, want code 1 and %q", got, row.want)
+		}
+	}
+}
+
+func TestDialable(t *testing.T) {
+	for _, row := range []struct{ listen, want string }{
+		{":9901", "127.0.0.1:9901"},
+		{"0.0.0.0:9901", "127.0.0.1:9901"},
+		{"[::]:9901", "[::1]:9901"},
+		{"10.1.2.3:9901", "10.1.2.3:9901"},
+		{"localhost:9901", "localhost:9901"},
+	} {
+		if got, err := dialable(row.listen); err != nil || got != row.want {
+			t.Errorf("dialable(%q) = %q, %v, want %q", row.listen, got, err, row.want)
+		}
+	}
+}
