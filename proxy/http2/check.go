@@ -1,0 +1,153 @@
+package http2
+
+import (
+	"bytes"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+)
+
+// finishRequest holds a request to RFC 9113 sections 8.3.1 and 8.5, and RFC 8441 section 4, and takes its target apart.
+func (b *block) finishRequest() {
+	h := &b.head
+	if b.pseudo&sawMethod == 0 || !message.ValidToken(h.Method) {
+		b.fail("request without a valid :method")
+		return
+	}
+	if !b.checkHost() {
+		return
+	}
+	if string(h.Method) == "CONNECT" {
+		b.finishConnect()
+		return
+	}
+	switch {
+	case b.pseudo&sawProtocol != 0:
+		b.fail(":protocol without CONNECT")
+	case b.pseudo&sawScheme == 0 || !validScheme(h.Scheme):
+		b.fail("request without a valid :scheme")
+	case b.pseudo&sawPath == 0:
+		b.fail("request without :path")
+	case len(h.Authority) == 0:
+		b.fail("request without :authority or host")
+	default:
+		b.splitTarget()
+	}
+}
+
+// finishConnect judges CONNECT: plain with the authority alone, extended with everything and :protocol.
+func (b *block) finishConnect() {
+	h := &b.head
+	switch {
+	case len(h.Authority) == 0:
+		b.fail("CONNECT without an authority")
+	case h.ContentLength >= 0:
+		b.fail("CONNECT with content-length")
+	case b.pseudo&sawProtocol == 0:
+		if b.pseudo&(sawScheme|sawPath) != 0 {
+			b.fail("CONNECT with :scheme or :path")
+		}
+		h.Target = h.Authority
+	case !b.extended:
+		b.fail(":protocol that was not offered")
+	case !message.ValidToken(h.Protocol):
+		b.fail(":protocol that is no token")
+	case b.pseudo&sawScheme == 0 || !validScheme(h.Scheme) || b.pseudo&sawPath == 0:
+		b.fail("extended CONNECT without :scheme or :path")
+	default:
+		b.splitTarget()
+	}
+}
+
+// checkHost holds the request to one authority: a Host field may repeat :authority, and stands in for it, but never differs from it.
+func (b *block) checkHost() bool {
+	h := &b.head
+	if h.Present.Has(message.Host) {
+		host := h.Get(message.Host)
+		switch {
+		case h.Count(message.Host) > 1:
+			b.fail("host repeated")
+		case b.pseudo&sawAuthority == 0:
+			h.Authority = host
+		case !bytes.EqualFold(h.Authority, host):
+			b.fail("host that differs from :authority")
+		}
+	}
+	if b.bad == "" && len(h.Authority) > 0 && !message.ValidHost(h.Authority) {
+		b.fail("authority that is no host and port")
+	}
+	return b.bad == ""
+}
+
+// splitTarget takes :path apart. What could not stand in an HTTP/1.1 request line is refused.
+func (b *block) splitTarget() {
+	h := &b.head
+	t := h.Target
+	if len(t) == 0 {
+		b.fail("empty :path")
+		return
+	}
+	for _, c := range t {
+		if c <= ' ' || c == 0x7f || c == '#' {
+			b.fail("byte in :path that no target has")
+			return
+		}
+	}
+	if t[0] != '/' && (string(t) != "*" || string(h.Method) != "OPTIONS") {
+		b.fail(":path that does not begin with a slash")
+		return
+	}
+	h.Path = t
+	if i := bytes.IndexByte(t, '?'); i >= 0 {
+		h.Path, h.Query = t[:i], t[i+1:]
+	}
+}
+
+// validScheme tells whether b is a scheme (RFC 3986 section 3.1).
+func validScheme(b []byte) bool {
+	if len(b) == 0 || (b[0]|0x20)-'a' > 25 {
+		return false
+	}
+	for _, c := range b {
+		if (c|0x20)-'a' > 25 && c-'0' > 9 && c != '+' && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// finishResponse holds a response to RFC 9113 sections 8.1 and 8.3.2.
+func (b *block) finishResponse() {
+	h := &b.head
+	switch {
+	case b.pseudo&sawStatus == 0:
+		b.fail("response without :status")
+	case h.Status == 101:
+		b.fail("status 101, which HTTP/2 does not have") // section 8.6
+	case h.Status < 200 && b.end:
+		b.fail("interim response that ends the stream")
+	case (h.Status < 200 || h.Status == 204) && h.ContentLength > 0:
+		b.fail("content-length in a response that has no body") // RFC 9110 section 8.6
+	}
+}
+
+// JoinCookies appends the cookie fields of h as one HTTP/1.1 line: HTTP/2 may cut a cookie into crumbs, which only HTTP/2 knows (RFC 9113
+// section 8.2.3). Without cookies dst is returned as it is.
+func JoinCookies(dst []byte, h *message.Head) []byte {
+	if !h.Present.Has(message.Cookie) {
+		return dst
+	}
+	dst = append(dst, "cookie: "...)
+	first := true
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		if f.ID != message.Cookie {
+			continue
+		}
+		if !first {
+			dst = append(dst, "; "...)
+		}
+		first = false
+		dst = append(dst, h.Value(f)...)
+	}
+	return append(dst, '\r', '\n')
+}

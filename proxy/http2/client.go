@@ -1,0 +1,109 @@
+package http2
+
+import (
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+)
+
+// Client is the client's side of one connection, whose streams belong to many requests.
+type Client struct {
+	Conn
+	done chan struct{}
+	end  error // guarded by done
+}
+
+// NewClient makes the client side of nc, which it owns from now on, greets the server, and reads in a goroutine of its own until the
+// connection is over. The protocol has been agreed on: by ALPN, or by prior knowledge.
+func NewClient(nc *sock.Conn, o Options) *Client {
+	c := &Client{done: make(chan struct{})}
+	c.init(nc, o, true)
+	c.mu.Lock()
+	c.grow(len(Preface))
+	c.out = append(c.out, Preface...)
+	c.mu.Unlock()
+	c.greet([]setting{
+		{settingEnablePush, 0},
+		{settingInitialWindowSize, uint32(c.opt.StreamWindow)},
+		{settingMaxHeaderListSize, uint32(c.opt.MaxHeaderBytes)},
+	})
+	go c.loop()
+	return c
+}
+
+// loop is the client's reading goroutine; the end of the connection ends it.
+func (c *Client) loop() {
+	c.end = c.run(nil)
+	close(c.done)
+}
+
+// Done is closed when the connection is over, and every stream has had its last event.
+func (c *Client) Done() <-chan struct{} { return c.done }
+
+// Err says why the connection is over. Only after Done.
+func (c *Client) Err() error {
+	<-c.done
+	return c.end
+}
+
+// Usable tells whether Open may succeed, now or when there is room.
+func (c *Client) Usable() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.usable()
+}
+
+// Free is how many more streams the peer takes now.
+func (c *Client) Free() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.usable() {
+		return 0
+	}
+	return max(0, c.peerStreams-len(c.streams))
+}
+
+// TakesConnect tells whether the server has offered extended CONNECT (RFC 8441).
+func (c *Client) TakesConnect() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.peerConnect
+}
+
+func (c *Client) usable() bool {
+	return !c.dead && c.err == nil && !c.peerGone && c.drain == notDraining && c.lastID < maxStreamID-2
+}
+
+// Open opens a stream with the request in f; with end it has no body. The events go to r, and may begin before Open returns. value becomes
+// Stream.Value before that. What Open refuses has not been sent.
+func (c *Client) Open(b *Batch, f *Fields, end bool, r Receiver, value any) (*Stream, error) {
+	c.mu.Lock()
+	var err error
+	switch {
+	case c.dead || c.err != nil:
+		err = ErrClosed
+	case !c.usable():
+		err = ErrGoAway
+	case len(c.streams) >= c.peerStreams || len(c.out) > outBytes && c.writing:
+		c.starved = true
+		err = ErrNoCapacity
+	case f.size > c.peerHeadBytes:
+		err = ErrHeadTooLarge
+	}
+	if err != nil {
+		c.leave(b)
+		return nil, err
+	}
+	if c.lastID == 0 {
+		c.lastID = 1
+	} else {
+		c.lastID += 2
+	}
+	s := c.newStream(c.lastID)
+	s.recv, s.Value = r, value
+	s.isHead, s.connect = f.isHead, f.connect
+	c.appendHead(s.id, f, end)
+	if end {
+		s.endLocal()
+	}
+	c.leave(b)
+	return s, nil
+}

@@ -1,0 +1,173 @@
+package http2
+
+import (
+	"errors"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+)
+
+// drainState is how far Shutdown has come.
+type drainState uint8
+
+const (
+	notDraining drainState = iota
+	drainFirst             // GOAWAY with the highest number was sent: what is on its way is still served
+	drainLast              // the last stream is settled
+)
+
+// Shutdown lets the streams finish and opens no more. A server says so twice (RFC 9113 section 6.8): what a client sent before it heard the
+// first GOAWAY is still served. The connection ends with the last stream. It does not wait.
+func (c *Conn) Shutdown() {
+	c.mu.Lock()
+	if c.drain != notDraining || c.dead {
+		c.mu.Unlock()
+		return
+	}
+	if c.client {
+		c.sayLast()
+		if len(c.streams) == 0 {
+			c.nc.Interrupt()
+		}
+		c.leave(nil)
+		return
+	}
+	c.drain = drainFirst
+	c.appendControl(64)
+	c.out = appendGoAway(c.out, maxStreamID, NoError, "")
+	c.out = appendPing(c.out, false, pingDrain)
+	c.drainAt = c.nc.Now() + int64(c.opt.DrainWait)
+	c.wakeBy(c.drainAt)
+	c.leave(nil)
+}
+
+// sayLast sends the GOAWAY that names the last stream. Called with the lock held.
+func (c *Conn) sayLast() {
+	c.drain, c.drainAt = drainLast, 0
+	c.goneLast = c.lastID
+	if c.client {
+		c.goneLast = 0 // the server opens none
+	}
+	c.appendControl(17)
+	c.out = appendGoAway(c.out, c.goneLast, NoError, "")
+}
+
+// streamGone looks what the end of a stream means for the connection. Called with the lock held.
+func (c *Conn) streamGone() {
+	if c.starved && len(c.streams) < c.peerStreams {
+		c.starved, c.roomDue = false, true
+	}
+	switch {
+	case len(c.streams) > 0 || c.dead:
+	case c.drain == drainLast || c.peerGone:
+		c.nc.Interrupt() // nothing is left to wait for
+	case c.opt.IdleTimeout > 0:
+		c.idleAt = c.nc.Now() + int64(c.opt.IdleTimeout)
+		c.wakeBy(c.idleAt)
+	}
+}
+
+// lingerTime is how long a peer has to read why its connection ends, before the socket is closed under bytes it still sends.
+const lingerTime = 500 * time.Millisecond
+
+// shut ends the connection: why is said to the peer, every stream is reset, and the socket is closed when all is out.
+func (c *Conn) shut(err error) error {
+	c.mu.Lock()
+	switch {
+	case c.err != nil:
+		err = c.err
+	case c.why != nil && !errors.As(err, new(*ConnError)):
+		err = c.why
+	}
+	said := !c.dead && c.sayWhy(err)
+	c.dead = true
+	lost := make([]*Stream, 0, len(c.streams))
+	for _, s := range c.streams {
+		lost = append(lost, s)
+		s.gone, s.waiting, s.queued = true, false, false
+	}
+	clear(c.streams)
+	c.blocked = nil
+	c.mu.Unlock()
+
+	code := Cancel
+	var ce *ConnError
+	if errors.As(err, &ce) {
+		code = ce.Code
+	}
+	for _, s := range lost {
+		if s.recv != nil {
+			s.recv.Reset(&c.batch, s, code, err)
+		}
+	}
+	c.batch.Flush()
+	c.flush()
+	if said {
+		c.linger()
+	}
+	_ = c.nc.Close() // it is over either way
+	c.mu.Lock()
+	for c.writing {
+		c.written.Wait()
+	}
+	c.fail(err)
+	c.mu.Unlock()
+	if c.block != nil {
+		c.block.release()
+		c.block = nil
+	}
+	c.in.Free()
+	c.in = nil
+	return err
+}
+
+// sayWhy appends the GOAWAY that goes with err, and reports whether the peer should be given time to read it. Called with the lock held.
+func (c *Conn) sayWhy(err error) bool {
+	code, reason := NoError, ""
+	var ce *ConnError
+	switch {
+	case errors.As(err, &ce) && ce.Remote:
+		return false
+	case ce != nil:
+		code, reason = ce.Code, ce.Reason
+	case errors.Is(err, ErrDrained):
+		return false // it was said, or is the peer's own wish
+	case !errors.Is(err, ErrIdle) && !errors.Is(err, ErrSilent) && !errors.Is(err, ErrClosed):
+		return false // the socket is gone
+	}
+	last := c.lastID
+	switch {
+	case c.client:
+		last = 0
+	case c.drain == drainLast:
+		last = c.goneLast
+	}
+	c.appendControl(17 + len(reason))
+	c.out = appendGoAway(c.out, last, code, reason)
+	return ce != nil
+}
+
+// linger sends FIN and reads what still comes, for a short while: closing a socket that has unread bytes would reset it, and the GOAWAY
+// could be lost with that.
+func (c *Conn) linger() {
+	c.mu.Lock()
+	writing := c.writing
+	c.mu.Unlock()
+	if !writing {
+		_ = c.nc.CloseWrite() // what it says, the reads below say too
+		_, _ = c.w.Try(nil)   // the close_notify of TLS
+	}
+	c.nc.SetReadDeadline(c.nc.Now() + int64(lingerTime))
+	if c.in == nil || len(c.in.B) == 0 {
+		c.in.Free()
+		c.in = sock.NewBuffer()
+	}
+	for range lingerReads {
+		if _, err := c.nc.Read(c.in.B); err != nil && !errors.Is(err, sock.ErrInterrupted) {
+			return
+		}
+	}
+}
+
+// lingerReads bounds, in buffers, what a peer may send after its connection was ended.
+const lingerReads = 64

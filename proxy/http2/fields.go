@@ -1,0 +1,173 @@
+package http2
+
+import (
+	"strconv"
+	"unsafe"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+)
+
+// Fields is a head or trailer section to be sent: pseudo-header fields first, then the others in order. It copies no more than it must:
+// what it was given has to stay as it is until the section was written. Reset makes it ready for another; the memory stays.
+type Fields struct {
+	list    []pair
+	scratch []byte // lower-cased names and numbers
+	size    int    // RFC 9113 section 10.5.1
+	isHead  bool   // the method is HEAD,
+	connect bool   // or CONNECT
+}
+
+type pair struct {
+	name  string // lower case
+	value []byte
+	how   indexing
+}
+
+// connectionFields never go into HTTP/2, and Host is what :authority says (RFC 9113 sections 8.2.2 and 8.3.1).
+var connectionFields = message.Of(message.Connection, message.KeepAlive, message.ProxyConnection, message.TransferEncoding,
+	message.Upgrade, message.HTTP2Settings, message.TE, message.Host)
+
+// Reset forgets the fields.
+func (f *Fields) Reset() {
+	clear(f.list)
+	*f = Fields{list: f.list[:0], scratch: f.scratch[:0]}
+}
+
+// Request begins a request. An empty authority is left out.
+func (f *Fields) Request(method, scheme, authority, path []byte) {
+	f.method(method)
+	f.put(":scheme", scheme, indexed)
+	if len(authority) > 0 {
+		f.put(":authority", authority, indexed)
+	}
+	how := indexed
+	if len(path) > 64 {
+		how = notIndexed // with a query or an id in it: another one each time
+	}
+	for _, c := range path {
+		if c == '?' {
+			how = notIndexed
+			break
+		}
+	}
+	f.put(":path", path, how)
+}
+
+// Connect begins a CONNECT to authority (RFC 9113 section 8.5).
+func (f *Fields) Connect(authority []byte) {
+	f.method(methodConnect)
+	f.put(":authority", authority, indexed)
+}
+
+// ExtendedConnect begins a CONNECT that asks for a protocol (RFC 8441).
+func (f *Fields) ExtendedConnect(protocol, scheme, authority, path []byte) {
+	f.Request(methodConnect, scheme, authority, path)
+	f.put(":protocol", protocol, indexed)
+}
+
+var methodConnect = []byte("CONNECT")
+
+func (f *Fields) method(m []byte) {
+	f.isHead, f.connect = string(m) == "HEAD", string(m) == "CONNECT"
+	f.put(":method", m, indexed)
+}
+
+// Status begins a response.
+func (f *Fields) Status(code int) {
+	at := len(f.scratch)
+	f.scratch = strconv.AppendInt(f.scratch, int64(code), 10)
+	f.put(":status", f.scratch[at:len(f.scratch):len(f.scratch)], indexed)
+}
+
+// AddHead adds the fields of h, in their order, but for those in drop, those its Connection named, and those that HTTP/2 must not carry.
+// Whether TE goes on is for [Fields.AddTETrailers].
+func (f *Fields) AddHead(h *message.Head, drop message.Set) {
+	drop |= connectionFields
+	for i := range h.Fields {
+		field := &h.Fields[i]
+		if field.Hop || drop.Has(field.ID) {
+			continue
+		}
+		name, how := field.ID.Name(), indexingOf[field.ID]
+		if field.ID == message.Other {
+			name = f.lower(h.Name(field))
+			if notIndexedNames[name] {
+				how = notIndexed
+			}
+		}
+		if field.Sensitive {
+			how = neverIndexed
+		}
+		f.put(name, h.Value(field), how)
+	}
+}
+
+// Add adds one field of a name in any case.
+func (f *Fields) Add(name, value []byte) {
+	id := message.Lookup(name)
+	if id != message.Other {
+		f.put(id.Name(), value, indexingOf[id])
+		return
+	}
+	lower := f.lower(name)
+	how := indexed
+	if notIndexedNames[lower] {
+		how = notIndexed
+	}
+	f.put(lower, value, how)
+}
+
+// AddID adds one known field.
+func (f *Fields) AddID(id message.ID, value []byte) { f.put(id.Name(), value, indexingOf[id]) }
+
+// AddInt adds one known field whose value is a number.
+func (f *Fields) AddInt(id message.ID, n int64) {
+	at := len(f.scratch)
+	f.scratch = strconv.AppendInt(f.scratch, n, 10)
+	f.AddID(id, f.scratch[at:len(f.scratch):len(f.scratch)])
+}
+
+// AddTETrailers adds "te: trailers", the only TE that HTTP/2 has.
+func (f *Fields) AddTETrailers() { f.put("te", valueTrailers, indexed) }
+
+var valueTrailers = []byte("trailers")
+
+// Len is the number of fields so far.
+func (f *Fields) Len() int { return len(f.list) }
+
+// clone is a copy that owns all of its memory.
+func (f *Fields) clone() *Fields {
+	c := &Fields{size: f.size, isHead: f.isHead, connect: f.connect, list: make([]pair, 0, len(f.list))}
+	for _, p := range f.list {
+		c.list = append(c.list, pair{string(append([]byte(nil), p.name...)), append([]byte(nil), p.value...), p.how})
+	}
+	return c
+}
+
+func (f *Fields) put(name string, value []byte, how indexing) {
+	f.list = append(f.list, pair{name, value, how})
+	f.size += len(name) + len(value) + entryOverhead
+}
+
+// lower is name in lower case: as it lies there when it is that already, else a copy in scratch. When scratch grows, what was made
+// before lives on in the old memory.
+func (f *Fields) lower(name []byte) string {
+	for i, c := range name {
+		if c-'A' < 26 {
+			return f.lowered(name, i)
+		}
+	}
+	return unsafe.String(unsafe.SliceData(name), len(name))
+}
+
+func (f *Fields) lowered(name []byte, from int) string {
+	at := len(f.scratch)
+	f.scratch = append(f.scratch, name...)
+	b := f.scratch[at:]
+	for i := from; i < len(b); i++ {
+		if b[i]-'A' < 26 {
+			b[i] |= 0x20
+		}
+	}
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}

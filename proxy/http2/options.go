@@ -1,0 +1,56 @@
+package http2
+
+import "time"
+
+// Options of a connection. Zero fields take the defaults; a zero timeout is none.
+type Options struct {
+	MaxStreams     int // streams at a time that the client may open; default 128. Server only
+	MaxHeaderBytes int // of one head or trailer section, counted as RFC 9113 section 10.5.1 does; default 64 KiB
+	MaxFields      int // of one head or trailer section; default 200
+	StreamWindow   int // bytes of one stream that the peer may send ahead of Consumed; default 256 KiB
+	ConnWindow     int // the same for all streams of the connection together, and so the most it makes its owner hold; default 1 MiB
+
+	ReadTimeout     time.Duration // preface, a whole header block, and the rest of a frame that has begun
+	IdleTimeout     time.Duration // without a stream
+	StallTimeout    time.Duration // of data that waits on the peer's flow control: then RST_STREAM with CANCEL
+	SettingsTimeout time.Duration // until the peer acknowledges our SETTINGS; default 10 s
+	PingInterval    time.Duration // of silence until the peer is asked whether it is there
+	PingTimeout     time.Duration // for its answer; default 15 s
+	DrainWait       time.Duration // between the first GOAWAY of Shutdown and the last, if the peer's PING is not faster; default 1 s
+
+	ExtendedConnect bool // advertise and take extended CONNECT (RFC 8441). Server only
+
+	// Count is told each limit that the peer ran into, Room that a stream may be opened again after Open returned ErrNoCapacity (client
+	// only). Both are called from any goroutine, without locks, and must not block.
+	Count func(Limit)
+	Room  func()
+}
+
+func (o *Options) setDefaults() {
+	def := func(p *int, v int) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	def(&o.MaxStreams, 128)
+	def(&o.MaxHeaderBytes, 64<<10)
+	def(&o.MaxFields, 200)
+	def(&o.StreamWindow, 256<<10)
+	def(&o.ConnWindow, 1<<20)
+	o.StreamWindow = min(o.StreamWindow, maxWindow)
+	o.ConnWindow = max(min(o.ConnWindow, maxWindow), defaultWindow)
+	wait := func(p *time.Duration, v time.Duration) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	wait(&o.SettingsTimeout, 10*time.Second)
+	wait(&o.PingTimeout, 15*time.Second)
+	wait(&o.DrainWait, time.Second)
+	if o.Count == nil {
+		o.Count = func(Limit) {}
+	}
+	if o.Room == nil {
+		o.Room = func() {}
+	}
+}

@@ -1,0 +1,243 @@
+package http2
+
+import (
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+)
+
+// ResetError is what waiting calls return on a stream that ended early.
+type ResetError struct {
+	Code  ErrCode
+	Cause error
+}
+
+func (e *ResetError) Error() string { return e.Cause.Error() + " (" + e.Code.String() + ")" }
+
+// Unwrap is the cause.
+func (e *ResetError) Unwrap() error { return e.Cause }
+
+// Pipe turns the events of one stream into calls that wait, for goroutines that own an HTTP/1.1 connection on the other side. One goroutine
+// at a time may call Head, Next and what belongs to them, and another one Write. It holds no more than the stream's window.
+type Pipe struct {
+	mu    sync.Mutex // guards what follows; taken before a connection's, never under it
+	cond  sync.Cond  // any of it has changed
+	s     *Stream
+	heads []*waitingHead
+	q     queue // has come
+	lent  queue // was handed out by Next, and counts as consumed at the following call
+
+	trailers *message.Head
+	end      bool // the peer has ended its side
+	err      error
+	writable bool
+	closed   bool
+
+	readAt      int64 // when a read gives up; 0 never
+	reading     bool  // a read waits
+	late        bool  // and its moment has passed
+	interrupted bool
+}
+
+type waitingHead struct {
+	h   message.Head
+	end bool
+}
+
+// mostInterim is how many interim heads may wait for a slow reader; more of them are dropped, which RFC 9110 section 15.2 lets a client do.
+const mostInterim = 8
+
+// NewPipe makes a pipe. What it returns as Receiver is what a server's Request returns, or Client.Open is given; Attach follows.
+func NewPipe() *Pipe {
+	p := new(Pipe)
+	p.cond.L = &p.mu
+	return p
+}
+
+// Attach names the stream: the one a server's Request has given, or Open has returned. end tells that it comes without a body.
+func (p *Pipe) Attach(s *Stream, end bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.s = s
+	p.end = p.end || end
+}
+
+// Stream is the stream, nil before Attach.
+func (p *Pipe) Stream() *Stream {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.s
+}
+
+// SetReadDeadline names the moment, on the clock of sock.Sweeper.Now, at which Head and Next give up with sock.ErrTimeout; 0 takes it away.
+func (p *Pipe) SetReadDeadline(at int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.readAt, p.late = at, false
+	if p.reading {
+		p.s.SetDeadline(at)
+	}
+}
+
+// Interrupt makes the read that waits now, or the next one that would, return sock.ErrInterrupted once.
+func (p *Pipe) Interrupt() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.interrupted = true
+	p.cond.Broadcast()
+}
+
+// Head waits for the next response head, which is good until the following call. end tells that nothing follows it.
+func (p *Pipe) Head() (h *message.Head, end bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.wait(func() bool { return len(p.heads) > 0 }); err != nil {
+		return nil, false, err
+	}
+	w := p.heads[0]
+	p.heads = slices.Delete(p.heads, 0, 1)
+	return &w.h, w.end, nil
+}
+
+// Next waits for the next piece of the body, which is good until the following call; io.EOF behind the last one.
+func (p *Pipe) Next() ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.consume()
+	if err := p.wait(func() bool { return len(p.q.b) > 0 || p.end }); err != nil {
+		return nil, err
+	}
+	if len(p.q.b) == 0 {
+		return nil, io.EOF
+	}
+	p.q, p.lent = p.lent, p.q
+	return p.lent.b, nil
+}
+
+// Ended tells whether the body has been read to its end.
+func (p *Pipe) Ended() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.end && len(p.q.b) == 0
+}
+
+// Buffered tells whether the rest of the body is here already.
+func (p *Pipe) Buffered() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.end
+}
+
+// Trailers is the trailer section behind the body, nil without one; good for as long as the pipe.
+func (p *Pipe) Trailers() *message.Head {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.trailers
+}
+
+// Err is how the stream ended early, nil when it did not.
+func (p *Pipe) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+// Write sends all of data, and with end the end of our side. It waits for the peer's windows; Options.StallTimeout bounds that. b is the
+// calling goroutine's, and is flushed before a wait.
+func (p *Pipe) Write(b *Batch, data []byte, end bool) error {
+	for {
+		p.mu.Lock()
+		p.writable = false
+		err := p.err
+		p.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		n, err := p.s.WriteData(b, data, end)
+		data = data[n:]
+		if err != nil {
+			return p.reason(err)
+		}
+		if len(data) == 0 {
+			return nil
+		}
+		if b != nil {
+			b.Flush()
+		}
+		p.mu.Lock()
+		for !p.writable && p.err == nil && !p.closed {
+			p.cond.Wait()
+		}
+		p.mu.Unlock()
+	}
+}
+
+// reason prefers what the peer said to the bare fact that the stream is over.
+func (p *Pipe) reason(err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return p.err
+	}
+	return err
+}
+
+// Close gives the memory back. What still comes is dropped. It does not end the stream: that is Stream.Reset, or its orderly end.
+func (p *Pipe) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.closed = true
+	p.consume()
+	n := len(p.q.b)
+	p.q.free()
+	p.lent.free()
+	if n > 0 {
+		p.s.Consumed(nil, n)
+	}
+	p.cond.Broadcast()
+}
+
+// consume counts what Next has lent as passed on.
+func (p *Pipe) consume() {
+	n := len(p.lent.b)
+	if n == 0 {
+		return
+	}
+	if len(p.q.b) > 0 {
+		p.lent.b = p.lent.buf.B[:0] // the next bytes gather in it
+	} else {
+		p.lent.free()
+	}
+	p.s.Consumed(nil, n)
+}
+
+// wait waits until ready, and says why it gave up before that. Called with the lock held.
+func (p *Pipe) wait(ready func() bool) error {
+	defer func() { p.reading = false }()
+	for !ready() {
+		switch {
+		case p.err != nil:
+			return p.err
+		case p.closed:
+			return ErrClosed
+		case p.interrupted:
+			p.interrupted = false
+			return sock.ErrInterrupted
+		case p.late:
+			p.late = false
+			return sock.ErrTimeout
+		}
+		if !p.reading && p.readAt != 0 {
+			p.s.SetDeadline(p.readAt)
+		}
+		p.reading = true
+		p.cond.Wait()
+	}
+	return nil
+}

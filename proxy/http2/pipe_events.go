@@ -1,0 +1,104 @@
+package http2
+
+import "github.com/fabian4/gateway-homebrew-go/proxy/message"
+
+// pipeEvents is a Pipe as the receiver of its stream: the reading goroutine's side of it.
+type pipeEvents Pipe
+
+// Receiver is who takes the stream's events for p.
+func (p *Pipe) Receiver() Receiver { return (*pipeEvents)(p) }
+
+func (e *pipeEvents) Head(_ *Batch, s *Stream, h *message.Head, end bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.s = s
+	e.end = e.end || end
+	if e.closed || h.Status < 200 && len(e.heads) >= mostInterim {
+		return
+	}
+	w := &waitingHead{end: end}
+	CopyHead(&w.h, h)
+	e.heads = append(e.heads, w)
+	e.cond.Broadcast()
+}
+
+func (e *pipeEvents) Data(b *Batch, s *Stream, p []byte, end bool) {
+	e.mu.Lock()
+	e.end = e.end || end
+	closed := e.closed
+	if !closed {
+		e.q.push(p)
+		e.cond.Broadcast()
+	}
+	e.mu.Unlock()
+	if closed {
+		s.Consumed(b, len(p))
+	}
+}
+
+func (e *pipeEvents) Trailers(_ *Batch, _ *Stream, h *message.Head) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.end = true
+	e.trailers = new(message.Head)
+	CopyHead(e.trailers, h)
+	e.cond.Broadcast()
+}
+
+func (e *pipeEvents) Reset(_ *Batch, _ *Stream, code ErrCode, cause error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.err = &ResetError{code, cause}
+	e.cond.Broadcast()
+}
+
+func (e *pipeEvents) Writable(*Batch, *Stream) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.writable = true
+	e.cond.Broadcast()
+}
+
+func (e *pipeEvents) Timeout(_ *Batch, s *Stream) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.reading && e.readAt != 0 && s.c.nc.Now() >= e.readAt {
+		e.late = true
+		e.cond.Broadcast()
+	}
+}
+
+// CopyHead makes dst a copy of src that shares none of its memory: for owners that need a head for longer than its event.
+func CopyHead(dst, src *message.Head) {
+	fields, buf := dst.Fields[:0], dst.Buf[:0]
+	n := len(src.Buf)
+	parts := [...][]byte{src.Method, src.Target, src.Authority, src.Scheme, src.Protocol}
+	for _, p := range parts {
+		n += len(p)
+	}
+	if cap(buf) < n {
+		buf = make([]byte, 0, n)
+	}
+	*dst = *src
+	dst.Fields = append(fields, src.Fields...)
+	dst.Buf = append(buf, src.Buf...)
+	// The parts lie in a buffer that may be another than Buf by now: their bytes go behind the fields' lines.
+	tail := dst.Buf
+	keep := func(p []byte) []byte {
+		at := len(tail)
+		tail = append(tail, p...)
+		return tail[at:len(tail):len(tail)]
+	}
+	dst.Method, dst.Target, dst.Authority = keep(src.Method), keep(src.Target), keep(src.Authority)
+	dst.Scheme, dst.Protocol = keep(src.Scheme), keep(src.Protocol)
+	dst.Path, dst.Query = dst.Target[:0], nil
+	if len(src.Path) > 0 {
+		dst.Path = dst.Target[:len(src.Path)]
+	}
+	if src.Query != nil {
+		dst.Query = dst.Target[len(dst.Target)-len(src.Query):]
+	}
+	if src.Reason != nil {
+		dst.Reason = append([]byte(nil), src.Reason...)
+	}
+}

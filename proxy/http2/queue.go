@@ -1,0 +1,46 @@
+package http2
+
+import "github.com/fabian4/gateway-homebrew-go/proxy/sock"
+
+// queue holds body bytes that could not go on yet, in order, in pooled memory. What it holds is bounded by the window of the stream they
+// came on, since only what has left it is given back to the peer.
+type queue struct {
+	buf *sock.Buffer
+	b   []byte // what is held; its memory is buf's, or its own when that would be too small
+}
+
+func (q *queue) push(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if q.buf == nil {
+		q.buf = sock.Sized(len(p))
+		q.b = q.buf.B[:0]
+	}
+	if len(q.b)+len(p) > cap(q.b) {
+		q.move(len(q.b) + len(p))
+	}
+	q.b = append(q.b, p...)
+}
+
+// move goes to the start of the buffer, or to a larger one.
+func (q *queue) move(need int) {
+	if need <= len(q.buf.B) {
+		q.b = q.buf.B[:copy(q.buf.B, q.b)]
+		return
+	}
+	if need > sock.BulkSize {
+		need *= 2
+	}
+	buf := sock.Sized(need)
+	q.b = buf.B[:copy(buf.B, q.b)]
+	q.buf.Free()
+	q.buf = buf
+}
+
+func (q *queue) pop(n int) { q.b = q.b[n:] }
+
+func (q *queue) free() {
+	q.buf.Free()
+	*q = queue{}
+}

@@ -1,0 +1,140 @@
+package http2
+
+import "sync"
+
+// Relay passes one direction of an exchange, body and trailers, from a stream to another on another connection. It copies only what the
+// receiving side does not take at once, and the sending peer gets its window back as bytes go on, so that no more than that window
+// is ever held. Data may come before there is a stream to pass it to.
+//
+// Call it from the events of both streams: Data and Trailers from those of the stream that data comes from, Writable from that of the stream it goes to.
+type Relay struct {
+	mu       sync.Mutex // guards what follows; taken before a connection's, never under it
+	src, dst *Stream
+	held     queue
+	trailers *Fields // a copy, while held is in front of them
+	end      bool    // src has ended
+	over     bool    // everything, or the end of all interest, was passed on
+	began    bool    // something was passed on
+}
+
+// Init names the stream that data comes from. Call it before the first event.
+func (r *Relay) Init(src *Stream) { r.src = src }
+
+// Start names the stream that data goes to, and passes on what has come so far. b is the calling goroutine's, as everywhere.
+func (r *Relay) Start(b *Batch, dst *Stream) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.dst = dst
+	r.pass(b)
+}
+
+// Data takes an event of src.
+func (r *Relay) Data(b *Batch, p []byte, end bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		r.src.Consumed(b, len(p))
+		return
+	}
+	n := 0
+	if r.dst != nil && len(r.held.b) == 0 {
+		var err error
+		if n, err = r.dst.WriteData(b, p, end); err != nil {
+			r.src.Consumed(b, len(p))
+			r.stop(b)
+			return
+		}
+		r.began = r.began || n > 0
+		r.over = end && n == len(p)
+		r.src.Consumed(b, n)
+	}
+	r.held.push(p[n:])
+	r.end = r.end || end
+}
+
+// Trailers takes the trailers of src, as its owner wants them passed on. They end the message.
+func (r *Relay) Trailers(b *Batch, f *Fields) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return
+	}
+	r.end = true
+	if r.dst != nil && len(r.held.b) == 0 {
+		r.finish(b, f)
+		return
+	}
+	r.trailers = f.clone()
+}
+
+// Writable takes an event of dst.
+func (r *Relay) Writable(b *Batch) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.dst != nil {
+		r.pass(b)
+	}
+}
+
+// Stop drops what is held and whatever comes; src gets its window back.
+func (r *Relay) Stop(b *Batch) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stop(b)
+}
+
+// Began tells whether any byte of the body has been passed on, after which the request can not be sent again.
+func (r *Relay) Began() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.began
+}
+
+func (r *Relay) pass(b *Batch) {
+	if r.over {
+		return
+	}
+	if len(r.held.b) > 0 {
+		n, err := r.dst.WriteData(b, r.held.b, r.end && r.trailers == nil)
+		if err != nil {
+			r.stop(b)
+			return
+		}
+		r.began = r.began || n > 0
+		r.held.pop(n)
+		r.src.Consumed(b, n)
+		if len(r.held.b) > 0 {
+			return
+		}
+		r.held.free()
+		if r.end && r.trailers == nil {
+			r.over = true
+			return
+		}
+	}
+	if r.end {
+		r.finish(b, r.trailers)
+	}
+}
+
+// finish ends dst; all data has been passed on.
+func (r *Relay) finish(b *Batch, trailers *Fields) {
+	r.over, r.trailers = true, nil
+	var err error
+	if trailers != nil {
+		err = r.dst.WriteTrailers(b, trailers)
+	} else {
+		_, err = r.dst.WriteData(b, nil, true)
+	}
+	if err != nil {
+		r.stop(b) // dst's own Reset tells the owner
+	}
+}
+
+func (r *Relay) stop(b *Batch) {
+	r.over, r.trailers = true, nil
+	if n := len(r.held.b); n > 0 {
+		r.held.free()
+		r.src.Consumed(b, n)
+	}
+}

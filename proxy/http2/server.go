@@ -1,0 +1,46 @@
+package http2
+
+import (
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+)
+
+// Server is the server's side of one connection.
+type Server struct{ Conn }
+
+// NewServer makes the server side of nc, which it owns from now on. Nothing is read or written before Serve.
+func NewServer(nc *sock.Conn, h Handler, o Options) *Server {
+	s := new(Server)
+	s.init(nc, o, false)
+	s.serve = h
+	s.preface = len(Preface)
+	return s
+}
+
+// Serve serves the connection until it is over, and says why it is: io.EOF when the client left, [ErrIdle] and [ErrDrained] in good
+// order, a [*ConnError] when one side broke the rules. early is what was read of the connection before, the preface included.
+// Afterwards the connection is closed, every stream has had its last event, and no goroutine of it is left.
+func (s *Server) Serve(early []byte) error {
+	o := &s.opt
+	list := []setting{
+		{settingMaxConcurrentStreams, uint32(o.MaxStreams)},
+		{settingInitialWindowSize, uint32(o.StreamWindow)},
+		{settingMaxHeaderListSize, uint32(o.MaxHeaderBytes)},
+	}
+	if o.ExtendedConnect {
+		list = append(list, setting{settingEnableConnect, 1})
+	}
+	s.greet(list)
+	return s.run(early)
+}
+
+// greet appends our SETTINGS and opens the connection's window; the first batch writes them.
+func (c *Conn) greet(list []setting) {
+	c.mu.Lock()
+	c.grow(128)
+	c.out = appendSettings(c.out, list...)
+	if more := c.opt.ConnWindow - c.window; more > 0 {
+		c.out = appendWindowUpdate(c.out, 0, more)
+		c.window += more
+	}
+	c.leave(&c.batch)
+}
