@@ -184,6 +184,35 @@ timeouts: {write: 8s}
 	}
 }
 
+// Some defaults depend on what else is said.
+func TestDependentDefaults(t *testing.T) {
+	base := Standard()
+	base.AccessLog.Fields = nil
+	doc := decode(t, `
+routes:
+  - {name: a, cluster: a, rate_limit: {rate: 0.5}, retries: {}}
+  - {name: b, match: {path_prefix: /b}, cluster: a, rate_limit: {rate: 2.5, key: remote_ip}}
+clusters:
+  - {name: a, endpoints: ["a:1"], passive_health: {base_ejection: 600s}, health_check: {type: http}}
+  - {name: b, endpoints: ["a:1"], health_check: {type: tcp}}
+`, base)
+	for _, row := range []struct{ what, got, want any }{
+		{"a slow rate", doc.Routes[0].RateLimit, RateLimit{0.5, 1, RateLimitRoute}},
+		{"a rate", doc.Routes[1].RateLimit, RateLimit{2.5, 3, RateLimitRemoteIP}},
+		{"attempts", doc.Routes[0].Retries.Attempts, 2},
+		{"reasons", doc.Routes[0].Retries.On[0], RetryConnectFailure},
+		{"max ejection", doc.Clusters[0].PassiveHealth.MaxEjection, 10 * time.Minute},
+		{"http path", doc.Clusters[0].HealthCheck.Path, "/"},
+		{"tcp path", doc.Clusters[1].HealthCheck.Path, ""},
+		{"log fields", len(doc.AccessLog.Fields), len(AccessLogFields())},
+	} {
+		if row.got != row.want {
+			t.Errorf("%s = %v, want %v", row.what, row.got, row.want)
+		}
+	}
+	same(t, doc, base)
+}
+
 func TestTLSDefaults(t *testing.T) {
 	doc := decode(t, `
 listeners:
