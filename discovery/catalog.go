@@ -6,26 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
-
-	"github.com/fabian4/gateway-homebrew-go/telemetry"
-)
-
-const (
-	// A health watch asks again at once after the first change, then once a second:
-	// a service that flaps must not make us fetch all of it without pause.
-	healthBurst = 2
-	healthEvery = time.Second
-
-	// remoteWait is how long a request blocks that another datacenter answers.
-	remoteWait = 5 * time.Minute
-
-	// How many requests may be parked at an agent: it takes 200 connections from
-	// one address, which other sidecars may share, and HTTP/2 puts 250 requests
-	// into one. Further watches poll, a few at a time.
-	watchesHTTP1 = 64
-	watchesHTTP2 = 240
-	pollsAtOnce  = 4
 )
 
 // Catalog follows the instances of just those services that somebody asked for.
@@ -47,15 +27,6 @@ type subscription struct {
 	known     bool          // endpoints is an answer
 	answered  chan struct{} // closed when it is
 	fresh     bool          // not taken yet
-}
-
-// serviceWatch is one loop, from when it is asked for to when it has ended.
-type serviceWatch struct {
-	service service
-	watch   *watch[[]record]
-	records []record // the last answer, guarded by Catalog.mu
-	known   bool     // records is one
-	stop    context.CancelFunc
 }
 
 // Catalog makes the process's one follower of services.
@@ -189,134 +160,6 @@ func (c *Catalog) Status() []Status {
 	}
 	slices.SortFunc(all, func(a, b Status) int { return strings.Compare(a.Name, b.Name) })
 	return all
-}
-
-// reconcile starts the watches that are missing and stops those that nobody wants.
-func (c *Catalog) reconcile(ctx context.Context, running *sync.WaitGroup) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	wanted := make(map[service]struct{}, len(c.queries))
-	for q := range c.queries {
-		wanted[q.service()] = struct{}{}
-	}
-	for s, w := range c.watches {
-		if _, ok := wanted[s]; !ok {
-			w.stop()
-			delete(c.watches, s)
-		}
-	}
-	for s := range wanted {
-		if c.watches[s] == nil {
-			c.start(ctx, s, running)
-		}
-	}
-}
-
-// start begins a watch: one that blocks while there is a place for it, else one
-// that polls. Callers hold mu.
-func (c *Catalog) start(ctx context.Context, s service, running *sync.WaitGroup) {
-	blocking := 0
-	for _, other := range c.watches {
-		if !other.watch.polls {
-			blocking++
-		}
-	}
-	w := &serviceWatch{service: s}
-	w.watch = &watch[[]record]{
-		fetch:   func(ctx context.Context, q read) (answer[[]record], error) { return c.consul.health(ctx, s, q) },
-		same:    sameRecords,
-		shrinks: func(from, to []record) bool { return c.shrinks(s, from, to) },
-		deliver: func(_ context.Context, a answer[[]record]) { c.learn(w, a.value) },
-		wait:    c.consul.options.Wait,
-		polls:   blocking >= c.maxWatches(),
-		bucket:  bucket{burst: healthBurst, every: healthEvery},
-		usual:   healthEvery,
-		state:   c.consul.newState(s.String()),
-	}
-	if s.datacenter != "" && w.watch.wait == defaultWait {
-		w.watch.wait = remoteWait
-	}
-	if w.watch.polls {
-		w.watch.state.polling()
-		w.watch.fetch = c.inTurn(w.watch.fetch)
-	}
-	c.watches[s] = w
-	ctx, w.stop = context.WithCancel(ctx)
-	running.Go(func() {
-		defer w.stop()
-		defer c.consul.enlist(w.watch)()
-		w.watch.run(ctx)
-	})
-}
-
-func (c *Catalog) maxWatches() int {
-	if c.consul.http2.Load() {
-		return watchesHTTP2
-	}
-	return watchesHTTP1
-}
-
-// inTurn lets a few polls run at a time.
-func (c *Catalog) inTurn(fetch func(context.Context, read) (answer[[]record], error)) func(context.Context, read) (answer[[]record], error) {
-	return func(ctx context.Context, q read) (answer[[]record], error) {
-		select {
-		case c.polls <- struct{}{}:
-			defer func() { <-c.polls }()
-			return fetch(ctx, q)
-		case <-ctx.Done():
-			return answer[[]record]{}, &fault{telemetry.DiscoveryLimit, context.Cause(ctx)}
-		}
-	}
-}
-
-// learn takes an answer in and derives that of each query from it. An answer of a
-// watch that was stopped meanwhile is nobody's.
-func (c *Catalog) learn(w *serviceWatch, records []record) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.watches[w.service] != w {
-		return
-	}
-	w.records, w.known = records, true
-	for q, s := range c.queries {
-		if q.service() == w.service {
-			c.answer(q, s, records)
-		}
-	}
-}
-
-// answer notes what records say to q, if it is news. Callers hold mu.
-func (c *Catalog) answer(q Query, s *subscription, records []record) {
-	next := endpointsOf(q, records)
-	if s.known && sameEndpoints(s.endpoints, next) {
-		return
-	}
-	if !s.known {
-		s.known = true
-		close(s.answered)
-	}
-	s.endpoints, s.fresh = next, true
-	nudge(c.changed)
-}
-
-// shrinks reports whether an answer takes so much from a query that it is asked
-// for once more: all it had, or more than half of at least four.
-func (c *Catalog) shrinks(s service, from, to []record) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for q := range c.queries {
-		if q.service() != s {
-			continue
-		}
-		before, after := endpointsOf(q, from), endpointsOf(q, to)
-		if after.Negative && !before.Negative {
-			return true
-		}
-		if n := before.usable(); n >= 4 && after.usable()*2 < n {
-			return true
-		}
-	}
-	return false
 }
 
 func (q Query) service() service { return service{q.Service, q.Datacenter} }

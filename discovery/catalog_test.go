@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -264,13 +265,13 @@ func TestCatalogConfirmsLosses(t *testing.T) {
 }
 
 func TestCatalogPollsBeyondItsWatches(t *testing.T) {
-	var parked, most atomic.Int32
+	var parked atomic.Int32
 	c := fakeConsul(t, func(w http.ResponseWriter, r *http.Request) {
 		if !r.URL.Query().Has("index") {
 			say(w, "8", oneInstance)
 			return
 		}
-		most.Store(max(most.Load(), parked.Add(1)))
+		parked.Add(1)
 		<-r.Context().Done()
 		parked.Add(-1)
 	})
@@ -291,6 +292,11 @@ func TestCatalogPollsBeyondItsWatches(t *testing.T) {
 		t.Errorf("%d watches poll, want 10", polling)
 	}
 	testserver.WaitFor(t, patience, "all parked", func() bool { return parked.Load() == watchesHTTP1 })
+	catalog.Watch(queries[10:]) // leaves a place for each
+	testserver.WaitFor(t, patience, "no watch that polls", func() bool {
+		return !slices.ContainsFunc(catalog.Status(), func(s Status) bool { return s.Polling })
+	})
+	waitAnswers(t, catalog)
 }
 
 // While Run is stopped the answer of a query stays what it was, and a request

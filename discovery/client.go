@@ -64,6 +64,7 @@ func NewConsul(options Options) (*Consul, error) {
 	}
 	c.link.Store(l)
 	c.token = newToken(l.tokenFile, l.token)
+	c.http2.Store(l.base.Scheme == "https") // until the first answer
 	return c, nil
 }
 

@@ -81,7 +81,7 @@ func (f *file) read() Document {
 		f.state.failed(faultf(telemetry.DiscoveryServer, "no such file"))
 		return Document{Source: "file", Negative: true}
 	case err != nil:
-		f.state.failed(err)
+		f.state.failed(&fault{telemetry.DiscoveryServer, err})
 		return refused("file", err)
 	}
 	f.state.ok(0)

@@ -1,0 +1,182 @@
+package discovery
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+const (
+	// A health watch asks again at once after the first change, then once a second:
+	// a service that flaps must not make us fetch all of it without pause.
+	healthBurst = 2
+	healthEvery = time.Second
+
+	// remoteWait is how long a request blocks that another datacenter answers.
+	remoteWait = 5 * time.Minute
+
+	// How many requests may be parked at an agent: it takes 200 connections from
+	// one address, which other sidecars may share, and HTTP/2 puts 250 requests
+	// into one. Further watches poll, a few at a time.
+	watchesHTTP1 = 64
+	watchesHTTP2 = 240
+	pollsAtOnce  = 4
+)
+
+// serviceWatch is one loop, from when it is asked for to when it has ended.
+type serviceWatch struct {
+	service service
+	watch   *watch[[]record]
+	records []record // the last answer, guarded by Catalog.mu
+	known   bool     // records is one
+	stop    context.CancelFunc
+}
+
+// reconcile starts the watches that are missing and stops those that nobody wants.
+func (c *Catalog) reconcile(ctx context.Context, running *sync.WaitGroup) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	wanted := make(map[service]struct{}, len(c.queries))
+	for q := range c.queries {
+		wanted[q.service()] = struct{}{}
+	}
+	for s, w := range c.watches {
+		if _, ok := wanted[s]; !ok {
+			c.drop(w)
+		}
+	}
+	c.promote()
+	for s := range wanted {
+		if c.watches[s] == nil {
+			c.start(ctx, s, running)
+		}
+	}
+}
+
+// drop ends a watch. Callers hold mu.
+func (c *Catalog) drop(w *serviceWatch) {
+	w.stop()
+	delete(c.watches, w.service)
+}
+
+// promote ends watches that poll where there is a place for ones that block, for
+// reconcile to start again. What they have answered stays. Callers hold mu.
+func (c *Catalog) promote() {
+	places := c.places()
+	for _, w := range c.watches {
+		if w.watch.polls && places > 0 {
+			c.drop(w)
+			places--
+		}
+	}
+}
+
+// places is how many more watches may block. Callers hold mu.
+func (c *Catalog) places() int {
+	most := watchesHTTP1
+	if c.consul.http2.Load() {
+		most = watchesHTTP2
+	}
+	for _, w := range c.watches {
+		if !w.watch.polls {
+			most--
+		}
+	}
+	return most
+}
+
+// start begins a watch: one that blocks while there is a place for it, else one
+// that polls. Callers hold mu.
+func (c *Catalog) start(ctx context.Context, s service, running *sync.WaitGroup) {
+	w := &serviceWatch{service: s}
+	w.watch = &watch[[]record]{
+		fetch:   func(ctx context.Context, q read) (answer[[]record], error) { return c.consul.health(ctx, s, q) },
+		same:    sameRecords,
+		shrinks: func(from, to []record) bool { return c.shrinks(s, from, to) },
+		deliver: func(_ context.Context, a answer[[]record]) { c.learn(w, a.value) },
+		wait:    c.consul.options.Wait,
+		polls:   c.places() <= 0,
+		bucket:  bucket{burst: healthBurst, every: healthEvery},
+		usual:   healthEvery,
+		state:   c.consul.newState(s.String()),
+	}
+	if s.datacenter != "" && w.watch.wait == defaultWait {
+		w.watch.wait = remoteWait
+	}
+	if w.watch.polls {
+		w.watch.state.polling()
+		w.watch.fetch = c.inTurn(w.watch.fetch)
+	}
+	c.watches[s] = w
+	ctx, w.stop = context.WithCancel(ctx)
+	running.Go(func() {
+		defer w.stop()
+		defer c.consul.enlist(w.watch)()
+		w.watch.run(ctx)
+	})
+}
+
+// inTurn lets a few polls run at a time.
+func (c *Catalog) inTurn(fetch func(context.Context, read) (answer[[]record], error)) func(context.Context, read) (answer[[]record], error) {
+	return func(ctx context.Context, q read) (answer[[]record], error) {
+		select {
+		case c.polls <- struct{}{}:
+			defer func() { <-c.polls }()
+			return fetch(ctx, q)
+		case <-ctx.Done():
+			return answer[[]record]{}, &fault{telemetry.DiscoveryLimit, context.Cause(ctx)}
+		}
+	}
+}
+
+// learn takes an answer in and derives that of each query from it. An answer of a
+// watch that was stopped meanwhile is nobody's.
+func (c *Catalog) learn(w *serviceWatch, records []record) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.watches[w.service] != w {
+		return
+	}
+	w.records, w.known = records, true
+	for q, s := range c.queries {
+		if q.service() == w.service {
+			c.answer(q, s, records)
+		}
+	}
+}
+
+// answer notes what records say to q, if it is news. Callers hold mu.
+func (c *Catalog) answer(q Query, s *subscription, records []record) {
+	next := endpointsOf(q, records)
+	if s.known && sameEndpoints(s.endpoints, next) {
+		return
+	}
+	if !s.known {
+		s.known = true
+		close(s.answered)
+	}
+	s.endpoints, s.fresh = next, true
+	nudge(c.changed)
+}
+
+// shrinks reports whether an answer takes so much from a query that it is asked
+// for once more: all it had, or more than half of at least four.
+func (c *Catalog) shrinks(s service, from, to []record) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for q := range c.queries {
+		if q.service() != s {
+			continue
+		}
+		before, after := endpointsOf(q, from), endpointsOf(q, to)
+		if after.Negative && !before.Negative {
+			return true
+		}
+		if n := before.usable(); n >= 4 && after.usable()*2 < n {
+			return true
+		}
+	}
+	return false
+}
