@@ -1,14 +1,12 @@
 package mtls
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -37,12 +35,13 @@ func Reason(err error) string {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
 		return "refused by the peer: " + plain(strings.TrimPrefix(op.Err.Error(), "tls: "))
 	}
+	if slow, ok := errors.AsType[net.Error](err); ok && slow.Timeout() {
+		return "timed out"
+	}
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
-		return "handshake timed out"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
-		return "peer went away in the handshake"
+		return "peer closed the connection"
 	}
 	return plain(strings.TrimPrefix(err.Error(), "tls: "))
 }

@@ -296,6 +296,44 @@ func TestDirectoryThatComesLater(t *testing.T) {
 	s.serves(t, pair)
 }
 
+// TestChangeBeforeTheWatch changes a file after it was read and before its
+// directory is watched, when nobody tells.
+func TestChangeBeforeTheWatch(t *testing.T) {
+	ca, dir := testcert.NewCA(t, "ca"), t.TempDir()
+	set, _ := newSet(t, Options{Unwatched: true})
+	server := prepare(t, set, listenerDoc(config.ListenerTLS{
+		Certificates: []config.Certificate{certificate(ca.Server(t, "a.test").Write(t, dir, "a"))},
+	})).Server("web")
+	renewed := ca.Server(t, "a.test")
+	renewed.Write(t, dir, "a")
+	set.mu.Lock()
+	set.unwatched = false
+	set.settle()
+	set.mu.Unlock()
+	if m := meet(t, server.ServerConfig(), browser(ca, "a.test")).mustWork(t); m.shown() != serial(renewed.Cert) {
+		t.Error("the change was missed")
+	}
+}
+
+// TestBlind has no watcher, as on a machine that is out of inotify instances.
+func TestBlind(t *testing.T) {
+	s := newSite(t)
+	s.set.mu.Lock()
+	w := s.set.watching
+	s.set.mu.Unlock()
+	w.end()
+	blind := &watching{set: s.set, blind: true, sooner: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	s.set.mu.Lock()
+	s.set.watching = blind
+	s.set.mu.Unlock()
+	go blind.run()
+	for range 2 {
+		pair := s.ca.Server(t, "a.test")
+		pair.Write(t, s.dir, "a")
+		s.serves(t, pair)
+	}
+}
+
 func TestRetiredFilesAreNotWatched(t *testing.T) {
 	s := newSite(t)
 	dir := t.TempDir()

@@ -77,28 +77,29 @@ func TestResumptionEndsWithTheRule(t *testing.T) {
 			ClientCAFile: ca.Write(t, dir, "ca"),
 			ClientAuth:   config.ClientAuthOptional,
 		}
+		both := dir + "/both.pem"
+		testcert.Replace(t, both, append(ca.PEM(), testcert.NewCA(t, "other").PEM()...))
 		set, _ := newSet(t, Options{Unwatched: true})
 		server := prepare(t, set, listenerDoc(settings)).Server("web")
-		client := resumer(t, ca, ca.SPIFFE(t, "spiffe://test/web"), version)
-		meet(t, server.ServerConfig(), client).mustWork(t)
-		if !meet(t, server.ServerConfig(), client).mustWork(t).server.DidResume {
-			t.Fatal("the second session was not resumed")
-		}
-
-		strict := settings
-		strict.ClientAuth = config.ClientAuthRequire
-		if m := meet(t, prepare(t, set, listenerDoc(strict)).Server("web").ServerConfig(), client).mustWork(t); m.server.DidResume {
-			t.Error("a ticket of an optional listener was good for one that requires")
-		}
-		open := settings
-		open.ClientCAFile, open.ClientAuth = "", ""
-		if m := meet(t, prepare(t, set, listenerDoc(open)).Server("web").ServerConfig(), client).mustWork(t); m.server.DidResume {
-			t.Error("a ticket of an optional listener was good for one that does not ask")
-		}
-		doc := listenerDoc(settings)
-		doc.Listeners[0].Name = "other"
-		if m := meet(t, prepare(t, set, doc).Server("other").ServerConfig(), client).mustWork(t); m.server.DidResume {
-			t.Error("a ticket of one listener was good for another")
+		for _, row := range []struct {
+			name string
+			edit func(*config.Listener)
+			want bool
+		}{
+			{"required instead of optional", func(l *config.Listener) { l.TLS.ClientAuth = config.ClientAuthRequire }, false},
+			{"nobody is asked", func(l *config.Listener) { l.TLS.ClientCAFile, l.TLS.ClientAuth = "", "" }, false},
+			{"other roots", func(l *config.Listener) { l.TLS.ClientCAFile = both }, false},
+			{"another listener", func(l *config.Listener) { l.Name = "other" }, false},
+			{"the rule is the same", func(l *config.Listener) { l.TLS.ClientCertHeader = true }, true},
+		} {
+			client := resumer(t, ca, ca.SPIFFE(t, "spiffe://test/web"), version)
+			meet(t, server.ServerConfig(), client).mustWork(t)
+			doc := listenerDoc(settings)
+			row.edit(&doc.Listeners[0])
+			next := prepare(t, set, doc).Server(doc.Listeners[0].Name)
+			if m := meet(t, next.ServerConfig(), client).mustWork(t); m.server.DidResume != row.want {
+				t.Errorf("%s: resumed %v, want %v", row.name, m.server.DidResume, row.want)
+			}
 		}
 	})
 }
