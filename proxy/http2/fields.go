@@ -10,14 +10,14 @@ import (
 // Fields is a head or trailer section to be sent: pseudo-header fields first, then the others in order. It copies no more than it must:
 // what it was given has to stay as it is until the section was written. Reset makes it ready for another; the memory stays.
 type Fields struct {
-	list    []pair
+	list    []field
 	scratch []byte // lower-cased names and numbers
 	size    int    // RFC 9113 section 10.5.1
 	isHead  bool   // the method is HEAD,
 	connect bool   // or CONNECT
 }
 
-type pair struct {
+type field struct {
 	name  string // lower case
 	value []byte
 	how   indexing
@@ -84,21 +84,21 @@ func (f *Fields) Status(code int) {
 func (f *Fields) AddHead(h *message.Head, drop message.Set) {
 	drop |= connectionFields
 	for i := range h.Fields {
-		field := &h.Fields[i]
-		if field.Hop || drop.Has(field.ID) {
+		from := &h.Fields[i]
+		if from.Hop || drop.Has(from.ID) {
 			continue
 		}
-		name, how := field.ID.Name(), indexingOf[field.ID]
-		if field.ID == message.Other {
-			name = f.lower(h.Name(field))
+		name, how := from.ID.Name(), indexingOf[from.ID]
+		if from.ID == message.Other {
+			name = f.lower(h.Name(from))
 			if notIndexedNames[name] {
 				how = notIndexed
 			}
 		}
-		if field.Sensitive {
+		if from.Sensitive {
 			how = neverIndexed
 		}
-		f.put(name, h.Value(field), how)
+		f.put(name, h.Value(from), how)
 	}
 }
 
@@ -137,15 +137,15 @@ func (f *Fields) Len() int { return len(f.list) }
 
 // clone is a copy that owns all of its memory.
 func (f *Fields) clone() *Fields {
-	c := &Fields{size: f.size, isHead: f.isHead, connect: f.connect, list: make([]pair, 0, len(f.list))}
+	c := &Fields{size: f.size, isHead: f.isHead, connect: f.connect, list: make([]field, 0, len(f.list))}
 	for _, p := range f.list {
-		c.list = append(c.list, pair{string(append([]byte(nil), p.name...)), append([]byte(nil), p.value...), p.how})
+		c.list = append(c.list, field{string(append([]byte(nil), p.name...)), append([]byte(nil), p.value...), p.how})
 	}
 	return c
 }
 
 func (f *Fields) put(name string, value []byte, how indexing) {
-	f.list = append(f.list, pair{name, value, how})
+	f.list = append(f.list, field{name, value, how})
 	f.size += len(name) + len(value) + entryOverhead
 }
 

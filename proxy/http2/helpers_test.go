@@ -1,0 +1,187 @@
+package http2
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+)
+
+// newSweeper runs a sweeper for the length of the test.
+func newSweeper(t testing.TB) *sock.Sweeper {
+	t.Helper()
+	s := sock.NewSweeper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Run(ctx)
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+	return s
+}
+
+// listen accepts loopback connections until the end of the test, each handled by serve in a goroutine of its own; the test ends when all have.
+func listen(t testing.TB, serve func(net.Conn)) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var conns []net.Conn
+	all.Go(func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			conns = append(conns, nc)
+			mu.Unlock()
+			all.Go(func() { serve(nc) })
+		}
+	})
+	t.Cleanup(func() {
+		ln.Close()
+		mu.Lock()
+		for _, c := range conns {
+			c.Close()
+		}
+		mu.Unlock()
+		all.Wait()
+	})
+	return ln.Addr().String()
+}
+
+// pair is the two ends of one loopback connection.
+func pair(t testing.TB) (client, server net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		nc, err := ln.Accept()
+		if err != nil {
+			close(accepted)
+			return
+		}
+		accepted <- nc
+	}()
+	client, err = net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, ok := <-accepted
+	if !ok {
+		t.Fatal("no connection")
+	}
+	t.Cleanup(func() { client.Close(); server.Close() })
+	return client, server
+}
+
+// echo answers every request with the body it came with, as a relay of the stream to itself, and with its trailers.
+type echo struct {
+	seen func(h *message.Head)
+}
+
+type echoStream struct {
+	relay Relay
+}
+
+func (e echo) Request(b *Batch, s *Stream, h *message.Head, end bool) Receiver {
+	if e.seen != nil {
+		e.seen(h)
+	}
+	f := b.Fields()
+	f.Status(200)
+	f.Add([]byte("Content-Type"), []byte("text/plain"))
+	f.Add([]byte("x-method"), h.Method)
+	if end {
+		f.AddInt(message.ContentLength, 5)
+	}
+	headOnly := end && string(h.Method) == "HEAD"
+	if err := s.WriteHead(b, f, headOnly); err != nil || headOnly {
+		return nil
+	}
+	x := new(echoStream)
+	x.relay.Init(s)
+	x.relay.Start(b, s)
+	if end {
+		x.relay.Data(b, []byte("hello"), true)
+	}
+	return x
+}
+
+func (x *echoStream) Head(*Batch, *Stream, *message.Head, bool) {}
+func (x *echoStream) Data(b *Batch, _ *Stream, p []byte, end bool) {
+	x.relay.Data(b, p, end)
+}
+func (x *echoStream) Trailers(b *Batch, _ *Stream, h *message.Head) {
+	f := b.Fields()
+	f.AddHead(h, 0)
+	x.relay.Trailers(b, f)
+}
+func (x *echoStream) Reset(b *Batch, _ *Stream, _ ErrCode, _ error) { x.relay.Stop(b) }
+func (x *echoStream) Writable(b *Batch, _ *Stream)                  { x.relay.Writable(b) }
+func (x *echoStream) Timeout(*Batch, *Stream)                       {}
+
+// serveOn listens and serves every connection with h.
+func serveOn(t testing.TB, h Handler, o Options) string {
+	sw := newSweeper(t)
+	return listen(t, func(nc net.Conn) {
+		_ = NewServer(sock.New(nc, sw, 5*time.Second), h, o).Serve(nil)
+	})
+}
+
+// settledGoroutines fails the test if, a while after its other clean-ups, goroutines of this package are still there.
+func settledGoroutines(t testing.TB) {
+	t.Helper()
+	t.Cleanup(func() {
+		var stacks string
+		for range 200 {
+			buf := make([]byte, 1<<20)
+			stacks = string(buf[:runtime.Stack(buf, true)])
+			if !strings.Contains(stacks, "proxy/http2.(*Conn)") && !strings.Contains(stacks, "proxy/http2.(*Client)") {
+				return
+			}
+			timer := time.NewTimer(10 * time.Millisecond)
+			<-timer.C
+		}
+		t.Errorf("goroutines are left:\n%s", stacks)
+	})
+}
+
+// counts gathers the limits that were hit.
+type counts struct {
+	mu sync.Mutex
+	n  [limitCount]int
+}
+
+func (c *counts) hit(l Limit) {
+	c.mu.Lock()
+	c.n[l]++
+	c.mu.Unlock()
+}
+
+func (c *counts) of(l Limit) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n[l]
+}
+
+func isConnError(err error, code ErrCode) bool {
+	var ce *ConnError
+	return errors.As(err, &ce) && ce.Code == code
+}
