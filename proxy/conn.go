@@ -3,64 +3,100 @@ package proxy
 import (
 	"errors"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// server1 is an HTTP/1.1 connection from a client, and the downstream side of the exchange it carries. Its goroutine runs serve.
+// server1 is an HTTP/1.1 connection from a client. Its goroutine runs serve. Between requests it is only this: no buffer, no exchange, and a
+// small stack.
 type server1 struct {
 	s    *Server
 	c    client
 	conn *sock.Conn
-	r    http1.Reader
-	w    http1.Writer
-	body http1.Body
 
 	waiting atomic.Bool               // idle: Interrupt does no harm
 	tunnel  atomic.Pointer[sock.Conn] // the other end, once it has become a tunnel
+}
+
+// request1 is a request on an HTTP/1.1 connection: the exchange and its downstream side. It is pooled.
+type request1 struct {
+	exchange
+	conn *server1
+	r    http1.Reader
+	w    http1.Writer
+	body http1.Body
 
 	old   bool // the request in hand is HTTP/1.0
 	began bool // bytes of its answer may have left
 	bare  bool // the answer's body ends with the connection
 }
 
-// slimAfter is how long a connection must be idle before it moves to a fresh goroutine, whose stack is small again.
-const slimAfter = 250 * time.Millisecond
+var requests1 = sync.Pool{New: func() any { return new(request1) }}
+
+// newRequest1 takes a request for c, of which first with n bytes in it has come.
+func newRequest1(c *server1, first *sock.Buffer, n int) *request1 {
+	q := requests1.Get().(*request1)
+	q.s, q.c, q.d, q.conn = c.s, &c.c, q, c
+	q.r = *http1.NewReader(c.conn, c.s.limits, first, n)
+	q.w.Conn = c.conn
+	return q
+}
+
+// release gives q back, with its buffers.
+func (q *request1) release() {
+	q.r.Free()
+	q.w.Done()
+	q.reset()
+	q.s, q.c, q.d, q.conn = nil, nil, nil, nil
+	q.r, q.w, q.body = http1.Reader{}, http1.Writer{}, http1.Body{}
+	requests1.Put(q)
+}
+
+// slimAfter is how long a connection must be idle before it moves to a fresh goroutine, whose stack is small again: the one that has carried
+// a request has grown, and only the garbage collector would shrink it.
+const slimAfter = 50 * time.Millisecond
 
 // serve carries requests until the connection ends. first, with n bytes in it, is what has been read already; it may be nil.
 func (c *server1) serve(first *sock.Buffer, n int) {
 	if !c.s.track(c) {
 		first.Free()
-		_ = c.conn.Close() // draining
-		c.c.settings.tele.Active.Dec()
-		c.s.limit.Release()
+		c.c.listener.gone(c.conn, c.c.settings) // draining
 		return
 	}
-	c.r = *http1.NewReader(c.conn, c.s.limits, first, n)
-	c.w.Conn = c.conn
-	c.run(c.s.sweeper.Now())
+	c.run(first, n, c.s.sweeper.Now())
 }
 
 // run is the loop over requests; since is when the connection last became idle.
-func (c *server1) run(since int64) {
+func (c *server1) run(first *sock.Buffer, n int, since int64) {
 	for busy := false; ; busy = true {
-		switch c.await(since, busy) {
-		case idleSlim:
-			go c.run(since)
-			return
-		case idleOver:
-			c.end(false)
-			return
+		if n == 0 {
+			var why idleEnd
+			switch first, n, why = c.await(since, busy); why {
+			case idleSlim:
+				go c.run(nil, 0, since)
+				return
+			case idleOver:
+				c.end(false)
+				return
+			}
 		}
-		if !c.one() {
+		q := newRequest1(c, first, n)
+		again := q.one()
+		for again && q.r.Buffered() > 0 { // pipelined
+			again = q.one()
+		}
+		q.release()
+		if !again {
 			c.end(true)
 			return
 		}
-		since = c.s.sweeper.Now()
+		since, first, n = c.s.sweeper.Now(), nil, 0
 	}
 }
 
@@ -72,33 +108,29 @@ const (
 	idleOver                   // closed, timed out or drained
 )
 
-// await waits for the first byte of a request. The goroutine that has carried one gives up its place to a fresh one after slimAfter: its
-// stack has grown, and only the garbage collector would shrink it.
-func (c *server1) await(since int64, busy bool) idleEnd {
-	if c.r.Buffered() > 0 {
-		return idleRequest
-	}
+// await waits for the first bytes of a request. busy tells that this goroutine has carried one.
+func (c *server1) await(since int64, busy bool) (*sock.Buffer, int, idleEnd) {
 	c.waiting.Store(true)
 	defer c.busy()
 	limit := since + int64(c.s.table.Load().timeouts.Idle)
 	for {
 		if c.s.draining.Load() {
-			return idleOver
+			return nil, 0, idleOver
 		}
 		at := limit
 		if busy {
 			at = sooner(limit, since+int64(slimAfter))
 		}
 		c.conn.SetReadDeadline(at)
-		err := c.r.Wait()
+		b, n, err := c.conn.ReadFirst()
 		switch {
 		case err == nil:
-			return idleRequest
+			return b, n, idleRequest
 		case errors.Is(err, sock.ErrInterrupted): // to look at draining again
 		case errors.Is(err, sock.ErrTimeout) && at < limit:
-			return idleSlim
+			return nil, 0, idleSlim
 		default:
-			return idleOver
+			return nil, 0, idleOver
 		}
 	}
 }
@@ -114,42 +146,40 @@ func (c *server1) busy() {
 }
 
 // one carries one request and tells whether the connection can carry another.
-func (c *server1) one() bool {
-	ex := newExchange(c.s, &c.c, c)
-	ex.start = ex.now()
-	c.conn.SetReadDeadline(ex.start + int64(c.s.table.Load().timeouts.Read))
-	if err := c.r.ReadRequest(&ex.req); err != nil {
-		c.refuse(ex, err)
-		ex.release()
+func (q *request1) one() bool {
+	c := q.conn
+	q.start = q.now()
+	c.conn.SetReadDeadline(q.start + int64(c.s.table.Load().timeouts.Read))
+	if err := q.r.ReadRequest(&q.req); err != nil {
+		q.refuse(err)
 		return false
 	}
-	c.r.Body(&c.body, &ex.req)
-	c.old, c.began, c.bare = ex.req.Version == message.HTTP10, false, false
-	c.s.handle(ex)
-	again := !ex.closing && !ex.req.Close && !ex.tunnel && !c.bare && c.body.Ended() && !c.s.draining.Load()
-	c.body = http1.Body{}
-	ex.release()
-	c.w.Done()
-	c.r.Done()
+	q.r.Body(&q.body, &q.req)
+	q.old, q.began, q.bare = q.req.Version == message.HTTP10, false, false
+	c.s.handle(&q.exchange)
+	again := !q.closing && !q.req.Close && !q.tunnel && !q.bare && q.body.Ended() && !c.s.draining.Load()
+	q.reset()
+	q.w.Done()
+	q.r.Done()
 	return again
 }
 
 // refuse answers a head that is no request. A connection that just ended is no fault worth an answer.
-func (c *server1) refuse(ex *exchange, err error) {
-	ex.t, ex.closing = c.s.table.Load(), true
-	c.old, c.began = false, false
+func (q *request1) refuse(err error) {
+	q.t, q.closing = q.s.table.Load(), true
+	q.old, q.began = false, false
 	var malformed *http1.Error
 	switch {
 	case errors.As(err, &malformed):
-		ex.answerFault(badRequest(malformed))
+		q.answerFault(badRequest(malformed))
 	case errors.Is(err, sock.ErrTimeout):
-		ex.answerFault(faultSlowHead)
+		q.answerFault(faultSlowHead)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		ex.answerFault(&fault{400, faultGone.flag, "request head broke off", err})
+		q.answerFault(&fault{400, telemetry.DC, "request head broke off", err})
 	default:
 		return
 	}
-	ex.record()
+	q.record()
 }
 
 // lingerFor and lingerBytes bound how long we go on reading what a client still sends after our last answer: closing at once would reset
@@ -174,66 +204,64 @@ func (c *server1) end(answered bool) {
 		}
 		b.Free()
 	}
-	c.r.Free()
-	c.w.Done()
 	_ = c.conn.Close() // nothing depends on it any more
 	c.s.untrack(c)
 }
 
 // The downstream side of an exchange.
 
-func (c *server1) Next() ([]byte, error)    { return c.body.Next() }
-func (c *server1) Ended() bool              { return c.body.Ended() }
-func (c *server1) Ready() bool              { return c.body.Ready() }
-func (c *server1) Trailers() *message.Head  { return c.body.Trailers() }
-func (c *server1) SetReadDeadline(at int64) { c.conn.SetReadDeadline(at) }
-func (c *server1) Interrupt()               { c.conn.Interrupt() }
-func (c *server1) ClearInterrupt()          { c.conn.ClearInterrupt() }
-func (c *server1) Hangup() sock.Hangup      { return c.conn.Hangup() }
-func (c *server1) Received() int64          { return c.r.Received() }
-func (c *server1) Sent() int64              { return c.w.Sent() }
-func (c *server1) Began() bool              { return c.began }
-func (c *server1) Flush() error             { return c.w.Flush() }
-func (c *server1) Body(p []byte) error      { return c.w.Body(p) }
-func (c *server1) End(t *message.Head) error {
-	if c.old {
+func (q *request1) Next() ([]byte, error)    { return q.body.Next() }
+func (q *request1) Ended() bool              { return q.body.Ended() }
+func (q *request1) Ready() bool              { return q.body.Ready() }
+func (q *request1) Trailers() *message.Head  { return q.body.Trailers() }
+func (q *request1) SetReadDeadline(at int64) { q.conn.conn.SetReadDeadline(at) }
+func (q *request1) Interrupt()               { q.conn.conn.Interrupt() }
+func (q *request1) ClearInterrupt()          { q.conn.conn.ClearInterrupt() }
+func (q *request1) Hangup() sock.Hangup      { return q.conn.conn.Hangup() }
+func (q *request1) Received() int64          { return q.r.Received() }
+func (q *request1) Sent() int64              { return q.w.Sent() }
+func (q *request1) Began() bool              { return q.began }
+func (q *request1) Flush() error             { return q.w.Flush() }
+func (q *request1) Body(p []byte) error      { return q.w.Body(p) }
+func (q *request1) End(t *message.Head) error {
+	if q.old {
 		t = nil
 	}
-	return c.w.End(t, neverTrailer)
+	return q.w.End(t, neverTrailer)
 }
 
 // Inform passes an interim answer on; clients of HTTP/1.0 do not know them (RFC 9110 section 15.2).
-func (c *server1) Inform(h *message.Head) error {
-	if c.old {
+func (q *request1) Inform(h *message.Head) error {
+	if q.old {
 		return nil
 	}
-	out := http1.AppendStatusLine(c.w.Begin(), h.Status, reason(h))
+	out := http1.AppendStatusLine(q.w.Begin(), h.Status, reason(h))
 	out = h.AppendFields(out, responseDrop(h))
-	c.w.Head(append(out, "\r\n"...), false)
-	return c.w.Flush()
+	q.w.Head(append(out, "\r\n"...), false)
+	return q.w.Flush()
 }
 
 // Begin starts the answer. A body without a length is sent in chunks, or, to HTTP/1.0, until the connection closes.
-func (c *server1) Begin(ex *exchange, h *message.Head) error {
-	c.began = true
-	out := http1.AppendStatusLine(c.w.Begin(), h.Status, reason(h))
+func (q *request1) Begin(ex *exchange, h *message.Head) error {
+	q.began = true
+	out := http1.AppendStatusLine(q.w.Begin(), h.Status, reason(h))
 	out = h.AppendFields(out, responseDrop(h))
 	chunked := h.Body == message.Chunked || h.Body == message.UntilClose
 	if chunked {
-		if chunked = !c.old; chunked {
+		if chunked = !q.old; chunked {
 			out = append(out, "Transfer-Encoding: chunked\r\n"...)
 		} else {
-			c.bare = true
+			q.bare = true
 		}
 	}
 	switch {
-	case ex.closing || ex.req.Close || c.bare || c.s.draining.Load():
+	case ex.closing || ex.req.Close || q.bare || q.s.draining.Load():
 		ex.closing = true
 		out = append(out, "Connection: close\r\n"...)
-	case c.old:
+	case q.old:
 		out = append(out, "Connection: keep-alive\r\n"...)
 	}
-	c.w.Head(append(out, "\r\n"...), chunked)
+	q.w.Head(append(out, "\r\n"...), chunked)
 	return nil
 }
 
@@ -246,7 +274,7 @@ func reason(h *message.Head) []byte {
 }
 
 // Abort ends the connection with a reset: a body that ends with its connection would otherwise look whole.
-func (c *server1) Abort() {
-	c.w.Done()
-	_ = c.conn.Abort()
+func (q *request1) Abort() {
+	q.w.Done()
+	_ = q.conn.conn.Abort()
 }

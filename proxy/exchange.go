@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"sync"
 	"sync/atomic"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
@@ -44,7 +43,7 @@ type downstream interface {
 	Abort()
 }
 
-// exchange is one request and its answer. It is pooled: everything in it is good until release.
+// exchange is one request and its answer. It is part of what a codec pools for a request: everything in it is good until reset.
 type exchange struct {
 	s  *Server
 	t  *Table // the revision that serves this request, loaded once
@@ -55,10 +54,12 @@ type exchange struct {
 	ep *cluster.Endpoint
 
 	req, resp message.Head
-	path      []byte // normalised, of the request
-	scratch   []byte // what path is built in
-	held      []byte // the beginning of the request's body that every try sends along with the head
-	heldBuf   []byte // what held is gathered in, when it came in several pieces
+	path      []byte               // normalised, of the request
+	scratch   []byte               // what path is built in
+	edges     [maxSegments + 2]int // the router's, here to keep stacks small
+	hostname  [256]byte            // likewise
+	held      []byte               // the beginning of the request's body that every try sends along with the head
+	heldBuf   []byte               // what held is gathered in, when it came in several pieces
 	id        [36]byte
 	idLen     int    // length of a request id that was made here; 0: the client's own is in the request
 	remote    []byte // the right-most address that is not a trusted proxy's; nil: the peer's
@@ -84,27 +85,18 @@ type exchange struct {
 	tunnel bool // the connection was switched to another protocol
 }
 
-var exchanges = sync.Pool{New: func() any { return new(exchange) }}
-
-func newExchange(s *Server, c *client, d downstream) *exchange {
-	ex := exchanges.Get().(*exchange)
-	ex.s, ex.c, ex.d = s, c, d
-	return ex
-}
-
-// release gives ex back. Nothing of it may be used afterwards.
-func (ex *exchange) release() {
+// reset makes ex ready for the next request of the same connection.
+func (ex *exchange) reset() {
 	ex.req.Reset()
 	ex.resp.Reset()
 	ex.tried.Reset()
 	ex.sentAt.Store(0)
-	ex.s, ex.t, ex.c, ex.d, ex.rt, ex.up, ex.ep = nil, nil, nil, nil, nil, nil, nil
+	ex.t, ex.rt, ex.up, ex.ep = nil, nil, nil, nil
 	ex.path, ex.held, ex.remote, ex.reason = nil, nil, nil, nil
 	ex.heldBuf = ex.heldBuf[:0]
 	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.deadline = 0, 0, 0, 0, 0
 	ex.grpc, ex.head, ex.closing, ex.tunnel = false, false, false, false
 	ex.method, ex.status, ex.flag, ex.attempts, ex.bodyBytes, ex.retrying = 0, 0, 0, 0, 0, 0
-	exchanges.Put(ex)
 }
 
 func (ex *exchange) now() int64 { return ex.s.sweeper.Now() }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"io"
+	"runtime"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
@@ -135,6 +136,7 @@ func (ex *exchange) awaitHead(u *conn1) error {
 	if at := ex.sentAt.Load(); at > 0 {
 		begun = at
 	}
+	runtime.Gosched() // others go first: by the time this goroutine is back, the answer may be there
 	for nudge := int64(firstNudge); ; nudge = min(2*nudge, int64(lastNudge)) {
 		limit := ex.deadline
 		if at := ex.sentAt.Load(); at > 0 && timeout > 0 {

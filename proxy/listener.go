@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"sync/atomic"
 
@@ -89,7 +90,7 @@ func (l *listener) newServer1(nc net.Conn, c client) *server1 {
 }
 
 // gone ends a connection that was accepted but never served.
-func (l *listener) gone(nc net.Conn, set *settings) {
+func (l *listener) gone(nc io.Closer, set *settings) {
 	_ = nc.Close() // nothing was begun on it
 	set.tele.Active.Dec()
 	l.s.limit.Release()

@@ -73,21 +73,19 @@ func (r *router) buckets() []*bucket {
 	return all
 }
 
-// match returns the route for a request that came to l, or nil. path is normalised.
-func (r *router) match(h *message.Head, path []byte, l *listener) *Route {
-	var edges [maxSegments + 2]int
+// match returns the route for a request that came to l, or nil. path is normalised; edges and room are for the call's own use.
+func (r *router) match(h *message.Head, path []byte, l *listener, edges *[maxSegments + 2]int, room []byte) *Route {
 	if len(r.exact)+len(r.wildcard) > 0 {
-		var room [256]byte
-		host := hostname(h.Authority, room[:0])
+		host := hostname(h.Authority, room)
 		if b := r.exact[string(host)]; b != nil {
-			if rt := b.match(h, path, l, &edges); rt != nil {
+			if rt := b.match(h, path, l, edges); rt != nil {
 				return rt
 			}
 		}
 		if len(r.wildcard) > 0 {
 			for i := bytes.IndexByte(host, '.'); i > 0; {
 				if b := r.wildcard[string(host[i:])]; b != nil {
-					if rt := b.match(h, path, l, &edges); rt != nil {
+					if rt := b.match(h, path, l, edges); rt != nil {
 						return rt
 					}
 				}
@@ -100,7 +98,7 @@ func (r *router) match(h *message.Head, path []byte, l *listener) *Route {
 		}
 	}
 	if r.any != nil {
-		return r.any.match(h, path, l, &edges)
+		return r.any.match(h, path, l, edges)
 	}
 	return nil
 }

@@ -96,16 +96,16 @@ func (t *tunnel) copy(dst, src *sock.Conn, early []byte) {
 }
 
 // Switch makes the client's connection a plain stream. What the client sent behind its request's head belongs to the new protocol.
-func (c *server1) Switch(h *message.Head, other *sock.Conn) (*sock.Conn, []byte, error) {
-	c.began = true
-	out := http1.AppendStatusLine(c.w.Begin(), 101, reason(h))
+func (q *request1) Switch(h *message.Head, other *sock.Conn) (*sock.Conn, []byte, error) {
+	q.began = true
+	out := http1.AppendStatusLine(q.w.Begin(), 101, reason(h))
 	out = h.AppendFields(out, responseDrop(h))
 	out = append(out, "Connection: Upgrade\r\n"...)
 	out = http1.AppendField(out, "Upgrade", h.Upgrade)
-	c.w.Head(append(out, "\r\n"...), false)
-	if err := c.w.Flush(); err != nil {
+	q.w.Head(append(out, "\r\n"...), false)
+	if err := q.w.Flush(); err != nil {
 		return nil, nil, err
 	}
-	c.tunnel.Store(other)
-	return c.conn, c.r.Take(), nil
+	q.conn.tunnel.Store(other)
+	return q.conn.conn, q.r.Take(), nil
 }
