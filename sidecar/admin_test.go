@@ -52,8 +52,15 @@ func startAdmin(t *testing.T, view View, o AdminOptions) adminFixture {
 	return f
 }
 
-// ask sends one request and returns the answer with its body.
-func (f adminFixture) ask(t *testing.T, method, target string, fields ...string) (*http.Response, string) {
+// adminAnswer is what an answer's reader looks at.
+type adminAnswer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// ask sends one request and reads the answer.
+func (f adminFixture) ask(t *testing.T, method, target string, fields ...string) adminAnswer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+f.address+target, nil)
 	if err != nil {
@@ -77,7 +84,7 @@ func (f adminFixture) ask(t *testing.T, method, target string, fields ...string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer, string(body)
+	return adminAnswer{answer.StatusCode, answer.Header, string(body)}
 }
 
 func documentFixture(t *testing.T) *config.Document {
@@ -109,12 +116,12 @@ func TestAdminAnswers(t *testing.T) {
 		{"GET", "/nothing", 404, plainText, ""},
 		{"GET", "/debug/pprof/", 404, plainText, ""},
 	} {
-		answer, body := f.ask(t, row.method, row.target)
-		if answer.StatusCode != row.status || answer.Header.Get("Content-Type") != row.kind || !strings.Contains(body, row.body) {
+		got := f.ask(t, row.method, row.target)
+		if got.status != row.status || got.header.Get("Content-Type") != row.kind || !strings.Contains(got.body, row.body) {
 			t.Errorf("%s %s: %d %s %q, want %d %s with %q", row.method, row.target,
-				answer.StatusCode, answer.Header.Get("Content-Type"), body, row.status, row.kind, row.body)
+				got.status, got.header.Get("Content-Type"), got.body, row.status, row.kind, row.body)
 		}
-		if answer.Header.Get("Cache-Control") != "no-store" {
+		if got.header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s %s may be cached", row.method, row.target)
 		}
 	}
@@ -129,12 +136,12 @@ func TestAdminConfigAccept(t *testing.T) {
 		{"text/html, application/json;q=0.9", jsonText},
 		{"application/jsonx", yamlText},
 	} {
-		answer, _ := f.ask(t, "GET", "/config", "Accept: "+row.accept)
-		if got := answer.Header.Get("Content-Type"); got != row.want {
-			t.Errorf("Accept %q: %s, want %s", row.accept, got, row.want)
+		got := f.ask(t, "GET", "/config", "Accept: "+row.accept)
+		if kind := got.header.Get("Content-Type"); kind != row.want {
+			t.Errorf("Accept %q: %s, want %s", row.accept, kind, row.want)
 		}
-		if got, want := answer.Header.Get("ETag"), `"`+d.Revision+`"`; got != want {
-			t.Errorf("ETag %s, want %s", got, want)
+		if tag, want := got.header.Get("ETag"), `"`+d.Revision+`"`; tag != want {
+			t.Errorf("ETag %s, want %s", tag, want)
 		}
 	}
 }
@@ -142,14 +149,14 @@ func TestAdminConfigAccept(t *testing.T) {
 func TestAdminBeforeTheFirstRevision(t *testing.T) {
 	reasons := []string{"no revision serves yet", "the sidecar starts"}
 	f := startAdmin(t, View{Ready: func() []string { return reasons }}, AdminOptions{})
-	if answer, body := f.ask(t, "GET", "/ready"); answer.StatusCode != 503 || body != "no revision serves yet\nthe sidecar starts\n" {
-		t.Errorf("/ready: %d %q, want 503 and each reason", answer.StatusCode, body)
+	if got := f.ask(t, "GET", "/ready"); got.status != 503 || got.body != "no revision serves yet\nthe sidecar starts\n" {
+		t.Errorf("/ready: %d %q, want 503 and each reason", got.status, got.body)
 	}
-	if answer, _ := f.ask(t, "GET", "/config"); answer.StatusCode != 503 {
-		t.Errorf("/config: %d, want 503", answer.StatusCode)
+	if got := f.ask(t, "GET", "/config"); got.status != 503 {
+		t.Errorf("/config: %d, want 503", got.status)
 	}
-	if answer, _ := f.ask(t, "GET", "/live"); answer.StatusCode != 200 {
-		t.Errorf("/live: %d, want 200", answer.StatusCode)
+	if got := f.ask(t, "GET", "/live"); got.status != 200 {
+		t.Errorf("/live: %d, want 200", got.status)
 	}
 }
 
@@ -161,31 +168,31 @@ func TestAdminStatus(t *testing.T) {
 			return Status{Version: Build{Version: "v1"}, Source: SourceConsul, Clusters: []cluster.Status{{Name: "app"}}}
 		},
 	}, AdminOptions{})
-	_, body := f.ask(t, "GET", "/status")
+	got := f.ask(t, "GET", "/status")
 	var s Status
-	if err := json.Unmarshal([]byte(body), &s); err != nil {
+	if err := json.Unmarshal([]byte(got.body), &s); err != nil {
 		t.Fatal(err)
 	}
 	if s.Ready || len(s.Reasons) != 1 || s.Source != SourceConsul || s.Clusters[0].Name != "app" {
 		t.Errorf("status %+v, want what the view gave, and not ready", s)
 	}
 	for _, empty := range []string{"listeners", "discovery", "certificates"} {
-		if !strings.Contains(body, `"`+empty+`": []`) {
-			t.Errorf("%s is not an empty list in %s", empty, body)
+		if !strings.Contains(got.body, `"`+empty+`": []`) {
+			t.Errorf("%s is not an empty list in %s", empty, got.body)
 		}
 	}
 }
 
 func TestAdminDrain(t *testing.T) {
 	f := startAdmin(t, View{}, AdminOptions{})
-	if answer, body := f.ask(t, "POST", "/drain"); answer.StatusCode != 202 || body != "draining\n" {
-		t.Errorf("POST /drain: %d %q, want 202", answer.StatusCode, body)
+	if got := f.ask(t, "POST", "/drain"); got.status != 202 || got.body != "draining\n" {
+		t.Errorf("POST /drain: %d %q, want 202", got.status, got.body)
 	}
 	if len(f.drains) != 1 {
 		t.Errorf("%d drains, want 1", len(f.drains))
 	}
-	if answer, _ := f.ask(t, "POST", "/drain", "Origin: null"); answer.StatusCode != 403 || len(f.drains) != 1 {
-		t.Errorf("POST /drain of a web page: %d and %d drains, want 403 and still 1", answer.StatusCode, len(f.drains))
+	if got := f.ask(t, "POST", "/drain", "Origin: null"); got.status != 403 || len(f.drains) != 1 {
+		t.Errorf("POST /drain of a web page: %d and %d drains, want 403 and still 1", got.status, len(f.drains))
 	}
 }
 
@@ -210,8 +217,8 @@ func TestAdminGuard(t *testing.T) {
 		{"Origin: http://localhost", 403},
 		{"Origin: null", 403},
 	} {
-		if answer, body := f.ask(t, "GET", "/live", row.field); answer.StatusCode != row.want {
-			t.Errorf("%s: %d %q, want %d", row.field, answer.StatusCode, body, row.want)
+		if got := f.ask(t, "GET", "/live", row.field); got.status != row.want {
+			t.Errorf("%s: %d %q, want %d", row.field, got.status, got.body, row.want)
 		}
 	}
 }
@@ -241,12 +248,12 @@ func TestAdminGuardReachedAddress(t *testing.T) {
 func TestAdminPprof(t *testing.T) {
 	f := startAdmin(t, View{}, AdminOptions{Pprof: true})
 	for _, target := range []string{"/debug/pprof/", "/debug/pprof/goroutine", "/debug/pprof/cmdline"} {
-		if answer, _ := f.ask(t, "GET", target); answer.StatusCode != 200 {
-			t.Errorf("%s: %d, want 200", target, answer.StatusCode)
+		if got := f.ask(t, "GET", target); got.status != 200 {
+			t.Errorf("%s: %d, want 200", target, got.status)
 		}
 	}
-	if _, body := f.ask(t, "GET", "/"); !strings.Contains(body, "/debug/pprof/") {
-		t.Errorf("the index does not tell of profiles: %q", body)
+	if got := f.ask(t, "GET", "/"); !strings.Contains(got.body, "/debug/pprof/") {
+		t.Errorf("the index does not tell of profiles: %q", got.body)
 	}
 }
 

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -28,10 +30,9 @@ func admin(t *testing.T, s sidecar.Status, reasons ...string) string {
 	done := make(chan error, 1)
 	go func() { done <- a.Serve(l) }()
 	t.Cleanup(func() {
-		if err := a.Shutdown(t.Context()); err != nil {
+		if err := errors.Join(a.Shutdown(context.Background()), <-done); err != nil {
 			t.Error(err)
 		}
-		<-done
 	})
 	return l.Addr().String()
 }

@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fabian4/gateway-homebrew-go/sidecar"
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+)
+
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// The README's table is what `gateway env` prints, without the flags.
+func TestReadmeEnvironment(t *testing.T) {
+	printed := do(t, Process{}, "env").stdout
+	columns := regexp.MustCompile(` {2,}`)
+	var want []string
+	for line := range strings.Lines(printed) {
+		cell := columns.Split(strings.TrimSpace(line), 4)
+		if len(cell) != 4 {
+			t.Fatalf("gateway env: line %q, want four columns", line)
+		}
+		if cell[0] != "VARIABLE" {
+			want = append(want, "| `"+cell[0]+"` | "+code(cell[2])+" | "+strings.ReplaceAll(cell[3], "|", `\|`)+" |")
+		}
+	}
+	var got []string
+	for line := range strings.Lines(readme(t)) {
+		if strings.HasPrefix(line, "| `GATEWAY_") {
+			got = append(got, strings.TrimSpace(line))
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the README's table is\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// code sets a default as code, unless it is words.
+func code(shown string) string {
+	if strings.HasPrefix(shown, "(") || shown == "host name" {
+		return shown
+	}
+	return "`" + shown + "`"
+}
+
+// block is a fenced block of the README: the id in the comment above it, and its
+// lines.
+type block struct {
+	id, language string
+	lines        []string
+}
+
+var fenced = regexp.MustCompile("(?m)^(?:<!-- block: ([a-z]+) -->\n)?```([a-z]+)\n((?s:.*?))^```$")
+
+func blocks(t *testing.T) []block {
+	t.Helper()
+	var all []block
+	for _, m := range fenced.FindAllStringSubmatch(readme(t), -1) {
+		all = append(all, block{m[1], m[2], strings.Split(strings.TrimSuffix(m[3], "\n"), "\n")})
+	}
+	return all
+}
+
+// Each shell block has an id that a test knows; whoever adds one says here how
+// it is proved.
+func TestReadmeShellBlocks(t *testing.T) {
+	known := map[string]string{ // id -> first word of each line
+		"try":    "go",
+		"test":   "make",
+		"consul": "consul until CONSUL_HTTP_ADDR=127.0.0.1:8500 until curl",
+	}
+	seen := map[string]bool{}
+	for _, b := range blocks(t) {
+		if b.language != "sh" {
+			continue
+		}
+		var words []string
+		for _, line := range b.lines {
+			words = append(words, strings.Fields(line)[0])
+		}
+		if want, ok := known[b.id]; !ok || seen[b.id] || strings.Join(words, " ") != want {
+			t.Errorf("block %q runs %q, want %q once", b.id, words, want)
+		}
+		seen[b.id] = true
+	}
+	if len(seen) != len(known) {
+		t.Errorf("blocks %v, want all of %v", seen, known)
+	}
+}
+
+// What a reader copies must work as it is.
+func TestReadmeFlags(t *testing.T) {
+	flags := map[string]string{}
+	for _, v := range sidecar.Variables() {
+		flags["--"+v.Flag] = v.Name
+	}
+	given := regexp.MustCompile(`gateway((?: --[a-z-]+ [^ &` + "`" + `]+)+)`)
+	found := 0
+	for _, m := range given.FindAllStringSubmatch(readme(t), -1) {
+		from := sidecar.Sources{Flags: map[string]string{}}
+		words := strings.Fields(m[1])
+		for i := 0; i < len(words); i += 2 {
+			name, ok := flags[words[i]]
+			if !ok {
+				t.Errorf("%q: no such flag", words[i])
+				continue
+			}
+			from.Flags[name] = words[i+1]
+		}
+		if _, err := sidecar.Load(from); err != nil {
+			t.Errorf("gateway%s: %v", m[1], err)
+		}
+		found++
+	}
+	if found != 2 {
+		t.Errorf("%d commands with flags, want 2", found)
+	}
+}
+
+func TestReadmeDocuments(t *testing.T) {
+	found := 0
+	for _, b := range blocks(t) {
+		if b.language != "yaml" {
+			continue
+		}
+		found++
+		if _, err := config.Decode([]byte(strings.Join(b.lines, "\n")), config.Standard()); err != nil {
+			t.Errorf("%v", err)
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d documents, want 1", found)
+	}
+}
+
+// Links lead to files that are there.
+func TestReadmeLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#]+)\)`)
+	for _, m := range link.FindAllStringSubmatch(readme(t), -1) {
+		if _, err := os.Stat("../../" + m[1]); err != nil {
+			t.Error(err)
+		}
+	}
+}
