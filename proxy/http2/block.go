@@ -52,7 +52,7 @@ const (
 	sawStatus
 )
 
-var blocks = sync.Pool{New: func() any { return &block{head: message.Head{Buf: make([]byte, 0, 1<<10)}} }}
+var blocks = sync.Pool{New: func() any { return &block{head: message.Head{Buf: make([]byte, 0, 1<<10), ContentLength: -1}} }}
 
 // keepHead is the largest head buffer in bytes that goes back into the pool.
 const keepHead = 16 << 10

@@ -108,6 +108,9 @@ func (e echo) Request(b *Batch, s *Stream, h *message.Head, end bool) Receiver {
 	f.Status(200)
 	f.Add([]byte("Content-Type"), []byte("text/plain"))
 	f.Add([]byte("x-method"), h.Method)
+	if big, ok := h.Find("x-big"); ok {
+		f.Add([]byte("X-Big"), big)
+	}
 	if end {
 		f.AddInt(message.ContentLength, 5)
 	}
