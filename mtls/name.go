@@ -1,10 +1,10 @@
 package mtls
 
 import (
-	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf16"
 )
@@ -28,33 +28,34 @@ func distinguishedName(raw []byte) string {
 	if rest, err := asn1.Unmarshal(raw, &levels); err != nil || len(rest) > 0 {
 		return ""
 	}
-	var b strings.Builder
-	for i := len(levels) - 1; i >= 0; i-- {
-		if i < len(levels)-1 {
-			b.WriteByte(',')
+	var parts []string
+	for _, level := range slices.Backward(levels) {
+		var attributes []string
+		for _, a := range slices.Backward(level) {
+			attributes = append(attributes, a.String())
 		}
-		for j := len(levels[i]) - 1; j >= 0; j-- {
-			if j < len(levels[i])-1 {
-				b.WriteByte('+')
-			}
-			writeAttribute(&b, levels[i][j])
-		}
+		parts = append(parts, strings.Join(attributes, "+"))
 	}
-	return b.String()
+	return strings.Join(parts, ",")
 }
 
-func writeAttribute(b *strings.Builder, a attribute) {
-	name := attributeName(a.Type)
-	value, ok := text(a.Value)
-	if name == "" || !ok {
-		if name == "" {
-			name = a.Type.String()
-		}
-		fmt.Fprintf(b, "%s=#%s", name, strings.ToUpper(hex.EncodeToString(a.Value.FullBytes)))
-		return
+// String is `name=value`, or the value's bytes if name or value is not text to us.
+func (a attribute) String() string {
+	name, value := attributeName(a.Type), ""
+	ok := name != ""
+	if ok {
+		value, ok = text(a.Value)
+	} else {
+		name = a.Type.String()
 	}
-	b.WriteString(name)
-	b.WriteByte('=')
+	if !ok {
+		return name + "=#" + strings.ToUpper(hex.EncodeToString(a.Value.FullBytes))
+	}
+	return name + "=" + escape(value)
+}
+
+func escape(value string) string {
+	var b strings.Builder
 	for i := range len(value) {
 		switch c := value[i]; {
 		case strings.IndexByte(`,+"\<>;`, c) >= 0,
@@ -63,11 +64,12 @@ func writeAttribute(b *strings.Builder, a attribute) {
 			b.WriteByte('\\')
 			b.WriteByte(c)
 		case c < ' ' || c > '~':
-			fmt.Fprintf(b, `\%02X`, c)
+			fmt.Fprintf(&b, `\%02X`, c)
 		default:
 			b.WriteByte(c)
 		}
 	}
+	return b.String()
 }
 
 // attributeName is OpenSSL's short name, empty for what it has none for.
@@ -134,12 +136,4 @@ func text(v asn1.RawValue) (string, bool) {
 		return string(utf16.Decode(units)), true
 	}
 	return "", false
-}
-
-// commonName is the name of certificates from before there were others.
-func commonName(n pkix.Name) []string {
-	if n.CommonName == "" {
-		return nil
-	}
-	return []string{n.CommonName}
 }

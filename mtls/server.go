@@ -2,6 +2,7 @@ package mtls
 
 import (
 	"crypto/tls"
+	"slices"
 	"sync/atomic"
 
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
@@ -109,15 +110,7 @@ func (s *Server) refreshed() {
 
 // holds tells whether the server is built of this source.
 func (s *Server) holds(src *source) bool {
-	if src == s.roots {
-		return true
-	}
-	for _, p := range s.pairs {
-		if p == src {
-			return true
-		}
-	}
-	return false
+	return src == s.roots || slices.Contains(s.pairs, src)
 }
 
 // clientAuth is require if there is a CA file and nothing else is said.

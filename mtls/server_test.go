@@ -3,6 +3,7 @@ package mtls
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"strings"
 	"testing"
 	"time"
@@ -17,9 +18,10 @@ func TestCertificateByServerName(t *testing.T) {
 		"first": ca.Server(t, "first.test"),
 		"exact": ca.Server(t, "a.example.test", "Upper.example.TEST"),
 		"wild":  ca.Server(t, "*.example.test"),
+		"old":   ca.Leaf(t, testcert.Leaf{Subject: pkix.Name{CommonName: "old.test"}}),
 	}
 	var settings config.ListenerTLS
-	for _, name := range []string{"first", "wild", "exact"} { // exact wins although it is later
+	for _, name := range []string{"first", "wild", "exact", "old"} { // exact wins although it is later
 		settings.Certificates = append(settings.Certificates, certificate(pairs[name].Write(t, dir, name)))
 	}
 	set, _ := newSet(t, Options{})
@@ -32,6 +34,7 @@ func TestCertificateByServerName(t *testing.T) {
 		{"b.example.test", "wild"},
 		{"x.b.example.test", "first"}, // a star is one label
 		{"example.test", "first"},
+		{"old.test", "old"}, // a common name is a name where there is no other
 		{"other.test", "first"},
 		{"", "first"},
 	} {

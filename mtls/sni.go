@@ -35,9 +35,10 @@ func newChooser(pairs []*tls.Certificate) *chooser {
 // serverNames are the names under which clients may ask for a certificate: the
 // subject's common name only if there is no other name at all.
 func serverNames(pair *tls.Certificate) []string {
-	names := pair.Leaf.DNSNames
-	if len(names) == 0 && len(pair.Leaf.URIs) == 0 && len(pair.Leaf.IPAddresses) == 0 {
-		names = commonName(pair.Leaf.Subject)
+	leaf := pair.Leaf
+	names := leaf.DNSNames
+	if len(names)+len(leaf.URIs)+len(leaf.IPAddresses) == 0 && leaf.Subject.CommonName != "" {
+		names = []string{leaf.Subject.CommonName}
 	}
 	lower := make([]string, len(names))
 	for i, n := range names {

@@ -103,8 +103,8 @@ func (w *watching) run() {
 			return
 		case e := <-events: // never closed but by us
 			happened = w.watcher.matters(e)
-		case <-faults:
-			happened = true // events were lost
+		case lost := <-faults:
+			happened = lost != nil // whatever it is, events are missing
 		case <-w.sooner:
 			if latest.IsZero() {
 				next.Reset(pollBlind)
