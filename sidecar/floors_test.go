@@ -28,10 +28,11 @@ var floors = map[string]int{
 	"proxy":     2, // L7 data plane
 	"l4":        2, // L4 data plane
 
-	"mtls":          1,
-	"proxy/cluster": 1,
-	"proxy/http1":   1,
-	"proxy/http2":   1,
+	"mtls":             1,
+	"proxy/cluster":    1,
+	"proxy/http1":      1,
+	"proxy/http2":      1,
+	"proxy/proxyproto": 1,
 
 	"sidecar/config": 0,
 	"telemetry":      0,
