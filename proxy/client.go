@@ -11,17 +11,22 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// client is what is known about who is on a downstream connection; it lives as long as the connection.
+// client is what is known about who is on a downstream connection; it lives as long as the connection, so it is small.
 type client struct {
-	listener   *listener
-	settings   *settings // the listener's, as they were when the connection came
-	shard      uint32    // spreads connections over the access log's locks
-	ip         []byte    // of the peer, for the log and X-Forwarded-For
-	trusted    bool      // the peer is a proxy whose X-Forwarded-* fields are believed
-	scheme     telemetry.Scheme
-	tlsVersion string
-	identity   string // of the client's certificate
-	clientXFC  string // X-Forwarded-Client-Cert, if the listener passes it on
+	listener *listener
+	settings *settings  // the listener's, as they were when the connection came
+	tls      *tlsClient // nil in the clear
+	ip       string     // of the peer, for the log and X-Forwarded-For
+	shard    uint32     // spreads connections over the access log's locks
+	trusted  bool       // the peer is a proxy whose X-Forwarded-* fields are believed
+	scheme   telemetry.Scheme
+}
+
+// tlsClient is what a TLS session tells about a client.
+type tlsClient struct {
+	version  string
+	identity string // of its certificate; empty without one
+	cert     string // X-Forwarded-Client-Cert, if the listener passes it on
 }
 
 // trusts tells whether addr belongs to a proxy that is believed.

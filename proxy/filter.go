@@ -137,8 +137,8 @@ func (ex *exchange) appendForwarded(dst []byte) []byte {
 	default:
 		dst = append(dst, "X-Forwarded-Proto: http\r\n"...)
 	}
-	if c.clientXFC != "" {
-		dst = http1.AppendField(dst, "X-Forwarded-Client-Cert", c.clientXFC)
+	if c.tls != nil && c.tls.cert != "" {
+		dst = http1.AppendField(dst, "X-Forwarded-Client-Cert", c.tls.cert)
 	}
 	return dst
 }

@@ -41,7 +41,7 @@ func (ex *exchange) try() result {
 		}
 		sent, err = ex.roundTrip(u)
 	}
-	if err == nil && ex.resp.Status >= 500 && ex.rt.retry.status(ex.resp.Status) && ex.mayRetry() {
+	if err == nil && ex.resp.Status >= 500 && ex.rt.retry.status(ex.resp.Status) && ex.replayable() && ex.mayRetry() {
 		ex.endUploadOn(u)
 		_ = u.Close() // the rest of an answer that nobody gets
 		ex.up.cluster.Telemetry().RecordRequest(ex.resp.Status, time.Duration(ex.now()-ex.tryStart))

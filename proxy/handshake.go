@@ -48,9 +48,7 @@ func (l *listener) handshake(nc net.Conn, c client) {
 		return
 	}
 	c.scheme = telemetry.SchemeHTTPS
-	c.tlsVersion = mtls.VersionName(state.Version)
-	c.identity = mtls.Identity(&state)
-	c.clientXFC = set.tls.ForwardedCert(&state)
+	c.tls = &tlsClient{mtls.VersionName(state.Version), mtls.Identity(&state), set.tls.ForwardedCert(&state)}
 	go l.newServer1(tc, c).serve(nil, 0)
 }
 

@@ -75,7 +75,7 @@ func (l *listener) accepted(nc net.Conn) {
 	c := client{listener: l, settings: set, shard: l.s.conns.Add(1)}
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		addr := a.AddrPort().Addr().Unmap()
-		c.ip = addr.AppendTo(make([]byte, 0, 16))
+		c.ip = addr.String()
 		c.trusted = l.s.trusts(addr)
 	}
 	if set.tls != nil {

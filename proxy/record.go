@@ -27,11 +27,11 @@ func (ex *exchange) writeLog(took time.Duration) {
 		Time: ex.s.sweeper.Time(ex.start), Method: h.Method, Path: h.Path, Query: h.Query, Host: h.Authority, Protocol: h.Version.String(),
 		Status: ex.status, Duration: took, UserAgent: h.Get(message.UserAgent), Referer: h.Get(message.Referer),
 		Listener: ex.c.settings.name, Attempts: ex.attempts, BytesRead: ex.d.Received(), BytesWritten: ex.d.Sent(),
-		Flag: ex.flag, RequestID: h.Get(message.XRequestID), Revision: ex.t.revision, TLSVersion: ex.c.tlsVersion,
-		ClientIdentity: ex.c.identity, RemoteIP: ex.remote,
+		Flag: ex.flag, RequestID: h.Get(message.XRequestID), Revision: ex.t.revision,
+		Peer: ex.c.ip, RemoteIP: ex.remote,
 	}
-	if ex.remote == nil {
-		r.RemoteIP = ex.c.ip
+	if tc := ex.c.tls; tc != nil {
+		r.TLSVersion, r.ClientIdentity = tc.version, tc.identity
 	}
 	if ex.idLen > 0 {
 		r.RequestID = ex.id[:ex.idLen]

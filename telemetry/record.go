@@ -16,7 +16,8 @@ type Record struct {
 	Status         int           // 0: not an HTTP request
 	Duration       time.Duration // until the last byte left
 	Upstream       time.Duration // until the upstream's head came; 0: it never did
-	RemoteIP       []byte
+	Peer           string // address of the other end of the connection
+	RemoteIP       []byte // the client's own, where a trusted proxy tells it; nil: Peer
 	UserAgent      []byte
 	Referer        []byte
 	Listener       string
@@ -58,7 +59,12 @@ var logFields = []struct {
 		}
 		return appendMillis(d, r.Upstream)
 	}},
-	{"remote_ip", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.RemoteIP) }},
+	{"remote_ip", func(d []byte, r *Record, _ *[19]byte) []byte {
+		if r.RemoteIP == nil {
+			return appendText(d, r.Peer)
+		}
+		return appendText(d, r.RemoteIP)
+	}},
 	{"user_agent", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.UserAgent) }},
 	{"referer", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Referer) }},
 	{"listener", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Listener) }},

@@ -3,7 +3,7 @@ package sock
 import "sync"
 
 // BufferSize is the size in bytes of a pooled buffer. A request head and a small body fit; larger heads move to a buffer of their own.
-const BufferSize = 16 << 10
+const BufferSize = 8 << 10
 
 // BulkSize is the size in bytes of the buffers that long bodies are moved through.
 const BulkSize = 64 << 10
