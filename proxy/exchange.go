@@ -95,7 +95,7 @@ func (ex *exchange) reset() {
 	ex.path, ex.held, ex.remote, ex.reason = nil, nil, nil, nil
 	ex.heldBuf = ex.heldBuf[:0]
 	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.deadline = 0, 0, 0, 0, 0
-	ex.grpc, ex.head, ex.closing, ex.tunnel = false, false, false, false
+	ex.grpc, ex.head, ex.closing, ex.tunnel, ex.upload.begun = false, false, false, false, false
 	ex.method, ex.status, ex.flag, ex.attempts, ex.bodyBytes, ex.retrying = 0, 0, 0, 0, 0, 0
 }
 

@@ -23,20 +23,20 @@ type result struct {
 // held against anybody: where that is safe the request goes out once more, on a fresh one.
 func (ex *exchange) try() result {
 	ex.tryStart = ex.now()
-	u, err := ex.up.lease(ex.s, ex.ep, false)
+	u, err := ex.lease(false)
 	if err != nil {
 		return ex.failed(err, true)
 	}
 	if u.reused && !ex.replayable() && !u.conn.Quiet() {
 		_ = u.Close() // it could not be repeated if this connection turns out to be closed
-		if u, err = ex.up.lease(ex.s, ex.ep, true); err != nil {
+		if u, err = ex.lease(true); err != nil {
 			return ex.failed(err, true)
 		}
 	}
 	sent, err := ex.roundTrip(u)
 	if err != nil && u.reused && brokeOff(err) && !ex.d.Began() && (sent == 0 || ex.replayable()) {
 		_ = u.Close() // stale
-		if u, err = ex.up.lease(ex.s, ex.ep, true); err != nil {
+		if u, err = ex.lease(true); err != nil {
 			return ex.failed(err, sent == 0)
 		}
 		sent, err = ex.roundTrip(u)
@@ -56,6 +56,29 @@ func (ex *exchange) try() result {
 		return ex.switchProtocols(u)
 	}
 	return ex.deliver(u)
+}
+
+// lease connects to the picked endpoint, within the time that the request has left.
+func (ex *exchange) lease(fresh bool) (*conn1, error) {
+	within := ex.up.connect
+	limit := ex.deadline
+	if d := ex.rt.retry.perTry; d > 0 {
+		limit = sooner(limit, ex.tryStart+int64(d))
+	}
+	if limit > 0 {
+		within = min(within, time.Duration(limit-ex.now()))
+	}
+	if within <= 0 {
+		return nil, sock.ErrTimeout
+	}
+	u, err := ex.up.lease(ex.s, ex.ep, fresh, within)
+	if err != nil && within < ex.up.connect && ex.now() >= limit {
+		err = sock.ErrTimeout
+	}
+	if err == nil {
+		u.conn.SetWriteTimeout(ex.t.timeouts.Write)
+	}
+	return u, err
 }
 
 // failed turns an error that came before the answer began into a result, and counts the try.
@@ -85,36 +108,40 @@ func (ex *exchange) roundTrip(u *conn1) (sent int64, err error) {
 		err = u.w.End(ex.d.Trailers(), neverTrailer)
 		ex.sentAt.Store(ex.now())
 	} else if err = u.w.Flush(); err == nil {
+		sent = u.w.Sent()
 		ex.startUpload(u)
 	}
+	if !ex.upload.running { // else the writer is the uploading goroutine's, and bytes have gone
+		sent = u.w.Sent()
+	}
 	// An endpoint may answer and close before it has read everything: the answer counts, if there is one.
-	if err != nil && (u.w.Sent() == 0 || errors.Is(err, sock.ErrTimeout)) {
-		return u.w.Sent(), err
+	if err != nil && (sent == 0 || errors.Is(err, sock.ErrTimeout)) {
+		return sent, err
 	}
 	for {
 		if herr := ex.awaitHead(u); herr != nil {
 			if err != nil {
 				herr = err
 			}
-			return u.w.Sent(), herr
+			return sent, herr
 		}
 		if ex.resp.Status >= 200 {
 			break
 		}
 		if ex.resp.Status == 101 {
-			if ex.req.Upgrade == nil || ex.resp.Upgrade == nil {
-				return u.w.Sent(), errUnexpectedSwitch
+			if !ex.offered(ex.resp.Upgrade) {
+				return sent, errUnexpectedSwitch
 			}
 			ex.tunnel = true
 			break
 		}
 		if err := ex.d.Inform(&ex.resp); err != nil {
-			return u.w.Sent(), faultGone
+			return sent, faultGone
 		}
 		u.r.Done()
 	}
 	ex.headAt = ex.now()
-	return u.w.Sent(), nil
+	return sent, nil
 }
 
 // The first look at the client while it waits comes after firstNudge, later ones up to lastNudge apart.
@@ -139,7 +166,11 @@ func (ex *exchange) awaitHead(u *conn1) error {
 	runtime.Gosched() // others go first: by the time this goroutine is back, the answer may be there
 	for nudge := int64(firstNudge); ; nudge = min(2*nudge, int64(lastNudge)) {
 		limit := ex.deadline
-		if at := ex.sentAt.Load(); at > 0 && timeout > 0 {
+		at := ex.sentAt.Load()
+		if at == 0 && ex.upload.running {
+			at = ex.upload.stuck.Load()
+		}
+		if at > 0 && timeout > 0 {
 			limit = sooner(limit, at+int64(timeout))
 		}
 		if d := ex.rt.retry.perTry; d > 0 {
@@ -220,7 +251,11 @@ func (ex *exchange) deliver(u *conn1) result {
 	case err != nil:
 		_ = u.Close() // the rest of its answer is of no use
 		ex.up.cluster.Telemetry().RecordRequest(h.Status, time.Duration(now-ex.tryStart))
-		return result{cluster.ClientGone, &fault{499, telemetry.DC, "client went away", err}, false}
+		var f *fault
+		if !errors.As(err, &f) {
+			f = &fault{499, telemetry.DC, "client went away", err}
+		}
+		return result{cluster.ClientGone, f, false}
 	}
 	ex.up.cluster.Telemetry().RecordRequest(h.Status, time.Duration(now-ex.tryStart))
 	if early {
@@ -234,32 +269,48 @@ func (ex *exchange) deliver(u *conn1) result {
 	return result{cluster.Success, nil, false}
 }
 
-// stream moves the answer's body. It writes when the upstream has nothing more at hand, or the buffer is full.
+// stream moves the answer's body. It writes when the upstream has nothing more at hand, or the buffer is full. Every now and then it looks
+// whether the client is still there: a silent upstream would not tell.
 func (ex *exchange) stream(u *conn1) (upstream, downstream error) {
 	idle := int64(ex.rt.cfg.Timeouts.ResponseIdle)
-	limit := ex.deadline
-	u.conn.SetReadDeadline(limit)
+	look := ex.headAt + int64(lastNudge) // at the client
+	since := int64(0)                    // when the upstream fell silent, if there is a limit to that
+	u.conn.SetReadDeadline(sooner(ex.deadline, look))
 	for {
 		if !u.body.Ready() {
 			if err := ex.d.Flush(); err != nil {
 				return nil, err
 			}
 			if idle > 0 {
-				u.conn.SetReadDeadline(sooner(limit, ex.now()+idle))
+				if since == 0 {
+					since = ex.now()
+				}
+				u.conn.SetReadDeadline(sooner(sooner(ex.deadline, look), since+idle))
 			}
 		}
 		p, err := u.body.Next()
 		switch {
 		case err == nil:
+			since = 0
 			if err := ex.d.Body(p); err != nil {
 				return nil, err
 			}
 		case errors.Is(err, io.EOF):
 			return nil, ex.d.End(u.body.Trailers())
 		case errors.Is(err, sock.ErrInterrupted):
-			if f := ex.uploadFault(); f != nil && f.flag == telemetry.DC {
+			if f := ex.uploadFault(); f != nil {
 				return nil, f
 			}
+		case errors.Is(err, sock.ErrTimeout):
+			now := ex.now()
+			if ex.deadline > 0 && now >= ex.deadline || since > 0 && now >= since+idle {
+				return err, nil
+			}
+			if ex.d.Hangup() == sock.Reset {
+				return nil, faultGone
+			}
+			look = now + int64(lastNudge)
+			u.conn.SetReadDeadline(sooner(ex.deadline, look))
 		default:
 			return err, nil
 		}

@@ -45,7 +45,7 @@ var faultTryAgain = &fault{status: 503, flag: telemetry.UC, text: "upstream answ
 // replayable tells whether sending the request once more cannot do harm: its method is idempotent (RFC 9110 section 9.2.2) and its whole
 // body is still at hand. POST and PATCH are, only where the route asks for retries on resets.
 func (ex *exchange) replayable() bool {
-	if !ex.d.Ended() || ex.upload.running {
+	if !ex.wholeHeld() {
 		return false
 	}
 	switch ex.method {
@@ -65,7 +65,7 @@ func (ex *exchange) again(out *result) bool {
 	p := &ex.rt.retry
 	switch out.fault.flag {
 	case telemetry.UF:
-		return p.connect && ex.mayRetry()
+		return p.connect && (out.unsent || ex.replayable()) && ex.mayRetry()
 	case telemetry.UC:
 		return p.reset && (out.unsent || ex.replayable()) && ex.mayRetry()
 	case telemetry.UT:
@@ -74,9 +74,9 @@ func (ex *exchange) again(out *result) bool {
 	return false
 }
 
-// mayRetry tells whether there is a try left, nothing has been answered, and the cluster's retry budget allows it.
+// mayRetry tells whether there is a try left, nothing has been answered, and the cluster's retry budget allows it. It takes a place there.
 func (ex *exchange) mayRetry() bool {
-	if ex.attempts >= ex.rt.retry.attempts || ex.d.Began() || !ex.d.Ended() {
+	if ex.attempts >= ex.rt.retry.attempts || ex.d.Began() {
 		return false
 	}
 	if !ex.up.budget.take(ex.up.cluster.InFlight(), ex.up.cluster.Config().Limits.RetryBudget) {

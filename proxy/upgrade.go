@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"sync/atomic"
@@ -14,6 +15,11 @@ import (
 
 // errUnexpectedSwitch is a 101 that nobody asked for.
 var errUnexpectedSwitch = &http1.Error{Status: 502, Text: "unexpected 101 Switching Protocols"}
+
+// offered tells whether the client has offered to go over to protocol.
+func (ex *exchange) offered(protocol []byte) bool {
+	return len(protocol) > 0 && !message.EachElement(ex.req.Upgrade, func(e []byte) bool { return !bytes.EqualFold(e, protocol) })
+}
 
 // tunneller is a downstream connection that can become a plain stream of bytes.
 type tunneller interface {

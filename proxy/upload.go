@@ -14,9 +14,11 @@ import (
 // goroutine exists only while there is more to come.
 type upload struct {
 	running  bool                  // the exchange's own view: started and not waited for
+	begun    bool                  // it has been started for this request: what was held is no more the whole body
 	read     atomic.Bool           // the whole body has been read from the client
 	answered atomic.Bool           // the response head has passed: the client may take its time
 	fault    atomic.Pointer[fault] // why it ended early, if the client is to blame
+	stuck    atomic.Int64          // when the upstream ceased to take the body; 0: it has not
 	done     chan struct{}         // holds a token when the goroutine has ended
 }
 
@@ -67,10 +69,8 @@ func (ex *exchange) bodyFault(err error) *fault {
 	var malformed *http1.Error
 	switch {
 	case errors.As(err, &malformed):
-		ex.closing = true
 		return badRequest(malformed)
 	case errors.Is(err, sock.ErrTimeout):
-		ex.closing = true
 		return faultSlowBody
 	}
 	return &fault{499, telemetry.DC, "client went away", err}
@@ -81,18 +81,23 @@ func (ex *exchange) startUpload(u *conn1) {
 	if ex.upload.done == nil {
 		ex.upload.done = make(chan struct{}, 1)
 	}
-	ex.upload.running = true
+	ex.upload.running, ex.upload.begun = true, true
 	ex.upload.read.Store(false)
 	ex.upload.answered.Store(false)
 	ex.upload.fault.Store(nil)
+	ex.upload.stuck.Store(0)
 	go ex.runUpload(u)
 }
 
 // runUpload is the uploading goroutine. It is started by startUpload and waited for by endUploadOn.
 func (ex *exchange) runUpload(u *conn1) {
-	if f := ex.copyBody(u); f != nil {
+	f := ex.copyBody(u)
+	switch {
+	case f != nil:
 		ex.upload.fault.Store(f)
 		u.conn.Interrupt() // the exchange waits there
+	case ex.sentAt.Load() == 0:
+		ex.upload.stuck.Store(ex.now()) // from here on it has the time of upstream for its answer
 	}
 	ex.upload.done <- struct{}{}
 }
@@ -155,6 +160,9 @@ func (ex *exchange) uploadFault() *fault {
 	return ex.upload.fault.Load()
 }
 
+// wholeHeld tells whether all of the request's body is held, so that every try can send it.
+func (ex *exchange) wholeHeld() bool { return !ex.upload.begun && ex.d.Ended() }
+
 // endUploadOn waits for the uploading goroutine, if there is one, and reports whether it had to be stopped. Then the upstream connection is
 // closed already, and neither connection can carry another request.
 func (ex *exchange) endUploadOn(u *conn1) (early bool) {
@@ -162,6 +170,10 @@ func (ex *exchange) endUploadOn(u *conn1) (early bool) {
 		return false
 	}
 	ex.upload.running = false
+	if ex.sentAt.Load() > 0 {
+		<-ex.upload.done // it has nothing left to do
+		return false
+	}
 	select {
 	case <-ex.upload.done:
 	default:
@@ -171,9 +183,9 @@ func (ex *exchange) endUploadOn(u *conn1) (early bool) {
 		<-ex.upload.done
 		ex.d.ClearInterrupt()
 	}
-	if early || ex.sentAt.Load() == 0 {
-		ex.closing = ex.closing || !ex.upload.read.Load()
-		return true
+	if ex.sentAt.Load() > 0 && !early {
+		return false
 	}
-	return false
+	ex.closing = ex.closing || !ex.upload.read.Load()
+	return true
 }

@@ -52,8 +52,9 @@ func (u *conn1) Close() error {
 // Usable tells whether the idle connection is open and silent.
 func (u *conn1) Usable() bool { return u.conn.Quiet() }
 
-// lease returns a connection to ep: the warmest idle one, unless fresh is asked for, or a new one.
-func (up *Upstream) lease(s *Server, ep *cluster.Endpoint, fresh bool) (*conn1, error) {
+// lease returns a connection to ep: the warmest idle one, unless fresh is asked for, or a new one. Waiting for a place and connecting may
+// each take as long as within.
+func (up *Upstream) lease(s *Server, ep *cluster.Endpoint, fresh bool, within time.Duration) (*conn1, error) {
 	if !fresh {
 		if c := ep.Take(); c != nil {
 			u := c.(*conn1)
@@ -61,7 +62,7 @@ func (up *Upstream) lease(s *Server, ep *cluster.Endpoint, fresh bool) (*conn1, 
 			return u, nil
 		}
 	}
-	c, slot, err := up.cluster.ReserveWithin(s.ctx, ep, up.connect)
+	c, slot, err := up.cluster.ReserveWithin(s.ctx, ep, within)
 	if err != nil {
 		return nil, err
 	}
@@ -70,12 +71,12 @@ func (up *Upstream) lease(s *Server, ep *cluster.Endpoint, fresh bool) (*conn1, 
 		u.reused = true
 		return u, nil
 	}
-	return up.open(s, ep, slot)
+	return up.open(s, ep, slot, within)
 }
 
 // open dials. The slot is released when that does not work.
-func (up *Upstream) open(s *Server, ep *cluster.Endpoint, slot *cluster.Slot) (*conn1, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, up.connect)
+func (up *Upstream) open(s *Server, ep *cluster.Endpoint, slot *cluster.Slot, within time.Duration) (*conn1, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, within)
 	defer cancel()
 	start := s.sweeper.Now()
 	nc, err := up.dial(ctx, ep.Address())
@@ -103,15 +104,15 @@ func (e *connectError) Unwrap() error { return e.err }
 
 // giveBack ends the lease: the connection goes back to the pool when the answer was read to its end and nothing came behind it.
 func (u *conn1) giveBack(ep *cluster.Endpoint, h *message.Head) {
-	whole := u.body.Ended() && u.r.Buffered() == 0
-	u.r.Done()
+	whole, keep := u.body.Ended() && u.r.Buffered() == 0, keepFor(h)
+	u.r.Done() // h is gone
 	u.w.Done()
 	u.body = http1.Body{}
 	if !whole || h.Close {
 		_ = u.Close() // it has served
 		return
 	}
-	ep.Put(u, keepFor(h))
+	ep.Put(u, keep)
 }
 
 // keepFor is how long the peer lets the connection be idle: a second less than it said, since it may count from earlier. 0: it said nothing.
