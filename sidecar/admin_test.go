@@ -239,7 +239,7 @@ func TestAdminGuardReachedAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := (&http.Request{Host: row.host}).WithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, net.Addr(at)))
-		if got := ownHost(r, ""); got != row.want {
+		if got := ownHost(r, "sidecar.internal"); got != row.want {
 			t.Errorf("ownHost(%q at %s) = %v, want %v", row.host, row.local, got, row.want)
 		}
 	}

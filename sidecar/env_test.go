@@ -222,6 +222,34 @@ func TestLoadProblems(t *testing.T) {
 	}
 }
 
+// What would hold a connection for ever if it were 0 may not be; the rest may,
+// and nothing may be negative.
+func TestDurationBounds(t *testing.T) {
+	zero := map[string]bool{
+		"GATEWAY_UPSTREAM_TIMEOUT": true, "GATEWAY_TCP_IDLE_TIMEOUT": true, "GATEWAY_TCP_MAX_DURATION": true,
+		"GATEWAY_DRAIN_DELAY": true, "GATEWAY_DRAIN_TIMEOUT": true, "GATEWAY_APP_QUEUE_TIMEOUT": true,
+	}
+	load := func(name, text string) error {
+		_, err := Load(Sources{Environ: []string{name + "=" + text}, Hostname: hostNamed("web-1")})
+		return err
+	}
+	for _, v := range Variables() {
+		if v.kind() != "duration" {
+			continue
+		}
+		wrong := "env " + v.Name + `: "0s": shorter than 1ms`
+		if err := load(v.Name, "0s"); zero[v.Name] && err != nil || !zero[v.Name] && (err == nil || err.Error() != wrong) {
+			t.Errorf("%s=0s: %v, want it refused: %v", v.Name, err, !zero[v.Name])
+		}
+		if err := load(v.Name, "-1s"); err == nil || !strings.HasPrefix(err.Error(), "env "+v.Name+`: "-1s": shorter than `) {
+			t.Errorf("%s=-1s: %v, want it refused", v.Name, err)
+		}
+		if err := load(v.Name, "1h"); err != nil {
+			t.Errorf("%s=1h: %v", v.Name, err)
+		}
+	}
+}
+
 // A document may bring the clusters that the bootstrap's routes name.
 func TestLoadLeavesClustersToTheDocument(t *testing.T) {
 	_, err := Load(Sources{Environ: []string{"GATEWAY_ROUTES=/=users", "GATEWAY_CONFIG=a.yaml"}, Hostname: hostNamed("web-1")})

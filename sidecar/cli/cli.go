@@ -21,7 +21,8 @@ type Process struct {
 	// Other verbs leave signals to their defaults.
 	Signals func(context.Context) (context.Context, <-chan os.Signal)
 
-	// Start makes a sidecar of a bootstrap that was checked.
+	// Start makes a sidecar of a bootstrap that was checked. Its error is of the
+	// bootstrap, too: what Load cannot see. Nothing runs before Sidecar.Run.
 	Start func(sidecar.Bootstrap, sidecar.Options) (Sidecar, error)
 }
 

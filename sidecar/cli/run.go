@@ -43,7 +43,7 @@ func run(ctx context.Context, p *Process, b sidecar.Bootstrap) error {
 	}
 	s, err := p.Start(b, sidecar.Options{Logger: logger})
 	if err != nil {
-		return bad("%v", err)
+		return err // of the bootstrap: nothing runs yet
 	}
 	ctx, reloads := p.Signals(ctx)
 	done := make(chan struct{})

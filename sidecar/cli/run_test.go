@@ -36,9 +36,9 @@ func TestRunTellsWhyItEnded(t *testing.T) {
 
 func TestRunTellsWhyItDoesNotStart(t *testing.T) {
 	p := Process{Start: func(sidecar.Bootstrap, sidecar.Options) (Sidecar, error) {
-		return nil, errors.New("open access.log: permission denied")
+		return nil, errors.New("GATEWAY_ACCESS_LOG: open access.log: permission denied")
 	}}
-	if got := do(t, p); got.code != 1 || got.stderr != "gateway: open access.log: permission denied\n" {
-		t.Errorf("run: %+v, want code 1 and the reason", got)
+	if got := do(t, p); got.code != 2 || got.stderr != "gateway: GATEWAY_ACCESS_LOG: open access.log: permission denied\n" {
+		t.Errorf("run: %+v, want code 2 and the reason", got)
 	}
 }
