@@ -152,6 +152,20 @@ func TestBodyIsBounded(t *testing.T) {
 	}
 }
 
+func TestLargeService(t *testing.T) {
+	var body strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&body, `%c{"Node":{"Node":"n%d","Address":"10.0.0.1","Meta":{"x":"%s"}},"Service":{"ID":"a","Port":%d},"Checks":[{"Status":"passing"}]}`,
+			"[,"[min(i, 1)], i, strings.Repeat("y", 1000), i+1)
+	}
+	body.WriteString("]")
+	c := fakeConsul(t, func(w http.ResponseWriter, r *http.Request) { say(w, "7", body.String()) })
+	a, err := c.health(t.Context(), service{name: "api"}, read{})
+	if err != nil || len(a.value) != 5000 || a.bytes != int64(body.Len()) {
+		t.Errorf("%d instances in %d bytes, %v, want 5000 in %d", len(a.value), a.bytes, err, body.Len())
+	}
+}
+
 func TestQuestion(t *testing.T) {
 	var last atomic.Pointer[http.Request]
 	c := fakeConsul(t, func(w http.ResponseWriter, r *http.Request) {
@@ -203,7 +217,7 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 	var seen sync.Map
 	c := fakeConsul(t, func(w http.ResponseWriter, r *http.Request) {
 		seen.Store(r.RemoteAddr, true)
-		say(w, "7", oneInstance+"\n")
+		say(w, "7", oneInstance+strings.Repeat(" ", 4096)) // it does not end where we have what we need
 	})
 	for range 5 {
 		if _, err := c.health(t.Context(), service{name: "api"}, read{}); err != nil {

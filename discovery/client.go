@@ -33,6 +33,7 @@ type Options struct {
 type Consul struct {
 	options Options
 	log     hclog.Logger
+	made    time.Time
 	token   *token
 	link    atomic.Pointer[link] // replaced when the TLS files change
 
@@ -51,7 +52,7 @@ type looker interface{ look(redeliver bool) }
 // wrong with the environment will not get better, so it is an error; a token
 // file that is not there yet is waited for.
 func NewConsul(options Options) (*Consul, error) {
-	c := &Consul{options: options, log: options.Log, lookers: map[looker]struct{}{}}
+	c := &Consul{options: options, log: options.Log, made: time.Now(), lookers: map[looker]struct{}{}}
 	if c.log == nil {
 		c.log = hclog.NewNullLogger()
 	}
@@ -90,10 +91,13 @@ func (c *Consul) Reload() {
 	c.refreshLink()
 }
 
-// Age is how long ago Consul last gave a good answer. ok is false if it never did.
+// Age is how long ago Consul last gave a good answer. If it never did, ok is
+// false, and age is how long it has been waited for.
 func (c *Consul) Age() (age time.Duration, ok bool) {
-	at := c.answered.Load()
-	return time.Since(time.Unix(0, at)), at != 0
+	if at := c.answered.Load(); at != 0 {
+		return time.Since(time.Unix(0, at)), true
+	}
+	return time.Since(c.made), false
 }
 
 // refreshToken makes requests that are parked under an old token start again.
