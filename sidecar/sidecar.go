@@ -131,6 +131,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	})
 	run(s.sweeper.Run)
 	run(s.set.Run)
+	run(trim)
 	if s.log != nil {
 		run(s.log.Run)
 	}

@@ -2,4 +2,8 @@
 
 package sidecar
 
+import "time"
+
 func fdLimit() (int64, bool) { return 0, false }
+
+func processorTime() (time.Duration, bool) { return 0, false }

@@ -1,0 +1,64 @@
+package sidecar
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+const (
+	trimEvery = 250 * time.Millisecond
+	// trimQuiet is how long it must be quiet before memory goes back to the system, trimAgain the least time between two trims.
+	trimQuiet = 500 * time.Millisecond
+	trimAgain = 10 * time.Second
+	// trimCalm is the processor time within trimEvery that is still quiet.
+	trimCalm = 5 * time.Millisecond
+	// trimWorth is how many bytes must be there to be given back: the collection costs some milliseconds.
+	trimWorth = 2 << 20
+)
+
+// trim gives the memory of a burst back to the system once it is over: an idle sidecar should cost its app's machine next to nothing. The
+// runtime alone would do so only after the next collection, and a gateway that allocates nothing rarely has one. It ends with ctx.
+func trim(ctx context.Context) {
+	used, ok := processorTime()
+	if !ok {
+		return
+	}
+	t := time.NewTicker(trimEvery)
+	defer t.Stop()
+	var calm time.Duration
+	var last time.Time
+	floor := spare() // what a trim leaves, or the start needed
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		before := used
+		if used, _ = processorTime(); used-before > trimCalm {
+			calm = 0
+			continue
+		}
+		if calm += trimEvery; calm < trimQuiet || time.Since(last) < trimAgain || spare() < floor+trimWorth {
+			continue
+		}
+		debug.FreeOSMemory()
+		last, floor = time.Now(), spare()
+		used, _ = processorTime()
+	}
+}
+
+// spare is the memory that the heap holds beyond what is known to be alive: free, unused in its spans, or garbage that nobody has looked for.
+func spare() uint64 {
+	s := []metrics.Sample{
+		{Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/gc/heap/live:bytes"},
+	}
+	metrics.Read(s)
+	all := s[0].Value.Uint64() + s[1].Value.Uint64() + s[2].Value.Uint64()
+	return all - min(all, s[3].Value.Uint64())
+}
