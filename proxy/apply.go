@@ -40,6 +40,7 @@ func (s *Server) Prepare(doc *config.Document, clusters map[string]*cluster.Clus
 		p.keep[l.address] = l
 		p.settings[l] = s.settings(c, certs)
 	}
+	t.nameListeners(doc.Routes, p.settings)
 	return p, nil
 }
 

@@ -167,15 +167,16 @@ func (q *request1) one() bool {
 // refuse answers a head that is no request. A connection that just ended is no fault worth an answer.
 func (q *request1) refuse(err error) {
 	q.t, q.closing = q.s.table.Load(), true
+	q.method = telemetry.ParseMethod(q.req.Method)
 	q.old, q.began = false, false
 	var malformed *http1.Error
 	switch {
 	case errors.As(err, &malformed):
 		q.answerFault(badRequest(malformed))
-	case errors.Is(err, sock.ErrTimeout):
+	case errors.Is(err, sock.ErrTimeout) && q.r.Buffered() > 0: // else there was but an empty line
 		q.answerFault(faultSlowHead)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		q.answerFault(&fault{400, telemetry.DC, "request head broke off", err})
+		q.answerFault(&fault{499, telemetry.DC, "request head broke off", err})
 	default:
 		return
 	}
@@ -227,7 +228,7 @@ func (q *request1) End(t *message.Head) error {
 	if q.old {
 		t = nil
 	}
-	return q.w.End(t, neverTrailer)
+	return q.w.End(vetted(t), neverTrailer)
 }
 
 // Inform passes an interim answer on; clients of HTTP/1.0 do not know them (RFC 9110 section 15.2).
@@ -244,6 +245,9 @@ func (q *request1) Inform(h *message.Head) error {
 // Begin starts the answer. A body without a length is sent in chunks, or, to HTTP/1.0, until the connection closes.
 func (q *request1) Begin(ex *exchange, h *message.Head) error {
 	q.began = true
+	if q.rt != nil {
+		q.conn.conn.SetWriteTimeout(q.rt.cfg.Timeouts.Write)
+	}
 	out := http1.AppendStatusLine(q.w.Begin(), h.Status, reason(h))
 	out = h.AppendFields(out, responseDrop(h))
 	chunked := h.Body == message.Chunked || h.Body == message.UntilClose

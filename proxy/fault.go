@@ -98,6 +98,9 @@ func (ex *exchange) answerFault(f *fault) {
 		return
 	}
 	ex.status = f.status
+	if !ex.skipBody() {
+		ex.closing = true
+	}
 	if f.flag == telemetry.DC {
 		ex.closing = true
 		ex.d.Abort()

@@ -57,7 +57,8 @@ func (ex *exchange) appendTarget(dst []byte) []byte {
 	h := &ex.req
 	if rewrite := ex.rt.cfg.PrefixRewrite; rewrite != "" && h.Path != nil && string(h.Path) != "*" {
 		rest := h.Path
-		if n := len(ex.rt.prefix); len(rest) >= n && string(rest[:n]) == ex.rt.prefix && (len(rest) == n || rest[n] == '/') {
+		n := len(ex.rt.prefix)
+		if len(rest) >= n && string(rest[:n]) == ex.rt.prefix && staysBelow(rest[n:]) {
 			rest = rest[n:]
 		} else {
 			rest = ex.path[n:]
@@ -141,6 +142,25 @@ func (ex *exchange) appendForwarded(dst []byte) []byte {
 		dst = http1.AppendField(dst, "X-Forwarded-Client-Cert", c.tls.cert)
 	}
 	return dst
+}
+
+// vetted marks the trailers that have no ID and still must not pass: what the client's proxies say of it, and who authenticated whom.
+// t may be nil.
+func vetted(t *message.Head) *message.Head {
+	if t == nil {
+		return nil
+	}
+	for i := range t.Fields {
+		f := &t.Fields[i]
+		if f.ID != message.Other {
+			continue
+		}
+		const ours = "x-forwarded-"
+		name := t.Name(f)
+		f.Hop = len(name) > len(ours) && message.EqualFold(name[:len(ours)], ours) || message.EqualFold(name, "forwarded") ||
+			message.EqualFold(name, "www-authenticate") || message.EqualFold(name, "authentication-info") || message.EqualFold(name, "proxy-authentication-info")
+	}
+	return t
 }
 
 // responseDrop are the fields of a response with this status that do not go to the client.

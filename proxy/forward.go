@@ -105,7 +105,7 @@ func (ex *exchange) roundTrip(u *conn1) (sent int64, err error) {
 		}
 	}
 	if ex.d.Ended() {
-		err = u.w.End(ex.d.Trailers(), neverTrailer)
+		err = u.w.End(vetted(ex.d.Trailers()), neverTrailer)
 		ex.sentAt.Store(ex.now())
 	} else if err = u.w.Flush(); err == nil {
 		sent = u.w.Sent()

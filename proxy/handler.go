@@ -61,7 +61,7 @@ func (ex *exchange) decide() *fault {
 	if ex.path, ex.scratch, ok = normalise(path, ex.scratch); !ok {
 		return faultPath
 	}
-	if ex.rt = ex.t.router.match(h, ex.path, ex.c.listener, &ex.edges, ex.hostname[:0]); ex.rt == nil {
+	if ex.rt = ex.t.router.match(h, ex.path, ex.t.listenerName(ex.c), &ex.edges, ex.hostname[:0]); ex.rt == nil {
 		return faultNoRoute
 	}
 	if ex.up = ex.rt.choose(); ex.up == nil {

@@ -45,6 +45,18 @@ func normalise(path, scratch []byte) (normal, next []byte, ok bool) {
 	}
 }
 
+// staysBelow tells whether rest, which follows a prefix, leads to nothing outside of that prefix.
+func staysBelow(rest []byte) bool {
+	if len(rest) == 0 {
+		return true
+	}
+	if rest[0] != '/' {
+		return false
+	}
+	_, _, ok := normalise(rest, nil)
+	return ok
+}
+
 // isNormal tells in one pass that nothing in path is encoded and no segment begins with a dot.
 func isNormal(path []byte) bool {
 	prev := byte(0)

@@ -53,7 +53,7 @@ func (rt *Route) conditions() int {
 }
 
 // accepts tells whether the request meets the route's conditions.
-func (rt *Route) accepts(h *message.Head, l *listener) bool {
+func (rt *Route) accepts(h *message.Head, listener string) bool {
 	m := &rt.cfg.Match
 	if len(m.Methods) > 0 && !contains(m.Methods, h.Method) {
 		return false
@@ -63,7 +63,7 @@ func (rt *Route) accepts(h *message.Head, l *listener) bool {
 			return false
 		}
 	}
-	return len(rt.cfg.Listeners) == 0 || slices.Contains(rt.cfg.Listeners, l.settings.Load().name)
+	return len(rt.cfg.Listeners) == 0 || slices.Contains(rt.cfg.Listeners, listener)
 }
 
 func contains(list []string, b []byte) bool {

@@ -73,19 +73,19 @@ func (r *router) buckets() []*bucket {
 	return all
 }
 
-// match returns the route for a request that came to l, or nil. path is normalised; edges and room are for the call's own use.
-func (r *router) match(h *message.Head, path []byte, l *listener, edges *[maxSegments + 2]int, room []byte) *Route {
+// match returns the route for a request that came to the listener, or nil. path is normalised; edges and room are for the call's own use.
+func (r *router) match(h *message.Head, path []byte, listener string, edges *[maxSegments + 2]int, room []byte) *Route {
 	if len(r.exact)+len(r.wildcard) > 0 {
 		host := hostname(h.Authority, room)
 		if b := r.exact[string(host)]; b != nil {
-			if rt := b.match(h, path, l, edges); rt != nil {
+			if rt := b.match(h, path, listener, edges); rt != nil {
 				return rt
 			}
 		}
 		if len(r.wildcard) > 0 {
 			for i := bytes.IndexByte(host, '.'); i > 0; {
 				if b := r.wildcard[string(host[i:])]; b != nil {
-					if rt := b.match(h, path, l, edges); rt != nil {
+					if rt := b.match(h, path, listener, edges); rt != nil {
 						return rt
 					}
 				}
@@ -98,13 +98,13 @@ func (r *router) match(h *message.Head, path []byte, l *listener, edges *[maxSeg
 		}
 	}
 	if r.any != nil {
-		return r.any.match(h, path, l, edges)
+		return r.any.match(h, path, listener, edges)
 	}
 	return nil
 }
 
 // match tries the prefixes of path that end at a segment's end, the longest first.
-func (b *bucket) match(h *message.Head, path []byte, l *listener, edges *[maxSegments + 2]int) *Route {
+func (b *bucket) match(h *message.Head, path []byte, listener string, edges *[maxSegments + 2]int) *Route {
 	n := 1 // edges[0] is 0, the prefix "/"
 	for at := 1; n <= b.depth; n++ {
 		i := -1
@@ -123,7 +123,7 @@ func (b *bucket) match(h *message.Head, path []byte, l *listener, edges *[maxSeg
 	}
 	for n--; n >= 0; n-- {
 		for _, rt := range b.prefixes[string(path[:edges[n]])] {
-			if rt.accepts(h, l) {
+			if rt.accepts(h, listener) {
 				return rt
 			}
 		}

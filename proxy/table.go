@@ -19,6 +19,7 @@ type Table struct {
 	sampling float64
 	noRoute  *telemetry.Route // for requests that no route matched
 	clusters map[string]bool
+	names    map[*listener]string // of the listeners; nil when no route asks for them
 }
 
 // compile builds the table of doc. clusters has every cluster of doc, by name.
@@ -52,6 +53,28 @@ func (s *Server) compile(doc *config.Document, clusters map[string]*cluster.Clus
 		t.log = telemetry.NewLogFormat(doc.AccessLog.Fields)
 	}
 	return t, nil
+}
+
+// nameListeners keeps the names that the revision has for its listeners, if a route wants to know them.
+func (t *Table) nameListeners(routes []config.Route, all map[*listener]*settings) {
+	for i := range routes {
+		if len(routes[i].Listeners) == 0 {
+			continue
+		}
+		t.names = make(map[*listener]string, len(all))
+		for l, set := range all {
+			t.names[l] = set.name
+		}
+		return
+	}
+}
+
+// listenerName is what the revision calls the listener that c came to. One that it has no more keeps the name it had.
+func (t *Table) listenerName(c *client) string {
+	if name, ok := t.names[c.listener]; ok {
+		return name
+	}
+	return c.settings.name
 }
 
 // uses tells whether a route of the table leads to the cluster.

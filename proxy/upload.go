@@ -131,7 +131,7 @@ func (ex *exchange) copyBody(u *conn1) *fault {
 			}
 		case errors.Is(err, io.EOF):
 			ex.upload.read.Store(true)
-			if u.w.End(ex.d.Trailers(), neverTrailer) == nil {
+			if u.w.End(vetted(ex.d.Trailers()), neverTrailer) == nil {
 				ex.sentAt.Store(ex.now())
 			}
 			return nil
@@ -158,6 +158,16 @@ func (ex *exchange) uploadFault() *fault {
 		return nil
 	}
 	return ex.upload.fault.Load()
+}
+
+// skipBody reads what is at hand of the request's body and tells whether that was the rest of it.
+func (ex *exchange) skipBody() bool {
+	for !ex.d.Ended() && ex.d.Ready() {
+		if _, err := ex.d.Next(); err != nil {
+			break // at its end it has ended, else it never will
+		}
+	}
+	return ex.d.Ended()
 }
 
 // wholeHeld tells whether all of the request's body is held, so that every try can send it.
