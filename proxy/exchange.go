@@ -81,8 +81,9 @@ type exchange struct {
 	reason    error // why the exchange ended badly, for the log
 	bodyBytes int64 // of the request's body so far, for limits.max_body
 
-	upload upload
-	tunnel bool // the connection was switched to another protocol
+	upload                    upload
+	tunnel                    bool  // the connection was switched to another protocol
+	tunnelRead, tunnelWritten int64 // bytes that it carried, for the log
 }
 
 // reset makes ex ready for the next request of the same connection.
@@ -96,6 +97,7 @@ func (ex *exchange) reset() {
 	ex.heldBuf = ex.heldBuf[:0]
 	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.deadline = 0, 0, 0, 0, 0
 	ex.grpc, ex.head, ex.closing, ex.tunnel, ex.upload.begun = false, false, false, false, false
+	ex.tunnelRead, ex.tunnelWritten = 0, 0
 	ex.method, ex.status, ex.flag, ex.attempts, ex.bodyBytes, ex.retrying = 0, 0, 0, 0, 0, 0
 }
 

@@ -46,12 +46,14 @@ func (ex *exchange) switchProtocols(u *conn1) result {
 
 	tn := &tunnel{ex: ex, idle: int64(ex.t.timeouts.TCPIdle)}
 	tn.touch()
+	down.SetWriteTimeout(ex.t.timeouts.TCPIdle)
+	u.conn.SetWriteTimeout(ex.t.timeouts.TCPIdle)
 	done := make(chan struct{})
 	go func() { // ends when the client's direction has ended; waited for below
 		defer close(done)
-		tn.copy(u.conn, down, early)
+		ex.tunnelRead = tn.copy(u.conn, down, early) - int64(len(early)) // those were received with the head
 	}()
-	tn.copy(down, u.conn, u.r.Take())
+	ex.tunnelWritten = tn.copy(down, u.conn, u.r.Take())
 	<-done
 	_ = u.Close()
 	ex.up.cluster.Telemetry().RecordRequest(101, time.Duration(ex.now()-ex.tryStart))
@@ -67,13 +69,15 @@ type tunnel struct {
 
 func (t *tunnel) touch() { t.last.Store(t.ex.now()) }
 
-// copy moves bytes from src to dst, the early ones first, until src ends; then it ends dst's direction. An error ends both.
-func (t *tunnel) copy(dst, src *sock.Conn, early []byte) {
+// copy moves bytes from src to dst, the early ones first, until src ends; then it ends dst's direction. An error ends both. It returns how
+// many bytes there were to move.
+func (t *tunnel) copy(dst, src *sock.Conn, early []byte) (moved int64) {
 	b := sock.NewBuffer()
 	defer b.Free()
 	for p := early; ; {
 		if len(p) > 0 {
 			t.touch()
+			moved += int64(len(p))
 			if _, err := dst.Write(p); err != nil {
 				break
 			}
@@ -90,7 +94,7 @@ func (t *tunnel) copy(dst, src *sock.Conn, early []byte) {
 			continue
 		case errors.Is(err, io.EOF):
 			if dst.CloseWrite() == nil {
-				return
+				return moved
 			}
 		case errors.Is(err, sock.ErrTimeout) && t.ex.now() < t.last.Load()+t.idle:
 			continue // the other direction is alive
@@ -99,6 +103,7 @@ func (t *tunnel) copy(dst, src *sock.Conn, early []byte) {
 	}
 	_ = dst.Abort() // a reset is passed on as one
 	_ = src.Abort()
+	return moved
 }
 
 // Switch makes the client's connection a plain stream. What the client sent behind its request's head belongs to the new protocol.

@@ -18,12 +18,12 @@ type Reader struct {
 	keep    int          // cur.B[:keep] is a head in use, never overwritten
 	head    *sock.Buffer // the head in use, once cur has become another buffer
 	scanned int          // HeadEnd's place, from r
-	total   int64        // bytes read since the last Done
+	total   int64        // bytes that came since the last Done, with those that were there already
 }
 
 // NewReader returns a reader of c's bytes. first, with n bytes in it, is what somebody else has read already; it may be nil.
 func NewReader(c *sock.Conn, lim Limits, first *sock.Buffer, n int) *Reader {
-	return &Reader{Conn: c, lim: lim, cur: first, w: n}
+	return &Reader{Conn: c, lim: lim, cur: first, w: n, total: int64(n)}
 }
 
 // SetLimits changes the bounds, in force from the next message.
@@ -47,8 +47,8 @@ func (r *Reader) Take() []byte {
 	return b
 }
 
-// Received is the number of bytes that came for this message, what came early for the next one included.
-func (r *Reader) Received() int64 { return r.total }
+// Received is the number of bytes of this message that have been used.
+func (r *Reader) Received() int64 { return r.total - int64(r.Buffered()) }
 
 // Wait returns when there is at least one unused byte. While it waits it holds no buffer, where the connection allows that.
 func (r *Reader) Wait() error {
@@ -212,7 +212,7 @@ func (r *Reader) fill(long bool) error {
 // Done ends the use of the message's head and body. What came early for the next message stays; without any the buffers go back.
 func (r *Reader) Done() {
 	r.head.Free()
-	r.head, r.keep, r.total = nil, 0, 0
+	r.head, r.keep, r.total = nil, 0, int64(r.Buffered())
 	if r.r == r.w {
 		r.Free()
 	}
