@@ -67,8 +67,12 @@ func (c *Conn) streamGone() {
 	}
 }
 
-// lingerTime is how long a peer has to read why its connection ends, before the socket is closed under bytes it still sends.
-const lingerTime = 500 * time.Millisecond
+// How long a connection that has ended takes to say so: until everything is written, and then until the peer has closed its side or
+// has had the time to. Closing a socket that has unread bytes resets it, and what the peer has not read by then is lost to it.
+const (
+	flushTime  = 5 * time.Second
+	lingerTime = 500 * time.Millisecond
+)
 
 // shut ends the connection: why is said to the peer, every stream is reset, and the socket is closed when all is out.
 func (c *Conn) shut(err error) error {
@@ -79,7 +83,7 @@ func (c *Conn) shut(err error) error {
 	case c.why != nil && !errors.As(err, new(*ConnError)):
 		err = c.why
 	}
-	said := !c.dead && c.sayWhy(err)
+	orderly := !c.dead && c.sayWhy(err)
 	c.dead = true
 	lost := make([]*Stream, 0, len(c.streams))
 	for _, s := range c.streams {
@@ -102,7 +106,7 @@ func (c *Conn) shut(err error) error {
 	}
 	c.batch.Flush()
 	c.flush()
-	if said {
+	if orderly {
 		c.linger()
 	}
 	_ = c.nc.Close() // it is over either way
@@ -121,7 +125,8 @@ func (c *Conn) shut(err error) error {
 	return err
 }
 
-// sayWhy appends the GOAWAY that goes with err, and reports whether the peer should be given time to read it. Called with the lock held.
+// sayWhy appends the GOAWAY that goes with err, and reports whether the peer should be given time to read it, and what else is still to
+// be written. Called with the lock held.
 func (c *Conn) sayWhy(err error) bool {
 	code, reason := NoError, ""
 	var ce *ConnError
@@ -131,7 +136,7 @@ func (c *Conn) sayWhy(err error) bool {
 	case ce != nil:
 		code, reason = ce.Code, ce.Reason
 	case errors.Is(err, ErrDrained):
-		return false // it was said, or is the peer's own wish
+		return true // it was said, or is the peer's own wish
 	case !errors.Is(err, ErrIdle) && !errors.Is(err, ErrSilent) && !errors.Is(err, ErrClosed):
 		return false // the socket is gone
 	}
@@ -144,29 +149,35 @@ func (c *Conn) sayWhy(err error) bool {
 	}
 	c.appendControl(17 + len(reason))
 	c.out = appendGoAway(c.out, last, code, reason)
-	return ce != nil
+	return !errors.Is(err, ErrClosed)
 }
 
-// linger sends FIN and reads what still comes, for a short while: closing a socket that has unread bytes would reset it, and the GOAWAY
-// could be lost with that.
+// linger writes what is left, sends FIN, and drops what still comes.
 func (c *Conn) linger() {
-	c.mu.Lock()
-	writing := c.writing
-	c.mu.Unlock()
-	if !writing {
-		_ = c.nc.CloseWrite() // what it says, the reads below say too
-		_, _ = c.w.Try(nil)   // the close_notify of TLS
+	c.in.Free()
+	c.in = sock.NewBuffer()
+	c.nc.SetReadDeadline(c.nc.Now() + int64(flushTime))
+	for c.unwritten() {
+		if _, err := c.nc.Read(c.in.B); err != nil && !errors.Is(err, sock.ErrInterrupted) {
+			return
+		}
 	}
+	_ = c.nc.CloseWrite() // what it says, the reads below say too
+	_, _ = c.w.Try(nil)   // the close_notify of TLS
 	c.nc.SetReadDeadline(c.nc.Now() + int64(lingerTime))
-	if c.in == nil || len(c.in.B) == 0 {
-		c.in.Free()
-		c.in = sock.NewBuffer()
-	}
 	for range lingerReads {
 		if _, err := c.nc.Read(c.in.B); err != nil && !errors.Is(err, sock.ErrInterrupted) {
 			return
 		}
 	}
+}
+
+// unwritten tells whether the end of the connection has to wait for a writer, which wakes the reading goroutine when it is done.
+func (c *Conn) unwritten() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.full = c.writing
+	return c.writing
 }
 
 // lingerReads bounds, in buffers, what a peer may send after its connection was ended.
