@@ -11,7 +11,8 @@ import (
 )
 
 var (
-	// ErrTimeout is returned when the moment given to SetReadDeadline, or the write timeout, has passed.
+	// ErrTimeout is returned when the moment given to SetReadDeadline has passed, until another one is given; and by a write that stalled
+	// for the write timeout, and by all writes after it.
 	ErrTimeout = errors.New("timeout")
 	// ErrInterrupted is returned by a Read that Interrupt woke. Nothing was consumed, and the connection is as good as before.
 	ErrInterrupted = errors.New("interrupted")
@@ -46,7 +47,11 @@ type Conn struct {
 	wb  []byte // the write in hand
 	we  syscall.Errno
 
+	first [1]byte // what ReadFirst waits with where it cannot wait without a buffer
+
 	tryReadFn, tryFirstFn, tryWriteFn func(uintptr) bool
+	quietFn                           func(uintptr) // made at the first use
+	quiet                             bool          // the answer of quietFn
 
 	next, prev *Conn // the sweeper's list; guarded by its mutex
 	listed     bool
@@ -85,8 +90,18 @@ func (c *Conn) Interrupt() {
 // ClearInterrupt forgets an Interrupt that no Read has met yet. Only when nobody can call Interrupt any more.
 func (c *Conn) ClearInterrupt() {
 	if c.interrupt.Swap(false) {
-		_ = c.Conn.SetReadDeadline(time.Time{})
+		c.rest()
 	}
+}
+
+// rest takes the wake-up of a read back, unless the sweeper has given, or is about to give, one that counts. Looking only after the
+// deadline was cleared is what makes that certain: the sweeper marks readAt before it wakes. It reports whether the moment has passed.
+func (c *Conn) rest() (late bool) {
+	_ = c.Conn.SetReadDeadline(time.Time{}) // a closed connection says so at the next read
+	if late = c.readAt.Load() < 0; late {
+		_ = c.Conn.SetReadDeadline(past)
+	}
+	return late
 }
 
 // Close closes the connection and takes it out of the sweeper's list. Safe from any goroutine, and more than once.
@@ -95,9 +110,10 @@ func (c *Conn) Close() error {
 	return c.Conn.Close()
 }
 
-// Release takes c out of the sweeper's care without closing it, and hands out the connection it was made from.
+// Release takes c out of the sweeper's care without closing it, and hands out the connection it was made from, without any deadline.
 func (c *Conn) Release() net.Conn {
 	c.sweeper.remove(c)
+	_ = c.Conn.SetDeadline(time.Time{}) // a closed connection has none
 	return c.Conn
 }
 
@@ -138,9 +154,10 @@ func (c *Conn) Quiet() bool {
 	if c.under == nil {
 		return true
 	}
-	quiet := false
-	_ = c.under.Control(func(fd uintptr) { quiet = quietSocket(fd) }) // an error means closed: not quiet
-	return quiet
+	if c.quietFn == nil {
+		c.quietFn = func(fd uintptr) { c.quiet = quietSocket(fd) }
+	}
+	return c.under.Control(c.quietFn) == nil && c.quiet // an error means closed
 }
 
 // Read reads into b, which must not be empty, like io.Reader. It waits until the moment given to SetReadDeadline.
@@ -156,15 +173,16 @@ func (c *Conn) Read(b []byte) (int, error) {
 	}
 }
 
-// ReadFirst waits for bytes without holding a buffer, and hands out what came in a pooled buffer that the caller frees.
+// ReadFirst waits for bytes without holding a buffer, and hands out what came in a pooled buffer that the caller frees. Where Conn is no
+// plain socket that is a single byte: what came along with it costs the next Read no system call.
 func (c *Conn) ReadFirst() (*Buffer, int, error) {
 	if c.raw == nil {
-		b := NewBuffer()
-		n, err := c.Read(b.B)
+		n, err := c.Read(c.first[:])
 		if n == 0 {
-			b.Free()
 			return nil, 0, err
 		}
+		b := NewBuffer()
+		b.B[0] = c.first[0]
 		return b, n, nil
 	}
 	for {
@@ -240,9 +258,8 @@ func (c *Conn) why(err error) error {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
-	_ = c.Conn.SetReadDeadline(time.Time{}) // a closed connection says so at the next read
-	if c.readAt.Load() < 0 {
-		return ErrTimeout
+	if c.rest() {
+		return ErrTimeout // an Interrupt keeps: the deadline is still in the past when the moment has been moved
 	}
 	if c.interrupt.Swap(false) {
 		return ErrInterrupted
@@ -305,14 +322,27 @@ func (c *Conn) tryWrite(fd uintptr) bool {
 	}
 }
 
-func (c *Conn) writePlain(b []byte) (int, error) {
-	c.armWrite()
-	n, err := c.Conn.Write(b)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = ErrTimeout
+// plainPiece is how many bytes a connection that is no plain socket is given at a time, each with the write timeout anew: the content of
+// one TLS record.
+const plainPiece = 16 << 10
+
+func (c *Conn) writePlain(b []byte) (n int, err error) {
+	for n < len(b) {
+		c.armWrite()
+		m, err := c.Conn.Write(b[n:min(n+plainPiece, len(b))])
+		n += m
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return n, ErrTimeout // for good, as in Write
+		case c.writeAt.Swap(0) < 0:
+			c.sweeper.settle() // the wake-up came too late; it must not meet the next write, to which, under TLS, it would be fatal
+			_ = c.Conn.SetWriteDeadline(time.Time{})
+		}
+		if err != nil {
+			return n, err
+		}
 	}
-	c.disarmWrite()
-	return n, err
+	return n, nil
 }
 
 func (c *Conn) armWrite() {

@@ -27,8 +27,9 @@ const (
 	lastPause  = time.Second
 )
 
-// Accept accepts connections from ln and hands each to serve, which must not block and owes the limit a Release, until ctx ends or ln is
-// closed. Errors that pass (no more descriptors, a connection gone before it was accepted) are told to report, waited out and survived.
+// Accept accepts connections from ln and hands each to serve, which must not block and owes the limit a Release, until ln is closed or ctx
+// ends. Ending ctx frees it from waiting for a place or after an error; only closing ln frees it from waiting for a connection. Errors that
+// pass (no more descriptors, a connection gone before it was accepted) are told to report, waited out and survived.
 func (l *Limit) Accept(ctx context.Context, ln net.Listener, serve func(net.Conn), report func(error)) {
 	pause := firstPause
 	for {

@@ -79,6 +79,12 @@ func (s *Sweeper) sweep() int {
 	return s.count
 }
 
+// settle returns when whatever sweep was doing when it was called has been done.
+func (s *Sweeper) settle() {
+	s.mu.Lock()
+	s.mu.Unlock() //nolint:staticcheck // the empty section is a barrier
+}
+
 func (s *Sweeper) add(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
