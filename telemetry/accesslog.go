@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -32,9 +33,10 @@ type AccessLog struct {
 	shards [logShards]logShard
 	wake   chan struct{} // a shard is full enough
 
-	mu      sync.Mutex // guards file, failing; held while writing
+	mu      sync.Mutex // guards file, failing and rest; held while writing
 	file    io.WriteCloser
 	failing bool
+	rest    []byte // of a line whose beginning is in the file already
 }
 
 type logShard struct {
@@ -78,6 +80,7 @@ func (l *AccessLog) Reopen() error {
 		l.file = old
 		return err
 	}
+	l.rest = nil // belongs to the old file
 	return old.Close()
 }
 
@@ -119,19 +122,27 @@ func (l *AccessLog) Flush() {
 	}
 }
 
+// write writes lines, or drops and counts them. Where the file took a part of a line only, the rest of it comes first the next time.
 func (l *AccessLog) write(lines []byte) {
-	_, err := l.file.Write(lines)
+	var n int
+	var err error
+	if len(l.rest) > 0 {
+		n, err = l.file.Write(l.rest)
+		l.rest = l.rest[n:]
+	}
+	if err == nil {
+		n, err = l.file.Write(lines)
+		if lines = lines[n:]; err != nil && n > 0 {
+			end := bytes.IndexByte(lines, '\n') + 1
+			l.rest = bytes.Clone(lines[:end])
+			lines = lines[end:]
+		}
+	}
 	if err == nil {
 		l.failing = false
 		return
 	}
-	n := int64(0)
-	for _, c := range lines {
-		if c == '\n' {
-			n++
-		}
-	}
-	l.dropped.Add(n)
+	l.dropped.Add(int64(bytes.Count(lines, []byte{'\n'})))
 	if !l.failing {
 		l.failing = true
 		l.broken(err)
