@@ -43,16 +43,18 @@ func TestHealthAnswers(t *testing.T) {
 		{
 			name: "denied", class: telemetry.DiscoveryACL, text: "status 403: Permission denied",
 			answer: func(w http.ResponseWriter, r *http.Request) {
-				http.Error(w, "Permission denied: anonymous token lacks permission\nand more", 403)
+				http.Error(w, "Permission denied: anonymous token lacks permission\nand more", http.StatusForbidden)
 			},
 		},
 		{
 			name: "too many connections", class: telemetry.DiscoveryLimit, text: "status 429",
-			answer: func(w http.ResponseWriter, r *http.Request) { http.Error(w, "slow down", 429) },
+			answer: func(w http.ResponseWriter, r *http.Request) { http.Error(w, "slow down", http.StatusTooManyRequests) },
 		},
 		{
 			name: "no leader", class: telemetry.DiscoveryServer, text: "status 500: No cluster leader",
-			answer: func(w http.ResponseWriter, r *http.Request) { http.Error(w, "No cluster leader", 500) },
+			answer: func(w http.ResponseWriter, r *http.Request) {
+				http.Error(w, "No cluster leader", http.StatusInternalServerError)
+			},
 		},
 		{
 			name: "moved", class: telemetry.DiscoveryServer, text: `redirect to "http://evil.example/" is not followed`,

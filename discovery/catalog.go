@@ -3,6 +3,7 @@ package discovery
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -82,10 +83,7 @@ func (c *Catalog) Watch(queries []Query) {
 // that there is nothing), or when ctx ends: then it names those without one.
 func (c *Catalog) Wait(ctx context.Context) []Query {
 	c.mu.Lock()
-	waiting := make(map[Query]*subscription, len(c.queries))
-	for q, s := range c.queries {
-		waiting[q] = s
-	}
+	waiting := maps.Clone(c.queries)
 	c.mu.Unlock()
 	var missing []Query
 	for q, s := range waiting {

@@ -144,7 +144,7 @@ func catalogReconciles(t *testing.T, consul *testserver.ConsulServer) {
 		{"a b", `health "a" health "b"`}, {"b c", `health "b" health "c"`}, {"", ""}, {"a", `health "a"`},
 	} {
 		var queries []Query
-		for _, s := range strings.Fields(row.services) {
+		for s := range strings.FieldsSeq(row.services) {
 			queries = append(queries, Query{Service: s})
 		}
 		catalog.Watch(queries)
@@ -209,7 +209,9 @@ func catalogWithoutRights(t *testing.T, consul *testserver.ConsulServer) {
 }
 
 func TestCatalogWithoutAnAnswer(t *testing.T) {
-	c := fakeConsul(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, "No cluster leader", 500) })
+	c := fakeConsul(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "No cluster leader", http.StatusInternalServerError)
+	})
 	catalog := runCatalog(t, c)
 	b, a := Query{Service: "b"}, Query{Service: "a", Tag: "x"}
 	catalog.Watch([]Query{b, a})

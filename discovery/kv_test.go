@@ -252,7 +252,7 @@ func TestAgentWithoutAView(t *testing.T) {
 			w.Header().Set("X-Consul-Index", "1")
 			http.NotFound(w, r)
 		case lost.Load():
-			http.Error(w, "No known Consul servers", 500)
+			http.Error(w, "No known Consul servers", http.StatusInternalServerError)
 		default:
 			say(w, "7", `[{"Key":"x","Value":"b25l","ModifyIndex":5}]`)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -166,9 +167,7 @@ func (l *link) readFiles(config api.TLSConfig) error {
 func (l *link) request(ctx context.Context, path string, query url.Values) (*http.Request, error) {
 	u := l.base
 	u.Path += path
-	for k, v := range l.query {
-		query[k] = v
-	}
+	maps.Copy(query, l.query)
 	u.RawQuery = query.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {

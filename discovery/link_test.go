@@ -8,8 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"io"
-	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -23,6 +21,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/consul/api"
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
@@ -210,7 +209,7 @@ func TestTLSUsesHTTP2AndFollowsItsFiles(t *testing.T) {
 	testserver.Goroutines(t)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { say(w, "7", oneInstance) }))
 	server.EnableHTTP2 = true
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that is to fail
+	server.Config.ErrorLog = hclog.NewNullLogger().StandardLogger(nil) // of the handshake that is to fail
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	server.StartTLS()
 	defer server.Close()

@@ -55,7 +55,7 @@ func (w *fileWatch) followFolders(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	defer events.Close()
+	defer func() { _ = events.Close() }() // it has no error to give
 	home, target := filepath.Dir(w.path), targetFolder(w.path)
 	if events.Add(home) != nil || target != home && events.Add(target) != nil {
 		return false
@@ -70,8 +70,11 @@ func (w *fileWatch) followFolders(ctx context.Context) bool {
 				return true
 			}
 			w.look(ev.Name == w.path)
-		case <-events.Errors:
-			w.look(true) // events were lost
+		case _, open := <-events.Errors: // events were lost
+			if !open {
+				return true
+			}
+			w.look(true)
 		case <-tick.C:
 			w.look(false)
 		case <-ctx.Done():

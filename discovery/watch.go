@@ -174,7 +174,7 @@ func (w *watch[T]) ask(ctx context.Context, q read) (answer[T], error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errSlow)
 	defer cancel()
 	a, err := w.fetch(ctx, q)
-	if err != nil && context.Cause(ctx) == errSlow {
+	if err != nil && errors.Is(context.Cause(ctx), errSlow) {
 		err = faultf(telemetry.DiscoveryTransport, "no answer within %v", limit)
 	}
 	return a, err
