@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
-	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -27,14 +26,14 @@ func (ex *exchange) try() result {
 	if err != nil {
 		return ex.failed(err, true)
 	}
-	if u.reused && !ex.replayable() && !u.conn.Quiet() {
+	if u.Reused() && !ex.replayable() && !u.Quiet() {
 		_ = u.Close() // it could not be repeated if this connection turns out to be closed
 		if u, err = ex.lease(true); err != nil {
 			return ex.failed(err, true)
 		}
 	}
 	sent, err := ex.roundTrip(u)
-	if err != nil && u.reused && brokeOff(err) && !ex.d.Began() && (sent == 0 || ex.replayable()) {
+	if err != nil && u.Reused() && brokeOff(err) && !ex.d.Began() && (sent == 0 || ex.replayable()) {
 		_ = u.Close() // stale
 		if u, err = ex.lease(true); err != nil {
 			return ex.failed(err, sent == 0)
@@ -59,7 +58,7 @@ func (ex *exchange) try() result {
 }
 
 // lease connects to the picked endpoint, within the time that the request has left.
-func (ex *exchange) lease(fresh bool) (*conn1, error) {
+func (ex *exchange) lease(fresh bool) (leased, error) {
 	within := ex.up.connect
 	limit := ex.deadline
 	if d := ex.rt.retry.perTry; d > 0 {
@@ -76,7 +75,7 @@ func (ex *exchange) lease(fresh bool) (*conn1, error) {
 		err = sock.ErrTimeout
 	}
 	if err == nil {
-		u.conn.SetWriteTimeout(ex.t.timeouts.Write)
+		u.SetWriteTimeout(ex.t.timeouts.Write)
 	}
 	return u, err
 }
@@ -94,25 +93,17 @@ func (ex *exchange) failed(err error, unsent bool) result {
 }
 
 // roundTrip writes the request and waits for the head of the final answer, passing interim ones on. sent is how many bytes went out.
-func (ex *exchange) roundTrip(u *conn1) (sent int64, err error) {
+func (ex *exchange) roundTrip(u leased) (sent int64, err error) {
 	ex.headAt = 0
 	ex.sentAt.Store(0)
-	out := ex.appendRequest(u.w.Begin(), ex.ep.Address())
-	u.w.Head(out, ex.req.Body == message.Chunked)
-	if len(ex.held) > 0 {
-		if err := u.w.Body(ex.held); err != nil {
-			return u.w.Sent(), err
-		}
-	}
-	if ex.d.Ended() {
-		err = u.w.End(vetted(ex.d.Trailers()), neverTrailer)
+	whole := ex.d.Ended()
+	err = u.Send(ex, whole)
+	sent = u.Sent()
+	switch {
+	case whole:
 		ex.sentAt.Store(ex.now())
-	} else if err = u.w.Flush(); err == nil {
-		sent = u.w.Sent()
-		ex.startUpload(u)
-	}
-	if !ex.upload.running { // else the writer is the uploading goroutine's, and bytes have gone
-		sent = u.w.Sent()
+	case err == nil:
+		ex.startUpload(u) // from here on the writing side is its
 	}
 	// An endpoint may answer and close before it has read everything: the answer counts, if there is one.
 	if err != nil && (sent == 0 || errors.Is(err, sock.ErrTimeout)) {
@@ -138,7 +129,7 @@ func (ex *exchange) roundTrip(u *conn1) (sent int64, err error) {
 		if err := ex.d.Inform(&ex.resp); err != nil {
 			return sent, faultGone
 		}
-		u.r.Done()
+		u.Interim()
 	}
 	ex.headAt = ex.now()
 	return sent, nil
@@ -153,7 +144,7 @@ const (
 )
 
 // awaitHead reads one response head. Every now and then it looks whether the client is still there.
-func (ex *exchange) awaitHead(u *conn1) error {
+func (ex *exchange) awaitHead(u leased) error {
 	timeout := ex.rt.cfg.Timeouts.Upstream
 	if ex.grpc {
 		timeout = ex.rt.cfg.Timeouts.UpstreamGRPC
@@ -179,8 +170,8 @@ func (ex *exchange) awaitHead(u *conn1) error {
 		if halfClosed > 0 {
 			limit = sooner(limit, halfClosed+int64(halfClosedGrace))
 		}
-		u.conn.SetReadDeadline(sooner(limit, begun+nudge))
-		err := u.r.ReadResponse(&ex.resp, ex.head)
+		u.SetReadDeadline(sooner(limit, begun+nudge))
+		err := u.Head(ex)
 		if err == nil {
 			return nil
 		}
@@ -224,7 +215,7 @@ func sooner(a, b int64) int64 {
 }
 
 // deliver passes the final answer on: head, body, trailers. From here on the client can only be told of a fault by breaking off.
-func (ex *exchange) deliver(u *conn1) result {
+func (ex *exchange) deliver(u leased) result {
 	h := &ex.resp
 	ex.status = h.Status
 	if !ex.requestRead() {
@@ -234,7 +225,7 @@ func (ex *exchange) deliver(u *conn1) result {
 		ex.upload.answered.Store(true)
 		ex.d.SetReadDeadline(0)
 	}
-	u.r.Body(&u.body, h)
+	u.Answer(h)
 	err := ex.d.Begin(ex, h)
 	var source error // what went wrong upstream
 	if err == nil {
@@ -261,7 +252,7 @@ func (ex *exchange) deliver(u *conn1) result {
 	if early {
 		_ = u.Close() // it has not had the whole request
 	} else {
-		u.giveBack(ex.ep, h)
+		u.GiveBack(ex.ep, h)
 	}
 	if h.Status >= 500 {
 		return result{cluster.ServerError, nil, false}
@@ -271,13 +262,13 @@ func (ex *exchange) deliver(u *conn1) result {
 
 // stream moves the answer's body. It writes when the upstream has nothing more at hand, or the buffer is full. Every now and then it looks
 // whether the client is still there: a silent upstream would not tell.
-func (ex *exchange) stream(u *conn1) (upstream, downstream error) {
+func (ex *exchange) stream(u leased) (upstream, downstream error) {
 	idle := int64(ex.rt.cfg.Timeouts.ResponseIdle)
 	look := ex.headAt + int64(lastNudge) // at the client
 	since := int64(0)                    // when the upstream fell silent, if there is a limit to that
-	u.conn.SetReadDeadline(sooner(ex.deadline, look))
+	u.SetReadDeadline(sooner(ex.deadline, look))
 	for {
-		if !u.body.Ready() {
+		if !u.Ready() {
 			if err := ex.d.Flush(); err != nil {
 				return nil, err
 			}
@@ -285,10 +276,10 @@ func (ex *exchange) stream(u *conn1) (upstream, downstream error) {
 				if since == 0 {
 					since = ex.now()
 				}
-				u.conn.SetReadDeadline(sooner(sooner(ex.deadline, look), since+idle))
+				u.SetReadDeadline(sooner(sooner(ex.deadline, look), since+idle))
 			}
 		}
-		p, err := u.body.Next()
+		p, err := u.Next()
 		switch {
 		case err == nil:
 			since = 0
@@ -296,7 +287,7 @@ func (ex *exchange) stream(u *conn1) (upstream, downstream error) {
 				return nil, err
 			}
 		case errors.Is(err, io.EOF):
-			return nil, ex.d.End(u.body.Trailers())
+			return nil, ex.d.End(u.Trailers())
 		case errors.Is(err, sock.ErrInterrupted):
 			if f := ex.uploadFault(); f != nil {
 				return nil, f
@@ -310,7 +301,7 @@ func (ex *exchange) stream(u *conn1) (upstream, downstream error) {
 				return nil, faultGone
 			}
 			look = now + int64(lastNudge)
-			u.conn.SetReadDeadline(sooner(ex.deadline, look))
+			u.SetReadDeadline(sooner(ex.deadline, look))
 		default:
 			return err, nil
 		}

@@ -29,14 +29,15 @@ type tunneller interface {
 
 // switchProtocols passes the upgrade on and then moves bytes both ways until both sides have ended. No HTTP timeout applies any more, only
 // tcp_idle. Bytes that either side sent early are not lost, and an end of one direction leaves the other open.
-func (ex *exchange) switchProtocols(u *conn1) result {
+func (ex *exchange) switchProtocols(l leased) result {
 	ex.status = 101
 	ex.closing = true
 	ex.ep.Report(cluster.Success) // it has proved itself; the tunnel may last for hours
-	t, ok := ex.d.(tunneller)
-	if !ok {
-		_ = u.Close() // it speaks another protocol now
-		return result{outcome: cluster.Ignored, fault: upstreamFault(errUnexpectedSwitch)}
+	t, down1 := ex.d.(tunneller)
+	u, up1 := l.(*upstream1)
+	if !down1 || !up1 { // only HTTP/1.1 knows 101
+		_ = l.Close()
+		return result{outcome: cluster.Malformed, fault: upstreamFault(errUnexpectedSwitch)}
 	}
 	down, early, err := t.Switch(&ex.resp, u.conn)
 	if err != nil {

@@ -77,7 +77,7 @@ func (ex *exchange) bodyFault(err error) *fault {
 }
 
 // startUpload sends the rest of the body while the exchange waits for the answer.
-func (ex *exchange) startUpload(u *conn1) {
+func (ex *exchange) startUpload(u leased) {
 	if ex.upload.done == nil {
 		ex.upload.done = make(chan struct{}, 1)
 	}
@@ -90,12 +90,12 @@ func (ex *exchange) startUpload(u *conn1) {
 }
 
 // runUpload is the uploading goroutine. It is started by startUpload and waited for by endUploadOn.
-func (ex *exchange) runUpload(u *conn1) {
+func (ex *exchange) runUpload(u leased) {
 	f := ex.copyBody(u)
 	switch {
 	case f != nil:
 		ex.upload.fault.Store(f)
-		u.conn.Interrupt() // the exchange waits there
+		u.Interrupt() // the exchange waits there
 	case ex.sentAt.Load() == 0:
 		ex.upload.stuck.Store(ex.now()) // from here on it has the time of upstream for its answer
 	}
@@ -104,11 +104,11 @@ func (ex *exchange) runUpload(u *conn1) {
 
 // copyBody moves the body. It returns a fault if the client is the reason that it ended early; an upstream that takes no more is no fault
 // here, since its answer may say why.
-func (ex *exchange) copyBody(u *conn1) *fault {
+func (ex *exchange) copyBody(u leased) *fault {
 	read := int64(ex.t.timeouts.Read)
 	for {
 		if !ex.d.Ready() {
-			if u.w.Flush() != nil {
+			if u.Flush() != nil {
 				return nil
 			}
 			at := int64(0)
@@ -126,12 +126,12 @@ func (ex *exchange) copyBody(u *conn1) *fault {
 			if ex.d.Ended() {
 				ex.upload.read.Store(true)
 			}
-			if u.w.Body(p) != nil {
+			if u.Body(p) != nil {
 				return nil
 			}
 		case errors.Is(err, io.EOF):
 			ex.upload.read.Store(true)
-			if u.w.End(vetted(ex.d.Trailers()), neverTrailer) == nil {
+			if u.End(vetted(ex.d.Trailers())) == nil {
 				ex.sentAt.Store(ex.now())
 			}
 			return nil
@@ -175,7 +175,7 @@ func (ex *exchange) wholeHeld() bool { return !ex.upload.begun && ex.d.Ended() }
 
 // endUploadOn waits for the uploading goroutine, if there is one, and reports whether it had to be stopped. Then the upstream connection is
 // closed already, and neither connection can carry another request.
-func (ex *exchange) endUploadOn(u *conn1) (early bool) {
+func (ex *exchange) endUploadOn(u leased) (early bool) {
 	if !ex.upload.running {
 		return false
 	}
@@ -188,8 +188,8 @@ func (ex *exchange) endUploadOn(u *conn1) (early bool) {
 	case <-ex.upload.done:
 	default:
 		early = true
-		_ = u.conn.Close() // wakes a blocked write
-		ex.d.Interrupt()   // or a blocked read
+		u.Cut()          // wakes a blocked write
+		ex.d.Interrupt() // or a blocked read
 		<-ex.upload.done
 		ex.d.ClearInterrupt()
 	}

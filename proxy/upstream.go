@@ -30,34 +30,47 @@ func Dialer() DialFunc {
 	return func(ctx context.Context, address string) (net.Conn, error) { return d.DialContext(ctx, "tcp", address) }
 }
 
-// conn1 is an HTTP/1.1 connection to an endpoint. It is leased to one exchange, or idle in the endpoint's pool, where it holds no buffer.
-type conn1 struct {
-	conn   *sock.Conn
-	r      http1.Reader
-	w      http1.Writer
-	body   http1.Body
-	slot   *cluster.Slot
-	reused bool
-}
+// leased is a connection to an endpoint, or a stream of one, while an exchange has it, whatever version it speaks. Its methods belong to the
+// exchange's goroutine; while a request body is uploaded, Body, End and Flush belong to the uploading one. Interrupt and Cut are safe from any.
+type leased interface {
+	// Reused tells that it has carried a request before; Quiet that, idle so far, it has not been closed by its peer meanwhile.
+	Reused() bool
+	Quiet() bool
+	SetWriteTimeout(d time.Duration)
 
-// Close closes the connection and gives its slot back. It must not be leased.
-func (u *conn1) Close() error {
-	u.r.Free()
-	u.w.Done()
-	err := u.conn.Close()
-	u.slot.Release()
-	return err
-}
+	// Send writes the request's head and what is held of its body; whole tells that this is all of it. Sent is how many bytes may have gone.
+	Send(ex *exchange, whole bool) error
+	Sent() int64
+	// Body adds a piece of the request's body, End ends it, Flush writes what was gathered.
+	Body(p []byte) error
+	End(trailers *message.Head) error
+	Flush() error
 
-// Usable tells whether the idle connection is open and silent.
-func (u *conn1) Usable() bool { return u.conn.Quiet() }
+	// SetReadDeadline is the moment at which Head and Next give up.
+	SetReadDeadline(at int64)
+	// Head reads the next response head into the exchange; it may be called again after a timeout. Interim is for heads that are not final.
+	Head(ex *exchange) error
+	Interim()
+	// Answer begins the body of the final head. Then Ready, Next and Trailers are as those of a downstream.
+	Answer(h *message.Head)
+	Ready() bool
+	Next() ([]byte, error)
+	Trailers() *message.Head
+
+	// Interrupt wakes a Head or Next with sock.ErrInterrupted, Cut whoever waits, for good.
+	Interrupt()
+	Cut()
+	// Exactly one of these ends the lease: GiveBack after a whole answer with the head h, Close otherwise.
+	GiveBack(ep *cluster.Endpoint, h *message.Head)
+	Close() error
+}
 
 // lease returns a connection to ep: the warmest idle one, unless fresh is asked for, or a new one. Waiting for a place and connecting may
 // each take as long as within.
-func (up *Upstream) lease(s *Server, ep *cluster.Endpoint, fresh bool, within time.Duration) (*conn1, error) {
+func (up *Upstream) lease(s *Server, ep *cluster.Endpoint, fresh bool, within time.Duration) (leased, error) {
 	if !fresh {
 		if c := ep.Take(); c != nil {
-			u := c.(*conn1)
+			u := c.(*upstream1)
 			u.reused = true
 			return u, nil
 		}
@@ -67,7 +80,7 @@ func (up *Upstream) lease(s *Server, ep *cluster.Endpoint, fresh bool, within ti
 		return nil, err
 	}
 	if c != nil {
-		u := c.(*conn1)
+		u := c.(*upstream1)
 		u.reused = true
 		return u, nil
 	}
@@ -75,7 +88,7 @@ func (up *Upstream) lease(s *Server, ep *cluster.Endpoint, fresh bool, within ti
 }
 
 // open dials. The slot is released when that does not work.
-func (up *Upstream) open(s *Server, ep *cluster.Endpoint, slot *cluster.Slot, within time.Duration) (*conn1, error) {
+func (up *Upstream) open(s *Server, ep *cluster.Endpoint, slot *cluster.Slot, within time.Duration) (leased, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, within)
 	defer cancel()
 	start := s.sweeper.Now()
@@ -85,7 +98,7 @@ func (up *Upstream) open(s *Server, ep *cluster.Endpoint, slot *cluster.Slot, wi
 		slot.Release()
 		return nil, &connectError{err}
 	}
-	u := &conn1{conn: sock.New(nc, s.sweeper, s.writeTimeout()), slot: slot}
+	u := &upstream1{conn: sock.New(nc, s.sweeper, s.writeTimeout()), slot: slot}
 	u.r = *http1.NewReader(u.conn, s.limits, nil, 0)
 	u.w.Conn = u.conn
 	return u, nil
@@ -101,31 +114,6 @@ func (e *connectError) Error() string {
 	return "connect: " + e.err.Error()
 }
 func (e *connectError) Unwrap() error { return e.err }
-
-// giveBack ends the lease: the connection goes back to the pool when the answer was read to its end and nothing came behind it.
-func (u *conn1) giveBack(ep *cluster.Endpoint, h *message.Head) {
-	whole, keep := u.body.Ended() && u.r.Buffered() == 0, keepFor(h)
-	u.r.Done() // h is gone
-	u.w.Done()
-	u.body = http1.Body{}
-	if !whole || h.Close {
-		_ = u.Close() // it has served
-		return
-	}
-	ep.Put(u, keep)
-}
-
-// keepFor is how long the peer lets the connection be idle: a second less than it said, since it may count from earlier. 0: it said nothing.
-func keepFor(h *message.Head) time.Duration {
-	switch s := keepAlive(h); {
-	case s == 0:
-		return 0
-	case s == 1:
-		return -1
-	default:
-		return time.Duration(s-1) * time.Second
-	}
-}
 
 // brokeOff tells that the peer ended or reset the connection, as opposed to being slow or wrong.
 func brokeOff(err error) bool {

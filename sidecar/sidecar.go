@@ -94,7 +94,10 @@ func (s *Sidecar) connect() error {
 	}
 	s.catalog = s.consul.Catalog()
 	s.registry.SetDiscoveryAge(func() time.Duration {
-		age, _ := s.consul.Age()
+		age, ok := s.consul.Age()
+		if !ok {
+			return -1 // never
+		}
 		return age
 	})
 	switch s.boot.Source {

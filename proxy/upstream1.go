@@ -1,0 +1,90 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+)
+
+// upstream1 is an HTTP/1.1 connection to an endpoint. It is leased to one exchange, or idle in the endpoint's pool, where it holds no buffer.
+type upstream1 struct {
+	conn   *sock.Conn
+	r      http1.Reader
+	w      http1.Writer
+	body   http1.Body
+	slot   *cluster.Slot
+	reused bool
+}
+
+// Close closes the connection and gives its slot back. It must not be leased.
+func (u *upstream1) Close() error {
+	u.r.Free()
+	u.w.Done()
+	err := u.conn.Close()
+	u.slot.Release()
+	return err
+}
+
+// Usable tells whether the idle connection is open and silent.
+func (u *upstream1) Usable() bool { return u.conn.Quiet() }
+
+// The methods of a leased connection.
+
+func (u *upstream1) Reused() bool                    { return u.reused }
+func (u *upstream1) Quiet() bool                     { return u.conn.Quiet() }
+func (u *upstream1) SetWriteTimeout(d time.Duration) { u.conn.SetWriteTimeout(d) }
+func (u *upstream1) Sent() int64                     { return u.w.Sent() }
+func (u *upstream1) Body(p []byte) error             { return u.w.Body(p) }
+func (u *upstream1) End(t *message.Head) error       { return u.w.End(t, neverTrailer) }
+func (u *upstream1) Flush() error                    { return u.w.Flush() }
+func (u *upstream1) SetReadDeadline(at int64)        { u.conn.SetReadDeadline(at) }
+func (u *upstream1) Head(ex *exchange) error         { return u.r.ReadResponse(&ex.resp, ex.head) }
+func (u *upstream1) Interim()                        { u.r.Done() }
+func (u *upstream1) Answer(h *message.Head)          { u.r.Body(&u.body, h) }
+func (u *upstream1) Ready() bool                     { return u.body.Ready() }
+func (u *upstream1) Next() ([]byte, error)           { return u.body.Next() }
+func (u *upstream1) Trailers() *message.Head         { return u.body.Trailers() }
+func (u *upstream1) Interrupt()                      { u.conn.Interrupt() }
+func (u *upstream1) Cut()                            { _ = u.conn.Close() }
+
+// Send appends the head in HTTP/1.1 and writes it with what is held.
+func (u *upstream1) Send(ex *exchange, whole bool) error {
+	u.w.Head(ex.appendRequest(u.w.Begin(), ex.ep.Address()), ex.req.Body == message.Chunked)
+	if len(ex.held) > 0 {
+		if err := u.w.Body(ex.held); err != nil {
+			return err
+		}
+	}
+	if whole {
+		return u.End(vetted(ex.d.Trailers()))
+	}
+	return u.w.Flush()
+}
+
+// GiveBack ends the lease: the connection goes back to the pool when the answer was read to its end and nothing came behind it.
+func (u *upstream1) GiveBack(ep *cluster.Endpoint, h *message.Head) {
+	whole, keep := u.body.Ended() && u.r.Buffered() == 0, keepFor(h)
+	u.r.Done() // h is gone
+	u.w.Done()
+	u.body = http1.Body{}
+	if !whole || h.Close {
+		_ = u.Close() // it has served
+		return
+	}
+	ep.Put(u, keep)
+}
+
+// keepFor is how long the peer lets the connection be idle: a second less than it said, since it may count from earlier. 0: it said nothing.
+func keepFor(h *message.Head) time.Duration {
+	switch s := keepAlive(h); {
+	case s == 0:
+		return 0
+	case s == 1:
+		return -1
+	default:
+		return time.Duration(s-1) * time.Second
+	}
+}
