@@ -26,7 +26,7 @@ type client struct {
 type tlsClient struct {
 	version  string
 	identity string // of its certificate; empty without one
-	cert     string // X-Forwarded-Client-Cert, if the listener passes it on
+	cert     []byte // X-Forwarded-Client-Cert, if the listener passes it on
 }
 
 // trusts tells whether addr belongs to a proxy that is believed.

@@ -55,6 +55,8 @@ type exchange struct {
 
 	req, resp message.Head
 	path      []byte               // normalised, of the request
+	chain     []byte               // what X-Forwarded-For is built in
+	lines     lines                // the head being written
 	scratch   []byte               // what path is built in
 	edges     [maxSegments + 2]int // the router's, here to keep stacks small
 	hostname  [256]byte            // likewise

@@ -12,6 +12,9 @@ import (
 var hopByHop = message.Of(message.Connection, message.KeepAlive, message.ProxyConnection, message.ProxyAuthenticate,
 	message.ProxyAuthorization, message.TE, message.TransferEncoding, message.Upgrade, message.HTTP2Settings)
 
+// forwarded are the fields that say who the client is: ours to write.
+var forwarded = message.Of(message.XForwardedFor, message.XForwardedHost, message.XForwardedProto, message.XForwardedClientCert)
+
 // neverTrailer are the fields that must not come behind a body: framing, routing, authentication and what we vouch for ourselves
 // (RFC 9110 section 6.5.1).
 var neverTrailer = hopByHop | message.Of(message.ContentLength, message.Host, message.Trailer, message.Authorization, message.Cookie,
@@ -26,7 +29,7 @@ func (ex *exchange) appendRequest(dst []byte, address string) []byte {
 	dst = ex.appendTarget(dst)
 	dst = append(dst, " HTTP/1.1\r\n"...)
 
-	drop := hopByHop | message.Of(message.XForwardedFor, message.XForwardedHost, message.XForwardedProto, message.XForwardedClientCert)
+	drop := hopByHop | forwarded
 	if !h.Expect100 {
 		drop |= message.Of(message.Expect)
 	}
@@ -35,10 +38,9 @@ func (ex *exchange) appendRequest(dst []byte, address string) []byte {
 		drop |= message.Of(message.Host)
 	}
 	dst = h.AppendFields(dst, drop)
-	dst = ex.appendForwarded(dst)
-	if ex.idLen > 0 {
-		dst = http1.AppendField(dst, "X-Request-Id", ex.id[:ex.idLen])
-	}
+	ex.lines.b = dst
+	ex.addForwarded(&ex.lines)
+	dst, ex.lines.b = ex.lines.b, nil
 	switch {
 	case h.Upgrade != nil:
 		dst = append(dst, "Connection: Upgrade\r\n"...)
@@ -108,40 +110,58 @@ func (ex *exchange) appendHost(dst []byte, address string) (out []byte, changed 
 	return dst, false
 }
 
-// appendForwarded says who the client is. A trusted proxy's word is kept and added to; anybody else's is replaced.
-func (ex *exchange) appendForwarded(dst []byte) []byte {
+// sink takes the fields that the gateway adds to a message, in whatever version it is written.
+type sink interface {
+	AddID(id message.ID, value []byte)
+}
+
+// lines is a sink of HTTP/1.1 field lines.
+type lines struct{ b []byte }
+
+func (l *lines) AddID(id message.ID, value []byte) {
+	l.b = http1.AppendField(l.b, id.Canonical(), value)
+}
+
+var (
+	schemeHTTP  = []byte("http")
+	schemeHTTPS = []byte("https")
+)
+
+// addForwarded says who the client is. A trusted proxy's word is kept and added to; anybody else's is replaced.
+func (ex *exchange) addForwarded(to sink) {
 	h, c := &ex.req, ex.c
-	dst = append(dst, "X-Forwarded-For: "...)
+	ex.chain = ex.chain[:0]
 	if c.trusted && h.Present.Has(message.XForwardedFor) {
 		for i := range h.Fields {
 			if f := &h.Fields[i]; f.ID == message.XForwardedFor && len(h.Value(f)) > 0 {
-				dst = append(dst, h.Value(f)...)
-				dst = append(dst, ", "...)
+				ex.chain = append(append(ex.chain, h.Value(f)...), ", "...)
 			}
 		}
 	}
-	dst = append(dst, c.ip...)
-	dst = append(dst, "\r\n"...)
+	ex.chain = append(ex.chain, c.ip...)
+	to.AddID(message.XForwardedFor, ex.chain)
 
 	host := h.Authority
 	if c.trusted && h.Present.Has(message.XForwardedHost) {
 		host = h.Get(message.XForwardedHost)
 	}
 	if len(host) > 0 {
-		dst = http1.AppendField(dst, "X-Forwarded-Host", host)
+		to.AddID(message.XForwardedHost, host)
 	}
 	switch {
 	case c.trusted && h.Present.Has(message.XForwardedProto):
-		dst = http1.AppendField(dst, "X-Forwarded-Proto", h.Get(message.XForwardedProto))
+		to.AddID(message.XForwardedProto, h.Get(message.XForwardedProto))
 	case c.scheme == telemetry.SchemeHTTPS:
-		dst = append(dst, "X-Forwarded-Proto: https\r\n"...)
+		to.AddID(message.XForwardedProto, schemeHTTPS)
 	default:
-		dst = append(dst, "X-Forwarded-Proto: http\r\n"...)
+		to.AddID(message.XForwardedProto, schemeHTTP)
 	}
-	if c.tls != nil && c.tls.cert != "" {
-		dst = http1.AppendField(dst, "X-Forwarded-Client-Cert", c.tls.cert)
+	if c.tls != nil && len(c.tls.cert) > 0 {
+		to.AddID(message.XForwardedClientCert, c.tls.cert)
 	}
-	return dst
+	if ex.idLen > 0 {
+		to.AddID(message.XRequestID, ex.id[:ex.idLen])
+	}
 }
 
 // vetted marks the trailers that have no ID and still must not pass: what the client's proxies say of it, and who authenticated whom.

@@ -48,7 +48,7 @@ func (l *listener) handshake(nc net.Conn, c client) {
 		return
 	}
 	c.scheme = telemetry.SchemeHTTPS
-	c.tls = &tlsClient{mtls.VersionName(state.Version), mtls.Identity(&state), set.tls.ForwardedCert(&state)}
+	c.tls = &tlsClient{mtls.VersionName(state.Version), mtls.Identity(&state), []byte(set.tls.ForwardedCert(&state))}
 	go l.newServer1(tc, c).serve(nil, 0)
 }
 

@@ -73,6 +73,23 @@ var names = [idCount]string{
 // Name is the lower-case field name of id, "" for Other.
 func (id ID) Name() string { return names[id] }
 
+// canonical holds the names as HTTP/1.1 senders like to write them: words begin with capitals.
+var canonical = func() (t [idCount]string) {
+	for id, name := range names {
+		b := []byte(name)
+		for i := range b {
+			if (i == 0 || b[i-1] == '-') && b[i]-'a' < 26 {
+				b[i] -= 0x20
+			}
+		}
+		t[id] = string(b)
+	}
+	return t
+}()
+
+// Canonical is the field name of id with capitals, for HTTP/1.1.
+func (id ID) Canonical() string { return canonical[id] }
+
 // byLength lists, for every length, the IDs whose names have it: Lookup compares with at most a few.
 var byLength = func() (t [24][]ID) {
 	for id := Other + 1; id < idCount; id++ {
