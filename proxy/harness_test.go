@@ -3,16 +3,16 @@ package proxy_test
 import (
 	"bufio"
 	"context"
-	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
@@ -29,12 +29,15 @@ type gateway struct {
 	registry *telemetry.Registry
 	sweeper  *sock.Sweeper
 	certs    *mtls.Set
+	limit    *sock.Limit
 	addr     string // of the listener "web"
+	drained  sync.Once
 }
 
 // start runs a gateway on a document. The listener "web" is added on a port that the kernel chooses, unless the document has listeners.
 func start(t testing.TB, document string, options ...func(*proxy.Options)) *gateway {
 	t.Helper()
+	alone(t)
 	g := &gateway{t: t, registry: telemetry.NewRegistry(), sweeper: sock.NewSweeper()}
 	logger := hclog.NewNullLogger()
 	g.set = cluster.NewSet(cluster.Options{Registry: g.registry, Logger: logger})
@@ -45,32 +48,52 @@ func start(t testing.TB, document string, options ...func(*proxy.Options)) *gate
 	for _, f := range options {
 		f(&o)
 	}
+	g.limit = o.Limit
 	g.server = proxy.New(ctx, o)
 	swept := make(chan struct{})
 	go func() { defer close(swept); g.sweeper.Run(ctx) }()
-	g.apply(document)
-	g.addr, _, _ = g.server.Listener("web")
 	t.Cleanup(func() {
-		drain, done := context.WithTimeout(context.Background(), 2*time.Second)
-		defer done()
-		g.server.Drain(drain)
+		g.drain(100 * time.Millisecond)
 		cancel()
 		<-swept
 		g.set.Retire(nil)
 	})
+	g.apply(document)
+	g.addr, _, _ = g.server.Listener("web")
 	return g
+}
+
+// drain ends the gateway and returns how many connections it had to cut. Only the first call does anything.
+func (g *gateway) drain(patience time.Duration) (cut int) {
+	g.drained.Do(func() {
+		ctx, done := context.WithTimeout(context.Background(), patience)
+		defer done()
+		cut = g.server.Drain(ctx)
+	})
+	return cut
 }
 
 // apply makes the document the serving revision.
 func (g *gateway) apply(document string) {
 	g.t.Helper()
+	plan, keep, err := g.prepare(document)
+	if err != nil {
+		g.t.Fatalf("prepare: %v", err)
+	}
+	plan.Commit()
+	g.set.Retire(keep)
+}
+
+// prepare does all of apply that can go wrong.
+func (g *gateway) prepare(document string) (*proxy.Plan, []*cluster.Cluster, error) {
+	g.t.Helper()
 	base := config.Standard()
-	if !strings.Contains(document, "listeners:") {
+	if !strings.Contains(document, "listeners:\n") {
 		base.Listeners = []config.Listener{{Name: "web", Address: "127.0.0.1:0", Protocol: config.ProtocolHTTP}}
 	}
 	doc, err := config.Decode([]byte(document), base)
 	if err != nil {
-		g.t.Fatalf("document: %v", err)
+		g.t.Fatalf("document: %v\n%s", err, document)
 	}
 	clusters, keep := map[string]*cluster.Cluster{}, []*cluster.Cluster{}
 	for _, c := range doc.Clusters {
@@ -87,75 +110,80 @@ func (g *gateway) apply(document string) {
 	}
 	g.t.Cleanup(certs.Close)
 	plan, err := g.server.Prepare(doc, clusters, certs)
-	if err != nil {
-		g.t.Fatalf("prepare: %v", err)
-	}
-	plan.Commit()
-	g.set.Retire(keep)
+	return plan, keep, err
 }
 
 // to is a document with one route to one endpoint.
-func to(address string) string {
-	return "routes:\n- {name: all, match: {path_prefix: /}, cluster: app}\nclusters:\n- {name: app, endpoints: [\"" + address + "\"]}\n"
+func to(address string) string { return routed(address, "") }
+
+// routed is a document with one route, which has the options, to one endpoint.
+func routed(address, options string) string { return clustered(options, "", address) }
+
+// clustered is a document with one route to one cluster of these endpoints. The options are of the route and of the cluster.
+func clustered(route, cluster string, addresses ...string) string {
+	if route != "" {
+		route = ", " + route
+	}
+	if cluster != "" {
+		cluster = ", " + cluster
+	}
+	return "routes:\n- {name: all, match: {path_prefix: /}, cluster: app" + route + "}\n" +
+		"clusters:\n- {name: app, endpoints: [\"" + strings.Join(addresses, `", "`) + "\"]" + cluster + "}\n"
 }
 
 // backend runs an HTTP server of Go's own for the gateway to forward to.
 func backend(t testing.TB, h http.HandlerFunc) string {
 	t.Helper()
+	alone(t)
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	return strings.TrimPrefix(s.URL, "http://")
 }
 
-// dial connects to the gateway.
-func (g *gateway) dial() *net.TCPConn {
-	g.t.Helper()
-	c, err := net.Dial("tcp", g.addr)
-	if err != nil {
-		g.t.Fatal(err)
+// alone makes sure that the test leaves no goroutine behind. Whoever starts one calls it first.
+func alone(t testing.TB) {
+	t.Helper()
+	if _, seen := watched.LoadOrStore(t, true); !seen {
+		t.Cleanup(func() { watched.Delete(t) })
+		testserver.Goroutines(t)
 	}
-	g.t.Cleanup(func() { c.Close() })
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		g.t.Fatal(err)
-	}
-	return c.(*net.TCPConn)
 }
 
-// talk sends raw bytes and returns everything that comes back until the gateway closes or ends its answer to the last request.
-func (g *gateway) talk(raw string) string {
-	g.t.Helper()
-	c := g.dial()
-	if _, err := io.WriteString(c, raw); err != nil {
-		g.t.Fatal(err)
-	}
-	c.CloseWrite()
-	b, err := io.ReadAll(c)
-	if err != nil {
-		g.t.Fatalf("read after %q: %v", b, err)
-	}
-	return string(b)
-}
+var watched sync.Map // the tests that alone looks after
 
-// ask sends a raw request and parses one response with its body.
+// faults is how many answers the gateway has made itself under a flag.
+func (g *gateway) faults(f telemetry.Flag) int64 { return g.registry.Fault(f).Load() }
+
+// ask sends a raw request on a connection of its own and parses the answer.
 func (g *gateway) ask(raw string) (*http.Response, string) {
 	g.t.Helper()
 	c := g.dial()
-	if _, err := io.WriteString(c, raw); err != nil {
-		g.t.Fatal(err)
-	}
-	return response(g.t, bufio.NewReader(c), raw)
+	c.send(raw)
+	return c.response(method(raw))
 }
 
-func response(t testing.TB, r *bufio.Reader, raw string) (*http.Response, string) {
+// talk sends raw bytes, ends its side, and returns everything that comes back.
+func (g *gateway) talk(raw string) string {
+	g.t.Helper()
+	c := g.dial()
+	c.send(raw)
+	c.finish()
+	return c.rest()
+}
+
+func method(raw string) string {
+	m, _, _ := strings.Cut(raw, " ")
+	return m
+}
+
+// statuses reads answers, all of GET requests, and returns their codes.
+func statuses(t testing.TB, raw string) (codes []int) {
 	t.Helper()
-	method, _, _ := strings.Cut(raw, " ")
-	res, err := http.ReadResponse(r, &http.Request{Method: method})
-	if err != nil {
-		t.Fatalf("response to %.80q: %v", raw, err)
+	for r := bufio.NewReader(strings.NewReader(raw)); ; {
+		if _, err := r.Peek(1); err != nil {
+			return codes
+		}
+		res, _ := parse(t, r, "GET")
+		codes = append(codes, res.StatusCode)
 	}
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatalf("body: %v", err)
-	}
-	return res, string(b)
 }
