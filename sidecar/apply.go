@@ -11,12 +11,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
-const (
-	// bootstrapAfter is when the bootstrap's own revision serves if the source has delivered nothing: a Consul that hangs holds nobody up.
-	bootstrapAfter = 2 * time.Second
-	// firstAnswer is how long a revision waits for the first word about the services that it names. The old one serves meanwhile.
-	firstAnswer = 2 * time.Second
-)
+// firstAnswer is how long a revision waits for the first word about the services that it names. The old one serves meanwhile.
+const firstAnswer = 2 * time.Second
 
 // serving is what is in service, and what was refused. The applying goroutine writes it, /status reads it.
 type serving struct {
@@ -34,60 +30,79 @@ type revision struct {
 	certs    *mtls.Prepared
 }
 
-// applyAll is the applying goroutine: the only writer of tables, clusters and endpoints. It ends with ctx.
-func (s *Sidecar) applyAll(ctx context.Context, documents <-chan discovery.Document) {
-	var active *revision
-	defer func() {
-		if active != nil {
-			active.certs.Close()
-		}
-	}()
-	boot := time.NewTimer(bootstrapAfter)
+// applyAll is the applying goroutine: the only writer of tables, clusters and endpoints. It ends with ctx and gives what serves then. The
+// error is that not even the bootstrap can serve; it comes only before anything does.
+func (s *Sidecar) applyAll(ctx context.Context, documents <-chan discovery.Document) (active *revision, err error) {
+	boot := time.NewTimer(time.Until(s.started.Add(bootstrapAfter)))
 	defer boot.Stop()
+	s.catalog.Watch(s.boot.asks()) // what it names will be known when it is needed
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return active, nil
 		case d := <-documents:
-			active = s.take(ctx, active, d)
+			active, err = s.take(ctx, active, d)
 			if s.boot.Benchmark && active != nil {
 				documents = nil // no hot reload
 			}
 		case <-boot.C:
 			if active == nil {
-				active = s.fallBack(ctx, "nothing heard from the source within "+bootstrapAfter.String())
+				active, err = s.fallBack(ctx, "nothing was heard from the source within "+bootstrapAfter.String())
 			}
 		case <-s.catalog.Changed():
-			for _, e := range s.catalog.Take() {
-				active.deliver(e)
-			}
+			s.endpoints(active)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 }
 
+// follow goes on with the endpoints alone, as the applying goroutine does while what it has made drains. It ends with ctx.
+func (s *Sidecar) follow(ctx context.Context, active *revision) {
+	for {
+		select {
+		case <-ctx.Done():
+			if active != nil {
+				active.certs.Close()
+			}
+			return
+		case <-s.catalog.Changed():
+			s.endpoints(active)
+		}
+	}
+}
+
+// endpoints hands on what the catalog has learned.
+func (s *Sidecar) endpoints(active *revision) {
+	for _, e := range s.catalog.Take() {
+		active.deliver(e)
+	}
+}
+
 // take makes the document of the source the active revision, if it is one. It returns what is active afterwards.
-func (s *Sidecar) take(ctx context.Context, active *revision, d discovery.Document) *revision {
+func (s *Sidecar) take(ctx context.Context, active *revision, d discovery.Document) (*revision, error) {
 	switch {
 	case d.Negative:
 		return s.missing(ctx, active, d)
 	case d.Refused != nil:
 		s.reject(d.Hash, "source", []string{d.Refused.Error()})
 		return s.orFallBack(ctx, active, d.Refused.Error())
+	case len(d.Parts) == 0: // the environment: the bootstrap is all there is
+		if active != nil {
+			s.confirm(d.Source)
+			return active, nil
+		}
+		return s.bootstrap(ctx)
 	}
-	var doc *config.Document
-	var err error
-	if len(d.Parts) == 0 {
-		doc = config.FromBootstrap(s.boot.Base()) // checked when it was read
-	} else {
-		doc, err = config.DecodeParts(d.Parts, s.boot.Base())
-	}
+	doc, err := config.DecodeParts(d.Parts, s.boot.Base())
 	if err != nil {
 		s.reject(d.Hash, "invalid", reasons(err))
 		return s.orFallBack(ctx, active, "its document is invalid")
 	}
 	if active != nil && active.doc.Revision == doc.Revision {
 		s.confirm(d.Source)
-		return active
+		return active, nil
 	}
 	next, err := s.apply(ctx, active, doc, d.Source)
 	if err != nil {
@@ -96,45 +111,28 @@ func (s *Sidecar) take(ctx context.Context, active *revision, d discovery.Docume
 		}
 		return s.orFallBack(ctx, active, "its document cannot be applied")
 	}
-	return next
+	return next, nil
 }
 
 // missing is that there is no document, which was confirmed: what is active stays, as orphaned.
-func (s *Sidecar) missing(ctx context.Context, active *revision, d discovery.Document) *revision {
+func (s *Sidecar) missing(ctx context.Context, active *revision, d discovery.Document) (*revision, error) {
+	why := d.Source + " has no document"
 	if active == nil {
-		return s.fallBack(ctx, d.Source+" has no document")
+		return s.fallBack(ctx, why)
 	}
 	s.mu.Lock()
-	orphaned := !s.now.fallback && !s.now.status.Orphaned
-	s.now.status.Orphaned = !s.now.fallback
+	st := &s.now.status
+	orphaned := !s.now.fallback && !st.Orphaned
+	if st.LastRejected = nil; s.now.fallback {
+		s.now.waiting = why
+	} else {
+		st.Orphaned = true
+	}
 	s.mu.Unlock()
 	if orphaned {
 		s.logger.Warn("document is gone, the last revision goes on serving", "source", d.Source, "revision", active.doc.Revision)
 	}
-	return active
-}
-
-// orFallBack keeps what is active; where nothing is, the bootstrap's revision must do.
-func (s *Sidecar) orFallBack(ctx context.Context, active *revision, why string) *revision {
-	if active != nil {
-		return active
-	}
-	return s.fallBack(ctx, why)
-}
-
-// fallBack puts the bootstrap's own revision into service while the source has nothing.
-func (s *Sidecar) fallBack(ctx context.Context, why string) *revision {
-	r, err := s.apply(ctx, nil, config.FromBootstrap(s.boot.Base()), string(SourceEnv))
-	if err != nil {
-		if ctx.Err() == nil {
-			s.reject("", "bootstrap", reasons(err))
-		}
-		return nil
-	}
-	s.mu.Lock()
-	s.now.fallback, s.now.waiting = true, why
-	s.mu.Unlock()
-	return r
+	return active, nil
 }
 
 // apply prepares the whole revision, and only then makes it visible. An error leaves everything as it was.
@@ -178,7 +176,7 @@ func (s *Sidecar) prepare(ctx context.Context, active *revision, doc *config.Doc
 		return r, nil
 	}
 	s.catalog.Watch(append(r.asks(), active.asks()...))
-	wait, cancel := context.WithTimeout(ctx, firstAnswer)
+	wait, cancel := context.WithDeadline(ctx, s.patience(active))
 	defer cancel()
 	for _, q := range s.catalog.Wait(wait) {
 		s.logger.Warn("no word of a service yet, its cluster begins without endpoints", "service", q.String())
@@ -301,7 +299,7 @@ func (s *Sidecar) reject(hash, class string, why []string) {
 	s.now.status.Rejected++
 	s.now.status.LastRejected = &Rejection{Hash: hash, At: time.Now(), Reasons: why}
 	s.mu.Unlock()
-	s.logger.Warn("revision rejected, the last one goes on serving", "hash", hash, "class", class, "problems", len(why), "reasons", why)
+	s.logger.Warn("revision rejected, what served goes on serving", "hash", hash, "class", class, "problems", len(why), "reasons", why)
 }
 
 // reasons are the single problems of err.

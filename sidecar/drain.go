@@ -2,18 +2,17 @@ package sidecar
 
 import (
 	"context"
-	"sync"
 	"time"
 )
 
 // shutDown is the ordered end: not ready, a delay in which balancers notice, no new connections, what is in flight finishes, the rest is
-// cut. stop ends the source and the applying goroutine, which control waits for.
-func (s *Sidecar) shutDown(stop func(), control *sync.WaitGroup) {
+// cut. stop ends the source; frozen tells that no revision comes into service after it. Endpoints are followed to the end.
+func (s *Sidecar) shutDown(stop func(), frozen <-chan error) {
 	s.draining.Store(true)
 	s.logger.Info("draining", "delay", s.boot.DrainDelay.String(), "timeout", s.boot.DrainTimeout.String())
 	begun := time.Now()
-	stop() // no revision comes into service any more
-	control.Wait()
+	stop()
+	<-frozen
 
 	ctx, cancel := context.WithTimeout(context.Background(), s.boot.DrainTimeout)
 	defer cancel()

@@ -139,28 +139,51 @@ func (s *Sidecar) Run(ctx context.Context) error {
 		run(s.log.Run)
 	}
 
-	watching, stop := context.WithCancel(life) // of source and apply; ends before the drain
+	reading, stop := context.WithCancel(life) // of documents; ends before the drain
 	defer stop()
+	following, unfollow := context.WithCancel(life) // of endpoints; ends after it
+	defer unfollow()
 	var control sync.WaitGroup
 	documents := make(chan discovery.Document)
-	control.Go(func() { s.source.Run(watching, documents) })
-	control.Go(func() { s.consul.Run(watching) })
-	control.Go(func() { s.catalog.Run(watching) })
-	control.Go(func() { s.applyAll(watching, documents) })
+	frozen := make(chan error, 1) // no revision comes into service any more
+	control.Go(func() { s.source.Run(reading, documents) })
+	control.Go(func() { s.consul.Run(following) })
+	control.Go(func() { s.catalog.Run(following) })
+	control.Go(func() {
+		active, err := s.applyAll(reading, documents)
+		frozen <- err
+		s.follow(following, active)
+	})
 
+	var failed error
 	select {
 	case <-ctx.Done():
+		s.shutDown(stop, frozen)
 	case <-s.drain:
+		s.shutDown(stop, frozen)
+	case failed = <-frozen: // at the start: nothing serves
+		stop()
 	}
-	s.shutDown(stop, &control)
-	if err := provider.Shutdown(context.WithoutCancel(ctx)); err != nil {
-		s.logger.Warn("last metrics were not sent", "error", err)
-	}
+	unfollow()
+	control.Wait()
+	s.flush(context.WithoutCancel(ctx), provider)
 	s.certs.Close()
 	s.set.Retire(nil)
 	end()
 	floor.Wait()
-	return admin.close()
+	return errors.Join(failed, admin.close())
+}
+
+// lastExport bounds the wait for a collector that takes the last metrics slowly, or not at all.
+const lastExport = 3 * time.Second
+
+// flush sends the last metrics.
+func (s *Sidecar) flush(ctx context.Context, provider *telemetry.Provider) {
+	ctx, cancel := context.WithTimeout(ctx, lastExport)
+	defer cancel()
+	if err := provider.Shutdown(ctx); err != nil {
+		s.logger.Warn("last metrics were not sent", "error", err)
+	}
 }
 
 // Reload reads the source, the certificates and the Consul token anew and reopens the access log, as SIGHUP asks for. It does not wait for
