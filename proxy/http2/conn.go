@@ -75,7 +75,7 @@ type Conn struct {
 }
 
 func (c *Conn) init(nc *sock.Conn, o Options, client bool) {
-	o.setDefaults()
+	o.setDefaults(client)
 	*c = Conn{
 		nc: nc, w: sock.NewWriter(nc), opt: o, client: client,
 		streams: make(map[uint32]*Stream), enc: newEncoder(),

@@ -175,7 +175,11 @@ func (c *Conn) answerTooLarge(s *Stream) error {
 		c.sendReset(s.id, NoError) // RFC 9113 section 8.1: the rest of the request is not wanted
 		s.remove()
 	}
+	calm := c.flood.reset(c.nc.Now) // a small block can stand for a large head: that must not be had for nothing
 	c.leave(&c.batch)
+	if !calm {
+		return c.flooded(LimitResets)
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -139,6 +140,51 @@ func (x *echoStream) Trailers(b *Batch, _ *Stream, h *message.Head) {
 func (x *echoStream) Reset(b *Batch, _ *Stream, _ ErrCode, _ error) { x.relay.Stop(b) }
 func (x *echoStream) Writable(b *Batch, _ *Stream)                  { x.relay.Writable(b) }
 func (x *echoStream) Timeout(*Batch, *Stream)                       {}
+
+// source answers every request with so many bytes, as fast as they are taken.
+type source struct {
+	bytes int
+	sent  atomic.Int64
+}
+
+type sourceStream struct {
+	discard
+	src  *source
+	left int
+}
+
+func (x *source) Request(b *Batch, s *Stream, _ *message.Head, _ bool) Receiver {
+	f := b.Fields()
+	f.Status(200)
+	_ = s.WriteHead(b, f, false)
+	r := &sourceStream{src: x, left: x.bytes}
+	r.Writable(b, s)
+	return r
+}
+
+func (r *sourceStream) Writable(b *Batch, s *Stream) {
+	var p [32 << 10]byte
+	for r.left > 0 {
+		n := min(r.left, len(p))
+		taken, err := s.WriteData(b, p[:n], n == r.left)
+		r.left -= taken
+		r.src.sent.Add(int64(taken))
+		if err != nil || taken < n {
+			return
+		}
+	}
+}
+
+// dial connects for the length of the test.
+func dial(t testing.TB, addr string) net.Conn {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	return nc
+}
 
 // serveOn listens and serves every connection with h.
 func serveOn(t testing.TB, h Handler, o Options) string {

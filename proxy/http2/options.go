@@ -8,7 +8,9 @@ type Options struct {
 	MaxHeaderBytes int // of one head or trailer section, counted as RFC 9113 section 10.5.1 does; default 64 KiB
 	MaxFields      int // of one head or trailer section; default 200
 	StreamWindow   int // bytes of one stream that the peer may send ahead of Consumed; default 256 KiB
-	ConnWindow     int // the same for all streams of the connection together, and so the most it makes its owner hold; default 1 MiB
+	// ConnWindow is the same for all streams of the connection together. A server's default of 1 MiB is the most that one client makes its
+	// owner hold. A client's is 1 GiB, which is none: its streams belong to many, and those that read slowly must not stop the others.
+	ConnWindow int
 
 	ReadTimeout     time.Duration // preface, a whole header block, and the rest of a frame that has begun
 	IdleTimeout     time.Duration // without a stream
@@ -26,7 +28,7 @@ type Options struct {
 	Room  func()
 }
 
-func (o *Options) setDefaults() {
+func (o *Options) setDefaults(client bool) {
 	def := func(p *int, v int) {
 		if *p <= 0 {
 			*p = v
@@ -36,6 +38,9 @@ func (o *Options) setDefaults() {
 	def(&o.MaxHeaderBytes, 64<<10)
 	def(&o.MaxFields, 200)
 	def(&o.StreamWindow, 256<<10)
+	if client {
+		def(&o.ConnWindow, 1<<30)
+	}
 	def(&o.ConnWindow, 1<<20)
 	o.StreamWindow = min(o.StreamWindow, maxWindow)
 	o.ConnWindow = max(min(o.ConnWindow, maxWindow), defaultWindow)

@@ -131,6 +131,20 @@ func (p *Pipe) Buffered() bool {
 	return p.end
 }
 
+// Ready tells whether Next will not wait.
+func (p *Pipe) Ready() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.q.b) > 0 || p.end || p.err != nil || p.closed
+}
+
+// ClearInterrupt forgets an Interrupt that no read has met yet.
+func (p *Pipe) ClearInterrupt() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.interrupted = false
+}
+
 // Trailers is the trailer section behind the body, nil without one; good for as long as the pipe.
 func (p *Pipe) Trailers() *message.Head {
 	p.mu.Lock()
