@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -169,7 +170,9 @@ func (c *slowConn) Write(b []byte) (int, error) {
 	if dead {
 		return 0, os.ErrDeadlineExceeded
 	}
-	wait(c.takes)
+	if c.takes > 0 {
+		wait(c.takes)
+	}
 	return len(b), nil
 }
 
@@ -191,6 +194,46 @@ func TestWriteWokenTooLate(t *testing.T) {
 			}
 		}
 	})
+}
+
+// lateConn's first write ends while the sweeper is on its way to wake it.
+type lateConn struct {
+	slowConn
+	waking, written chan struct{}
+}
+
+func (c *lateConn) Write(b []byte) (int, error) {
+	select {
+	case <-c.written:
+	default:
+		<-c.waking
+		defer close(c.written)
+	}
+	return c.slowConn.Write(b)
+}
+
+func (c *lateConn) SetWriteDeadline(at time.Time) error {
+	if !at.IsZero() {
+		close(c.waking)
+		<-c.written
+		for range 1000 { // so that whoever does not wait for the sweeper goes ahead of it
+			runtime.Gosched()
+		}
+	}
+	return c.slowConn.SetWriteDeadline(at)
+}
+
+func TestWriteWokenMeanwhile(t *testing.T) {
+	testserver.Goroutines(t)
+	s := sweeping(t)
+	c := New(&lateConn{waking: make(chan struct{}), written: make(chan struct{})}, s, time.Millisecond)
+	for range 2 {
+		if n, err := c.Write([]byte("x")); n != 1 || err != nil {
+			t.Fatalf("Write = %d, %v", n, err)
+		}
+		c.SetWriteTimeout(0)
+		s.settle() // what the sweeper was doing it has done
+	}
 }
 
 // TestWriteSpuriousWakeup: the same on a socket.
