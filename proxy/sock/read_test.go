@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net"
 	"runtime"
 	"sync"
 	"testing"
@@ -441,7 +440,7 @@ func TestRelease(t *testing.T) {
 	c := New(ours, s, 0)
 	c.SetReadDeadline(s.Now())
 	s.sweep()
-	var nc net.Conn = c.Release()
+	nc := c.Release()
 	if s.Len() != 0 {
 		t.Errorf("the sweeper still has %d connections", s.Len())
 	}

@@ -64,7 +64,7 @@ func TestWriteStall(t *testing.T) {
 			ours, _ := k.make(t)
 			const timeout = 2 * Period
 			c := New(ours, s, timeout)
-			defer c.Abort()
+			defer func() { _ = c.Abort() }()
 			start := s.Now()
 			n, err := c.Write(make([]byte, large))
 			if took := time.Duration(s.Now() - start); !errors.Is(err, ErrTimeout) || n == large || took < timeout {
