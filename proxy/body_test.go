@@ -218,7 +218,7 @@ func TestSlowReaderHoldsTheUpstream(t *testing.T) {
 	c.send(get("/"))
 	select {
 	case n := <-taken:
-		if n > 8<<20 {
+		if n > size/2 { // the kernel alone holds some 10 MB
 			t.Errorf("the gateway took %d bytes for a client that reads none", n)
 		}
 	case <-time.After(patience):
