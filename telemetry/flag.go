@@ -19,10 +19,13 @@ const (
 	DPE                // the client broke the protocol
 	UPE                // the endpoint broke the protocol
 	RL                 // rate limited
+	SI                 // L4: no byte either way for too long (stream idle)
+	DT                 // L4: the whole life was too long (duration timeout)
+	LR                 // L4: cut by us at the end of a drain (local reset)
 	numFlags
 )
 
-var flagNames = [numFlags]string{"", "NR", "UH", "UO", "UF", "UC", "UT", "DC", "DPE", "UPE", "RL"}
+var flagNames = [numFlags]string{"", "NR", "UH", "UO", "UF", "UC", "UT", "DC", "DPE", "UPE", "RL", "SI", "DT", "LR"}
 
 // String is the flag's letters; NoFlag is empty.
 func (f Flag) String() string {

@@ -1,0 +1,155 @@
+package l4
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/proxyproto"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// conn is one connection of a client, from its accept to its record. Its fields belong to the goroutine of serve, except as noted.
+type conn struct {
+	s     *Server
+	set   *settings
+	shard uint32 // spreads connections over the access log's locks
+	start time.Time
+
+	who        proxyproto.Header // the client, and where it has connected to
+	name       string            // that the ClientHello asks for
+	tlsVersion string
+	identity   string       // of the client's certificate
+	early      *sock.Buffer // what was read of the client's own bytes; nil: nothing
+	earlyBytes []byte
+
+	to       *upstream // nil until a route was found
+	attempts int
+	took     time.Duration // of the last connect
+	address  string        // of the last endpoint tried
+	ep       *cluster.Endpoint
+	slot     *cluster.Slot
+
+	down, up       net.Conn // what bytes are moved between: sockets, or TLS over them
+	there, back    pump     // from the client, and to it
+	flowing        atomic.Bool
+	stopped        atomic.Bool // flag is set: both pumps are to end
+	mu             sync.Mutex  // guards flag and the two sockets, which stop wakes
+	flag           telemetry.Flag
+	socket, server net.Conn // under down and up
+
+	// The watch's, under the server's mu; set before flowing.
+	seen [2]int64  // bytes there and back at the last look
+	last time.Time // when they were last seen to have grown
+}
+
+func newConn(s *Server, set *settings, nc net.Conn) *conn {
+	c := &conn{s: s, set: set, shard: s.conns.Add(1), start: time.Now(), socket: nc, down: nc}
+	c.who = proxyproto.Header{Source: addrPort(nc.RemoteAddr()), Destination: addrPort(nc.LocalAddr())}
+	return c
+}
+
+// serve is the whole life of the connection.
+func (c *conn) serve() {
+	if !c.s.track(c) {
+		c.stop(telemetry.LR)
+		c.end()
+		return
+	}
+	defer c.s.gone()
+	defer c.end()
+	if c.greet() && c.connect() {
+		c.tunnel()
+	}
+}
+
+// stop ends the connection, for the reason that the flag names; the first one counts. It wakes whoever waits for one of the sockets. Safe
+// from any goroutine.
+func (c *conn) stop(f telemetry.Flag) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flag != telemetry.NoFlag {
+		return
+	}
+	c.flag = f
+	c.stopped.Store(true)
+	for _, nc := range [2]net.Conn{c.socket, c.server} {
+		if nc != nil {
+			_ = nc.SetDeadline(past) // a socket that is closed needs no waking
+		}
+	}
+}
+
+// past is the deadline that wakes a waiting goroutine at once.
+var past = time.Unix(1, 0)
+
+// deadline is the client's until then; the zero time takes it away. It reports whether the connection is to go on.
+func (c *conn) deadline(at time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flag != telemetry.NoFlag {
+		return false
+	}
+	_ = c.socket.SetDeadline(at) // a socket that is closed says so at the next read
+	return true
+}
+
+// connected takes the socket to the endpoint among those that stop wakes. It reports whether the connection is to go on.
+func (c *conn) connected(nc net.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.server = nc
+	return c.flag == telemetry.NoFlag
+}
+
+// end closes what is open, gives back what was taken, and tells.
+func (c *conn) end() {
+	c.s.unwatch(c)
+	c.early.Free()
+	if c.flag == telemetry.NoFlag {
+		_ = c.down.Close() // both sides have said their goodbyes
+		if c.up != nil {
+			_ = c.up.Close()
+		}
+	} else {
+		c.hangUp(c.socket)
+		c.hangUp(c.server)
+	}
+	if c.ep != nil {
+		c.ep.Done(c.outcome())
+		c.slot.Release()
+	}
+	c.record()
+	c.set.tele.Active.Dec()
+	c.s.limit.Release()
+}
+
+// hangUp closes a socket without waiting for anybody. Where the other side broke off, where there was none, and at the end of a drain the
+// peer sees a reset: it must not take that for an orderly end. A TLS peer sees no close_notify, which says the same.
+func (c *conn) hangUp(nc net.Conn) {
+	if nc == nil {
+		return
+	}
+	switch c.flag {
+	case telemetry.SI, telemetry.DT, telemetry.NR, telemetry.DPE:
+	default:
+		if l, ok := nc.(interface{ SetLinger(int) error }); ok {
+			_ = l.SetLinger(0) // a connection that is gone needs no reset
+		}
+	}
+	_ = nc.Close() // nothing is left to lose
+}
+
+// outcome is what the endpoint's health hears at the end. Success was reported with the first byte that came back.
+func (c *conn) outcome() cluster.Outcome {
+	switch {
+	case c.flag == telemetry.DC:
+		return cluster.ClientGone
+	case c.flag == telemetry.UC && !c.back.began && !c.there.ended.Load():
+		return cluster.Reset
+	}
+	return cluster.Ignored
+}

@@ -1,0 +1,44 @@
+package l4
+
+import (
+	"context"
+
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// Drain ends the server's work: it stops accepting and waits for the connections to end by themselves until ctx ends. Then it cuts what is
+// left and returns how many connections that were.
+func (s *Server) Drain(ctx context.Context) (cut int) {
+	s.mu.Lock()
+	s.draining = true
+	idle := make(chan struct{})
+	if s.open == 0 {
+		close(idle)
+	} else {
+		s.idle = idle
+	}
+	s.mu.Unlock()
+	for _, l := range *s.listeners.Load() {
+		l.close()
+	}
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		cut = s.cut()
+	}
+	s.cancel() // also what still connects
+	<-idle
+	<-s.watched
+	s.pipes.close()
+	return cut
+}
+
+// cut stops every connection that is left.
+func (s *Server) cut() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.live {
+		c.stop(telemetry.LR)
+	}
+	return len(s.live)
+}

@@ -1,0 +1,107 @@
+package l4
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/mtls"
+	"github.com/fabian4/gateway-homebrew-go/proxy/proxyproto"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// handshakesAtOnce bounds the TLS handshakes with clients under way at a time; those over it wait.
+const handshakesAtOnce = 1024
+
+// greet takes from the client what has to come before its bytes can be forwarded, all of it within one deadline, and finds the cluster. It
+// reports whether the connection goes on.
+func (c *conn) greet() bool {
+	trusted := len(c.set.from) > 0 && proxyproto.Trusted(c.set.from, c.who.Source.Addr())
+	if trusted || c.set.tls != nil || c.set.hello {
+		by := c.start.Add(c.set.greet)
+		if !c.deadline(by) {
+			return false
+		}
+		if trusted && !c.readHeader() || c.set.tls != nil && !c.handshake(by) || c.set.hello && !c.sniff() || !c.deadline(time.Time{}) {
+			return false
+		}
+	}
+	if c.to = c.set.route.find(c.name); c.to == nil {
+		c.noRoute()
+		return false
+	}
+	return true
+}
+
+// readHeader takes the PROXY header of a trusted peer, who has to send one.
+func (c *conn) readHeader() bool {
+	h, err := proxyproto.Read(c.socket)
+	switch {
+	case err != nil:
+		c.refuse("PROXY header", err, errors.Is(err, proxyproto.ErrNone))
+		return false
+	case h.Known():
+		c.who = h
+	}
+	return true
+}
+
+// handshake makes a TLS session with the client.
+func (c *conn) handshake(by time.Time) bool {
+	ctx, cancel := context.WithDeadline(c.s.ctx, by)
+	defer cancel()
+	select {
+	case c.s.handshakes <- struct{}{}:
+	case <-ctx.Done():
+		c.refuse("TLS handshake", ctx.Err(), false)
+		return false
+	}
+	tc := tls.Server(c.socket, c.set.tls.ServerConfig())
+	err := tc.HandshakeContext(ctx)
+	<-c.s.handshakes
+	state := tc.ConnectionState()
+	c.set.tele.Handshake(state.Version, err == nil)
+	if err != nil {
+		c.refuse("TLS handshake", errors.New(mtls.Reason(err)), errors.Is(err, io.EOF))
+		return false
+	}
+	c.down = tc
+	c.tlsVersion = mtls.VersionName(state.Version)
+	c.identity = mtls.Identity(&state)
+	return true
+}
+
+// refuse ends a connection whose beginning was wrong. A client that left without a word, as the checks of balancers do, did nothing wrong.
+func (c *conn) refuse(what string, err error, silent bool) {
+	if silent || errors.Is(err, syscall.ECONNRESET) {
+		c.stop(telemetry.DC)
+		return
+	}
+	c.s.logger.Debug("connection refused", "listener", c.set.name, "remote", c.who.Source, "at", what, "reason", err)
+	c.stop(telemetry.DPE)
+}
+
+// unrecognizedName is the TLS alert of that name (RFC 8446 section 6.2), in the clear as all is before the ServerHello.
+const unrecognizedName = "\x15\x03\x03\x00\x02\x02\x70"
+
+// noRoute tells a TLS client that nobody here has the name it asks for.
+func (c *conn) noRoute() {
+	if c.deadline(time.Now().Add(time.Second)) {
+		_, _ = io.WriteString(c.socket, unrecognizedName) // a closed connection says it less clearly
+	}
+	c.stop(telemetry.NR)
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	p := t.AddrPort()
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+}

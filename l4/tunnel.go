@@ -1,0 +1,161 @@
+package l4
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// tunnel moves bytes both ways until both directions have ended, or one has broken.
+func (c *conn) tunnel() {
+	there, back := &c.there, &c.back
+	there.join(c, c.down, c.up, telemetry.DC, telemetry.UC)
+	back.join(c, c.up, c.down, telemetry.UC, telemetry.DC)
+	there.other, back.other = back, there
+	c.last = time.Now()
+	c.flowing.Store(true)
+	done := make(chan struct{})
+	go func() { // ends with its direction, or by stop; waited for below
+		defer close(done)
+		there.run(c.earlyBytes)
+	}()
+	back.run(nil)
+	<-done
+}
+
+// join prepares a pump; broken are the flags for when its source or its destination breaks off.
+func (p *pump) join(c *conn, src, dst net.Conn, sourceBroken, destinationBroken telemetry.Flag) {
+	p.c, p.src, p.dst, p.onRead, p.onWrite = c, src, dst, sourceBroken, destinationBroken
+	p.rawSrc, p.rawDst = raw(src), raw(dst)
+}
+
+// raw is the descriptor of a plain socket, nil of anything else.
+func raw(nc net.Conn) syscall.RawConn {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	r, err := sc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return r
+}
+
+// run moves the early bytes and then all that comes. It passes the end on, or stops the connection.
+func (p *pump) run(early []byte) {
+	flag := p.move(early)
+	if flag == telemetry.NoFlag && p.wasReset() {
+		flag = p.onRead
+	}
+	if flag == telemetry.NoFlag {
+		p.ended.Store(true)
+		if err := closeWrite(p.dst); err == nil || p.other.ended.Load() {
+			return
+		}
+		flag = p.onWrite
+	}
+	p.c.stop(flag)
+}
+
+func (p *pump) move(early []byte) telemetry.Flag {
+	if len(early) > 0 {
+		n, err := p.dst.Write(early)
+		p.moved.Add(int64(n))
+		if err != nil {
+			return p.onWrite
+		}
+	}
+	if p.rawSrc != nil && p.rawDst != nil {
+		return p.pump()
+	}
+	return p.copy()
+}
+
+// copy is the way through TLS, on either side: one buffer, and what crypto/tls needs.
+func (p *pump) copy() telemetry.Flag {
+	for !p.c.stopped.Load() {
+		b, n, err := p.read()
+		if n > 0 {
+			p.saw()
+			var w int
+			w, err = p.dst.Write(b.B[:n]) // an error of the read comes again
+			p.moved.Add(int64(w))
+			b.Free()
+			if err != nil {
+				return p.onWrite
+			}
+			continue
+		}
+		b.Free()
+		if errors.Is(err, io.EOF) {
+			return telemetry.NoFlag
+		}
+		if err != nil {
+			return p.onRead
+		}
+	}
+	return p.onRead
+}
+
+// read waits for bytes; if the source is a plain socket, without a buffer.
+func (p *pump) read() (b *sock.Buffer, n int, err error) {
+	if p.rawSrc == nil {
+		b = sock.NewBuffer()
+		n, err = p.src.Read(b.B)
+		return b, n, err
+	}
+	var e syscall.Errno
+	err = p.rawSrc.Read(func(fd uintptr) bool {
+		b = sock.NewBuffer()
+		if n, e = tryRead(fd, b.B); e == syscall.EAGAIN {
+			b.Free()
+			b = nil
+			return false
+		}
+		return true
+	})
+	switch {
+	case err != nil:
+	case e != 0:
+		err = e
+	case n == 0:
+		err = io.EOF
+	}
+	return b, n, err
+}
+
+// saw notes that a byte came. The first one back is when an endpoint has proved itself: the connection may last for hours.
+func (p *pump) saw() {
+	if p.began {
+		return
+	}
+	p.began = true
+	if p == &p.c.back {
+		p.c.ep.Report(cluster.Success)
+	}
+}
+
+// wasReset tells a reset whose error the other pump's write has met, so that the read here saw a mere end, from a real one.
+func (p *pump) wasReset() bool {
+	if p.rawSrc == nil || p.other.ended.Load() {
+		return false
+	}
+	peer := sock.Open
+	_ = p.rawSrc.Control(func(fd uintptr) { peer = sock.TryHangup(fd) }) // nobody has closed it
+	return peer == sock.Reset && !p.other.ended.Load()                   // ended: that hang-up was our own doing
+}
+
+// closeWrite sends FIN, or under TLS close_notify, and leaves the reading side open.
+func closeWrite(nc net.Conn) error {
+	if w, ok := nc.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return nc.Close()
+}
