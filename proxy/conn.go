@@ -22,6 +22,7 @@ type server1 struct {
 
 	waiting atomic.Bool               // idle: Interrupt does no harm
 	tunnel  atomic.Pointer[sock.Conn] // the other end, once it has become a tunnel
+	fresh   bool                      // nothing has come on it yet
 }
 
 // request1 is a request on an HTTP/1.1 connection: the exchange and its downstream side. It is pooled.
@@ -85,7 +86,12 @@ func (c *server1) run(first *sock.Buffer, n int, since int64) {
 				c.end(false)
 				return
 			}
+			if c.fresh && wantsHTTP2(first.B[:n]) {
+				c.becomeHTTP2(first, n)
+				return
+			}
 		}
+		c.fresh = false
 		q := newRequest1(c, first, n)
 		again := q.one()
 		for again && q.r.Buffered() > 0 { // pipelined
@@ -183,6 +189,20 @@ func (q *request1) refuse(err error) {
 	q.record()
 }
 
+// drain makes an idle connection look at Server.draining; a busy one does so after its request.
+func (c *server1) drain() {
+	if c.waiting.Load() {
+		c.conn.Interrupt()
+	}
+}
+
+func (c *server1) cut() {
+	_ = c.conn.Abort() // it is over for both ends
+	if t := c.tunnel.Load(); t != nil {
+		_ = t.Abort()
+	}
+}
+
 // lingerFor and lingerBytes bound how long we go on reading what a client still sends after our last answer: closing at once would reset
 // the connection, and the reset may overtake the answer (RFC 9112 section 9.6).
 const (
@@ -206,7 +226,7 @@ func (c *server1) end(answered bool) {
 		b.Free()
 	}
 	_ = c.conn.Close() // nothing depends on it any more
-	c.s.untrack(c)
+	c.s.untrack(c, &c.c)
 }
 
 // The downstream side of an exchange.

@@ -39,14 +39,12 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 	}
 }
 
-// nudge makes idle connections look at draining.
+// nudge tells every connection that it is to end.
 func (s *Server) nudge() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.live {
-		if c.waiting.Load() {
-			c.conn.Interrupt()
-		}
+		c.drain()
 	}
 }
 
@@ -55,10 +53,7 @@ func (s *Server) cut() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.live {
-		_ = c.conn.Abort()
-		if t := c.tunnel.Load(); t != nil {
-			_ = t.Abort()
-		}
+		c.cut()
 	}
 	return len(s.live)
 }

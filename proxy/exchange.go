@@ -55,6 +55,8 @@ type exchange struct {
 
 	req, resp message.Head
 	path      []byte               // normalised, of the request
+	target    []byte               // :path of an HTTP/2 request
+	authority []byte               // its :authority, where it is not the request's own
 	chain     []byte               // what X-Forwarded-For is built in
 	lines     lines                // the head being written
 	scratch   []byte               // what path is built in

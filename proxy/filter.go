@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
+	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -37,6 +38,10 @@ func (ex *exchange) appendRequest(dst []byte, address string) []byte {
 	if changed {
 		drop |= message.Of(message.Host)
 	}
+	if h.Version == message.HTTP2 && h.Present.Has(message.Cookie) {
+		dst = http2.JoinCookies(dst, h)
+		drop |= message.Of(message.Cookie)
+	}
 	dst = h.AppendFields(dst, drop)
 	ex.lines.b = dst
 	ex.addForwarded(&ex.lines)
@@ -52,6 +57,27 @@ func (ex *exchange) appendRequest(dst []byte, address string) []byte {
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
 	}
 	return append(dst, "\r\n"...)
+}
+
+// fillRequest is appendRequest for HTTP/2.
+func (ex *exchange) fillRequest(f *http2.Fields) {
+	h := &ex.req
+	ex.target = ex.appendTarget(ex.target[:0])
+	authority := h.Authority
+	switch c := ex.rt.cfg; {
+	case c.HostRewrite != "":
+		authority = append(ex.authority[:0], c.HostRewrite...)
+		ex.authority = authority
+	case c.EndpointHost || len(authority) == 0:
+		authority = append(ex.authority[:0], ex.ep.Address()...)
+		ex.authority = authority
+	}
+	f.Request(h.Method, ex.up.scheme, authority, ex.target)
+	f.AddHead(h, hopByHop|forwarded|message.Of(message.Host))
+	ex.addForwarded(f)
+	if h.TETrailers {
+		f.AddTETrailers()
+	}
 }
 
 // appendTarget appends the request target: the bytes that came, unless the route rewrites its prefix.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/mtls"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -49,6 +50,10 @@ func (l *listener) handshake(nc net.Conn, c client) {
 	}
 	c.scheme = telemetry.SchemeHTTPS
 	c.tls = &tlsClient{mtls.VersionName(state.Version), mtls.Identity(&state), []byte(set.tls.ForwardedCert(&state))}
+	if state.NegotiatedProtocol == "h2" {
+		go s.serveHTTP2(sock.New(tc, s.sweeper, s.writeTimeout()), c, nil)
+		return
+	}
 	go l.newServer1(tc, c).serve(nil, 0)
 }
 

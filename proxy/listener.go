@@ -86,7 +86,7 @@ func (l *listener) accepted(nc net.Conn) {
 }
 
 func (l *listener) newServer1(nc net.Conn, c client) *server1 {
-	return &server1{s: l.s, c: c, conn: sock.New(nc, l.s.sweeper, l.s.table.Load().timeouts.Write)}
+	return &server1{s: l.s, c: c, fresh: true, conn: sock.New(nc, l.s.sweeper, l.s.table.Load().timeouts.Write)}
 }
 
 // gone ends a connection that was accepted but never served.

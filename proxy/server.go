@@ -49,7 +49,7 @@ type Server struct {
 	budgets   map[string]*retryBudget              // by cluster name; the applying goroutine's alone
 
 	mu   sync.Mutex // guards live
-	live map[*server1]struct{}
+	live map[tracked]struct{}
 	idle chan struct{} // closed when draining and live is empty; nil before
 }
 
@@ -58,7 +58,7 @@ func New(ctx context.Context, o Options) *Server {
 	s := &Server{
 		registry: o.Registry, logger: o.Logger, sweeper: o.Sweeper, limit: o.Limit, log: o.Log, trusted: o.Trusted,
 		limits: http1.DefaultLimits(), handshakes: make(chan struct{}, handshakesAtOnce), dial: o.Dial,
-		budgets: map[string]*retryBudget{}, live: map[*server1]struct{}{},
+		budgets: map[string]*retryBudget{}, live: map[tracked]struct{}{},
 	}
 	if o.MaxHead > 0 {
 		s.limits.HeadBytes = o.MaxHead
@@ -80,8 +80,14 @@ func (s *Server) budget(name string) *retryBudget {
 
 func (s *Server) writeTimeout() time.Duration { return s.table.Load().timeouts.Write }
 
+// tracked is a live connection from a client. Its methods are called with Server.mu held and must not block.
+type tracked interface {
+	drain() // end, now or after what is in flight
+	cut()   // end now
+}
+
 // track takes c among the live connections; false: the server is draining.
-func (s *Server) track(c *server1) bool {
+func (s *Server) track(c tracked) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining.Load() {
@@ -92,7 +98,7 @@ func (s *Server) track(c *server1) bool {
 }
 
 // untrack is the end of a connection, whose place in the limit is free again.
-func (s *Server) untrack(c *server1) {
+func (s *Server) untrack(c tracked, who *client) {
 	s.mu.Lock()
 	delete(s.live, c)
 	if s.idle != nil && len(s.live) == 0 {
@@ -100,7 +106,7 @@ func (s *Server) untrack(c *server1) {
 		s.idle = nil
 	}
 	s.mu.Unlock()
-	c.c.settings.tele.Active.Dec()
+	who.settings.tele.Active.Dec()
 	s.limit.Release()
 }
 

@@ -30,9 +30,9 @@ func (s *Server) compile(doc *config.Document, clusters map[string]*cluster.Clus
 		if c.Config().Protocol == config.ProtocolTCP {
 			continue
 		}
-		up := &Upstream{cluster: c, connect: doc.Timeouts.Connect, budget: s.budget(name), dial: s.dial}
+		up := &Upstream{cluster: c, protocol: c.Config().Protocol, connect: doc.Timeouts.Connect, budget: s.budget(name), dial: s.dial, scheme: schemeHTTP}
 		if tc := certs.Client(name); tc != nil {
-			up.dial = tlsDialer(s.dial, tc)
+			up.dial, up.scheme = tlsDialer(s.dial, tc), schemeHTTPS
 		}
 		ups[name] = up
 		names[name] = true

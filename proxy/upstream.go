@@ -11,6 +11,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // DialFunc connects to the endpoint at address, with TLS if the cluster wants it. It ends with ctx.
@@ -18,10 +19,12 @@ type DialFunc func(ctx context.Context, address string) (net.Conn, error)
 
 // Upstream is a cluster as the routes of one revision use it: where to pick and how to connect. Immutable.
 type Upstream struct {
-	cluster *cluster.Cluster
-	dial    DialFunc
-	connect time.Duration // longest time to connect, and to wait for a free connection
-	budget  *retryBudget  // of the cluster; survives revisions
+	cluster  *cluster.Cluster
+	protocol string // http1, http2 or auto
+	dial     DialFunc
+	scheme   []byte        // for HTTP/2: http, or https under TLS
+	connect  time.Duration // longest time to connect, and to wait for a free connection
+	budget   *retryBudget  // of the cluster; survives revisions
 }
 
 // Dialer returns the plain TCP DialFunc. Host names are resolved each time.
@@ -65,14 +68,15 @@ type leased interface {
 	Close() error
 }
 
-// lease returns a connection to ep: the warmest idle one, unless fresh is asked for, or a new one. Waiting for a place and connecting may
-// each take as long as within.
+// lease returns a connection to ep, or a stream's place on one: the warmest idle one, unless fresh is asked for, or a new one. Waiting for a
+// place and connecting may each take as long as within.
 func (up *Upstream) lease(s *Server, ep *cluster.Endpoint, fresh bool, within time.Duration) (leased, error) {
+	if up.protocol != config.ProtocolHTTP1 {
+		return up.leaseStream(s, ep, fresh, within)
+	}
 	if !fresh {
 		if c := ep.Take(); c != nil {
-			u := c.(*upstream1)
-			u.reused = true
-			return u, nil
+			return again(c), nil
 		}
 	}
 	c, slot, err := up.cluster.ReserveWithin(s.ctx, ep, within)
@@ -80,15 +84,24 @@ func (up *Upstream) lease(s *Server, ep *cluster.Endpoint, fresh bool, within ti
 		return nil, err
 	}
 	if c != nil {
-		u := c.(*upstream1)
-		u.reused = true
-		return u, nil
+		return again(c), nil
 	}
-	return up.open(s, ep, slot, within)
+	nc, err := up.connectTo(s, ep, slot, within)
+	if err != nil {
+		return nil, err
+	}
+	return newUpstream1(s, nc, slot), nil
 }
 
-// open dials. The slot is released when that does not work.
-func (up *Upstream) open(s *Server, ep *cluster.Endpoint, slot *cluster.Slot, within time.Duration) (leased, error) {
+// again takes a connection out of the pool's hands.
+func again(c cluster.Conn) *upstream1 {
+	u := c.(*upstream1)
+	u.reused = true
+	return u
+}
+
+// connectTo dials. The slot is released when that does not work.
+func (up *Upstream) connectTo(s *Server, ep *cluster.Endpoint, slot *cluster.Slot, within time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, within)
 	defer cancel()
 	start := s.sweeper.Now()
@@ -98,10 +111,7 @@ func (up *Upstream) open(s *Server, ep *cluster.Endpoint, slot *cluster.Slot, wi
 		slot.Release()
 		return nil, &connectError{err}
 	}
-	u := &upstream1{conn: sock.New(nc, s.sweeper, s.writeTimeout()), slot: slot}
-	u.r = *http1.NewReader(u.conn, s.limits, nil, 0)
-	u.w.Conn = u.conn
-	return u, nil
+	return nc, nil
 }
 
 // connectError is that no connection to an endpoint could be made.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
@@ -17,6 +18,13 @@ type upstream1 struct {
 	body   http1.Body
 	slot   *cluster.Slot
 	reused bool
+}
+
+func newUpstream1(s *Server, nc net.Conn, slot *cluster.Slot) *upstream1 {
+	u := &upstream1{conn: sock.New(nc, s.sweeper, s.writeTimeout()), slot: slot}
+	u.r = *http1.NewReader(u.conn, s.limits, nil, 0)
+	u.w.Conn = u.conn
+	return u
 }
 
 // Close closes the connection and gives its slot back. It must not be leased.

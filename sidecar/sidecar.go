@@ -62,7 +62,7 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 	s := &Sidecar{
 		boot: b, options: o, logger: o.Logger, started: time.Now(),
 		registry: telemetry.NewRegistry(), sweeper: sock.NewSweeper(),
-		certs:  mtls.NewSet(mtls.Options{Logger: o.Logger.Named("tls"), Unwatched: b.Benchmark, Protocols: []string{"http/1.1"}}),
+		certs:  mtls.NewSet(mtls.Options{Logger: o.Logger.Named("tls"), Unwatched: b.Benchmark}),
 		reload: make(chan struct{}, 1), drain: make(chan struct{}),
 	}
 	s.set = cluster.NewSet(cluster.Options{Registry: s.registry, Logger: o.Logger.Named("cluster")})

@@ -1,0 +1,154 @@
+package proxy
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+)
+
+// request2 is a request on an HTTP/2 connection whose exchange has a goroutine: the exchange and its downstream side. It is pooled.
+type request2 struct {
+	exchange
+	conn   *server2
+	stream *http2.Stream
+	pipe   *http2.Pipe
+	batch  http2.Batch
+	fields http2.Fields
+
+	began    bool  // the head of the answer was sent
+	ended    bool  // and its end
+	left     int64 // bytes of a sized body still to be sent; -1: it has no size
+	received int64
+	sent     int64
+}
+
+var requests2 = sync.Pool{New: func() any { return new(request2) }}
+
+// newRequest2 takes a request whose head h is only good during the call.
+func newRequest2(c *server2, s *http2.Stream, h *message.Head, end bool) *request2 {
+	q := requests2.Get().(*request2)
+	q.s, q.c, q.d, q.conn, q.stream = c.s, &c.c, q, c, s
+	http2.CopyHead(&q.req, h)
+	if end {
+		q.req.Body = message.NoBody
+	}
+	q.start = q.now()
+	q.received = int64(len(h.Buf))
+	q.req.Expect100 = message.EqualFold(h.Get(message.Expect), "100-continue")
+	q.left = -1
+	return q
+}
+
+// serve carries the request; the goroutine ends with it.
+func (q *request2) serve() {
+	defer q.conn.requests.Done()
+	q.s.handle(&q.exchange)
+	if !q.pipe.Ended() && q.pipe.Err() == nil {
+		q.stream.Reset(&q.batch, http2.NoError) // the answer is whole, the rest of the request is of no use (RFC 9113 section 8.1)
+	}
+	q.pipe.Close()
+	q.batch.Flush()
+	q.release()
+}
+
+func (q *request2) release() {
+	q.reset()
+	q.s, q.c, q.d, q.conn, q.stream, q.pipe = nil, nil, nil, nil, nil, nil
+	q.began, q.ended, q.received, q.sent, q.left = false, false, 0, 0, -1
+	requests2.Put(q)
+}
+
+// The downstream side of an exchange.
+
+func (q *request2) Next() ([]byte, error) {
+	p, err := q.pipe.Next()
+	q.received += int64(len(p))
+	return p, err
+}
+func (q *request2) Ended() bool              { return q.pipe.Ended() }
+func (q *request2) Ready() bool              { return q.pipe.Ready() }
+func (q *request2) Trailers() *message.Head  { return q.pipe.Trailers() }
+func (q *request2) SetReadDeadline(at int64) { q.pipe.SetReadDeadline(at) }
+func (q *request2) Interrupt()               { q.pipe.Interrupt() }
+func (q *request2) ClearInterrupt()          { q.pipe.ClearInterrupt() }
+func (q *request2) Received() int64          { return q.received }
+func (q *request2) Sent() int64              { return q.sent }
+func (q *request2) Began() bool              { return q.began }
+
+// Hangup tells of a stream that was reset; ending its side is all that a client of HTTP/2 ever does with FIN.
+func (q *request2) Hangup() sock.Hangup {
+	if q.pipe.Err() != nil {
+		return sock.Reset
+	}
+	return sock.Open
+}
+
+// Inform passes an interim answer on.
+func (q *request2) Inform(h *message.Head) error {
+	q.fields.Reset()
+	q.fields.Status(h.Status)
+	q.fields.AddHead(h, responseDrop(h))
+	err := q.stream.WriteHead(&q.batch, &q.fields, false)
+	q.batch.Flush()
+	return err
+}
+
+// Begin starts the answer.
+func (q *request2) Begin(_ *exchange, h *message.Head) error {
+	q.began = true
+	q.ended = h.Body == message.NoBody
+	if h.Body == message.Sized && h.Version != message.HTTP2 { // of HTTP/2 there may be trailers to come
+		q.left = h.ContentLength
+	}
+	q.fields.Reset()
+	q.fields.Status(h.Status)
+	q.fields.AddHead(h, responseDrop(h))
+	q.sent += int64(len(h.Buf))
+	return q.stream.WriteHead(&q.batch, &q.fields, q.ended)
+}
+
+// Body sends a piece; the last one of a body of known size carries the end with it.
+func (q *request2) Body(p []byte) error {
+	if q.left >= 0 {
+		if q.left -= int64(len(p)); q.left == 0 {
+			q.ended = true
+		}
+	}
+	q.sent += int64(len(p))
+	return q.pipe.Write(&q.batch, p, q.ended)
+}
+
+func (q *request2) End(t *message.Head) error {
+	var err error
+	switch {
+	case q.ended:
+	case t != nil:
+		q.fields.Reset()
+		q.fields.AddHead(vetted(t), neverTrailer)
+		err = q.stream.WriteTrailers(&q.batch, &q.fields)
+	default:
+		err = q.pipe.Write(&q.batch, nil, true)
+	}
+	q.ended = true
+	q.batch.Flush()
+	return err
+}
+
+func (q *request2) Flush() error {
+	q.batch.Flush()
+	return q.pipe.Err()
+}
+
+// Abort resets the stream: its answer is not whole.
+func (q *request2) Abort() {
+	code := http2.InternalError
+	var r *http2.ResetError
+	if errors.As(q.reason, &r) {
+		code = r.Code // as the upstream said it
+	}
+	q.stream.Reset(&q.batch, code)
+	q.batch.Flush()
+}

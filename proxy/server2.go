@@ -1,0 +1,78 @@
+package proxy
+
+import (
+	"sync"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// server2 is an HTTP/2 connection from a client. Its reading goroutine runs serve and, inline, the events of its streams.
+type server2 struct {
+	s    *Server
+	c    client
+	conn *http2.Server
+
+	requests sync.WaitGroup // the goroutines of its exchanges
+}
+
+// serveHTTP2 carries streams on nc until it is over. early is what was read of it before, the preface included.
+func (s *Server) serveHTTP2(nc *sock.Conn, c client, early []byte) {
+	t := s.table.Load()
+	o := s.options2(t)
+	o.IdleTimeout = t.timeouts.Idle
+	d := &server2{s: s, c: c}
+	d.conn = http2.NewServer(nc, d, o)
+	if !s.track(d) {
+		c.listener.gone(nc, c.settings) // draining
+		return
+	}
+	err := d.conn.Serve(early)
+	d.requests.Wait()
+	s.logger.Debug("http2 connection ended", "remote", c.ip, "reason", err)
+	s.untrack(d, &d.c)
+}
+
+// options2 are the bounds of an HTTP/2 connection, in either direction.
+func (s *Server) options2(t *Table) http2.Options {
+	return http2.Options{
+		MaxHeaderBytes: s.limits.HeadBytes, MaxFields: s.limits.Fields,
+		ReadTimeout: t.timeouts.Read, StallTimeout: t.timeouts.Write,
+		Count: func(l http2.Limit) {
+			s.registry.Fault(telemetry.DPE).Inc()
+			s.logger.Debug("http2 limit", "limit", l.String())
+		},
+	}
+}
+
+// Request is a new stream. Where it can be, it is passed on right here; else it gets a goroutine.
+func (d *server2) Request(b *http2.Batch, st *http2.Stream, h *message.Head, end bool) http2.Receiver {
+	q := newRequest2(d, st, h, end)
+	q.pipe = http2.NewPipe()
+	q.pipe.Attach(st, end)
+	events := q.pipe.Receiver()
+	d.requests.Add(1)
+	go q.serve() // ends with the exchange; waited for by serveHTTP2
+	return events
+}
+
+func (d *server2) drain() { d.conn.Shutdown() }
+func (d *server2) cut()   { d.conn.Close() }
+
+// wantsHTTP2 tells whether the first bytes of a connection are the preface of HTTP/2, as far as they have come.
+func wantsHTTP2(b []byte) bool {
+	n := min(len(b), len(http2.Preface))
+	return n >= len("PRI ") && string(b[:n]) == http2.Preface[:n]
+}
+
+// becomeHTTP2 goes on as an HTTP/2 connection (prior knowledge, RFC 9113 section 3.3).
+func (c *server1) becomeHTTP2(first *sock.Buffer, n int) {
+	early := append([]byte(nil), first.B[:n]...)
+	first.Free()
+	c.s.mu.Lock()
+	delete(c.s.live, tracked(c)) // serveHTTP2 tracks it anew
+	c.s.mu.Unlock()
+	c.s.serveHTTP2(c.conn, c.c, early)
+}

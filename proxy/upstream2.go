@@ -1,0 +1,214 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+)
+
+// upstream2 is a stream on a shared HTTP/2 connection to an endpoint, leased to one exchange that waits in a goroutine.
+type upstream2 struct {
+	client *http2.Client
+	pipe   *http2.Pipe
+	stream *http2.Stream // nil before Send
+	batch  http2.Batch   // of whoever writes: the exchange's goroutine, then the uploading one
+	reused bool
+	end    bool // the request was ended
+	sent   int64
+}
+
+// leaseStream is lease for clusters whose endpoints speak, or may speak, HTTP/2. A fresh connection is never needed: one that is going away has
+// no room.
+func (up *Upstream) leaseStream(s *Server, ep *cluster.Endpoint, fresh bool, within time.Duration) (leased, error) {
+	set := shared(ep)
+	for range leaseTries {
+		if c := set.take(); c != nil {
+			return newUpstream2(c, true), nil
+		}
+		if !fresh {
+			if c := ep.Take(); c != nil {
+				return again(c), nil
+			}
+		}
+		var plain leased // what came of connecting, if it was not HTTP/2
+		connect := func() (*http2.Client, error) {
+			c, slot, err := up.cluster.ReserveWithin(s.ctx, ep, within)
+			switch {
+			case err != nil:
+				return nil, err
+			case c != nil:
+				plain = again(c)
+				return nil, nil
+			}
+			nc, err := up.connectTo(s, ep, slot, within)
+			if err != nil {
+				return nil, err
+			}
+			if up.protocol == config.ProtocolAuto && !agreedOnHTTP2(nc) {
+				plain = newUpstream1(s, nc, slot)
+				return nil, nil
+			}
+			return s.newClient2(up, nc, slot, set), nil
+		}
+		if set.expectsPlain() {
+			c, err := connect()
+			if plain != nil || err != nil {
+				return plain, err
+			}
+			set.add(c)
+			continue
+		}
+		ctx, cancel := context.WithTimeout(s.ctx, within)
+		err := set.open(ctx, connect)
+		cancel()
+		if plain != nil || err != nil {
+			return plain, err
+		}
+	}
+	return nil, cluster.ErrOverflow
+}
+
+// leaseTries is how often a place on a connection that others were quicker to fill is looked for.
+const leaseTries = 8
+
+// agreedOnHTTP2 tells what ALPN came to.
+func agreedOnHTTP2(nc net.Conn) bool {
+	t, ok := nc.(*tls.Conn)
+	return ok && t.ConnectionState().NegotiatedProtocol == "h2"
+}
+
+// newClient2 makes an HTTP/2 connection of nc. A goroutine sees to its end: it gives the slot back.
+func (s *Server) newClient2(up *Upstream, nc net.Conn, slot *cluster.Slot, set *shared2) *http2.Client {
+	o := s.options2(s.table.Load())
+	o.IdleTimeout = up.cluster.Config().Keepalive.IdleTimeout
+	o.PingInterval = pingInterval
+	c := http2.NewClient(sock.New(nc, s.sweeper, s.writeTimeout()), o)
+	go func() { // ends with the connection
+		<-c.Done()
+		set.drop(c)
+		slot.Release()
+	}()
+	return c
+}
+
+// pingInterval is the silence on an upstream connection with streams after which it is asked whether it is there.
+const pingInterval = 30 * time.Second
+
+func newUpstream2(c *http2.Client, reused bool) *upstream2 {
+	return &upstream2{client: c, pipe: http2.NewPipe(), reused: reused}
+}
+
+func (u *upstream2) Reused() bool                  { return u.reused }
+func (u *upstream2) Quiet() bool                   { return u.client.Usable() }
+func (u *upstream2) SetWriteTimeout(time.Duration) {} // the connection's own; a stream that stalls is reset by Options.StallTimeout
+
+// Send opens the stream.
+func (u *upstream2) Send(ex *exchange, whole bool) error {
+	f := u.batch.Fields()
+	ex.fillRequest(f)
+	trailers := (*message.Head)(nil)
+	if whole {
+		trailers = vetted(ex.d.Trailers())
+	}
+	u.end = whole && len(ex.held) == 0 && trailers == nil
+	st, err := u.client.Open(&u.batch, f, u.end, u.pipe.Receiver(), nil)
+	if err != nil {
+		return err
+	}
+	u.stream = st
+	u.pipe.Attach(st, false)
+	u.sent = int64(f.Len())
+	if len(ex.held) > 0 {
+		u.sent += int64(len(ex.held))
+		u.end = whole && trailers == nil
+		if err := u.pipe.Write(&u.batch, ex.held, u.end); err != nil {
+			return err
+		}
+	}
+	if whole && !u.end {
+		return u.End(trailers)
+	}
+	return u.Flush()
+}
+
+// Sent is 0 also when the peer has said that it did not process the request.
+func (u *upstream2) Sent() int64 {
+	if errors.Is(u.pipe.Err(), http2.ErrUnprocessed) {
+		return 0
+	}
+	return u.sent
+}
+
+func (u *upstream2) Body(p []byte) error { return u.pipe.Write(&u.batch, p, false) }
+
+func (u *upstream2) End(t *message.Head) error {
+	if u.end {
+		return nil
+	}
+	u.end = true
+	var err error
+	if t != nil {
+		f := u.batch.Fields()
+		f.AddHead(t, neverTrailer)
+		err = u.stream.WriteTrailers(&u.batch, f)
+	} else {
+		err = u.pipe.Write(&u.batch, nil, true)
+	}
+	u.batch.Flush()
+	return err
+}
+
+func (u *upstream2) Flush() error {
+	u.batch.Flush()
+	return nil
+}
+
+func (u *upstream2) SetReadDeadline(at int64) { u.pipe.SetReadDeadline(at) }
+
+// Head takes over the next head; the pipe has made it for this one reader.
+func (u *upstream2) Head(ex *exchange) error {
+	h, end, err := u.pipe.Head()
+	if err != nil {
+		return err
+	}
+	ex.resp = *h
+	switch {
+	case end:
+		ex.resp.Body = message.NoBody
+	case ex.resp.Body == message.Sized && ex.resp.Present.Has(message.Trailer):
+		ex.resp.Body = message.Chunked // HTTP/1.1 has room for trailers only behind chunks
+	}
+	return nil
+}
+
+func (u *upstream2) Interim()                {}
+func (u *upstream2) Answer(*message.Head)    {}
+func (u *upstream2) Ready() bool             { return u.pipe.Ready() }
+func (u *upstream2) Next() ([]byte, error)   { return u.pipe.Next() }
+func (u *upstream2) Trailers() *message.Head { return u.pipe.Trailers() }
+func (u *upstream2) Interrupt()              { u.pipe.Interrupt() }
+
+func (u *upstream2) Cut() {
+	u.stream.Reset(nil, http2.Cancel)
+	u.pipe.Close()
+}
+
+// GiveBack ends the lease of a stream that both sides have ended.
+func (u *upstream2) GiveBack(*cluster.Endpoint, *message.Head) { u.pipe.Close() }
+
+// Close ends a stream that is of no more use; one that has ended is not reset again.
+func (u *upstream2) Close() error {
+	if u.stream != nil {
+		u.stream.Reset(nil, http2.Cancel)
+		u.pipe.Close()
+	}
+	return nil
+}
