@@ -170,11 +170,11 @@ func (c *Conn) answerTooLarge(s *Stream) error {
 	f := c.batch.Fields()
 	f.Status(431)
 	c.appendHead(s.id, f, true)
-	s.endLocal()
+	s.localEnd = true
 	if !s.remoteEnd {
 		c.sendReset(s.id, NoError) // RFC 9113 section 8.1: the rest of the request is not wanted
-		s.remove()
 	}
+	s.remove()
 	calm := c.flood.reset(c.nc.Now) // a small block can stand for a large head: that must not be had for nothing
 	c.leave(&c.batch)
 	if !calm {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -183,7 +184,7 @@ func (p *peer) want(frame string) {
 	p.t.Helper()
 	kind := frame
 	for i, c := range frame {
-		if c == ' ' {
+		if c == ' ' && !strings.HasSuffix(frame, "ack") {
 			kind = frame[:i]
 			break
 		}

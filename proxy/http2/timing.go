@@ -74,7 +74,7 @@ func (c *Conn) tickConn(now int64) error {
 
 // tickPing asks a peer that has been silent whether it is there, while streams wait for it.
 func (c *Conn) tickPing(now int64) error {
-	if c.pongAt != 0 && c.lastRead > c.pongAt-int64(c.opt.PingTimeout) {
+	if c.pongAt != 0 && c.lastRead >= c.pongAt-int64(c.opt.PingTimeout) {
 		c.pongAt = 0 // anything that came is an answer
 	}
 	if c.passed(c.pongAt, now) {
