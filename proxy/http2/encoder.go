@@ -49,7 +49,9 @@ func (e *encoder) begin(dst []byte) []byte {
 		return dst
 	}
 	if e.least < e.limit {
-		dst = appendInt(dst, 0x20, 5, uint64(e.least))
+		// Down and up again. Down to nothing is simplest, and Go's decoder takes a second update only when the table is empty.
+		e.evict(0)
+		dst = appendInt(dst, 0x20, 5, 0)
 	}
 	dst = appendInt(dst, 0x20, 5, uint64(e.limit))
 	e.least, e.tell = e.limit, false
