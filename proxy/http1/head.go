@@ -68,17 +68,15 @@ func parseFields(h *message.Head, at int, lim *Limits) error {
 		for b[valueStart] == ' ' || b[valueStart] == '\t' {
 			valueStart++
 		}
-		end := valueStart + bytes.IndexByte(b[valueStart:], '\n') + 1
-		valueEnd := end - 2
+		lineEnd := valueStart + message.ValueEnd(b[valueStart:])
+		if b[lineEnd] != '\r' || b[lineEnd+1] != '\n' {
+			return ErrFieldValue
+		}
+		valueEnd := lineEnd
 		for valueEnd > valueStart && (b[valueEnd-1] == ' ' || b[valueEnd-1] == '\t') {
 			valueEnd--
 		}
-		if valueEnd < valueStart {
-			valueEnd = valueStart
-		}
-		if !message.ValidValue(b[valueStart:valueEnd]) {
-			return ErrFieldValue
-		}
+		end := lineEnd + 2
 		h.Add(at, nameEnd, valueStart, valueEnd, end)
 		at = end
 	}

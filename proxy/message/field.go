@@ -1,5 +1,10 @@
 package message
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // ID names a field that some rule of the gateway looks at; Other is every other field.
 type ID uint8
 
@@ -90,24 +95,28 @@ var canonical = func() (t [idCount]string) {
 // Canonical is the field name of id with capitals, for HTTP/1.1.
 func (id ID) Canonical() string { return canonical[id] }
 
-// byLength lists, for every length, the IDs whose names have it: Lookup compares with at most a few.
-var byLength = func() (t [24][]ID) {
+// places holds each ID at the place of its name, so that Lookup compares with one name at most. A test holds that no two names share one.
+var places = func() (t [256]ID) {
 	for id := Other + 1; id < idCount; id++ {
-		n := len(names[id])
-		t[n] = append(t[n], id)
+		t[place([]byte(names[id]))] = id
 	}
 	return t
 }()
 
+// place is made of the length and the ends of a name, in any case. The factors are the smallest that keep the known names apart.
+func place(name []byte) uint8 {
+	n := len(name)
+	return uint8(n) + 7*(name[0]|0x20) + (name[n-1] | 0x20)
+}
+
 // Lookup classifies a field name, in any case.
 func Lookup(name []byte) ID {
-	if len(name) >= len(byLength) {
+	if len(name) == 0 {
 		return Other
 	}
-	for _, id := range byLength[len(name)] {
-		if EqualFold(name, names[id]) {
-			return id
-		}
+	id := places[place(name)]
+	if EqualFold(name, names[id]) {
+		return id
 	}
 	return Other
 }
@@ -118,11 +127,7 @@ func EqualFold(b []byte, lower string) bool {
 		return false
 	}
 	for i := range b {
-		c := b[i]
-		if c-'A' < 26 {
-			c |= 0x20
-		}
-		if c != lower[i] {
+		if c := b[i]; c != lower[i] && (c|0x20 != lower[i] || c-'A' >= 26) {
 			return false
 		}
 	}
@@ -161,26 +166,30 @@ func ValidToken(b []byte) bool {
 
 // ValidValue tells whether b may be a field value in every version: no control bytes but the tab (RFC 9110 section 5.5); bytes over
 // 0x7f pass as they are. Space around the value is the codec's business.
-func ValidValue(b []byte) bool {
-	const ones, high = 0x0101010101010101, 0x8080808080808080
-	for len(b) >= 8 {
-		x := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
-			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
-		// Below 0x20: subtracting borrows into the high bit of a byte that had none. Equal to 0x7f: xor makes it zero, and then the same.
-		del := x ^ ones*0x7f
-		if ((x-ones*0x20)&^x|(del-ones)&^del)&high != 0 && !validSlow(b[:8]) {
-			return false
-		}
-		b = b[8:]
-	}
-	return validSlow(b)
-}
+func ValidValue(b []byte) bool { return ValueEnd(b) == len(b) }
 
-func validSlow(b []byte) bool {
-	for _, c := range b {
-		if c < 0x20 && c != '\t' || c == 0x7f {
-			return false
+// ValueEnd is how many bytes of b come before the first one that no field value may hold.
+func ValueEnd(b []byte) int {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for len(b)-i >= 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		// Below 0x20: subtracting borrows into the high bit of a byte that had none. Equal to 0x7f: xor makes it zero, and then the same.
+		// Behind a byte that is found so there may be false finds, but the first one is true.
+		del := x ^ ones*0x7f
+		found := ((x-ones*0x20)&^x | (del-ones)&^del) & high
+		if found == 0 {
+			i += 8
+			continue
 		}
+		i += bits.TrailingZeros64(found) / 8
+		if b[i] != '\t' {
+			return i
+		}
+		i++
 	}
-	return true
+	for i < len(b) && (b[i] >= 0x20 && b[i] != 0x7f || b[i] == '\t') {
+		i++
+	}
+	return i
 }

@@ -153,40 +153,45 @@ func (h *Head) AppendFields(dst []byte, drop Set) []byte {
 	return append(dst, h.Buf[from:to]...)
 }
 
-// MarkHop marks every field that a Connection field names, and reports whether all its options were tokens and none of them names a
-// field that frames or routes the message (which no honest sender lists there).
+// maxOptions bounds the options in a message's Connection fields: each is looked for among all fields, and honest senders list a few.
+const maxOptions = 100
+
+// MarkHop marks every field that a Connection field names, and reports whether all its options were tokens, not too many, and none of them
+// names a field that frames or routes the message (which no honest sender lists there).
 func (h *Head) MarkHop() bool {
 	if !h.Present.Has(Connection) {
 		return true
 	}
+	left := maxOptions
 	for i := range h.Fields {
 		if h.Fields[i].ID != Connection {
 			continue
 		}
 		ok := EachElement(h.Value(&h.Fields[i]), func(option []byte) bool {
-			switch id := Lookup(option); id {
-			case Host, ContentLength:
-				return false
-			case Other:
-				if !ValidToken(option) {
-					return false
-				}
-				for j := range h.Fields {
-					if f := &h.Fields[j]; f.ID == Other && equalFoldBytes(h.Name(f), option) {
-						f.Hop = true
-					}
-				}
-			default:
-				for j := range h.Fields {
-					if f := &h.Fields[j]; f.ID == id {
-						f.Hop = true
-					}
-				}
-			}
-			return true
+			left--
+			return left >= 0 && h.markOption(option)
 		})
 		if !ok {
 			return false
+		}
+	}
+	return true
+}
+
+// markOption marks the fields that one option of Connection names.
+func (h *Head) markOption(option []byte) bool {
+	id := Lookup(option)
+	switch {
+	case id == Host || id == ContentLength:
+		return false
+	case id == Other && !ValidToken(option):
+		return false
+	case id != Other && !h.Present.Has(id):
+		return true
+	}
+	for i := range h.Fields {
+		if f := &h.Fields[i]; f.ID == id && (id != Other || equalFoldBytes(h.Name(f), option)) {
+			f.Hop = true
 		}
 	}
 	return true
