@@ -28,6 +28,7 @@ type server1 struct {
 // request1 is a request on an HTTP/1.1 connection: the exchange and its downstream side. It is pooled.
 type request1 struct {
 	exchange
+	work workspace
 	conn *server1
 	r    http1.Reader
 	w    http1.Writer
@@ -43,7 +44,7 @@ var requests1 = sync.Pool{New: func() any { return new(request1) }}
 // newRequest1 takes a request for c, of which first with n bytes in it has come.
 func newRequest1(c *server1, first *sock.Buffer, n int) *request1 {
 	q := requests1.Get().(*request1)
-	q.s, q.c, q.d, q.conn = c.s, &c.c, q, c
+	q.s, q.c, q.d, q.conn, q.exchange.work = c.s, &c.c, q, c, &q.work
 	q.r = *http1.NewReader(c.conn, c.s.limits, first, n)
 	q.w.Conn = c.conn
 	return q
@@ -186,7 +187,7 @@ func (q *request1) refuse(err error) {
 	default:
 		return
 	}
-	q.record()
+	q.finish()
 }
 
 // drain makes an idle connection look at Server.draining; a busy one does so after its request.

@@ -54,16 +54,10 @@ type exchange struct {
 	ep *cluster.Endpoint
 
 	req, resp message.Head
-	path      []byte               // normalised, of the request
-	target    []byte               // :path of an HTTP/2 request
-	authority []byte               // its :authority, where it is not the request's own
-	chain     []byte               // what X-Forwarded-For is built in
-	lines     lines                // the head being written
-	scratch   []byte               // what path is built in
-	edges     [maxSegments + 2]int // the router's, here to keep stacks small
-	hostname  [256]byte            // likewise
-	held      []byte               // the beginning of the request's body that every try sends along with the head
-	heldBuf   []byte               // what held is gathered in, when it came in several pieces
+	path      []byte     // normalised, of the request
+	work      *workspace // scratch memory; who carries the exchange lends it
+	held      []byte     // the beginning of the request's body that every try sends along with the head
+	heldBuf   []byte     // what held is gathered in, when it came in several pieces
 	id        [36]byte
 	idLen     int    // length of a request id that was made here; 0: the client's own is in the request
 	remote    []byte // the right-most address that is not a trusted proxy's; nil: the peer's
@@ -85,9 +79,20 @@ type exchange struct {
 	reason    error // why the exchange ended badly, for the log
 	bodyBytes int64 // of the request's body so far, for limits.max_body
 
-	upload                    upload
-	tunnel                    bool  // the connection was switched to another protocol
-	tunnelRead, tunnelWritten int64 // bytes that it carried, for the log
+	upload        upload
+	tunnel        bool  // the connection was switched to another protocol
+	read, written int64 // bytes from and to the client, heads included, for the log
+}
+
+// workspace is what steps of an exchange build things in: memory that is kept, off the stack, and only good until the next step wants it.
+type workspace struct {
+	path      []byte // the normalised path
+	target    []byte // :path of an HTTP/2 request
+	authority []byte // its :authority, where it is not the request's own
+	chain     []byte // X-Forwarded-For
+	lines     lines  // the head being written
+	edges     [maxSegments + 2]int
+	hostname  [256]byte
 }
 
 // reset makes ex ready for the next request of the same connection.
@@ -101,7 +106,7 @@ func (ex *exchange) reset() {
 	ex.heldBuf = ex.heldBuf[:0]
 	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.deadline = 0, 0, 0, 0, 0
 	ex.grpc, ex.head, ex.closing, ex.tunnel, ex.upload.begun = false, false, false, false, false
-	ex.tunnelRead, ex.tunnelWritten = 0, 0
+	ex.read, ex.written = 0, 0
 	ex.method, ex.status, ex.flag, ex.attempts, ex.bodyBytes, ex.retrying = 0, 0, 0, 0, 0, 0
 }
 

@@ -43,9 +43,9 @@ func (ex *exchange) appendRequest(dst []byte, address string) []byte {
 		drop |= message.Of(message.Cookie)
 	}
 	dst = h.AppendFields(dst, drop)
-	ex.lines.b = dst
-	ex.addForwarded(&ex.lines)
-	dst, ex.lines.b = ex.lines.b, nil
+	ex.work.lines.b = dst
+	ex.addForwarded(&ex.work.lines)
+	dst, ex.work.lines.b = ex.work.lines.b, nil
 	switch {
 	case h.Upgrade != nil:
 		dst = append(dst, "Connection: Upgrade\r\n"...)
@@ -62,17 +62,17 @@ func (ex *exchange) appendRequest(dst []byte, address string) []byte {
 // fillRequest is appendRequest for HTTP/2.
 func (ex *exchange) fillRequest(f *http2.Fields) {
 	h := &ex.req
-	ex.target = ex.appendTarget(ex.target[:0])
+	ex.work.target = ex.appendTarget(ex.work.target[:0])
 	authority := h.Authority
 	switch c := ex.rt.cfg; {
 	case c.HostRewrite != "":
-		authority = append(ex.authority[:0], c.HostRewrite...)
-		ex.authority = authority
+		authority = append(ex.work.authority[:0], c.HostRewrite...)
+		ex.work.authority = authority
 	case c.EndpointHost || len(authority) == 0:
-		authority = append(ex.authority[:0], ex.ep.Address()...)
-		ex.authority = authority
+		authority = append(ex.work.authority[:0], ex.ep.Address()...)
+		ex.work.authority = authority
 	}
-	f.Request(h.Method, ex.up.scheme, authority, ex.target)
+	f.Request(h.Method, ex.up.scheme, authority, ex.work.target)
 	f.AddHead(h, hopByHop|forwarded|message.Of(message.Host))
 	ex.addForwarded(f)
 	if h.TETrailers {
@@ -156,16 +156,16 @@ var (
 // addForwarded says who the client is. A trusted proxy's word is kept and added to; anybody else's is replaced.
 func (ex *exchange) addForwarded(to sink) {
 	h, c := &ex.req, ex.c
-	ex.chain = ex.chain[:0]
+	ex.work.chain = ex.work.chain[:0]
 	if c.trusted && h.Present.Has(message.XForwardedFor) {
 		for i := range h.Fields {
 			if f := &h.Fields[i]; f.ID == message.XForwardedFor && len(h.Value(f)) > 0 {
-				ex.chain = append(append(ex.chain, h.Value(f)...), ", "...)
+				ex.work.chain = append(append(ex.work.chain, h.Value(f)...), ", "...)
 			}
 		}
 	}
-	ex.chain = append(ex.chain, c.ip...)
-	to.AddID(message.XForwardedFor, ex.chain)
+	ex.work.chain = append(ex.work.chain, c.ip...)
+	to.AddID(message.XForwardedFor, ex.work.chain)
 
 	host := h.Authority
 	if c.trusted && h.Present.Has(message.XForwardedHost) {

@@ -11,7 +11,7 @@ func (s *Server) handle(ex *exchange) {
 	ex.t = s.table.Load() // one snapshot; every later step uses it
 	if f := ex.decide(); f != nil {
 		ex.answerFault(f)
-		ex.record()
+		ex.finish()
 		return
 	}
 	active := ex.c.settings.tele.Requests(ex.method, ex.c.scheme)
@@ -39,6 +39,13 @@ func (s *Server) handle(ex *exchange) {
 		ex.up.budget.give(ex.retrying)
 	}
 	active.Dec()
+	ex.finish()
+}
+
+// finish counts what went over the client's connection and records the exchange.
+func (ex *exchange) finish() {
+	ex.read += ex.d.Received()
+	ex.written += ex.d.Sent()
 	ex.record()
 }
 
@@ -58,10 +65,10 @@ func (ex *exchange) decide() *fault {
 		path = slash
 	}
 	var ok bool
-	if ex.path, ex.scratch, ok = normalise(path, ex.scratch); !ok {
+	if ex.path, ex.work.path, ok = normalise(path, ex.work.path); !ok {
 		return faultPath
 	}
-	if ex.rt = ex.t.router.match(h, ex.path, ex.t.listenerName(ex.c), &ex.edges, ex.hostname[:0]); ex.rt == nil {
+	if ex.rt = ex.t.router.match(h, ex.path, ex.t.listenerName(ex.c), &ex.work.edges, ex.work.hostname[:0]); ex.rt == nil {
 		return faultNoRoute
 	}
 	if ex.up = ex.rt.choose(); ex.up == nil {

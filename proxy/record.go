@@ -26,7 +26,7 @@ func (ex *exchange) writeLog(took time.Duration) {
 	r := telemetry.Record{
 		Time: ex.s.sweeper.Time(ex.start), Method: h.Method, Path: h.Path, Query: h.Query, Host: h.Authority, Protocol: h.Version.String(),
 		Status: ex.status, Duration: took, UserAgent: h.Get(message.UserAgent), Referer: h.Get(message.Referer),
-		Listener: ex.c.settings.name, Attempts: ex.attempts, BytesRead: ex.d.Received() + ex.tunnelRead, BytesWritten: ex.d.Sent() + ex.tunnelWritten,
+		Listener: ex.c.settings.name, Attempts: ex.attempts, BytesRead: ex.read, BytesWritten: ex.written,
 		Flag: ex.flag, RequestID: h.Get(message.XRequestID), Revision: ex.t.revision,
 		Peer: ex.c.ip, RemoteIP: ex.remote,
 	}

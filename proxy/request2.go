@@ -12,6 +12,7 @@ import (
 // request2 is a request on an HTTP/2 connection whose exchange has a goroutine: the exchange and its downstream side. It is pooled.
 type request2 struct {
 	exchange
+	work   workspace
 	conn   *server2
 	stream *http2.Stream
 	pipe   *http2.Pipe
@@ -30,7 +31,7 @@ var requests2 = sync.Pool{New: func() any { return new(request2) }}
 // newRequest2 takes a request whose head h is only good during the call.
 func newRequest2(c *server2, s *http2.Stream, h *message.Head, end bool) *request2 {
 	q := requests2.Get().(*request2)
-	q.s, q.c, q.d, q.conn, q.stream = c.s, &c.c, q, c, s
+	q.s, q.c, q.d, q.conn, q.stream, q.exchange.work = c.s, &c.c, q, c, s, &q.work
 	http2.CopyHead(&q.req, h)
 	if end {
 		q.req.Body = message.NoBody

@@ -52,9 +52,9 @@ func (ex *exchange) switchProtocols(l leased) result {
 	done := make(chan struct{})
 	go func() { // ends when the client's direction has ended; waited for below
 		defer close(done)
-		ex.tunnelRead = tn.copy(u.conn, down, early) - int64(len(early)) // those were received with the head
+		ex.read += tn.copy(u.conn, down, early) - int64(len(early)) // those were received with the head
 	}()
-	ex.tunnelWritten = tn.copy(down, u.conn, u.r.Take())
+	ex.written += tn.copy(down, u.conn, u.r.Take())
 	<-done
 	_ = u.Close()
 	ex.up.cluster.Telemetry().RecordRequest(101, time.Duration(ex.now()-ex.tryStart))
