@@ -40,11 +40,7 @@ func follower(t *testing.T, consul *testserver.ConsulServer, more env) (g *gatew
 	for name, value := range more {
 		environ[name] = value
 	}
-	g = launch(t, environ)
-	testserver.WaitFor(t, patience, "the admin port", func() bool {
-		_, _, err := fetch(g.admin + "/live")
-		return err == nil
-	})
+	g = up(t, environ)
 	return g, "gateway/" + service + "/config"
 }
 

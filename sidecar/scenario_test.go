@@ -55,6 +55,7 @@ type gateway struct {
 	t      testing.TB
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when it has ended and was waited for
+	begun  time.Time
 	dir    string        // its working directory, with stdout and stderr
 	url    string        // of the default listener
 	admin  string        // URL of the admin port
@@ -92,6 +93,7 @@ func launch(t testing.TB, environ env, args ...string) *gateway {
 	}
 	g.cmd.Stdout, g.cmd.Stderr = g.create("stdout"), g.create("stderr")
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	g.begun = time.Now()
 	if err := g.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +107,17 @@ func launch(t testing.TB, environ env, args ...string) *gateway {
 
 // unset as a value leaves a variable out.
 const unset = "\x00"
+
+// up is launch, and waits until the gateway shows how it is.
+func up(t testing.TB, environ env, args ...string) *gateway {
+	t.Helper()
+	g := launch(t, environ, args...)
+	testserver.WaitFor(t, patience, "the admin port", func() bool {
+		_, _, err := fetch(g.admin + "/live")
+		return err == nil
+	})
+	return g
+}
 
 // serve is launch, and waits until the gateway is ready.
 func serve(t testing.TB, environ env, args ...string) *gateway {
