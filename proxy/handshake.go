@@ -51,7 +51,7 @@ func (l *listener) handshake(nc net.Conn, c client) {
 	c.scheme = telemetry.SchemeHTTPS
 	c.tls = &tlsClient{mtls.VersionName(state.Version), mtls.Identity(&state), []byte(set.tls.ForwardedCert(&state))}
 	if state.NegotiatedProtocol == "h2" {
-		go s.serveHTTP2(sock.New(tc, s.sweeper, s.writeTimeout()), c, nil)
+		go s.serveHTTP2(sock.New(tc, s.sweeper, s.writeTimeout()), c)
 		return
 	}
 	go l.newServer1(tc, c).serve(nil, 0)

@@ -97,6 +97,14 @@ func (s *Server) track(c tracked) bool {
 	return true
 }
 
+// retrack puts c in the place of was: the same connection, which now speaks another version. It goes on also when the server is draining.
+func (s *Server) retrack(was, c tracked) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.live, was)
+	s.live[c] = struct{}{}
+}
+
 // untrack is the end of a connection, whose place in the limit is free again.
 func (s *Server) untrack(c tracked, who *client) {
 	s.mu.Lock()

@@ -18,21 +18,31 @@ type server2 struct {
 	requests sync.WaitGroup // the goroutines of its exchanges
 }
 
-// serveHTTP2 carries streams on nc until it is over. early is what was read of it before, the preface included.
-func (s *Server) serveHTTP2(nc *sock.Conn, c client, early []byte) {
+// serveHTTP2 carries streams on nc, which is new, until it is over.
+func (s *Server) serveHTTP2(nc *sock.Conn, c client) {
+	d := s.newServer2(nc, c)
+	if !s.track(d) {
+		c.listener.gone(nc, c.settings) // draining
+		return
+	}
+	d.serve(nil)
+}
+
+func (s *Server) newServer2(nc *sock.Conn, c client) *server2 {
 	t := s.table.Load()
 	o := s.options2(t)
 	o.IdleTimeout = t.timeouts.Idle
 	d := &server2{s: s, c: c}
 	d.conn = http2.NewServer(nc, d, o)
-	if !s.track(d) {
-		c.listener.gone(nc, c.settings) // draining
-		return
-	}
+	return d
+}
+
+// serve carries streams until the connection is over. early is what was read of it before, the preface included.
+func (d *server2) serve(early []byte) {
 	err := d.conn.Serve(early)
 	d.requests.Wait()
-	s.logger.Debug("http2 connection ended", "remote", c.ip, "reason", err)
-	s.untrack(d, &d.c)
+	d.s.logger.Debug("http2 connection ended", "remote", d.c.ip, "reason", err)
+	d.s.untrack(d, &d.c)
 }
 
 // options2 are the bounds of an HTTP/2 connection, in either direction.
@@ -71,8 +81,7 @@ func wantsHTTP2(b []byte) bool {
 func (c *server1) becomeHTTP2(first *sock.Buffer, n int) {
 	early := append([]byte(nil), first.B[:n]...)
 	first.Free()
-	c.s.mu.Lock()
-	delete(c.s.live, tracked(c)) // serveHTTP2 tracks it anew
-	c.s.mu.Unlock()
-	c.s.serveHTTP2(c.conn, c.c, early)
+	d := c.s.newServer2(c.conn, c.c)
+	c.s.retrack(c, d)
+	d.serve(early)
 }
