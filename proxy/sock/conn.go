@@ -160,15 +160,16 @@ func (c *Conn) Quiet() bool {
 	return c.under.Control(c.quietFn) == nil && c.quiet // an error means closed
 }
 
-// Read reads into b, which must not be empty, like io.Reader. It waits until the moment given to SetReadDeadline.
+// Read reads into b, which must not be empty, like io.Reader: at least one byte, or an error. It waits until the moment given to
+// SetReadDeadline.
 func (c *Conn) Read(b []byte) (int, error) {
 	for {
 		n, err := c.readOnce(b)
-		if err == nil {
+		if n > 0 {
 			return n, nil
 		}
 		if err = c.why(err); err != nil {
-			return n, err
+			return 0, err
 		}
 	}
 }
@@ -253,7 +254,8 @@ func (c *Conn) tryFirst(fd uintptr) bool {
 	return true
 }
 
-// why tells what a failed read means: nil when it was woken for nothing (a deadline that was moved meanwhile) and should be tried again.
+// why tells what a read without bytes means: nil when it was woken for nothing (a deadline that was moved meanwhile) and should be tried
+// again.
 func (c *Conn) why(err error) error {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err

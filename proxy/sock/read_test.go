@@ -260,6 +260,23 @@ func TestReadEnds(t *testing.T) {
 	}
 }
 
+// TestReadOfNothing: a connection that hands out no bytes and no error is asked again.
+func TestReadOfNothing(t *testing.T) {
+	testserver.Goroutines(t)
+	ours, peer := piped(t)
+	c := New(ours, NewSweeper(), 0)
+	var sent sync.WaitGroup
+	sent.Go(func() {
+		for _, p := range []string{"", "", "x"} {
+			if _, err := peer.Write([]byte(p)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	(<-reading(c)).wantBytes(t, 1)
+	sent.Wait()
+}
+
 func TestReadAfterClose(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
