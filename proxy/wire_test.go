@@ -281,11 +281,13 @@ func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
 // silent makes sure that nothing comes for a moment.
 func (w *wire) silent() {
 	w.t.Helper()
 	_ = w.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-	if b, err := w.r.Peek(1); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if b, err := w.r.Peek(1); !isTimeout(err) {
 		w.t.Fatalf("read %q, %v, want nothing yet", b, err)
 	}
 	_ = w.SetReadDeadline(time.Now().Add(patience))
