@@ -63,21 +63,22 @@ type exchange struct {
 	remote    []byte // the right-most address that is not a trusted proxy's; nil: the peer's
 	tried     cluster.Tried
 
-	start     int64        // moments on the sweeper's clock: the first byte came,
-	sentAt    atomic.Int64 // the whole request went upstream (0: not yet),
-	headAt    int64        // the response head came,
-	tryStart  int64        // the try in hand began
-	deadline  int64        // of the whole exchange; 0 none
-	grpc      bool
-	head      bool // the method is HEAD
-	method    telemetry.Method
-	status    int
-	flag      telemetry.Flag
-	attempts  int
-	retrying  int64 // places taken in the cluster's retry budget
-	closing   bool  // the client's connection must not be used again
-	reason    error // why the exchange ended badly, for the log
-	bodyBytes int64 // of the request's body so far, for limits.max_body
+	start      int64        // moments on the sweeper's clock: the first byte came,
+	sentAt     atomic.Int64 // the whole request went upstream (0: not yet),
+	headAt     int64        // the response head came,
+	tryStart   int64        // the try in hand began
+	deadline   int64        // of the whole exchange; 0 none
+	grpc       bool
+	head       bool // the method is HEAD
+	method     telemetry.Method
+	status     int
+	grpcStatus int // noGRPCStatus: none has come
+	flag       telemetry.Flag
+	attempts   int
+	retrying   int64 // places taken in the cluster's retry budget
+	closing    bool  // the client's connection must not be used again
+	reason     error // why the exchange ended badly, for the log
+	bodyBytes  int64 // of the request's body so far, for limits.max_body
 
 	upload        upload
 	tunnel        bool  // the connection was switched to another protocol
@@ -106,7 +107,7 @@ func (ex *exchange) reset() {
 	ex.heldBuf = ex.heldBuf[:0]
 	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.deadline = 0, 0, 0, 0, 0
 	ex.grpc, ex.head, ex.closing, ex.tunnel, ex.upload.begun = false, false, false, false, false
-	ex.read, ex.written = 0, 0
+	ex.read, ex.written, ex.grpcStatus = 0, 0, noGRPCStatus
 	ex.method, ex.status, ex.flag, ex.attempts, ex.bodyBytes, ex.retrying = 0, 0, 0, 0, 0, 0
 }
 

@@ -128,7 +128,7 @@ func (ex *exchange) faultHead(h *message.Head, f *fault) {
 	if ex.grpc {
 		h.Status = 200
 		h.Append([]byte("Content-Type"), []byte("application/grpc"))
-		h.Append([]byte("Grpc-Status"), strconv.AppendInt(nil, int64(grpcStatus(f)), 10))
+		h.Append([]byte("Grpc-Status"), strconv.AppendInt(nil, int64(grpcCode(f)), 10))
 		h.Append([]byte("Grpc-Message"), []byte(f.text))
 		h.Append([]byte("Content-Length"), []byte("0"))
 		h.Body = message.NoBody
@@ -140,28 +140,4 @@ func (ex *exchange) faultHead(h *message.Head, f *fault) {
 	if ex.head {
 		h.Body = message.NoBody
 	}
-}
-
-// grpcStatus is the code a gRPC client understands (https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md).
-func grpcStatus(f *fault) int {
-	const (
-		cancelled, unknown, deadlineExceeded, unimplemented, internal, unavailable, unauthenticated = 1, 2, 4, 12, 13, 14, 16
-	)
-	switch f.flag {
-	case telemetry.DC:
-		return cancelled
-	case telemetry.UT:
-		return deadlineExceeded
-	case telemetry.NR:
-		return unimplemented
-	case telemetry.UPE, telemetry.DPE:
-		return internal
-	}
-	switch f.status {
-	case 401:
-		return unauthenticated
-	case 429, 502, 503, 504:
-		return unavailable
-	}
-	return unknown
 }

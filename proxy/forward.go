@@ -218,6 +218,7 @@ func sooner(a, b int64) int64 {
 func (ex *exchange) deliver(u leased) result {
 	h := &ex.resp
 	ex.status = h.Status
+	ex.noteGRPC(h)
 	if !ex.requestRead() {
 		ex.closing = true // the answer came before the request was through: the rest of it is not to be taken for another request
 	}
@@ -254,10 +255,7 @@ func (ex *exchange) deliver(u leased) result {
 	} else {
 		u.GiveBack(ex.ep, h)
 	}
-	if h.Status >= 500 {
-		return result{cluster.ServerError, nil, false}
-	}
-	return result{cluster.Success, nil, false}
+	return result{ex.outcome(), nil, false}
 }
 
 // stream moves the answer's body. It writes when the upstream has nothing more at hand, or the buffer is full. Every now and then it looks
@@ -287,6 +285,7 @@ func (ex *exchange) stream(u leased) (upstream, downstream error) {
 				return nil, err
 			}
 		case errors.Is(err, io.EOF):
+			ex.noteGRPC(u.Trailers())
 			return nil, ex.d.End(u.Trailers())
 		case errors.Is(err, sock.ErrInterrupted):
 			if f := ex.uploadFault(); f != nil {

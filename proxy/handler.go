@@ -54,7 +54,7 @@ func (ex *exchange) decide() *fault {
 	h := &ex.req
 	ex.method = telemetry.ParseMethod(h.Method)
 	ex.head = ex.method == telemetry.MethodHead
-	ex.grpc = isGRPC(h)
+	ex.grpc, ex.grpcStatus = isGRPC(h), noGRPCStatus
 	if ex.method == telemetry.MethodConnect {
 		return faultConnect
 	}
@@ -83,17 +83,12 @@ func (ex *exchange) decide() *fault {
 	if d := ex.rt.cfg.Timeouts.Request; d > 0 {
 		ex.deadline = ex.start + int64(d)
 	}
+	if ex.grpc {
+		if d := grpcTimeout(h.Get(message.GRPCTimeout)); d > 0 {
+			ex.deadline = sooner(ex.deadline, ex.start+int64(d))
+		}
+	}
 	return nil
 }
 
 var slash = []byte("/")
-
-// isGRPC tells a gRPC call by its content type: application/grpc, also with +proto, +json and parameters.
-func isGRPC(h *message.Head) bool {
-	const prefix = "application/grpc"
-	v := h.Get(message.ContentType)
-	if len(v) < len(prefix) || string(v[:len(prefix)]) != prefix {
-		return false
-	}
-	return len(v) == len(prefix) || v[len(prefix)] == '+' || v[len(prefix)] == ';'
-}

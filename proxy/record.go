@@ -51,5 +51,6 @@ func (ex *exchange) writeLog(took time.Duration) {
 	if ex.headAt > 0 {
 		r.Upstream = time.Duration(ex.headAt - ex.tryStart)
 	}
+	r.GRPC, r.GRPCStatus = ex.grpcStatus != noGRPCStatus, ex.grpcStatus
 	ex.s.log.Write(ex.t.log, &r, ex.c.shard)
 }

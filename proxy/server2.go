@@ -15,6 +15,7 @@ type server2 struct {
 	c    client
 	conn *http2.Server
 
+	work     workspace      // of the reading goroutine
 	requests sync.WaitGroup // the goroutines of its exchanges
 }
 
@@ -59,6 +60,9 @@ func (s *Server) options2(t *Table) http2.Options {
 
 // Request is a new stream. Where it can be, it is passed on right here; else it gets a goroutine.
 func (d *server2) Request(b *http2.Batch, st *http2.Stream, h *message.Head, end bool) http2.Receiver {
+	if r := d.relay(b, st, h, end); r != nil {
+		return r
+	}
 	q := newRequest2(d, st, h, end)
 	q.pipe = http2.NewPipe()
 	q.pipe.Attach(st, end)

@@ -16,8 +16,8 @@ type Record struct {
 	Status         int           // 0: not an HTTP request
 	Duration       time.Duration // until the last byte left
 	Upstream       time.Duration // until the upstream's head came; 0: it never did
-	Peer           string // address of the other end of the connection
-	RemoteIP       []byte // the client's own, where a trusted proxy tells it; nil: Peer
+	Peer           string        // address of the other end of the connection
+	RemoteIP       []byte        // the client's own, where a trusted proxy tells it; nil: Peer
 	UserAgent      []byte
 	Referer        []byte
 	Listener       string
@@ -33,7 +33,8 @@ type Record struct {
 	Revision       string
 	TLSVersion     string
 	ClientIdentity string
-	GRPCStatus     []byte
+	GRPC           bool // GRPCStatus is known
+	GRPCStatus     int
 }
 
 // logFields lists every field with what appends its value.
@@ -80,7 +81,12 @@ var logFields = []struct {
 	{"revision", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Revision) }},
 	{"tls_version", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.TLSVersion) }},
 	{"client_identity", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.ClientIdentity) }},
-	{"grpc_status", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.GRPCStatus) }},
+	{"grpc_status", func(d []byte, r *Record, _ *[19]byte) []byte {
+		if !r.GRPC {
+			return append(d, "null"...)
+		}
+		return strconv.AppendInt(d, int64(r.GRPCStatus), 10)
+	}},
 }
 
 // LogFormat is a choice of fields in an order.

@@ -15,7 +15,7 @@ func AccessLogFields() []string {
 		"time", "method", "path", "query", "host", "protocol", "status", "duration_ms", "upstream_ms",
 		"remote_ip", "user_agent", "referer", "listener", "route", "cluster", "upstream", "attempts",
 		"bytes_read", "bytes_written", "flag", "request_id", "trace_id", "revision", "tls_version",
-		"client_identity",
+		"client_identity", "grpc_status",
 	}
 }
 

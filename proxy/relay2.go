@@ -1,0 +1,314 @@
+package proxy
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// relay2 is an exchange from HTTP/2 to HTTP/2 that no goroutine carries: the reading goroutines of the two connections pass it on, event by
+// event. It decides by the same calls as every other exchange; what would have to wait (a connection to be made, a retry) is left to the
+// exchanges that have a goroutine.
+type relay2 struct {
+	exchange
+	client *http2.Stream // the stream of the request
+	server *http2.Stream // the one it goes on in
+	toUp   http2.Relay
+	toDown http2.Relay
+	active *telemetry.UpDown
+
+	in, out atomic.Int64 // bytes that have come from either side
+
+	mu       sync.Mutex // guards what follows and the exchange's fields; taken before a connection's lock, never under it
+	sent     bool       // the request has been read to its end
+	answered bool       // the final head has gone to the client
+	failing  bool       // a fault is being answered
+	over     bool       // recorded: what still comes is only passed on
+}
+
+// clientEvents and serverEvents are a relay2 as the receiver of its two streams.
+type (
+	clientEvents relay2
+	serverEvents relay2
+)
+
+// relay begins such an exchange. It returns nil where it cannot; then nothing has happened yet.
+func (d *server2) relay(b *http2.Batch, st *http2.Stream, h *message.Head, end bool) http2.Receiver {
+	r := &relay2{client: st, sent: end}
+	r.s, r.c, r.t, r.work, r.grpcStatus = d.s, &d.c, d.s.table.Load(), &d.work, noGRPCStatus
+	http2.CopyHead(&r.req, h)
+	if end {
+		r.req.Body = message.NoBody
+	}
+	r.start = r.now()
+	if r.decide() != nil || !r.relayable() {
+		return nil
+	}
+	ep, err := r.up.cluster.Pick(nil)
+	if err != nil {
+		return nil
+	}
+	r.ep = ep
+	if !r.open(b, end) {
+		ep.Done(cluster.Ignored)
+		return nil
+	}
+	return (*clientEvents)(r)
+}
+
+// relayable tells whether nothing about the request may ever have to wait for anything but its peers.
+func (r *relay2) relayable() bool {
+	return r.up.protocol != config.ProtocolHTTP1 && r.rt.retry.attempts <= 1 && (r.t.maxBody == 0 || r.sent || r.req.ContentLength >= 0)
+}
+
+// open opens the stream upstream, if the endpoint has a connection with room for it.
+func (r *relay2) open(b *http2.Batch, end bool) bool {
+	set, ok := r.ep.Shared().(*shared2)
+	if !ok {
+		return false
+	}
+	c := set.take()
+	if c == nil {
+		return false
+	}
+	r.mu.Lock() // events of the stream may come before Open returns
+	defer r.mu.Unlock()
+	f := b.Fields()
+	r.fillRequest(f)
+	st, err := c.Open(b, f, end, (*serverEvents)(r), nil)
+	if err != nil {
+		return false
+	}
+	r.server = st
+	r.attempts, r.tryStart = 1, r.start
+	r.in.Store(int64(len(r.req.Buf)))
+	r.active = r.c.settings.tele.Requests(r.method, r.c.scheme)
+	r.active.Inc()
+	if !end {
+		r.toUp.Init(r.client)
+		r.toUp.Start(b, st)
+	}
+	r.await()
+	return true
+}
+
+// await sets the time for the response head. Called with the lock held.
+func (r *relay2) await() {
+	limit := r.deadline
+	timeout := r.rt.cfg.Timeouts.Upstream
+	if r.grpc {
+		timeout = r.rt.cfg.Timeouts.UpstreamGRPC
+	}
+	if r.sent && timeout > 0 {
+		limit = sooner(limit, r.now()+int64(timeout))
+	}
+	if limit > 0 {
+		r.server.SetDeadline(limit)
+	}
+}
+
+// requestEnds notes that all of the request has come.
+func (r *relay2) requestEnds() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sent = true
+	if !r.answered && !r.over {
+		r.await()
+	}
+}
+
+// close records the exchange, once.
+func (r *relay2) close(o cluster.Outcome) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return
+	}
+	r.over = true
+	if took := time.Duration(r.now() - r.tryStart); r.headAt > 0 {
+		r.up.cluster.Telemetry().RecordRequest(r.status, took)
+	} else if r.flag != telemetry.DC {
+		r.up.cluster.Telemetry().RecordFailure(r.flag, took)
+	}
+	r.ep.Done(o)
+	r.active.Dec()
+	r.read, r.written = r.in.Load(), r.out.Load()
+	r.record()
+}
+
+// fail ends the exchange with a fault: by an answer where none has begun, else by a reset with code.
+func (r *relay2) fail(b *http2.Batch, f *fault, code http2.ErrCode) {
+	r.toUp.Stop(b)
+	r.toDown.Stop(b)
+	r.mu.Lock()
+	if r.failing || r.over {
+		r.mu.Unlock()
+		return
+	}
+	answered, sent := r.answered, r.sent
+	r.failing, r.answered = true, true
+	r.flag, r.reason = f.flag, f
+	if !answered {
+		r.status = f.status
+	}
+	r.mu.Unlock()
+	r.s.registry.Fault(f.flag).Inc()
+	switch {
+	case f.flag == telemetry.DC:
+	case answered:
+		r.client.Reset(b, code)
+	default:
+		r.tell(b, f, sent)
+	}
+	r.close(f.outcome())
+}
+
+// tell answers with the fault. sent: all of the request has come.
+func (r *relay2) tell(b *http2.Batch, f *fault, sent bool) {
+	h := &r.resp
+	h.Reset()
+	r.faultHead(h, f)
+	fields := b.Fields()
+	fields.Status(h.Status)
+	fields.AddHead(h, 0)
+	if h.Body == message.NoBody {
+		_ = r.client.WriteHead(b, fields, true) // a stream that is gone needs no answer
+	} else if r.client.WriteHead(b, fields, false) == nil {
+		if n, _ := r.client.WriteData(b, []byte(f.text+"\n"), true); n <= len(f.text) {
+			r.client.Reset(b, http2.InternalError) // a window smaller than one line
+		}
+	}
+	if !sent {
+		r.client.Reset(b, http2.NoError) // the rest of the request is of no use
+	}
+}
+
+// outcome is what the whole answer says about the endpoint.
+func (ex *exchange) outcome() cluster.Outcome {
+	if ex.status >= 500 || grpcFailed(ex.grpcStatus) {
+		return cluster.ServerError
+	}
+	return cluster.Success
+}
+
+// The client's stream.
+
+func (e *clientEvents) Head(*http2.Batch, *http2.Stream, *message.Head, bool) {}
+
+func (e *clientEvents) Data(b *http2.Batch, _ *http2.Stream, p []byte, end bool) {
+	r := (*relay2)(e)
+	r.in.Add(int64(len(p)))
+	r.toUp.Data(b, p, end)
+	if end {
+		r.requestEnds()
+	}
+}
+
+func (e *clientEvents) Trailers(b *http2.Batch, _ *http2.Stream, h *message.Head) {
+	f := b.Fields()
+	f.AddHead(vetted(h), neverTrailer)
+	e.toUp.Trailers(b, f)
+	(*relay2)(e).requestEnds()
+}
+
+func (e *clientEvents) Reset(b *http2.Batch, _ *http2.Stream, code http2.ErrCode, cause error) {
+	r := (*relay2)(e)
+	r.server.Reset(b, code)
+	r.fail(b, &fault{499, telemetry.DC, "client went away", &http2.ResetError{Code: code, Cause: cause}}, code)
+}
+
+func (e *clientEvents) Writable(b *http2.Batch, _ *http2.Stream) { e.toDown.Writable(b) }
+func (e *clientEvents) Timeout(*http2.Batch, *http2.Stream)      {}
+
+// The endpoint's stream.
+
+func (e *serverEvents) Head(b *http2.Batch, st *http2.Stream, h *message.Head, end bool) {
+	r := (*relay2)(e)
+	final := h.Status >= 200
+	r.mu.Lock()
+	if r.answered {
+		r.mu.Unlock()
+		return
+	}
+	if final {
+		r.answered, r.status, r.headAt = true, h.Status, r.now()
+		r.noteGRPC(h)
+		st.SetDeadline(r.bodyDeadline())
+	}
+	r.mu.Unlock()
+	r.out.Add(int64(len(h.Buf)))
+	f := b.Fields()
+	f.Status(h.Status)
+	f.AddHead(h, responseDrop(h))
+	if r.client.WriteHead(b, f, end) != nil || !final {
+		return // what became of the client's stream, its own Reset tells
+	}
+	if end {
+		r.close(r.outcome())
+		return
+	}
+	r.toDown.Init(st)
+	r.toDown.Start(b, r.client)
+}
+
+// bodyDeadline is when the next piece of the answer must have come. Called with the lock held.
+func (r *relay2) bodyDeadline() int64 {
+	if idle := r.rt.cfg.Timeouts.ResponseIdle; idle > 0 {
+		return sooner(r.deadline, r.now()+int64(idle))
+	}
+	return r.deadline
+}
+
+func (e *serverEvents) Data(b *http2.Batch, st *http2.Stream, p []byte, end bool) {
+	r := (*relay2)(e)
+	r.out.Add(int64(len(p)))
+	r.toDown.Data(b, p, end)
+	switch {
+	case end:
+		r.close(r.outcome())
+	case r.rt.cfg.Timeouts.ResponseIdle > 0:
+		st.SetDeadline(r.bodyDeadline())
+	}
+}
+
+func (e *serverEvents) Trailers(b *http2.Batch, _ *http2.Stream, h *message.Head) {
+	r := (*relay2)(e)
+	r.mu.Lock()
+	r.noteGRPC(h)
+	r.mu.Unlock()
+	f := b.Fields()
+	f.AddHead(vetted(h), neverTrailer)
+	r.toDown.Trailers(b, f)
+	r.close(r.outcome())
+}
+
+func (e *serverEvents) Reset(b *http2.Batch, _ *http2.Stream, code http2.ErrCode, cause error) {
+	r := (*relay2)(e)
+	r.mu.Lock()
+	over := r.over
+	r.mu.Unlock()
+	if over { // the answer is whole: the endpoint only wants no more of the request
+		r.toUp.Stop(b)
+		r.client.Reset(b, code)
+		return
+	}
+	f := upstreamFault(&http2.ResetError{Code: code, Cause: cause})
+	if errors.Is(cause, http2.ErrUnprocessed) {
+		f.status = 503 // it may well be sent again
+	}
+	r.fail(b, f, code)
+}
+
+func (e *serverEvents) Writable(b *http2.Batch, _ *http2.Stream) { e.toUp.Writable(b) }
+
+func (e *serverEvents) Timeout(b *http2.Batch, st *http2.Stream) {
+	st.Reset(b, http2.Cancel)
+	(*relay2)(e).fail(b, faultTimeout, http2.Cancel)
+}
