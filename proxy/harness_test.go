@@ -154,6 +154,15 @@ var watched sync.Map // the tests that alone looks after
 // faults is how many answers the gateway has made itself under a flag.
 func (g *gateway) faults(f telemetry.Flag) int64 { return g.registry.Fault(f).Load() }
 
+// counted waits until there were n faults of the flag, and no more.
+func (g *gateway) counted(f telemetry.Flag, n int64) {
+	g.t.Helper()
+	testserver.WaitFor(g.t, patience, "faults "+f.String(), func() bool { return g.faults(f) >= n })
+	if got := g.faults(f); got != n {
+		g.t.Errorf("faults %s = %d, want %d", f, got, n)
+	}
+}
+
 // ask sends a raw request on a connection of its own and parses the answer.
 func (g *gateway) ask(raw string) (*http.Response, string) {
 	g.t.Helper()
