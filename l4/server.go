@@ -121,18 +121,5 @@ func (s *Server) Share(address string) net.Listener {
 	if l == nil {
 		return nil
 	}
-	t, ok := l.ln.(*net.TCPListener)
-	if !ok {
-		return nil
-	}
-	f, err := t.File()
-	if err != nil {
-		return nil // then the other plane's own attempt says why
-	}
-	defer f.Close()
-	ln, err := net.FileListener(f)
-	if err != nil {
-		return nil
-	}
-	return ln
+	return sock.Duplicate(l.ln)
 }

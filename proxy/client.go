@@ -39,6 +39,11 @@ func (s *Server) trusts(addr netip.Addr) bool {
 	return false
 }
 
+// name notes where the client is.
+func (s *Server) name(c *client, addr netip.Addr) {
+	c.ip, c.trusted = addr.String(), s.trusts(addr)
+}
+
 // remoteAddress finds the right-most address of X-Forwarded-For that is not a trusted proxy's: the nearest one that a proxy we believe vouches
 // for. Without a trusted peer it is the peer's own.
 func (ex *exchange) remoteAddress() {

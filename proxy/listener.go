@@ -2,12 +2,16 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/mtls"
+	"github.com/fabian4/gateway-homebrew-go/proxy/proxyproto"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -27,21 +31,28 @@ type listener struct {
 type settings struct {
 	name string
 	tele *telemetry.Listener
-	tls  *mtls.Server // nil: in the clear
+	tls  *mtls.Server   // nil: in the clear
+	from []netip.Prefix // peers that begin with a PROXY header
 }
 
 // open binds the address. It accepts nothing before start.
 func (s *Server) open(c *config.Listener) (*listener, error) {
-	ln, err := (&net.ListenConfig{}).Listen(s.ctx, "tcp", c.Address)
-	if err != nil {
-		return nil, fmt.Errorf("listener %q: %w", c.Name, err)
+	var ln net.Listener
+	if s.inherit != nil {
+		ln = s.inherit(c.Address)
+	}
+	if ln == nil {
+		var err error
+		if ln, err = (&net.ListenConfig{}).Listen(s.ctx, "tcp", c.Address); err != nil {
+			return nil, fmt.Errorf("listener %q: %w", c.Name, err)
+		}
 	}
 	l := &listener{s: s, address: c.Address, ln: ln, done: make(chan struct{})}
 	return l, nil
 }
 
 func (s *Server) settings(c *config.Listener, certs *mtls.Prepared) *settings {
-	return &settings{name: c.Name, tele: s.registry.Listener(c.Name, telemetry.L7), tls: certs.Server(c.Name)}
+	return &settings{name: c.Name, tele: s.registry.Listener(c.Name, telemetry.L7), tls: certs.Server(c.Name), from: c.ProxyProtocol.From}
 }
 
 // start begins to accept; the goroutine ends with close and is waited for there.
@@ -75,14 +86,43 @@ func (l *listener) accepted(nc net.Conn) {
 	c := client{listener: l, settings: set, shard: l.s.conns.Add(1)}
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		addr := a.AddrPort().Addr().Unmap()
-		c.ip = addr.String()
-		c.trusted = l.s.trusts(addr)
+		l.s.name(&c, addr)
+		if len(set.from) > 0 && proxyproto.Trusted(set.from, addr) {
+			go l.greeted(nc, c)
+			return
+		}
 	}
-	if set.tls != nil {
+	l.welcome(nc, c)
+}
+
+// welcome goes on with a connection whose client is known.
+func (l *listener) welcome(nc net.Conn, c client) {
+	if c.settings.tls != nil {
 		go l.handshake(nc, c)
 		return
 	}
 	go l.newServer1(nc, c).serve(nil, 0)
+}
+
+// greeted takes the PROXY header first, which a trusted peer has to send: it says who the client is.
+func (l *listener) greeted(nc net.Conn, c client) {
+	_ = nc.SetDeadline(time.Now().Add(l.s.table.Load().timeouts.Read)) // a closed connection says so at the read
+	h, err := proxyproto.Read(nc)
+	if err == nil {
+		err = nc.SetDeadline(time.Time{})
+	}
+	if err != nil {
+		if !errors.Is(err, proxyproto.ErrNone) {
+			l.s.registry.Fault(telemetry.DPE).Inc()
+			l.s.logger.Debug("PROXY header", "listener", c.settings.name, "remote", c.ip, "reason", err)
+		}
+		l.gone(nc, c.settings)
+		return
+	}
+	if h.Known() {
+		l.s.name(&c, h.Source.Addr().Unmap())
+	}
+	l.welcome(nc, c)
 }
 
 func (l *listener) newServer1(nc net.Conn, c client) *server1 {

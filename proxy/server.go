@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,10 @@ type Options struct {
 	Trusted  []netip.Prefix       // proxies whose X-Forwarded-* fields are believed
 	MaxHead  int                  // bytes of a request or response head; 0 = 64 KiB
 	Dial     DialFunc             // nil = plain TCP
+
+	// Inherit asks the other plane for a second handle on its listening socket of that address, nil if it has none: so an address can change its
+	// protocol in one revision. May be nil. See [Server.Share] for the way back.
+	Inherit func(address string) net.Listener
 }
 
 // Server is the L7 data plane: the listeners, the table they serve by, and the connections they carry.
@@ -39,6 +44,7 @@ type Server struct {
 	trusted  []netip.Prefix
 	limits   http1.Limits
 	dial     DialFunc
+	inherit  func(address string) net.Listener
 
 	table      atomic.Pointer[Table]
 	conns      atomic.Uint32 // connections so far
@@ -57,7 +63,7 @@ type Server struct {
 func New(ctx context.Context, o Options) *Server {
 	s := &Server{
 		registry: o.Registry, logger: o.Logger, sweeper: o.Sweeper, limit: o.Limit, log: o.Log, trusted: o.Trusted,
-		limits: http1.DefaultLimits(), handshakes: make(chan struct{}, handshakesAtOnce), dial: o.Dial,
+		limits: http1.DefaultLimits(), handshakes: make(chan struct{}, handshakesAtOnce), dial: o.Dial, inherit: o.Inherit,
 		budgets: map[string]*retryBudget{}, live: map[tracked]struct{}{},
 	}
 	if o.MaxHead > 0 {
@@ -127,4 +133,13 @@ func (s *Server) Listener(name string) (address string, connections int64, ok bo
 		}
 	}
 	return "", 0, false
+}
+
+// Share gives a second handle on the listening socket that is bound to address, nil if there is none. It is the caller's to close. For the
+// applying goroutine.
+func (s *Server) Share(address string) net.Listener {
+	if l := s.find(address); l != nil {
+		return sock.Duplicate(l.ln)
+	}
+	return nil
 }

@@ -142,12 +142,19 @@ func (s *Sidecar) apply(ctx context.Context, active *revision, doc *config.Docum
 	if err != nil {
 		return nil, err
 	}
-	plan, err := s.proxy.Prepare(doc, next.clusters, next.certs)
+	requests, err := s.proxy.Prepare(doc, next.clusters, next.certs)
 	if err != nil {
 		s.drop(active, next)
 		return nil, err
 	}
-	plan.Commit()
+	connections, err := s.l4.Prepare(doc, next.clusters, next.certs)
+	if err != nil {
+		requests.Abort()
+		s.drop(active, next)
+		return nil, err
+	}
+	requests.Commit()
+	connections.Commit()
 	s.drop(next, active)
 	s.applied(active, next, source, time.Since(begun))
 	return next, nil
@@ -262,8 +269,9 @@ func (s *Sidecar) applied(old, next *revision, source string, took time.Duration
 		}
 	}
 	if old == nil && s.options.Listening != nil {
-		for _, l := range next.doc.Listeners {
-			addr, _, _ := s.proxy.Listener(l.Name)
+		for i := range next.doc.Listeners {
+			l := &next.doc.Listeners[i]
+			addr, _, _ := s.listener(l)
 			s.options.Listening(l.Name, addr)
 		}
 	}

@@ -2,6 +2,7 @@ package sidecar
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -22,6 +23,10 @@ func (s *Sidecar) shutDown(stop func(), frozen <-chan error) {
 	case <-delay.C:
 	case <-ctx.Done():
 	}
-	cut := s.proxy.Drain(ctx)
-	s.logger.Info("drained", "cut", cut, "took", time.Since(begun).Round(time.Millisecond).String())
+	var planes sync.WaitGroup
+	var requests, connections int
+	planes.Go(func() { requests = s.proxy.Drain(ctx) })
+	planes.Go(func() { connections = s.l4.Drain(ctx) })
+	planes.Wait()
+	s.logger.Info("drained", "cut", requests+connections, "took", time.Since(begun).Round(time.Millisecond).String())
 }

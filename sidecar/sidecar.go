@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/l4"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
@@ -41,6 +42,7 @@ type Sidecar struct {
 	set      *cluster.Set
 	certs    *mtls.Set
 	proxy    *proxy.Server
+	l4       *l4.Server
 	source   discovery.Source
 	consul   *discovery.Consul  // nil: no Consul in use
 	catalog  *discovery.Catalog // nil without consul
@@ -128,9 +130,14 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, admin.close())
 	}
+	limit := sock.NewLimit(s.boot.connections())
 	s.proxy = proxy.New(life, proxy.Options{
-		Registry: s.registry, Logger: s.logger.Named("proxy"), Sweeper: s.sweeper, Limit: sock.NewLimit(s.boot.connections()),
+		Registry: s.registry, Logger: s.logger.Named("proxy"), Sweeper: s.sweeper, Limit: limit,
 		Log: s.log, Trusted: s.boot.TrustedProxies, MaxHead: int(s.boot.MaxHeaderBytes),
+		Inherit: func(address string) net.Listener { return s.l4.Share(address) },
+	})
+	s.l4 = l4.New(life, l4.Options{
+		Registry: s.registry, Logger: s.logger.Named("l4"), Limit: limit, Log: s.log, Inherit: s.proxy.Share,
 	})
 	run(s.sweeper.Run)
 	run(s.set.Run)

@@ -65,10 +65,18 @@ func (s *Sidecar) listeners(doc *config.Document) []ListenerStatus {
 	for i := range doc.Listeners {
 		l := &doc.Listeners[i]
 		st := ListenerStatus{Name: l.Name, Address: l.Address, Protocol: l.Protocol, TLS: l.TLS.Enabled(), Cluster: l.Cluster}
-		if addr, active, ok := s.proxy.Listener(l.Name); ok {
+		if addr, active, ok := s.listener(l); ok {
 			st.Address, st.Connections = addr, active
 		}
 		all = append(all, st)
 	}
 	return all
+}
+
+// listener asks the plane that l belongs to.
+func (s *Sidecar) listener(l *config.Listener) (address string, connections int64, ok bool) {
+	if l.L4() {
+		return s.l4.Listener(l.Name)
+	}
+	return s.proxy.Listener(l.Name)
 }
