@@ -56,9 +56,9 @@ type gateway struct {
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when it has ended and was waited for
 	begun  time.Time
-	dir    string        // its working directory, with stdout and stderr
-	url    string        // of the default listener
-	admin  string        // URL of the admin port
+	dir    string // its working directory, with stdout and stderr
+	url    string // of the default listener
+	admin  string // URL of the admin port
 }
 
 // env is what a gateway finds in its environment besides what every one needs.
