@@ -43,7 +43,7 @@ func newRequest2(c *server2, s *http2.Stream, h *message.Head, end bool) *reques
 	return q
 }
 
-// serve carries the request; the goroutine ends with it.
+// serve carries the request, on a worker.
 func (q *request2) serve() {
 	defer q.conn.requests.Done()
 	q.s.handle(&q.exchange)

@@ -50,6 +50,7 @@ type Server struct {
 	conns      atomic.Uint32 // connections so far
 	draining   atomic.Bool
 	handshakes chan struct{} // a place for each one under way
+	workers    workers
 
 	listeners atomic.Pointer[map[string]*listener] // by address; never edited, the applying goroutine stores a new one
 	budgets   map[string]*retryBudget              // by cluster name; the applying goroutine's alone
@@ -74,6 +75,7 @@ func New(ctx context.Context, o Options) *Server {
 	}
 	s.listeners.Store(&map[string]*listener{})
 	s.ctx, s.cancel = context.WithCancel(ctx)
+	go s.workers.reap(s.ctx) // ends with the server
 	return s
 }
 

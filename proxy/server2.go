@@ -60,15 +60,17 @@ func (s *Server) options2(t *Table) http2.Options {
 
 // Request is a new stream. Where it can be, it is passed on right here; else it gets a goroutine.
 func (d *server2) Request(b *http2.Batch, st *http2.Stream, h *message.Head, end bool) http2.Receiver {
-	if r := d.relay(b, st, h, end); r != nil {
-		return r
+	if d.s.table.Load().multiplexed {
+		if r := d.relay(b, st, h, end); r != nil {
+			return r
+		}
 	}
 	q := newRequest2(d, st, h, end)
 	q.pipe = http2.NewPipe()
 	q.pipe.Attach(st, end)
 	events := q.pipe.Receiver()
 	d.requests.Add(1)
-	go q.serve() // ends with the exchange; waited for by serveHTTP2
+	d.s.workers.serve(q)
 	return events
 }
 

@@ -19,11 +19,14 @@ type Table struct {
 	sampling float64
 	noRoute  *telemetry.Route // for requests that no route matched
 	clusters map[string]bool
-	names    map[*listener]string // of the listeners; nil when no route asks for them
+
+	multiplexed bool                 // some cluster speaks, or may speak, HTTP/2
+	names       map[*listener]string // of the listeners; nil when no route asks for them
 }
 
 // compile builds the table of doc. clusters has every cluster of doc, by name.
 func (s *Server) compile(doc *config.Document, clusters map[string]*cluster.Cluster, certs *mtls.Prepared) (*Table, error) {
+	multiplexed := false
 	names := make(map[string]bool, len(clusters))
 	ups := make(map[string]*Upstream, len(clusters))
 	for name, c := range clusters {
@@ -35,6 +38,7 @@ func (s *Server) compile(doc *config.Document, clusters map[string]*cluster.Clus
 			up.dial, up.scheme = tlsDialer(s.dial, tc), schemeHTTPS
 		}
 		ups[name] = up
+		multiplexed = multiplexed || up.protocol != config.ProtocolHTTP1
 		names[name] = true
 	}
 	routes := make([]*Route, 0, len(doc.Routes))
@@ -47,7 +51,7 @@ func (s *Server) compile(doc *config.Document, clusters map[string]*cluster.Clus
 	}
 	t := &Table{
 		revision: doc.Revision, router: newRouter(routes), timeouts: doc.Timeouts, maxBody: doc.Limits.MaxBody,
-		sampling: doc.AccessLog.Sampling, noRoute: s.registry.Route(""), clusters: names,
+		sampling: doc.AccessLog.Sampling, noRoute: s.registry.Route(""), clusters: names, multiplexed: multiplexed,
 	}
 	if doc.AccessLog.Enabled && s.log != nil {
 		t.log = telemetry.NewLogFormat(doc.AccessLog.Fields)
