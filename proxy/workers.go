@@ -9,8 +9,9 @@ import (
 // workers are goroutines that carry the exchanges of HTTP/2 streams one after the other. A fresh goroutine for each would grow its stack
 // anew each time, which costs as much as all of the proxy's own work (15 % of a small request, by profile).
 type workers struct {
-	mu   sync.Mutex // guards idle
-	idle []*worker  // the last one is the warmest
+	mu    sync.Mutex // guards idle, ended
+	idle  []*worker  // the last one is the warmest
+	ended bool       // nobody rests any more
 }
 
 type worker struct {
@@ -44,6 +45,10 @@ func (k *worker) run(w *workers) {
 	for q := range k.next {
 		q.serve()
 		w.mu.Lock()
+		if w.ended {
+			w.mu.Unlock()
+			return
+		}
 		k.since = time.Now()
 		w.idle = append(w.idle, k)
 		w.mu.Unlock()
@@ -57,6 +62,9 @@ func (w *workers) reap(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			w.mu.Lock()
+			w.ended = true
+			w.mu.Unlock()
 			w.shed(0, time.Time{})
 			return
 		case now := <-t.C:
