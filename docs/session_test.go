@@ -68,8 +68,9 @@ func newSession(t *testing.T, p *page, gateway string) *session {
 	t.Helper()
 	ours := map[string]string{":8080": "", ":9901": ""}
 	consul := false
+	bin := filepath.Dir(testserver.Binary(t, "otelcol"))
 	for _, b := range p.blocks {
-		if b.kind != "run" && b.kind != "document" {
+		if !slices.Contains([]string{"run", "document", "file"}, b.kind) {
 			continue
 		}
 		consul = consul || strings.Contains(b.text, startsConsul)
@@ -78,10 +79,9 @@ func newSession(t *testing.T, p *page, gateway string) *session {
 		}
 	}
 	s := &session{dir: t.TempDir()}
-	path := filepath.Dir(gateway)
+	path := filepath.Dir(gateway) + ":" + bin
 	if consul {
 		_, ours[":8500"], _ = strings.Cut(testserver.Consul(t).Addr(), "127.0.0.1")
-		path += ":" + filepath.Dir(testserver.Binary(t, "consul"))
 	}
 	var there, back []string
 	for theirs, our := range ours {
@@ -110,7 +110,7 @@ func (s *session) script(p *page) string {
 	for _, block := range p.blocks {
 		text := s.ports.Replace(block.text)
 		switch block.kind {
-		case "document":
+		case "document", "file":
 			fmt.Fprintf(&b, "cat > %s <<'END OF DOCUMENT'\n%sEND OF DOCUMENT\n", block.file, text)
 		case "run":
 			for line := range strings.Lines(text) {
