@@ -34,7 +34,7 @@ func (l *listener) handshake(nc net.Conn, c client) {
 		l.gone(nc, set)
 		return
 	}
-	tc := tls.Server(nc, set.tls.ServerConfig())
+	tc := tls.Server(sock.NewCork(nc), set.tls.ServerConfig())
 	err := tc.HandshakeContext(ctx)
 	<-s.handshakes
 	state := tc.ConnectionState()
@@ -64,7 +64,7 @@ func tlsDialer(dial DialFunc, client *mtls.Client) DialFunc {
 		if err != nil {
 			return nil, err
 		}
-		tc := tls.Client(nc, client.Config(address))
+		tc := tls.Client(sock.NewCork(nc), client.Config(address))
 		if err := tc.HandshakeContext(ctx); err != nil {
 			_ = nc.Close() // it never was a connection
 			return nil, &tlsError{err}

@@ -24,7 +24,10 @@ type Cork struct {
 	rb     []byte // the read in hand
 	rn     int
 	re     syscall.Errno
-	readFn func(uintptr) bool
+	wb     []byte // the write in hand, while everything passes through
+	we     syscall.Errno
+
+	readFn, waitFn, writeFn func(uintptr) bool
 }
 
 // recordBuffers holds the memory that records are gathered in: a bulk buffer's worth of bytes and what TLS adds to them.
@@ -36,7 +39,7 @@ func NewCork(nc net.Conn) *Cork {
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			k.raw = raw
-			k.readFn = k.tryRead
+			k.readFn, k.waitFn, k.writeFn = k.tryRead, k.waitRead, k.tryWrite
 		}
 	}
 	return k
@@ -71,11 +74,15 @@ func (k *Cork) CloseWrite() error {
 
 // Read reads from the socket. Before it waits it calls what [Writer.BeforeWait] was given.
 func (k *Cork) Read(b []byte) (int, error) {
-	if k.beforeWait == nil || len(b) == 0 {
+	if k.raw == nil || len(b) == 0 {
 		return k.Conn.Read(b)
 	}
 	k.rb = b
-	err := k.raw.Read(k.readFn)
+	f := k.waitFn
+	if k.beforeWait != nil {
+		f = k.readFn
+	}
+	err := k.raw.Read(f)
 	k.rb = nil
 	switch {
 	case err != nil:
@@ -101,12 +108,52 @@ func (k *Cork) tryRead(fd uintptr) bool {
 	}
 }
 
+// waitRead makes attempts until there is something.
+func (k *Cork) waitRead(fd uintptr) bool {
+	k.tryRead(fd)
+	return k.re != syscall.EAGAIN
+}
+
+// tryWrite writes until the socket is full.
+func (k *Cork) tryWrite(fd uintptr) bool {
+	for len(k.wb) > 0 {
+		n, e := rawWrite(fd, k.wb)
+		switch e {
+		case 0:
+			k.wb = k.wb[n:]
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return false
+		default:
+			k.we = e
+			return true
+		}
+	}
+	k.we = 0
+	return true
+}
+
+// pass writes b to the socket.
+func (k *Cork) pass(b []byte) (int, error) {
+	if k.raw == nil {
+		return k.Conn.Write(b)
+	}
+	k.wb = b
+	err := k.raw.Write(k.writeFn)
+	n := len(b) - len(k.wb)
+	k.wb = nil
+	if err == nil && k.we != 0 {
+		err = k.we
+	}
+	return n, err
+}
+
 // Write sends b, or keeps it while a Writer is at work.
 func (k *Cork) Write(b []byte) (int, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.holding {
-		return k.Conn.Write(b)
+		return k.pass(b)
 	}
 	if k.buf == nil {
 		k.buf = recordBuffers.Get().(*Buffer)
