@@ -53,6 +53,16 @@ func (l *accessLog) raw(n int) [][]byte {
 	return lines
 }
 
+// count is how many lines are in the file.
+func (l *accessLog) count() int {
+	l.t.Helper()
+	b, err := os.ReadFile(l.path)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return bytes.Count(b, []byte("\n"))
+}
+
 // lines waits for n lines and parses them.
 func (l *accessLog) lines(n int) (lines []map[string]any) {
 	l.t.Helper()

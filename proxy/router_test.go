@@ -199,7 +199,7 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 			routeFor(config.Match{Host: fmt.Sprintf("*.h%d.example.com", i), PathPrefix: "/", Methods: []string{"GET"}, Headers: []config.HeaderMatch{{Name: "x-a", Value: "1"}}}))
 	}
 	routes = append(routes, routeFor(config.Match{PathPrefix: "/"}))
-	ex := &exchange{t: &Table{router: newRouter(routes)}}
+	ex := &exchange{t: &Table{router: newRouter(routes)}, work: new(workspace)}
 	ex.req.Append([]byte("X-A"), []byte("1"))
 	ex.req.Method = []byte("GET")
 	for _, tt := range []struct{ host, path string }{
@@ -209,10 +209,10 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 		path := []byte(tt.path)
 		run := func() {
 			var ok bool
-			if ex.path, ex.scratch, ok = normalise(path, ex.scratch); !ok {
+			if ex.path, ex.work.path, ok = normalise(path, ex.work.path); !ok {
 				t.Fatal("refused")
 			}
-			if ex.t.router.match(&ex.req, ex.path, "web", &ex.edges, ex.hostname[:0]) == nil {
+			if ex.t.router.match(&ex.req, ex.path, "web", &ex.work.edges, ex.work.hostname[:0]) == nil {
 				t.Fatal("no route")
 			}
 		}
@@ -230,12 +230,12 @@ func BenchmarkMatch(b *testing.B) {
 			for i := range n {
 				routes = append(routes, routeFor(config.Match{Host: "app.example.com", PathPrefix: fmt.Sprintf("/api/v%d", i)}))
 			}
-			ex := &exchange{t: &Table{router: newRouter(routes)}}
+			ex := &exchange{t: &Table{router: newRouter(routes)}, work: new(workspace)}
 			ex.req.Authority = []byte("app.example.com")
 			path := fmt.Appendf(nil, "/api/v%d/users/7", n-1)
 			b.ReportAllocs()
 			for b.Loop() {
-				ex.t.router.match(&ex.req, path, "web", &ex.edges, ex.hostname[:0])
+				ex.t.router.match(&ex.req, path, "web", &ex.work.edges, ex.work.hostname[:0])
 			}
 		})
 	}
