@@ -82,7 +82,7 @@ func (c *Client) Open(b *Batch, f *Fields, end bool, r Receiver, value any) (*St
 		err = ErrClosed
 	case !c.usable():
 		err = ErrGoAway
-	case len(c.streams) >= c.peerStreams || len(c.out) > outBytes && c.writing:
+	case len(c.streams) >= c.peerStreams || len(c.out) > headBytes:
 		c.starved = true
 		err = ErrNoCapacity
 	case f.size > c.peerHeadBytes:

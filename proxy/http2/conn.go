@@ -62,7 +62,7 @@ type Conn struct {
 	peerConnect   bool // the peer takes extended CONNECT
 	ourWindow     int  // a new stream's window for what the peer sends
 	flood         flood
-	resets        [remembered]uint32 // a ring of the streams that this side reset
+	resets        []uint32 // a ring of the streams that this side reset; server side
 	resetAt       int
 
 	drain    drainState

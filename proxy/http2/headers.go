@@ -156,7 +156,7 @@ func (c *Conn) deliverRequest(b *block) error {
 // the lock held, which it gives up.
 func (c *Conn) refuse(id uint32) error {
 	c.sendReset(id, RefusedStream)
-	calm := c.settingsAt != 0 || c.flood.reset(c.nc.Now)
+	calm := c.settingsAt != 0 || c.calm()
 	c.leave(&c.batch)
 	c.opt.Count(LimitStreams)
 	if !calm {
@@ -175,7 +175,7 @@ func (c *Conn) answerTooLarge(s *Stream) error {
 		c.sendReset(s.id, NoError) // RFC 9113 section 8.1: the rest of the request is not wanted
 	}
 	s.remove()
-	calm := c.flood.reset(c.nc.Now) // a small block can stand for a large head: that must not be had for nothing
+	calm := c.calm() // a small block can stand for a large head: that must not be had for nothing
 	c.leave(&c.batch)
 	if !calm {
 		return c.flooded(LimitResets)

@@ -27,13 +27,15 @@ func (l Limit) String() string {
 const (
 	// outBytes is how much may wait in a connection's out buffer, in bytes, before DATA has to wait; one pooled buffer.
 	outBytes = 64 << 10
+	// headBytes is how much may wait before a client opens no more streams: data alone never comes to so much.
+	headBytes = 256 << 10
 	// outHard is where a peer that makes us answer and does not read is cut off, in bytes.
 	outHard = 1 << 20
 	// blockFrames is the most CONTINUATION frames in one header block. Honest peers fill their frames, so a few suffice.
 	blockFrames = 32
 	// minStreams is what a client may open before the server's SETTINGS came.
 	minStreams = 100
-	// remembered is how many streams that this side reset are remembered, so that what was on its way for them is ignored.
+	// remembered is how many streams that a server reset it remembers at least, so that what was on its way for them is ignored.
 	remembered = 128
 )
 

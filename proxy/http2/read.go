@@ -165,18 +165,18 @@ func (c *Conn) strayData(f frame, n int) error {
 	case c.isIdle(f.stream):
 		c.leave(&c.batch)
 		return connError(ProtocolError, "DATA on a stream that was not opened")
-	case !c.wasReset(f.stream) && (c.drain != drainLast || f.stream <= c.goneLast):
-		return c.rejectID(f.stream, StreamClosed)
+	case c.client || c.wasReset(f.stream) || c.drain == drainLast && f.stream > c.goneLast:
+		c.leave(&c.batch) // it was on its way when the stream ended
+		return nil
 	}
-	c.leave(&c.batch)
-	return nil
+	return c.rejectID(f.stream, StreamClosed)
 }
 
 // reject ends a stream because of what the peer did on it. Called with the lock held, which it gives up.
 func (c *Conn) reject(s *Stream, code ErrCode, reason string) error {
 	c.sendReset(s.id, code)
 	s.remove()
-	calm := c.flood.reset(c.nc.Now)
+	calm := c.calm()
 	c.leave(&c.batch)
 	if s.recv != nil {
 		s.recv.Reset(&c.batch, s, code, &StreamError{code, reason})
@@ -190,13 +190,17 @@ func (c *Conn) reject(s *Stream, code ErrCode, reason string) error {
 // rejectID is reject for a stream that is not there, or not yet.
 func (c *Conn) rejectID(id uint32, code ErrCode) error {
 	c.sendReset(id, code)
-	calm := c.flood.reset(c.nc.Now)
+	calm := c.calm()
 	c.leave(&c.batch)
 	if !calm {
 		return c.flooded(LimitResets)
 	}
 	return nil
 }
+
+// calm notes a stream that ended early by the peer's doing, and tells whether there were not too many yet. Servers are not judged: they
+// do not begin streams, and the connection belongs to many clients. Called with the lock held.
+func (c *Conn) calm() bool { return c.client || c.flood.reset(c.nc.Now) }
 
 func (c *Conn) readWindowUpdate(f frame, p []byte) error {
 	if len(p) != 4 {
@@ -265,8 +269,7 @@ func (c *Conn) readReset(f frame, p []byte) error {
 		return nil
 	}
 	s.remove()
-	// A server may cut streams off as it likes; what it refuses is retried elsewhere, by others.
-	calm := c.client || c.flood.reset(c.nc.Now)
+	calm := c.calm()
 	c.leave(&c.batch)
 	code, cause := ErrCode(binary.BigEndian.Uint32(p)), ErrReset
 	if code == RefusedStream {

@@ -232,7 +232,13 @@ func (c *Conn) appendData(s *Stream, p []byte, end bool) (taken int) {
 func (c *Conn) sendReset(id uint32, code ErrCode) {
 	c.appendControl(13)
 	c.out = appendRSTStream(c.out, id, code)
-	c.resets[c.resetAt%remembered] = id
+	if c.client {
+		return // needs no memory of it: what comes for a stream that is gone is ignored
+	}
+	if c.resets == nil {
+		c.resets = make([]uint32, max(remembered, c.opt.MaxStreams))
+	}
+	c.resets[c.resetAt%len(c.resets)] = id
 	c.resetAt++
 }
 

@@ -1,0 +1,71 @@
+package http2
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestChaos cancels, aborts and ends early in numbers, from all sides, while honest requests run among them on the same upstream connection.
+func TestChaos(t *testing.T) {
+	settledGoroutines(t)
+	g := &gateway{t: t, sw: newSweeper(t), addr: upstream(t), o: Options{StallTimeout: 5 * time.Second}}
+	t.Cleanup(g.close)
+	base := "http://" + serveOn(t, g, Options{StallTimeout: 5 * time.Second})
+	ctx, stop := context.WithCancel(t.Context())
+	var noise, honest sync.WaitGroup
+	for range 6 {
+		tr := transport(t, nil)
+		noise.Go(func() {
+			for ctx.Err() == nil {
+				one, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(8))*time.Millisecond)
+				path := []string{"/echo", "/abort", "/early", "/empty"}[rand.IntN(4)]
+				req, _ := http.NewRequestWithContext(one, "POST", base+path, io.LimitReader(zeros{}, int64(rand.IntN(3_000_000))))
+				if resp, err := tr.RoundTrip(req); err == nil {
+					_, _ = io.CopyN(io.Discard, resp.Body, int64(rand.IntN(2_000_000)))
+					resp.Body.Close()
+				}
+				cancel()
+			}
+		})
+	}
+	for range 3 {
+		tr := transport(t, nil)
+		honest.Go(func() {
+			for range 60 {
+				if err := exchangeBody(t, tr, base+"/echo", rand.IntN(300_000), 0); err != nil {
+					t.Errorf("honest request: %v", err)
+					return
+				}
+			}
+		})
+	}
+	honest.Wait()
+	stop()
+	noise.Wait()
+	up := g.client()
+	for range 500 {
+		if up.Active() == 0 {
+			break
+		}
+		timer := time.NewTimer(10 * time.Millisecond)
+		<-timer.C
+	}
+	if n := up.Active(); n > 0 {
+		t.Errorf("%d streams are left on the upstream connection", n)
+	}
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	if missing := up.opt.ConnWindow - up.window - up.credit; missing != 0 {
+		t.Errorf("%d bytes of the connection's window were never given back", missing)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { return copy(b, bytes.Repeat([]byte{0}, len(b))), nil }
