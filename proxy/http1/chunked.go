@@ -23,7 +23,8 @@ type chunkState uint8
 
 const (
 	chunkSize   chunkState = iota
-	chunkExt               // behind the size, up to the CR
+	chunkSpace             // space behind the size, up to the semicolon that alone may follow it
+	chunkExt               // behind that, up to the CR
 	chunkSizeLF            // the LF of the size line
 	chunkData
 	chunkCR // the CRLF behind the data
@@ -103,9 +104,21 @@ func (c *chunked) line(p []byte, extLimit int) (int, error) {
 			switch ch {
 			case '\r':
 				c.state = chunkSizeLF
-			case ';', ' ', '\t':
+			case ';':
 				c.state = chunkExt
-				c.ext++
+			case ' ', '\t':
+				c.state = chunkSpace
+			default:
+				return 0, ErrChunkSize
+			}
+		case chunkSpace:
+			if c.ext++; c.ext > extLimit {
+				return 0, ErrChunkExt
+			}
+			switch ch {
+			case ' ', '\t':
+			case ';':
+				c.state = chunkExt
 			default:
 				return 0, ErrChunkSize
 			}

@@ -41,5 +41,4 @@ var (
 	ErrChunkSize      = bad("malformed chunk size")                                 // 7.1
 	ErrChunkExt       = bad("malformed or too long chunk extensions")               // 7.1.1
 	ErrChunkEnd       = bad("chunk data does not end where its size says")          // 7.1
-	ErrTrailer        = bad("malformed trailer section")                            // 7.1.2
 )

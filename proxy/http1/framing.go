@@ -57,6 +57,8 @@ func frameResponse(h *message.Head, head bool) error {
 		}
 	}
 	if head || h.Status < 200 || h.Status == 204 || h.Status == 304 {
+		// A 204 that speaks of a body contradicts itself: who sent it may send the body too, and nothing behind it is to be trusted.
+		h.Close = h.Close || h.Status == 204 && (h.Body == message.Sized || h.Body == message.Chunked)
 		h.Body = message.NoBody
 	}
 	if h.Body == message.UntilClose {
@@ -90,6 +92,10 @@ func chunkedOnly(h *message.Head) error {
 	if h.Version == message.HTTP10 {
 		return ErrTEVersion
 	}
+	if h.Count(message.TransferEncoding) == 1 && message.EqualFold(h.Get(message.TransferEncoding), "chunked") {
+		return nil
+	}
+	// Refused, but how? A list of codings that ends in the only chunked is well made, and we do not know the others.
 	codings, chunked, last, odd := 0, 0, false, false
 	for i := range h.Fields {
 		f := &h.Fields[i]
@@ -98,19 +104,14 @@ func chunkedOnly(h *message.Head) error {
 		}
 		message.EachElement(h.Value(f), func(e []byte) bool {
 			codings++
-			last = message.EqualFold(e, "chunked")
-			if last {
+			if last = message.EqualFold(e, "chunked"); last {
 				chunked++
-			} else if !message.ValidToken(e) || message.EqualFold(e, "identity") {
-				odd = true
 			}
+			odd = odd || !message.ValidToken(e) || message.EqualFold(e, "identity")
 			return true
 		})
 	}
-	switch {
-	case codings == 1 && chunked == 1 && h.Count(message.TransferEncoding) == 1:
-		return nil
-	case last && chunked == 1 && !odd && codings > 1:
+	if last && chunked == 1 && codings > 1 && !odd {
 		return ErrTEUnknown
 	}
 	return ErrTE

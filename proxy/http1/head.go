@@ -20,23 +20,21 @@ func DefaultLimits() Limits {
 }
 
 // HeadEnd looks for the empty line that ends a head in b, going on at *scanned, where the last call stopped. It returns the length of the
-// head with that line, or 0 while the head is incomplete. A line that can be no part of any head is refused as soon as it is complete.
+// head with that line, or 0 while the head is incomplete. A line that ends in a bare LF is refused as soon as it is seen.
 func HeadEnd(b []byte, scanned *int) (int, error) {
-	line := *scanned // start of the line being looked at
-	for {
-		i := bytes.IndexByte(b[line:], '\n')
+	for at := *scanned; ; at++ {
+		i := bytes.IndexByte(b[at:], '\n')
 		if i < 0 {
-			*scanned = line
+			*scanned = len(b)
 			return 0, nil
 		}
-		if i == 0 || b[line+i-1] != '\r' {
+		at += i
+		if at == 0 || b[at-1] != '\r' {
 			return 0, ErrBareLF
 		}
-		if i == 1 {
-			*scanned = line + 2
-			return line + 2, nil
+		if at == 1 || b[at-2] == '\n' {
+			return at + 1, nil
 		}
-		line += i + 1
 	}
 }
 

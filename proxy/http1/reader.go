@@ -1,8 +1,7 @@
 package http1
 
 import (
-	"errors"
-	"io"
+	"bytes"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
@@ -73,23 +72,10 @@ func (r *Reader) ReadRequest(h *message.Head) error {
 	if err := r.Wait(); err != nil {
 		return err
 	}
-	for r.Peek()[0] == '\r' {
-		if r.Buffered() == 1 {
-			if err := r.more(); err != nil {
-				return err
-			}
-		}
-		if r.cur.B[r.r+1] != '\n' {
-			return ErrRequestLine
-		}
-		r.r += 2
-		if r.r < r.w {
-			break
-		}
-		if err := r.Wait(); err != nil {
+	if r.Peek()[0] == '\r' {
+		if err := r.skipEmptyLine(); err != nil {
 			return err
 		}
-		break
 	}
 	if !message.IsTokenByte(r.Peek()[0]) { // a TLS hello, say: no need to wait for a line end that never comes
 		return ErrMethod
@@ -99,6 +85,20 @@ func (r *Reader) ReadRequest(h *message.Head) error {
 		return err
 	}
 	return ParseRequest(r.takeHead(n), h, &r.lim)
+}
+
+// skipEmptyLine uses up the CRLF that lies, or begins, where a request should, and waits for what follows.
+func (r *Reader) skipEmptyLine() error {
+	if r.Buffered() == 1 {
+		if err := r.more(); err != nil {
+			return unexpected(err)
+		}
+	}
+	if r.cur.B[r.r+1] != '\n' {
+		return ErrRequestLine
+	}
+	r.r += 2
+	return r.Wait()
 }
 
 // ReadResponse reads one response head into h. head tells that it answers a HEAD. It returns io.EOF when the connection ended before the
@@ -116,31 +116,32 @@ func (r *Reader) ReadResponse(h *message.Head, head bool) error {
 
 // readHead reads until a whole head is there and returns its length. lineLimit bounds the first line (0: only the head's limit does).
 func (r *Reader) readHead(lineLimit int) (int, error) {
-	r.scanned = 0
+	scanned := 0
 	for {
-		n, err := HeadEnd(r.Peek(), &r.scanned)
-		if err != nil {
+		n, err := HeadEnd(r.Peek(), &scanned)
+		switch {
+		case err != nil:
 			return 0, err
-		}
-		if n > r.lim.HeadBytes || n == 0 && r.Buffered() >= r.lim.HeadBytes {
-			if lineLimit > 0 && r.scanned == 0 && r.Buffered() > lineLimit {
+		case n > r.lim.HeadBytes, n == 0 && r.Buffered() >= r.lim.HeadBytes:
+			if r.lineOver(lineLimit) {
 				return 0, ErrLineTooLong
 			}
 			return 0, ErrHeadTooLarge
-		}
-		if n > 0 {
+		case n > 0:
 			return n, nil
-		}
-		if lineLimit > 0 && r.scanned == 0 && r.Buffered() > lineLimit {
+		case r.lineOver(lineLimit):
 			return 0, ErrLineTooLong
 		}
 		if err := r.more(); err != nil {
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return 0, err
+			return 0, unexpected(err)
 		}
 	}
+}
+
+// lineOver tells whether the first line is longer than limit bytes, as far as it has come; 0 is no limit.
+func (r *Reader) lineOver(limit int) bool {
+	p := r.Peek()
+	return limit > 0 && len(p) > limit+1 && bytes.IndexByte(p[:limit+2], '\n') < 0
 }
 
 // takeHead marks the next n bytes as the head in use.
@@ -154,7 +155,7 @@ func (r *Reader) takeHead(n int) []byte {
 // more reads more bytes behind those that are there, making room first: the unused bytes stay in one piece.
 func (r *Reader) more() error {
 	if r.w == len(r.cur.B) {
-		r.room(0)
+		r.room()
 	}
 	n, err := r.Conn.Read(r.cur.B[r.w:])
 	r.w += n
@@ -162,22 +163,23 @@ func (r *Reader) more() error {
 	return err
 }
 
-// room makes space behind the unused bytes: by moving them down, or into a larger buffer. want is the space asked for; 0 is any.
-func (r *Reader) room(want int) {
-	n := r.w - r.r
-	if r.r > r.keep && len(r.cur.B)-r.keep-n > want {
-		copy(r.cur.B[r.keep:], r.cur.B[r.r:r.w])
-		r.r, r.w = r.keep, r.keep+n
+// room makes space behind the unused bytes: by moving them down, or into a larger buffer.
+func (r *Reader) room() {
+	if r.r > r.keep {
+		r.w = r.keep + copy(r.cur.B[r.keep:], r.cur.B[r.r:r.w])
+		r.r = r.keep
 		return
 	}
-	b := sock.Sized(max(2*n, n+want, sock.BulkSize))
-	copy(b.B, r.cur.B[r.r:r.w])
-	if r.keep > 0 {
-		if r.head == nil {
-			r.head = r.cur // the head in use stays where it is
-		} else {
-			r.cur.Free()
-		}
+	n := r.Buffered()
+	b := sock.Sized(max(2*n, sock.BulkSize))
+	copy(b.B, r.Peek())
+	r.replace(b, n)
+}
+
+// replace reads into b from now on, which has n unused bytes in it. A head in use stays where it is.
+func (r *Reader) replace(b *sock.Buffer, n int) {
+	if r.keep > 0 && r.head == nil {
+		r.head = r.cur
 	} else {
 		r.cur.Free()
 	}
@@ -195,13 +197,7 @@ func (r *Reader) fill(long bool) error {
 	}
 	r.r, r.w = r.keep, r.keep
 	if space := len(r.cur.B) - r.keep; space < minRead || long && len(r.cur.B) < sock.BulkSize {
-		b := sock.NewBulk()
-		if r.keep > 0 && r.head == nil {
-			r.head = r.cur
-		} else {
-			r.cur.Free()
-		}
-		r.cur, r.r, r.w, r.keep = b, 0, 0, 0
+		r.replace(sock.NewBulk(), 0)
 	}
 	n, err := r.Conn.Read(r.cur.B[r.w:])
 	r.w += n

@@ -119,7 +119,7 @@ func parseAbsolute(h *message.Head) error {
 		end = len(t)
 	}
 	h.Authority, h.Path = t[:end], t[end:]
-	if !ValidHost(h.Authority) {
+	if !message.ValidHost(h.Authority) {
 		return ErrTarget
 	}
 	return nil
@@ -136,7 +136,7 @@ func checkHost(h *message.Head) error {
 	case n == 0:
 		return nil
 	}
-	if !ValidHost(host) {
+	if !message.ValidHost(host) {
 		return ErrHost
 	}
 	if string(h.Method) == "CONNECT" {
@@ -148,50 +148,4 @@ func checkHost(h *message.Head) error {
 		return ErrTargetHost
 	}
 	return nil
-}
-
-// hostByte marks what may stand in a host and port outside brackets: unreserved, percent, the sub-delims but the comma (a list is no host).
-var hostByte = func() (t [256]bool) {
-	for _, c := range "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~%!$&'()*+;=" {
-		t[c] = true
-	}
-	return t
-}()
-
-// ValidHost tells whether b is uri-host [":" port] (RFC 9110 section 7.2) with a host in it.
-func ValidHost(b []byte) bool {
-	if len(b) == 0 || len(b) > 255+6 {
-		return false
-	}
-	i := 0
-	if b[0] == '[' {
-		if i = bytes.IndexByte(b, ']'); i < 3 {
-			return false
-		}
-		for _, c := range b[1:i] {
-			if c != ':' && c != '.' && (c-'0' > 9) && ((c|0x20)-'a' > 5) {
-				return false
-			}
-		}
-		i++
-	} else {
-		for i < len(b) && hostByte[b[i]] {
-			i++
-		}
-		if i == 0 {
-			return false
-		}
-	}
-	if i == len(b) {
-		return true
-	}
-	if b[i] != ':' || len(b)-i > 6 {
-		return false
-	}
-	for _, c := range b[i+1:] {
-		if c-'0' > 9 {
-			return false
-		}
-	}
-	return true
 }

@@ -40,17 +40,10 @@ func (w *Writer) Pending() int { return len(w.out) }
 // Sent is the number of bytes written since the last Done.
 func (w *Writer) Sent() int64 { return w.sent }
 
-// Body adds a piece of the body. What fits is gathered; a large piece is written at once.
+// Body adds a piece of the body, behind a head. What fits is gathered; a large piece is written at once.
 func (w *Writer) Body(p []byte) error {
 	if !w.chunked {
-		if len(p) <= cap(w.out)-len(w.out) {
-			w.out = append(w.out, p...)
-			return nil
-		}
-		if err := w.Flush(); err != nil {
-			return err
-		}
-		return w.write(p)
+		return w.plain(p)
 	}
 	for len(p) > 0 {
 		room := cap(w.out) - len(w.out) - chunkRoom
@@ -65,6 +58,19 @@ func (w *Writer) Body(p []byte) error {
 		w.out = AppendChunk(w.out, p[:n])
 		p = p[n:]
 	}
+	return nil
+}
+
+func (w *Writer) plain(p []byte) error {
+	if len(p) > cap(w.out)-len(w.out) {
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		if len(p) >= BodyPiece {
+			return w.write(p)
+		}
+	}
+	w.out = append(w.out, p...)
 	return nil
 }
 
