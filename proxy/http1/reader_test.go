@@ -1,0 +1,330 @@
+package http1
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+)
+
+// TestIdleHoldsNothing: between messages there is no buffer, unless bytes of the next one are in it.
+func TestIdleHoldsNothing(t *testing.T) {
+	const in = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+	for way, r := range ways(DefaultLimits(), in+in[:1]) {
+		var h message.Head
+		if err := r.ReadRequest(&h); err != nil {
+			t.Fatal(err)
+		}
+		more := r.Buffered() > 0
+		r.Done()
+		if r.head != nil || (r.cur != nil) != more {
+			t.Errorf("%s: after Done with %d bytes behind: buffer %v, head's %v", way, r.Buffered(), r.cur != nil, r.head != nil)
+		}
+		if err := r.ReadRequest(&h); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%s: what came behind was lost: %v", way, err)
+		}
+		r.Free()
+		if r.cur != nil || r.Buffered() != 0 || r.Peek() != nil {
+			t.Errorf("%s: something is left after Free", way)
+		}
+	}
+}
+
+// TestWaitLetsGo: what has been used up is not held while more is waited for.
+func TestWaitLetsGo(t *testing.T) {
+	r := reader(DefaultLimits(), "x", "y")
+	if err := r.Wait(); err != nil || r.Buffered() != 1 {
+		t.Fatalf("%d bytes, %v", r.Buffered(), err)
+	}
+	if err := r.Wait(); err != nil || string(r.Peek()) != "x" {
+		t.Fatalf("Wait with a byte at hand: %q, %v", r.Peek(), err)
+	}
+	if b := r.Take(); string(b) != "x" || r.Buffered() != 0 {
+		t.Errorf("Take = %q, %d left", b, r.Buffered())
+	}
+	if err := r.Wait(); err != nil || string(r.Take()) != "y" {
+		t.Errorf("the next byte: %v", err)
+	}
+	if err := r.Wait(); !errors.Is(err, io.EOF) || r.cur != nil {
+		t.Errorf("at the end: %v, buffer %v", err, r.cur != nil)
+	}
+	if n := r.Received(); n != 2 {
+		t.Errorf("Received = %d, want 2", n)
+	}
+}
+
+func TestReceived(t *testing.T) {
+	const head, body = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n", 50_000
+	r := reader(DefaultLimits(), drips(head+strings.Repeat("x", body), 1000)...)
+	var h message.Head
+	if err := r.ReadRequest(&h); err != nil {
+		t.Fatal(err)
+	}
+	var b Body
+	r.Body(&b, &h)
+	if _, err := all(&b); err != nil {
+		t.Fatal(err)
+	}
+	if n := r.Received(); n != int64(len(head)+body) {
+		t.Errorf("Received = %d, want %d", n, len(head)+body)
+	}
+	r.Done()
+	if n := r.Received(); n != 0 {
+		t.Errorf("Received after Done = %d", n)
+	}
+}
+
+func TestSetLimits(t *testing.T) {
+	const in = "GET /12345678901234567890 HTTP/1.1\r\nHost: h\r\n\r\n"
+	r := reader(DefaultLimits(), in, in)
+	var h message.Head
+	if err := r.ReadRequest(&h); err != nil {
+		t.Fatal(err)
+	}
+	r.Done()
+	lim := DefaultLimits()
+	lim.LineBytes = 20
+	r.SetLimits(lim)
+	if err := r.ReadRequest(&h); !errors.Is(err, ErrLineTooLong) {
+		t.Errorf("with a lower limit: %v", err)
+	}
+}
+
+// endless is a peer that never stops sending the same byte, and counts.
+type endless struct {
+	script
+	byte byte
+	sent int
+}
+
+func (e *endless) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = e.byte
+	}
+	e.sent += len(b)
+	return len(b), nil
+}
+
+// TestBounded: a peer that never ends its head gets no more than the limit, and a buffer's worth, read.
+func TestBounded(t *testing.T) {
+	lim := DefaultLimits()
+	for _, c := range []byte("aG /:\r;0") {
+		for name, read := range map[string]func(*Reader) error{
+			"request":  func(r *Reader) error { return r.ReadRequest(new(message.Head)) },
+			"response": func(r *Reader) error { return r.ReadResponse(new(message.Head), false) },
+			"chunked": func(r *Reader) error {
+				var b Body
+				r.Body(&b, &chunkedHead)
+				_, err := b.Next()
+				return err
+			},
+		} {
+			peer := &endless{byte: c}
+			r := NewReader(sock.New(peer, sock.NewSweeper(), 0), lim, nil, 0)
+			var refused *Error
+			if err := read(r); !errors.As(err, &refused) {
+				t.Errorf("%s of %q: %v, want a refusal", name, c, err)
+			}
+			if peer.sent > lim.HeadBytes+sock.BulkSize {
+				t.Errorf("%s of %q: %d bytes were read", name, c, peer.sent)
+			}
+			r.Free()
+		}
+	}
+}
+
+// TestReadersShareNothing: many connections at once, in any order; a buffer given back twice or too early would mix them up.
+func TestReadersShareNothing(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	type side struct {
+		*Reader
+		id   int
+		h    message.Head
+		body Body
+		want string // of the body, still to come
+		busy bool
+	}
+	message1 := func(id, n int) (in, body string) {
+		body = strings.Repeat(fmt.Sprintf("<%d>", id), n%9000)
+		pad := strings.Repeat(fmt.Sprintf("(%d)", id), n%7001)
+		return fmt.Sprintf("POST /%d HTTP/1.1\r\nHost: h\r\nPad: %s\r\nContent-Length: %d\r\n\r\n%s", id, pad, len(body), body), body
+	}
+	var sides []*side
+	for id := range 12 {
+		var in strings.Builder
+		for n := range 20 {
+			s, _ := message1(id, n*n*37+id)
+			in.WriteString(s)
+		}
+		sides = append(sides, &side{id: id, Reader: reader(DefaultLimits(), drips(in.String(), 500+id*1000)...)})
+	}
+	done, counts := 0, make([]int, len(sides))
+	for done < len(sides)*20 {
+		s := sides[r.IntN(len(sides))]
+		switch {
+		case counts[s.id] == 20:
+		case !s.busy:
+			if err := s.ReadRequest(&s.h); err != nil {
+				t.Fatal(err)
+			}
+			s.Reader.Body(&s.body, &s.h)
+			_, s.want = message1(s.id, counts[s.id]*counts[s.id]*37+s.id)
+			s.busy = true
+		default:
+			p, err := s.body.Next()
+			if err == nil && strings.HasPrefix(s.want, string(p)) {
+				s.want = s.want[len(p):]
+				continue
+			}
+			in, body := message1(s.id, counts[s.id]*counts[s.id]*37+s.id)
+			if !errors.Is(err, io.EOF) || s.want != "" || string(s.h.Buf) != in[:len(in)-len(body)] {
+				t.Fatalf("connection %d, message %d is mixed up: %v", s.id, counts[s.id], err)
+			}
+			s.Done()
+			s.busy = false
+			counts[s.id]++
+			done++
+		}
+	}
+}
+
+// TestOverSockets: the same over real sockets, where reads come as the kernel has them.
+func TestOverSockets(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	const requests = 200
+	sent := make(chan error, 1)
+	go func() {
+		nc, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			sent <- err
+			return
+		}
+		defer nc.Close()
+		for i := range requests {
+			body := strings.Repeat("b", i*300)
+			if _, err = fmt.Fprintf(nc, "POST /%d HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", i, len(body)+1, body+"!"); err != nil {
+				break
+			}
+		}
+		sent <- err
+	}()
+	nc, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := sock.New(nc, sock.NewSweeper(), 0)
+	defer c.Close()
+	r := NewReader(c, DefaultLimits(), nil, 0)
+	var h message.Head
+	var b Body
+	for i := range requests {
+		if err := r.ReadRequest(&h); err != nil || string(h.Target) != fmt.Sprintf("/%d", i) {
+			t.Fatalf("request %d: %q, %v", i, h.Target, err)
+		}
+		r.Body(&b, &h)
+		if body, err := all(&b); err != nil || body != strings.Repeat("b", i*300)+"!" {
+			t.Fatalf("body %d: %d bytes, %v", i, len(body), err)
+		}
+		r.Done()
+	}
+	if err := r.ReadRequest(&h); !errors.Is(err, io.EOF) {
+		t.Errorf("at the end: %v", err)
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+}
+
+// ring is a peer that sends the same bytes over and over, each time in these pieces.
+type ring struct {
+	script
+	all []string
+	at  int
+}
+
+func (r *ring) Read(b []byte) (int, error) {
+	n := copy(b, r.all[r.at%len(r.all)])
+	if n < len(r.all[r.at%len(r.all)]) {
+		panic("BUG: the pieces of a ring fit every buffer")
+	}
+	r.at++
+	return n, nil
+}
+
+// TestNoAllocations: heads and bodies are read, and heads written, without any.
+func TestNoAllocations(t *testing.T) {
+	const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+	const sized = "POST / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\nUser-Agent: x\r\nContent-Length: 5000\r\n\r\n"
+	data := strings.Repeat("d", 1000)
+	tests := []struct {
+		name     string
+		pieces   []string
+		response bool
+	}{
+		{"request", []string{"P", sized[1:], data, data, data, data, data}, false},
+		{"response", []string{"H", nginxHead[1:] + data[:130]}, true},
+		{"chunked", []string{"H", chunked[1:] + "3e8\r\n", data, "\r\n3e8;x=y\r\n", data[:500], data[:500] + "\r\n", "0\r\n\r\n"}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			peer := &ring{all: tt.pieces}
+			c := sock.New(peer, sock.NewSweeper(), 0)
+			r := NewReader(c, DefaultLimits(), nil, 0)
+			w := Writer{Conn: sock.New(&discard{}, sock.NewSweeper(), 0)}
+			var h message.Head
+			var b Body
+			step := func() {
+				var err error
+				if tt.response {
+					err = r.ReadResponse(&h, false)
+				} else {
+					err = r.ReadRequest(&h)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Body(&b, &h)
+				out := h.AppendFields(AppendStatusLine(w.Begin(), 200, nil), message.Of(message.TransferEncoding))
+				out = AppendLength(AppendField(out, "X-Own", "value"), 5)
+				w.Head(append(out, "\r\n"...), h.Body == message.Chunked)
+				for {
+					b.Ready()
+					p, err := b.Next()
+					if errors.Is(err, io.EOF) {
+						break
+					}
+					if err == nil {
+						err = w.Body(p)
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := w.End(b.Trailers(), 0); err != nil {
+					t.Fatal(err)
+				}
+				w.Done()
+				r.Done()
+			}
+			step()
+			if n := testing.AllocsPerRun(200, step); n != 0 {
+				t.Errorf("allocates %v times, want 0", n)
+			}
+		})
+	}
+}
+
+// discard is a connection whose peer reads everything.
+type discard struct{ script }
+
+func (*discard) Write(b []byte) (int, error) { return len(b), nil }
