@@ -67,6 +67,7 @@ type exchange struct {
 	sentAt     atomic.Int64 // the whole request went upstream (0: not yet),
 	headAt     int64        // the response head came,
 	tryStart   int64        // the try in hand began
+	endAt      int64        // the answer had been passed on; 0: it was none of an upstream
 	deadline   int64        // of the whole exchange; 0 none
 	grpc       bool
 	head       bool // the method is HEAD
@@ -105,7 +106,7 @@ func (ex *exchange) reset() {
 	ex.t, ex.rt, ex.up, ex.ep = nil, nil, nil, nil
 	ex.path, ex.held, ex.remote, ex.reason = nil, nil, nil, nil
 	ex.heldBuf = ex.heldBuf[:0]
-	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.deadline = 0, 0, 0, 0, 0
+	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.endAt, ex.deadline = 0, 0, 0, 0, 0, 0
 	ex.grpc, ex.head, ex.closing, ex.tunnel, ex.upload.begun = false, false, false, false, false
 	ex.read, ex.written, ex.grpcStatus = 0, 0, noGRPCStatus
 	ex.method, ex.status, ex.flag, ex.attempts, ex.bodyBytes, ex.retrying = 0, 0, 0, 0, 0, 0

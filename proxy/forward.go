@@ -234,6 +234,7 @@ func (ex *exchange) deliver(u leased) result {
 	}
 	early := ex.endUploadOn(u)
 	now := ex.now()
+	ex.endAt = now
 	switch {
 	case source != nil:
 		f := upstreamFault(source)

@@ -10,7 +10,10 @@ import (
 
 // record counts the exchange and writes its line: the last step of every request, also of those that were no requests.
 func (ex *exchange) record() {
-	took := time.Duration(ex.now() - ex.start)
+	if ex.endAt == 0 {
+		ex.endAt = ex.now()
+	}
+	took := time.Duration(ex.endAt - ex.start)
 	rt := ex.t.noRoute
 	if ex.rt != nil {
 		rt = ex.rt.tele

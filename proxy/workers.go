@@ -16,7 +16,7 @@ type workers struct {
 
 type worker struct {
 	next  chan *request2 // holds one
-	since time.Time      // idle since; guarded by workers.mu
+	since uint64         // the epoch since when it is idle; guarded by workers.mu
 }
 
 const (
@@ -49,7 +49,7 @@ func (k *worker) run(w *workers) {
 			w.mu.Unlock()
 			return
 		}
-		k.since = time.Now()
+		k.since = w.epoch
 		w.idle = append(w.idle, k)
 		w.mu.Unlock()
 	}
@@ -62,23 +62,21 @@ func (w *workers) reap(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			w.mu.Lock()
-			w.ended = true
-			w.mu.Unlock()
-			w.shed(0, time.Time{})
+			w.shed(0, 0)
 			return
-		case now := <-t.C:
-			w.shed(workersKept, now.Add(-workerRest))
+		case <-t.C:
+			w.shed(workersKept, 1)
 		}
 	}
 }
 
-// shed ends the idle workers over keep that have been idle since before. The zero time is any.
-func (w *workers) shed(keep int, before time.Time) {
+// shed ends the idle workers over keep that have been idle for more than that many epochs.
+func (w *workers) shed(keep int, epochs uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.epoch++
 	n := 0
-	for len(w.idle)-n > keep && (before.IsZero() || w.idle[n].since.Before(before)) {
+	for len(w.idle)-n > keep && w.epoch-w.idle[n].since > epochs {
 		close(w.idle[n].next)
 		n++
 	}
