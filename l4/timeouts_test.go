@@ -1,0 +1,218 @@
+package l4_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/l4"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// wire is a listener and a dialler in memory, so that the time of a test can be synctest's.
+type wire struct {
+	accept chan net.Conn // what the gateway accepts
+	dialed chan net.Conn // the endpoint's side of what it dials
+	closed chan struct{}
+}
+
+func newWire() *wire {
+	return &wire{accept: make(chan net.Conn), dialed: make(chan net.Conn, 1), closed: make(chan struct{})}
+}
+
+func (w *wire) options(o *l4.Options) {
+	o.Inherit = func(string) net.Listener { return w }
+	o.Dial = func(context.Context, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		w.dialed <- theirs
+		return ours, nil
+	}
+}
+
+func (w *wire) Accept() (net.Conn, error) {
+	select {
+	case c := <-w.accept:
+		return c, nil
+	case <-w.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (w *wire) Close() error   { close(w.closed); return nil }
+func (w *wire) Addr() net.Addr { return &net.TCPAddr{} }
+
+// connect is a client of the gateway and, when the gateway connects, its server.
+func (w *wire) connect() net.Conn {
+	ours, theirs := net.Pipe()
+	w.accept <- theirs
+	return ours
+}
+
+// lasted reads until the connection ends and returns when that was.
+func lasted(c net.Conn, since time.Time) time.Duration {
+	_, _ = io.Copy(io.Discard, c)
+	return time.Since(since)
+}
+
+func within(t *testing.T, got, want time.Duration) {
+	t.Helper()
+	if got < want || got > want+200*time.Millisecond {
+		t.Errorf("ended after %v, want %v", got, want)
+	}
+}
+
+func TestIdleTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		g := start(t, to([]string{"10.0.0.1:1"}, "idle_timeout: 5m"), w.options)
+		begun := time.Now()
+		c := w.connect()
+		s := <-w.dialed
+		go func() { _, _ = io.Copy(io.Discard, s) }()
+		within(t, lasted(c, begun), 5*time.Minute)
+		g.wantFlag(telemetry.SI)
+		if n, err := s.Read(make([]byte, 1)); err == nil {
+			t.Errorf("the server's side still gives %d bytes", n)
+		}
+	})
+}
+
+// A byte in either direction puts the end off.
+func TestIdleTimeoutIsOfBothWays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		g := start(t, to([]string{"10.0.0.1:1"}, "idle_timeout: 5m"), w.options)
+		begun := time.Now()
+		c := w.connect()
+		s := <-w.dialed
+		var b [1]byte
+		for i := range 4 {
+			from, to := c, s
+			if i%2 == 1 {
+				from, to = s, c
+			}
+			timer := time.NewTimer(4 * time.Minute)
+			<-timer.C
+			go func() { _, _ = from.Write(b[:]) }()
+			if _, err := io.ReadFull(to, b[:]); err != nil {
+				t.Fatalf("after %v: %v", time.Since(begun), err)
+			}
+		}
+		within(t, lasted(c, begun), 21*time.Minute)
+		g.wantFlag(telemetry.SI)
+	})
+}
+
+func TestMaxDuration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		g := start(t, to([]string{"10.0.0.1:1"}, "idle_timeout: 0s, max_duration: 1h"), w.options)
+		begun := time.Now()
+		c := w.connect()
+		<-w.dialed
+		within(t, lasted(c, begun), time.Hour)
+		if l := g.wantFlag(telemetry.DT); l.Duration < 3600_000 || l.Duration > 3600_200 {
+			t.Errorf("duration_ms %v", l.Duration)
+		}
+	})
+}
+
+// What the revision says for all listeners holds where a listener says nothing.
+func TestGlobalTimeouts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		g := start(t, to([]string{"10.0.0.1:1"}, "")+"timeouts: {tcp_idle: 1m, tcp_max_duration: 1h}\n", w.options)
+		begun := time.Now()
+		c := w.connect()
+		<-w.dialed
+		within(t, lasted(c, begun), time.Minute)
+		g.wantFlag(telemetry.SI)
+	})
+}
+
+func TestNoTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		start(t, to([]string{"10.0.0.1:1"}, "idle_timeout: 0s"), w.options)
+		c := w.connect()
+		s := <-w.dialed
+		timer := time.NewTimer(10 * time.Hour)
+		<-timer.C
+		go func() { _, _ = io.WriteString(c, "x") }()
+		expect(t, s, "x")
+		c.Close()
+	})
+}
+
+// A connect that hangs is given up, and the time that the client waits meanwhile is no idle time.
+func TestConnectTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		g := start(t, to([]string{"10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1"}, "idle_timeout: 1s"), w.options, func(o *l4.Options) {
+			o.Dial = func(ctx context.Context, _ string) (net.Conn, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+		})
+		begun := time.Now()
+		within(t, lasted(w.connect(), begun), 3*2*time.Second)
+		if l := g.wantFlag(telemetry.UF); l.Attempts != 3 || l.Upstream != nil {
+			t.Errorf("line %+v", l)
+		}
+	})
+}
+
+// Who does not say what has to come first is not waited for: the time of the revision's read timeout holds for all of it together.
+func TestGreetTimeout(t *testing.T) {
+	for name, listener := range map[string]string{
+		"client hello": "protocol: tls, cluster: out",
+		"PROXY header": "protocol: tcp, cluster: out, proxy_protocol: {from: [0.0.0.0/0]}",
+	} {
+		for _, first := range []string{"", "\x16\x03\x01\x01"} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWire()
+					g := start(t, "listeners: [{name: in, address: '127.0.0.1:0', "+listener+"}]\nclusters: [{name: out, endpoints: ['a:1']}]\ntimeouts: {read: 7s}\n", w.options)
+					begun := time.Now()
+					ours, theirs := net.Pipe()
+					w.accept <- fromAddr{theirs}
+					if first != "" {
+						if _, err := io.WriteString(ours, first); err != nil {
+							t.Fatal(err)
+						}
+					}
+					within(t, lasted(ours, begun), 7*time.Second)
+					g.wantFlag(telemetry.DPE)
+				})
+			})
+		}
+	}
+}
+
+// fromAddr is a pipe that claims to come from an address.
+type fromAddr struct{ net.Conn }
+
+func (fromAddr) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(10, 0, 0, 9), Port: 9} }
+
+// A server that is drained while a client still says nothing does not wait for it.
+func TestDrainWhileGreeting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		g := start(t, "listeners: [{name: in, address: '127.0.0.1:0', protocol: tls, cluster: out}]\nclusters: [{name: out, endpoints: ['a:1']}]\n", w.options)
+		c := w.connect()
+		synctest.Wait()
+		begun := time.Now()
+		if cut := g.drain(time.Second); cut != 1 {
+			t.Errorf("cut %d", cut)
+		}
+		within(t, time.Since(begun), time.Second)
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("read %v", err)
+		}
+		g.wantFlag(telemetry.LR)
+	})
+}

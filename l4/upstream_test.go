@@ -1,0 +1,183 @@
+package l4_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+	"github.com/fabian4/gateway-homebrew-go/l4"
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// dead is an address that refuses connections.
+func dead(t testing.TB) string { return testserver.Addr(t) }
+
+// wantReset connects and waits to be reset, which may come so soon that connecting fails with it.
+func (g *gateway) wantReset(name string) {
+	g.t.Helper()
+	c, err := net.Dial("tcp", g.addr(name))
+	if err == nil {
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		_, err = c.Read(make([]byte, 1))
+	}
+	if !errors.Is(err, syscall.ECONNRESET) {
+		g.t.Errorf("read %v, want a reset", err)
+	}
+}
+
+// Dead endpoints are passed over, each once a connection.
+func TestNextEndpoint(t *testing.T) {
+	g := start(t, to([]string{dead(t), dead(t), backend(t, banner("alive"))}, ""))
+	for range 6 {
+		c := g.dial("in")
+		expect(t, c, "alive")
+		c.Close()
+	}
+	for _, l := range g.lines(6) {
+		if l.Flag != "" || l.Attempts < 1 || l.Attempts > 3 {
+			t.Errorf("line %+v", l)
+		}
+	}
+	if n := g.registry.Cluster("out").Retries.Load(); n == 0 {
+		t.Error("gateway.upstream.retries counted nothing")
+	}
+}
+
+// With every endpoint dead the client is reset, not told of an orderly end.
+func TestAllEndpointsDead(t *testing.T) {
+	for _, row := range []struct{ endpoints, attempts int }{{1, 1}, {3, 3}, {6, 4}} {
+		var endpoints []string
+		for range row.endpoints {
+			endpoints = append(endpoints, dead(t))
+		}
+		g := start(t, to(endpoints, ""))
+		g.wantReset("in")
+		if l := g.wantFlag(telemetry.UF); l.Attempts != row.attempts || l.Upstream != nil || l.Endpoint == "" {
+			t.Errorf("line %+v", l)
+		}
+		if n := g.clusters["out"].InFlight(); n != 0 {
+			t.Errorf("%d leases are held", n)
+		}
+	}
+}
+
+func TestNoEndpoint(t *testing.T) {
+	g := start(t, "listeners: [{name: in, address: '127.0.0.1:0', protocol: tcp, cluster: out}]\nclusters: [{name: out, consul: {service: nobody}}]\n")
+	g.wantReset("in")
+	if l := g.wantFlag(telemetry.UH); l.Attempts != 0 || l.Cluster != "out" {
+		t.Errorf("line %+v", l)
+	}
+}
+
+// The cluster's limit of connections holds, and a connection that ends makes room.
+func TestOverflow(t *testing.T) {
+	document := strings.Replace(to([]string{backend(t, banner("in"))}, ""), "protocol: tcp, endpoints", "limits: {max_connections: 1, max_pending: 0}, endpoints", 1)
+	g := start(t, document)
+	first := g.dial("in")
+	expect(t, first, "in")
+	g.wantReset("in")
+	g.wantFlag(telemetry.UO)
+	if g.registry.Cluster("out").Overflow.Load() != 1 {
+		t.Error("gateway.upstream.overflow did not count")
+	}
+	first.CloseWrite()
+	expectEnd(t, first)
+	g.lines(2)
+	expect(t, g.dial("in"), "in")
+}
+
+// The gateway's own limit holds back accepting: who is over it waits and is served then.
+func TestLimitHoldsBack(t *testing.T) {
+	g := start(t, to([]string{backend(t, banner("in"))}, ""), func(o *l4.Options) { o.Limit = sock.NewLimit(2) })
+	first, second := g.dial("in"), g.dial("in")
+	expect(t, first, "in")
+	expect(t, second, "in")
+	waiting := g.dial("in") // the kernel has accepted it
+	send(t, waiting, "early words")
+	if n := g.open("in"); n != 2 {
+		t.Errorf("%d connections", n)
+	}
+	first.CloseWrite()
+	expectEnd(t, first)
+	expect(t, waiting, "in"+"early words")
+}
+
+// health is what passive health says of the first endpoint.
+func (g *gateway) health() cluster.PassiveStatus {
+	g.t.Helper()
+	for _, s := range g.set.Status() {
+		if s.Name == "out" {
+			return s.Endpoints[0].Passive
+		}
+	}
+	g.t.Fatal("no cluster out")
+	return cluster.PassiveStatus{}
+}
+
+// What clients do is never the endpoint's fault; a reset without a byte is, and a byte makes up for failures.
+func TestOutcomes(t *testing.T) {
+	const serve, reset, after = "serve", "reset", "after"
+	mode := make(chan string, 1)
+	g := start(t, to([]string{backend(t, func(c *net.TCPConn) {
+		switch <-mode {
+		case serve:
+			_, _ = io.WriteString(c, "hello")
+			echo(c)
+		case reset:
+			c.SetLinger(0)
+		case after:
+			_, _ = io.WriteString(c, "hello")
+			_, _ = io.ReadFull(c, make([]byte, 5))
+			c.SetLinger(0)
+		}
+	})}, ""))
+	n := 0
+	done := func() { n++; g.lines(n) }
+	failures := func(want int, what string) {
+		t.Helper()
+		if got := g.health().Failures; got != want {
+			t.Errorf("%s: %d failures in a row, want %d", what, got, want)
+		}
+	}
+	mode <- reset
+	g.wantReset("in")
+	done()
+	failures(1, "a reset at once")
+
+	mode <- serve
+	c := g.dial("in")
+	expect(t, c, "hello")
+	failures(0, "a byte came back, and the connection is open")
+	c.SetLinger(0)
+	c.Close()
+	done()
+	failures(0, "the client reset")
+
+	mode <- reset
+	g.wantReset("in")
+	done()
+	failures(1, "a reset at once")
+	c = g.dial("in") // nobody serves it yet: the client is gone first
+	send(t, c, "hello")
+	c.SetLinger(0)
+	c.Close()
+	done()
+	mode <- reset
+	failures(1, "the client reset before anything came back")
+
+	mode <- after
+	c = g.dial("in")
+	expect(t, c, "hello")
+	send(t, c, "hello")
+	_, _ = io.ReadAll(c)
+	done()
+	failures(0, "a reset after bytes")
+}
