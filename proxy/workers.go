@@ -9,9 +9,10 @@ import (
 // workers are goroutines that carry the exchanges of HTTP/2 streams one after the other. A fresh goroutine for each would grow its stack
 // anew each time, which costs as much as all of the proxy's own work (15 % of a small request, by profile).
 type workers struct {
-	mu    sync.Mutex // guards idle, ended
+	mu    sync.Mutex // guards what follows
 	idle  []*worker  // the last one is the warmest
 	ended bool       // nobody rests any more
+	epoch uint64     // counts the looks of reap: a clock that costs nothing
 }
 
 type worker struct {
@@ -55,28 +56,29 @@ func (k *worker) run(w *workers) {
 	}
 }
 
-// reap ends workers that have been idle for a while, until ctx ends; then it ends those that are idle.
+// reap ends workers that have been idle for a while, until ctx ends; then all of them, those at work when they are done.
 func (w *workers) reap(ctx context.Context) {
 	t := time.NewTicker(workerRest)
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			w.shed(0, 0)
+			w.shed(true)
 			return
 		case <-t.C:
-			w.shed(workersKept, 1)
+			w.shed(false)
 		}
 	}
 }
 
-// shed ends the idle workers over keep that have been idle for more than that many epochs.
-func (w *workers) shed(keep int, epochs uint64) {
+// shed ends the idle workers that nobody has needed since the look before the last one, but for a few; with all it ends every one.
+func (w *workers) shed(all bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.epoch++
+	w.ended = all
 	n := 0
-	for len(w.idle)-n > keep && w.epoch-w.idle[n].since > epochs {
+	for n < len(w.idle) && (all || len(w.idle)-n > workersKept && w.epoch-w.idle[n].since > 1) {
 		close(w.idle[n].next)
 		n++
 	}
