@@ -53,7 +53,8 @@ func staysBelow(rest []byte) bool {
 	if rest[0] != '/' {
 		return false
 	}
-	_, _, ok := normalise(rest, nil)
+	var room [256]byte
+	_, _, ok := normalise(rest, room[:0])
 	return ok
 }
 

@@ -26,7 +26,8 @@ func (ex *exchange) record() {
 
 func (ex *exchange) writeLog(took time.Duration) {
 	h := &ex.req
-	r := telemetry.Record{
+	r := &ex.work.record // the log's fields are functions, for which it would be on the heap anyway
+	*r = telemetry.Record{
 		Time: ex.s.sweeper.Time(ex.start), Method: h.Method, Path: h.Path, Query: h.Query, Host: h.Authority, Protocol: h.Version.String(),
 		Status: ex.status, Duration: took, UserAgent: h.Get(message.UserAgent), Referer: h.Get(message.Referer),
 		Listener: ex.c.settings.name, Attempts: ex.attempts, BytesRead: ex.read, BytesWritten: ex.written,
@@ -55,5 +56,6 @@ func (ex *exchange) writeLog(took time.Duration) {
 		r.Upstream = time.Duration(ex.headAt - ex.tryStart)
 	}
 	r.GRPC, r.GRPCStatus = ex.grpcStatus != noGRPCStatus, ex.grpcStatus
-	ex.s.log.Write(ex.t.log, &r, ex.c.shard)
+	ex.s.log.Write(ex.t.log, r, ex.c.shard)
+	*r = telemetry.Record{} // what it points to is not its own
 }

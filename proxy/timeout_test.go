@@ -372,6 +372,15 @@ func TestPerTryTimeout(t *testing.T) {
 	first.ended()
 }
 
+func TestPerTryTimeoutIsNotSpentOnASlowHead(t *testing.T) {
+	g := start(t, timeouts()+routed(echo(t), "retries: {attempts: 2, on: [timeout], per_try_timeout: 100ms}"))
+	c := g.dial()
+	c.send("GET / HTTP/1.1\r\n")
+	pass(2 * short)
+	c.send("Host: a\r\n\r\n")
+	c.status(200)
+}
+
 // A client that stops reading is cut, and with it what is done for it.
 func TestWriteTimeout(t *testing.T) {
 	for _, tt := range []struct{ name, document, route string }{

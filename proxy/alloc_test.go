@@ -1,0 +1,93 @@
+//go:build !race
+
+package proxy_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"runtime"
+	"runtime/debug"
+	"testing"
+)
+
+// Under the race detector pools forget on purpose, so this file is not for it.
+
+// plainEndpoint answers each read with the same bytes. It allocates nothing while it runs.
+func plainEndpoint(t testing.TB, answer string) string {
+	return script(t, func(w *wire) {
+		out, in := []byte(answer), make([]byte, 64<<10)
+		for {
+			if _, err := w.TCPConn.Read(in); err != nil {
+				return
+			}
+			if _, err := w.TCPConn.Write(out); err != nil {
+				return
+			}
+		}
+	})
+}
+
+// round sends a request and reads an answer of as many bytes as buf has.
+func round(t testing.TB, c net.Conn, request, buf []byte) {
+	if _, err := c.Write(request); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, buf); err != nil {
+		t.Fatalf("%v after %q", err, buf)
+	}
+}
+
+// A request allocates nothing, from the first byte read to the line in the access log: pools, buffers and counters are warm after the first few.
+func TestRequestDoesNotAllocate(t *testing.T) {
+	const many = "User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nCookie: a=b; c=d\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
+	for _, tt := range []struct{ name, route, request, answer, want string }{
+		{"GET", "", "GET /api/v1/users?id=7 HTTP/1.1\r\nHost: app.example.com\r\n" + many + "\r\n", ok("hello"), ok("hello")},
+		{"GET of a path to be normalised", "prefix_rewrite: /v2", "GET /a/../%62 HTTP/1.1\r\nHost: a\r\n\r\n", ok(""), ok("")},
+		{"GET with a trusted X-Forwarded-For", "", "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 8.8.8.8, 127.0.0.1\r\n\r\n", ok(""), ok("")},
+		{"GET answered in chunks", "", get("/"), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
+		{"HEAD", "", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nKeep-Alive: timeout=60\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"},
+		{"POST", "", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", ok("hello"), ok("hello")},
+		{"POST in chunks", "", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", ok("hello"), ok("hello")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			log := newLog(t)
+			g := start(t, routed(plainEndpoint(t, tt.answer), tt.route), log.use, trusting("127.0.0.1/32"))
+			ctx, cancel := context.WithCancel(t.Context())
+			written := make(chan struct{})
+			go func() { defer close(written); log.Run(ctx) }()
+			defer func() { cancel(); <-written }()
+			c := g.dial().TCPConn
+			request, buf := []byte(tt.request), make([]byte, len(tt.want))
+			for range 500 {
+				round(t, c, request, buf)
+			}
+			if !bytes.Equal(buf, []byte(tt.want)) {
+				t.Fatalf("answer = %q, want %q", buf, tt.want)
+			}
+			defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection empties the pools
+			const n = 2000
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range n {
+				round(t, c, request, buf)
+			}
+			runtime.ReadMemStats(&after)
+			// The runtime itself allocates a little now and then, for a goroutine that comes back on another thread, say.
+			if per := float64(after.Mallocs-before.Mallocs) / n; per > 0.05 {
+				t.Errorf("%.3f allocations a request, want none", per)
+			}
+		})
+	}
+}
+
+func BenchmarkRequest(b *testing.B) {
+	g := start(b, to(plainEndpoint(b, ok("hello"))))
+	c := g.dial().TCPConn
+	request, buf := []byte(get("/")), make([]byte, len(ok("hello")))
+	b.ReportAllocs()
+	for b.Loop() {
+		round(b, c, request, buf)
+	}
+}
