@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
@@ -62,6 +63,8 @@ type exchange struct {
 	idLen     int    // length of a request id that was made here; 0: the client's own is in the request
 	remote    []byte // the right-most address that is not a trusted proxy's; nil: the peer's
 	tried     cluster.Tried
+	admitted  *Route        // whose rate limit has let the request in, and which has drawn up; decide asks again where it finds another
+	retryIn   time.Duration // with faultRateLimited: when there is a token again
 
 	start      int64        // moments on the sweeper's clock: the first byte came,
 	sentAt     atomic.Int64 // the whole request went upstream (0: not yet),
@@ -104,7 +107,7 @@ func (ex *exchange) reset() {
 	ex.resp.Reset()
 	ex.tried.Reset()
 	ex.sentAt.Store(0)
-	ex.t, ex.rt, ex.up, ex.ep = nil, nil, nil, nil
+	ex.t, ex.rt, ex.up, ex.ep, ex.admitted = nil, nil, nil, nil, nil
 	ex.path, ex.held, ex.remote, ex.reason = nil, nil, nil, nil
 	ex.heldBuf = ex.heldBuf[:0]
 	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.endAt, ex.deadline = 0, 0, 0, 0, 0, 0

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
@@ -28,15 +29,17 @@ func (f *fault) Error() string {
 
 // The faults without a cause worth telling.
 var (
-	faultNoRoute   = &fault{status: 404, flag: telemetry.NR, text: "no route"}
-	faultPath      = &fault{status: 400, flag: telemetry.DPE, text: "malformed path"}
-	faultConnect   = &fault{status: 405, flag: telemetry.DPE, text: "CONNECT is not supported"}
-	faultMaxBody   = &fault{status: 413, flag: telemetry.DPE, text: "request body is too large"}
-	faultSlowHead  = &fault{status: 408, flag: telemetry.DPE, text: "request head took too long"}
-	faultSlowBody  = &fault{status: 408, flag: telemetry.DPE, text: "request body took too long"}
-	faultGone      = &fault{status: 499, flag: telemetry.DC, text: "client went away"}
-	faultTimeout   = &fault{status: 504, flag: telemetry.UT, text: "upstream timeout"}
-	faultNoCluster = &fault{status: 503, flag: telemetry.UH, text: "no healthy upstream"}
+	faultNoRoute  = &fault{status: 404, flag: telemetry.NR, text: "no route"}
+	faultPath     = &fault{status: 400, flag: telemetry.DPE, text: "malformed path"}
+	faultConnect  = &fault{status: 405, flag: telemetry.DPE, text: "CONNECT is not supported"}
+	faultMaxBody  = &fault{status: 413, flag: telemetry.DPE, text: "request body is too large"}
+	faultSlowHead = &fault{status: 408, flag: telemetry.DPE, text: "request head took too long"}
+	faultSlowBody = &fault{status: 408, flag: telemetry.DPE, text: "request body took too long"}
+	faultGone     = &fault{status: 499, flag: telemetry.DC, text: "client went away"}
+	faultTimeout  = &fault{status: 504, flag: telemetry.UT, text: "upstream timeout"}
+	// The answer says, in Retry-After, how long exchange.retryIn is.
+	faultRateLimited = &fault{status: 429, flag: telemetry.RL, text: "rate limited"}
+	faultNoCluster   = &fault{status: 503, flag: telemetry.UH, text: "no healthy upstream"}
 )
 
 // badRequest is the fault for a request that the codec refused.
@@ -133,6 +136,10 @@ func (ex *exchange) faultHead(h *message.Head, f *fault) {
 		h.Append([]byte("Content-Length"), []byte("0"))
 		h.Body = message.NoBody
 		return
+	}
+	if f == faultRateLimited {
+		seconds := (ex.retryIn + time.Second - 1) / time.Second
+		h.Append([]byte("Retry-After"), strconv.AppendInt(nil, int64(seconds), 10))
 	}
 	h.Append([]byte("Content-Type"), []byte("text/plain; charset=utf-8"))
 	h.Append([]byte("Content-Length"), strconv.AppendInt(nil, int64(len(f.text)+1), 10))

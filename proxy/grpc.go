@@ -74,7 +74,7 @@ func grpcFailed(status int) bool { return status == 2 || status == 13 || status 
 // grpcCode is the code a gRPC client understands (https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md).
 func grpcCode(f *fault) int {
 	const (
-		cancelled, unknown, deadlineExceeded, unimplemented, internal, unavailable, unauthenticated = 1, 2, 4, 12, 13, 14, 16
+		cancelled, unknown, deadlineExceeded, resourceExhausted, unimplemented, internal, unavailable, unauthenticated = 1, 2, 4, 8, 12, 13, 14, 16
 	)
 	switch f.flag {
 	case telemetry.DC:
@@ -83,6 +83,8 @@ func grpcCode(f *fault) int {
 		return deadlineExceeded
 	case telemetry.NR:
 		return unimplemented
+	case telemetry.RL:
+		return resourceExhausted
 	case telemetry.UPE, telemetry.DPE:
 		return internal
 	}

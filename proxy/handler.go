@@ -71,8 +71,8 @@ func (ex *exchange) decide() *fault {
 	if ex.rt = ex.t.router.match(h, ex.path, ex.t.listenerName(ex.c), &ex.work.edges, ex.work.hostname[:0]); ex.rt == nil {
 		return faultNoRoute
 	}
-	if ex.up = ex.rt.choose(); ex.up == nil {
-		return faultNoCluster
+	if f := ex.admit(); f != nil {
+		return f
 	}
 	if limit := ex.t.maxBody; limit > 0 && h.ContentLength > limit {
 		return faultMaxBody
@@ -88,6 +88,23 @@ func (ex *exchange) decide() *fault {
 			ex.deadline = sooner(ex.deadline, ex.start+int64(d))
 		}
 	}
+	return nil
+}
+
+// admit asks the route's rate limit and draws the cluster, once for a request: an exchange that takes over from a relay goes by what that got.
+func (ex *exchange) admit() *fault {
+	if ex.admitted == ex.rt {
+		return nil
+	}
+	if l := ex.rt.rate; l != nil {
+		if ex.retryIn = l.take(ex); ex.retryIn > 0 {
+			return faultRateLimited
+		}
+	}
+	if ex.up = ex.rt.choose(); ex.up == nil {
+		return faultNoCluster
+	}
+	ex.admitted = ex.rt
 	return nil
 }
 

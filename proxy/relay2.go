@@ -39,8 +39,8 @@ type (
 	serverEvents relay2
 )
 
-// relay begins such an exchange. It returns nil where it cannot; then nothing has happened yet.
-func (d *server2) relay(b *http2.Batch, st *http2.Stream, h *message.Head, end bool) http2.Receiver {
+// relay begins such an exchange. It returns nil where it cannot; then nothing has happened yet, but that the request may have been admitted.
+func (d *server2) relay(b *http2.Batch, st *http2.Stream, h *message.Head, end bool) (http2.Receiver, admission) {
 	r := &relay2{client: st, sent: end}
 	r.s, r.c, r.t, r.work, r.grpcStatus = d.s, &d.c, d.s.table.Load(), &d.work, noGRPCStatus
 	http2.CopyHead(&r.req, h)
@@ -49,19 +49,27 @@ func (d *server2) relay(b *http2.Batch, st *http2.Stream, h *message.Head, end b
 	}
 	r.start = r.now()
 	if r.decide() != nil || !r.relayable() {
-		return nil
+		return nil, r.admission()
 	}
 	ep, err := r.up.cluster.Pick(nil)
 	if err != nil {
-		return nil
+		return nil, r.admission()
 	}
 	r.ep = ep
 	if !r.open(b, end) {
 		ep.Done(cluster.Ignored)
-		return nil
+		return nil, r.admission()
 	}
-	return (*clientEvents)(r)
+	return (*clientEvents)(r), admission{}
 }
+
+// admission is what decide must not do twice for one request.
+type admission struct {
+	rt *Route
+	up *Upstream
+}
+
+func (ex *exchange) admission() admission { return admission{ex.admitted, ex.up} }
 
 // relayable tells whether nothing about the request may ever have to wait for anything but its peers.
 func (r *relay2) relayable() bool {

@@ -20,7 +20,8 @@ type Route struct {
 	upstream []weighted
 	total    int // sum of the weights
 	retry    retryPolicy
-	upgrades []string // protocols that may be upgraded to, lower case
+	rate     *rateLimit // nil: none
+	upgrades []string   // protocols that may be upgraded to, lower case
 }
 
 // weighted is a cluster and its share of the route's requests.
@@ -34,7 +35,7 @@ func compileRoute(c *config.Route, ups map[string]*Upstream, s *Server) (*Route,
 	rt := &Route{
 		name: c.Name, cfg: c, tele: s.registry.Route(c.Name),
 		prefix: strings.TrimSuffix(c.Match.PathPrefix, "/"),
-		retry:  compileRetry(&c.Retries), upgrades: c.Upgrades,
+		retry:  compileRetry(&c.Retries), upgrades: c.Upgrades, rate: s.rateLimit(c),
 	}
 	for _, w := range c.Clusters {
 		up := ups[w.Name]

@@ -19,6 +19,7 @@ type Table struct {
 	sampling float64
 	noRoute  *telemetry.Route // for requests that no route matched
 	clusters map[string]bool
+	rates    map[string]*rateLimit // by route name, for the next revision
 
 	multiplexed bool                 // some cluster speaks, or may speak, HTTP/2
 	names       map[*listener]string // of the listeners; nil when no route asks for them
@@ -42,16 +43,20 @@ func (s *Server) compile(doc *config.Document, clusters map[string]*cluster.Clus
 		names[name] = true
 	}
 	routes := make([]*Route, 0, len(doc.Routes))
+	rates := map[string]*rateLimit{}
 	for i := range doc.Routes {
 		rt, err := compileRoute(&doc.Routes[i], ups, s)
 		if err != nil {
 			return nil, fmt.Errorf("routes[%d]: %w", i, err)
 		}
 		routes = append(routes, rt)
+		if rt.rate != nil {
+			rates[rt.name] = rt.rate
+		}
 	}
 	t := &Table{
 		revision: doc.Revision, router: newRouter(routes), timeouts: doc.Timeouts, maxBody: doc.Limits.MaxBody,
-		sampling: doc.AccessLog.Sampling, noRoute: s.registry.Route(""), clusters: names, multiplexed: multiplexed,
+		sampling: doc.AccessLog.Sampling, noRoute: s.registry.Route(""), clusters: names, rates: rates, multiplexed: multiplexed,
 	}
 	if doc.AccessLog.Enabled && s.log != nil {
 		t.log = telemetry.NewLogFormat(doc.AccessLog.Fields)
