@@ -1,0 +1,48 @@
+// Package proxy is the L7 data plane: listeners, the table of routes, and the way of a request to an endpoint and back.
+//
+// # Life of a request
+//
+//   - listener.go accepts; a PROXY header and a TLS handshake (handshake.go) come first where the listener has them. ALPN or the first bytes
+//     say which version the client speaks: server1.go carries HTTP/1.1, server2.go HTTP/2.
+//   - handler.go is the pipeline, one straight line: load the table, decide, hold what has come of the body, pick an endpoint, try, maybe try
+//     again, answer a fault, record. Deciding (router.go, route.go, path.go, client.go, grpc.go, ratelimit.go) is plain calls that never block.
+//   - forward.go is one try: lease a connection (upstream.go; upstream1.go, upstream2.go and shared2.go for the two versions), write the head
+//     (filter.go) and the body (upload.go), wait for the answer, pass it on. upgrade.go makes a tunnel of it, retry.go and budget.go say when
+//     another try is right, fault.go what the client is told when there is no answer.
+//   - record.go counts the exchange and writes its line.
+//
+// An exchange ([exchange]) has a goroutine: the connection's own for HTTP/1.1, a warm one for a stream (workers.go). From HTTP/2 to
+// HTTP/2 it mostly has none: relay2.go passes it on from the two reading goroutines, event by event, by the same decisions.
+//
+// # Life of a revision
+//
+// apply.go: Prepare compiles the table (table.go, route.go) and binds new listeners, Commit stores one pointer, Abort undoes. drain.go ends
+// the server with nothing lost.
+//
+// # Promises
+//
+//   - A request is served by the one table it loaded, whatever is stored meanwhile; a connection lives on when its listener goes.
+//   - Bytes of the path, order, case and duplicates of fields go upstream as they came; nothing ambiguous is written, ever.
+//   - Everything is bounded: heads, held bodies (16 KiB, 64 KiB where a route retries), connections, streams, handshakes, retries, rate keys.
+//   - In the steady state an HTTP/1.1 request allocates nothing. An idle connection holds no buffer.
+//   - Who leads an exchange ends what it started: the uploading goroutine and the upstream connection never outlive it.
+//   - net/http is not here.
+//
+// # Not here
+//
+// What is on the wire (http1, http2, proxyproto), sockets and their deadlines (sock), endpoints, health and pools (cluster), certificates
+// (mtls), where revisions come from (discovery, sidecar).
+//
+// # Decisions
+//
+// An exchange is written once, against two interfaces: downstream (the client's side) and leased (the endpoint's). The four pairs of versions
+// differ in who implements them. The exception is relay2, because a goroutine for each gRPC call costs twice what HAProxy needs for all of it.
+//
+// Streams that go to HTTP/1.1 endpoints keep a goroutine: the upstream's two system calls a request outweigh the two switches, and retries,
+// uploads and time limits stay one straight line.
+//
+// While a request waits, the client's socket is looked at every 100 to 500 ms (poll, no read) instead of being read by a second goroutine:
+// a client that is gone is noticed a little later, and nobody else pays for it.
+//
+// CONNECT is refused with 405, also as extended CONNECT (RFC 8441), which HTTP/2 clients are not offered: WebSocket goes over HTTP/1.1.
+package proxy
