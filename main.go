@@ -1,4 +1,4 @@
-// Gateway is a sidecar gateway for Consul users. This file is what of the process
+// Command gateway is a sidecar gateway for Consul users. This file is what of the process
 // no test can have: its arguments, environment, signals and exit code.
 package main
 
