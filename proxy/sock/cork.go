@@ -21,11 +21,11 @@ type Cork struct {
 	records []byte // in buf's memory unless there were too many
 	buf     *Buffer
 
-	rb     []byte // the read in hand
-	rn     int
-	re     syscall.Errno
-	wb     []byte // the write in hand, while everything passes through
-	we     syscall.Errno
+	rb []byte // the read in hand
+	rn int
+	re syscall.Errno
+	wb []byte // the write in hand, while everything passes through
+	we syscall.Errno
 
 	readFn, waitFn, writeFn func(uintptr) bool
 }
