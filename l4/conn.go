@@ -12,12 +12,14 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// conn is one connection of a client, from its accept to its record. Its fields belong to the goroutine of serve, except as noted.
+// conn is one connection of a client, from its accept to its record. Its fields belong to the goroutine of serve and, after
+// that, to the pump that ends last, except as noted.
 type conn struct {
-	s     *Server
-	set   *settings
-	shard uint32 // spreads connections over the access log's locks
-	start time.Time
+	s       *Server
+	tracked bool // see track
+	set     *settings
+	shard   uint32 // spreads connections over the access log's locks
+	start   time.Time
 
 	who        proxyproto.Header // the client, and where it has connected to
 	name       string            // that the ClientHello asks for
@@ -33,8 +35,9 @@ type conn struct {
 	ep       *cluster.Endpoint
 	slot     *cluster.Slot
 
-	down, up       net.Conn // what bytes are moved between: sockets, or TLS over them
-	there, back    pump     // from the client, and to it
+	down, up       net.Conn     // what bytes are moved between: sockets, or TLS over them
+	there, back    pump         // from the client, and to it
+	left           atomic.Int32 // of the two
 	flowing        atomic.Bool
 	stopped        atomic.Bool // flag is set: both pumps are to end
 	mu             sync.Mutex  // guards flag and the two sockets, which stop wakes
@@ -52,18 +55,16 @@ func newConn(s *Server, set *settings, nc net.Conn) *conn {
 	return c
 }
 
-// serve is the whole life of the connection.
+// serve is the life of the connection up to where its bytes flow.
 func (c *conn) serve() {
-	if !c.s.track(c) {
+	switch {
+	case !c.s.track(c):
 		c.stop(telemetry.LR)
-		c.end()
+	case c.greet() && c.connect():
+		c.tunnel()
 		return
 	}
-	defer c.s.gone()
-	defer c.end()
-	if c.greet() && c.connect() {
-		c.tunnel()
-	}
+	c.end()
 }
 
 // stop ends the connection, for the reason that the flag names; the first one counts. It wakes whoever waits for one of the sockets. Safe
@@ -125,6 +126,7 @@ func (c *conn) end() {
 	c.record()
 	c.set.tele.Active.Dec()
 	c.s.limit.Release()
+	c.s.gone(c)
 }
 
 // hangUp closes a socket without waiting for anybody. Where the other side broke off, where there was none, and at the end of a drain the

@@ -75,6 +75,7 @@ func (s *Server) track(c *conn) bool {
 	if s.draining {
 		return false
 	}
+	c.tracked = true
 	s.live[c] = struct{}{}
 	s.open++
 	if len(s.live) == 1 {
@@ -93,10 +94,13 @@ func (s *Server) unwatch(c *conn) {
 	delete(s.live, c)
 }
 
-// gone is the very end of a connection that was tracked.
-func (s *Server) gone() {
+// gone is the very end of a connection.
+func (s *Server) gone(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !c.tracked {
+		return
+	}
 	s.open--
 	if s.idle != nil && s.open == 0 {
 		close(s.idle)

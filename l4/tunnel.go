@@ -12,21 +12,18 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// tunnel moves bytes both ways until both directions have ended, or one has broken.
+// tunnel moves bytes both ways until both directions have ended, or one has broken. Each has a goroutine of its own, with a fresh small stack
+// instead of the deep one that connecting leaves behind; they end with their direction, or by stop, and the last one ends the connection.
 func (c *conn) tunnel() {
 	there, back := &c.there, &c.back
 	there.join(c, c.down, c.up, telemetry.DC, telemetry.UC)
 	back.join(c, c.up, c.down, telemetry.UC, telemetry.DC)
 	there.other, back.other = back, there
 	c.last = time.Now()
+	c.left.Store(2)
 	c.flowing.Store(true)
-	done := make(chan struct{})
-	go func() { // ends with its direction, or by stop; waited for below
-		defer close(done)
-		there.run(c.earlyBytes)
-	}()
-	back.run(nil)
-	<-done
+	go there.run()
+	go back.run()
 }
 
 // join prepares a pump; broken are the flags for when its source or its destination breaks off.
@@ -48,9 +45,16 @@ func raw(nc net.Conn) syscall.RawConn {
 	return r
 }
 
-// run moves the early bytes and then all that comes. It passes the end on, or stops the connection.
-func (p *pump) run(early []byte) {
-	flag := p.move(early)
+// run is one direction, and at its end that of the connection if the other has ended before.
+func (p *pump) run() {
+	p.pass(p.move())
+	if p.c.left.Add(-1) == 0 {
+		p.c.end()
+	}
+}
+
+// pass passes the end of the stream on, or stops the connection.
+func (p *pump) pass(flag telemetry.Flag) {
 	if flag == telemetry.NoFlag && p.wasReset() {
 		flag = p.onRead
 	}
@@ -64,18 +68,27 @@ func (p *pump) run(early []byte) {
 	p.c.stop(flag)
 }
 
-func (p *pump) move(early []byte) telemetry.Flag {
-	if len(early) > 0 {
-		n, err := p.dst.Write(early)
-		p.moved.Add(int64(n))
-		if err != nil {
-			return p.onWrite
-		}
+// move moves what was read before, and then all that comes.
+func (p *pump) move() telemetry.Flag {
+	if p == &p.c.there && !p.c.giveEarly() {
+		return p.onWrite
 	}
 	if p.rawSrc != nil && p.rawDst != nil {
 		return p.pump()
 	}
 	return p.copy()
+}
+
+// giveEarly writes what was read of a ClientHello.
+func (c *conn) giveEarly() bool {
+	if c.early == nil {
+		return true
+	}
+	n, err := c.up.Write(c.earlyBytes)
+	c.there.moved.Add(int64(n))
+	c.early.Free()
+	c.early, c.earlyBytes = nil, nil
+	return err == nil
 }
 
 // copy is the way through TLS, on either side: one buffer, and what crypto/tls needs.
