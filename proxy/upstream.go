@@ -109,7 +109,11 @@ func (up *Upstream) connectTo(s *Server, ep *cluster.Endpoint, slot *cluster.Slo
 	up.cluster.Telemetry().RecordConnect(time.Duration(s.sweeper.Now()-start), err == nil)
 	if err != nil {
 		slot.Release()
-		return nil, &connectError{err}
+		failed := &connectError{err}
+		if ep.Explain(failed.Error()) {
+			s.logger.Warn("endpoint", "cluster", up.cluster.Name(), "address", ep.Address(), "error", failed)
+		}
+		return nil, failed
 	}
 	return nc, nil
 }

@@ -1,6 +1,9 @@
 package cluster
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Endpoint is one address of a cluster as the data plane uses it: a lease while
 // picked, its idle connections, and the slot for connections that requests share.
@@ -44,6 +47,23 @@ func (e *Endpoint) Report(o Outcome) {
 		e.group.failed(e.health, o)
 	}
 }
+
+// trouble is the last thing that went wrong, in words.
+type trouble struct {
+	text string
+	at   time.Time
+}
+
+// Explain keeps, for /status, why the last connection or answer was bad, and reports whether it is news: another text than before, or the
+// same one after troubleAgain. It is for failures only; text must be short and safe to show.
+func (e *Endpoint) Explain(text string) (news bool) {
+	now, old := time.Now(), e.health.trouble.Load()
+	e.health.trouble.Store(&trouble{text, now})
+	return old == nil || old.text != text || now.Sub(old.at) > troubleAgain
+}
+
+// troubleAgain is the silence after which the same trouble is news once more.
+const troubleAgain = time.Minute
 
 // lease counts the use that Done ends; callers have looked at the gate.
 func (e *Endpoint) lease() *Endpoint {

@@ -28,6 +28,7 @@ type health struct {
 	pace     atomic.Int64 // slow start: share of its weight, up to full
 	probe    atomic.Bool  // while probing: a probe is under way
 	ailing   atomic.Bool  // the next success matters: see group.succeeded
+	trouble  atomic.Pointer[trouble]
 
 	// Guarded by the group's mu.
 	current   int64         // of smooth weighted round robin

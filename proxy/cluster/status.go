@@ -56,6 +56,9 @@ type PassiveStatus struct {
 	Since    *time.Time `json:"since,omitempty"`
 	Until    *time.Time `json:"until,omitempty"`
 	Failures int        `json:"failures"` // in a row
+
+	LastError   string     `json:"last_error,omitempty"` // of a connection or an answer, however long ago
+	LastErrorAt *time.Time `json:"last_error_at,omitempty"`
 }
 
 // Status tells of every cluster in service, by name.
@@ -136,6 +139,9 @@ func (g *group) endpointStatus(c *Cluster, l listing) EndpointStatus {
 func (g *group) passiveStatus(h *health) PassiveStatus {
 	gate := h.gate.Load()
 	st := PassiveStatus{State: gateName(gate), Failures: h.fails}
+	if t := h.trouble.Load(); t != nil {
+		st.LastError, st.LastErrorAt = t.text, &t.at
+	}
 	if gate != gateOpen || h.ejections > 0 {
 		st.Since = g.at(h.since)
 	}
