@@ -96,10 +96,7 @@ func (b *block) splitTarget() {
 		b.fail(":path that does not begin with a slash")
 		return
 	}
-	h.Path = t
-	if i := bytes.IndexByte(t, '?'); i >= 0 {
-		h.Path, h.Query = t[:i], t[i+1:]
-	}
+	h.Path, h.Query, _ = bytes.Cut(t, []byte{'?'})
 }
 
 // validScheme tells whether b is a scheme (RFC 3986 section 3.1).

@@ -95,8 +95,7 @@ func (c *Conn) shut(err error) error {
 	c.mu.Unlock()
 
 	code := Cancel
-	var ce *ConnError
-	if errors.As(err, &ce) {
+	if ce, ok := errors.AsType[*ConnError](err); ok {
 		code = ce.Code
 	}
 	for _, s := range lost {
@@ -129,11 +128,11 @@ func (c *Conn) shut(err error) error {
 // be written. Called with the lock held.
 func (c *Conn) sayWhy(err error) bool {
 	code, reason := NoError, ""
-	var ce *ConnError
+	ce, broken := errors.AsType[*ConnError](err)
 	switch {
-	case errors.As(err, &ce) && ce.Remote:
+	case broken && ce.Remote:
 		return false
-	case ce != nil:
+	case broken:
 		code, reason = ce.Code, ce.Reason
 	case errors.Is(err, ErrDrained):
 		return true // it was said, or is the peer's own wish

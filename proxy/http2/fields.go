@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"bytes"
 	"strconv"
 	"unsafe"
 
@@ -41,14 +42,8 @@ func (f *Fields) Request(method, scheme, authority, path []byte) {
 		f.put(":authority", authority, indexed)
 	}
 	how := indexed
-	if len(path) > 64 {
+	if len(path) > 64 || bytes.IndexByte(path, '?') >= 0 {
 		how = notIndexed // with a query or an id in it: another one each time
-	}
-	for _, c := range path {
-		if c == '?' {
-			how = notIndexed
-			break
-		}
 	}
 	f.put(":path", path, how)
 }

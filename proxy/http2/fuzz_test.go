@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -240,7 +241,7 @@ func FuzzServerFrames(f *testing.F) {
 	palette := [][]byte{encodeBlock(post...), encodeBlock(get...), encodeBlock("x-end", "1"), encodeBlock(with(post, "content-length", "8")...)}
 	sw := fuzzSweeper(f)
 	f.Fuzz(func(t *testing.T, raw, program []byte, piece uint16) {
-		in := append(raw[:len(raw):len(raw)], play(program, palette)...)
+		in := append(slices.Clip(raw), play(program, palette)...)
 		k := &checker{t: t, open: map[*Stream]*checked{}}
 		nc := &script{in: in, piece: int(piece) + 1, closed: make(chan struct{})}
 		srv := NewServer(sock.New(nc, sw, 0), k, Options{MaxStreams: 10, MaxHeaderBytes: 4 << 10, StreamWindow: 1 << 10, ConnWindow: 1 << 17, ExtendedConnect: true})
@@ -260,7 +261,7 @@ func FuzzClientFrames(f *testing.F) {
 	palette := [][]byte{encodeBlock(":status", "200"), encodeBlock(":status", "103"), encodeBlock("x-end", "1"), encodeBlock(":status", "200", "content-length", "8")}
 	sw := fuzzSweeper(f)
 	f.Fuzz(func(t *testing.T, raw, program []byte, piece uint16) {
-		in := append(raw[:len(raw):len(raw)], play(program, palette)...)
+		in := append(slices.Clip(raw), play(program, palette)...)
 		k := &checker{t: t, open: map[*Stream]*checked{}}
 		nc := &script{in: in, piece: int(piece) + 1, closed: make(chan struct{})}
 		c := &Client{done: make(chan struct{})}

@@ -63,35 +63,6 @@ func listen(t testing.TB, serve func(net.Conn)) string {
 	return ln.Addr().String()
 }
 
-// pair is the two ends of one loopback connection.
-func pair(t testing.TB) (client, server net.Conn) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	accepted := make(chan net.Conn, 1)
-	go func() {
-		nc, err := ln.Accept()
-		if err != nil {
-			close(accepted)
-			return
-		}
-		accepted <- nc
-	}()
-	client, err = net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, ok := <-accepted
-	if !ok {
-		t.Fatal("no connection")
-	}
-	t.Cleanup(func() { client.Close(); server.Close() })
-	return client, server
-}
-
 // echo answers every request with the body it came with, as a relay of the stream to itself, and with its trailers.
 type echo struct {
 	seen func(h *message.Head)

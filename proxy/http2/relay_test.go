@@ -3,7 +3,6 @@ package http2
 import (
 	"net"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,8 +19,6 @@ type gateway struct {
 
 	mu sync.Mutex // guards up
 	up *Client
-
-	retried atomic.Int64
 }
 
 // exchange is one request on its way: the receiver of both streams.

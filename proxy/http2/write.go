@@ -3,6 +3,7 @@ package http2
 import (
 	"errors"
 	"runtime"
+	"slices"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
@@ -244,10 +245,5 @@ func (c *Conn) sendReset(id uint32, code ErrCode) {
 
 // wasReset tells whether this side reset the stream lately.
 func (c *Conn) wasReset(id uint32) bool {
-	for _, r := range c.resets {
-		if r == id {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.resets, id)
 }

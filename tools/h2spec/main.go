@@ -1,4 +1,4 @@
-// h2spec runs the conformance tests of HTTP/2 against a server:
+// Command h2spec runs the conformance tests of HTTP/2 against a server:
 //
 //	h2spec [-tls] [-timeout SECONDS] HOST PORT [SECTION...]
 //
