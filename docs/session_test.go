@@ -189,10 +189,11 @@ func (s *session) compare(t *testing.T, p *page, outputs []string) {
 // vary are the parts of an output that differ from one run to the next.
 var vary = []struct{ pattern, name string }{
 	{`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)`, "TIME"},
+	{`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC`, "TIME"},
 	{`\b\d\d:\d\d:\d\d\.\d{3}\b`, "TIME"},
 	{`(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT`, "TIME"},
 	{`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`, "UUID"},
-	{`\b[0-9a-f]{64}\b`, "HASH"},
+	{`\b[0-9a-f]{64}\b`, "HASH"}, // of a document, or of a certificate
 	{`\b(revision"?[ =:]+"?)[0-9a-f]{12}\b`, "${1}REVISION"},
 	{`\b(hash=)[0-9a-f]+`, "${1}HASH"},
 	{`\b(took"?[=:]"?)[0-9.]+(ns|µs|ms|s)`, "${1}DURATION"},
