@@ -100,7 +100,7 @@ func (ex *exchange) answerFault(f *fault) {
 		ex.d.Abort()
 		return
 	}
-	ex.status = f.status
+	ex.faultStatus(f)
 	if !ex.skipBody() {
 		ex.closing = true
 	}
@@ -121,6 +121,14 @@ func (ex *exchange) answerFault(f *fault) {
 	}
 	if err := ex.d.End(nil); err != nil {
 		ex.closing = true
+	}
+}
+
+// faultStatus notes what the client gets for a status: of gRPC there are two.
+func (ex *exchange) faultStatus(f *fault) {
+	ex.status = f.status
+	if ex.grpc {
+		ex.status, ex.grpcStatus = 200, grpcCode(f)
 	}
 }
 

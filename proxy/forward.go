@@ -89,7 +89,18 @@ func (ex *exchange) failed(err error, unsent bool) result {
 	if f.flag != telemetry.UO {
 		ex.up.cluster.Telemetry().RecordFailure(f.flag, time.Duration(ex.now()-ex.tryStart))
 	}
+	ex.explain(f)
 	return result{f.outcome(), f, unsent}
+}
+
+// explain tells the operator, once, what is wrong with an endpoint; connecting tells so itself.
+func (ex *exchange) explain(f *fault) {
+	switch f.flag {
+	case telemetry.UC, telemetry.UPE, telemetry.UT:
+		if ex.ep.Explain(f.Error()) {
+			ex.s.logger.Warn("endpoint", "cluster", ex.up.cluster.Name(), "address", ex.ep.Address(), "flag", f.flag.String(), "error", f)
+		}
+	}
 }
 
 // roundTrip writes the request and waits for the head of the final answer, passing interim ones on. sent is how many bytes went out.

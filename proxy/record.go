@@ -18,8 +18,12 @@ func (ex *exchange) record() {
 	if ex.rt != nil {
 		rt = ex.rt.tele
 	}
-	rt.Record(ex.method, ex.status, ex.c.scheme, took)
-	if t := ex.t; t.log != nil && (t.sampling >= 1 || ex.status >= 400 || ex.flag != telemetry.NoFlag || rand.Float64() < t.sampling) {
+	if ex.grpcStatus != noGRPCStatus && ex.status == 200 {
+		rt.RecordCall(ex.grpcStatus, ex.c.scheme, took)
+	} else {
+		rt.Record(ex.method, ex.status, ex.c.scheme, took)
+	}
+	if t := ex.t; t.log != nil && (t.sampling >= 1 || ex.status >= 400 || ex.grpcStatus > 0 || ex.flag != telemetry.NoFlag || rand.Float64() < t.sampling) {
 		ex.writeLog(took)
 	}
 }

@@ -51,13 +51,18 @@ func (d *server2) relay(b *http2.Batch, st *http2.Stream, h *message.Head, end b
 	if r.decide() != nil || !r.relayable() {
 		return nil, r.admission()
 	}
+	if !r.tryEnter() {
+		return nil, r.admission()
+	}
 	ep, err := r.up.cluster.Pick(nil)
 	if err != nil {
+		r.leave()
 		return nil, r.admission()
 	}
 	r.ep = ep
 	if !r.open(b, end) {
 		ep.Done(cluster.Ignored)
+		r.leave()
 		return nil, r.admission()
 	}
 	return (*clientEvents)(r), admission{}
@@ -146,6 +151,7 @@ func (r *relay2) close(o cluster.Outcome) {
 		r.up.cluster.Telemetry().RecordFailure(r.flag, took)
 	}
 	r.ep.Done(o)
+	r.leave()
 	r.active.Dec()
 	r.read, r.written = r.in.Load(), r.out.Load()
 	r.record()
@@ -164,7 +170,7 @@ func (r *relay2) fail(b *http2.Batch, f *fault, code http2.ErrCode) {
 	r.failing, r.answered = true, true
 	r.flag, r.reason = f.flag, f
 	if !answered {
-		r.status = f.status
+		r.faultStatus(f)
 	}
 	r.mu.Unlock()
 	r.s.registry.Fault(f.flag).Inc()

@@ -65,6 +65,7 @@ var (
 const (
 	attrMethod     attribute.Key = "http.request.method"
 	attrStatus     attribute.Key = "http.response.status_code"
+	attrGRPCStatus attribute.Key = "rpc.grpc.status_code"
 	attrRoute      attribute.Key = "http.route"
 	attrScheme     attribute.Key = "url.scheme"
 	attrErrorType  attribute.Key = "error.type"

@@ -13,6 +13,7 @@ type Route struct {
 	name   string
 	reg    *Registry
 	series [numServerSeries]atomic.Pointer[byStatus]
+	calls  [numSchemes]atomic.Pointer[byStatus] // of gRPC, by code: see call.go
 }
 
 // Record counts one request that was answered with status after d, from its
@@ -42,6 +43,7 @@ func (r *Route) recordFirst(m Method, status int, s Scheme, d time.Duration) {
 // It adds up the series, so it is for status pages rather than for every request.
 func (r *Route) Requests() (n int64) {
 	r.each(func(_ Method, _ Scheme, _ int, h *histogram) { n += int64(h.load().count()) })
+	r.eachCall(func(_ int, _ Scheme, h *histogram) { n += int64(h.load().count()) })
 	return n
 }
 

@@ -17,6 +17,9 @@ func collectRoutes(c *collection, routes []*Route) {
 			r.each(func(m Method, s Scheme, status int, h *histogram) {
 				add(h, r.attributes(m, s, status)...)
 			})
+			r.eachCall(func(code int, s Scheme, h *histogram) {
+				add(h, r.callAttributes(code, s)...)
+			})
 		}
 	})
 }
