@@ -65,6 +65,7 @@ type exchange struct {
 	tried     cluster.Tried
 	admitted  *Route        // whose rate limit has let the request in, and which has drawn up; decide asks again where it finds another
 	retryIn   time.Duration // with faultRateLimited: when there is a token again
+	inside    bool          // it has a place in the queue in front of its cluster
 
 	start      int64        // moments on the sweeper's clock: the first byte came,
 	sentAt     atomic.Int64 // the whole request went upstream (0: not yet),
@@ -111,7 +112,7 @@ func (ex *exchange) reset() {
 	ex.path, ex.held, ex.remote, ex.reason = nil, nil, nil, nil
 	ex.heldBuf = ex.heldBuf[:0]
 	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.endAt, ex.deadline = 0, 0, 0, 0, 0, 0
-	ex.grpc, ex.head, ex.closing, ex.tunnel, ex.upload.begun = false, false, false, false, false
+	ex.grpc, ex.head, ex.closing, ex.tunnel, ex.inside, ex.upload.begun = false, false, false, false, false, false
 	ex.read, ex.written, ex.grpcStatus = 0, 0, noGRPCStatus
 	ex.method, ex.status, ex.flag, ex.attempts, ex.bodyBytes, ex.retrying = 0, 0, 0, 0, 0, 0
 }

@@ -17,6 +17,9 @@ func (s *Server) handle(ex *exchange) {
 	active := ex.c.settings.tele.Requests(ex.method, ex.c.scheme)
 	active.Inc()
 	f := ex.hold()
+	if f == nil {
+		f = ex.enter()
+	}
 	for f == nil {
 		ep, err := ex.up.cluster.Pick(&ex.tried)
 		if err != nil {
@@ -35,6 +38,7 @@ func (s *Server) handle(ex *exchange) {
 	if f != nil {
 		ex.answerFault(f)
 	}
+	ex.leave()
 	if ex.retrying > 0 {
 		ex.up.budget.give(ex.retrying)
 	}

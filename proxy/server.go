@@ -25,6 +25,7 @@ type Options struct {
 	Trusted  []netip.Prefix       // proxies whose X-Forwarded-* fields are believed
 	MaxHead  int                  // bytes of a request or response head; 0 = 64 KiB
 	Dial     DialFunc             // nil = plain TCP
+	Queue    Queue                // in front of one cluster; none by default
 
 	// Inherit asks the other plane for a second handle on its listening socket of that address, nil if it has none: so an address can change its
 	// protocol in one revision. May be nil. See [Server.Share] for the way back.
@@ -53,7 +54,9 @@ type Server struct {
 	workers    workers
 
 	listeners atomic.Pointer[map[string]*listener] // by address; never edited, the applying goroutine stores a new one
-	budgets   map[string]*retryBudget              // by cluster name; the applying goroutine's alone
+	queue     *queue                               // in front of the cluster queued; nil: none
+	queued    string
+	budgets   map[string]*retryBudget // by cluster name; the applying goroutine's alone
 
 	mu   sync.Mutex // guards live
 	live map[tracked]struct{}
@@ -65,7 +68,7 @@ func New(ctx context.Context, o Options) *Server {
 	s := &Server{
 		registry: o.Registry, logger: o.Logger, sweeper: o.Sweeper, limit: o.Limit, log: o.Log, trusted: o.Trusted,
 		limits: http1.DefaultLimits(), handshakes: make(chan struct{}, handshakesAtOnce), dial: o.Dial, inherit: o.Inherit,
-		budgets: map[string]*retryBudget{}, live: map[tracked]struct{}{},
+		queue: newQueue(o.Queue), queued: o.Queue.Cluster, budgets: map[string]*retryBudget{}, live: map[tracked]struct{}{},
 	}
 	if o.MaxHead > 0 {
 		s.limits.HeadBytes = o.MaxHead

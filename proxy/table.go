@@ -38,6 +38,9 @@ func (s *Server) compile(doc *config.Document, clusters map[string]*cluster.Clus
 		if tc := certs.Client(name); tc != nil {
 			up.dial, up.scheme = tlsDialer(s.dial, tc), schemeHTTPS
 		}
+		if name == s.queued {
+			up.queue = s.queue
+		}
 		ups[name] = up
 		multiplexed = multiplexed || up.protocol != config.ProtocolHTTP1
 		names[name] = true

@@ -25,6 +25,7 @@ type Upstream struct {
 	scheme   []byte        // for HTTP/2: http, or https under TLS
 	connect  time.Duration // longest time to connect, and to wait for a free connection
 	budget   *retryBudget  // of the cluster; survives revisions
+	queue    *queue        // in front of the cluster; nil: none
 }
 
 // Dialer returns the plain TCP DialFunc. Host names are resolved each time.

@@ -9,7 +9,7 @@ const (
 )
 
 // Base is what the bootstrap gives to each revision. AppConcurrency is not in it:
-// a limit that waits is not one of a revision's.
+// the queue in front of the app outlives revisions.
 func (b *Bootstrap) Base() config.Base {
 	base := config.Standard()
 	base.Timeouts = config.Timeouts{
