@@ -176,6 +176,7 @@ func TestLargeBodiesBothWays(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer res.Body.Close()
 			if got, want := sum(res.Body), sum(random(2, size)); got != want {
 				t.Errorf("answer arrived as %s, want %s", got, want)
 			}

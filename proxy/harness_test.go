@@ -164,7 +164,7 @@ func (g *gateway) counted(f telemetry.Flag, n int64) {
 }
 
 // ask sends a raw request on a connection of its own and parses the answer.
-func (g *gateway) ask(raw string) (*http.Response, string) {
+func (g *gateway) ask(raw string) (*answer, string) {
 	g.t.Helper()
 	c := g.dial()
 	c.send(raw)

@@ -206,13 +206,13 @@ func (w *wire) expect(want string) {
 }
 
 // response parses an answer with its body.
-func (w *wire) response(method string) (*http.Response, string) {
+func (w *wire) response(method string) (*answer, string) {
 	w.t.Helper()
 	return parse(w.t, w.r, method)
 }
 
 // status reads an answer and must find that code.
-func (w *wire) status(want int) *http.Response {
+func (w *wire) status(want int) *answer {
 	w.t.Helper()
 	res, body := w.response("GET")
 	if res.StatusCode != want {
@@ -221,17 +221,27 @@ func (w *wire) status(want int) *http.Response {
 	return res
 }
 
-func parse(t testing.TB, r *bufio.Reader, method string) (*http.Response, string) {
+// answer is an answer whose body has been read.
+type answer struct {
+	StatusCode int
+	Status     string
+	Header     http.Header
+	Trailer    http.Header
+	Close      bool // the connection closes behind it
+}
+
+func parse(t testing.TB, r *bufio.Reader, method string) (*answer, string) {
 	t.Helper()
 	res, err := http.ReadResponse(r, &http.Request{Method: method})
 	if err != nil {
 		t.Fatalf("answer to %s: %v", method, err)
 	}
+	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatalf("body of the answer to %s: %v (so far %q)", method, err, b)
 	}
-	return res, string(b)
+	return &answer{res.StatusCode, res.Status, res.Header, res.Trailer, res.Close}, string(b)
 }
 
 // finish ends our side of the connection.

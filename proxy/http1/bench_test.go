@@ -1,9 +1,12 @@
 package http1
 
 import (
+	"errors"
+	"io"
 	"testing"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 const (
@@ -67,5 +70,45 @@ func BenchmarkParseResponse(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkChunkedBody is a chunked body of 64 KiB read piece by piece, in chunks of these sizes.
+func BenchmarkChunkedBody(b *testing.B) {
+	for _, row := range []struct {
+		name  string
+		chunk int
+	}{{"16", 16}, {"1KiB", 1 << 10}, {"32KiB", 32 << 10}} {
+		b.Run(row.name, func(b *testing.B) {
+			var in []byte
+			for n := 0; n < sock.BulkSize; n += row.chunk {
+				in = AppendChunk(in, make([]byte, row.chunk))
+			}
+			in = append(in, "0\r\n\r\n"...)
+			buf := &sock.Buffer{B: in}
+			r := NewReader(sock.New(&script{}, sock.NewSweeper(), 0), DefaultLimits(), nil, 0)
+			var body Body
+			b.ReportAllocs()
+			b.SetBytes(sock.BulkSize)
+			for b.Loop() {
+				r.cur, r.r, r.w = buf, 0, len(in)
+				r.Body(&body, &chunkedHead)
+				n := 0
+				for {
+					p, err := body.Next()
+					if errors.Is(err, io.EOF) {
+						break
+					}
+					if err != nil {
+						b.Fatal(err)
+					}
+					n += len(p)
+				}
+				if n != sock.BulkSize {
+					b.Fatalf("%d bytes", n)
+				}
+				r.cur = nil
+			}
+		})
 	}
 }

@@ -18,13 +18,13 @@ func TestChaos(t *testing.T) {
 	base := "http://" + serveOn(t, g, Options{StallTimeout: 5 * time.Second})
 	ctx, stop := context.WithCancel(t.Context())
 	var noise, honest sync.WaitGroup
-	for range 6 {
+	for range 3 {
 		tr := transport(t, nil)
 		noise.Go(func() {
 			for ctx.Err() == nil {
 				one, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(8))*time.Millisecond)
 				path := []string{"/echo", "/abort", "/early", "/empty"}[rand.IntN(4)]
-				req, _ := http.NewRequestWithContext(one, "POST", base+path, io.LimitReader(zeros{}, int64(rand.IntN(500_000))))
+				req, _ := http.NewRequestWithContext(one, "POST", base+path, io.LimitReader(zeros{}, int64(rand.IntN(300_000))))
 				if resp, err := tr.RoundTrip(req); err == nil {
 					_, _ = io.CopyN(io.Discard, resp.Body, int64(rand.IntN(2_000_000)))
 					resp.Body.Close()
@@ -36,7 +36,7 @@ func TestChaos(t *testing.T) {
 	for range 3 {
 		tr := transport(t, nil)
 		honest.Go(func() {
-			for range 25 {
+			for range 15 {
 				if err := exchangeBody(t, tr, base+"/echo", rand.IntN(100_000), 0); err != nil {
 					t.Errorf("honest request: %v", err)
 					return
