@@ -68,7 +68,7 @@ func (rt *Route) accepts(h *message.Head, listener string) bool {
 }
 
 func contains(list []string, b []byte) bool {
-	for _, s := range list {
+	for _, s := range list { //nolint:modernize // slices.Contains would make a string of b
 		if s == string(b) {
 			return true
 		}

@@ -109,7 +109,7 @@ func (ex *exchange) copyBody(u leased) *fault {
 	for {
 		if !ex.d.Ready() {
 			if u.Flush() != nil {
-				return nil
+				return nil //nolint:nilerr // see above
 			}
 			at := int64(0)
 			if !ex.upload.answered.Load() {
@@ -127,7 +127,7 @@ func (ex *exchange) copyBody(u leased) *fault {
 				ex.upload.read.Store(true)
 			}
 			if u.Body(p) != nil {
-				return nil
+				return nil //nolint:nilerr // see above
 			}
 		case errors.Is(err, io.EOF):
 			ex.upload.read.Store(true)

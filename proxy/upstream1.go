@@ -87,10 +87,10 @@ func (u *upstream1) GiveBack(ep *cluster.Endpoint, h *message.Head) {
 
 // keepFor is how long the peer lets the connection be idle: a second less than it said, since it may count from earlier. 0: it said nothing.
 func keepFor(h *message.Head) time.Duration {
-	switch s := keepAlive(h); {
-	case s == 0:
+	switch s := keepAlive(h); s {
+	case 0:
 		return 0
-	case s == 1:
+	case 1:
 		return -1
 	default:
 		return time.Duration(s-1) * time.Second
