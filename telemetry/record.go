@@ -3,7 +3,6 @@ package telemetry
 import (
 	"strconv"
 	"time"
-	"unicode/utf8"
 )
 
 // Record is what one line of the access log can tell: a request, or a connection of L4. Texts are not kept after Write.
@@ -51,7 +50,7 @@ var logFields = []struct {
 	{"path", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Path) }},
 	{"query", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Query) }},
 	{"host", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Host) }},
-	{"protocol", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Protocol) }},
+	{"protocol", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Protocol) }},
 	{"status", func(d []byte, r *Record, _ *[19]byte) []byte { return strconv.AppendInt(d, int64(r.Status), 10) }},
 	{"duration_ms", func(d []byte, r *Record, _ *[19]byte) []byte { return appendMillis(d, r.Duration) }},
 	{"upstream_ms", func(d []byte, r *Record, _ *[19]byte) []byte {
@@ -62,25 +61,25 @@ var logFields = []struct {
 	}},
 	{"remote_ip", func(d []byte, r *Record, _ *[19]byte) []byte {
 		if r.RemoteIP == nil {
-			return appendText(d, r.Peer)
+			return appendString(d, r.Peer)
 		}
 		return appendText(d, r.RemoteIP)
 	}},
 	{"user_agent", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.UserAgent) }},
 	{"referer", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Referer) }},
-	{"listener", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Listener) }},
-	{"route", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Route) }},
-	{"cluster", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Cluster) }},
-	{"upstream", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Endpoint) }},
+	{"listener", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Listener) }},
+	{"route", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Route) }},
+	{"cluster", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Cluster) }},
+	{"upstream", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Endpoint) }},
 	{"attempts", func(d []byte, r *Record, _ *[19]byte) []byte { return strconv.AppendInt(d, int64(r.Attempts), 10) }},
 	{"bytes_read", func(d []byte, r *Record, _ *[19]byte) []byte { return strconv.AppendInt(d, r.BytesRead, 10) }},
 	{"bytes_written", func(d []byte, r *Record, _ *[19]byte) []byte { return strconv.AppendInt(d, r.BytesWritten, 10) }},
-	{"flag", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Flag.String()) }},
+	{"flag", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Flag.String()) }},
 	{"request_id", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.RequestID) }},
 	{"trace_id", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.TraceID) }},
-	{"revision", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Revision) }},
-	{"tls_version", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.TLSVersion) }},
-	{"client_identity", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.ClientIdentity) }},
+	{"revision", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Revision) }},
+	{"tls_version", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.TLSVersion) }},
+	{"client_identity", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.ClientIdentity) }},
 	{"grpc_status", func(d []byte, r *Record, _ *[19]byte) []byte {
 		if !r.GRPC {
 			return append(d, "null"...)
@@ -130,46 +129,4 @@ func appendMillis(dst []byte, d time.Duration) []byte {
 	dst = strconv.AppendInt(dst, us/1000, 10)
 	us %= 1000
 	return append(dst, '.', byte('0'+us/100), byte('0'+us/10%10), byte('0'+us%10))
-}
-
-// maxText bounds one text in a line, in bytes.
-const maxText = 4 << 10
-
-// appendText appends s as a JSON string. What is no UTF-8 becomes U+FFFD, what is too long is cut.
-func appendText[T string | []byte](dst []byte, s T) []byte {
-	const hex = "0123456789abcdef"
-	if len(s) > maxText {
-		s = s[:maxText]
-	}
-	dst = append(dst, '"')
-	from := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
-		}
-		if c < utf8.RuneSelf {
-			dst = append(dst, s[from:i]...)
-			switch c {
-			case '"', '\\':
-				dst = append(dst, '\\', c)
-			default:
-				dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-			}
-			i++
-			from = i
-			continue
-		}
-		if r, n := utf8.DecodeRuneInString(string(s[i:min(len(s), i+utf8.UTFMax)])); r != utf8.RuneError || n > 1 {
-			i += n
-			continue
-		}
-		dst = append(dst, s[from:i]...)
-		dst = append(dst, "\ufffd"...)
-		i++
-		from = i
-	}
-	dst = append(dst, s[from:]...)
-	return append(dst, '"')
 }
