@@ -2,14 +2,13 @@ package l4_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
-
-	"errors"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/l4"
@@ -89,11 +88,10 @@ func TestShare(t *testing.T) {
 	one := backend(t, banner("one"))
 	addr := testserver.Addr(t)
 	g := start(t, two(one, one, listener("a", addr, "one")))
-	var other *gateway
-	other = start(t, two(one, one), func(o *l4.Options) {
+	other := start(t, two(one, one), func(o *l4.Options) {
 		o.Inherit = func(address string) net.Listener { return g.server.Share(address) }
 	})
-	other.apply(two(one, one, listener("b", strings.Replace(addr, "127.0.0.1", "127.0.0.1", 1), "one")))
+	other.apply(two(one, one, listener("b", addr, "one")))
 	g.apply(two(one, one))
 	expect(t, dial(t, addr), "one")
 	if g.open("a") != 0 || other.open("b") != 1 {

@@ -56,7 +56,7 @@ func TestChurn(t *testing.T) {
 					}
 				case 1: // gone at once
 				case 2: // reset
-					tc.SetLinger(0)
+					reset(tc)
 				case 3: // gone in the middle
 					_, _ = io.ReadFull(c, make([]byte, 2))
 				case 4: // bulk, left unread every other time

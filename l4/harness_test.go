@@ -222,6 +222,12 @@ func next(t testing.TB, conns <-chan *net.TCPConn) *net.TCPConn {
 	}
 }
 
+// reset closes a connection so that the other side sees a reset.
+func reset(c *net.TCPConn) {
+	_ = c.SetLinger(0) // gone is as good
+	c.Close()
+}
+
 func send(t testing.TB, c io.Writer, text string) {
 	t.Helper()
 	if _, err := io.WriteString(c, text); err != nil {

@@ -3,6 +3,7 @@ package l4_test
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -286,9 +287,8 @@ func TestResetUnderTLS(t *testing.T) {
 	send(t, c, "ping")
 	s := next(t, conns)
 	expect(t, s, "ping")
-	s.SetLinger(0)
-	s.Close()
-	if _, err := c.Read(make([]byte, 1)); err == nil || err == io.EOF {
+	reset(s)
+	if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("read %v, want a broken connection", err)
 	}
 	g.wantFlag(telemetry.UC)

@@ -96,8 +96,8 @@ func TestReset(t *testing.T) {
 		cut  func(client, server *net.TCPConn)
 		see  func(client, server *net.TCPConn) *net.TCPConn
 	}{
-		{"client", telemetry.DC, func(c, _ *net.TCPConn) { c.SetLinger(0); c.Close() }, func(_, s *net.TCPConn) *net.TCPConn { return s }},
-		{"upstream", telemetry.UC, func(_, s *net.TCPConn) { s.SetLinger(0); s.Close() }, func(c, _ *net.TCPConn) *net.TCPConn { return c }},
+		{"client", telemetry.DC, func(c, _ *net.TCPConn) { reset(c) }, func(_, s *net.TCPConn) *net.TCPConn { return s }},
+		{"upstream", telemetry.UC, func(_, s *net.TCPConn) { reset(s) }, func(c, _ *net.TCPConn) *net.TCPConn { return c }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			addr, conns := hand(t)
@@ -123,10 +123,10 @@ func TestResetWhileWriting(t *testing.T) {
 	for range 20 {
 		g := start(t, to([]string{backend(t, func(c *net.TCPConn) {
 			_, _ = io.CopyN(io.Discard, c, 100_000)
-			c.SetLinger(0)
+			reset(c)
 		})}, ""))
 		c := g.dial("in")
-		c.SetWriteBuffer(1 << 20) // takes all, so that the error is left for the read
+		_ = c.SetWriteBuffer(1 << 20) // takes all, so that the error is left for the read
 		send(t, c, strings.Repeat("x", 400_000))
 		if _, err := io.Copy(io.Discard, c); !errors.Is(err, syscall.ECONNRESET) {
 			t.Fatalf("read %v, want a reset", err)
@@ -180,13 +180,13 @@ func TestBothWays(t *testing.T) {
 		return sent, [32]byte(h.Sum(nil))
 	}
 	g := start(t, to([]string{backend(t, func(c *net.TCPConn) {
-		c.SetDeadline(time.Now().Add(time.Minute))
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
 		sent, got := serve(c, 1)
 		sums <- sent
 		sums <- got
 	})}, ""))
 	c := g.dial("in")
-	c.SetDeadline(time.Now().Add(time.Minute))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	sent, got := serve(c, 2)
 	if serverSent, serverGot := <-sums, <-sums; sent != serverGot || got != serverSent {
 		t.Error("checksums differ")
@@ -208,7 +208,7 @@ func TestSlowReader(t *testing.T) {
 		c := g.dial("in")
 		s := next(t, conns)
 		writers.Go(func() {
-			s.SetWriteDeadline(time.Now().Add(2 * time.Second)) // long after everything on the way is full
+			_ = s.SetWriteDeadline(time.Now().Add(2 * time.Second)) // long after everything on the way is full
 			sent[i], _ = io.Copy(s, zeros{})
 			s.CloseWrite()
 		})

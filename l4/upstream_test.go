@@ -124,19 +124,19 @@ func (g *gateway) health() cluster.PassiveStatus {
 
 // What clients do is never the endpoint's fault; a reset without a byte is, and a byte makes up for failures.
 func TestOutcomes(t *testing.T) {
-	const serve, reset, after = "serve", "reset", "after"
+	const serve, atOnce, after = "serve", "reset at once", "after"
 	mode := make(chan string, 1)
 	g := start(t, to([]string{backend(t, func(c *net.TCPConn) {
 		switch <-mode {
 		case serve:
 			_, _ = io.WriteString(c, "hello")
 			echo(c)
-		case reset:
-			c.SetLinger(0)
+		case atOnce:
+			reset(c)
 		case after:
 			_, _ = io.WriteString(c, "hello")
 			_, _ = io.ReadFull(c, make([]byte, 5))
-			c.SetLinger(0)
+			reset(c)
 		}
 	})}, ""))
 	n := 0
@@ -147,7 +147,7 @@ func TestOutcomes(t *testing.T) {
 			t.Errorf("%s: %d failures in a row, want %d", what, got, want)
 		}
 	}
-	mode <- reset
+	mode <- atOnce
 	g.wantReset("in")
 	done()
 	failures(1, "a reset at once")
@@ -156,21 +156,19 @@ func TestOutcomes(t *testing.T) {
 	c := g.dial("in")
 	expect(t, c, "hello")
 	failures(0, "a byte came back, and the connection is open")
-	c.SetLinger(0)
-	c.Close()
+	reset(c)
 	done()
 	failures(0, "the client reset")
 
-	mode <- reset
+	mode <- atOnce
 	g.wantReset("in")
 	done()
 	failures(1, "a reset at once")
 	c = g.dial("in") // nobody serves it yet: the client is gone first
 	send(t, c, "hello")
-	c.SetLinger(0)
-	c.Close()
+	reset(c)
 	done()
-	mode <- reset
+	mode <- atOnce
 	failures(1, "the client reset before anything came back")
 
 	mode <- after
