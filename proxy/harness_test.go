@@ -30,7 +30,8 @@ type gateway struct {
 	sweeper  *sock.Sweeper
 	certs    *mtls.Set
 	limit    *sock.Limit
-	addr     string // of the listener "web"
+	clusters []*cluster.Cluster // of all revisions
+	addr     string             // of the listener "web"
 	drained  sync.Once
 }
 
@@ -57,10 +58,23 @@ func start(t testing.TB, document string, options ...func(*proxy.Options)) *gate
 		cancel()
 		<-swept
 		g.set.Retire(nil)
+		g.nothingLeft()
 	})
 	g.apply(document)
 	g.addr, _, _ = g.server.Listener("web")
 	return g
+}
+
+// nothingLeft waits until all that was taken has been given back: places of the limit, connections both ways, leases.
+func (g *gateway) nothingLeft() {
+	g.t.Helper()
+	testserver.WaitFor(g.t, patience, "all connections and leases to end", func() bool {
+		leases := int64(0)
+		for _, c := range g.clusters {
+			leases += c.InFlight()
+		}
+		return g.limit.Used() == 0 && g.sweeper.Len() == 0 && leases == 0
+	})
 }
 
 // drain ends the gateway and returns how many connections it had to cut. Only the first call does anything.
@@ -102,6 +116,7 @@ func (g *gateway) prepare(document string) (*proxy.Plan, []*cluster.Cluster, err
 			g.t.Fatalf("cluster %s: %v", c.Name, err)
 		}
 		clusters[c.Name] = cl
+		g.clusters = append(g.clusters, cl)
 		keep = append(keep, cl)
 	}
 	certs, err := g.certs.Prepare(doc)
