@@ -72,6 +72,14 @@ func upstreamFault(err error) *fault {
 	return &fault{502, telemetry.UC, "upstream broke off", err}
 }
 
+// late takes an endpoint that broke off after the request's own deadline for one that kept it: with grpc-timeout both ends have the same.
+func (ex *exchange) late(f *fault) *fault {
+	if f.flag == telemetry.UC && ex.deadline > 0 && ex.now() >= ex.deadline {
+		return faultTimeout
+	}
+	return f
+}
+
 // outcome is what a fault says about the endpoint.
 func (f *fault) outcome() cluster.Outcome {
 	switch f.flag {

@@ -84,7 +84,7 @@ func (ex *exchange) lease(fresh bool) (leased, error) {
 func (ex *exchange) failed(err error, unsent bool) result {
 	var f *fault
 	if !errors.As(err, &f) {
-		f = upstreamFault(err)
+		f = ex.late(upstreamFault(err))
 	}
 	if f.flag != telemetry.UO {
 		ex.up.cluster.Telemetry().RecordFailure(f.flag, time.Duration(ex.now()-ex.tryStart))

@@ -313,7 +313,7 @@ func (e *serverEvents) Reset(b *http2.Batch, _ *http2.Stream, code http2.ErrCode
 		r.client.Reset(b, code)
 		return
 	}
-	f := upstreamFault(&http2.ResetError{Code: code, Cause: cause})
+	f := r.late(upstreamFault(&http2.ResetError{Code: code, Cause: cause}))
 	if errors.Is(cause, http2.ErrUnprocessed) {
 		f.status = 503 // it may well be sent again
 	}
