@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,27 @@ func TestUpgradedConnectionHasItsOwnTimeout(t *testing.T) {
 		t.Errorf("cut after %v of silence, want 400ms", d)
 	}
 	up.broken()
+}
+
+// A tunnel's end may be slow to read: write, which is for answers, does not apply.
+func TestUpgradedConnectionMayStall(t *testing.T) {
+	_, c, up := tunnel(t, func(addr string) string { return timeouts("write") + to(addr) }, "", "")
+	const size = 20_000_000 // more than the kernel holds
+	for _, pair := range [][2]*wire{{c, up}, {up, c}} {
+		from, to := pair[0], pair[1]
+		sent := make(chan error, 1)
+		go func() {
+			_, err := from.Write(make([]byte, size))
+			sent <- err
+		}()
+		pass(4 * short)
+		if n, err := io.CopyN(io.Discard, to.r, size); err != nil {
+			t.Fatalf("%d bytes came: %v", n, err)
+		}
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestUpgradeAnsweredOtherwise(t *testing.T) {
