@@ -42,9 +42,14 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 // nudge tells every connection that it is to end.
 func (s *Server) nudge() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for c := range s.live {
 		c.drain()
+	}
+	roused := s.roused
+	s.roused = nil
+	s.mu.Unlock()
+	for _, c := range roused { // one by one: a goroutine for each of them would need a lot of memory at once
+		c.end(false)
 	}
 }
 

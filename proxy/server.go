@@ -58,9 +58,10 @@ type Server struct {
 	queued    string
 	budgets   map[string]*retryBudget // by cluster name; the applying goroutine's alone
 
-	mu   sync.Mutex // guards live
-	live map[tracked]struct{}
-	idle chan struct{} // closed when draining and live is empty; nil before
+	mu     sync.Mutex // guards the three below
+	live   map[tracked]struct{}
+	roused []*server1    // parked connections that a drain has taken over, and ends
+	idle   chan struct{} // closed when draining and live is empty; nil before
 }
 
 // New returns a server without listeners. ctx cuts everything when it ends.

@@ -13,8 +13,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// server1 is an HTTP/1.1 connection from a client. Its goroutine runs serve. Between requests it is only this: no buffer, no exchange, and a
-// small stack.
+// server1 is an HTTP/1.1 connection from a client. Its goroutine runs serve. Between requests it is only this: no buffer, no exchange, and,
+// after a while, no goroutine (see sock.Conn.Park) or at least a small stack.
 type server1 struct {
 	s    *Server
 	c    client
@@ -60,8 +60,8 @@ func (q *request1) release() {
 	requests1.Put(q)
 }
 
-// slimAfter is how long a connection must be idle before it moves to a fresh goroutine, whose stack is small again: the one that has carried
-// a request has grown, and only the garbage collector would shrink it.
+// slimAfter is how long a connection must be idle before it is parked. Where it cannot be, it moves to a fresh goroutine, whose stack is
+// small again: the one that has carried a request has grown, and only the garbage collector would shrink it.
 const slimAfter = 50 * time.Millisecond
 
 // serve carries requests until the connection ends. first, with n bytes in it, is what has been read already; it may be nil.
@@ -80,6 +80,8 @@ func (c *server1) run(first *sock.Buffer, n int, since int64) {
 		if n == 0 {
 			var why idleEnd
 			switch first, n, why = c.await(since, busy); why {
+			case idleParked:
+				return // c is no longer ours
 			case idleSlim:
 				go c.run(nil, 0, since)
 				return
@@ -87,6 +89,7 @@ func (c *server1) run(first *sock.Buffer, n int, since int64) {
 				c.end(false)
 				return
 			}
+			c.busy()
 			if c.fresh && wantsHTTP2(first.B[:n]) {
 				c.becomeHTTP2(first, n)
 				return
@@ -111,6 +114,7 @@ type idleEnd uint8
 
 const (
 	idleRequest idleEnd = iota // bytes have come
+	idleParked                 // Resume or Expire goes on
 	idleSlim                   // idle on a grown stack
 	idleOver                   // closed, timed out or drained
 )
@@ -118,14 +122,14 @@ const (
 // await waits for the first bytes of a request. busy tells that this goroutine has carried one.
 func (c *server1) await(since int64, busy bool) (*sock.Buffer, int, idleEnd) {
 	c.waiting.Store(true)
-	defer c.busy()
 	limit := since + int64(c.s.table.Load().timeouts.Idle)
+	slim := busy || c.conn.Plain()
 	for {
 		if c.s.draining.Load() {
 			return nil, 0, idleOver
 		}
 		at := limit
-		if busy {
+		if slim {
 			at = sooner(limit, since+int64(slimAfter))
 		}
 		c.conn.SetReadDeadline(at)
@@ -135,12 +139,25 @@ func (c *server1) await(since int64, busy bool) (*sock.Buffer, int, idleEnd) {
 			return b, n, idleRequest
 		case errors.Is(err, sock.ErrInterrupted): // to look at draining again
 		case errors.Is(err, sock.ErrTimeout) && at < limit:
-			return nil, 0, idleSlim
+			c.conn.SetReadDeadline(limit)
+			if c.conn.Park(c) {
+				return nil, 0, idleParked
+			}
+			if busy {
+				return nil, 0, idleSlim
+			}
+			slim = false
 		default:
 			return nil, 0, idleOver
 		}
 	}
 }
+
+// Resume goes on when a parked connection can be read, or drain or cut want it. That it may wait once more, from now, does no harm.
+func (c *server1) Resume() { c.run(nil, 0, c.s.sweeper.Now()) }
+
+// Expire ends a connection that was parked for too long.
+func (c *server1) Expire() { c.end(false) }
 
 // busy ends the time in which a drain may interrupt the connection.
 func (c *server1) busy() {
@@ -192,7 +209,10 @@ func (q *request1) refuse(err error) {
 
 // drain makes an idle connection look at Server.draining; a busy one does so after its request.
 func (c *server1) drain() {
-	if c.waiting.Load() {
+	switch {
+	case c.conn.Unpark():
+		c.s.roused = append(c.s.roused, c)
+	case c.waiting.Load():
 		c.conn.Interrupt()
 	}
 }

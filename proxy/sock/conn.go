@@ -27,34 +27,38 @@ const (
 	Reset                    // the connection is gone in both directions
 )
 
-// Conn is one stream connection. Make it with New; it belongs to one goroutine, except where a method says otherwise.
+// Conn is one stream connection. Make it with New; it belongs to one goroutine, except where a method says otherwise. There is one for
+// each idle connection too, so its size matters: see TestConnSize.
 type Conn struct {
 	net.Conn                 // the connection as it was accepted or dialled: *net.TCPConn, *tls.Conn, *net.UnixConn, a pipe
-	raw      syscall.RawConn // nil when Conn is no plain socket: then Conn.Read and Conn.Write do the work
-	under    syscall.RawConn // the socket underneath (also under TLS), for Hangup; nil when there is none
+	raw      syscall.RawConn // the socket, also under TLS; nil when there is none
 	sweeper  *Sweeper
 
-	readAt    atomic.Int64 // moment (Sweeper.Now) at which a read gives up; 0 never, negative: the sweeper has woken the reader
-	writeAt   atomic.Int64 // the same for writes
-	interrupt atomic.Bool
+	readAt  atomic.Int64 // moment (Sweeper.Now) at which a read gives up; 0 never, negative: the sweeper has woken the reader
+	writeAt atomic.Int64 // the same for writes
 
 	writeTimeout time.Duration // longest stall of one write; 0 none
 
-	rb  []byte // the read in hand: buffer, pooled buffer, result
+	rb  []byte // the read in hand: its buffer, or nil for a pooled one
 	buf *Buffer
 	rn  int
 	re  syscall.Errno
 	wb  []byte // the write in hand
 	we  syscall.Errno
 
-	first [1]byte // what ReadFirst waits with where it cannot wait without a buffer
+	tryReadFn, tryWriteFn func(uintptr) bool // nil when not plain
+	quietFn               func(uintptr)      // made at the first use
 
-	tryReadFn, tryFirstFn, tryWriteFn func(uintptr) bool
-	quietFn                           func(uintptr) // made at the first use
-	quiet                             bool          // the answer of quietFn
+	next, prev *Conn   // the sweeper's list of awake, or of parked, connections; these six are guarded by its mutex
+	owner      Resumer // goes on with it; while it is parked
+	fd         int32   // while it is parked: the index in the sweeper's table
+	ticket     uint32  // of the latest parking; 0: never parked
+	place      place
 
-	next, prev *Conn // the sweeper's list; guarded by its mutex
-	listed     bool
+	interrupt atomic.Bool
+	plain     bool    // Conn is the socket itself: read and written with raw; else Conn.Read and Conn.Write do the work
+	quiet     bool    // the answer of quietFn
+	first     [1]byte // what ReadFirst waits with where it cannot wait without a buffer
 }
 
 // New wraps nc and puts it under the sweeper's care until Close. writeTimeout bounds each stall of a write; 0 means none.
@@ -62,12 +66,14 @@ func New(nc net.Conn, s *Sweeper, writeTimeout time.Duration) *Conn {
 	c := &Conn{Conn: nc, sweeper: s, writeTimeout: writeTimeout}
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
-			c.raw, c.under = raw, raw
-			c.tryReadFn, c.tryFirstFn, c.tryWriteFn = c.tryRead, c.tryFirst, c.tryWrite
+			c.raw, c.plain = raw, true
+			c.tryReadFn, c.tryWriteFn = c.tryRead, c.tryWrite
 		}
 	} else if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		if sc, ok := t.NetConn().(syscall.Conn); ok {
-			c.under, _ = sc.SyscallConn()
+			if raw, err := sc.SyscallConn(); err == nil {
+				c.raw = raw
+			}
 		}
 	}
 	s.add(c)
@@ -85,6 +91,7 @@ func (c *Conn) SetReadDeadline(at int64) { c.readAt.Store(at) }
 func (c *Conn) Interrupt() {
 	c.interrupt.Store(true)
 	_ = c.Conn.SetReadDeadline(past) // a closed connection needs no waking
+	c.sweeper.wakeParked(c)
 }
 
 // ClearInterrupt forgets an Interrupt that no Read has met yet. Only when nobody can call Interrupt any more.
@@ -106,8 +113,12 @@ func (c *Conn) rest() (late bool) {
 
 // Close closes the connection and takes it out of the sweeper's list. Safe from any goroutine, and more than once.
 func (c *Conn) Close() error {
-	c.sweeper.remove(c)
-	return c.Conn.Close()
+	owner := c.sweeper.remove(c)
+	err := c.Conn.Close()
+	if owner != nil {
+		go owner.Resume()
+	}
+	return err
 }
 
 // Release takes c out of the sweeper's care without closing it, and hands out the connection it was made from, without any deadline.
@@ -126,8 +137,12 @@ func (c *Conn) Abort() error {
 	if l, ok := nc.(interface{ SetLinger(int) error }); ok {
 		_ = l.SetLinger(0) // a connection that is gone already needs no reset
 	}
-	c.sweeper.remove(c)
-	return nc.Close()
+	owner := c.sweeper.remove(c)
+	err := nc.Close()
+	if owner != nil {
+		go owner.Resume()
+	}
+	return err
 }
 
 // CloseWrite sends FIN (or TLS close_notify) and leaves the reading side open.
@@ -140,24 +155,24 @@ func (c *Conn) CloseWrite() error {
 
 // Hangup asks how the peer stands, without consuming a byte and without blocking. Where it cannot be known the answer is Open.
 func (c *Conn) Hangup() Hangup {
-	if c.under == nil {
+	if c.raw == nil {
 		return Open
 	}
 	h := Reset
-	_ = c.under.Control(func(fd uintptr) { h = hangup(fd) }) // an error means closed, which Reset says
+	_ = c.raw.Control(func(fd uintptr) { h = hangup(fd) }) // an error means closed, which Reset says
 	return h
 }
 
 // Quiet tells whether an idle connection is open and has nothing to say: a peer that has closed it, or sent what nobody asked for, makes
 // it false. It consumes nothing and does not block. Where it cannot be known the answer is true.
 func (c *Conn) Quiet() bool {
-	if c.under == nil {
+	if c.raw == nil {
 		return true
 	}
 	if c.quietFn == nil {
 		c.quietFn = func(fd uintptr) { c.quiet = quietSocket(fd) }
 	}
-	return c.under.Control(c.quietFn) == nil && c.quiet // an error means closed
+	return c.raw.Control(c.quietFn) == nil && c.quiet // an error means closed
 }
 
 // Read reads into b, which must not be empty, like io.Reader: at least one byte, or an error. It waits until the moment given to
@@ -177,7 +192,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 // ReadFirst waits for bytes without holding a buffer, and hands out what came in a pooled buffer that the caller frees. Where Conn is no
 // plain socket that is a single byte: what came along with it costs the next Read no system call.
 func (c *Conn) ReadFirst() (*Buffer, int, error) {
-	if c.raw == nil {
+	if !c.plain {
 		n, err := c.Read(c.first[:])
 		if n == 0 {
 			return nil, 0, err
@@ -187,7 +202,7 @@ func (c *Conn) ReadFirst() (*Buffer, int, error) {
 		return b, n, nil
 	}
 	for {
-		err := c.raw.Read(c.tryFirstFn)
+		err := c.raw.Read(c.tryReadFn)
 		if err == nil {
 			b := c.buf
 			c.buf = nil
@@ -208,7 +223,7 @@ func (c *Conn) ReadFirst() (*Buffer, int, error) {
 }
 
 func (c *Conn) readOnce(b []byte) (int, error) {
-	if c.raw == nil {
+	if !c.plain {
 		n, err := c.Conn.Read(b)
 		if n > 0 {
 			return n, nil // the error, if any, comes again
@@ -229,7 +244,11 @@ func (c *Conn) readOnce(b []byte) (int, error) {
 	return c.rn, nil
 }
 
+// tryRead reads into rb, or, when that is nil, into a pooled buffer that it keeps only if bytes came.
 func (c *Conn) tryRead(fd uintptr) bool {
+	if c.rb == nil {
+		return c.tryFirst(fd)
+	}
 	for {
 		c.rn, c.re = rawRead(fd, c.rb)
 		if c.re != syscall.EINTR {
@@ -274,7 +293,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	if c.raw == nil {
+	if !c.plain {
 		return c.writePlain(b)
 	}
 	c.wb = b

@@ -10,11 +10,16 @@
 // Before it waits, the owner names the latest moment it is ready to wait for ([Conn.SetReadDeadline]): one atomic store. The
 // [Sweeper] walks all connections every few tens of milliseconds and wakes those whose moment has passed.
 //
+// A connection that has been idle for a while need not have a goroutine at all: [Conn.Park] puts it into the sweeper's lot, an epoll set
+// (park_linux.go) that one goroutine waits for. When a read would not wait any more, the owner goes on in a fresh goroutine and finds
+// everything as if it had waited itself: bytes, the end, an interrupt, or a connection that was closed meanwhile.
+//
 // # Promises
 //
 //   - One goroutine reads and one writes at a time; Interrupt, Close and the deadline setters are safe from any goroutine.
 //   - Write returns after the last byte or with an error; a stall longer than the write timeout is [ErrTimeout].
-//   - A deadline is never early, and late by at most one period of the sweeper.
+//   - A deadline is never early, and late by at most one period of the sweeper; that of a parked connection by at most a second.
+//   - A parked connection resumes or expires once, or is taken back by Unpark; an event of an earlier one never reaches it.
 //   - Read and Write allocate nothing.
 //
 // # Not here
@@ -29,4 +34,8 @@
 //
 // A sweeper instead of deadlines per read: net.Conn.SetReadDeadline takes a lock and moves a runtime timer each time; an
 // atomic store costs a few nanoseconds, and nobody needs a network timeout finer than tens of milliseconds.
+//
+// Our own epoll set for parked connections beside the runtime's, which a socket stays in: 2.6 KB of stack and goroutine saved for each, for
+// three system calls more when it is used again (measured: about 3 us). Turned down: parking at once instead of after a while (busy
+// connections would pay), and taking the socket from the runtime altogether (another 1 KB, but a dozen system calls to go on).
 package sock

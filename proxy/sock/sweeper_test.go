@@ -14,18 +14,20 @@ func (s *Sweeper) intact(t testing.TB) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := 0
-	var prev *Conn
-	for c := s.head; c != nil; prev, c = c, c.next {
-		if c.prev != prev || !c.listed {
-			t.Fatalf("connection %d of the list is badly linked", n)
+	for where, l := range map[place]list{inList: s.awake, inLot: s.parked.list} {
+		n := 0
+		var prev *Conn
+		for c := l.head; c != nil; prev, c = c, c.next {
+			if c.prev != prev || c.place != where {
+				t.Fatalf("connection %d of the list is badly linked", n)
+			}
+			if n++; n > l.count {
+				break
+			}
 		}
-		if n++; n > s.count {
-			break
+		if n != l.count {
+			t.Fatalf("the list has %d connections, its count says %d", n, l.count)
 		}
-	}
-	if n != s.count {
-		t.Fatalf("the list has %d connections, its count says %d", n, s.count)
 	}
 }
 

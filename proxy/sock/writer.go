@@ -15,7 +15,7 @@ var ErrWouldBlock = errors.New("would block")
 func (c *Conn) Now() int64 { return c.sweeper.Now() }
 
 // Plain tells whether c is a plain socket, whose [Conn.ReadFirst] waits without a buffer.
-func (c *Conn) Plain() bool { return c.raw != nil }
+func (c *Conn) Plain() bool { return c.plain }
 
 // Writer writes to a Conn without blocking, for a connection that many goroutines append to. One goroutine at a time uses it, and as long
 // as there is a Writer, nobody calls Write of the Conn.
@@ -31,7 +31,10 @@ type Writer struct {
 
 // NewWriter makes the writer of c. A [Cork] under c holds records back from now on.
 func NewWriter(c *Conn) *Writer {
-	w := &Writer{c: c, raw: c.raw}
+	w := &Writer{c: c}
+	if c.plain {
+		w.raw = c.raw
+	}
 	if t, ok := c.Conn.(interface{ NetConn() net.Conn }); ok {
 		if k, ok := t.NetConn().(*Cork); ok && k.raw != nil {
 			w.cork, w.raw = k, k.raw

@@ -1,0 +1,177 @@
+package proxy_test
+
+import (
+	"io"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// parked waits until n connections are parked.
+func (g *gateway) parked(n int) {
+	g.t.Helper()
+	g.settled("connections parked", n, g.sweeper.Parked)
+}
+
+// freed waits until every place of the limit is free again, but the one that a listener holds for its next connection, and nothing is left
+// of the connections.
+func (g *gateway) freed(listeners int) {
+	g.t.Helper()
+	g.settled("places taken", listeners, g.limit.Used)
+	if n := g.sweeper.Parked(); n != 0 {
+		g.t.Errorf("%d connections are parked, want 0", n)
+	}
+	if _, n, _ := g.server.Listener("web"); n != 0 {
+		g.t.Errorf("the listener counts %d connections, want 0", n)
+	}
+}
+
+func (g *gateway) settled(what string, want int, now func() int) {
+	g.t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); now() != want; <-tick.C {
+		if time.Now().After(end) {
+			g.t.Fatalf("%d %s, want %d", now(), what, want)
+		}
+	}
+}
+
+func TestParkedConnectionGoesOn(t *testing.T) {
+	g := start(t, to(backend(t, ofPath)))
+	c := g.dial()
+	g.parked(1) // before its first request
+	for _, path := range []string{"/a", "/b", "/c"} {
+		c.send(get(path))
+		if _, body := c.response("GET"); body != path {
+			t.Errorf("answer to %s = %q", path, body)
+		}
+		g.parked(1)
+	}
+	c.send(get("/d") + get("/e"))
+	for _, path := range []string{"/d", "/e"} {
+		if _, body := c.response("GET"); body != path {
+			t.Errorf("answer to %s = %q", path, body)
+		}
+	}
+	c.finish()
+	c.ended()
+	g.freed(1)
+}
+
+// A connection that was parked before its first byte can still turn out to speak HTTP/2.
+func TestParkedConnectionSpeaksHTTP2(t *testing.T) {
+	g := start(t, to(backend(t, ofPath)))
+	c := g.dial()
+	g.parked(1)
+	c.send(http2.ClientPreface)
+	f := http2.NewFramer(c, c.r)
+	if err := f.WriteSettings(); err != nil {
+		t.Fatal(err)
+	}
+	if frame, err := f.ReadFrame(); err != nil || frame.Header().Type != http2.FrameSettings {
+		t.Errorf("the first frame = %v, %v, want SETTINGS", frame, err)
+	}
+}
+
+func TestParkedConnectionEnds(t *testing.T) {
+	for name, leave := range map[string]func(c *wire){
+		"half-close": func(c *wire) { c.finish(); c.ended() },
+		"close":      func(c *wire) { c.Close() },
+		"reset":      func(c *wire) { c.reset() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := start(t, to(backend(t, ofPath)))
+			c := g.dial()
+			c.send(get("/"))
+			c.status(200)
+			g.parked(1)
+			leave(c)
+			g.freed(1)
+		})
+	}
+}
+
+// The idle timeout ends a parked connection in silence.
+func TestParkedConnectionTimesOut(t *testing.T) {
+	g := start(t, "timeouts: {idle: 300ms}\n"+to(backend(t, ofPath)))
+	c := g.dial()
+	c.send(get("/"))
+	c.status(200)
+	idle := time.Now()
+	g.parked(1)
+	c.ended()
+	if d := time.Since(idle); d < 300*time.Millisecond {
+		t.Errorf("it ended after %v, want at least 300ms", d)
+	}
+	g.freed(1)
+}
+
+// A drain ends parked connections at once.
+func TestParkedConnectionsDrain(t *testing.T) {
+	g := start(t, to(backend(t, ofPath)))
+	conns := make([]*wire, 200)
+	for i := range conns {
+		conns[i] = g.dial()
+	}
+	g.parked(len(conns))
+	begun := time.Now()
+	n := g.drain(ample)
+	for _, c := range conns {
+		c.ended()
+	}
+	if n != 0 || time.Since(begun) > ample/2 {
+		t.Errorf("%d connections were cut after %v", n, time.Since(begun))
+	}
+	g.freed(0)
+}
+
+// Many connections park and go on, over and over, with requests that come at any moment: none is lost, and those parked have no goroutine.
+func TestParkedConnectionsChurn(t *testing.T) {
+	app := backend(t, ofPath)
+	g := start(t, to(app))
+	var clients sync.WaitGroup
+	conns := make([]*wire, 100)
+	for i := range conns {
+		c := g.dial()
+		conns[i] = c
+		clients.Go(func() {
+			for round := range 6 { // around the moment at which it is parked
+				pass(45*time.Millisecond + time.Duration((i*7+round*13)%40)*time.Millisecond)
+				if _, err := io.WriteString(c, get("/x")); err != nil {
+					t.Errorf("request %d: %v", round, err)
+					return
+				}
+				head := make([]byte, 4096)
+				n, err := c.Read(head)
+				if err != nil || !strings.HasPrefix(string(head[:n]), "HTTP/1.1 200") {
+					t.Errorf("answer %d: %q, %v", round, head[:n], err)
+					return
+				}
+			}
+		})
+	}
+	clients.Wait()
+	g.parked(len(conns))
+	g.settled("goroutines serve", 0, func() int { return running("proxy.(*server1)") })
+	for _, c := range conns {
+		c.Close()
+	}
+	g.freed(1)
+}
+
+// running is how many goroutines have a function in their stacks.
+func running(function string) int {
+	b := make([]byte, 4<<20)
+	n := 0
+	for stack := range strings.SplitSeq(string(b[:runtime.Stack(b, true)]), "\n\n") {
+		if strings.Contains(stack, function) {
+			n++
+		}
+	}
+	return n
+}
