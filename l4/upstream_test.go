@@ -124,7 +124,7 @@ func (g *gateway) health() cluster.PassiveStatus {
 
 // What clients do is never the endpoint's fault; a reset without a byte is, and a byte makes up for failures.
 func TestOutcomes(t *testing.T) {
-	const serve, atOnce, after = "serve", "reset at once", "after"
+	const serve, atOnce, after, atEnd = "serve", "reset at once", "reset after bytes", "reset at the end"
 	mode := make(chan string, 1)
 	g := start(t, to([]string{backend(t, func(c *net.TCPConn) {
 		switch <-mode {
@@ -132,6 +132,9 @@ func TestOutcomes(t *testing.T) {
 			_, _ = io.WriteString(c, "hello")
 			echo(c)
 		case atOnce:
+			reset(c)
+		case atEnd:
+			_, _ = io.Copy(io.Discard, c)
 			reset(c)
 		case after:
 			_, _ = io.WriteString(c, "hello")
@@ -178,4 +181,11 @@ func TestOutcomes(t *testing.T) {
 	_, _ = io.ReadAll(c)
 	done()
 	failures(0, "a reset after bytes")
+
+	mode <- atEnd // as a probe that connects and closes does it to some
+	c = g.dial("in")
+	c.CloseWrite()
+	_, _ = io.ReadAll(c)
+	done()
+	failures(0, "a reset after the client had ended")
 }
