@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
@@ -267,8 +266,8 @@ func testOutage(t *testing.T, consul *testserver.ConsulServer) {
 
 	consul.Pause()
 	before := g.status()
-	timer := time.NewTimer(3 * time.Second) // a hang has no event to wait for
-	<-timer.C
+	sofar := requests.count()
+	testserver.WaitFor(t, patience, "much to be served meanwhile", func() bool { return requests.count() >= sofar+2000 })
 	if s := g.status(); !s.Ready || s.Revision.ID != before.Revision.ID {
 		t.Errorf("while Consul hangs: ready %v, revision %q; want nothing changed from %q", s.Ready, s.Revision.ID, before.Revision.ID)
 	}
