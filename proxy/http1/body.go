@@ -12,7 +12,6 @@ type Body struct {
 	r        *Reader
 	kind     message.BodyKind
 	left     int64 // Sized: bytes still to come
-	pieces   int   // how many reads it took so far
 	chunked  chunked
 	err      error         // a malformed chunk, told at every Next from then on
 	trailers *message.Head // what came behind a chunked body; nil when nothing did
@@ -76,8 +75,7 @@ func (b *Body) fill() error {
 	if b.r.r < b.r.w {
 		return nil
 	}
-	b.pieces++
-	return b.r.fill(b.pieces > 2)
+	return b.r.fill()
 }
 
 func unexpected(err error) error {

@@ -12,12 +12,12 @@ type Reader struct {
 	Conn *sock.Conn
 	lim  Limits
 
-	cur     *sock.Buffer // where bytes are read to; nil while idle
-	r, w    int          // cur.B[r:w] has come and not been used
-	keep    int          // cur.B[:keep] is a head in use, never overwritten
-	head    *sock.Buffer // the head in use, once cur has become another buffer
-	scanned int          // HeadEnd's place, from r
-	total   int64        // bytes that came since the last Done, with those that were there already
+	cur   *sock.Buffer // where bytes are read to; nil while idle
+	r, w  int          // cur.B[r:w] has come and not been used
+	keep  int          // cur.B[:keep] is a head in use, never overwritten
+	head  *sock.Buffer // the head in use, once cur has become another buffer
+	full  bool         // the last read filled the space it had: there is more where that came from
+	total int64        // bytes that came since the last Done, with those that were there already
 }
 
 // NewReader returns a reader of c's bytes. first, with n bytes in it, is what somebody else has read already; it may be nil.
@@ -62,12 +62,14 @@ func (r *Reader) Wait() error {
 		return err
 	}
 	r.cur, r.r, r.w = b, 0, n
+	r.full = n == len(b.B)
 	r.total += int64(n)
 	return nil
 }
 
-// ReadRequest reads one request head into h. It returns io.EOF when the connection ended before the first byte, and
-// io.ErrUnexpectedEOF when it ended inside the head. One empty line before the request is skipped (RFC 9112 section 2.2).
+// ReadRequest reads one request head into h; the use of the message before it has ended with Done. It returns io.EOF when the connection
+// ended before the first byte, and io.ErrUnexpectedEOF when it ended inside the head. One empty line before the request is skipped (RFC 9112
+// section 2.2).
 func (r *Reader) ReadRequest(h *message.Head) error {
 	if err := r.Wait(); err != nil {
 		return err
@@ -157,17 +159,22 @@ func (r *Reader) more() error {
 	if r.w == len(r.cur.B) {
 		r.room()
 	}
-	n, err := r.Conn.Read(r.cur.B[r.w:])
+	return r.read()
+}
+
+func (r *Reader) read() error {
+	space := r.cur.B[r.w:]
+	n, err := r.Conn.Read(space)
 	r.w += n
+	r.full = n == len(space)
 	r.total += int64(n)
 	return err
 }
 
-// room makes space behind the unused bytes: by moving them down, or into a larger buffer.
+// room makes space behind the unused bytes of a head that has begun: by moving them down, or into a larger buffer.
 func (r *Reader) room() {
-	if r.r > r.keep {
-		r.w = r.keep + copy(r.cur.B[r.keep:], r.cur.B[r.r:r.w])
-		r.r = r.keep
+	if r.r > 0 {
+		r.r, r.w = 0, copy(r.cur.B, r.Peek())
 		return
 	}
 	n := r.Buffered()
@@ -186,29 +193,33 @@ func (r *Reader) replace(b *sock.Buffer, n int) {
 	r.cur, r.r, r.w, r.keep = b, 0, n, 0
 }
 
-// minRead is the least space that a piece of a body is read into.
-const minRead = 4 << 10
+// minRead is the least space that a piece of a body is read into, and bulkRead that of one which has company: a body that comes slowly
+// holds a small buffer, one that comes fast is worth a large one.
+const (
+	minRead  = 4 << 10
+	bulkRead = sock.BulkSize / 2
+)
 
-// fill reads a piece of a body: all that was there has been used. Behind a head there is usually room enough in its own buffer; a
-// longer body moves on to a larger one.
-func (r *Reader) fill(long bool) error {
+// fill reads a piece of a body: all that was there has been used. Behind a head there is usually room enough in its own buffer.
+func (r *Reader) fill() error {
 	if r.cur == nil {
 		return r.Wait()
 	}
 	r.r, r.w = r.keep, r.keep
-	if space := len(r.cur.B) - r.keep; space < minRead || long && len(r.cur.B) < sock.BulkSize {
-		r.replace(sock.NewBulk(), 0)
+	least := minRead
+	if r.full {
+		least = bulkRead
 	}
-	n, err := r.Conn.Read(r.cur.B[r.w:])
-	r.w += n
-	r.total += int64(n)
-	return err
+	if len(r.cur.B)-r.keep < least {
+		r.replace(sock.Sized(least), 0)
+	}
+	return r.read()
 }
 
 // Done ends the use of the message's head and body. What came early for the next message stays; without any the buffers go back.
 func (r *Reader) Done() {
 	r.head.Free()
-	r.head, r.keep, r.total = nil, 0, int64(r.Buffered())
+	r.head, r.keep, r.full, r.total = nil, 0, false, int64(r.Buffered())
 	if r.r == r.w {
 		r.Free()
 	}

@@ -166,6 +166,7 @@ func TestReadersShareNothing(t *testing.T) {
 	}
 	done, counts := 0, make([]int, len(sides))
 	for done < len(sides)*20 {
+		scribble()
 		s := sides[r.IntN(len(sides))]
 		switch {
 		case counts[s.id] == 20:
@@ -190,6 +191,73 @@ func TestReadersShareNothing(t *testing.T) {
 			s.busy = false
 			counts[s.id]++
 			done++
+		}
+	}
+}
+
+// scribble is somebody else who uses buffers of the pools, and writes all over them.
+func scribble() {
+	var taken []*sock.Buffer
+	for range 3 {
+		taken = append(taken, sock.NewBuffer(), sock.NewBulk())
+	}
+	for _, b := range taken {
+		for i := range b.B[:200] {
+			b.B[i] = '!'
+		}
+		b.Free()
+	}
+}
+
+// TestBodyBuffers: a body that comes slowly, or fits behind its head, holds no large buffer; one that comes fast does.
+func TestBodyBuffers(t *testing.T) {
+	const small, bulk = sock.BufferSize, sock.BulkSize
+	for _, row := range []struct {
+		head, body, piece int
+		moved             bool // the body is not behind its head any more
+		want              int  // the size of the buffer in the end
+	}{
+		{100, 3000, 1000, false, small},
+		{100, 100_000, 1000, false, small},
+		{small - minRead + 1, 100_000, 1000, true, small},
+		{100, 500_000, 200_000, true, bulk},
+		{small, 500_000, 200_000, true, bulk},
+		{bulk - minRead, 500_000, 500, false, bulk},
+		{bulk, 20_000, 20_000, true, bulk}, // the head has filled its buffer, so more may come
+	} {
+		head := fmt.Sprintf("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\nPad: ", row.body)
+		head += strings.Repeat("p", row.head-len(head)-4) + "\r\n\r\n"
+		r := reader(DefaultLimits(), append([]string{head}, drips(strings.Repeat("x", row.body), row.piece)...)...)
+		var h message.Head
+		var b Body
+		if err := r.ReadRequest(&h); err != nil {
+			t.Fatal(err)
+		}
+		r.Body(&b, &h)
+		if _, err := all(&b); err != nil {
+			t.Fatal(err)
+		}
+		if moved := r.head != nil; moved != row.moved || len(r.cur.B) != row.want {
+			t.Errorf("%d bytes in pieces of %d behind a head of %d: buffer of %d, moved %v; want %d, %v", row.body, row.piece, row.head,
+				len(r.cur.B), moved, row.want, row.moved)
+		}
+		r.Free()
+		if a, b := sock.NewBuffer(), sock.NewBuffer(); a == b {
+			t.Error("a buffer was given back twice")
+		}
+	}
+}
+
+// TestHeadEnd: however little comes at a time, nothing is looked at twice.
+func TestHeadEnd(t *testing.T) {
+	for i := range len(wrkHead) {
+		scanned := 0
+		n, err := HeadEnd([]byte(wrkHead[:i]), &scanned)
+		if n != 0 || err != nil || scanned != i {
+			t.Errorf("%d bytes: %d, %v, scanned %d", i, n, err, scanned)
+		}
+		if n, err = HeadEnd([]byte(wrkHead+"rest"), &scanned); n != len(wrkHead) || err != nil {
+			t.Errorf("the rest behind %d bytes: %d, %v; want %d", i, n, err, len(wrkHead))
 		}
 	}
 }
@@ -244,87 +312,3 @@ func TestOverSockets(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-// ring is a peer that sends the same bytes over and over, each time in these pieces.
-type ring struct {
-	script
-	all []string
-	at  int
-}
-
-func (r *ring) Read(b []byte) (int, error) {
-	n := copy(b, r.all[r.at%len(r.all)])
-	if n < len(r.all[r.at%len(r.all)]) {
-		panic("BUG: the pieces of a ring fit every buffer")
-	}
-	r.at++
-	return n, nil
-}
-
-// TestNoAllocations: heads and bodies are read, and heads written, without any.
-func TestNoAllocations(t *testing.T) {
-	const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-	const sized = "POST / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\nUser-Agent: x\r\nContent-Length: 5000\r\n\r\n"
-	data := strings.Repeat("d", 1000)
-	tests := []struct {
-		name     string
-		pieces   []string
-		response bool
-	}{
-		{"request", []string{"P", sized[1:], data, data, data, data, data}, false},
-		{"response", []string{"H", nginxHead[1:] + data[:130]}, true},
-		{"chunked", []string{"H", chunked[1:] + "3e8\r\n", data, "\r\n3e8;x=y\r\n", data[:500], data[:500] + "\r\n", "0\r\n\r\n"}, true},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			peer := &ring{all: tt.pieces}
-			c := sock.New(peer, sock.NewSweeper(), 0)
-			r := NewReader(c, DefaultLimits(), nil, 0)
-			w := Writer{Conn: sock.New(&discard{}, sock.NewSweeper(), 0)}
-			var h message.Head
-			var b Body
-			step := func() {
-				var err error
-				if tt.response {
-					err = r.ReadResponse(&h, false)
-				} else {
-					err = r.ReadRequest(&h)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				r.Body(&b, &h)
-				out := h.AppendFields(AppendStatusLine(w.Begin(), 200, nil), message.Of(message.TransferEncoding))
-				out = AppendLength(AppendField(out, "X-Own", "value"), 5)
-				w.Head(append(out, "\r\n"...), h.Body == message.Chunked)
-				for {
-					b.Ready()
-					p, err := b.Next()
-					if errors.Is(err, io.EOF) {
-						break
-					}
-					if err == nil {
-						err = w.Body(p)
-					}
-					if err != nil {
-						t.Fatal(err)
-					}
-				}
-				if err := w.End(b.Trailers(), 0); err != nil {
-					t.Fatal(err)
-				}
-				w.Done()
-				r.Done()
-			}
-			step()
-			if n := testing.AllocsPerRun(200, step); n != 0 {
-				t.Errorf("allocates %v times, want 0", n)
-			}
-		})
-	}
-}
-
-// discard is a connection whose peer reads everything.
-type discard struct{ script }
-
-func (*discard) Write(b []byte) (int, error) { return len(b), nil }
