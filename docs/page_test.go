@@ -79,16 +79,10 @@ func (p *page) prose() string { return fence.ReplaceAllString(p.text, "") }
 // line is the line of an offset, for messages.
 func (p *page) line(offset int) int { return 1 + strings.Count(p.text[:offset], "\n") }
 
-// elsewhere are pages of others, which say nothing about their fences.
-var elsewhere = map[string]bool{"l4-proxy.md": true}
-
 // Every fence says what it is, so that none is forgotten by the tests.
 func TestFences(t *testing.T) {
 	languages := map[string]string{"document": "yaml json", "file": "yaml json text ini", "run": "sh", "shown": "sh", "output": "text json", "other": "text json yaml sh ini"}
 	for _, p := range pages(t) {
-		if elsewhere[p.name] {
-			continue
-		}
 		for i, b := range p.blocks {
 			allowed, known := languages[b.kind]
 			switch {
