@@ -219,7 +219,7 @@ func (r *Reader) fill() error {
 // Done ends the use of the message's head and body. What came early for the next message stays; without any the buffers go back.
 func (r *Reader) Done() {
 	r.head.Free()
-	r.head, r.keep, r.full, r.total = nil, 0, false, int64(r.Buffered())
+	r.head, r.keep, r.total = nil, 0, int64(r.Buffered())
 	if r.r == r.w {
 		r.Free()
 	}
