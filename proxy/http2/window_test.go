@@ -1,0 +1,156 @@
+package http2
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	xhttp2 "golang.org/x/net/http2"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+)
+
+// missing is what of the connection's window has been used and not been given back.
+func missing(c *Conn) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.opt.ConnWindow - c.window - c.credit
+}
+
+// TestWindowIsGivenBack: padding and what was sent on streams that are cut off count as consumed, whatever the owner does.
+func TestWindowIsGivenBack(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		send   func(p *peer)
+		held   int
+		window int // of the stream, what the peer has used of it; -1: it is gone
+	}{
+		{"data nobody consumes", func(p *peer) { p.data(1, false, 300) }, 300, 300},
+		{"padding", func(p *peer) { p.write(p.fr.WriteDataPadded(1, false, make([]byte, 10), make([]byte, 200))) }, 10, 10},
+		{"reset by the peer", func(p *peer) { p.data(1, false, 300); p.write(p.fr.WriteRSTStream(1, xhttp2.ErrCodeCancel)) }, 0, -1},
+		{"reset of its making", func(p *peer) { p.data(1, false, 300); p.write(p.fr.WriteWindowUpdate(1, 0)) }, 0, -1},
+		{"data behind a reset", func(p *peer) { p.write(p.fr.WriteWindowUpdate(1, 0)); p.data(1, false, 300) }, 0, -1},
+		{"too much data", func(p *peer) { p.data(1, false, 16_000); p.data(1, false, 16_000) }, 0, -1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, srv, _ := serverPeer(t, sink{}, Options{StreamWindow: 20_000})
+				go func() {
+					for p.next() != "end" {
+					}
+				}()
+				p.write(p.fr.WriteSettingsAck())
+				p.headers(1, false, post...)
+				row.send(p)
+				synctest.Wait()
+				if n := missing(&srv.Conn); n != row.held {
+					t.Errorf("%d bytes of the connection's window are missing, want %d", n, row.held)
+				}
+				used := -1
+				if s := srv.streams[1]; s != nil {
+					used = 20_000 - s.window - s.credit
+				}
+				if used != row.window {
+					t.Errorf("%d bytes of the stream's window are used, want %d", used, row.window)
+				}
+			})
+		})
+	}
+}
+
+// TestSmallWindow: until our SETTINGS are acknowledged the peer goes by the default, from then on by them.
+func TestSmallWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, srv, _ := serverPeer(t, sink{}, Options{StreamWindow: 1000})
+		frames := make(chan string, 20)
+		go func() {
+			for {
+				f := p.next()
+				if f == "end" {
+					return
+				}
+				if strings.HasPrefix(f, "RST") {
+					frames <- f
+				}
+			}
+		}()
+		p.headers(1, false, post...)
+		p.data(1, false, 5000)
+		synctest.Wait()
+		if srv.Active() != 1 {
+			t.Fatal("a stream that went by the default window was reset")
+		}
+		p.write(p.fr.WriteSettingsAck())
+		p.headers(3, false, post...)
+		p.data(3, false, 1000)
+		synctest.Wait()
+		if srv.Active() != 2 {
+			t.Fatal("a stream that kept to its window was reset")
+		}
+		p.data(3, false, 1)
+		if f := <-frames; f != "RST 3 FLOW_CONTROL_ERROR" {
+			t.Errorf("frame %q", f)
+		}
+	})
+}
+
+// TestStallIsNotProlonged by an owner that tries again in vain.
+func TestStallIsNotProlonged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, c := clientPeer(t, Options{StallTimeout: 5 * time.Second}, xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 0})
+		p.want("SETTINGS ack")
+		s, e := p.open(c, false)
+		began := time.Now()
+		go func() {
+			for range 10 {
+				_, _ = s.WriteData(nil, []byte("x"), false)
+				<-time.After(time.Second)
+			}
+		}()
+		go func() {
+			for p.next() != "end" {
+			}
+		}()
+		e.want("reset CANCEL")
+		if took := time.Since(began); took > 5100*time.Millisecond {
+			t.Errorf("took %v, want 5s", took)
+		}
+		<-time.After(10 * time.Second)
+	})
+}
+
+// TestFields: what of an HTTP/1.1 head goes into HTTP/2, and in which form.
+func TestFields(t *testing.T) {
+	var h message.Head
+	for _, f := range [][2]string{
+		{"Host", "a.example"}, {"Connection", "close, X-Hop"}, {"X-Hop", "1"}, {"Content-Type", "text/plain"}, {"X-Mixed-CASE", "Value"},
+		{"Transfer-Encoding", "chunked"}, {"TE", "trailers"}, {"Upgrade", "h2c"}, {"HTTP2-Settings", "x"}, {"Keep-Alive", "1"}, {"Cookie", "a=1"}, {"ETag", "x"}, {"x-secret", "s"},
+	} {
+		h.Append([]byte(f[0]), []byte(f[1]))
+	}
+	h.Fields[len(h.Fields)-1].Sensitive = true
+	if !h.MarkHop() {
+		t.Fatal("MarkHop")
+	}
+	f := new(Fields)
+	f.Request([]byte("GET"), []byte("http"), nil, []byte("/?q"))
+	f.AddHead(&h, message.Of(message.Cookie))
+	f.AddTETrailers()
+	f.AddInt(message.ContentLength, 12)
+	f.AddID(message.XRequestID, []byte("id"))
+	var got []string
+	for _, p := range f.list {
+		got = append(got, p.name+"="+string(p.value)+strings.Repeat("!", int(p.how)))
+	}
+	want := ":method=GET :scheme=http :path=/?q! content-type=text/plain x-mixed-case=Value etag=x! x-secret=s!! te=trailers content-length=12! x-request-id=id!"
+	if s := strings.Join(got, " "); s != want {
+		t.Errorf("fields\n%s, want\n%s", s, want)
+	}
+	c := f.clone()
+	f.Reset()
+	f.Add([]byte("Other"), []byte("1"))
+	if len(c.list) != 10 || c.list[4].name != "x-mixed-case" || string(c.list[8].value) != "12" {
+		t.Errorf("the copy changed: %v", c.list)
+	}
+}
