@@ -20,8 +20,8 @@ type server1 struct {
 	c    client
 	conn *sock.Conn
 
-	waiting atomic.Bool               // idle: Interrupt does no harm
 	tunnel  atomic.Pointer[sock.Conn] // the other end, once it has become a tunnel
+	waiting atomic.Bool               // idle: Interrupt does no harm
 	fresh   bool                      // nothing has come on it yet
 }
 

@@ -477,7 +477,9 @@ func TestParkMany(t *testing.T) {
 		_ = c.Close()
 	}
 	for _, e := range conns {
-		<-e.over
+		if err := <-e.over; err == nil {
+			t.Error("a connection ended without a reason")
+		}
 		_ = e.c.Close()
 	}
 	if n := descriptors(t); n != before+1 {
@@ -504,6 +506,8 @@ func BenchmarkPingPongParked(b *testing.B) {
 		}
 	}
 	_ = client.Close()
-	<-server.over
+	if err := <-server.over; !errors.Is(err, io.EOF) {
+		b.Error(err)
+	}
 	_ = server.c.Close()
 }
