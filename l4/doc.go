@@ -35,7 +35,7 @@
 // Two goroutines a connection, each inside nested callbacks of its two sockets (syscall.RawConn): the outer holds the destination, the
 // inner waits for the source. So both descriptors are good at once and a message costs two raw system calls and a failed
 // read, without a buffer while waiting. The price: nobody else may close the sockets meanwhile (Close would wait for the callbacks), so a
-// connection is ended by waking it with a deadline that has passed, and closed by its own goroutine.
+// connection is ended by waking it with a deadline that has passed, and closed by the goroutine that ends last.
 //
 // The failed read behind each message is needed: the poller is edge-triggered, and a FIN that came together with the last bytes
 // makes no edge of its own.

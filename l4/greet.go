@@ -61,7 +61,7 @@ func (c *conn) handshake(by time.Time) bool {
 		c.refuse("TLS handshake", ctx.Err(), false)
 		return false
 	}
-	tc := tls.Server(c.socket, c.set.tls.ServerConfig())
+	tc := tls.Server(patient{c.socket}, c.set.tls.ServerConfig())
 	err := tc.HandshakeContext(ctx)
 	<-c.s.handshakes
 	state := tc.ConnectionState()
@@ -75,6 +75,12 @@ func (c *conn) handshake(by time.Time) bool {
 	c.identity = mtls.Identity(&state)
 	return true
 }
+
+// patient is a socket under TLS. crypto/tls gives its close_notify five seconds to leave, and breaks the connection if a reader takes longer to
+// make room for it; how long is too long is for the watch to say.
+type patient struct{ net.Conn }
+
+func (patient) SetWriteDeadline(time.Time) error { return nil }
 
 // refuse ends a connection whose beginning was wrong. A client that left without a word, as the checks of balancers do, did nothing wrong.
 func (c *conn) refuse(what string, err error, silent bool) {

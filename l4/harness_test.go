@@ -45,7 +45,7 @@ func start(t testing.TB, document string, options ...func(*l4.Options)) *gateway
 	g := &gateway{t: t, registry: telemetry.NewRegistry(), limit: sock.NewLimit(10_000), logFile: filepath.Join(t.TempDir(), "access.log")}
 	logger := hclog.NewNullLogger()
 	g.set = cluster.NewSet(cluster.Options{Registry: g.registry, Logger: logger})
-	g.certs = mtls.NewSet(mtls.Options{})
+	g.certs = mtls.NewSet(mtls.Options{Unwatched: true})
 	t.Cleanup(g.certs.Close)
 	var err error
 	if g.log, err = telemetry.OpenAccessLog(g.logFile, &g.registry.AccessLogDropped, func(err error) { t.Error(err) }); err != nil {

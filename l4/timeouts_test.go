@@ -2,13 +2,16 @@ package l4_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
 	"github.com/fabian4/gateway-homebrew-go/l4"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -214,5 +217,31 @@ func TestDrainWhileGreeting(t *testing.T) {
 			t.Errorf("read %v", err)
 		}
 		g.wantFlag(telemetry.LR)
+	})
+}
+
+// A TLS client that makes no room for the end for a while gets all of it, and the end, when it does.
+func TestSlowToEndUnderTLS(t *testing.T) {
+	dir := t.TempDir()
+	ca := testcert.NewCA(t, "root")
+	cert, key := ca.Leaf(t, testcert.Leaf{DNS: []string{"gw.example"}}).Write(t, dir, "gw")
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		g := start(t, to([]string{"10.0.0.1:1"}, fmt.Sprintf("tls: {certificates: [{cert_file: %s, key_file: %s}]}", cert, key)), w.options)
+		c := tls.Client(w.connect(), &tls.Config{InsecureSkipVerify: true}) // by the time in here the certificate is not valid yet
+		if err := c.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		s := <-w.dialed
+		go func() {
+			_, _ = io.WriteString(s, "all there is")
+			s.Close()
+		}()
+		expect(t, c, "all there is")
+		timer := time.NewTimer(time.Minute)
+		<-timer.C
+		expectEnd(t, c)
+		c.Close()
+		g.wantFlag(telemetry.NoFlag)
 	})
 }

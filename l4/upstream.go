@@ -138,7 +138,7 @@ func (c *conn) introduce(ctx context.Context, nc net.Conn, address string) error
 		_ = nc.SetWriteDeadline(time.Time{})
 	}
 	if err == nil && c.to.tls != nil {
-		tc := tls.Client(nc, c.to.tls.TunnelConfig(address))
+		tc := tls.Client(patient{nc}, c.to.tls.TunnelConfig(address))
 		err = tc.HandshakeContext(ctx)
 		c.up = tc
 	}
