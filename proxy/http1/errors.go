@@ -15,6 +15,7 @@ func bad(text string) *Error { return &Error{400, text} }
 var (
 	ErrBareLF         = bad("line ends in a bare LF")                               // 2.2
 	ErrRequestLine    = bad("malformed request line")                               // 3
+	ErrNotHTTP        = bad("not HTTP")                                             // neither a target nor a version: another protocol
 	ErrMethod         = bad("malformed method")                                     // 3.1
 	ErrTarget         = bad("malformed request target")                             // 3.2
 	ErrTargetHost     = bad("host of the request target and Host field differ")     // 3.2.2

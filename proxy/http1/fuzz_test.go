@@ -168,6 +168,7 @@ func sameResponse(t *testing.T, h *message.Head, head bool) {
 		}
 		t.Fatalf("net/http: %v", err)
 	}
+	_ = r.Body.Close() // nothing is behind the head
 	if r.StatusCode != h.Status || r.ProtoAtLeast(1, 1) != (h.Version == message.HTTP11) {
 		t.Fatalf("net/http reads %s %d, we %s %d", r.Proto, r.StatusCode, h.Version, h.Status)
 	}

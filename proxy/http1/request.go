@@ -47,9 +47,17 @@ func parseRequestLine(b []byte, h *message.Head, lim *Limits) (next int, err err
 	}
 	h.Target = rest[:i]
 	if h.Version, err = parseVersion(rest[i+1:]); err != nil {
+		if h.Target = rest[:i]; strange(h.Target) && !bytes.HasPrefix(rest[i+1:], []byte("HTTP/")) {
+			err = ErrNotHTTP
+		}
 		return 0, err
 	}
 	return end + 2, parseTarget(h)
+}
+
+// strange tells that a target has none of the forms that a client or a person would write.
+func strange(target []byte) bool {
+	return len(target) == 0 || target[0] != '/' && target[0] != '*' && !bytes.Contains(target, []byte("://"))
 }
 
 // parseVersion takes exactly "HTTP/1.0" and "HTTP/1.1"; any other well-formed version is unknown.

@@ -53,9 +53,9 @@ func TestIDsFitTheSet(t *testing.T) {
 	if idCount > 64 {
 		t.Fatalf("%d IDs do not fit a Set", idCount)
 	}
-	for id := Other; id < idCount; id++ {
+	for id := range idCount {
 		s := Of(id)
-		for other := Other; other < idCount; other++ {
+		for other := range idCount {
 			if s.Has(other) != (id == other) {
 				t.Errorf("Of(%d).Has(%d) = %v", id, other, s.Has(other))
 			}
