@@ -51,21 +51,20 @@ type exchange struct {
 	c  *client
 	d  downstream
 	rt *Route
-	up *Upstream
+	up *Upstream // drawn by the weights of the route
 	ep *cluster.Endpoint
 
 	req, resp message.Head
-	path      []byte     // normalised, of the request
-	work      *workspace // scratch memory; who carries the exchange lends it
-	held      []byte     // the beginning of the request's body that every try sends along with the head
-	heldBuf   []byte     // what held is gathered in, when it came in several pieces
+	path      []byte       // normalised, of the request
+	work      *workspace   // scratch memory; who carries the exchange lends it
+	held      []byte       // the beginning of the request's body that every try sends along with the head
+	heldBuf   *sock.Buffer // what held is gathered in, when it came in several pieces
 	id        [36]byte
 	idLen     int    // length of a request id that was made here; 0: the client's own is in the request
 	remote    []byte // the right-most address that is not a trusted proxy's; nil: the peer's
 	tried     cluster.Tried
-	admitted  *Route        // whose rate limit has let the request in, and which has drawn up; decide asks again where it finds another
-	retryIn   time.Duration // with faultRateLimited: when there is a token again
-	inside    bool          // it has a place in the queue in front of its cluster
+	admission
+	retryIn time.Duration // with faultRateLimited: when there is a token again
 
 	start      int64        // moments on the sweeper's clock: the first byte came,
 	sentAt     atomic.Int64 // the whole request went upstream (0: not yet),
@@ -108,11 +107,12 @@ func (ex *exchange) reset() {
 	ex.resp.Reset()
 	ex.tried.Reset()
 	ex.sentAt.Store(0)
-	ex.t, ex.rt, ex.up, ex.ep, ex.admitted = nil, nil, nil, nil, nil
-	ex.path, ex.held, ex.remote, ex.reason = nil, nil, nil, nil
-	ex.heldBuf = ex.heldBuf[:0]
+	ex.t, ex.rt, ex.up, ex.ep, ex.admission = nil, nil, nil, nil, admission{}
+	ex.path, ex.remote, ex.reason = nil, nil, nil
+	ex.letGo()
+	ex.upload.kept.Store(keptSoFar)
 	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.endAt, ex.deadline = 0, 0, 0, 0, 0, 0
-	ex.grpc, ex.head, ex.closing, ex.tunnel, ex.inside, ex.upload.begun = false, false, false, false, false, false
+	ex.grpc, ex.head, ex.closing, ex.tunnel = false, false, false, false
 	ex.read, ex.written, ex.grpcStatus = 0, 0, noGRPCStatus
 	ex.method, ex.status, ex.flag, ex.attempts, ex.bodyBytes, ex.retrying = 0, 0, 0, 0, 0, 0
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -26,28 +27,28 @@ func (ex *exchange) try() result {
 	if err != nil {
 		return ex.failed(err, true)
 	}
-	if u.Reused() && !ex.replayable() && !u.Quiet() {
+	if u.Reused() && !(ex.replayable() && ex.d.Ended()) && !u.Quiet() {
 		_ = u.Close() // it could not be repeated if this connection turns out to be closed
 		if u, err = ex.lease(true); err != nil {
 			return ex.failed(err, true)
 		}
 	}
 	sent, err := ex.roundTrip(u)
-	if err != nil && u.Reused() && brokeOff(err) && !ex.d.Began() && (sent == 0 || ex.replayable()) {
-		_ = u.Close() // stale
+	if err != nil && ex.stale(u, err, sent) {
+		_ = u.Close()
 		if u, err = ex.lease(true); err != nil {
 			return ex.failed(err, sent == 0)
 		}
 		sent, err = ex.roundTrip(u)
 	}
-	if err == nil && ex.resp.Status >= 500 && ex.rt.retry.status(ex.resp.Status) && ex.replayable() && ex.mayRetry() {
-		ex.endUploadOn(u)
+	if err == nil && ex.repeatsAnswer() {
+		ex.stopUpload(u)
 		_ = u.Close() // the rest of an answer that nobody gets
 		ex.up.cluster.Telemetry().RecordRequest(ex.resp.Status, time.Duration(ex.now()-ex.tryStart))
 		return result{outcome: cluster.ServerError, fault: faultTryAgain}
 	}
 	if err != nil {
-		ex.endUploadOn(u)
+		ex.stopUpload(u)
 		_ = u.Close() // whatever comes on it now belongs to nobody
 		return ex.failed(err, sent == 0)
 	}
@@ -55,6 +56,15 @@ func (ex *exchange) try() result {
 		return ex.switchProtocols(u)
 	}
 	return ex.deliver(u)
+}
+
+// stale tells whether a try failed only because its connection was closed by the endpoint while it was idle, and can be made again.
+func (ex *exchange) stale(u leased, err error, sent int64) bool {
+	if !u.Reused() || !brokeOff(err) || ex.d.Began() {
+		return false
+	}
+	ex.stopUpload(u)
+	return ex.bodyHeld() && (sent == 0 || ex.replayable())
 }
 
 // lease connects to the picked endpoint, within the time that the request has left.
@@ -124,6 +134,9 @@ func (ex *exchange) roundTrip(u leased) (sent int64, err error) {
 		if herr := ex.awaitHead(u); herr != nil {
 			if err != nil {
 				herr = err
+			}
+			if errors.Is(herr, http2.ErrUnprocessed) {
+				sent = 0 // as good as
 			}
 			return sent, herr
 		}
@@ -236,6 +249,9 @@ func (ex *exchange) deliver(u leased) result {
 	if ex.upload.running {
 		ex.upload.answered.Store(true)
 		ex.d.SetReadDeadline(0)
+	}
+	if !ex.upload.running {
+		ex.letGo()
 	}
 	u.Answer(h)
 	err := ex.d.Begin(ex, h)

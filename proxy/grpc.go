@@ -68,6 +68,18 @@ func (ex *exchange) noteGRPC(h *message.Head) {
 	}
 }
 
+// unavailable tells whether the head of the answer alone says UNAVAILABLE to a caller of gRPC: a trailers-only answer, or one of a proxy that
+// does not know gRPC.
+func (ex *exchange) unavailable() bool {
+	switch {
+	case !ex.grpc:
+		return false
+	case ex.resp.Present.Has(message.GRPCStatus):
+		return string(ex.resp.Get(message.GRPCStatus)) == "14"
+	}
+	return ex.resp.Status >= 502 && ex.resp.Status <= 504
+}
+
 // grpcFailed tells whether a gRPC status speaks against the endpoint: UNKNOWN, INTERNAL, UNAVAILABLE, DATA_LOSS.
 func grpcFailed(status int) bool { return status == 2 || status == 13 || status == 14 || status == 15 }
 

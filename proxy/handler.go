@@ -8,7 +8,9 @@ import (
 // handle takes one request from its head to its record. It is the table of contents of the proxy: every step is a plain call,
 // in the order in which a request meets it.
 func (s *Server) handle(ex *exchange) {
-	ex.t = s.table.Load() // one snapshot; every later step uses it
+	if ex.t == nil {
+		ex.t = s.table.Load() // one snapshot; every later step uses it
+	}
 	if f := ex.decide(); f != nil {
 		ex.answerFault(f)
 		ex.finish()
@@ -21,15 +23,13 @@ func (s *Server) handle(ex *exchange) {
 		f = ex.enter()
 	}
 	for f == nil {
-		ep, err := ex.up.cluster.Pick(&ex.tried)
-		if err != nil {
+		if err := ex.pick(); err != nil {
 			f = noEndpoint(err)
 			break
 		}
-		ex.ep = ep
 		ex.attempts++
 		out := ex.try()
-		ep.Done(out.outcome)
+		ex.ep.Done(out.outcome)
 		if f = out.fault; f == nil || !ex.again(&out) {
 			break
 		}
@@ -39,9 +39,7 @@ func (s *Server) handle(ex *exchange) {
 		ex.answerFault(f)
 	}
 	ex.leave()
-	if ex.retrying > 0 {
-		ex.up.budget.give(ex.retrying)
-	}
+	ex.settle(f)
 	active.Dec()
 	ex.finish()
 }
@@ -92,23 +90,6 @@ func (ex *exchange) decide() *fault {
 			ex.deadline = sooner(ex.deadline, ex.start+int64(d))
 		}
 	}
-	return nil
-}
-
-// admit asks the route's rate limit and draws the cluster, once for a request: an exchange that takes over from a relay goes by what that got.
-func (ex *exchange) admit() *fault {
-	if ex.admitted == ex.rt {
-		return nil
-	}
-	if l := ex.rt.rate; l != nil {
-		if ex.retryIn = l.take(ex); ex.retryIn > 0 {
-			return faultRateLimited
-		}
-	}
-	if ex.up = ex.rt.choose(); ex.up == nil {
-		return faultNoCluster
-	}
-	ex.admitted = ex.rt
 	return nil
 }
 

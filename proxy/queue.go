@@ -134,7 +134,7 @@ var faultQueue = noEndpoint(cluster.ErrOverflow)
 // enter takes the request's place in front of its cluster. It is kept over all tries, until leave.
 func (ex *exchange) enter() *fault {
 	q := ex.up.queue
-	if q == nil || ex.tryEnter() {
+	if ex.tryEnter() {
 		return nil
 	}
 	halfClosed := int64(0) // since when
@@ -165,17 +165,9 @@ func (ex *exchange) enter() *fault {
 
 // tryEnter is enter for those who cannot wait.
 func (ex *exchange) tryEnter() bool {
-	if ex.up.queue == nil {
+	if ex.up.queue == nil || ex.inside {
 		return true
 	}
 	ex.inside = ex.up.queue.tryEnter()
 	return ex.inside
-}
-
-// leave gives the place back, if there is one.
-func (ex *exchange) leave() {
-	if ex.inside {
-		ex.inside = false
-		ex.up.queue.leave()
-	}
 }

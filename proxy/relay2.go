@@ -39,8 +39,9 @@ type (
 	serverEvents relay2
 )
 
-// relay begins such an exchange. It returns nil where it cannot; then nothing has happened yet, but that the request may have been admitted.
-func (d *server2) relay(b *http2.Batch, st *http2.Stream, h *message.Head, end bool) (http2.Receiver, admission) {
+// relay begins such an exchange, or returns it as far as it got: nothing has happened yet that a peer could see, but what the request has been
+// given goes on with it.
+func (d *server2) relay(b *http2.Batch, st *http2.Stream, h *message.Head, end bool) (http2.Receiver, *relay2) {
 	r := &relay2{client: st, sent: end}
 	r.s, r.c, r.t, r.work, r.grpcStatus = d.s, &d.c, d.s.table.Load(), &d.work, noGRPCStatus
 	http2.CopyHead(&r.req, h)
@@ -48,37 +49,18 @@ func (d *server2) relay(b *http2.Batch, st *http2.Stream, h *message.Head, end b
 		r.req.Body = message.NoBody
 	}
 	r.start = r.now()
-	if r.decide() != nil || !r.relayable() {
-		return nil, r.admission()
+	if r.decide() == nil && r.relayable() && r.tryEnter() && r.pick() == nil {
+		if r.open(b, end) {
+			return (*clientEvents)(r), nil
+		}
+		r.picked = r.ep
 	}
-	if !r.tryEnter() {
-		return nil, r.admission()
-	}
-	ep, err := r.up.cluster.Pick(nil)
-	if err != nil {
-		r.leave()
-		return nil, r.admission()
-	}
-	r.ep = ep
-	if !r.open(b, end) {
-		ep.Done(cluster.Ignored)
-		r.leave()
-		return nil, r.admission()
-	}
-	return (*clientEvents)(r), admission{}
+	return nil, r
 }
-
-// admission is what decide must not do twice for one request.
-type admission struct {
-	rt *Route
-	up *Upstream
-}
-
-func (ex *exchange) admission() admission { return admission{ex.admitted, ex.up} }
 
 // relayable tells whether nothing about the request may ever have to wait for anything but its peers.
 func (r *relay2) relayable() bool {
-	return r.up.protocol != config.ProtocolHTTP1 && r.rt.retry.attempts <= 1 && (r.t.maxBody == 0 || r.sent || r.req.ContentLength >= 0)
+	return r.up.protocol != config.ProtocolHTTP1 && !r.rt.retry.repeats && r.rt.retry.perTry == 0 && (r.t.maxBody == 0 || r.sent || r.req.ContentLength >= 0)
 }
 
 // open opens the stream upstream, if the endpoint has a connection with room for it.

@@ -60,15 +60,17 @@ func (s *Server) options2(t *Table) http2.Options {
 
 // Request is a new stream. Where it can be, it is passed on right here; else it gets a goroutine.
 func (d *server2) Request(b *http2.Batch, st *http2.Stream, h *message.Head, end bool) http2.Receiver {
-	var got admission
+	var given *relay2
 	if d.s.table.Load().multiplexed {
 		var r http2.Receiver
-		if r, got = d.relay(b, st, h, end); r != nil {
+		if r, given = d.relay(b, st, h, end); r != nil {
 			return r
 		}
 	}
 	q := newRequest2(d, st, h, end)
-	q.admitted, q.up = got.rt, got.up
+	if given != nil {
+		q.t, q.up, q.tried, q.admission = given.t, given.up, given.tried, given.admission
+	}
 	q.pipe = http2.NewPipe()
 	q.pipe.Attach(st, end)
 	events := q.pipe.Receiver()

@@ -14,7 +14,7 @@ import (
 // goroutine exists only while there is more to come.
 type upload struct {
 	running  bool                  // the exchange's own view: started and not waited for
-	begun    bool                  // it has been started for this request: what was held is no more the whole body
+	kept     atomic.Uint32         // whether all that was read of the body is held: see held.go
 	read     atomic.Bool           // the whole body has been read from the client
 	answered atomic.Bool           // the response head has passed: the client may take its time
 	fault    atomic.Pointer[fault] // why it ended early, if the client is to blame
@@ -28,9 +28,13 @@ func (ex *exchange) hold() *fault {
 		return nil
 	}
 	ex.d.SetReadDeadline(ex.start + int64(ex.t.timeouts.Read))
-	for !ex.d.Ended() && ex.d.Ready() && len(ex.held) < holdBytes {
-		if ex.held != nil { // the next piece may overwrite it
-			ex.heldBuf = append(ex.heldBuf[:0], ex.held...)
+	most := holdBytes
+	if ex.rt.retry.repeats {
+		most = repeatBytes
+	}
+	for !ex.d.Ended() && ex.d.Ready() && len(ex.held) < most {
+		if ex.held != nil {
+			ex.gather(nil) // the next piece may overwrite it
 		}
 		p, err := ex.d.Next()
 		if errors.Is(err, io.EOF) {
@@ -46,14 +50,10 @@ func (ex *exchange) hold() *fault {
 			ex.held = p // mostly all there is
 			continue
 		}
-		ex.heldBuf = append(ex.heldBuf, p...)
-		ex.held = ex.heldBuf
+		ex.gather(p)
 	}
 	return nil
 }
-
-// holdBytes bounds how much of a body is held for another try.
-const holdBytes = 16 << 10
 
 // countBody holds the body to limits.max_body.
 func (ex *exchange) countBody(n int) *fault {
@@ -81,7 +81,8 @@ func (ex *exchange) startUpload(u leased) {
 	if ex.upload.done == nil {
 		ex.upload.done = make(chan struct{}, 1)
 	}
-	ex.upload.running, ex.upload.begun = true, true
+	ex.upload.running = true
+	ex.goOnHolding()
 	ex.upload.read.Store(false)
 	ex.upload.answered.Store(false)
 	ex.upload.fault.Store(nil)
@@ -123,6 +124,7 @@ func (ex *exchange) copyBody(u leased) *fault {
 			if f := ex.countBody(len(p)); f != nil {
 				return f
 			}
+			ex.keep(p)
 			if ex.d.Ended() {
 				ex.upload.read.Store(true)
 			}
@@ -170,12 +172,18 @@ func (ex *exchange) skipBody() bool {
 	return ex.d.Ended()
 }
 
-// wholeHeld tells whether all of the request's body is held, so that every try can send it.
-func (ex *exchange) wholeHeld() bool { return !ex.upload.begun && ex.d.Ended() }
-
-// endUploadOn waits for the uploading goroutine, if there is one, and reports whether it had to be stopped. Then the upstream connection is
-// closed already, and neither connection can carry another request.
+// endUploadOn is stopUpload at the end of an answer: a client that was stopped in the middle of its body can send no other request.
 func (ex *exchange) endUploadOn(u leased) (early bool) {
+	early = ex.stopUpload(u)
+	if early {
+		ex.closing = ex.closing || !ex.upload.read.Load()
+	}
+	return early
+}
+
+// stopUpload waits for the uploading goroutine, if there is one, and reports whether the request has not gone upstream whole. Then it may have
+// been stopped, so that the upstream connection can carry nothing more. Another try goes on where it has stopped.
+func (ex *exchange) stopUpload(u leased) (early bool) {
 	if !ex.upload.running {
 		return false
 	}
@@ -193,9 +201,5 @@ func (ex *exchange) endUploadOn(u leased) (early bool) {
 		<-ex.upload.done
 		ex.d.ClearInterrupt()
 	}
-	if ex.sentAt.Load() > 0 && !early {
-		return false
-	}
-	ex.closing = ex.closing || !ex.upload.read.Load()
-	return true
+	return early || ex.sentAt.Load() == 0
 }

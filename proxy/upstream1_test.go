@@ -48,3 +48,32 @@ func TestRetryBudget(t *testing.T) {
 		}
 	}
 }
+
+// What was saved in good times covers a moment, and no more.
+func TestRetryBudgetSaves(t *testing.T) {
+	const share = 0.2
+	var b retryBudget
+	for range 50 {
+		b.earn(share)
+	}
+	n := 0
+	for b.take(0, share) {
+		n++
+	}
+	if n != minRetries+9 && n != minRetries+10 { // 50 times a fifth, rounded down each
+		t.Errorf("%d places after 50 good requests, want %d", n, minRetries+10)
+	}
+	b.give(int64(n))
+	for n = 0; b.take(0, share); {
+		n++
+	}
+	if n != minRetries {
+		t.Errorf("%d places after that, want %d", n, minRetries)
+	}
+	for range 100_000 {
+		b.earn(share)
+	}
+	if got := b.saved.Load() / oneRetry; got != mostSaved {
+		t.Errorf("saved %d, want %d", got, mostSaved)
+	}
+}

@@ -12,6 +12,16 @@ type Tried struct {
 // Reset forgets all.
 func (t *Tried) Reset() { *t = Tried{} }
 
+// Untried tells whether there is an endpoint in use that the request has not been sent to: one that a Pick with t would choose.
+func (c *Cluster) Untried(t *Tried) bool {
+	for _, m := range c.view.Load().members {
+		if !t.has(m.health) && m.health.open() {
+			return true
+		}
+	}
+	return false
+}
+
 func (t *Tried) add(h *health) {
 	t.seen[t.n%len(t.seen)] = h
 	t.n++
