@@ -195,6 +195,9 @@ func (q *request1) refuse(err error) {
 	q.old, q.began = false, false
 	var malformed *http1.Error
 	switch {
+	case errors.Is(err, http1.ErrNotHTTP): // whoever that is would take an answer for something else (RFC 9113 section 3.4)
+		q.flag, q.status = telemetry.DPE, 400
+		q.s.registry.Fault(telemetry.DPE).Inc()
 	case errors.As(err, &malformed):
 		q.answerFault(badRequest(malformed))
 	case errors.Is(err, sock.ErrTimeout) && q.r.Buffered() > 0: // else there was but an empty line

@@ -57,7 +57,7 @@ func parseRequestLine(b []byte, h *message.Head, lim *Limits) (next int, err err
 
 // strange tells that a target has none of the forms that a client or a person would write.
 func strange(target []byte) bool {
-	return len(target) == 0 || target[0] != '/' && target[0] != '*' && !bytes.Contains(target, []byte("://"))
+	return len(target) > 0 && target[0] != '/' && target[0] != '*' && !bytes.Contains(target, []byte("://"))
 }
 
 // parseVersion takes exactly "HTTP/1.0" and "HTTP/1.1"; any other well-formed version is unknown.

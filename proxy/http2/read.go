@@ -220,6 +220,9 @@ func (c *Conn) readWindowUpdate(f frame, p []byte) error {
 	case s == nil && c.isIdle(f.stream):
 		c.mu.Unlock()
 		return connError(ProtocolError, "WINDOW_UPDATE on a stream that was not opened")
+	case s == nil && n == 0: // there is no stream left to reset, and no peer means this
+		c.mu.Unlock()
+		return connError(ProtocolError, "WINDOW_UPDATE of nothing")
 	case s == nil:
 		c.mu.Unlock() // it was on its way when the stream ended
 		return nil
