@@ -88,24 +88,27 @@ func TestVariables(t *testing.T) {
 		"GATEWAY_PORT":            true, // what Kubernetes injects
 		"GATEWAY_UPSTREAM_TIMEOT": true, // wrong on purpose
 	}
-	flags := map[string]bool{"--json": true}
+	flags := map[string]bool{"--json": true, "--resolve": true} // of status, and of curl
 	for _, v := range sidecar.Variables() {
 		known[v.Name], flags["--"+v.Flag] = true, true
 	}
 	variable := regexp.MustCompile(`\bGATEWAY_[A-Z_]*[A-Z]\b`)
 	command := regexp.MustCompile(`\bgateway (?:[a-z]+ )?(?:--?[a-z].*)`)
 	given := regexp.MustCompile(` (--[a-z-]+)`)
+	alone := regexp.MustCompile("`(--[a-z-]+)")
 	for _, p := range pages(t) {
 		for _, name := range variable.FindAllString(p.text, -1) {
 			if !known[name] {
 				t.Errorf("%s: there is no variable %s", p.name, name)
 			}
 		}
+		named := alone.FindAllStringSubmatch(p.text, -1)
 		for _, line := range command.FindAllString(p.text, -1) {
-			for _, flag := range given.FindAllStringSubmatch(line, -1) {
-				if !flags[flag[1]] {
-					t.Errorf("%s: there is no flag %s (%s)", p.name, flag[1], line)
-				}
+			named = append(named, given.FindAllStringSubmatch(line, -1)...)
+		}
+		for _, flag := range named {
+			if !flags[flag[1]] {
+				t.Errorf("%s: there is no flag %s", p.name, flag[1])
 			}
 		}
 	}

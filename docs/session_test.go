@@ -83,10 +83,19 @@ func newSession(t *testing.T, p *page, gateway string) *session {
 	if consul {
 		_, ours[":8500"], _ = strings.Cut(testserver.Consul(t).Addr(), "127.0.0.1")
 	}
-	var there, back []string
-	for theirs, our := range ours {
+	// In the same order as the page's, so that sorted outputs are sorted alike.
+	var free []string
+	for _, our := range ours {
 		if our == "" {
-			our = fmt.Sprintf(":%d", testserver.Port(t))
+			free = append(free, fmt.Sprintf(":%d", testserver.Port(t)))
+		}
+	}
+	slices.Sort(free)
+	var there, back []string
+	for _, theirs := range slices.Sorted(maps.Keys(ours)) {
+		our := ours[theirs]
+		if our == "" {
+			our, free = free[0], free[1:]
 		}
 		there, back = append(there, theirs, our), append(back, our, theirs)
 	}
@@ -198,7 +207,7 @@ var vary = []struct{ pattern, name string }{
 	{`\b(hash=)[0-9a-f]+`, "${1}HASH"},
 	{`\b(took"?[=:]"?)[0-9.]+(ns|µs|ms|s)`, "${1}DURATION"},
 	{`(_ms":)[0-9.]+`, "${1}MS"},
-	{`127\.0\.0\.1:(3[3-9]\d{3}|[4-6]\d{4})\b`, "127.0.0.1:PORT"}, // chosen by the kernel
+	{`127\.0\.0\.1:(3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[4-6]\d{4})\b`, "127.0.0.1:PORT"}, // chosen by the kernel
 	{`[0-9.]+( us of CPU a request| bytes for each)`, "N$1"},
 	{`curl/[0-9.]+`, "curl/VERSION"},
 	{`(?m)^(version +).*$`, "${1}VERSION"},
