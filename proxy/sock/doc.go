@@ -5,7 +5,8 @@
 //
 // [Conn.Read] and [Conn.ReadFirst] run the read(2) inside one syscall.RawConn callback: an attempt, and when the socket is empty the
 // goroutine parks in Go's poller. ReadFirst takes its buffer from the pool only for the attempt, so a parked connection costs a stack and
-// a small struct. A connection that is no plain socket (TLS, an in-memory pipe) goes through its own Read instead.
+// a small struct. A connection that is no plain socket (TLS, an in-memory pipe) goes through its own Read instead: ReadFirst waits with a
+// single byte, and what came along with it is read without another system call.
 //
 // Before it waits, the owner names the latest moment it is ready to wait for ([Conn.SetReadDeadline]): one atomic store. The
 // [Sweeper] walks all connections every few tens of milliseconds and wakes those whose moment has passed.
@@ -17,8 +18,10 @@
 // # Promises
 //
 //   - One goroutine reads and one writes at a time; Interrupt, Close and the deadline setters are safe from any goroutine.
-//   - Write returns after the last byte or with an error; a stall longer than the write timeout is [ErrTimeout].
+//   - Write returns after the last byte or with an error; a stall longer than the write timeout is [ErrTimeout]. Under TLS a stall is
+//     one record that does not get out.
 //   - A deadline is never early, and late by at most one period of the sweeper; that of a parked connection by at most a second.
+//     Neither it nor an Interrupt gets lost when both come at once.
 //   - A parked connection resumes or expires once, or is taken back by Unpark; an event of an earlier one never reaches it.
 //   - Read and Write allocate nothing.
 //
