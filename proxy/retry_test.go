@@ -2,9 +2,9 @@ package proxy_test
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -48,15 +48,22 @@ func fails(t *testing.T, how string) *failing {
 	return f
 }
 
-// refusing is an address where nobody listens.
+// refusing is an address where nobody listens, and nobody will while the test runs: a socket is bound to it.
 func refusing(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln.Close()
-	return ln.Addr().String()
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
 }
 
 const unavailable = "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy"
