@@ -22,7 +22,7 @@ func TestAccessLogHasEveryField(t *testing.T) {
 	})
 	g := start(t, to(app), log.use, trusting("127.0.0.1/32"))
 	request := "POST /a/%62?q=1&r HTTP/1.1\r\nHost: A.example:80\r\nUser-Agent: test/1\r\nReferer: http://r/\r\nX-Request-Id: id-1\r\n" +
-		"X-Forwarded-For: 9.9.9.9, 8.8.8.8\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nContent-Length: 3\r\n\r\nabc"
+		"X-Forwarded-For: 9.9.9.9, 8.8.8.8, 127.0.0.1\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nContent-Length: 3\r\n\r\nabc"
 	begun := time.Now()
 	c := g.dial()
 	c.send(request)

@@ -267,7 +267,9 @@ func TestUploadArrivesPieceByPiece(t *testing.T) {
 	}
 	// And both ways at a time: the answer begins before the request has ended.
 	up.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-	c.head()
+	if h := c.head(); field(h, "Connection") != "close" {
+		t.Errorf("head = %q, want Connection: close: nobody knows yet whether the request will be read to its end", h)
+	}
 	for range 5 {
 		c.send("4\r\nping\r\n")
 		up.expect("4\r\nping\r\n")
@@ -278,6 +280,8 @@ func TestUploadArrivesPieceByPiece(t *testing.T) {
 	up.expect("0\r\n\r\n")
 	up.send("0\r\n\r\n")
 	c.expect("0\r\n\r\n")
+	c.send(get("/too-late"))
+	c.ended()
 }
 
 // The first bytes of a body go along with the head, however they came.

@@ -409,7 +409,7 @@ func TestWriteTimeout(t *testing.T) {
 				if err == nil {
 					t.Error("the whole answer was taken")
 				}
-			case <-time.After(patience):
+			case <-time.After(ample / 2):
 				t.Fatal("the endpoint is still held up")
 			}
 			g.counted(telemetry.DC, 1)
