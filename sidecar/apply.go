@@ -312,8 +312,7 @@ func (s *Sidecar) reject(hash, class string, why []string) {
 
 // reasons are the single problems of err.
 func reasons(err error) []string {
-	var problems config.Problems
-	if errors.As(err, &problems) {
+	if problems, ok := errors.AsType[config.Problems](err); ok {
 		all := make([]string, len(problems))
 		for i, p := range problems {
 			all[i] = p.String()

@@ -65,8 +65,11 @@ func (s *Sidecar) fallBack(ctx context.Context, why string) (*revision, error) {
 // the operator must know at once.
 func (s *Sidecar) bootstrap(ctx context.Context) (*revision, error) {
 	r, err := s.apply(ctx, nil, config.FromBootstrap(s.boot.Base()), string(SourceEnv))
-	if err == nil || ctx.Err() != nil {
+	if err == nil {
 		return r, nil
+	}
+	if ctx.Err() != nil {
+		return nil, nil //nolint:nilerr // it was given up because the end has come, which is no fault of the bootstrap
 	}
 	var all []error
 	for _, why := range reasons(err) {

@@ -7,15 +7,17 @@ import (
 )
 
 // shutDown is the ordered end: not ready, a delay in which balancers notice, no new connections, what is in flight finishes, the rest is
-// cut. stop ends the source; frozen tells that no revision comes into service after it. Endpoints are followed to the end.
-func (s *Sidecar) shutDown(stop func(), frozen <-chan error) {
+// cut. ctx outlives the end; stop ends the source; frozen tells that no revision comes into service after it. Endpoints are followed to the end.
+func (s *Sidecar) shutDown(ctx context.Context, stop func(), frozen <-chan error) {
 	s.draining.Store(true)
 	s.logger.Info("draining", "delay", s.boot.DrainDelay.String(), "timeout", s.boot.DrainTimeout.String())
 	begun := time.Now()
 	stop()
-	<-frozen
+	if err := <-frozen; err != nil { // the end was asked for before anything could serve
+		s.logger.Warn("nothing served", "error", err)
+	}
 
-	ctx, cancel := context.WithTimeout(context.Background(), s.boot.DrainTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.boot.DrainTimeout)
 	defer cancel()
 	delay := time.NewTimer(s.boot.DrainDelay)
 	defer delay.Stop()

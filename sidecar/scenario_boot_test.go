@@ -2,6 +2,7 @@ package sidecar_test
 
 import (
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -133,9 +134,7 @@ func newRelay(t *testing.T, to string, pass func(request string) bool) (address 
 			return // the gateway gave up
 		}
 		defer resp.Body.Close()
-		for name, values := range resp.Header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), resp.Header)
 		w.WriteHeader(resp.StatusCode)
 		_, _ = io.Copy(w, resp.Body) // likewise
 	}))

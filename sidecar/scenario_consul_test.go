@@ -2,6 +2,7 @@ package sidecar_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -36,9 +37,7 @@ func follower(t *testing.T, consul *testserver.ConsulServer, more env) (g *gatew
 	t.Helper()
 	service := strings.ReplaceAll(strings.ToLower(t.Name()[strings.LastIndexByte(t.Name(), '/')+1:]), "_", "-")
 	environ := env{"CONSUL_HTTP_ADDR": consul.Addr(), "GATEWAY_SERVICE": service}
-	for name, value := range more {
-		environ[name] = value
-	}
+	maps.Copy(environ, more)
 	g = up(t, environ)
 	return g, "gateway/" + service + "/config"
 }

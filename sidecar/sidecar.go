@@ -128,7 +128,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 		Registry: s.registry, Logger: s.logger.Named("otlp"), Service: s.boot.Service, Instance: s.boot.Instance, Version: Built().Version,
 	})
 	if err != nil {
-		return errors.Join(err, admin.close())
+		return errors.Join(err, admin.close(ctx))
 	}
 	limit := sock.NewLimit(s.boot.connections())
 	s.proxy = proxy.New(life, proxy.Options{
@@ -166,9 +166,9 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	var failed error
 	select {
 	case <-ctx.Done():
-		s.shutDown(stop, frozen)
+		s.shutDown(life, stop, frozen)
 	case <-s.drain:
-		s.shutDown(stop, frozen)
+		s.shutDown(life, stop, frozen)
 	case failed = <-frozen: // at the start: nothing serves
 		stop()
 	}
@@ -179,7 +179,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	s.set.Retire(nil)
 	end()
 	floor.Wait()
-	return errors.Join(failed, admin.close())
+	return errors.Join(failed, admin.close(ctx))
 }
 
 // lastExport bounds the wait for a collector that takes the last metrics slowly, or not at all.
@@ -240,11 +240,12 @@ func (s *Sidecar) startAdmin() (*adminPort, error) {
 // adminClose is how long an answer of the admin port may take at the end.
 const adminClose = time.Second
 
-func (a *adminPort) close() error {
+// close ends the admin port; ctx may be over.
+func (a *adminPort) close(ctx context.Context) error {
 	if a == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), adminClose)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminClose)
 	defer cancel()
 	return errors.Join(a.server.Shutdown(ctx), <-a.done)
 }
