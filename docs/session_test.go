@@ -10,8 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +26,9 @@ var update = flag.Bool("update", false, "write the outputs of the pages anew")
 // patience is how long all commands of one page may take.
 const patience = 2 * time.Minute
 
+// tools are what the pages call besides the gateway, Consul and a Collector.
+var tools = []string{"bash", "curl", "openssl", "redis-server", "redis-cli", "nginx", "wrk", "taskset"}
+
 // TestCommands runs the commands of each page as a reader would, with the real
 // gateway and, where a page wants it, a real Consul.
 func TestCommands(t *testing.T) {
@@ -31,11 +36,13 @@ func TestCommands(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", gateway, "..").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	for _, tool := range []string{"bash", "curl", "openssl"} {
+	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin") // where servers are
+	for _, tool := range tools {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Fatal(err)
+			t.Fatal(err) // a page would wait for it
 		}
 	}
+	ports := unused(t)
 	all := pages(t)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		p := all[name]
@@ -43,8 +50,11 @@ func TestCommands(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
+			if name == "benchmarks.md" && runtime.NumCPU() < 2 {
+				t.Skip("needs two processors")
+			}
 			t.Parallel()
-			s := newSession(t, p, gateway)
+			s := newSession(t, p, gateway, ports)
 			s.compare(t, p, s.run(t, p))
 		})
 	}
@@ -59,12 +69,29 @@ type session struct {
 	back  *strings.Replacer
 }
 
-var port = regexp.MustCompile(`:([1-9][0-9]{3,4})\b`)
+var address = regexp.MustCompile(`:([1-9][0-9]{3,4})\b`)
 
 // startsConsul is the command that is not run: the test has started one.
 const startsConsul = "consul agent -dev"
 
-func newSession(t *testing.T, p *page, gateway string) *session {
+// unused gives free ports, none twice: pages run at the same time, and hold theirs
+// only from when a command listens there.
+func unused(t *testing.T) func() string {
+	var mu sync.Mutex // guards given
+	given := map[int]bool{}
+	return func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		for {
+			if n := testserver.Port(t); !given[n] {
+				given[n] = true
+				return fmt.Sprintf(":%d", n)
+			}
+		}
+	}
+}
+
+func newSession(t *testing.T, p *page, gateway string, port func() string) *session {
 	t.Helper()
 	ours := map[string]string{":8080": "", ":9901": ""}
 	consul := false
@@ -74,7 +101,7 @@ func newSession(t *testing.T, p *page, gateway string) *session {
 			continue
 		}
 		consul = consul || strings.Contains(b.text, startsConsul)
-		for _, m := range port.FindAllString(b.text, -1) {
+		for _, m := range address.FindAllString(b.text, -1) {
 			ours[m] = ""
 		}
 	}
@@ -87,7 +114,7 @@ func newSession(t *testing.T, p *page, gateway string) *session {
 	var free []string
 	for _, our := range ours {
 		if our == "" {
-			free = append(free, fmt.Sprintf(":%d", testserver.Port(t)))
+			free = append(free, port())
 		}
 	}
 	slices.Sort(free)
