@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"math"
 	"sync/atomic"
@@ -28,6 +29,8 @@ type Cluster struct {
 	strict  bool // panic: never
 	maxReqs int64
 	view    atomic.Pointer[view]
+
+	endChecks context.CancelFunc // nil: not checked; guarded by the set's mu
 }
 
 // way is how connections to an endpoint are made, as far as the document says: a

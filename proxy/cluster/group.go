@@ -166,7 +166,7 @@ func (g *group) counts() (healthy, ejected, unhealthy int) {
 		switch {
 		case l.endpoint.health.gate.Load() != gateOpen:
 			ejected++
-		case !l.entry.inRotation(c.cfg.Consul.OnlyPassing):
+		case !l.entry.inRotation(c.cfg.Consul.OnlyPassing), l.sick:
 			unhealthy++
 		default:
 			healthy++

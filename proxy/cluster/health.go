@@ -48,6 +48,7 @@ type health struct {
 	told   bool             // the catalog has named it
 	flips  [4]time.Duration // its last transitions, oldest first; 0 = none
 	goneAt time.Duration    // when the last cluster ceased to name it
+	check  checked          // by active checks
 }
 
 func newHealth(address string) *health {

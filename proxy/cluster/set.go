@@ -23,6 +23,8 @@ type Set struct {
 	mu     sync.Mutex // guards groups and what in them says so; never held on the way of a request
 	groups map[string]*group
 	reaped time.Duration
+
+	checks sync.WaitGroup // the goroutines of active checks
 }
 
 // Options of a Set.
@@ -106,7 +108,13 @@ func (s *Set) Retire(keep []*Cluster) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, g := range s.groups {
-		g.live = slices.DeleteFunc(g.live, func(c *Cluster) bool { return !kept[c] })
+		g.live = slices.DeleteFunc(g.live, func(c *Cluster) bool {
+			if !kept[c] {
+				c.endCheck()
+			}
+			return !kept[c]
+		})
+		g.forgetChecks()
 		if n := len(g.live); n > 0 {
 			g.enter(g.live[n-1])
 		}
@@ -145,8 +153,10 @@ const period = 100 * time.Millisecond
 const reapEvery = time.Second
 
 // Run keeps time until ctx ends. The caller owns its goroutine, and closes what
-// is left by Retire(nil).
+// is left by Retire(nil). It waits for the active checks, which end with their
+// own context or with that Retire.
 func (s *Set) Run(ctx context.Context) {
+	defer s.checks.Wait()
 	t := time.NewTicker(period)
 	defer t.Stop()
 	for {

@@ -10,7 +10,7 @@ import (
 const (
 	stateHealthy     = "healthy"
 	stateEjected     = "ejected"     // by passive health, probes included
-	stateUnhealthy   = "unhealthy"   // by the catalog
+	stateUnhealthy   = "unhealthy"   // by the catalog, or by active checks
 	stateMaintenance = "maintenance" // by an operator
 	stateDraining    = "draining"    // not named any more, requests are still in flight
 )
@@ -27,7 +27,7 @@ type Status struct {
 }
 
 // EndpointStatus is an endpoint as /status shows it. What Consul says and what was
-// seen of it (Passive) are separate facts; State is what comes of both.
+// seen of it (Passive, Check) are separate facts; State is what comes of all.
 type EndpointStatus struct {
 	Address         string        `json:"address"`
 	Static          bool          `json:"static"`
@@ -40,6 +40,7 @@ type EndpointStatus struct {
 	Idle            int           `json:"idle"`
 	Consul          *ConsulStatus `json:"consul,omitempty"`
 	Passive         PassiveStatus `json:"passive"`
+	Check           *CheckStatus  `json:"check,omitempty"`
 }
 
 // ConsulStatus is what the catalog says of an endpoint.
@@ -47,6 +48,13 @@ type ConsulStatus struct {
 	State string     `json:"state"` // passing, warning, critical, maintenance, deregistered
 	Since time.Time  `json:"since"`
 	Held  *time.Time `json:"held_until,omitempty"` // in use until then all the same
+}
+
+// CheckStatus is what active checks say of an endpoint.
+type CheckStatus struct {
+	State  string     `json:"state"`            // unknown, healthy, unhealthy
+	Reason string     `json:"reason,omitempty"` // of the last failure since the state began
+	Since  *time.Time `json:"since,omitempty"`
 }
 
 // PassiveStatus is what requests to an endpoint have shown.
@@ -120,6 +128,9 @@ func (g *group) endpointStatus(c *Cluster, l listing) EndpointStatus {
 			st.Consul.Held = g.at(e.until)
 		}
 	}
+	if c.cfg.HealthCheck.Type != "" {
+		st.Check = g.checkStatus(h)
+	}
 	switch {
 	case l.entry.maintenance():
 		st.State, st.Reason, st.Since = stateMaintenance, "consul: maintenance", &st.Consul.Since
@@ -131,6 +142,17 @@ func (g *group) endpointStatus(c *Cluster, l listing) EndpointStatus {
 		}
 	case !l.entry.inRotation(c.cfg.Consul.OnlyPassing):
 		st.State, st.Reason, st.Since = stateUnhealthy, "consul: "+st.Consul.State, &st.Consul.Since
+	case l.sick:
+		st.State, st.Reason, st.Since = stateUnhealthy, "check: "+st.Check.Reason, st.Check.Since
+	}
+	return st
+}
+
+// checkStatus is called with the set's mu held.
+func (g *group) checkStatus(h *health) *CheckStatus {
+	st := &CheckStatus{State: h.check.state.String(), Reason: h.check.reason}
+	if h.check.state != unchecked {
+		st.Since = g.at(h.check.since)
 	}
 	return st
 }

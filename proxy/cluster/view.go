@@ -3,7 +3,7 @@ package cluster
 // view is a cluster's endpoints at one moment, ready to be picked from; immutable.
 type view struct {
 	// members are what a pick chooses from: weight > 0 and healthy by the
-	// catalog, or, with none such, what panic mode allows.
+	// catalog and by active checks, or, with none such, what panic mode allows.
 	members []member
 	// all is what panic mode falls back to: weight > 0, not in maintenance.
 	all []member
@@ -29,6 +29,7 @@ type listing struct {
 	weight   int
 	static   bool
 	entry    *entry // what the catalog says; nil = nothing
+	sick     bool   // active checks say so
 }
 
 // regain is over how many of its own turns an endpoint regains all its
@@ -55,13 +56,15 @@ func (c *Cluster) build() *view {
 			v.listed = append(v.listed, listing{endpoint: c.group.endpoint(d.Address, c), weight: d.Weight, entry: d})
 		}
 	}
-	for _, l := range v.listed {
+	for i := range v.listed {
+		l := &v.listed[i]
+		l.sick = c.failsCheck(l.endpoint.health)
 		if l.weight <= 0 || l.entry.maintenance() {
 			continue
 		}
 		m := member{endpoint: l.endpoint, health: l.endpoint.health, weight: int64(l.weight)}
 		v.all = append(v.all, m)
-		if l.entry.inRotation(c.cfg.Consul.OnlyPassing) {
+		if l.entry.inRotation(c.cfg.Consul.OnlyPassing) && !l.sick {
 			v.members = append(v.members, m)
 		}
 	}
