@@ -3,6 +3,7 @@ package docs_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -163,6 +164,21 @@ func TestRejections(t *testing.T) {
 	slices.Sort(got)
 	if want = slices.Compact(want); len(want) == 0 || !slices.Equal(got, want) {
 		t.Errorf("the table has the classes %q, want %q", got, want)
+	}
+}
+
+// The parts of /status are those of its type.
+func TestStatus(t *testing.T) {
+	var got, want []string
+	for _, row := range tableOf(t, "operations.md", "part").rows {
+		got = append(got, codes(row[0])...)
+	}
+	for f := range reflect.TypeFor[sidecar.Status]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		want = append(want, name)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the table has %q, want %q", got, want)
 	}
 }
 
