@@ -15,18 +15,22 @@ import (
 
 // short is the timeout under test, ample one that must not matter.
 const (
-	short = 100 * time.Millisecond
+	short = 200 * time.Millisecond
 	ample = 5 * time.Second
 )
 
 // pass lets time go by, where what must not happen has no event to wait for.
 func pass(d time.Duration) { <-time.After(d) }
 
-// timeouts is a document's block with all of them ample but those given.
+// timeouts is a document's block with all of them ample but those given: by name for a short one, or as name=duration.
 func timeouts(set ...string) string {
 	all := map[string]string{"read": "5s", "write": "5s", "upstream": "5s", "connect": "5s", "idle": "5s"}
 	for _, s := range set {
-		all[s] = short.String()
+		name, d, own := strings.Cut(s, "=")
+		if !own {
+			d = short.String()
+		}
+		all[name] = d
 	}
 	var b strings.Builder
 	for name, d := range all {
@@ -146,13 +150,13 @@ func TestReadTimeoutOfTheBody(t *testing.T) {
 	})
 	t.Run("not for its length", func(t *testing.T) {
 		e := listen(t)
-		g := start(t, timeouts("read")+to(e.addr))
+		g := start(t, timeouts("read=600ms")+to(e.addr))
 		c := g.dial()
 		c.send(head)
 		up := e.accept()
 		up.head()
 		for range 10 {
-			pass(short / 3)
+			pass(80 * time.Millisecond)
 			c.send("x")
 			up.expect("x")
 		}
@@ -161,14 +165,14 @@ func TestReadTimeoutOfTheBody(t *testing.T) {
 	})
 	t.Run("ends with the head of the answer", func(t *testing.T) {
 		e := listen(t)
-		g := start(t, timeouts("read")+to(e.addr))
+		g := start(t, timeouts("read=500ms")+to(e.addr))
 		c := g.dial()
 		c.send(head)
 		up := e.accept()
 		up.head()
 		up.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
 		c.head()
-		pass(3 * short)
+		pass(700 * time.Millisecond)
 		c.send("0123456789")
 		up.expect("0123456789")
 		up.send("ok")
@@ -185,7 +189,7 @@ func TestUpstreamTimeout(t *testing.T) {
 			e := listen(t)
 			route := ""
 			if tt.name == "of the route" {
-				route = "timeouts: {upstream: 100ms}"
+				route = "timeouts: {upstream: 200ms}"
 			}
 			g := start(t, fmt.Sprintf(tt.document, routed(e.addr, route)))
 			c := g.dial()
@@ -228,7 +232,7 @@ func TestUpstreamTimeout(t *testing.T) {
 	})
 	t.Run("is not put off by interim answers", func(t *testing.T) {
 		e := listen(t)
-		g := start(t, timeouts("upstream")+to(e.addr))
+		g := start(t, timeouts("upstream=500ms")+to(e.addr))
 		c := g.dial()
 		c.send(get("/"))
 		up := e.accept()
@@ -250,7 +254,7 @@ func TestUpstreamTimeout(t *testing.T) {
 	})
 	t.Run("of the route is for gRPC too", func(t *testing.T) {
 		e := listen(t)
-		g := start(t, timeouts()+routed(e.addr, "timeouts: {upstream: 100ms}"))
+		g := start(t, timeouts()+routed(e.addr, "timeouts: {upstream: 200ms}"))
 		took(t, func() {
 			res, _ := g.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\r\n")
 			if res.StatusCode != 200 || res.Header.Get("Grpc-Status") != "4" {
@@ -279,7 +283,7 @@ func TestUpstreamThatStopsReading(t *testing.T) {
 func TestRequestTimeout(t *testing.T) {
 	t.Run("before the answer", func(t *testing.T) {
 		e := listen(t)
-		g := start(t, timeouts()+routed(e.addr, "timeouts: {request: 100ms}"))
+		g := start(t, timeouts()+routed(e.addr, "timeouts: {request: 200ms}"))
 		took(t, func() {
 			if res, _ := g.ask(get("/")); res.StatusCode != 504 {
 				t.Errorf("status = %d, want 504", res.StatusCode)
@@ -288,7 +292,7 @@ func TestRequestTimeout(t *testing.T) {
 	})
 	t.Run("inside the answer", func(t *testing.T) {
 		e := listen(t)
-		g := start(t, timeouts()+routed(e.addr, "timeouts: {request: 100ms}"))
+		g := start(t, timeouts()+routed(e.addr, "timeouts: {request: 200ms}"))
 		c := g.dial()
 		c.send(get("/"))
 		up := e.accept()
@@ -300,7 +304,7 @@ func TestRequestTimeout(t *testing.T) {
 		}
 	})
 	t.Run("while connecting", func(t *testing.T) {
-		g := start(t, timeouts()+routed("127.0.0.1:1", "timeouts: {request: 100ms}"), hanging)
+		g := start(t, timeouts()+routed("127.0.0.1:1", "timeouts: {request: 200ms}"), hanging)
 		took(t, func() {
 			if res, _ := g.ask(get("/")); res.StatusCode != 504 {
 				t.Errorf("status = %d, want 504", res.StatusCode)
@@ -309,7 +313,7 @@ func TestRequestTimeout(t *testing.T) {
 	})
 	t.Run("over all tries", func(t *testing.T) {
 		e := listen(t)
-		g := start(t, timeouts()+routed(e.addr, "timeouts: {request: 100ms}, retries: {attempts: 10, on: [timeout], per_try_timeout: 40ms}"))
+		g := start(t, timeouts()+routed(e.addr, "timeouts: {request: 200ms}, retries: {attempts: 10, on: [timeout], per_try_timeout: 80ms}"))
 		took(t, func() {
 			if res, _ := g.ask(get("/")); res.StatusCode != 504 {
 				t.Errorf("status = %d, want 504", res.StatusCode)
@@ -340,14 +344,14 @@ func TestConnectTimeout(t *testing.T) {
 
 func TestResponseIdleTimeout(t *testing.T) {
 	e := listen(t)
-	g := start(t, timeouts()+routed(e.addr, "timeouts: {response_idle: 100ms}"))
+	g := start(t, timeouts()+routed(e.addr, "timeouts: {response_idle: 600ms}"))
 	c := g.dial()
 	c.send(get("/"))
 	up := e.accept()
 	up.serve("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
 	c.head()
-	for range 6 { // longer than the timeout, never silent for as long
-		pass(short / 3)
+	for range 10 { // longer than the timeout, never silent for as long
+		pass(80 * time.Millisecond)
 		up.send("1\r\nx\r\n")
 		c.expect("1\r\nx\r\n")
 	}
@@ -360,7 +364,7 @@ func TestResponseIdleTimeout(t *testing.T) {
 
 func TestPerTryTimeout(t *testing.T) {
 	e := listen(t)
-	g := start(t, timeouts()+routed(e.addr, "retries: {attempts: 2, on: [timeout], per_try_timeout: 100ms}"))
+	g := start(t, timeouts()+routed(e.addr, "retries: {attempts: 2, on: [timeout], per_try_timeout: 500ms}"))
 	c := g.dial()
 	c.send(get("/"))
 	first := e.accept()
@@ -373,10 +377,10 @@ func TestPerTryTimeout(t *testing.T) {
 }
 
 func TestPerTryTimeoutIsNotSpentOnASlowHead(t *testing.T) {
-	g := start(t, timeouts()+routed(echo(t), "retries: {attempts: 2, on: [timeout], per_try_timeout: 100ms}"))
+	g := start(t, timeouts()+routed(echo(t), "retries: {attempts: 2, on: [timeout], per_try_timeout: 500ms}"))
 	c := g.dial()
 	c.send("GET / HTTP/1.1\r\n")
-	pass(2 * short)
+	pass(600 * time.Millisecond)
 	c.send("Host: a\r\n\r\n")
 	c.status(200)
 }
@@ -385,7 +389,7 @@ func TestPerTryTimeoutIsNotSpentOnASlowHead(t *testing.T) {
 func TestWriteTimeout(t *testing.T) {
 	for _, tt := range []struct{ name, document, route string }{
 		{"of the revision", timeouts("write"), ""},
-		{"of the route", timeouts(), "timeouts: {write: 100ms}"},
+		{"of the route", timeouts(), "timeouts: {write: 200ms}"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			gone := make(chan error, 1)
