@@ -1,0 +1,271 @@
+package proxy_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"golang.org/x/net/http2"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// A reset goes on with its code, both ways and at every stage.
+func TestResetsGoOn(t *testing.T) {
+	for _, code := range []http2.ErrCode{http2.ErrCodeCancel, http2.ErrCodeInternal, http2.ErrCodeEnhanceYourCalm} {
+		t.Run(code.String(), func(t *testing.T) {
+			g, _, down, up := relaying(t, "")
+			t.Log("the client, before the answer")
+			down.ask(3, false, "POST", "/")
+			id := up.any().StreamID
+			down.must(down.WriteData(3, false, []byte("some")))
+			up.text(id, "some")
+			down.must(down.WriteRSTStream(3, code))
+			up.reset(id, code)
+
+			t.Log("the client, in the answer")
+			down.ask(5, true, "GET", "/")
+			id = up.any().StreamID
+			up.head(id, false, ":status", "200")
+			down.answer(5, "200")
+			down.must(down.WriteRSTStream(5, code))
+			up.reset(id, code)
+			g.counted(telemetry.DC, 2)
+
+			t.Log("the endpoint, in the answer")
+			down.ask(7, true, "GET", "/")
+			id = up.any().StreamID
+			up.head(id, false, ":status", "200")
+			up.must(up.WriteData(id, false, []byte("half")))
+			down.answer(7, "200")
+			down.text(7, "half")
+			up.must(up.WriteRSTStream(id, code))
+			down.reset(7, code)
+
+			t.Log("the endpoint, before the answer")
+			down.ask(9, true, "GET", "/")
+			id = up.any().StreamID
+			up.must(up.WriteRSTStream(id, code))
+			down.answer(9, "502")
+			down.text(9, "upstream broke off\n")
+			g.counted(telemetry.UC, 2)
+
+			t.Log("the connections go on")
+			down.ask(11, true, "GET", "/")
+			up.head(up.any().StreamID, true, ":status", "204")
+			down.answer(11, "204")
+		})
+	}
+}
+
+// An endpoint that has answered wants no more of the request, and says so; so does the gateway to the client.
+func TestEarlyAnswerIsPassedOn(t *testing.T) {
+	_, _, down, up := relaying(t, "")
+	down.ask(3, false, "POST", "/", "content-length", "100000")
+	id := up.any().StreamID
+	up.head(id, false, ":status", "413")
+	up.must(up.WriteData(id, true, []byte("too much")))
+	up.must(up.WriteRSTStream(id, http2.ErrCodeNo))
+	down.answer(3, "413")
+	if !down.text(3, "too much") {
+		down.text(3, "") // the end came alone
+	}
+	down.reset(3, http2.ErrCodeNo)
+}
+
+// What an endpoint gets of a client and a client of an endpoint, field by field.
+func TestRelayedFields(t *testing.T) {
+	_, _, down, up := relaying(t, "")
+	down.ask(3, false, "POST", "/a/%62?c=d", "cookie", "a=1", "te", "trailers", "cookie", "b=2", "content-length", "2", "x-forwarded-client-cert", "Hash=me")
+	h := up.any()
+	for name, want := range map[string][]string{
+		":authority": {"a.example"}, ":path": {"/a/%62?c=d"}, ":method": {"POST"}, "te": {"trailers"}, "content-length": {"2"}, "x-forwarded-client-cert": nil,
+		"x-forwarded-proto": {"http"}, "host": nil, "connection": nil, "transfer-encoding": nil,
+	} {
+		if got := values(h, name); !slices.Equal(got, want) {
+			t.Errorf("%s = %q, want %q", name, got, want)
+		}
+	}
+	down.must(down.WriteData(3, true, []byte("ok")))
+	up.text(h.StreamID, "ok")
+	up.head(h.StreamID, false, ":status", "103", "link", "</x>; rel=preload")
+	if got := values(down.answer(3, "103"), "link"); len(got) != 1 {
+		t.Errorf("link of the 103 = %q", got)
+	}
+	up.head(h.StreamID, false, ":status", "200", "content-length", "2", "set-cookie", "a", "set-cookie", "b")
+	up.must(up.WriteData(h.StreamID, false, []byte("hi")))
+	up.head(h.StreamID, true, "x-sum", "1", "x-forwarded-for", "8.8.8.8")
+	a := down.answer(3, "200")
+	if got := values(a, "set-cookie"); !slices.Equal(got, []string{"a", "b"}) || !slices.Equal(values(a, "content-length"), []string{"2"}) {
+		t.Errorf("answer = %v", a.Fields)
+	}
+	down.text(3, "hi")
+	if tr := down.fields(3); !slices.Equal(values(tr, "x-sum"), []string{"1"}) || values(tr, "x-forwarded-for") != nil {
+		t.Errorf("trailers = %v", tr.Fields)
+	}
+}
+
+// A client that does not read stops the endpoint: no more is taken from it than the windows of both connections hold.
+func TestSlowReaderHoldsTheEndpoint(t *testing.T) {
+	_, _, down, up := relaying(t, "")
+	down.ask(3, true, "GET", "/")
+	id := up.any().StreamID
+	up.head(id, false, ":status", "200")
+	down.answer(3, "200")
+	// The gateway announces windows; what it has given in all is what it can be made to hold. Our own window is 65,535 bytes and stays so.
+	sent, given := 0, 0
+	piece := make([]byte, 16384)
+	window := 65535
+	quiet := false
+	for !quiet {
+		for window-sent >= len(piece) {
+			up.must(up.WriteData(id, false, piece))
+			sent += len(piece)
+		}
+		// A PING comes back behind whatever windows the gateway gives for what it has read.
+		up.must(up.WritePing(false, [8]byte{1}))
+		before := given
+		for acked := false; !acked; {
+			fr, err := up.ReadFrame()
+			up.must(err)
+			switch fr := fr.(type) {
+			case *http2.WindowUpdateFrame:
+				if fr.StreamID == id {
+					window += int(fr.Increment)
+					given += int(fr.Increment)
+				}
+			case *http2.PingFrame:
+				acked = fr.IsAck()
+			}
+		}
+		quiet = given == before && window-sent < len(piece)
+		if sent > 16<<20 {
+			t.Fatalf("the endpoint could send %d bytes that nobody read", sent)
+		}
+	}
+	t.Logf("%d bytes sent, windows of %d given on top", sent, given)
+	if sent > 2<<20 {
+		t.Errorf("the endpoint could send %d bytes that nobody read", sent)
+	}
+	down.must(down.WriteRSTStream(3, http2.ErrCodeCancel))
+	up.reset(id, http2.ErrCodeCancel)
+}
+
+// An endpoint that goes away lets its streams finish; new ones go on another connection.
+func TestEndpointGoesAway(t *testing.T) {
+	_, e, down, up := relaying(t, "")
+	down.ask(3, true, "GET", "/before")
+	last := up.any().StreamID
+	up.must(up.WriteGoAway(last, http2.ErrCodeNo, nil))
+	up.must(up.WritePing(false, [8]byte{7}))
+	if p, ok := up.next2().(*http2.PingFrame); !ok || !p.IsAck() {
+		t.Fatal("no answer to the PING")
+	}
+	down.ask(5, true, "GET", "/after")
+	other := e.accept2()
+	other.head(other.any().StreamID, true, ":status", "201")
+	down.answer(5, "201")
+	up.head(last, true, ":status", "200")
+	down.answer(3, "200")
+}
+
+// next2 is next that gives the answer to a PING too.
+func (f *frames) next2() http2.Frame {
+	f.t.Helper()
+	for {
+		fr, err := f.ReadFrame()
+		f.must(err)
+		switch fr.(type) {
+		case *http2.SettingsFrame, *http2.WindowUpdateFrame:
+		default:
+			return fr
+		}
+	}
+}
+
+// A stream that the endpoint has not processed, as it says, is no answer: the client may send it again.
+func TestUnprocessedStreams(t *testing.T) {
+	for _, how := range []string{"REFUSED_STREAM", "GOAWAY"} {
+		t.Run(how, func(t *testing.T) {
+			_, e, down, up := relaying(t, "")
+			down.ask(3, true, "GET", "/")
+			id := up.any().StreamID
+			if how == "GOAWAY" {
+				up.must(up.WriteGoAway(id-2, http2.ErrCodeNo, nil))
+			} else {
+				up.must(up.WriteRSTStream(id, http2.ErrCodeRefusedStream))
+			}
+			down.answer(3, "503")
+			down.text(3, "upstream broke off\n")
+			down.ask(5, true, "GET", "/")
+			if how == "GOAWAY" {
+				up = e.accept2()
+			}
+			up.head(up.any().StreamID, true, ":status", "200")
+			down.answer(5, "200")
+		})
+	}
+}
+
+// An endpoint's limit of streams is kept: what does not fit goes on a second connection.
+func TestStreamLimitOfTheEndpoint(t *testing.T) {
+	e := listen(t)
+	g := start(t, clustered("", "protocol: http2", e.addr))
+	down := g.dial2()
+	down.ask(1, true, "GET", "/")
+	limit := http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 2}
+	up := e.accept2(limit)
+	first := up.any().StreamID
+	up.head(first, true, ":status", "200")
+	down.answer(1, "200") // so the limit is known by now
+	var open []uint32
+	for i := range 2 {
+		down.ask(uint32(3+2*i), true, "GET", fmt.Sprintf("/%d", i))
+		open = append(open, up.any().StreamID)
+	}
+	down.ask(7, true, "GET", "/2")
+	second := e.accept2(limit)
+	second.head(second.any().StreamID, true, ":status", "202")
+	down.answer(7, "202")
+	for i, id := range open {
+		up.head(id, true, ":status", "200")
+		down.answer(uint32(3+2*i), "200")
+	}
+	e.unused()
+}
+
+// Each stream has its own time; the others and the connection live on.
+func TestStreamTimesOut(t *testing.T) {
+	g, _, down, up := relaying(t, "timeouts: {upstream: "+short.String()+"}")
+	down.ask(3, true, "GET", "/slow")
+	slow := up.any().StreamID
+	down.answer(3, "504")
+	down.text(3, "upstream timeout\n")
+	up.reset(slow, http2.ErrCodeCancel)
+	g.counted(telemetry.UT, 1)
+	down.ask(5, true, "GET", "/")
+	up.head(up.any().StreamID, true, ":status", "200")
+	down.answer(5, "200")
+}
+
+// A client's connection that breaks ends its streams upstream at once.
+func TestClientConnectionBreaks(t *testing.T) {
+	g, _, down, up := relaying(t, "")
+	down.ask(3, true, "GET", "/")
+	down.ask(5, false, "POST", "/")
+	a, b := up.any().StreamID, up.any().StreamID
+	down.w.reset()
+	seen := map[uint32]bool{}
+	for range 2 {
+		r, ok := up.next().(*http2.RSTStreamFrame)
+		if !ok {
+			t.Fatalf("got %v, want a reset", r)
+		}
+		seen[r.StreamID] = true
+	}
+	if !seen[a] || !seen[b] {
+		t.Errorf("reset: %v, want %d and %d", seen, a, b)
+	}
+	testserver.WaitFor(t, patience, "the faults", func() bool { return g.faults(telemetry.DC) == 2 })
+}
