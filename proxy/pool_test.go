@@ -273,3 +273,24 @@ func TestConnectionAfterAnAnswerFromOldHTTP(t *testing.T) {
 		t.Errorf("statuses = %v", codes)
 	}
 }
+
+// The endpoint may answer in the same moment in which the last byte of the request leaves: both connections are as good as before.
+func TestUploadKeepsTheConnection(t *testing.T) {
+	e := listen(t)
+	g := start(t, to(e.addr))
+	c := g.dial()
+	var up *wire
+	for i := range 500 {
+		c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
+		if i == 0 {
+			up = e.accept()
+		}
+		up.head()
+		up.expect("ab")
+		c.send("cd")
+		up.expect("cd")
+		up.send(ok(""))
+		c.status(200)
+	}
+	e.unused()
+}

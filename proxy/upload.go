@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
@@ -192,9 +193,7 @@ func (ex *exchange) stopUpload(u leased) (early bool) {
 		<-ex.upload.done // it has nothing left to do
 		return false
 	}
-	select {
-	case <-ex.upload.done:
-	default:
+	if !ex.uploadEnds() {
 		early = true
 		u.Cut()          // wakes a blocked write
 		ex.d.Interrupt() // or a blocked read
@@ -202,4 +201,28 @@ func (ex *exchange) stopUpload(u leased) (early bool) {
 		ex.d.ClearInterrupt()
 	}
 	return early || ex.sentAt.Load() == 0
+}
+
+// lastWrite is how long the uploading goroutine, when the answer is there, may take for the last bytes of a request that has all been read:
+// an endpoint is quick to answer, and then both connections are as good as before.
+const lastWrite = 20 * time.Millisecond
+
+// uploadEnds tells whether the uploading goroutine has ended by itself.
+func (ex *exchange) uploadEnds() bool {
+	select {
+	case <-ex.upload.done:
+		return true
+	default:
+	}
+	if !ex.upload.read.Load() {
+		return false
+	}
+	t := time.NewTimer(lastWrite)
+	defer t.Stop()
+	select {
+	case <-ex.upload.done:
+		return true
+	case <-t.C:
+		return false
+	}
 }
