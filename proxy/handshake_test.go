@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -135,7 +136,7 @@ func TestTLSConnectionIsDrained(t *testing.T) {
 	fmt.Fprint(c, get("/"))
 	parse(t, bufio.NewReader(c), "GET")
 	cut := g.draining(ample)
-	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("read = %v, want the end in good order", err)
 	}
 	if n := result(t, cut); n != 0 {
@@ -152,7 +153,7 @@ func TestIdleTLSConnectionEnds(t *testing.T) {
 	roots.AddCert(ca.Cert)
 	c := g.tlsDial(&tls.Config{RootCAs: roots, ServerName: "a.example"})
 	took(t, func() {
-		if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("read = %v", err)
 		}
 	})
