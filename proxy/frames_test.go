@@ -15,11 +15,13 @@ type frames struct {
 	t   testing.TB
 	buf bytes.Buffer
 	enc *hpack.Encoder
+
+	window, room int // what the gateway lets us send on a new stream, and on all of them
 }
 
 func newFrames(w *wire, settings ...http2.Setting) *frames {
 	w.t.Helper()
-	f := &frames{Framer: http2.NewFramer(w, w.r), w: w, t: w.t}
+	f := &frames{Framer: http2.NewFramer(w, w.r), w: w, t: w.t, window: 65535, room: 65535}
 	f.enc = hpack.NewEncoder(&f.buf)
 	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	f.must(f.WriteSettings(settings...))
@@ -75,6 +77,9 @@ func (f *frames) next() http2.Frame {
 		}
 		switch fr := fr.(type) {
 		case *http2.SettingsFrame:
+			if v, ok := fr.Value(http2.SettingInitialWindowSize); ok {
+				f.window = int(v)
+			}
 			if !fr.IsAck() {
 				f.must(f.WriteSettingsAck())
 			}
@@ -83,6 +88,9 @@ func (f *frames) next() http2.Frame {
 				f.must(f.WritePing(true, fr.Data))
 			}
 		case *http2.WindowUpdateFrame:
+			if fr.StreamID == 0 {
+				f.room += int(fr.Increment)
+			}
 		default:
 			return fr
 		}
