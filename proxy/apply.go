@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"net"
+	"slices"
+
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
@@ -13,6 +16,7 @@ type Plan struct {
 	keep     map[string]*listener // by address: every listener of the revision
 	opened   []*listener          // those that are new
 	settings map[*listener]*settings
+	probes   map[*cluster.Cluster]cluster.Probe // of active checks
 }
 
 // Prepare does all of a revision that can go wrong; nothing of it is visible yet. clusters has every cluster of doc, certs
@@ -23,7 +27,7 @@ func (s *Server) Prepare(doc *config.Document, clusters map[string]*cluster.Clus
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{s: s, table: t, keep: map[string]*listener{}, settings: map[*listener]*settings{}}
+	p := &Plan{s: s, table: t, keep: map[string]*listener{}, settings: map[*listener]*settings{}, probes: s.checks(clusters, certs)}
 	for i := range doc.Listeners {
 		c := &doc.Listeners[i]
 		if c.L4() {
@@ -31,7 +35,7 @@ func (s *Server) Prepare(doc *config.Document, clusters map[string]*cluster.Clus
 		}
 		l := s.find(c.Address)
 		if l == nil {
-			if l, err = s.open(c); err != nil {
+			if l, err = s.open(c, s.leavers(doc)); err != nil {
 				p.Abort()
 				return nil, err
 			}
@@ -42,6 +46,17 @@ func (s *Server) Prepare(doc *config.Document, clusters map[string]*cluster.Clus
 	}
 	t.nameListeners(doc.Routes, p.settings)
 	return p, nil
+}
+
+// leavers are the sockets of the listeners that doc does not name.
+func (s *Server) leavers(doc *config.Document) []net.Listener {
+	var all []net.Listener
+	for _, l := range *s.listeners.Load() {
+		if !slices.ContainsFunc(doc.Listeners, func(c config.Listener) bool { return config.SameAddress(c.Address, l.address) }) {
+			all = append(all, l.ln)
+		}
+	}
+	return all
 }
 
 // find returns the listener that is bound to the address already, however it is written.
@@ -62,6 +77,9 @@ func (p *Plan) Commit() {
 		l.settings.Store(set)
 	}
 	s.table.Store(p.table)
+	for c, probe := range p.probes {
+		c.Check(s.ctx, probe)
+	}
 	for _, l := range p.opened {
 		l.start()
 	}

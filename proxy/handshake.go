@@ -54,17 +54,17 @@ func (l *listener) handshake(nc net.Conn, c client) {
 		go s.serveHTTP2(sock.New(tc, s.sweeper, s.writeTimeout()), c)
 		return
 	}
-	go l.newServer1(tc, c).serve(nil, 0)
+	l.begin(tc, c)
 }
 
-// tlsDialer makes a DialFunc that speaks TLS over another one's connections.
-func tlsDialer(dial DialFunc, client *mtls.Client) DialFunc {
+// tlsDialer makes a DialFunc that speaks TLS over another one's connections, as config has it for an address.
+func tlsDialer(dial DialFunc, config func(address string) *tls.Config) DialFunc {
 	return func(ctx context.Context, address string) (net.Conn, error) {
 		nc, err := dial(ctx, address)
 		if err != nil {
 			return nil, err
 		}
-		tc := tls.Client(sock.NewCork(nc), client.Config(address))
+		tc := tls.Client(sock.NewCork(nc), config(address))
 		if err := tc.HandshakeContext(ctx); err != nil {
 			_ = nc.Close() // it never was a connection
 			return nil, &tlsError{err}

@@ -26,6 +26,8 @@ type Options struct {
 	MaxHead  int                  // bytes of a request or response head; 0 = 64 KiB
 	Dial     DialFunc             // nil = plain TCP
 	Queue    Queue                // in front of one cluster; none by default
+	// Unchecked leaves out the active checks that documents want, for runs in which nothing may happen besides requests.
+	Unchecked bool
 
 	// Inherit asks the other plane for a second handle on its listening socket of that address, nil if it has none: so an address can change its
 	// protocol in one revision. May be nil. See [Server.Share] for the way back.
@@ -47,9 +49,12 @@ type Server struct {
 	dial     DialFunc
 	inherit  func(address string) net.Listener
 
+	unchecked bool
+
 	table      atomic.Pointer[Table]
 	conns      atomic.Uint32 // connections so far
-	draining   atomic.Bool
+	left       atomic.Int64  // when it began that answers say that their connection ends, on the sweeper's clock; 0 = not yet
+	draining   atomic.Bool   // idle connections end
 	handshakes chan struct{} // a place for each one under way
 	workers    workers
 
@@ -58,10 +63,11 @@ type Server struct {
 	queued    string
 	budgets   map[string]*retryBudget // by cluster name; the applying goroutine's alone
 
-	mu     sync.Mutex // guards the three below
+	mu     sync.Mutex // guards the four below
 	live   map[tracked]struct{}
 	roused []*server1    // parked connections that a drain has taken over, and ends
 	idle   chan struct{} // closed when draining and live is empty; nil before
+	over   bool          // nothing is taken among live any more
 }
 
 // New returns a server without listeners. ctx cuts everything when it ends.
@@ -69,7 +75,7 @@ func New(ctx context.Context, o Options) *Server {
 	s := &Server{
 		registry: o.Registry, logger: o.Logger, sweeper: o.Sweeper, limit: o.Limit, log: o.Log, trusted: o.Trusted,
 		limits: http1.DefaultLimits(), handshakes: make(chan struct{}, handshakesAtOnce), dial: o.Dial, inherit: o.Inherit,
-		queue: newQueue(o.Queue), queued: o.Queue.Cluster, budgets: map[string]*retryBudget{}, live: map[tracked]struct{}{},
+		queue: newQueue(o.Queue), queued: o.Queue.Cluster, unchecked: o.Unchecked, budgets: map[string]*retryBudget{}, live: map[tracked]struct{}{},
 	}
 	if o.MaxHead > 0 {
 		s.limits.HeadBytes = o.MaxHead
@@ -94,15 +100,16 @@ func (s *Server) writeTimeout() time.Duration { return s.table.Load().timeouts.W
 
 // tracked is a live connection from a client. Its methods are called with Server.mu held and must not block.
 type tracked interface {
+	leave() // tell the client to go elsewhere, and go on
 	drain() // end, now or after what is in flight
 	cut()   // end now
 }
 
-// track takes c among the live connections; false: the server is draining.
+// track takes c among the live connections; false: the drain has ended.
 func (s *Server) track(c tracked) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining.Load() {
+	if s.over {
 		return false
 	}
 	s.live[c] = struct{}{}
@@ -123,7 +130,7 @@ func (s *Server) untrack(c tracked, who *client) {
 	delete(s.live, c)
 	if s.idle != nil && len(s.live) == 0 {
 		close(s.idle)
-		s.idle = nil
+		s.idle, s.over = nil, true
 	}
 	s.mu.Unlock()
 	who.settings.tele.Active.Dec()

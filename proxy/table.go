@@ -36,7 +36,7 @@ func (s *Server) compile(doc *config.Document, clusters map[string]*cluster.Clus
 		}
 		up := &Upstream{cluster: c, protocol: c.Config().Protocol, connect: doc.Timeouts.Connect, budget: s.budget(name), dial: s.dial, scheme: schemeHTTP}
 		if tc := certs.Client(name); tc != nil {
-			up.dial, up.scheme = tlsDialer(s.dial, tc), schemeHTTPS
+			up.dial, up.scheme = tlsDialer(s.dial, tc.Config), schemeHTTPS
 		}
 		if name == s.queued {
 			up.queue = s.queue

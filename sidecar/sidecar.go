@@ -134,8 +134,9 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	s.proxy = proxy.New(life, proxy.Options{
 		Registry: s.registry, Logger: s.logger.Named("proxy"), Sweeper: s.sweeper, Limit: limit,
 		Log: s.log, Trusted: s.boot.TrustedProxies, MaxHead: int(s.boot.MaxHeaderBytes),
-		Queue:   proxy.Queue{Cluster: appCluster, Concurrency: s.boot.AppConcurrency, Timeout: s.boot.AppQueueTimeout},
-		Inherit: func(address string) net.Listener { return s.l4.Share(address) },
+		Queue:     proxy.Queue{Cluster: appCluster, Concurrency: s.boot.AppConcurrency, Timeout: s.boot.AppQueueTimeout},
+		Inherit:   func(address string) net.Listener { return s.l4.Share(address) },
+		Unchecked: s.boot.Benchmark,
 	})
 	s.l4 = l4.New(life, l4.Options{
 		Registry: s.registry, Logger: s.logger.Named("l4"), Limit: limit, Log: s.log, Inherit: s.proxy.Share,

@@ -231,18 +231,36 @@ func TestCheckOverRevisions(t *testing.T) {
 // A check that is cut by the end of its revision says nothing about the endpoint.
 func TestCheckThatIsCut(t *testing.T) {
 	bubble(t, func(t *testing.T, s *Set, p *probes) {
-		c := add(t, s, checking("a"))
-		c.Check(t.Context(), func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() })
-		synctest.Wait()
-		next := add(t, s, checking("a"))
-		s.checks.Wait() // it ends at once
-		if got, want := states(s), "a=unknown/healthy"; got != want {
-			t.Errorf("states = %s, want %s", got, want)
-		}
+		hang := func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() }
 		ctx, cancel := context.WithCancel(t.Context())
-		next.Check(ctx, p.ask)
+		add(t, s, checking("a b")).Check(ctx, hang)
+		synctest.Wait()
+		next := add(t, s, checking("a b"))
+		s.checks.Wait() // it ends at once
+		next.Check(ctx, hang)
+		time.Sleep(1050 * time.Millisecond)
+		synctest.Wait()
 		cancel()
 		s.checks.Wait() // and so with its context
+		if got, want := states(s), "a=unknown/healthy b=unknown/healthy"; got != want {
+			t.Errorf("states = %s, want %s", got, want)
+		}
+	})
+}
+
+// A shorter interval is in force at once.
+func TestCheckIntervalOverRevisions(t *testing.T) {
+	bubble(t, func(t *testing.T, s *Set, p *probes) {
+		o := checking("a")
+		o.HealthCheck.Interval = time.Hour
+		add(t, s, o).Check(t.Context(), p.ask)
+		synctest.Wait()
+		add(t, s, checking("a")).Check(t.Context(), p.ask)
+		time.Sleep(1150 * time.Millisecond)
+		synctest.Wait()
+		if n := p.count("a"); n != 2 {
+			t.Errorf("a was asked %d times, want 2", n)
+		}
 	})
 }
 

@@ -163,6 +163,7 @@ var bad = []struct{ file, want string }{
 5:108: clusters[3].health_check.healthy_threshold: want a number from 1 to 100 (seen 0)
 6:73: clusters[4].health_check.statuses[0]: want a number from 100 to 599 (seen 99)
 6:77: clusters[4].health_check.statuses[1]: want a whole number (seen "200")
+7:67: clusters[5].health_check: a check of type grpc over tls needs protocol http2 or auto (the protocol is http1)
 `},
 	{"hosts.bad.yaml", `
 2:42: routes[0].match.host: want a host without a port (seen "a.example.com:8080")

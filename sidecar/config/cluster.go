@@ -79,6 +79,9 @@ func checkCluster(d *decoder, n *yaml.Node, c *Cluster) {
 	if c.Protocol == ProtocolAuto && !c.TLS.Enabled() {
 		d.problemIn(n, "protocol", "protocol auto asks by ALPN, so it needs tls (seen no tls)")
 	}
+	if c.HealthCheck.Type == HealthCheckGRPC && c.Protocol == ProtocolHTTP1 && c.TLS.Enabled() {
+		d.problemIn(n, "health_check", "a check of type grpc over tls needs protocol http2 or auto (the protocol is %s)", c.Protocol)
+	}
 }
 
 // addCluster takes a cluster into the document. What the bootstrap adds gives
