@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
@@ -126,7 +127,15 @@ func (e *connectError) Error() string {
 	if errors.Is(e.err, context.DeadlineExceeded) {
 		return "connect: timeout"
 	}
-	return "connect: " + e.err.Error()
+	err := e.err
+	var dial *net.OpError
+	var call *os.SyscallError
+	if errors.As(err, &dial) && dial.Op == "dial" { // whom, is known
+		if err = dial.Err; errors.As(err, &call) {
+			err = call.Err
+		}
+	}
+	return "connect: " + err.Error()
 }
 func (e *connectError) Unwrap() error { return e.err }
 
