@@ -10,6 +10,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -91,15 +92,14 @@ func (l *listener) start() {
 	}()
 }
 
-// close stops accepting. Connections that were accepted live on.
+// close stops accepting, after what has connected already. Connections that were accepted live on.
 func (l *listener) close() {
-	if l.stop != nil {
-		l.stop()
+	if l.stop == nil { // it never began
+		_ = l.ln.Close() // it is not needed any more
+		return
 	}
-	_ = l.ln.Close() // it is not needed any more
-	if l.stop != nil {
-		<-l.done
-	}
+	l.stop()
+	sock.LastCall(l.ln, l.done)
 }
 
 // accepted begins to serve a connection in a goroutine of its own, which ends with the connection and is tracked by the server.

@@ -5,22 +5,35 @@ import (
 	"time"
 )
 
+// lastWord is the least time between Leave and the end of idle connections: a client that keeps one busy, whose next request is under way,
+// gets its answer, and with that the word that the connection ends. It is longer than a round trip to a client near enough to do so.
+const lastWord = 250 * time.Millisecond
+
+// Leave tells clients, with every answer, that their connection closes, while new ones are still taken: so those that keep one busy have
+// gone elsewhere before Drain. A second call does nothing.
+func (s *Server) Leave() {
+	if !s.left.CompareAndSwap(0, s.sweeper.Now()) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.live {
+		c.leave()
+	}
+}
+
+func (s *Server) leaving() bool { return s.left.Load() != 0 }
+
 // Drain ends the server's work with nothing lost: it stops accepting, tells clients with every answer that their connection closes, ends
 // idle connections, and waits for the rest until ctx ends. Then it cuts what is left and returns how many connections that were.
 func (s *Server) Drain(ctx context.Context) (cut int) {
-	s.mu.Lock()
-	s.draining.Store(true)
-	idle := make(chan struct{})
-	if len(s.live) == 0 {
-		close(idle)
-	} else {
-		s.idle = idle
-	}
-	s.mu.Unlock()
+	s.Leave()
 	for _, l := range *s.listeners.Load() {
 		l.close()
 	}
-	s.nudge()
+	idle := s.last()
+	word := time.NewTimer(time.Duration(s.left.Load() - s.sweeper.Now() + int64(lastWord)))
+	defer word.Stop()
 	t := time.NewTicker(100 * time.Millisecond)
 	defer t.Stop()
 	for {
@@ -28,8 +41,13 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 		case <-idle:
 			s.cancel()
 			return 0
+		case <-word.C:
+			s.draining.Store(true)
+			s.nudge()
 		case <-t.C:
-			s.nudge() // a connection that became idle in the same moment
+			if s.draining.Load() {
+				s.nudge() // a connection that became idle in the same moment
+			}
 		case <-ctx.Done():
 			cut = s.cut()
 			s.cancel()
@@ -37,6 +55,19 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 			return cut
 		}
 	}
+}
+
+// last gives what is closed when the last connection has ended. Nothing is accepted any more.
+func (s *Server) last() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	idle := make(chan struct{})
+	if s.over = len(s.live) == 0; s.over {
+		close(idle)
+	} else {
+		s.idle = idle
+	}
+	return idle
 }
 
 // nudge tells every connection that it is to end.
@@ -49,7 +80,11 @@ func (s *Server) nudge() {
 	s.roused = nil
 	s.mu.Unlock()
 	for _, c := range roused { // one by one: a goroutine for each of them would need a lot of memory at once
-		c.end(false)
+		if c.conn.Quiet() {
+			c.end(false)
+		} else {
+			go c.Resume() // a request has come in the same moment
+		}
 	}
 }
 
@@ -57,6 +92,7 @@ func (s *Server) nudge() {
 func (s *Server) cut() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.over = true
 	for c := range s.live {
 		c.cut()
 	}

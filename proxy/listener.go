@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/mtls"
@@ -35,15 +36,19 @@ type settings struct {
 	from []netip.Prefix // peers that begin with a PROXY header
 }
 
-// open binds the address. It accepts nothing before start.
-func (s *Server) open(c *config.Listener) (*listener, error) {
+// open binds the address, if need be beside leavers, which are about to be closed. It accepts nothing before start.
+func (s *Server) open(c *config.Listener, leavers []net.Listener) (*listener, error) {
 	var ln net.Listener
 	if s.inherit != nil {
 		ln = s.inherit(c.Address)
 	}
 	if ln == nil {
 		var err error
-		if ln, err = (&net.ListenConfig{}).Listen(s.ctx, "tcp", c.Address); err != nil {
+		ln, err = (&net.ListenConfig{}).Listen(s.ctx, "tcp", c.Address)
+		if errors.Is(err, syscall.EADDRINUSE) && len(leavers) > 0 {
+			ln, err = sock.ListenBeside(s.ctx, c.Address, leavers)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("listener %q: %w", c.Name, err)
 		}
 	}
@@ -67,15 +72,14 @@ func (l *listener) start() {
 	}()
 }
 
-// close stops accepting. Connections that were accepted live on.
+// close stops accepting, after what has connected already. Connections that were accepted live on.
 func (l *listener) close() {
-	if l.stop != nil {
-		l.stop()
+	if l.stop == nil { // it never began
+		_ = l.ln.Close() // it is not needed any more
+		return
 	}
-	_ = l.ln.Close() // it is not needed any more
-	if l.stop != nil {
-		<-l.done
-	}
+	l.stop()
+	sock.LastCall(l.ln, l.done)
 }
 
 // accepted begins to serve a connection in a goroutine of its own, which ends with the connection and is tracked by the server.
@@ -101,7 +105,18 @@ func (l *listener) welcome(nc net.Conn, c client) {
 		go l.handshake(nc, c)
 		return
 	}
-	go l.newServer1(nc, c).serve(nil, 0)
+	l.begin(nc, c)
+}
+
+// begin serves HTTP/1.1 from a fresh goroutine. The connection is tracked before that: an accept loop that has ended leaves none behind that
+// a drain does not know of.
+func (l *listener) begin(nc net.Conn, c client) {
+	d := l.newServer1(nc, c)
+	if !l.s.track(d) {
+		l.gone(d.conn, c.settings) // the drain has ended
+		return
+	}
+	go d.serve(nil, 0)
 }
 
 // greeted takes the PROXY header first, which a trusted peer has to send: it says who the client is.

@@ -64,13 +64,8 @@ func (q *request1) release() {
 // small again: the one that has carried a request has grown, and only the garbage collector would shrink it.
 const slimAfter = 50 * time.Millisecond
 
-// serve carries requests until the connection ends. first, with n bytes in it, is what has been read already; it may be nil.
+// serve carries requests until the connection, which is tracked, ends. first, with n bytes in it, is what has been read already; it may be nil.
 func (c *server1) serve(first *sock.Buffer, n int) {
-	if !c.s.track(c) {
-		first.Free()
-		c.c.listener.gone(c.conn, c.c.settings) // draining
-		return
-	}
 	c.run(first, n, c.s.sweeper.Now())
 }
 
@@ -125,7 +120,7 @@ func (c *server1) await(since int64, busy bool) (*sock.Buffer, int, idleEnd) {
 	limit := since + int64(c.s.table.Load().timeouts.Idle)
 	slim := busy || c.conn.Plain()
 	for {
-		if c.s.draining.Load() {
+		if c.s.draining.Load() && c.conn.Quiet() { // else a request has come in the same moment
 			return nil, 0, idleOver
 		}
 		at := limit
@@ -181,7 +176,7 @@ func (q *request1) one() bool {
 	q.r.Body(&q.body, &q.req)
 	q.old, q.began, q.bare = q.req.Version == message.HTTP10, false, false
 	c.s.handle(&q.exchange)
-	again := !q.closing && !q.req.Close && !q.tunnel && !q.bare && q.body.Ended() && !c.s.draining.Load()
+	again := !q.closing && !q.req.Close && !q.tunnel && !q.bare && q.body.Ended() && !c.s.leaving()
 	q.reset()
 	q.w.Done()
 	q.r.Done()
@@ -209,6 +204,9 @@ func (q *request1) refuse(err error) {
 	}
 	q.finish()
 }
+
+// leave has nothing to say before the next answer, which looks at Server.leaving.
+func (c *server1) leave() {}
 
 // drain makes an idle connection look at Server.draining; a busy one does so after its request.
 func (c *server1) drain() {
@@ -303,7 +301,7 @@ func (q *request1) Begin(ex *exchange, h *message.Head) error {
 		}
 	}
 	switch {
-	case ex.closing || ex.req.Close || q.bare || q.s.draining.Load():
+	case ex.closing || ex.req.Close || q.bare || q.s.leaving():
 		ex.closing = true
 		out = append(out, "Connection: close\r\n"...)
 	case q.old:

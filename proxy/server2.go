@@ -79,6 +79,7 @@ func (d *server2) Request(b *http2.Batch, st *http2.Stream, h *message.Head, end
 	return events
 }
 
+func (d *server2) leave() { d.conn.Shutdown() }
 func (d *server2) drain() { d.conn.Shutdown() }
 func (d *server2) cut()   { d.conn.Close() }
 

@@ -10,6 +10,7 @@ import (
 // cut. ctx outlives the end; stop ends the source; frozen tells that no revision comes into service after it. Endpoints are followed to the end.
 func (s *Sidecar) shutDown(ctx context.Context, stop func(), frozen <-chan error) {
 	s.draining.Store(true)
+	s.proxy.Leave()
 	s.logger.Info("draining", "delay", s.boot.DrainDelay.String(), "timeout", s.boot.DrainTimeout.String())
 	begun := time.Now()
 	stop()

@@ -1,0 +1,32 @@
+package sock
+
+import (
+	"context"
+	"net"
+	"syscall"
+)
+
+// soReuseport is SO_REUSEPORT of every architecture but MIPS and SPARC, where binding beside fails as without it.
+const soReuseport = 15
+
+// ListenBeside binds an address whose port others, which are ours and about to be closed, hold on addresses that overlap: 127.0.0.1:80
+// becomes :80 without a moment in which nobody listens. Other processes are kept away as before, since both sides must agree to share.
+func ListenBeside(ctx context.Context, address string, others []net.Listener) (net.Listener, error) {
+	for _, ln := range others {
+		if sc, ok := ln.(syscall.Conn); ok {
+			if raw, err := sc.SyscallConn(); err == nil {
+				_ = share(raw) // if it will not, the bind says so
+			}
+		}
+	}
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { return share(raw) }}
+	return lc.Listen(ctx, "tcp", address)
+}
+
+func share(raw syscall.RawConn) error {
+	var err error
+	if e := raw.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, soReuseport, 1) }); e != nil {
+		return e
+	}
+	return err
+}
