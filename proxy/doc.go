@@ -4,11 +4,12 @@
 //
 //   - listener.go accepts; a PROXY header and a TLS handshake (handshake.go) come first where the listener has them. ALPN or the first bytes
 //     say which version the client speaks: server1.go carries HTTP/1.1, server2.go HTTP/2.
-//   - handler.go is the pipeline, one straight line: load the table, decide, hold what has come of the body, pick an endpoint, try, maybe try
-//     again, answer a fault, record. Deciding (router.go, route.go, path.go, client.go, grpc.go, ratelimit.go) is plain calls that never block.
+//   - handler.go is the pipeline, one straight line: load the table, decide, hold what has come of the body, wait in a queue if there is one
+//     (queue.go), pick an endpoint, try, maybe try again, answer a fault, record. Deciding (router.go, route.go, path.go, client.go, grpc.go,
+//     admission.go, ratelimit.go) is plain calls that never block.
 //   - forward.go is one try: lease a connection (upstream.go; upstream1.go, upstream2.go and shared2.go for the two versions), write the head
 //     (filter.go) and the body (upload.go), wait for the answer, pass it on. upgrade.go makes a tunnel of it, retry.go and budget.go say when
-//     another try is right, fault.go what the client is told when there is no answer.
+//     another try is right, held.go keeps the body for it, fault.go says what the client is told when there is no answer.
 //   - record.go counts the exchange and writes its line.
 //
 // An exchange ([exchange]) has a goroutine: the connection's own for HTTP/1.1, a warm one for a stream (workers.go). From HTTP/2 to
@@ -16,8 +17,9 @@
 //
 // # Life of a revision
 //
-// apply.go: Prepare compiles the table (table.go, route.go) and binds new listeners, Commit stores one pointer, Abort undoes. drain.go ends
-// the server with nothing lost.
+// apply.go: Prepare compiles the table (table.go, route.go) and binds new listeners, Commit stores one pointer and begins the active checks of its
+// clusters (check.go, check_http.go, check_grpc.go), Abort undoes. Rate limits, retry budgets and the queue outlive it. drain.go ends the
+// server with nothing lost.
 //
 // # Promises
 //
@@ -43,6 +45,18 @@
 //
 // While a request waits, the client's socket is looked at every 100 to 500 ms (poll, no read) instead of being read by a second goroutine:
 // a client that is gone is noticed a little later, and nobody else pays for it.
+//
+// Without a word about retries a request still goes on to another endpoint where no connection could be made, as in L4: nothing was sent, so
+// nothing can go wrong, and the death of one endpoint of several costs only what was in flight on it.
+//
+// A body is kept for another try while it goes upstream, instead of being collected before: the first try is not held up, and a stream whose client
+// waits for an answer before it ends can be tried again too.
+//
+// The retry budget is a share of the live requests, plus what was saved while nothing failed: an endpoint that dies takes a third of
+// three's requests with it in one moment, which a share small enough for an outage would not let pass.
+//
+// A rate limit's buckets are kept under hashes of their keys, with a secret seed: small, without the clients' values in memory, and nobody can choose a
+// key that meets another's.
 //
 // CONNECT is refused with 405, also as extended CONNECT (RFC 8441), which HTTP/2 clients are not offered: WebSocket goes over HTTP/1.1.
 package proxy

@@ -12,7 +12,7 @@
 // # Life of an endpoint
 //
 // [Set.Prepare] builds a revision's [Cluster] on the endpoints that are there (set.go, group.go). [Cluster.SetEndpoints] takes what Consul
-// says (discovered.go, feed.go, flap.go) and stores a new list. [Set.Retire] names the clusters that serve; what they do not name is closed. [Set.Run] keeps time.
+// says (discovered.go, feed.go, flap.go) and stores a new list; [Cluster.Check] does so for what active checks find (check.go). [Set.Retire] names the clusters that serve; what they do not name is closed. [Set.Run] keeps time.
 //
 // # Promises
 //
@@ -25,11 +25,12 @@
 //   - Idle connections survive revisions too, unless protocol, TLS or PROXY protocol changed: those are other endpoints of the same health.
 //   - Nothing is unbounded: idle connections by keepalive.max_idle, those who wait by limits.max_pending and their context, memory of
 //     endpoints gone by number and time.
+//   - One goroutine checks a cluster, with at most 16 probes under way; they end with the cluster's revision, and their verdicts do not.
 //   - Outcomes of clients that went away, and of our own limits, never count.
 //
 // # Not here
 //
-// Dialling, TLS, protocols, retries and their budget, Consul, active checks. Addresses are host:port strings: a host name is resolved by the
+// Dialling, TLS, protocols, retries and their budget, Consul, how a check asks. Addresses are host:port strings: a host name is resolved by the
 // dialler at each dial, and counts as one endpoint whatever it resolves to.
 //
 // # Decisions
@@ -56,6 +57,10 @@
 // restarts takes its node's services along for seconds. A delivery that loses more than half of four or more is applied one by one over 5 s. When others come back
 // during a hold, the held ones go within 5 s. Maintenance and weight 0 are an operator's wish, and act at once. More than three
 // transitions in 60 s: the endpoint returns with a slow start.
+//
+// Active checks are a third fact beside Consul's and passive health: they take out and bring back like Consul's (views are built anew), and
+// end no ejection. An endpoint is used until its first check, which decides alone; so a gateway that starts serves at once, and finds a dead
+// endpoint at once.
 //
 // Time is coarse on the hot path (100 ms): a connection idle for "over a second" is one of 0.9 to 1.1 s.
 package cluster
