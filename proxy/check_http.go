@@ -15,7 +15,7 @@ const checkAgent = "gateway-homebrew-go/health-check"
 
 // askHTTP1 sends the check as an HTTP/1.1 request and returns the status of the answer, whose body is of no interest.
 func (k *check) askHTTP1(c *sock.Conn, address string) (int, error) {
-	defer c.Close() // an answer has come, or none will
+	defer func() { _ = c.Close() }() // an answer has come, or none will
 	b := append([]byte("GET "), k.cfg.Path...)
 	b = append(b, " HTTP/1.1\r\n"...)
 	b = http1.AppendField(b, "Host", k.authority(address))

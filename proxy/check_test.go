@@ -5,12 +5,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
@@ -48,7 +49,7 @@ func httpApp(t *testing.T, pair *testcert.Pair, protocols func(p *http.Protocols
 	s.Config.Protocols = new(http.Protocols)
 	protocols(s.Config.Protocols)
 	s.EnableHTTP2 = s.Config.Protocols.HTTP2()
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // a refused handshake is what some tests want
+	s.Config.ErrorLog = hclog.NewNullLogger().StandardLogger(nil) // a refused handshake is what some tests want
 	if pair != nil {
 		s.TLS = &tls.Config{Certificates: []tls.Certificate{pair.TLS(t)}}
 		s.StartTLS()

@@ -87,6 +87,8 @@ func ask(c net.Conn, r *bufio.Reader, request string) (what string, keep bool) {
 	if err != nil {
 		return err.Error(), false
 	}
+	defer res.Body.Close()
+	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	switch {
 	case err != nil:

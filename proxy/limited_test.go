@@ -135,7 +135,7 @@ func TestRateLimitInEachVersion(t *testing.T) {
 		for _, up2 := range []bool{false, true} {
 			t.Run(fmt.Sprintf("http2 client %v, endpoint %v", down2, up2), func(t *testing.T) {
 				protocol := map[bool]string{false: "http1", true: "http2"}[up2]
-				app := versionBackend(t, up2, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })
+				app := versionBackend(t, up2, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "hello") })
 				g := start(t, clustered(slowly(5, "route"), "protocol: "+protocol, app))
 				c := versionClient(t, down2)
 				for i := range 8 {

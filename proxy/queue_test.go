@@ -140,7 +140,7 @@ func TestQueueBound(t *testing.T) {
 			t.Errorf("%d were refused at once, want 7", n)
 		}
 		q.holds(t, 0, 1024)
-		time.Sleep(time.Second) // of the bubble: all give up
+		<-time.After(time.Second) // of the bubble: all give up
 		synctest.Wait()
 		q.holds(t, 0, 0)
 	})

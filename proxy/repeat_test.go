@@ -298,7 +298,7 @@ func TestRetryOfUnavailable(t *testing.T) {
 				w.Header().Set("Grpc-Status", "0")
 			})
 			g := start(t, clustered(tt.options, "protocol: http2", bad, good))
-			res := grpcCall(t, g)
+			res := grpcCall(t, g) //nolint:bodyclose // grpcCall has done so
 			if got := res.Header.Get("X-Got"); (got != "") != tt.again || tt.again && got != "ping! <nil>" {
 				t.Errorf("the other endpoint got %q; the answer: %v", got, res.Header)
 			}
@@ -359,7 +359,7 @@ func refuse(c net.Conn, count *atomic.Int64) {
 func TestUnavailableCoversConnecting(t *testing.T) {
 	good := versionBackend(t, true, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Grpc-Status", "0") })
 	g := start(t, clustered("retries: {on: [unavailable]}", "protocol: http2", refusing(t), good))
-	if res := grpcCall(t, g); res.Header.Get("Grpc-Status") != "0" {
+	if res := grpcCall(t, g); res.Header.Get("Grpc-Status") != "0" { //nolint:bodyclose // grpcCall has done so
 		t.Errorf("answer = %d %v", res.StatusCode, res.Header)
 	}
 	if n := g.faults(telemetry.UF); n != 0 {

@@ -146,8 +146,7 @@ func (q *request2) Flush() error {
 // Abort resets the stream: its answer is not whole.
 func (q *request2) Abort() {
 	code := http2.InternalError
-	var r *http2.ResetError
-	if errors.As(q.reason, &r) {
+	if r, ok := errors.AsType[*http2.ResetError](q.reason); ok {
 		code = r.Code // as the upstream said it
 	}
 	q.stream.Reset(&q.batch, code)

@@ -165,7 +165,7 @@ func translated(t *testing.T, address string, fields []string, body []byte) (sta
 	for {
 		switch f, err := fr.ReadFrame(); f := f.(type) {
 		case nil:
-			if e, ok := err.(net.Error); ok && e.Timeout() {
+			if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 				t.Fatal("no answer")
 			}
 			return ""

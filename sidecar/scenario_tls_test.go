@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
@@ -33,7 +34,7 @@ func tlsApp(t testing.TB, name string, h2 bool, shown *atomic.Pointer[tls.Certif
 		}
 		return &tls.Config{Certificates: []tls.Certificate{*shown.Load()}, NextProtos: protocols, SessionTicketsDisabled: true}, nil
 	}}
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // failed handshakes are the test
+	s.Config.ErrorLog = hclog.NewNullLogger().StandardLogger(nil) // failed handshakes are the test
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()

@@ -100,7 +100,7 @@ func TestCheckThresholds(t *testing.T) {
 			{800 * time.Millisecond, "", "a=unhealthy/unhealthy b=unhealthy/unhealthy"},
 			{2300 * time.Millisecond, "", "a=healthy/healthy b=unhealthy/unhealthy"},
 		} {
-			time.Sleep(step.after) // of the bubble
+			<-time.After(step.after) // of the bubble
 			synctest.Wait()
 			if got := states(s); got != step.want {
 				t.Errorf("at %v: %s, want %s", s.clock.now(), got, step.want)
@@ -127,7 +127,7 @@ func TestCheckTakesEndpointsOutAndBack(t *testing.T) {
 			t.Errorf("picks = %s, want only b", got)
 		}
 		p.turn("b", "status 503")
-		time.Sleep(4 * time.Second)
+		<-time.After(4 * time.Second)
 		synctest.Wait()
 		if got := picks(c, 4); got != "a b a b" && got != "b a b a" {
 			t.Errorf("picks = %s, want both in panic", got)
@@ -136,7 +136,7 @@ func TestCheckTakesEndpointsOutAndBack(t *testing.T) {
 			t.Error("the status does not tell of the panic")
 		}
 		p.turn("a", "")
-		time.Sleep(3 * time.Second)
+		<-time.After(3 * time.Second)
 		synctest.Wait()
 		if got := picks(c, 3); got != "a a a" {
 			t.Errorf("picks = %s, want only a", got)
@@ -174,7 +174,7 @@ func TestCheckAndPassiveHealth(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.Done(Reset)
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		synctest.Wait()
 		if got, want := states(s), "a=healthy/ejected b=healthy/healthy"; got != want {
 			t.Errorf("states = %s, want %s: checks that pass end no ejection", got, want)
@@ -211,7 +211,7 @@ func TestCheckOverRevisions(t *testing.T) {
 			t.Errorf("states = %s, want %s", got, want)
 		}
 		plain.Check(t.Context(), p.ask) // it has none
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		if n := p.count("b"); n != 1 {
 			t.Errorf("b was asked %d times, want 1: the checks ended with their revision", n)
@@ -238,7 +238,7 @@ func TestCheckThatIsCut(t *testing.T) {
 		next := add(t, s, checking("a b"))
 		s.checks.Wait() // it ends at once
 		next.Check(ctx, hang)
-		time.Sleep(1050 * time.Millisecond)
+		<-time.After(1050 * time.Millisecond)
 		synctest.Wait()
 		cancel()
 		s.checks.Wait() // and so with its context
@@ -256,7 +256,7 @@ func TestCheckIntervalOverRevisions(t *testing.T) {
 		add(t, s, o).Check(t.Context(), p.ask)
 		synctest.Wait()
 		add(t, s, checking("a")).Check(t.Context(), p.ask)
-		time.Sleep(1150 * time.Millisecond)
+		<-time.After(1150 * time.Millisecond)
 		synctest.Wait()
 		if n := p.count("a"); n != 2 {
 			t.Errorf("a was asked %d times, want 2", n)
@@ -268,7 +268,7 @@ func TestCheckTimeout(t *testing.T) {
 	bubble(t, func(t *testing.T, s *Set, _ *probes) {
 		c := add(t, s, checking("a"))
 		c.Check(t.Context(), func(ctx context.Context, _ string) error { <-ctx.Done(); return errors.New("read: i/o timeout") })
-		time.Sleep(501 * time.Millisecond)
+		<-time.After(501 * time.Millisecond)
 		synctest.Wait()
 		if st := s.Status()[0].Endpoints[0]; st.Reason != "check: timeout" {
 			t.Errorf("reason = %q, want a timeout", st.Reason)
@@ -294,7 +294,7 @@ func TestChecksAtOnce(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		})
-		time.Sleep(4 * time.Second)
+		<-time.After(4 * time.Second)
 		synctest.Wait()
 		if most.Load() != checksAtOnce || all.Load() < 100 {
 			t.Errorf("%d at once, %d in all, want %d and at least 100", most.Load(), all.Load(), checksAtOnce)
@@ -313,7 +313,7 @@ func TestCheckOfNewEndpoints(t *testing.T) {
 		synctest.Wait()
 		p.turn("b", "down")
 		c.SetEndpoints(discovered("b"))
-		time.Sleep(lookEvery)
+		<-time.After(lookEvery)
 		synctest.Wait()
 		if got, want := states(s), "a=healthy/healthy b=unhealthy/unhealthy"; got != want {
 			t.Errorf("states = %s, want %s", got, want)

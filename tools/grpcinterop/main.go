@@ -52,16 +52,26 @@ var cases = []struct {
 	name string
 	run  func(context.Context, pb.TestServiceClient, *grpc.ClientConn)
 }{
-	{"empty_unary", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) { interop.DoEmptyUnaryCall(ctx, c) }},
-	{"large_unary", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) { interop.DoLargeUnaryCall(ctx, c) }},
-	{"client_streaming", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) { interop.DoClientStreaming(ctx, c) }},
-	{"server_streaming", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) { interop.DoServerStreaming(ctx, c) }},
+	{"empty_unary", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) {
+		interop.DoEmptyUnaryCall(ctx, c)
+	}},
+	{"large_unary", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) {
+		interop.DoLargeUnaryCall(ctx, c)
+	}},
+	{"client_streaming", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) {
+		interop.DoClientStreaming(ctx, c)
+	}},
+	{"server_streaming", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) {
+		interop.DoServerStreaming(ctx, c)
+	}},
 	{"ping_pong", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) { interop.DoPingPong(ctx, c) }},
 	{"empty_stream", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) { interop.DoEmptyStream(ctx, c) }},
 	{"timeout_on_sleeping_server", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) {
 		interop.DoTimeoutOnSleepingServer(ctx, c)
 	}},
-	{"cancel_after_begin", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) { interop.DoCancelAfterBegin(ctx, c) }},
+	{"cancel_after_begin", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) {
+		interop.DoCancelAfterBegin(ctx, c)
+	}},
 	{"cancel_after_first_response", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) {
 		interop.DoCancelAfterFirstResponse(ctx, c)
 	}},
@@ -71,7 +81,9 @@ var cases = []struct {
 	{"special_status_message", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) {
 		interop.DoSpecialStatusMessage(ctx, c)
 	}},
-	{"custom_metadata", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) { interop.DoCustomMetadata(ctx, c) }},
+	{"custom_metadata", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) {
+		interop.DoCustomMetadata(ctx, c)
+	}},
 	{"unimplemented_method", func(ctx context.Context, _ pb.TestServiceClient, cc *grpc.ClientConn) {
 		interop.DoUnimplementedMethod(ctx, cc)
 	}},
