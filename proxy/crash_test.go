@@ -17,14 +17,15 @@ import (
 
 // load is a number of clients that ask one after the other without pause.
 type load struct {
-	g              *gateway
-	request        string
-	stop           chan struct{}
-	clients        sync.WaitGroup
-	asked, failed  atomic.Int64
-	mu             sync.Mutex // guards faults
-	faults         map[string]int
-	closedByFaults sync.Once
+	g             *gateway
+	request       string
+	stop          chan struct{}
+	clients       sync.WaitGroup
+	asked, failed atomic.Int64
+	once          sync.Once  // closes stop
+	mu            sync.Mutex // guards what follows
+	faults        map[string]int
+	sent          []time.Time // when the requests that failed were sent
 }
 
 // burden starts n clients.
@@ -39,7 +40,7 @@ func burden(g *gateway, n int, request string) *load {
 
 // end stops the clients and waits for their last answers.
 func (l *load) end() {
-	l.closedByFaults.Do(func() { close(l.stop) })
+	l.once.Do(func() { close(l.stop) })
 	l.clients.Wait()
 }
 
@@ -61,15 +62,16 @@ func (l *load) client() {
 		if c == nil {
 			var err error
 			if c, err = net.Dial("tcp", l.g.addr); err != nil {
-				l.fault(err.Error())
+				l.fault(err.Error(), time.Now())
 				return
 			}
 			_ = c.SetDeadline(time.Now().Add(2 * patience))
 			r = bufio.NewReader(c)
 		}
 		l.asked.Add(1)
+		sent := time.Now()
 		if what, keep := ask(c, r, l.request); what != "" {
-			l.fault(what)
+			l.fault(what, sent)
 			if !keep {
 				c.Close()
 				c = nil
@@ -99,11 +101,24 @@ func ask(c net.Conn, r *bufio.Reader, request string) (what string, keep bool) {
 	return "", !res.Close
 }
 
-func (l *load) fault(what string) {
+func (l *load) fault(what string, sent time.Time) {
 	l.failed.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.faults[what]++
+	l.sent = append(l.sent, sent)
+}
+
+// failedAfter is how many of the requests that failed were sent after that moment.
+func (l *load) failedAfter(at time.Time) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, sent := range l.sent {
+		if sent.After(at) {
+			n++
+		}
+	}
+	return n
 }
 
 // more waits until n more requests were sent.
@@ -151,42 +166,27 @@ func TestEndpointIsKilledUnderLoad(t *testing.T) {
 			if n := l.failed.Load(); n != 0 {
 				t.Fatalf("%d failures before anything happened: %v", n, l.faults)
 			}
-			most := g.most(victim, func() { <-time.After(20 * time.Millisecond); all[1].Stop() })
+			inFlight := victim()
+			all[1].Stop()
+			dead := time.Now()
 			l.more(3000)
 			killed := l.failed.Load()
 			all[1].Start()
 			g.back(1)
 			l.more(1500)
 			l.end()
-			t.Logf("%d requests, %d in flight on the endpoint when it was killed, %d failed then, %d later: %v",
-				l.asked.Load(), most, killed, l.failed.Load()-killed, l.faults)
+			late := l.failedAfter(dead) // the others were in flight at that instant
+			t.Logf("%d requests, about %d in flight on the endpoint when it was killed: %d failed, %d of them sent after that: %v",
+				l.asked.Load(), inFlight, killed, late, l.faults)
 			switch {
 			case tt.none && killed > 0:
 				t.Errorf("%d requests failed, want none", killed)
-			case killed > most:
-				t.Errorf("%d requests failed, want at most the %d in flight", killed, most)
+			case late > 0:
+				t.Errorf("%d requests failed that were not in flight", late)
 			case l.failed.Load() > killed:
 				t.Errorf("%d requests failed after the endpoint had come back", l.failed.Load()-killed)
-			case most == 0:
-				t.Error("nothing was in flight: this shows nothing")
 			}
 		})
-	}
-}
-
-// most is the largest value of what while do runs.
-func (g *gateway) most(what func() int64, do func()) (most int64) {
-	done := make(chan struct{})
-	go func() { defer close(done); do() }()
-	tick := time.NewTicker(200 * time.Microsecond)
-	defer tick.Stop()
-	for {
-		most = max(most, what())
-		select {
-		case <-done:
-			return most
-		case <-tick.C:
-		}
 	}
 }
 

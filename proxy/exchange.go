@@ -85,8 +85,11 @@ type exchange struct {
 	bodyBytes  int64 // of the request's body so far, for limits.max_body
 
 	upload        upload
-	tunnel        bool  // the connection was switched to another protocol
-	read, written int64 // bytes from and to the client, heads included, for the log
+	active        *telemetry.UpDown // counts it among the requests in flight
+	leasing       bool              // ep is leased
+	crashed       bool              // it has panicked: nothing of it is used again
+	tunnel        bool              // the connection was switched to another protocol
+	read, written int64             // bytes from and to the client, heads included, for the log
 }
 
 // workspace is what steps of an exchange build things in: memory that is kept, off the stack, and only good until the next step wants it.

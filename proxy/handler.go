@@ -8,6 +8,7 @@ import (
 // handle takes one request from its head to its record. It is the table of contents of the proxy: every step is a plain call,
 // in the order in which a request meets it.
 func (s *Server) handle(ex *exchange) {
+	defer ex.survive()
 	if ex.t == nil {
 		ex.t = s.table.Load() // one snapshot; every later step uses it
 	}
@@ -16,8 +17,8 @@ func (s *Server) handle(ex *exchange) {
 		ex.finish()
 		return
 	}
-	active := ex.c.settings.tele.Requests(ex.method, ex.c.scheme)
-	active.Inc()
+	ex.active = ex.c.settings.tele.Requests(ex.method, ex.c.scheme)
+	ex.active.Inc()
 	f := ex.hold()
 	if f == nil {
 		f = ex.enter()
@@ -28,7 +29,9 @@ func (s *Server) handle(ex *exchange) {
 			break
 		}
 		ex.attempts++
+		ex.leasing = true
 		out := ex.try()
+		ex.leasing = false
 		ex.ep.Done(out.outcome)
 		if f = out.fault; f == nil || !ex.again(&out) {
 			break
@@ -40,7 +43,8 @@ func (s *Server) handle(ex *exchange) {
 	}
 	ex.leave()
 	ex.settle(f)
-	active.Dec()
+	ex.active.Dec()
+	ex.active = nil
 	ex.finish()
 }
 

@@ -22,7 +22,6 @@ type relay2 struct {
 	server *http2.Stream // the one it goes on in
 	toUp   http2.Relay
 	toDown http2.Relay
-	active *telemetry.UpDown
 
 	in, out atomic.Int64 // bytes that have come from either side
 

@@ -52,7 +52,9 @@ func (q *request2) serve() {
 	}
 	q.pipe.Close()
 	q.batch.Flush()
-	q.release()
+	if !q.crashed {
+		q.release()
+	}
 }
 
 func (q *request2) release() {

@@ -53,6 +53,7 @@ type Server struct {
 
 	table      atomic.Pointer[Table]
 	conns      atomic.Uint32 // connections so far
+	crashes    atomic.Int64  // requests that have panicked
 	left       atomic.Int64  // when it began that answers say that their connection ends, on the sweeper's clock; 0 = not yet
 	draining   atomic.Bool   // idle connections end
 	handshakes chan struct{} // a place for each one under way

@@ -96,6 +96,10 @@ func (c *server1) run(first *sock.Buffer, n int, since int64) {
 		for again && q.r.Buffered() > 0 { // pipelined
 			again = q.one()
 		}
+		if q.crashed {
+			c.end(false)
+			return
+		}
 		q.release()
 		if !again {
 			c.end(true)
@@ -176,6 +180,9 @@ func (q *request1) one() bool {
 	q.r.Body(&q.body, &q.req)
 	q.old, q.began, q.bare = q.req.Version == message.HTTP10, false, false
 	c.s.handle(&q.exchange)
+	if q.crashed {
+		return false
+	}
 	again := !q.closing && !q.req.Close && !q.tunnel && !q.bare && q.body.Ended() && !c.s.leaving()
 	q.reset()
 	q.w.Done()
