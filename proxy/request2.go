@@ -19,6 +19,7 @@ type request2 struct {
 	batch  http2.Batch
 	fields http2.Fields
 
+	bodyless bool  // the request ended with its head: nobody need ask the pipe
 	began    bool  // the head of the answer was sent
 	ended    bool  // and its end
 	left     int64 // bytes of a sized body still to be sent; -1: it has no size
@@ -33,6 +34,7 @@ func newRequest2(c *server2, s *http2.Stream, h *message.Head, end bool) *reques
 	q := requests2.Get().(*request2)
 	q.s, q.c, q.d, q.conn, q.stream, q.exchange.work = c.s, &c.c, q, c, s, &q.work
 	http2.CopyHead(&q.req, h)
+	q.bodyless = end
 	if end {
 		q.req.Body = message.NoBody
 	}
@@ -47,7 +49,7 @@ func newRequest2(c *server2, s *http2.Stream, h *message.Head, end bool) *reques
 func (q *request2) serve() {
 	defer q.conn.requests.Done()
 	q.s.handle(&q.exchange)
-	if !q.pipe.Ended() && q.pipe.Err() == nil {
+	if !q.Ended() && q.pipe.Err() == nil {
 		q.stream.Reset(&q.batch, http2.NoError) // the answer is whole, the rest of the request is of no use (RFC 9113 section 8.1)
 	}
 	q.pipe.Close()
@@ -71,9 +73,14 @@ func (q *request2) Next() ([]byte, error) {
 	q.received += int64(len(p))
 	return p, err
 }
-func (q *request2) Ended() bool              { return q.pipe.Ended() }
-func (q *request2) Ready() bool              { return q.pipe.Ready() }
-func (q *request2) Trailers() *message.Head  { return q.pipe.Trailers() }
+func (q *request2) Ended() bool { return q.bodyless || q.pipe.Ended() }
+func (q *request2) Ready() bool { return q.bodyless || q.pipe.Ready() }
+func (q *request2) Trailers() *message.Head {
+	if q.bodyless {
+		return nil
+	}
+	return q.pipe.Trailers()
+}
 func (q *request2) SetReadDeadline(at int64) { q.pipe.SetReadDeadline(at) }
 func (q *request2) Interrupt()               { q.pipe.Interrupt() }
 func (q *request2) ClearInterrupt()          { q.pipe.ClearInterrupt() }
