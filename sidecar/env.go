@@ -36,7 +36,6 @@ type Bootstrap struct {
 	Source    Source `split_words:"true" default:"auto" oneof:"auto,env,file,consul" desc:"where the document is: env, file, consul; auto = consul if CONSUL_HTTP_ADDR is set, else file if GATEWAY_CONFIG is set, else env"`
 	Config    string `split_words:"true" desc:"path of the document (file source); watched, hot"`
 	ConsulKey string `split_words:"true" default:"gateway/<service>/config" desc:"KV key of the document; ending in / = a folder whose keys are merged into one revision"`
-	StateDir  string `split_words:"true" desc:"folder that keeps the last good revision and endpoints for a boot without Consul"`
 
 	AdminListen string `split_words:"true" default:"127.0.0.1:9901" desc:"admin and health; empty = off"`
 

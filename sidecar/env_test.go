@@ -119,7 +119,7 @@ func TestLoad(t *testing.T) {
 		{"share", Sources{Environ: []string{"GATEWAY_ACCESS_LOG_SAMPLING=0.25"}}, func(b Bootstrap) any { return b.AccessLogSampling }, 0.25},
 		{"switch", Sources{Environ: []string{"GATEWAY_PPROF=true"}}, func(b Bootstrap) any { return b.Pprof }, true},
 		{"size", Sources{Environ: []string{"GATEWAY_MAX_HEADER_BYTES=32KiB"}}, func(b Bootstrap) any { return b.MaxHeaderBytes }, Size(32 << 10)},
-		{"quotes and backslashes", Sources{Environ: []string{"GATEWAY_STATE_DIR=/a \"b\"\\c`\n\xff"}}, func(b Bootstrap) any { return b.StateDir }, "/a \"b\"\\c`\n\xff"},
+		{"quotes and backslashes", Sources{Environ: []string{"GATEWAY_CONFIG=/a \"b\"\\c`\n\xff"}}, func(b Bootstrap) any { return b.Config }, "/a \"b\"\\c`\n\xff"},
 		{"key of the service", Sources{Environ: []string{"GATEWAY_SERVICE=web"}}, func(b Bootstrap) any { return b.ConsulKey }, "gateway/web/config"},
 		{"key of its own", Sources{Environ: []string{"GATEWAY_CONSUL_KEY=edge/"}}, func(b Bootstrap) any { return b.ConsulKey }, "edge/"},
 		{"source: nothing set", Sources{}, func(b Bootstrap) any { return b.Source }, SourceEnv},
