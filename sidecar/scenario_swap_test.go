@@ -81,7 +81,7 @@ func startWrk(t testing.TB, url string, args ...string) *wrk {
 	// Ten minutes are only the bound; stop ends it.
 	w := &wrk{t: t, cmd: exec.Command(testserver.Binary(t, "wrk"), append([]string{"-t1", "-c32", "-d10m", url}, args...)...)}
 	w.cmd.Stdout, w.cmd.Stderr = &w.out, &w.out
-	w.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	w.cmd.SysProcAttr = testserver.DieWithParent()
 	if err := w.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func launch(t testing.TB, environ env, args ...string) *gateway {
 		}
 	}
 	g.cmd.Stdout, g.cmd.Stderr = g.create("stdout"), g.create("stderr")
-	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	g.cmd.SysProcAttr = testserver.DieWithParent()
 	g.begun = time.Now()
 	if err := g.cmd.Start(); err != nil {
 		t.Fatal(err)
