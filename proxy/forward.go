@@ -60,7 +60,8 @@ func (ex *exchange) try() result {
 
 // stale tells whether a try failed only because its connection was closed by the endpoint while it was idle, and can be made again.
 func (ex *exchange) stale(u leased, err error, sent int64) bool {
-	if !u.Reused() || !brokeOff(err) || ex.d.Began() {
+	var ours *fault
+	if !u.Reused() || !brokeOff(err) || errors.As(err, &ours) || ex.d.Began() {
 		return false
 	}
 	ex.stopUpload(u)

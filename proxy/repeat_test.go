@@ -366,3 +366,17 @@ func TestUnavailableCoversConnecting(t *testing.T) {
 		t.Errorf("faults UF = %d, want 0: the client never saw it", n)
 	}
 }
+
+// A client that went away is no sign of a stale connection: its request is not sent a second time.
+func TestRequestOfAClientThatLeftIsNotRepeated(t *testing.T) {
+	e := listen(t)
+	g := start(t, to(e.addr))
+	up := warm(g, e, 1)[0]
+	c := g.dial()
+	c.send(get("/"))
+	up.head()
+	c.reset()
+	up.ended()
+	g.counted(telemetry.DC, 1)
+	e.unused()
+}
