@@ -61,7 +61,7 @@ func (ex *exchange) try() result {
 // stale tells whether a try failed only because its connection was closed by the endpoint while it was idle, and can be made again.
 func (ex *exchange) stale(u leased, err error, sent int64) bool {
 	var ours *fault
-	if !u.Reused() || !brokeOff(err) || errors.As(err, &ours) || ex.d.Began() {
+	if !u.Reused() || !brokeOff(err) || errors.As(err, &ours) || errors.Is(err, http2.ErrReset) || ex.d.Began() {
 		return false
 	}
 	ex.stopUpload(u)

@@ -380,3 +380,21 @@ func TestRequestOfAClientThatLeftIsNotRepeated(t *testing.T) {
 	g.counted(telemetry.DC, 1)
 	e.unused()
 }
+
+// A stream that the endpoint resets was no stale connection: without a word in the route it is not repeated.
+func TestResetStreamIsNotRepeated(t *testing.T) {
+	var hits atomic.Int64
+	app := versionBackend(t, true, func(w http.ResponseWriter, r *http.Request) {
+		if hits.Add(1) > 1 {
+			panic(http.ErrAbortHandler)
+		}
+	})
+	g := start(t, clustered("", "protocol: http2", app))
+	g.ask(get("/"))
+	if res, _ := g.ask(get("/")); res.StatusCode != 502 {
+		t.Errorf("status = %d, want 502", res.StatusCode)
+	}
+	if n := hits.Load(); n != 2 {
+		t.Errorf("the endpoint was asked %d times, want 2", n)
+	}
+}
