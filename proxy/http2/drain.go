@@ -131,7 +131,7 @@ func (c *Conn) sayWhy(err error) bool {
 	ce, broken := errors.AsType[*ConnError](err)
 	switch {
 	case broken && ce.Remote:
-		return false
+		return true // nothing to add; but what the peer has sent behind it must not turn the end into a reset
 	case broken:
 		code, reason = ce.Code, ce.Reason
 	case errors.Is(err, ErrDrained):
