@@ -268,13 +268,6 @@ func (s *Sidecar) applied(old, next *revision, source string, took time.Duration
 			s.logger.Warn("upstream certificates are not verified", "cluster", c.Name, "setting", "tls.insecure_skip_verify")
 		}
 	}
-	if old == nil && s.options.Listening != nil {
-		for i := range next.doc.Listeners {
-			l := &next.doc.Listeners[i]
-			addr, _, _ := s.listener(l)
-			s.options.Listening(l.Name, addr)
-		}
-	}
 }
 
 // maxChanges bounds what the one line about a revision tells.

@@ -23,16 +23,11 @@ import (
 // Options are what a Sidecar takes from its surroundings.
 type Options struct {
 	Logger hclog.Logger // nil = silent
-	// Admin is called once with the admin port's address as bound, Listening with the address of each listener of the first revision. Both
-	// may be nil.
-	Admin     func(address string)
-	Listening func(name, address string)
 }
 
 // Sidecar is one gateway: all floors of the house, wired. Make it with New and call Run once.
 type Sidecar struct {
 	boot    Bootstrap
-	options Options
 	logger  hclog.Logger
 	started time.Time
 
@@ -62,7 +57,7 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 		o.Logger = hclog.NewNullLogger()
 	}
 	s := &Sidecar{
-		boot: b, options: o, logger: o.Logger, started: time.Now(),
+		boot: b, logger: o.Logger, started: time.Now(),
 		registry: telemetry.NewRegistry(), sweeper: sock.NewSweeper(),
 		certs:  mtls.NewSet(mtls.Options{Logger: o.Logger.Named("tls"), Unwatched: b.Benchmark}),
 		reload: make(chan struct{}, 1), drain: make(chan struct{}),
@@ -232,9 +227,6 @@ func (s *Sidecar) startAdmin() (*adminPort, error) {
 		done:   make(chan error, 1),
 	}
 	go func() { a.done <- a.server.Serve(ln) }() // ends with close
-	if s.options.Admin != nil {
-		s.options.Admin(ln.Addr().String())
-	}
 	return a, nil
 }
 
