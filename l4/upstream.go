@@ -11,6 +11,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
 	"github.com/fabian4/gateway-homebrew-go/proxy/proxyproto"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -63,6 +64,11 @@ func (c *conn) connect() bool {
 		c.ep = nil
 		switch {
 		case errors.Is(err, cluster.ErrOverflow):
+			ep.Done(cluster.Overflow)
+			c.stop(telemetry.UO)
+			return false
+		case sock.Exhausted(err): // another endpoint would not help
+			c.to.cluster.Telemetry().Overflow.Inc()
 			ep.Done(cluster.Overflow)
 			c.stop(telemetry.UO)
 			return false

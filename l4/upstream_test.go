@@ -1,9 +1,11 @@
 package l4_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -92,6 +94,24 @@ func TestOverflow(t *testing.T) {
 	expectEnd(t, first)
 	g.lines(2)
 	expect(t, g.dial("in"), "in")
+}
+
+// A gateway that is out of descriptors or ports holds it against no endpoint, and asks no other.
+func TestExhausted(t *testing.T) {
+	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.EADDRNOTAVAIL} {
+		g := start(t, to([]string{dead(t), dead(t)}, ""), func(o *l4.Options) {
+			o.Dial = func(context.Context, string) (net.Conn, error) {
+				return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", e)}
+			}
+		})
+		g.wantReset("in")
+		if l := g.wantFlag(telemetry.UO); l.Attempts != 1 {
+			t.Errorf("%v: line %+v", e, l)
+		}
+		if got := g.health(); got.Failures != 0 || g.registry.Cluster("out").Overflow.Load() != 1 {
+			t.Errorf("%v: health %+v, %d overflows; want no failure and 1", e, got, g.registry.Cluster("out").Overflow.Load())
+		}
+	}
 }
 
 // The gateway's own limit holds back accepting: who is over it waits and is served then.

@@ -75,8 +75,11 @@ func introduced(dial DialFunc, version string) DialFunc {
 // probe is the cluster.Probe.
 func (k *check) probe(ctx context.Context, address string) error {
 	nc, err := k.dial(ctx, address)
+	if sock.Exhausted(err) {
+		return cluster.ErrNoVerdict
+	}
 	if err != nil {
-		return &connectError{err}
+		return &connectError{err: err}
 	}
 	if k.cfg.Type == config.HealthCheckTCP {
 		return nc.Close()

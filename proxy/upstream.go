@@ -111,7 +111,10 @@ func (up *Upstream) connectTo(s *Server, ep *cluster.Endpoint, slot *cluster.Slo
 	up.cluster.Telemetry().RecordConnect(time.Duration(s.sweeper.Now()-start), err == nil)
 	if err != nil {
 		slot.Release()
-		failed := &connectError{err}
+		failed := &connectError{err: err, ours: sock.Exhausted(err)}
+		if failed.ours {
+			up.cluster.Telemetry().Overflow.Inc()
+		}
 		if ep.Explain(failed.Error()) {
 			s.logger.Warn("endpoint", "cluster", up.cluster.Name(), "address", ep.Address(), "error", failed)
 		}
@@ -121,7 +124,10 @@ func (up *Upstream) connectTo(s *Server, ep *cluster.Endpoint, slot *cluster.Slo
 }
 
 // connectError is that no connection to an endpoint could be made.
-type connectError struct{ err error }
+type connectError struct {
+	err  error
+	ours bool // for want of descriptors or ports, which the endpoint can not help
+}
 
 func (e *connectError) Error() string {
 	if errors.Is(e.err, context.DeadlineExceeded) {

@@ -11,8 +11,12 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
-// Probe asks the endpoint at address how it is; nil is well, an error says in a few words what is wrong. It ends with ctx.
+// Probe asks the endpoint at address how it is; nil is well, ErrNoVerdict says nothing, any other error says in a few words what is wrong. It ends
+// with ctx.
 type Probe func(ctx context.Context, address string) error
+
+// ErrNoVerdict is returned by a Probe that could not ask, for reasons of this side's own.
+var ErrNoVerdict = errors.New("no verdict")
 
 // checked is what active checks have shown of an endpoint. It is part of its health, so it survives revisions; the set's mu guards it.
 type checked struct {
@@ -129,7 +133,7 @@ func (k *checker) ask(ctx context.Context, h *health) {
 	defer cancel()
 	err := k.probe(probing, h.address)
 	switch {
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, errors.Is(err, ErrNoVerdict):
 		return // the check was cut, not the endpoint
 	case err != nil && errors.Is(probing.Err(), context.DeadlineExceeded):
 		err = errTimeout

@@ -248,6 +248,22 @@ func TestCheckThatIsCut(t *testing.T) {
 	})
 }
 
+// A check that could not be made says nothing about the endpoint.
+func TestCheckWithoutVerdict(t *testing.T) {
+	bubble(t, func(t *testing.T, s *Set, p *probes) {
+		asked := 0
+		add(t, s, checking("a")).Check(t.Context(), func(context.Context, string) error {
+			asked++
+			return fmt.Errorf("no descriptor is left: %w", ErrNoVerdict)
+		})
+		<-time.After(5500 * time.Millisecond)
+		synctest.Wait()
+		if got, want := states(s), "a=unknown/healthy"; got != want || asked < 4 {
+			t.Errorf("after %d checks the state is %s, want %s", asked, got, want)
+		}
+	})
+}
+
 // A shorter interval is in force at once.
 func TestCheckIntervalOverRevisions(t *testing.T) {
 	bubble(t, func(t *testing.T, s *Set, p *probes) {
