@@ -165,12 +165,12 @@ func (p *Pipe) Write(b *Batch, data []byte, end bool) error {
 	for {
 		p.mu.Lock()
 		p.writable = false
-		err := p.err
+		s, err := p.s, p.err
 		p.mu.Unlock()
 		if err != nil {
 			return err
 		}
-		n, err := p.s.WriteData(b, data, end)
+		n, err := s.WriteData(b, data, end)
 		data = data[n:]
 		if err != nil {
 			return p.reason(err)

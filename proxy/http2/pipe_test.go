@@ -12,6 +12,7 @@ import (
 
 	xhttp2 "golang.org/x/net/http2"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
@@ -255,4 +256,26 @@ func TestPipeWaits(t *testing.T) {
 			}
 		})
 	})
+}
+
+// A head may come while another goroutine writes. Only the race detector can tell when that goes wrong.
+func TestPipeHeadDuringWrite(t *testing.T) {
+	s := &Stream{c: &Conn{dead: true}}
+	p := NewPipe()
+	p.Attach(s, false)
+	p.writable = true
+	s.c.mu.Lock() // stops the write where it enters the stream
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = p.Write(nil, []byte("x"), false)
+	}()
+	testserver.WaitFor(t, 10*time.Second, "the write to begin", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return !p.writable
+	})
+	p.Receiver().Head(nil, s, &message.Head{Status: 200}, false)
+	s.c.mu.Unlock()
+	<-done
 }
