@@ -101,7 +101,6 @@ type workspace struct {
 	lines     lines  // the head being written
 	edges     [maxSegments + 2]int
 	hostname  [256]byte
-	record    telemetry.Record
 }
 
 // reset makes ex ready for the next request of the same connection.

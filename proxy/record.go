@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
@@ -28,9 +29,13 @@ func (ex *exchange) record() {
 	}
 }
 
+// records are pooled, for the log's fields are functions, for which a record is on the heap. A workspace would not do: an exchange that is relayed
+// ends on whichever goroutine brings its end.
+var records = sync.Pool{New: func() any { return new(telemetry.Record) }}
+
 func (ex *exchange) writeLog(took time.Duration) {
 	h := &ex.req
-	r := &ex.work.record // the log's fields are functions, for which it would be on the heap anyway
+	r := records.Get().(*telemetry.Record)
 	*r = telemetry.Record{
 		Time: ex.s.sweeper.Time(ex.start), Method: h.Method, Path: h.Path, Query: h.Query, Host: h.Authority, Protocol: h.Version.String(),
 		Status: ex.status, Duration: took, UserAgent: h.Get(message.UserAgent), Referer: h.Get(message.Referer),
@@ -62,4 +67,5 @@ func (ex *exchange) writeLog(took time.Duration) {
 	r.GRPC, r.GRPCStatus = ex.grpcStatus != noGRPCStatus, ex.grpcStatus
 	ex.s.log.Write(ex.t.log, r, ex.c.shard)
 	*r = telemetry.Record{} // what it points to is not its own
+	records.Put(r)
 }

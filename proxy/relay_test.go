@@ -2,7 +2,10 @@ package proxy_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
+	"sync"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -271,4 +274,39 @@ func TestClientConnectionBreaks(t *testing.T) {
 		t.Errorf("reset: %v, want %d and %d", seen, a, b)
 	}
 	testserver.WaitFor(t, patience, "the faults", func() bool { return g.faults(telemetry.DC) == 2 })
+}
+
+// Exchanges of one client end on the reading goroutines of several endpoints, and each has a line of its own.
+func TestRelayedExchangesAreLogged(t *testing.T) {
+	log := newLog(t)
+	h := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }
+	g := start(t, clustered("", "protocol: http2", versionBackend(t, true, h), versionBackend(t, true, h)), log.use)
+	c := versionClient(t, true)
+	const workers, each = 8, 150
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := range each {
+				res, err := c.Get(fmt.Sprintf("http://%s/%d/%d", g.addr, w, i))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				res.Body.Close()
+			}
+		})
+	}
+	wg.Wait()
+	seen := map[any]int{}
+	for _, l := range log.lines(workers * each) {
+		seen[l["path"]]++
+	}
+	for w := range workers {
+		for i := range each {
+			if path := fmt.Sprintf("/%d/%d", w, i); seen[path] != 1 {
+				t.Errorf("%s was logged %d times", path, seen[path])
+			}
+		}
+	}
 }
