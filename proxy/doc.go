@@ -12,8 +12,9 @@
 //     another try is right, held.go keeps the body for it, fault.go says what the client is told when there is no answer.
 //   - record.go counts the exchange and writes its line.
 //
-// An exchange ([exchange]) has a goroutine: the connection's own for HTTP/1.1, a warm one for a stream (workers.go). From HTTP/2 to
-// HTTP/2 it mostly has none: relay2.go passes it on from the two reading goroutines, event by event, by the same decisions.
+// An exchange ([exchange]) has a goroutine: the connection's own for HTTP/1.1, a warm one for a stream (workers.go), which mostly need not do more than
+// wait, or not even that: early2.go. From HTTP/2 to HTTP/2 it mostly has none: relay2.go passes it on from the two reading goroutines, event by
+// event, by the same decisions.
 //
 // # Life of a revision
 //
@@ -40,8 +41,11 @@
 // An exchange is written once, against two interfaces: downstream (the client's side) and leased (the endpoint's). The four pairs of versions
 // differ in who implements them. The exception is relay2, because a goroutine for each gRPC call costs twice what HAProxy needs for all of it.
 //
-// Streams that go to HTTP/1.1 endpoints keep a goroutine: the upstream's two system calls a request outweigh the two switches, and retries,
-// uploads and time limits stay one straight line.
+// Streams that go to HTTP/1.1 endpoints keep a goroutine for what has to be waited for, so that retries, uploads and time limits stay one straight
+// line. What needs no waiting is done before by the goroutine that reads the client's frames, through the same line (early2.go).
+//
+// A connection that was idle is looked at before it is used again when it had 10 ms to change, and always behind an answer that could have no body:
+// what an endpoint sends without being asked would be taken for the next answer. A look each time would cost 5 % of a request.
 //
 // While a request waits, the client's socket is looked at every 100 to 500 ms (poll, no read) instead of being read by a second goroutine:
 // a client that is gone is noticed a little later, and nobody else pays for it.

@@ -84,6 +84,8 @@ type exchange struct {
 	reason     error // why the exchange ended badly, for the log
 	bodyBytes  int64 // of the request's body so far, for limits.max_body
 
+	decided       bool   // by decide
+	early         early1 // what the reading goroutine of the client's connection has done of the first try
 	upload        upload
 	active        *telemetry.UpDown // counts it among the requests in flight
 	leasing       bool              // ep is leased
@@ -114,7 +116,7 @@ func (ex *exchange) reset() {
 	ex.letGo()
 	ex.upload.kept.Store(keptSoFar)
 	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.endAt, ex.deadline = 0, 0, 0, 0, 0, 0
-	ex.grpc, ex.head, ex.closing, ex.tunnel = false, false, false, false
+	ex.grpc, ex.head, ex.closing, ex.tunnel, ex.decided, ex.early = false, false, false, false, false, early1{}
 	ex.read, ex.written, ex.grpcStatus = 0, 0, noGRPCStatus
 	ex.method, ex.status, ex.flag, ex.attempts, ex.bodyBytes, ex.retrying = 0, 0, 0, 0, 0, 0
 }

@@ -22,16 +22,9 @@ type result struct {
 // try sends the request to the picked endpoint and passes the answer on. A connection that the endpoint closed while it was idle is not
 // held against anybody: where that is safe the request goes out once more, on a fresh one.
 func (ex *exchange) try() result {
-	ex.tryStart = ex.now()
-	u, err := ex.lease(false)
+	u, err := ex.connection()
 	if err != nil {
 		return ex.failed(err, true)
-	}
-	if u.Reused() && !(ex.replayable() && ex.d.Ended()) && !u.Quiet() {
-		_ = u.Close() // it could not be repeated if this connection turns out to be closed
-		if u, err = ex.lease(true); err != nil {
-			return ex.failed(err, true)
-		}
 	}
 	sent, err := ex.roundTrip(u)
 	if err != nil && ex.stale(u, err, sent) {
@@ -56,6 +49,29 @@ func (ex *exchange) try() result {
 		return ex.switchProtocols(u)
 	}
 	return ex.deliver(u)
+}
+
+// connection is what the try goes out on: the one that it has gone out on already, or one that is open and silent as far as can be known.
+func (ex *exchange) connection() (leased, error) {
+	if ex.early.u != nil {
+		return ex.early.u, nil
+	}
+	ex.tryStart = ex.now()
+	u, err := ex.lease(false)
+	if err == nil && !ex.sound(u) {
+		_ = u.Close()
+		return ex.lease(true)
+	}
+	return u, err
+}
+
+// sound tells whether the request may go out on u. A connection that was closed, or sent what nobody asked for, while it was idle must not
+// carry a request that could not be repeated, nor what came unasked be taken for the answer.
+func (ex *exchange) sound(u leased) bool {
+	if !u.Reused() || u.Trusted(ex.tryStart) && ex.replayable() && ex.d.Ended() {
+		return true
+	}
+	return u.Quiet()
 }
 
 // stale tells whether a try failed only because its connection was closed by the endpoint while it was idle, and can be made again.
@@ -119,7 +135,14 @@ func (ex *exchange) roundTrip(u leased) (sent int64, err error) {
 	ex.headAt = 0
 	ex.sentAt.Store(0)
 	whole := ex.d.Ended()
-	err = u.Send(ex, whole)
+	early := ex.early
+	ex.early = early1{}
+	if early.u != nil {
+		err = u.Flush() // mostly nothing is left
+	} else {
+		err = u.Send(ex, whole)
+		runtime.Gosched() // others go first: by the time this goroutine is back, the answer may be there
+	}
 	sent = u.Sent()
 	switch {
 	case whole:
@@ -132,7 +155,13 @@ func (ex *exchange) roundTrip(u leased) (sent int64, err error) {
 		return sent, err
 	}
 	for {
-		if herr := ex.awaitHead(u); herr != nil {
+		herr := early.err
+		if early.head {
+			early.head = false
+		} else {
+			herr = ex.awaitHead(u)
+		}
+		if herr != nil {
 			if err != nil {
 				herr = err
 			}
@@ -179,7 +208,6 @@ func (ex *exchange) awaitHead(u leased) error {
 	if at := ex.sentAt.Load(); at > 0 {
 		begun = at
 	}
-	runtime.Gosched() // others go first: by the time this goroutine is back, the answer may be there
 	for nudge := int64(firstNudge); ; nudge = min(2*nudge, int64(lastNudge)) {
 		limit := ex.deadline
 		at := ex.sentAt.Load()
@@ -282,7 +310,7 @@ func (ex *exchange) deliver(u leased) result {
 	if early {
 		_ = u.Close() // it has not had the whole request
 	} else {
-		u.GiveBack(ex.ep, h)
+		u.GiveBack(ex)
 	}
 	return result{ex.outcome(), nil, false}
 }

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bytes"
+	"io"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -15,15 +16,16 @@ type frames struct {
 	t   testing.TB
 	buf bytes.Buffer
 	enc *hpack.Encoder
+	dec *hpack.Decoder
 
 	window, room int // what the gateway lets us send on a new stream, and on all of them
 }
 
 func newFrames(w *wire, settings ...http2.Setting) *frames {
 	w.t.Helper()
-	f := &frames{Framer: http2.NewFramer(w, w.r), w: w, t: w.t, window: 65535, room: 65535}
-	f.enc = hpack.NewEncoder(&f.buf)
-	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	f := &frames{w: w, t: w.t, window: 65535, room: 65535}
+	f.enc, f.dec = hpack.NewEncoder(&f.buf), hpack.NewDecoder(4096, nil)
+	f.to(w)
 	f.must(f.WriteSettings(settings...))
 	return f
 }
@@ -42,6 +44,12 @@ func (e *endpoint) accept2(settings ...http2.Setting) *frames {
 	w := e.accept()
 	w.expect(http2.ClientPreface)
 	return newFrames(w, settings...)
+}
+
+// to has frames written to w from now on.
+func (f *frames) to(w io.Writer) {
+	f.Framer = http2.NewFramer(w, f.w.r)
+	f.ReadMetaHeaders = f.dec
 }
 
 func (f *frames) must(err error) {

@@ -17,8 +17,7 @@ func (s *Server) handle(ex *exchange) {
 		ex.finish()
 		return
 	}
-	ex.active = ex.c.settings.tele.Requests(ex.method, ex.c.scheme)
-	ex.active.Inc()
+	ex.begin()
 	f := ex.hold()
 	if f == nil {
 		f = ex.enter()
@@ -48,6 +47,14 @@ func (s *Server) handle(ex *exchange) {
 	ex.finish()
 }
 
+// begin counts the exchange among those in flight.
+func (ex *exchange) begin() {
+	if ex.active == nil {
+		ex.active = ex.c.settings.tele.Requests(ex.method, ex.c.scheme)
+		ex.active.Inc()
+	}
+}
+
 // finish counts what went over the client's connection and records the exchange.
 func (ex *exchange) finish() {
 	ex.read += ex.d.Received()
@@ -55,8 +62,11 @@ func (ex *exchange) finish() {
 	ex.record()
 }
 
-// decide finds out what is to be done with the request; nothing in it blocks.
+// decide finds out what is to be done with the request; nothing in it blocks. What has been decided is not decided again.
 func (ex *exchange) decide() *fault {
+	if ex.decided {
+		return nil
+	}
 	h := &ex.req
 	ex.method = telemetry.ParseMethod(h.Method)
 	ex.head = ex.method == telemetry.MethodHead
@@ -94,6 +104,7 @@ func (ex *exchange) decide() *fault {
 			ex.deadline = sooner(ex.deadline, ex.start+int64(d))
 		}
 	}
+	ex.decided = true
 	return nil
 }
 

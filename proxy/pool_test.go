@@ -103,6 +103,33 @@ func TestKeepAliveOfTheEndpointIsObeyed(t *testing.T) {
 	}
 }
 
+// What an endpoint sends behind an answer that has no body is never taken for the answer to the next request, which may be anybody's.
+func TestBytesThatNobodyAskedFor(t *testing.T) {
+	for _, tt := range []struct{ name, request, answer string }{
+		{"HEAD", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n"},
+		{"204", get("/"), "HTTP/1.1 204 No Content\r\n\r\n"},
+		{"304", get("/"), "HTTP/1.1 304 Not Modified\r\n\r\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := listen(t)
+			g := start(t, to(e.addr))
+			c := g.dial()
+			c.send(tt.request)
+			up := e.accept()
+			up.serve(tt.answer)
+			c.response(method(tt.request))
+			g.idle(1)
+			up.send(ok("poison"))
+			c.send(get("/next"))
+			next := e.accept()
+			next.serve(ok("fine"))
+			if _, body := c.response("GET"); body != "fine" {
+				t.Errorf("body = %q, want the answer to the request", body)
+			}
+		})
+	}
+}
+
 // The usual race of keep-alive: the endpoint closes just when we send. A request that may be sent twice is; nobody notices.
 func TestStaleConnectionIsReplacedOnce(t *testing.T) {
 	for _, tt := range []struct {

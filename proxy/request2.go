@@ -15,8 +15,10 @@ type request2 struct {
 	work   workspace
 	conn   *server2
 	stream *http2.Stream
-	pipe   *http2.Pipe
-	batch  http2.Batch
+	events *events2
+	pipe   *http2.Pipe  // nil while the reading goroutine of the connection carries the request
+	batch  *http2.Batch // that goroutine's then, else own
+	own    http2.Batch
 	fields http2.Fields
 
 	bodyless bool  // the request ended with its head: nobody need ask the pipe
@@ -38,6 +40,7 @@ func newRequest2(c *server2, s *http2.Stream, h *message.Head, end bool) *reques
 	if end {
 		q.req.Body = message.NoBody
 	}
+	q.batch = &q.own
 	q.start = q.now()
 	q.received = int64(len(h.Buf))
 	q.req.Expect100 = message.EqualFold(h.Get(message.Expect), "100-continue")
@@ -50,18 +53,25 @@ func (q *request2) serve() {
 	defer q.conn.requests.Done()
 	q.s.handle(&q.exchange)
 	if !q.Ended() && q.pipe.Err() == nil {
-		q.stream.Reset(&q.batch, http2.NoError) // the answer is whole, the rest of the request is of no use (RFC 9113 section 8.1)
+		q.stream.Reset(q.batch, http2.NoError) // the answer is whole, the rest of the request is of no use (RFC 9113 section 8.1)
 	}
 	q.pipe.Close()
-	q.batch.Flush()
+	q.flush()
 	if !q.crashed {
 		q.release()
 	}
 }
 
+// flush writes what was appended. The reading goroutine does that for all its streams.
+func (q *request2) flush() {
+	if q.batch == &q.own {
+		q.own.Flush()
+	}
+}
+
 func (q *request2) release() {
 	q.reset()
-	q.s, q.c, q.d, q.conn, q.stream, q.pipe = nil, nil, nil, nil, nil, nil
+	q.s, q.c, q.d, q.conn, q.stream, q.events, q.pipe, q.batch = nil, nil, nil, nil, nil, nil, nil, nil
 	q.began, q.ended, q.received, q.sent, q.left = false, false, 0, 0, -1
 	requests2.Put(q)
 }
@@ -90,7 +100,7 @@ func (q *request2) Began() bool              { return q.began }
 
 // Hangup tells of a stream that was reset; ending its side is all that a client of HTTP/2 ever does with FIN.
 func (q *request2) Hangup() sock.Hangup {
-	if q.pipe.Err() != nil {
+	if q.pipe != nil && q.pipe.Err() != nil {
 		return sock.Reset
 	}
 	return sock.Open
@@ -101,8 +111,8 @@ func (q *request2) Inform(h *message.Head) error {
 	q.fields.Reset()
 	q.fields.Status(h.Status)
 	q.fields.AddHead(h, responseDrop(h))
-	err := q.stream.WriteHead(&q.batch, &q.fields, false)
-	q.batch.Flush()
+	err := q.stream.WriteHead(q.batch, &q.fields, false)
+	q.flush()
 	return err
 }
 
@@ -117,7 +127,7 @@ func (q *request2) Begin(_ *exchange, h *message.Head) error {
 	q.fields.Status(h.Status)
 	q.fields.AddHead(h, responseDrop(h))
 	q.sent += int64(len(h.Buf))
-	return q.stream.WriteHead(&q.batch, &q.fields, q.ended)
+	return q.stream.WriteHead(q.batch, &q.fields, q.ended)
 }
 
 // Body sends a piece; the last one of a body of known size carries the end with it.
@@ -128,7 +138,19 @@ func (q *request2) Body(p []byte) error {
 		}
 	}
 	q.sent += int64(len(p))
-	return q.pipe.Write(&q.batch, p, q.ended)
+	return q.write(p, q.ended)
+}
+
+// write sends bytes of the body, and with end its end. It waits for the client's windows; the reading goroutine leaves that to another.
+func (q *request2) write(p []byte, end bool) error {
+	if q.pipe != nil {
+		return q.pipe.Write(q.batch, p, end)
+	}
+	n, err := q.stream.WriteData(q.batch, p, end)
+	if n < len(p) && err == nil {
+		q.conn.finish(q.stream, q.events, p[n:], end)
+	}
+	return err
 }
 
 func (q *request2) End(t *message.Head) error {
@@ -138,17 +160,20 @@ func (q *request2) End(t *message.Head) error {
 	case t != nil:
 		q.fields.Reset()
 		q.fields.AddHead(vetted(t), neverTrailer)
-		err = q.stream.WriteTrailers(&q.batch, &q.fields)
+		err = q.stream.WriteTrailers(q.batch, &q.fields)
 	default:
-		err = q.pipe.Write(&q.batch, nil, true)
+		err = q.write(nil, true)
 	}
 	q.ended = true
-	q.batch.Flush()
+	q.flush()
 	return err
 }
 
 func (q *request2) Flush() error {
-	q.batch.Flush()
+	q.flush()
+	if q.pipe == nil {
+		return nil
+	}
 	return q.pipe.Err()
 }
 
@@ -158,6 +183,6 @@ func (q *request2) Abort() {
 	if r, ok := errors.AsType[*http2.ResetError](q.reason); ok {
 		code = r.Code // as the upstream said it
 	}
-	q.stream.Reset(&q.batch, code)
-	q.batch.Flush()
+	q.stream.Reset(q.batch, code)
+	q.flush()
 }

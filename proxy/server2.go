@@ -15,8 +15,12 @@ type server2 struct {
 	c    client
 	conn *http2.Server
 
-	work     workspace      // of the reading goroutine
 	requests sync.WaitGroup // the goroutines of its exchanges
+
+	// The reading goroutine's:
+	work    workspace
+	early   []*request2        // sent by it, and not answered yet
+	settler func(*http2.Batch) // answerEarly, made once
 }
 
 // serveHTTP2 carries streams on nc, which is new, until it is over.
@@ -34,13 +38,14 @@ func (s *Server) newServer2(nc *sock.Conn, c client) *server2 {
 	o := s.options2(t)
 	o.IdleTimeout = t.timeouts.Idle
 	d := &server2{s: s, c: c}
-	d.conn = http2.NewServer(nc, d, o)
+	d.conn, d.settler = http2.NewServer(nc, d, o), d.answerEarly
 	return d
 }
 
 // serve carries streams until the connection is over. early is what was read of it before, the preface included.
 func (d *server2) serve(early []byte) {
 	err := d.conn.Serve(early)
+	d.giveUpEarly()
 	d.requests.Wait()
 	d.s.logger.Debug("http2 connection ended", "remote", d.c.ip, "reason", err)
 	d.s.untrack(d, &d.c)
@@ -71,8 +76,20 @@ func (d *server2) Request(b *http2.Batch, st *http2.Stream, h *message.Head, end
 	if given != nil {
 		q.t, q.up, q.tried, q.admission = given.t, given.up, given.tried, given.admission
 	}
+	if end && q.sendEarly() {
+		q.events, q.batch = new(events2), b
+		d.early = append(d.early, q)
+		b.Later(d.settler)
+		return q.events
+	}
+	return d.handOver(q)
+}
+
+// handOver gives q to a goroutine, and returns who takes its stream's events from now on.
+func (d *server2) handOver(q *request2) http2.Receiver {
+	q.batch = &q.own
 	q.pipe = http2.NewPipe()
-	q.pipe.Attach(st, end)
+	q.pipe.Attach(q.stream, q.bodyless)
 	events := q.pipe.Receiver()
 	d.requests.Add(1)
 	d.s.workers.serve(q)

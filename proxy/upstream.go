@@ -38,8 +38,10 @@ func Dialer() DialFunc {
 // leased is a connection to an endpoint, or a stream of one, while an exchange has it, whatever version it speaks. Its methods belong to the
 // exchange's goroutine; while a request body is uploaded, Body, End and Flush belong to the uploading one. Interrupt and Cut are safe from any.
 type leased interface {
-	// Reused tells that it has carried a request before; Quiet that, idle so far, it has not been closed by its peer meanwhile.
+	// Reused tells that it has carried a request before; Trusted that it was idle so shortly that nothing will have happened to it meanwhile;
+	// Quiet looks whether its peer has closed it, or has sent anything.
 	Reused() bool
+	Trusted(now int64) bool
 	Quiet() bool
 	SetWriteTimeout(d time.Duration)
 
@@ -65,8 +67,8 @@ type leased interface {
 	// Interrupt wakes a Head or Next with sock.ErrInterrupted, Cut whoever waits, for good.
 	Interrupt()
 	Cut()
-	// Exactly one of these ends the lease: GiveBack after a whole answer with the head h, Close otherwise.
-	GiveBack(ep *cluster.Endpoint, h *message.Head)
+	// Exactly one of these ends the lease: GiveBack after the whole answer of the exchange, Close otherwise.
+	GiveBack(ex *exchange)
 	Close() error
 }
 

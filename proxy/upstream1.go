@@ -18,6 +18,8 @@ type upstream1 struct {
 	body   http1.Body
 	slot   *cluster.Slot
 	reused bool
+	since  int64 // when it was given back, on the sweeper's clock
+	bare   bool  // its last answer could have no body, which some endpoints send all the same
 }
 
 func newUpstream1(s *Server, nc net.Conn, slot *cluster.Slot) *upstream1 {
@@ -42,6 +44,7 @@ func (u *upstream1) Usable() bool { return u.conn.Quiet() }
 // The methods of a leased connection.
 
 func (u *upstream1) Reused() bool                    { return u.reused }
+func (u *upstream1) Trusted(now int64) bool          { return !u.bare && now-u.since < trustFor }
 func (u *upstream1) Quiet() bool                     { return u.conn.Quiet() }
 func (u *upstream1) SetWriteTimeout(d time.Duration) { u.conn.SetWriteTimeout(d) }
 func (u *upstream1) Sent() int64                     { return u.w.Sent() }
@@ -72,9 +75,15 @@ func (u *upstream1) Send(ex *exchange, whole bool) error {
 	return u.w.Flush()
 }
 
+// trustFor is how long a connection must have been idle to be looked at before it is used again: one system call. Bytes that an endpoint sends
+// behind the end of its answer, by its framing, would be taken for the answer to the next request, whoever asks.
+const trustFor = int64(10 * time.Millisecond)
+
 // GiveBack ends the lease: the connection goes back to the pool when the answer was read to its end and nothing came behind it.
-func (u *upstream1) GiveBack(ep *cluster.Endpoint, h *message.Head) {
+func (u *upstream1) GiveBack(ex *exchange) {
+	h := &ex.resp
 	whole, keep := u.body.Ended() && u.r.Buffered() == 0, keepFor(h)
+	u.since, u.bare = ex.endAt, ex.head || h.Status == 204 || h.Status == 304
 	u.r.Done() // h is gone
 	u.w.Done()
 	u.body = http1.Body{}
@@ -82,7 +91,7 @@ func (u *upstream1) GiveBack(ep *cluster.Endpoint, h *message.Head) {
 		_ = u.Close() // it has served
 		return
 	}
-	ep.Put(u, keep)
+	ex.ep.Put(u, keep)
 }
 
 // keepFor is how long the peer lets the connection be idle: a second less than it said, since it may count from earlier. 0: it said nothing.

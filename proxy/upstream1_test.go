@@ -28,6 +28,19 @@ func TestKeepFor(t *testing.T) {
 	}
 }
 
+func TestTrusted(t *testing.T) {
+	for _, tt := range []struct {
+		idle time.Duration
+		bare bool
+		want bool
+	}{{0, false, true}, {time.Millisecond, false, true}, {10 * time.Millisecond, false, false}, {time.Hour, false, false}, {0, true, false}} {
+		u := upstream1{since: int64(time.Minute), bare: tt.bare}
+		if got := u.Trusted(int64(time.Minute + tt.idle)); got != tt.want {
+			t.Errorf("idle for %v, behind an answer without a body %v: Trusted = %v, want %v", tt.idle, tt.bare, got, tt.want)
+		}
+	}
+}
+
 func TestRetryBudget(t *testing.T) {
 	for _, tt := range []struct {
 		inFlight int64

@@ -107,6 +107,7 @@ func newUpstream2(c *http2.Client, reused bool) *upstream2 {
 }
 
 func (u *upstream2) Reused() bool                  { return u.reused }
+func (u *upstream2) Trusted(int64) bool            { return true } // its reading goroutine has an eye on it
 func (u *upstream2) Quiet() bool                   { return u.client.Usable() }
 func (u *upstream2) SetWriteTimeout(time.Duration) {} // the connection's own; a stream that stalls is reset by Options.StallTimeout
 
@@ -202,7 +203,7 @@ func (u *upstream2) Cut() {
 }
 
 // GiveBack ends the lease of a stream that both sides have ended.
-func (u *upstream2) GiveBack(*cluster.Endpoint, *message.Head) { u.pipe.Close() }
+func (u *upstream2) GiveBack(*exchange) { u.pipe.Close() }
 
 // Close ends a stream that is of no more use; one that has ended is not reset again.
 func (u *upstream2) Close() error {

@@ -61,10 +61,15 @@ func (r *Reader) Wait() error {
 	if err != nil {
 		return err
 	}
+	r.took(b, n)
+	return nil
+}
+
+// took goes on with the n bytes in b: all that is there.
+func (r *Reader) took(b *sock.Buffer, n int) {
 	r.cur, r.r, r.w = b, 0, n
 	r.full = n == len(b.B)
 	r.total += int64(n)
-	return nil
 }
 
 // ReadRequest reads one request head into h; the use of the message before it has ended with Done. It returns io.EOF when the connection
@@ -114,6 +119,26 @@ func (r *Reader) ReadResponse(h *message.Head, head bool) error {
 		return err
 	}
 	return ParseResponse(r.takeHead(n), h, &r.lim, head)
+}
+
+// TryResponse is ReadResponse that does not wait: ok is false, and h untouched, while the head has not come whole, or reading met an error, which
+// ReadResponse then tells of.
+func (r *Reader) TryResponse(h *message.Head, head bool) (ok bool, err error) {
+	if r.r == r.w {
+		if r.cur != nil {
+			r.Free()
+		}
+		b, n, err := r.Conn.TryFirst()
+		if err != nil {
+			return false, nil //nolint:nilerr // see above
+		}
+		r.took(b, n)
+	}
+	scanned := 0
+	if n, err := HeadEnd(r.Peek(), &scanned); n == 0 && err == nil {
+		return false, nil
+	}
+	return true, r.ReadResponse(h, head)
 }
 
 // readHead reads until a whole head is there and returns its length. lineLimit bounds the first line (0: only the head's limit does).

@@ -108,6 +108,13 @@ func (w *Writer) Flush() error {
 	return err
 }
 
+// TryFlush is Flush that does not wait: what the socket did not take stays gathered. An error is met by the next Flush too.
+func (w *Writer) TryFlush() {
+	n, _ := w.Conn.TryWrite(w.out)
+	w.sent += int64(n)
+	w.out = w.out[n:]
+}
+
 func (w *Writer) write(p []byte) error {
 	n, err := w.Conn.Write(p)
 	w.sent += int64(n)

@@ -111,6 +111,13 @@ func (s *Stream) WriteData(b *Batch, p []byte, end bool) (int, error) {
 	return n, nil
 }
 
+// Room tells whether WriteData would take n bytes now. Other streams of the connection may be quicker.
+func (s *Stream) Room(n int) bool {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return s.sendable() && n <= min(s.send, s.c.send)
+}
+
 // Reset ends the stream in both directions with RST_STREAM. No event follows it, but for one that is being delivered just now. What the owner
 // still holds of the body counts as consumed.
 func (s *Stream) Reset(b *Batch, code ErrCode) {

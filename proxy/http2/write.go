@@ -13,6 +13,7 @@ import (
 type Batch struct {
 	conns  []*Conn
 	fields Fields
+	later  func(*Batch) // see Later
 }
 
 // Fields is an empty section to fill and send. The next call takes it back.
@@ -21,13 +22,21 @@ func (b *Batch) Fields() *Fields {
 	return &b.fields
 }
 
+// Later has f called once, by the next Flush, when other goroutines have had their turn and before anything is written: what f appends goes
+// along. f must not block, nor flush.
+func (b *Batch) Later(f func(*Batch)) { b.later = f }
+
 // Flush lets other goroutines run that may want to append too, and then writes. A goroutine that was just woken runs before those that have
 // been waiting, so without the yield it would write after every frame.
 func (b *Batch) Flush() {
-	if len(b.conns) == 0 {
+	if len(b.conns) == 0 && b.later == nil {
 		return
 	}
 	runtime.Gosched()
+	if f := b.later; f != nil {
+		b.later = nil
+		f(b)
+	}
 	for i := 0; i < len(b.conns); i++ {
 		b.conns[i].flush()
 		b.conns[i] = nil

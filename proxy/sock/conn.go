@@ -57,6 +57,7 @@ type Conn struct {
 
 	interrupt atomic.Bool
 	plain     bool    // Conn is the socket itself: read and written with raw; else Conn.Read and Conn.Write do the work
+	once      bool    // the call in hand makes one attempt and does not wait
 	quiet     bool    // the answer of quietFn
 	first     [1]byte // what ReadFirst waits with where it cannot wait without a buffer
 }
@@ -257,6 +258,7 @@ func (c *Conn) tryRead(fd uintptr) bool {
 	}
 }
 
+// tryFirst takes a buffer only for the attempt, and keeps it if bytes came.
 func (c *Conn) tryFirst(fd uintptr) bool {
 	b := NewBuffer()
 	for {
@@ -267,7 +269,7 @@ func (c *Conn) tryFirst(fd uintptr) bool {
 	}
 	if c.re == syscall.EAGAIN {
 		b.Free()
-		return false
+		return c.once
 	}
 	c.buf = b
 	return true
@@ -333,6 +335,10 @@ func (c *Conn) tryWrite(fd uintptr) bool {
 			}
 		case syscall.EINTR:
 		case syscall.EAGAIN:
+			if c.once {
+				c.we = e
+				return true
+			}
 			c.armWrite()
 			return false
 		default:

@@ -8,9 +8,6 @@ import (
 	"time"
 )
 
-// ErrWouldBlock says that the socket took no more: the bytes that [Writer.Try] did not take, and those it holds, are for [Writer.Finish].
-var ErrWouldBlock = errors.New("would block")
-
 // Now is the moment on the clock that the deadlines of c are given on ([Sweeper.Now]).
 func (c *Conn) Now() int64 { return c.sweeper.Now() }
 
