@@ -145,13 +145,18 @@ func (c *conn) hangUp(nc net.Conn) {
 	_ = nc.Close() // nothing is left to lose
 }
 
-// outcome is what the endpoint's health hears at the end. Success was reported with the first byte that came back.
+// outcome is what the endpoint's health hears at the end. Success was reported with the first byte that came back; where none ever comes, since
+// the endpoint only takes, a good end has to make up for failures, or they would be in a row however far apart.
 func (c *conn) outcome() cluster.Outcome {
 	switch {
 	case c.flag == telemetry.DC:
 		return cluster.ClientGone
-	case c.flag == telemetry.UC && !c.back.began && !c.there.ended.Load():
+	case c.back.began:
+		return cluster.Ignored
+	case c.flag == telemetry.UC && !c.there.ended.Load():
 		return cluster.Reset
+	case c.flag == telemetry.NoFlag && c.there.moved.Load() > 0:
+		return cluster.Success
 	}
 	return cluster.Ignored
 }

@@ -209,3 +209,44 @@ func TestOutcomes(t *testing.T) {
 	done()
 	failures(0, "a reset after the client had ended")
 }
+
+// Where an endpoint never says anything, connections that end well come between failures.
+func TestOutcomesWithoutAnswers(t *testing.T) {
+	resets := make(chan bool, 1)
+	g := start(t, to([]string{backend(t, func(c *net.TCPConn) {
+		if <-resets {
+			reset(c)
+			return
+		}
+		_, _ = io.Copy(io.Discard, c)
+	})}, ""))
+	n := 0
+	want := func(failures int, what string) {
+		t.Helper()
+		n++
+		g.lines(n)
+		if got := g.health().Failures; got != failures {
+			t.Errorf("%s: %d failures in a row, want %d", what, got, failures)
+		}
+	}
+	end := func(text string) {
+		t.Helper()
+		resets <- false
+		c := g.dial("in")
+		send(t, c, text)
+		c.CloseWrite()
+		expectEnd(t, c)
+	}
+	for range 3 {
+		resets <- true
+		g.wantReset("in")
+		want(1, "a reset at once")
+		end("a line of a log")
+		want(0, "bytes were taken, and both ways ended in order")
+	}
+	resets <- true
+	g.wantReset("in")
+	want(1, "a reset at once")
+	end("")
+	want(1, "nothing was sent, as a balancer's check does it")
+}

@@ -11,7 +11,7 @@ const (
 	ClientGone
 	// Overflow: one of our own limits refused.
 	Overflow
-	// Success is any answer below 500, and at L4 a connection that carried bytes back.
+	// Success is any answer below 500, and at L4 a connection that carried bytes back, or took some and ended well.
 	Success
 	// ServerError is a 5xx answer, or a gRPC status that means the same.
 	ServerError
