@@ -101,7 +101,7 @@ func TestExhausted(t *testing.T) {
 	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.EADDRNOTAVAIL} {
 		g := start(t, to([]string{dead(t), dead(t)}, ""), func(o *l4.Options) {
 			o.Dial = func(context.Context, string) (net.Conn, error) {
-				return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", e)}
+				return nil, &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}, Err: os.NewSyscallError("connect", e)}
 			}
 		})
 		g.wantReset("in")

@@ -21,7 +21,7 @@ func TestExhausted(t *testing.T) {
 			g := start(t, checked("127.0.0.1:1", "type: tcp, unhealthy_threshold: 1", "passive_health: {consecutive_failures: 1}"), func(o *proxy.Options) {
 				o.Dial = func(context.Context, string) (net.Conn, error) {
 					dials.Add(1)
-					return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", e)}
+					return nil, &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}, Err: os.NewSyscallError("connect", e)}
 				}
 			})
 			if a, body := g.ask(get("/")); a.StatusCode != 503 || body != "upstream limit reached\n" {
