@@ -2,6 +2,8 @@ package l4
 
 import (
 	"fmt"
+	"net"
+	"slices"
 	"strings"
 
 	"github.com/fabian4/gateway-homebrew-go/mtls"
@@ -42,7 +44,7 @@ func (s *Server) Prepare(doc *config.Document, clusters map[string]*cluster.Clus
 			l = s.find(c.Address)
 		}
 		if l == nil {
-			if l, err = s.bind(c); err != nil {
+			if l, err = s.bind(c, s.leavers(doc)); err != nil {
 				p.Abort()
 				return nil, err
 			}
@@ -63,6 +65,17 @@ func key(c *config.Listener) string {
 }
 
 func anyPort(address string) bool { return strings.HasSuffix(address, ":0") }
+
+// leavers are the sockets of the listeners that doc does not name.
+func (s *Server) leavers(doc *config.Document) []net.Listener {
+	var all []net.Listener
+	for k, l := range *s.listeners.Load() {
+		if !slices.ContainsFunc(doc.Listeners, func(c config.Listener) bool { return key(&c) == k || config.SameAddress(c.Address, k) }) {
+			all = append(all, l.ln)
+		}
+	}
+	return all
+}
 
 // find returns the listener that is bound to the address already, however it is written.
 func (s *Server) find(address string) *listener {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -56,6 +57,25 @@ func TestRevisions(t *testing.T) {
 	expect(t, old, "still there")
 	old.CloseWrite()
 	expectEnd(t, old)
+}
+
+// A listener moves from loopback to every address of its port and back, each in one revision.
+func TestListenerMoves(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("here an address cannot be bound beside one that overlaps")
+	}
+	one := backend(t, banner("one"))
+	narrow := testserver.Addr(t)
+	_, port, _ := strings.Cut(narrow, ":")
+	g := start(t, two(one, one, listener("a", narrow, "one")))
+	for _, addr := range []string{":" + port, narrow} {
+		g.apply(two(one, one, listener("a", addr, "one")))
+		expect(t, dial(t, narrow), "one")
+	}
+	_, _, err := g.prepare(two(one, one, listener("a", narrow, "one"), listener("b", ":"+port, "one")))
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("beside one that stays: %v", err)
+	}
 }
 
 // refused tells whether nobody listens.

@@ -65,15 +65,15 @@ func (s *Server) compile(c *config.Listener, doc *config.Document, clusters map[
 	return set, nil
 }
 
-// bind binds the address. It accepts nothing before start.
-func (s *Server) bind(c *config.Listener) (*listener, error) {
+// bind binds the address, if need be beside leavers, which are about to be closed. It accepts nothing before start.
+func (s *Server) bind(c *config.Listener, leavers []net.Listener) (*listener, error) {
 	var ln net.Listener
 	if s.inherit != nil {
 		ln = s.inherit(c.Address)
 	}
 	if ln == nil {
 		var err error
-		if ln, err = (&net.ListenConfig{}).Listen(s.ctx, "tcp", c.Address); err != nil {
+		if ln, err = sock.ListenBeside(s.ctx, c.Address, leavers); err != nil {
 			return nil, fmt.Errorf("listener %q: %w", c.Name, err)
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/mtls"
@@ -44,11 +43,7 @@ func (s *Server) open(c *config.Listener, leavers []net.Listener) (*listener, er
 	}
 	if ln == nil {
 		var err error
-		ln, err = (&net.ListenConfig{}).Listen(s.ctx, "tcp", c.Address)
-		if errors.Is(err, syscall.EADDRINUSE) && len(leavers) > 0 {
-			ln, err = sock.ListenBeside(s.ctx, c.Address, leavers)
-		}
-		if err != nil {
+		if ln, err = sock.ListenBeside(s.ctx, c.Address, leavers); err != nil {
 			return nil, fmt.Errorf("listener %q: %w", c.Name, err)
 		}
 	}

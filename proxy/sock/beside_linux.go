@@ -2,6 +2,7 @@ package sock
 
 import (
 	"context"
+	"errors"
 	"net"
 	"syscall"
 )
@@ -9,9 +10,14 @@ import (
 // soReuseport is SO_REUSEPORT of every architecture but MIPS and SPARC, where binding beside fails as without it.
 const soReuseport = 15
 
-// ListenBeside binds an address whose port others, which are ours and about to be closed, hold on addresses that overlap: 127.0.0.1:80
-// becomes :80 without a moment in which nobody listens. Other processes are kept away as before, since both sides must agree to share.
+// ListenBeside binds an address, if need be one whose port others, which are ours and about to be closed, hold on addresses that overlap:
+// 127.0.0.1:80 becomes :80 without a moment in which nobody listens. Other processes are kept away as before, since both sides must agree to
+// share.
 func ListenBeside(ctx context.Context, address string, others []net.Listener) (net.Listener, error) {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if len(others) == 0 || !errors.Is(err, syscall.EADDRINUSE) {
+		return ln, err
+	}
 	for _, ln := range others {
 		if sc, ok := ln.(syscall.Conn); ok {
 			if raw, err := sc.SyscallConn(); err == nil {
