@@ -15,11 +15,10 @@ import (
 // conn is one connection of a client, from its accept to its record. Its fields belong to the goroutine of serve and, after
 // that, to the pump that ends last, except as noted.
 type conn struct {
-	s       *Server
-	tracked bool // see track
-	set     *settings
-	shard   uint32 // spreads connections over the access log's locks
-	start   time.Time
+	s     *Server
+	set   *settings
+	shard uint32 // spreads connections over the access log's locks
+	start time.Time
 
 	who        proxyproto.Header // the client, and where it has connected to
 	name       string            // that the ClientHello asks for
@@ -57,10 +56,7 @@ func newConn(s *Server, set *settings, nc net.Conn) *conn {
 
 // serve is the life of the connection up to where its bytes flow.
 func (c *conn) serve() {
-	switch {
-	case !c.s.track(c):
-		c.stop(telemetry.LR)
-	case c.greet() && c.connect():
+	if c.greet() && c.connect() {
 		c.tunnel()
 		return
 	}
@@ -126,7 +122,7 @@ func (c *conn) end() {
 	c.record()
 	c.set.tele.Active.Dec()
 	c.s.limit.Release()
-	c.s.gone(c)
+	c.s.gone()
 }
 
 // hangUp closes a socket without waiting for anybody. Where the other side broke off, where there was none, and at the end of a drain the

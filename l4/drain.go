@@ -2,6 +2,7 @@ package l4
 
 import (
 	"context"
+	"sync"
 
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -9,18 +10,12 @@ import (
 // Drain ends the server's work: it stops accepting and waits for the connections to end by themselves until ctx ends. Then it cuts what is
 // left and returns how many connections that were.
 func (s *Server) Drain(ctx context.Context) (cut int) {
-	s.mu.Lock()
-	s.draining = true
-	idle := make(chan struct{})
-	if s.open == 0 {
-		close(idle)
-	} else {
-		s.idle = idle
-	}
-	s.mu.Unlock()
+	var closing sync.WaitGroup // at once: each takes a moment for what has connected already
 	for _, l := range *s.listeners.Load() {
-		l.close()
+		closing.Go(l.close)
 	}
+	closing.Wait()
+	idle := s.last()
 	select {
 	case <-idle:
 	case <-ctx.Done():
@@ -31,6 +26,19 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 	<-s.watched
 	s.pipes.close()
 	return cut
+}
+
+// last gives what is closed when the last connection has ended. Nothing is accepted any more.
+func (s *Server) last() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	idle := make(chan struct{})
+	if s.open == 0 {
+		close(idle)
+	} else {
+		s.idle = idle
+	}
+	return idle
 }
 
 // cut stops every connection that is left.

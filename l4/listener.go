@@ -102,10 +102,13 @@ func (l *listener) close() {
 	sock.LastCall(l.ln, l.done)
 }
 
-// accepted begins to serve a connection in a goroutine of its own, which ends with the connection and is tracked by the server.
+// accepted begins to serve a connection in a goroutine of its own, which ends with the connection. It is tracked before that: an accept loop
+// that has ended leaves none behind that a drain does not know of.
 func (l *listener) accepted(nc net.Conn) {
 	set := l.settings.Load()
 	set.tele.Accepted.Inc()
 	set.tele.Active.Inc()
-	go newConn(l.s, set, nc).serve()
+	c := newConn(l.s, set, nc)
+	l.s.track(c)
+	go c.serve()
 }

@@ -43,13 +43,12 @@ type Server struct {
 
 	listeners atomic.Pointer[map[string]*listener] // by key; never edited, the applying goroutine stores a new one
 
-	mu       sync.Mutex // guards the rest
-	live     map[*conn]struct{}
-	open     int // connections tracked: those of live, and those about to end
-	draining bool
-	idle     chan struct{} // closed when draining and none is open; nil before
-	wake     chan struct{} // holds one token when the first connection came while the watch was resting
-	watched  chan struct{} // closed when the watch has ended
+	mu      sync.Mutex // guards the rest
+	live    map[*conn]struct{}
+	open    int           // connections accepted: those of live, and those about to end
+	idle    chan struct{} // closed when draining and none is open; nil before
+	wake    chan struct{} // holds one token when the first connection came while the watch was resting
+	watched chan struct{} // closed when the watch has ended
 }
 
 // New returns a server without listeners. ctx cuts everything when it ends; it or Drain ends the watch.
@@ -68,14 +67,10 @@ func New(ctx context.Context, o Options) *Server {
 	return s
 }
 
-// track takes c among the live connections; false: the server is draining.
-func (s *Server) track(c *conn) bool {
+// track takes c among the live connections.
+func (s *Server) track(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining {
-		return false
-	}
-	c.tracked = true
 	s.live[c] = struct{}{}
 	s.open++
 	if len(s.live) == 1 {
@@ -84,7 +79,6 @@ func (s *Server) track(c *conn) bool {
 		default:
 		}
 	}
-	return true
 }
 
 // unwatch hides c from the watch and from a cut: its end has begun.
@@ -95,12 +89,9 @@ func (s *Server) unwatch(c *conn) {
 }
 
 // gone is the very end of a connection.
-func (s *Server) gone(c *conn) {
+func (s *Server) gone() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !c.tracked {
-		return
-	}
 	s.open--
 	if s.idle != nil && s.open == 0 {
 		close(s.idle)

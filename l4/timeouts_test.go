@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -217,6 +218,58 @@ func TestDrainWhileGreeting(t *testing.T) {
 			t.Errorf("read %v", err)
 		}
 		g.wantFlag(telemetry.LR)
+	})
+}
+
+// lastMinute is a wire whose one connection is accepted only when it is about to be closed.
+type lastMinute struct {
+	*wire
+	conn net.Conn
+	over chan struct{}
+}
+
+func (l *lastMinute) SetDeadline(time.Time) error {
+	go func() {
+		l.accept <- l.conn
+		close(l.over)
+	}()
+	return nil
+}
+
+func (l *lastMinute) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.accept:
+		return c, nil
+	case <-l.over:
+		return nil, os.ErrDeadlineExceeded
+	}
+}
+
+// What has connected before the listener closes is served like any other, and waited for.
+func TestDrainServesTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, theirs := net.Pipe()
+		l := &lastMinute{newWire(), theirs, make(chan struct{})}
+		g := start(t, to([]string{"10.0.0.1:1"}, ""), l.options, func(o *l4.Options) {
+			o.Inherit = func(string) net.Listener { return l }
+		})
+		cut := make(chan int, 1)
+		go func() { cut <- g.drain(time.Minute) }()
+		var s net.Conn
+		select {
+		case s = <-l.dialed:
+		case n := <-cut:
+			t.Fatalf("drained, with %d cut, before the connection was served", n)
+		}
+		go func() {
+			_, _ = io.WriteString(c, "last")
+			c.Close()
+		}()
+		expect(t, s, "last")
+		expectEnd(t, s)
+		if n := <-cut; n != 0 {
+			t.Errorf("cut %d", n)
+		}
 	})
 }
 
