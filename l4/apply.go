@@ -2,12 +2,12 @@ package l4
 
 import (
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -67,8 +67,8 @@ func key(c *config.Listener) string {
 func anyPort(address string) bool { return strings.HasSuffix(address, ":0") }
 
 // leavers are the sockets of the listeners that doc does not name.
-func (s *Server) leavers(doc *config.Document) []net.Listener {
-	var all []net.Listener
+func (s *Server) leavers(doc *config.Document) []*sock.Listener {
+	var all []*sock.Listener
 	for k, l := range *s.listeners.Load() {
 		if !slices.ContainsFunc(doc.Listeners, func(c config.Listener) bool { return key(&c) == k || config.SameAddress(c.Address, k) }) {
 			all = append(all, l.ln)
@@ -100,7 +100,7 @@ func (p *Plan) Commit() {
 	}
 	for k, l := range *p.s.listeners.Swap(&p.keep) {
 		if p.keep[k] == nil {
-			l.close()
+			l.ln.Close()
 		}
 	}
 }
@@ -108,6 +108,6 @@ func (p *Plan) Commit() {
 // Abort closes what Prepare has opened. The old revision never noticed.
 func (p *Plan) Abort() {
 	for _, l := range p.opened {
-		l.close()
+		l.ln.Close()
 	}
 }

@@ -109,7 +109,7 @@ func TestShare(t *testing.T) {
 	addr := testserver.Addr(t)
 	g := start(t, two(one, one, listener("a", addr, "one")))
 	other := start(t, two(one, one), func(o *l4.Options) {
-		o.Inherit = func(address string) net.Listener { return g.server.Share(address) }
+		o.Inherit = g.server.Share
 	})
 	other.apply(two(one, one, listener("b", addr, "one")))
 	g.apply(two(one, one))

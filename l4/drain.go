@@ -12,7 +12,7 @@ import (
 func (s *Server) Drain(ctx context.Context) (cut int) {
 	var closing sync.WaitGroup // at once: each takes a moment for what has connected already
 	for _, l := range *s.listeners.Load() {
-		closing.Go(l.close)
+		closing.Go(l.ln.Close)
 	}
 	closing.Wait()
 	idle := s.last()

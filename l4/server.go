@@ -2,7 +2,6 @@ package l4
 
 import (
 	"context"
-	"net"
 	"sync"
 	"sync/atomic"
 
@@ -22,7 +21,7 @@ type Options struct {
 
 	// Inherit asks the other plane for a second handle on its listening socket of that address, nil if it has none: so an address can change its
 	// protocol in one revision. May be nil. See [Server.Share] for the way back.
-	Inherit func(address string) net.Listener
+	Inherit func(address string) *sock.Listener
 }
 
 // Server is the L4 data plane: the listeners and the connections they carry.
@@ -35,7 +34,7 @@ type Server struct {
 	limit    *sock.Limit
 	log      *telemetry.AccessLog
 	dial     DialFunc
-	inherit  func(address string) net.Listener
+	inherit  func(address string) *sock.Listener
 
 	conns      atomic.Uint32 // connections so far
 	handshakes chan struct{} // a place for each one under way
@@ -111,10 +110,10 @@ func (s *Server) Listener(name string) (address string, connections int64, ok bo
 }
 
 // Share gives a second handle on the listening socket that is bound to address, nil if there is none. It is the caller's to close.
-func (s *Server) Share(address string) net.Listener {
+func (s *Server) Share(address string) *sock.Listener {
 	l := s.find(address)
 	if l == nil {
 		return nil
 	}
-	return sock.Duplicate(l.ln)
+	return l.ln.Share()
 }

@@ -1,11 +1,11 @@
 package proxy
 
 import (
-	"net"
 	"slices"
 
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
@@ -49,8 +49,8 @@ func (s *Server) Prepare(doc *config.Document, clusters map[string]*cluster.Clus
 }
 
 // leavers are the sockets of the listeners that doc does not name.
-func (s *Server) leavers(doc *config.Document) []net.Listener {
-	var all []net.Listener
+func (s *Server) leavers(doc *config.Document) []*sock.Listener {
+	var all []*sock.Listener
 	for _, l := range *s.listeners.Load() {
 		if !slices.ContainsFunc(doc.Listeners, func(c config.Listener) bool { return config.SameAddress(c.Address, l.address) }) {
 			all = append(all, l.ln)
@@ -85,7 +85,7 @@ func (p *Plan) Commit() {
 	}
 	for address, l := range *s.listeners.Swap(&p.keep) {
 		if p.keep[address] == nil {
-			l.close()
+			l.ln.Close()
 		}
 	}
 	for name := range s.budgets {
@@ -98,6 +98,6 @@ func (p *Plan) Commit() {
 // Abort closes what Prepare has opened. The old revision never noticed.
 func (p *Plan) Abort() {
 	for _, l := range p.opened {
-		l.close()
+		l.ln.Close()
 	}
 }

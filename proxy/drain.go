@@ -29,7 +29,7 @@ func (s *Server) leaving() bool { return s.left.Load() != 0 }
 func (s *Server) Drain(ctx context.Context) (cut int) {
 	s.Leave()
 	for _, l := range *s.listeners.Load() {
-		l.close()
+		l.ln.Close()
 	}
 	idle := s.last()
 	word := time.NewTimer(time.Duration(s.left.Load() - s.sweeper.Now() + int64(lastWord)))

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,10 +20,8 @@ import (
 type listener struct {
 	s        *Server
 	address  string // as the document has it
-	ln       net.Listener
+	ln       *sock.Listener
 	settings atomic.Pointer[settings]
-	stop     context.CancelFunc
-	done     chan struct{} // closed when the accept loop has ended
 }
 
 // settings are what a revision says about a listener. Immutable; a connection keeps those it was accepted under.
@@ -36,45 +33,29 @@ type settings struct {
 }
 
 // open binds the address, if need be beside leavers, which are about to be closed. It accepts nothing before start.
-func (s *Server) open(c *config.Listener, leavers []net.Listener) (*listener, error) {
-	var ln net.Listener
+func (s *Server) open(c *config.Listener, leavers []*sock.Listener) (*listener, error) {
+	var ln *sock.Listener
 	if s.inherit != nil {
 		ln = s.inherit(c.Address)
 	}
 	if ln == nil {
 		var err error
-		if ln, err = sock.ListenBeside(s.ctx, c.Address, leavers); err != nil {
+		if ln, err = sock.Listen(s.ctx, c.Address, leavers); err != nil {
 			return nil, fmt.Errorf("listener %q: %w", c.Name, err)
 		}
 	}
-	l := &listener{s: s, address: c.Address, ln: ln, done: make(chan struct{})}
-	return l, nil
+	return &listener{s: s, address: c.Address, ln: ln}, nil
 }
 
 func (s *Server) settings(c *config.Listener, certs *mtls.Prepared) *settings {
 	return &settings{name: c.Name, tele: s.registry.Listener(c.Name, telemetry.L7), tls: certs.Server(c.Name), from: c.ProxyProtocol.From}
 }
 
-// start begins to accept; the goroutine ends with close and is waited for there.
+// start begins to accept.
 func (l *listener) start() {
-	ctx, stop := context.WithCancel(l.s.ctx)
-	l.stop = stop
-	go func() {
-		defer close(l.done)
-		l.s.limit.Accept(ctx, l.ln, l.accepted, func(err error) {
-			l.s.logger.Warn("accept", "listener", l.settings.Load().name, "error", err)
-		})
-	}()
-}
-
-// close stops accepting, after what has connected already. Connections that were accepted live on.
-func (l *listener) close() {
-	if l.stop == nil { // it never began
-		_ = l.ln.Close() // it is not needed any more
-		return
-	}
-	l.stop()
-	sock.LastCall(l.ln, l.done)
+	l.ln.Start(l.s.ctx, l.s.limit, l.accepted, func(err error) {
+		l.s.logger.Warn("accept", "listener", l.settings.Load().name, "error", err)
+	})
 }
 
 // accepted begins to serve a connection in a goroutine of its own, which ends with the connection and is tracked by the server.

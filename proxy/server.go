@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -31,7 +30,7 @@ type Options struct {
 
 	// Inherit asks the other plane for a second handle on its listening socket of that address, nil if it has none: so an address can change its
 	// protocol in one revision. May be nil. See [Server.Share] for the way back.
-	Inherit func(address string) net.Listener
+	Inherit func(address string) *sock.Listener
 }
 
 // Server is the L7 data plane: the listeners, the table they serve by, and the connections they carry.
@@ -47,7 +46,7 @@ type Server struct {
 	trusted  []netip.Prefix
 	limits   http1.Limits
 	dial     DialFunc
-	inherit  func(address string) net.Listener
+	inherit  func(address string) *sock.Listener
 
 	unchecked bool
 
@@ -151,9 +150,9 @@ func (s *Server) Listener(name string) (address string, connections int64, ok bo
 
 // Share gives a second handle on the listening socket that is bound to address, nil if there is none. It is the caller's to close. For the
 // applying goroutine.
-func (s *Server) Share(address string) net.Listener {
+func (s *Server) Share(address string) *sock.Listener {
 	if l := s.find(address); l != nil {
-		return sock.Duplicate(l.ln)
+		return l.ln.Share()
 	}
 	return nil
 }

@@ -130,7 +130,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 		Registry: s.registry, Logger: s.logger.Named("proxy"), Sweeper: s.sweeper, Limit: limit,
 		Log: s.log, Trusted: s.boot.TrustedProxies, MaxHead: int(s.boot.MaxHeaderBytes),
 		Queue:     proxy.Queue{Cluster: appCluster, Concurrency: s.boot.AppConcurrency, Timeout: s.boot.AppQueueTimeout},
-		Inherit:   func(address string) net.Listener { return s.l4.Share(address) },
+		Inherit:   func(address string) *sock.Listener { return s.l4.Share(address) },
 		Unchecked: s.boot.Benchmark,
 	})
 	s.l4 = l4.New(life, l4.Options{

@@ -10,16 +10,15 @@ import (
 // soReuseport is SO_REUSEPORT of every architecture but MIPS and SPARC, where binding beside fails as without it.
 const soReuseport = 15
 
-// ListenBeside binds an address, if need be one whose port others, which are ours and about to be closed, hold on addresses that overlap:
-// 127.0.0.1:80 becomes :80 without a moment in which nobody listens. Other processes are kept away as before, since both sides must agree to
-// share.
-func ListenBeside(ctx context.Context, address string, others []net.Listener) (net.Listener, error) {
+// listenBeside binds an address, if need be one whose port leavers, which are about to be closed, hold on addresses that overlap: 127.0.0.1:80
+// becomes :80 without a moment in which nobody listens. Other processes are kept away as before, since both sides must agree to share.
+func listenBeside(ctx context.Context, address string, leavers []*Listener) (net.Listener, error) {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if len(others) == 0 || !errors.Is(err, syscall.EADDRINUSE) {
+	if len(leavers) == 0 || !errors.Is(err, syscall.EADDRINUSE) {
 		return ln, err
 	}
-	for _, ln := range others {
-		if sc, ok := ln.(syscall.Conn); ok {
+	for _, l := range leavers {
+		if sc, ok := l.ln.(syscall.Conn); ok {
 			if raw, err := sc.SyscallConn(); err == nil {
 				_ = share(raw) // if it will not, the bind says so
 			}

@@ -7,7 +7,7 @@ import (
 	"net"
 )
 
-// ListenBeside is Listen: elsewhere an address cannot be bound while another that overlaps is.
-func ListenBeside(ctx context.Context, address string, _ []net.Listener) (net.Listener, error) {
+// listenBeside takes no notice of leavers: elsewhere an address cannot be bound while another that overlaps is.
+func listenBeside(ctx context.Context, address string, _ []*Listener) (net.Listener, error) {
 	return (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 }

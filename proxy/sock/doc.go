@@ -1,6 +1,8 @@
 // Package sock is the ground under every connection of the data plane: a stream socket that waits for bytes without holding a
 // buffer, reads and writes with plain non-blocking calls, and takes its deadlines from one sweeper instead of a timer each.
 //
+// Connections come from a [Listener], which both planes have for each of their addresses, within one [Limit] for all of them.
+//
 // # Life of a read
 //
 // [Conn.Read] and [Conn.ReadFirst] run the read(2) inside one syscall.RawConn callback: an attempt, and when the socket is empty the

@@ -39,7 +39,7 @@ func (l *scriptedListener) Close() error { close(l.closed); return nil }
 func accepting(ctx context.Context, limit *Limit, ln net.Listener) (served *int, reported *[]error, done *sync.WaitGroup) {
 	served, reported, done = new(int), new([]error), new(sync.WaitGroup)
 	done.Go(func() {
-		limit.Accept(ctx, ln, func(net.Conn) { *served++ }, func(err error) { *reported = append(*reported, err) })
+		NewListener(ln).accept(ctx, limit, func(net.Conn) { *served++ }, func(err error) { *reported = append(*reported, err) })
 	})
 	return served, reported, done
 }
@@ -135,7 +135,7 @@ func TestAcceptReal(t *testing.T) {
 	conns := make(chan net.Conn, 2)
 	var done sync.WaitGroup
 	done.Go(func() {
-		limit.Accept(t.Context(), ln, func(nc net.Conn) { conns <- nc }, func(err error) { t.Error(err) })
+		NewListener(ln).accept(t.Context(), limit, func(nc net.Conn) { conns <- nc }, func(err error) { t.Error(err) })
 	})
 	for range 2 {
 		c, err := net.Dial("tcp", ln.Addr().String())
