@@ -17,11 +17,10 @@ func (g *gateway) parked(n int) {
 	g.settled("connections parked", n, g.sweeper.Parked)
 }
 
-// freed waits until every place of the limit is free again, but the one that a listener holds for its next connection, and nothing is left
-// of the connections.
-func (g *gateway) freed(listeners int) {
+// freed waits until every place of the limit is free again, and nothing is left of the connections.
+func (g *gateway) freed() {
 	g.t.Helper()
-	g.settled("places taken", listeners, g.limit.Used)
+	g.settled("places taken", 0, g.limit.Used)
 	if n := g.sweeper.Parked(); n != 0 {
 		g.t.Errorf("%d connections are parked, want 0", n)
 	}
@@ -60,7 +59,7 @@ func TestParkedConnectionGoesOn(t *testing.T) {
 	}
 	c.finish()
 	c.ended()
-	g.freed(1)
+	g.freed()
 }
 
 // A connection that was parked before its first byte can still turn out to speak HTTP/2.
@@ -91,7 +90,7 @@ func TestParkedConnectionEnds(t *testing.T) {
 			c.status(200)
 			g.parked(1)
 			leave(c)
-			g.freed(1)
+			g.freed()
 		})
 	}
 }
@@ -108,7 +107,7 @@ func TestParkedConnectionTimesOut(t *testing.T) {
 	if d := time.Since(idle); d < 300*time.Millisecond {
 		t.Errorf("it ended after %v, want at least 300ms", d)
 	}
-	g.freed(1)
+	g.freed()
 }
 
 // A drain ends parked connections at once.
@@ -127,7 +126,7 @@ func TestParkedConnectionsDrain(t *testing.T) {
 	if n != 0 || time.Since(begun) > ample/2 {
 		t.Errorf("%d connections were cut after %v", n, time.Since(begun))
 	}
-	g.freed(0)
+	g.freed()
 }
 
 // Many connections park and go on, over and over, with requests that come at any moment: none is lost, and those parked have no goroutine.
@@ -161,7 +160,7 @@ func TestParkedConnectionsChurn(t *testing.T) {
 	for _, c := range conns {
 		c.Close()
 	}
-	g.freed(1)
+	g.freed()
 }
 
 // running is how many goroutines have a function in their stacks.

@@ -3,6 +3,7 @@ package sock
 import (
 	"context"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -125,33 +126,71 @@ func TestAcceptEnds(t *testing.T) {
 	})
 }
 
-// TestAcceptReal: over a real listener, what is above the limit waits in the kernel's queue and is served when there is a place.
-func TestAcceptReal(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+// listening runs a listener on a port of the kernel's choice until the test ends. Its connections go to conns.
+func listening(t *testing.T, limit *Limit, conns chan<- net.Conn) (addr string) {
+	t.Helper()
+	l, err := Listen(t.Context(), "127.0.0.1:0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	limit := NewLimit(1)
-	conns := make(chan net.Conn, 2)
-	var done sync.WaitGroup
-	done.Go(func() {
-		NewListener(ln).accept(t.Context(), limit, func(nc net.Conn) { conns <- nc }, func(err error) { t.Error(err) })
-	})
-	for range 2 {
-		c, err := net.Dial("tcp", ln.Addr().String())
-		if err != nil {
-			t.Fatal(err)
+	l.Start(t.Context(), limit, func(nc net.Conn) { conns <- nc }, func(err error) { t.Error(err) })
+	t.Cleanup(l.Close)
+	return l.Addr().String()
+}
+
+func connect(t *testing.T, addr string) {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+}
+
+// inTurn takes n connections, of which none may be accepted before the one ahead of it has ended.
+func inTurn(t *testing.T, n int, limit *Limit, conns <-chan net.Conn) {
+	t.Helper()
+	for i := range n {
+		select {
+		case nc := <-conns:
+			if len(conns) != 0 || limit.Used() != 1 {
+				t.Errorf("%d connections over the limit were accepted, %d places taken", len(conns), limit.Used())
+			}
+			_ = nc.Close()
+			limit.Release()
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%d of %d connections were accepted", i, n)
 		}
-		defer c.Close()
 	}
-	first := <-conns
-	if len(conns) != 0 || limit.Used() != 1 {
-		t.Errorf("%d connections over the limit were accepted", len(conns))
+}
+
+// TestAcceptReal: over a real listener, what is above the limit waits in the kernel's queue and is served when there is a place.
+func TestAcceptReal(t *testing.T) {
+	limit, conns := NewLimit(1), make(chan net.Conn, 9)
+	addr := listening(t, limit, conns)
+	for range 3 {
+		connect(t, addr)
 	}
-	_ = first.Close()
-	limit.Release()
-	_ = (<-conns).Close()
-	_ = ln.Close()
-	limit.Release()
-	done.Wait()
+	inTurn(t, 3, limit, conns)
+}
+
+// TestAcceptHoldsNoPlace: a listener to which nobody comes leaves the place to others, of which no two get it.
+func TestAcceptHoldsNoPlace(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("nobody tells of arrivals here")
+	}
+	limit, conns := NewLimit(1), make(chan net.Conn, 9)
+	one, two := listening(t, limit, conns), listening(t, limit, conns)
+	for _, addr := range []string{one, one, two, two} {
+		connect(t, addr)
+		inTurn(t, 1, limit, conns)
+	}
+	for range 3 {
+		connect(t, one)
+		connect(t, two)
+	}
+	inTurn(t, 6, limit, conns)
+	if n := limit.Used(); n != 0 {
+		t.Errorf("%d places taken while nobody is there, want 0", n)
+	}
 }

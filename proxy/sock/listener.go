@@ -9,9 +9,10 @@ import (
 
 // Listener is a bound address. Connections are accepted from it between Start and Close, which belong to one goroutine at a time.
 type Listener struct {
-	ln   net.Listener
-	stop context.CancelFunc // nil: not started
-	done chan struct{}      // closed when the accept loop has ended
+	ln       net.Listener
+	arrivals *arrivals          // nil: nobody tells of them
+	stop     context.CancelFunc // nil: not started
+	done     chan struct{}      // closed when the accept loop has ended
 }
 
 // NewListener takes ln over, of whatever kind.
@@ -53,6 +54,7 @@ func (l *Listener) Share() *Listener {
 // goroutine ends with Close, and is waited for there.
 func (l *Listener) Start(ctx context.Context, limit *Limit, serve func(net.Conn), report func(error)) {
 	ctx, l.stop = context.WithCancel(ctx)
+	l.arrivals = watchArrivals(l.ln)
 	go func() {
 		defer close(l.done)
 		l.accept(ctx, limit, serve, report)
@@ -90,8 +92,12 @@ func (l *Listener) accept(ctx context.Context, limit *Limit, serve func(net.Conn
 	}
 }
 
-// next waits for a place and for a connection that takes it.
+// next waits for a connection and for its place. In this order, so that a listener to which nobody comes holds no place that another needs;
+// where nobody tells of arrivals it has to be the other one, or what is over the limit would be accepted.
 func (l *Listener) next(ctx context.Context, limit *Limit) (net.Conn, error) {
+	if err := l.arrivals.wait(); err != nil {
+		return nil, err
+	}
 	if !limit.take(ctx) {
 		return nil, ctx.Err()
 	}
@@ -113,9 +119,12 @@ func (l *Listener) Close() {
 		return
 	}
 	l.stop()
-	if d, ok := l.ln.(interface{ SetDeadline(at time.Time) error }); ok && d.SetDeadline(time.Now().Add(lastCall)) == nil {
+	by := time.Now().Add(lastCall)
+	l.arrivals.setDeadline(by)
+	if d, ok := l.ln.(interface{ SetDeadline(at time.Time) error }); ok && d.SetDeadline(by) == nil {
 		<-l.done
 	}
 	_ = l.ln.Close() // it is not needed any more
 	<-l.done
+	l.arrivals.close()
 }
