@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"context"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -15,10 +16,11 @@ import (
 // conn is one connection of a client, from its accept to its record. Its fields belong to the goroutine of serve and, after
 // that, to the pump that ends last, except as noted.
 type conn struct {
-	s     *Server
-	set   *settings
-	shard uint32 // spreads connections over the access log's locks
-	start time.Time
+	s      *Server
+	set    *settings
+	shard  uint32 // spreads connections over the access log's locks
+	start  time.Time
+	cancel context.CancelFunc // ends the context of serve
 
 	who        proxyproto.Header // the client, and where it has connected to
 	name       string            // that the ClientHello asks for
@@ -48,23 +50,24 @@ type conn struct {
 	last time.Time // when they were last seen to have grown
 }
 
-func newConn(s *Server, set *settings, nc net.Conn) *conn {
-	c := &conn{s: s, set: set, shard: s.conns.Add(1), start: time.Now(), socket: nc, down: nc}
+func newConn(s *Server, set *settings, nc net.Conn, cancel context.CancelFunc) *conn {
+	c := &conn{s: s, set: set, shard: s.conns.Add(1), start: time.Now(), cancel: cancel, socket: nc, down: nc}
 	c.who = proxyproto.Header{Source: addrPort(nc.RemoteAddr()), Destination: addrPort(nc.LocalAddr())}
 	return c
 }
 
-// serve is the life of the connection up to where its bytes flow.
-func (c *conn) serve() {
-	if c.greet() && c.connect() {
+// serve is the life of the connection up to where its bytes flow. Until then ctx is its own.
+func (c *conn) serve(ctx context.Context) {
+	defer c.cancel()
+	if c.greet(ctx) && c.connect(ctx) {
 		c.tunnel()
 		return
 	}
 	c.end()
 }
 
-// stop ends the connection, for the reason that the flag names; the first one counts. It wakes whoever waits for one of the sockets. Safe
-// from any goroutine.
+// stop ends the connection, for the reason that the flag names; the first one counts. It wakes whoever waits for one of the sockets, or for a
+// place or a connect. Safe from any goroutine.
 func (c *conn) stop(f telemetry.Flag) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,6 +76,7 @@ func (c *conn) stop(f telemetry.Flag) {
 	}
 	c.flag = f
 	c.stopped.Store(true)
+	c.cancel() // first, so that who is woken can tell why
 	for _, nc := range [2]net.Conn{c.socket, c.server} {
 		if nc != nil {
 			_ = nc.SetDeadline(past) // a socket that is closed needs no waking

@@ -20,14 +20,14 @@ const handshakesAtOnce = 1024
 
 // greet takes from the client what has to come before its bytes can be forwarded, all of it within one deadline, and finds the cluster. It
 // reports whether the connection goes on.
-func (c *conn) greet() bool {
+func (c *conn) greet(ctx context.Context) bool {
 	trusted := len(c.set.from) > 0 && proxyproto.Trusted(c.set.from, c.who.Source.Addr())
 	if trusted || c.set.tls != nil || c.set.hello {
 		by := c.start.Add(c.set.greet)
 		if !c.deadline(by) {
 			return false
 		}
-		if trusted && !c.readHeader() || c.set.tls != nil && !c.handshake(by) || c.set.hello && !c.sniff() || !c.deadline(time.Time{}) {
+		if trusted && !c.readHeader() || c.set.tls != nil && !c.handshake(ctx, by) || c.set.hello && !c.sniff() || !c.deadline(time.Time{}) {
 			return false
 		}
 	}
@@ -52,8 +52,8 @@ func (c *conn) readHeader() bool {
 }
 
 // handshake makes a TLS session with the client.
-func (c *conn) handshake(by time.Time) bool {
-	ctx, cancel := context.WithDeadline(c.s.ctx, by)
+func (c *conn) handshake(ctx context.Context, by time.Time) bool {
+	ctx, cancel := context.WithDeadline(ctx, by)
 	defer cancel()
 	select {
 	case c.s.handshakes <- struct{}{}:
@@ -62,7 +62,7 @@ func (c *conn) handshake(by time.Time) bool {
 		return false
 	}
 	tc := tls.Server(patient{c.socket}, c.set.tls.ServerConfig())
-	err := tc.HandshakeContext(ctx)
+	err := tc.Handshake() // ended by the socket's deadline: with ctx it would close the socket, where the client may have to see a reset
 	<-c.s.handshakes
 	state := tc.ConnectionState()
 	c.set.tele.Handshake(state.Version, err == nil)

@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -90,7 +91,8 @@ func (l *listener) accepted(nc net.Conn) {
 	set := l.settings.Load()
 	set.tele.Accepted.Inc()
 	set.tele.Active.Inc()
-	c := newConn(l.s, set, nc)
+	ctx, cancel := context.WithCancel(l.s.ctx)
+	c := newConn(l.s, set, nc, cancel)
 	l.s.track(c)
-	go c.serve()
+	go c.serve(ctx)
 }

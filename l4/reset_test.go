@@ -49,7 +49,7 @@ func TestWasReset(t *testing.T) {
 		t.Error("a reset is taken for an end")
 	}
 	dst, peer := pair(t)
-	p.c, p.dst, p.onRead = &conn{socket: ours, server: dst}, dst, telemetry.DC
+	p.c, p.dst, p.onRead = &conn{cancel: func() {}, socket: ours, server: dst}, dst, telemetry.DC
 	p.pass(telemetry.NoFlag)
 	if p.c.flag != telemetry.DC || p.ended.Load() {
 		t.Errorf("flag %v", p.c.flag)

@@ -8,12 +8,14 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
 	"github.com/fabian4/gateway-homebrew-go/l4"
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -169,6 +171,45 @@ func TestConnectTimeout(t *testing.T) {
 			t.Errorf("line %+v", l)
 		}
 	})
+}
+
+// The whole life of a connection is over when it is over, also for one that is not connected yet.
+func TestMaxDurationBeforeBytesFlow(t *testing.T) {
+	hangs := func(o *l4.Options) {
+		o.Dial = func(ctx context.Context, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+	}
+	document := strings.Replace(to([]string{"10.0.0.1:1", "10.0.0.2:1"}, "max_duration: 1s"), "protocol: tcp, endpoints", "limits: {max_connections: 1}, endpoints", 1)
+	for name, full := range map[string]bool{"connecting": false, "waiting for a connection": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWire()
+				g := start(t, document, w.options, hangs)
+				if full {
+					ep, err := g.clusters["out"].Pick(nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer ep.Done(cluster.Ignored)
+					slot, err := g.clusters["out"].TryReserve(ep)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer slot.Release()
+				}
+				begun := time.Now()
+				within(t, lasted(w.connect(), begun), time.Second)
+				if l := g.wantFlag(telemetry.DT); l.Attempts != 1 || l.Upstream != nil {
+					t.Errorf("line %+v", l)
+				}
+				if got := g.health(); got.Failures != 0 {
+					t.Errorf("health %+v", got)
+				}
+			})
+		})
+	}
 }
 
 // Who does not say what has to come first is not waited for: the time of the revision's read timeout holds for all of it together.

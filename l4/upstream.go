@@ -37,7 +37,7 @@ type upstream struct {
 }
 
 // connect leases an endpoint and connects to it; when that does not work, the next one. It reports whether there is a connection.
-func (c *conn) connect() bool {
+func (c *conn) connect(ctx context.Context) bool {
 	var tried cluster.Tried
 	var seen []*cluster.Endpoint
 	for len(seen) < maxTries {
@@ -58,7 +58,7 @@ func (c *conn) connect() bool {
 		seen = append(seen, ep)
 		c.attempts = len(seen)
 		c.ep, c.address = ep, ep.Address()
-		if err = c.open(ep); err == nil {
+		if err = c.open(ctx, ep); err == nil {
 			return true
 		}
 		c.ep = nil
@@ -72,7 +72,7 @@ func (c *conn) connect() bool {
 			ep.Done(cluster.Overflow)
 			c.stop(telemetry.UO)
 			return false
-		case c.s.ctx.Err() != nil || c.stopped.Load():
+		case ctx.Err() != nil: // stopped, or the server's own has ended
 			ep.Done(cluster.Ignored)
 			c.stop(telemetry.LR)
 			return false
@@ -93,12 +93,12 @@ func noEndpoint(err error) telemetry.Flag {
 }
 
 // open connects to ep under a slot of the cluster.
-func (c *conn) open(ep *cluster.Endpoint) error {
-	slot, err := c.to.reserve(c.s.ctx, ep)
+func (c *conn) open(ctx context.Context, ep *cluster.Endpoint) error {
+	slot, err := c.to.reserve(ctx, ep)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.s.ctx, c.to.connect)
+	ctx, cancel := context.WithTimeout(ctx, c.to.connect)
 	defer cancel()
 	begun := time.Now()
 	nc, err := c.s.dial(ctx, ep.Address())
