@@ -44,6 +44,7 @@ type Server struct {
 
 	mu      sync.Mutex // guards the rest
 	live    map[*conn]struct{}
+	looks   uint32        // of the watch, so far
 	open    int           // connections accepted: those of live, and those about to end
 	idle    chan struct{} // closed when draining and none is open; nil before
 	wake    chan struct{} // holds one token when the first connection came while the watch was resting

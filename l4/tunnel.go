@@ -156,13 +156,16 @@ func (p *pump) saw() {
 }
 
 // wasReset tells a reset whose error the other pump's write has met, so that the read here saw a mere end, from a real one.
-func (p *pump) wasReset() bool {
-	if p.rawSrc == nil || p.other.ended.Load() {
+func (p *pump) wasReset() bool { return brokeOff(p.rawSrc, p.other) }
+
+// brokeOff tells whether the peer of a plain socket is gone; nil tells nothing. towards is the direction to that peer.
+func brokeOff(r syscall.RawConn, towards *pump) bool {
+	if r == nil || towards.ended.Load() {
 		return false
 	}
 	peer := sock.Open
-	_ = p.rawSrc.Control(func(fd uintptr) { peer = sock.TryHangup(fd) }) // nobody has closed it
-	return peer == sock.Reset && !p.other.ended.Load()                   // ended: that hang-up was our own doing
+	_ = r.Control(func(fd uintptr) { peer = sock.TryHangup(fd) }) // nobody has closed it
+	return peer == sock.Reset && !towards.ended.Load()            // ended: that hang-up was our own doing
 }
 
 // closeWrite sends FIN, or under TLS close_notify, and leaves the reading side open.

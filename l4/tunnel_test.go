@@ -3,6 +3,7 @@ package l4_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -114,6 +116,58 @@ func TestReset(t *testing.T) {
 				t.Errorf("the other side read %v, want a reset", err)
 			}
 			g.wantFlag(row.flag)
+		})
+	}
+}
+
+// A side that has ended its direction and then resets is gone, also while the other one says nothing and waits for as long as it takes.
+func TestResetAfterTheEnd(t *testing.T) {
+	ca := testcert.NewCA(t, "root")
+	cert, key := ca.Leaf(t, testcert.Leaf{DNS: []string{"gw.example"}}).Write(t, t.TempDir(), "gw")
+	type halfCloser interface {
+		io.ReadWriter
+		CloseWrite() error
+	}
+	for _, row := range []struct {
+		name     string
+		keys     string
+		upstream bool // it ends, not the client
+		flag     telemetry.Flag
+	}{
+		{"client", "", false, telemetry.DC},
+		{"client under TLS", fmt.Sprintf(", tls: {certificates: [{cert_file: %s, key_file: %s}]}", cert, key), false, telemetry.DC},
+		{"upstream", "", true, telemetry.UC},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			addr, conns := hand(t)
+			g := start(t, to([]string{addr}, "idle_timeout: 0s"+row.keys))
+			client := g.dial("in")
+			var c halfCloser = client
+			if row.keys != "" {
+				c = tls.Client(client, &tls.Config{ServerName: "gw.example", RootCAs: ca.Pool()})
+			}
+			send(t, c, "ping")
+			server := next(t, conns)
+			expect(t, server, "ping")
+			ends, waits, ended := c, halfCloser(server), client
+			if row.upstream {
+				ends, waits, ended = waits, ends, server
+			}
+			if err := ends.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			expectEnd(t, waits)
+			reset(ended)
+			if l := g.wantFlag(row.flag); l.Duration > 5000 {
+				t.Errorf("noticed after %v ms", l.Duration)
+			}
+			if n := g.clusters["out"].InFlight(); n != 0 {
+				t.Errorf("%d leases are held", n)
+			}
+			testserver.WaitFor(t, patience, "the other side to be reset", func() bool {
+				_, err := waits.Write([]byte("x"))
+				return err != nil
+			})
 		})
 	}
 }

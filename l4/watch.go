@@ -6,11 +6,15 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// period is how often all connections are looked at, and so how late a timeout may be.
-const period = 100 * time.Millisecond
+const (
+	// period is how often all connections are looked at, and so how late a timeout may be.
+	period = 100 * time.Millisecond
+	// gonePeriods is in every how many of them a half-ended connection is asked whether it is gone: about once a second.
+	gonePeriods = 10
+)
 
-// watch ends connections whose time is over, and passes on how many bytes have flowed, until the server's context ends. Without connections
-// it rests.
+// watch ends connections whose time is over or whose half-ended side is gone, and passes on how many bytes have flowed, until the server's
+// context ends. Without connections it rests.
 func (s *Server) watch() {
 	defer close(s.watched)
 	t := time.NewTicker(period)
@@ -38,8 +42,12 @@ func (s *Server) watch() {
 func (s *Server) look(now time.Time) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.looks++
 	for c := range s.live {
 		c.look(now)
+		if (s.looks+c.shard)%gonePeriods == 0 { // some of them each time
+			c.lookGone()
+		}
 	}
 	return len(s.live)
 }
@@ -58,6 +66,17 @@ func (c *conn) look(now time.Time) {
 	}
 	if c.set.idle > 0 && now.Sub(c.last) >= c.set.idle {
 		c.stop(telemetry.SI)
+	}
+}
+
+// lookGone ends the connection if a side that has ended its direction has broken off since: nobody reads from it any more, and while the other
+// side is silent nobody writes to it, so nobody else would notice.
+func (c *conn) lookGone() {
+	switch {
+	case c.there.ended.Load() && brokeOff(raw(c.socket), &c.back):
+		c.stop(telemetry.DC)
+	case c.back.ended.Load() && brokeOff(raw(c.server), &c.there):
+		c.stop(telemetry.UC)
 	}
 }
 
