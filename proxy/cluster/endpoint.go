@@ -28,7 +28,7 @@ func (e *Endpoint) Done(o Outcome) {
 	if h.gate.Load() != gateOpen {
 		// This lease need not be the probe: one that ends meanwhile lets one
 		// more probe through, where waiting for all old leases (tunnels) to end could take hours.
-		h.probe.Store(false)
+		h.endProbe()
 	}
 	h.inFlight.Add(-1)
 	e.group.requests.Add(-1)
@@ -70,7 +70,7 @@ func (e *Endpoint) lease() *Endpoint {
 	h := e.health
 	h.inFlight.Add(1)
 	if h.gate.Load() != gateOpen {
-		h.probe.Store(true)
+		h.beginProbe()
 	}
 	return e
 }

@@ -73,7 +73,7 @@ func (g *group) endpoint(address string, c *Cluster) *Endpoint {
 	}
 	h := g.healths[address]
 	if h == nil {
-		h = newHealth(address)
+		h = newHealth(address, g.clock)
 		g.healths[address] = h
 	}
 	e := &Endpoint{address: address, way: c.way, health: h, group: g}

@@ -21,12 +21,13 @@ const (
 // endpoint's absence, so that an endpoint that comes back is remembered.
 type health struct {
 	address string
+	clock   *clock
 
 	// Read by every pick, without a lock.
 	inFlight atomic.Int64
 	gate     atomic.Uint32
 	pace     atomic.Int64 // slow start: share of its weight, up to full
-	probe    atomic.Bool  // while probing: a probe is under way
+	probe    atomic.Int64 // while probing: when the probe under way began, by the coarse clock; 0 = none
 	ailing   atomic.Bool  // the next success matters: see group.succeeded
 	trouble  atomic.Pointer[trouble]
 
@@ -40,6 +41,7 @@ type health struct {
 	since     time.Duration // of the present gate
 	until     time.Duration // end of the ejection
 	rampFrom  time.Duration // begin of the slow start
+	patience  time.Duration // while probing: how long a probe keeps others away
 	troubled  bool          // is in group.troubled
 	listed    bool          // some live cluster names it
 
@@ -51,8 +53,8 @@ type health struct {
 	check  checked          // by active checks
 }
 
-func newHealth(address string) *health {
-	h := &health{address: address, factor: full}
+func newHealth(address string, c *clock) *health {
+	h := &health{address: address, clock: c, factor: full}
 	h.pace.Store(full)
 	return h
 }
@@ -63,7 +65,7 @@ func (h *health) open() bool {
 	case gateOpen:
 		return true
 	case gateProbing:
-		return !h.probe.Load()
+		return h.probe.Load() == 0
 	default:
 		return false
 	}
@@ -74,7 +76,7 @@ func (h *health) enter() bool {
 	switch h.gate.Load() {
 	case gateOpen:
 	case gateProbing:
-		if !h.probe.CompareAndSwap(false, true) {
+		if !h.beginProbe() {
 			return false
 		}
 	default:
@@ -83,6 +85,12 @@ func (h *health) enter() bool {
 	h.inFlight.Add(1)
 	return true
 }
+
+// beginProbe tells whether there was no probe under way.
+func (h *health) beginProbe() bool { return h.probe.CompareAndSwap(0, max(1, int64(h.clock.coarse()))) }
+
+// endProbe lets the next one through.
+func (h *health) endProbe() { h.probe.Store(0) }
 
 const (
 	// slowStart is how long a recovered endpoint takes to its full share.

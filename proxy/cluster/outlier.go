@@ -137,12 +137,17 @@ func (g *group) probeAll(now time.Duration) {
 	}
 }
 
+// verdictWithin is how long the first probe keeps others away. What lives long may have no verdict until it ends (a tunnel in which nothing moves),
+// and a well endpoint would be out for hours with it. Each further one is given twice as long, so those that hang are a few, ten after an hour.
+const verdictWithin = 5 * time.Second
+
 // startProbing ends an ejection: the next request shows whether it was the last. The
 // group's mu is held.
 func (h *health) startProbing(now time.Duration) {
 	h.since, h.fails, h.factor = now, 0, full
 	h.pace.Store(slowest)
-	h.probe.Store(false)
+	h.patience = verdictWithin
+	h.endProbe()
 	h.ailing.Store(true)
 	h.gate.Store(gateProbing)
 }
@@ -191,6 +196,10 @@ func (g *group) heal(h *health, o outlier, now time.Duration) bool {
 		}
 		return true
 	case gateProbing:
+		began := h.probe.Load()
+		if began > 0 && now-time.Duration(began) >= h.patience && h.probe.CompareAndSwap(began, 0) {
+			h.patience *= 2
+		}
 		return true
 	}
 	h.pace.Store(ramp(now - h.rampFrom))

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -199,6 +200,45 @@ func TestProbesOneAtATime(t *testing.T) {
 				t.Errorf("%s: a probe's success does not open the gate", balance)
 			}
 			tunnel.health.inFlight.Add(-1)
+		})
+	}
+}
+
+// TestProbeWithoutVerdict: one that hangs does not keep others away for good, and few of them hang.
+func TestProbeWithoutVerdict(t *testing.T) {
+	for _, balance := range []string{config.BalanceWRR, config.BalanceRandom, config.BalanceLeastRequest} {
+		synctest.Test(t, func(t *testing.T) {
+			cl := cfg("a b")
+			cl.Balance = balance
+			cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: time.Second, MaxEjectedPercent: 50}
+			s, c := newCluster(t, cl)
+			a := c.view.Load().listed[0].endpoint
+			a.Report(ConnectFailure)
+			<-time.After(time.Second)
+			s.Tick()
+			begun, began := time.Now(), []time.Duration{}
+			for time.Since(begun) < time.Minute {
+				for range 400 {
+					e, err := c.Pick(nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if e == a {
+						began = append(began, time.Since(begun))
+						continue // hangs
+					}
+					e.Done(Success)
+				}
+				<-time.After(time.Second)
+				s.Tick()
+			}
+			if want := []time.Duration{0, 5 * time.Second, 15 * time.Second, 35 * time.Second}; !slices.Equal(began, want) {
+				t.Errorf("%s: probes after %v, want %v", balance, began, want)
+			}
+			a.Done(Success)
+			if a.health.gate.Load() != gateOpen {
+				t.Errorf("%s: the success of one that took long does not open the gate", balance)
+			}
 		})
 	}
 }
