@@ -46,8 +46,10 @@ type conn struct {
 	socket, server net.Conn // under down and up
 
 	// The watch's, under the server's mu; set before flowing.
-	seen [2]int64  // bytes there and back at the last look
-	last time.Time // when they were last seen to have grown
+	seen   [2]int64  // bytes there and back at the last look
+	last   time.Time // when they were last seen to have grown
+	taken  time.Time // when the endpoint was first seen to have taken some
+	judged bool      // a while after that
 }
 
 func newConn(s *Server, set *settings, nc net.Conn, cancel context.CancelFunc) *conn {

@@ -25,8 +25,8 @@
 //   - Each connection that ends badly has one flag, in its line and in gateway.faults: NR, UH, UO, UF, UC, DC, DPE as at L7, and
 //     SI (idle), DT (whole life), LR (cut at the end of a drain).
 //   - The endpoint's health hears of connects that failed, of success as soon as the first byte came back, and of a reset before that while
-//     the client was still there. Where no byte comes back, bytes taken and an end in order of both ways are the success. What clients do never
-//     counts.
+//     the client was still there. Where no byte comes back, bytes taken and an end in order of both ways are the success; of an ejected
+//     endpoint that is probed, bytes taken and a second without a reset. What clients do never counts.
 //
 // # Not here
 //

@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -210,6 +212,71 @@ func TestMaxDurationBeforeBytesFlow(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An endpoint that was ejected and never answers is back once it has taken bytes for a while, not when that connection ends.
+func TestProbeWithoutAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const sick = "10.0.0.1:1"
+		var refuses atomic.Bool
+		refuses.Store(true)
+		probes := make(chan net.Conn, 1)
+		w := newWire()
+		document := strings.Replace(to([]string{sick, "10.0.0.2:1"}, "idle_timeout: 0s"), "protocol: tcp, endpoints",
+			"passive_health: {consecutive_failures: 1, base_ejection: 30s}, endpoints", 1)
+		g := start(t, document, w.options, func(o *l4.Options) {
+			o.Dial = func(_ context.Context, address string) (net.Conn, error) {
+				if address == sick && refuses.Load() {
+					return nil, syscall.ECONNREFUSED
+				}
+				ours, theirs := net.Pipe()
+				if address == sick {
+					probes <- theirs
+				}
+				return ours, nil
+			}
+		})
+		wait := func(d time.Duration) {
+			timer := time.NewTimer(d)
+			<-timer.C
+			g.set.Tick()
+		}
+		state := func(want, when string) {
+			t.Helper()
+			if got := g.health().State; got != want {
+				t.Fatalf("the endpoint is %s %s, want %s", got, when, want)
+			}
+		}
+		probe := func() (client, server net.Conn) {
+			t.Helper()
+			for range 100 {
+				client = w.connect()
+				synctest.Wait()
+				select {
+				case server = <-probes:
+					return client, server
+				default:
+				}
+			}
+			t.Fatal("no connection came to the endpoint")
+			return nil, nil
+		}
+		w.connect()
+		w.connect()
+		synctest.Wait()
+		state("ejected", "after it has refused")
+		refuses.Store(false)
+		wait(30 * time.Second)
+		c, s := probe()
+		wait(time.Second)
+		state("probing", "before it took anything")
+		go func() { _, _ = io.WriteString(c, "a line of a log") }()
+		expect(t, s, "a line of a log")
+		wait(900 * time.Millisecond)
+		state("probing", "just after it took bytes")
+		wait(300 * time.Millisecond)
+		state("healthy", "a second after it took bytes")
+	})
 }
 
 // Who does not say what has to come first is not waited for: the time of the revision's read timeout holds for all of it together.

@@ -3,6 +3,7 @@ package l4
 import (
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -11,6 +12,8 @@ const (
 	period = 100 * time.Millisecond
 	// gonePeriods is in every how many of them a half-ended connection is asked whether it is gone: about once a second.
 	gonePeriods = 10
+	// proofAfter is how long an endpoint that took bytes must not break off, to be held well without an answer.
+	proofAfter = time.Second
 )
 
 // watch ends connections whose time is over or whose half-ended side is gone, and passes on how many bytes have flowed, until the server's
@@ -64,8 +67,25 @@ func (c *conn) look(now time.Time) {
 	if c.count() {
 		c.last = now
 	}
+	c.judge(now)
 	if c.set.idle > 0 && now.Sub(c.last) >= c.set.idle {
 		c.stop(telemetry.SI)
+	}
+}
+
+// judge reports success, once, where an endpoint that is probed took bytes a while ago and has said nothing since. Such a connection may last
+// for hours, as those to syslog do, and the endpoint is to be used meanwhile. Only a probe counts so: else an endpoint that takes what comes, is
+// silent for long and resets would have no failures in a row.
+func (c *conn) judge(now time.Time) {
+	switch {
+	case c.judged || c.seen[0] == 0:
+	case c.taken.IsZero():
+		c.taken = now
+	case now.Sub(c.taken) >= proofAfter:
+		c.judged = true
+		if c.seen[1] == 0 && c.ep.Probing() {
+			c.ep.Report(cluster.Success)
+		}
 	}
 }
 

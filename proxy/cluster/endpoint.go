@@ -48,6 +48,9 @@ func (e *Endpoint) Report(o Outcome) {
 	}
 }
 
+// Probing tells whether the endpoint was ejected, and the next success or failure decides whether it returns.
+func (e *Endpoint) Probing() bool { return e.health.gate.Load() == gateProbing }
+
 // trouble is the last thing that went wrong, in words.
 type trouble struct {
 	text string
