@@ -22,7 +22,7 @@
 //   - Every successful Pick is ended by exactly one Done; every Slot is released when its connection is closed, by Conn.Close itself.
 //   - One goroutine calls Prepare, SetEndpoints and Retire; Run is one more; all else is safe from any goroutine.
 //   - Health (failures, ejection, slow start, in-flight) is keyed by (cluster name, address): it survives revisions, and for five minutes
-//     the endpoint's absence. So do the turn of the round robin and the counts behind the limits: a reload changes no sequence.
+//     the absence of the endpoint or of the whole cluster. So do the turn of the round robin and the counts behind the limits: a reload changes no sequence.
 //   - Idle connections survive revisions too, unless protocol, TLS or PROXY protocol changed: those are other endpoints of the same health.
 //   - Nothing is unbounded: idle connections by keepalive.max_idle, those who wait by limits.max_pending and their context, memory of
 //     endpoints gone by number and time.

@@ -12,7 +12,8 @@ import (
 )
 
 // group is what all revisions of a cluster of one name share: its endpoints and
-// their health, the counts that limits are held against, what Consul said.
+// their health, the counts that limits are held against, what Consul said. When
+// no revision names the cluster any more, it stays while it remembers a health.
 type group struct {
 	name  string
 	set   *Set
@@ -54,16 +55,28 @@ const (
 )
 
 func newGroup(name string, s *Set, tele *telemetry.Cluster) *group {
-	g := &group{
+	return &group{
 		name: name, set: s, clock: s.clock, log: s.log, tele: tele,
 		feeds:     map[config.Consul]*feed{},
 		endpoints: map[endpointKey]*Endpoint{},
 		healths:   map[string]*health{},
 	}
-	tele.SetEndpoints(g.counts)
-	tele.SetPanic(g.inPanic)
-	return g
 }
+
+// join adds a revision's cluster, of which the view is built. The rules of the
+// first one are in force at once: those of a revision long gone say nothing. The
+// set's mu is held.
+func (g *group) join(c *Cluster) {
+	if g.live = append(g.live, c); len(g.live) > 1 {
+		return
+	}
+	g.active.Store(c)
+	g.tele.SetEndpoints(g.counts)
+	g.tele.SetPanic(g.inPanic)
+}
+
+// forgotten tells whether nobody needs the group any more. The set's mu is held.
+func (g *group) forgotten() bool { return len(g.live) == 0 && len(g.gone) == 0 }
 
 // endpoint gives the endpoint for an address, new or old. The set's mu is held.
 func (g *group) endpoint(address string, c *Cluster) *Endpoint {

@@ -70,10 +70,7 @@ func (s *Set) Prepare(cfg config.Cluster) (*Cluster, error) {
 		maxReqs: limit(cfg.Limits.MaxRequests),
 	}
 	c.view.Store(c.build())
-	g.live = append(g.live, c)
-	if g.active.Load() == nil {
-		g.active.Store(c)
-	}
+	g.join(c)
 	g.sweep()
 	return c, nil
 }
@@ -121,9 +118,11 @@ func (s *Set) Retire(keep []*Cluster) {
 		g.dropFeeds()
 		g.sweep()
 		if len(g.live) == 0 {
-			delete(s.groups, name)
 			g.tele.SetEndpoints(nil)
 			g.tele.SetPanic(nil)
+		}
+		if g.forgotten() || len(g.live) == 0 && len(s.groups) > len(keep)+rememberMost {
+			delete(s.groups, name)
 		}
 	}
 }
@@ -179,7 +178,7 @@ func (s *Set) Tick() {
 	if reap {
 		s.reaped = now
 	}
-	for _, g := range s.groups {
+	for name, g := range s.groups {
 		g.lookAfter(now)
 		for _, f := range g.feeds {
 			if f.expire(now) {
@@ -191,7 +190,12 @@ func (s *Set) Tick() {
 			for _, e := range g.endpoints {
 				closeAll(e.idle.reap())
 			}
+			if g.forgotten() {
+				delete(s.groups, name)
+			}
 		}
-		g.notePanic()
+		if len(g.live) > 0 {
+			g.notePanic()
+		}
 	}
 }

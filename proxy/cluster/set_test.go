@@ -180,6 +180,50 @@ func TestMemoryOfTheGone(t *testing.T) {
 	})
 }
 
+// TestMemoryOfClusters: a cluster that no revision names is remembered like an endpoint, and is told of to nobody meanwhile.
+func TestMemoryOfClusters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := cfg("a b")
+		cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: time.Hour, MaxEjectedPercent: 50}
+		s, c := newCluster(t, cl)
+		other := config.Cluster{Name: "users"}
+		only(c).Report(Reset)
+		k := &conn{}
+		c.view.Load().listed[1].endpoint.Put(k, 0)
+		away := func(d time.Duration) string {
+			add(t, s, other)
+			if st := s.Status(); len(st) != 1 || st[0].Name != "users" {
+				t.Errorf("status without the cluster: %+v", st)
+			}
+			<-time.After(d)
+			s.Tick()
+			return picks(add(t, s, cl), 2)
+		}
+		if got := away(4 * time.Minute); got != "b b" {
+			t.Errorf("gone for 4 minutes: %s, want a still ejected", got)
+		}
+		if k.closed != 1 {
+			t.Error("an idle connection of a cluster that is gone was kept")
+		}
+		if got := away(5 * time.Minute); got != "a b" {
+			t.Errorf("gone for 5 minutes: %s, want it forgotten", got)
+		}
+		add(t, s, other)
+		<-time.After(rememberFor)
+		s.Tick()
+		if len(s.groups) != 1 {
+			t.Errorf("%d groups are kept, want that in service", len(s.groups))
+		}
+		for i := range 2 * rememberMost {
+			cl.Name = fmt.Sprintf("x%d", i)
+			add(t, s, cl)
+		}
+		if n := len(s.groups); n > rememberMost+1 {
+			t.Errorf("%d groups are kept, want at most %d", n, rememberMost+1)
+		}
+	})
+}
+
 // TestNoAllocations: the way of a request allocates nothing.
 func TestNoAllocations(t *testing.T) {
 	for _, balance := range []string{config.BalanceWRR, config.BalanceRandom, config.BalanceLeastRequest} {

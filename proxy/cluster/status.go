@@ -75,7 +75,9 @@ func (s *Set) Status() []Status {
 	defer s.mu.Unlock()
 	list := make([]Status, 0, len(s.groups))
 	for _, g := range s.groups {
-		list = append(list, g.status())
+		if len(g.live) > 0 {
+			list = append(list, g.status())
+		}
 	}
 	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.Name, b.Name) })
 	return list
