@@ -205,22 +205,27 @@ func (c *Conn) ReadFirst() (*Buffer, int, error) {
 	for {
 		err := c.raw.Read(c.tryReadFn)
 		if err == nil {
-			b := c.buf
-			c.buf = nil
-			switch {
-			case c.re != 0:
-				b.Free()
-				return nil, 0, c.re
-			case c.rn == 0:
-				b.Free()
-				return nil, 0, io.EOF
-			}
-			return b, c.rn, nil
+			return c.takeFirst()
 		}
 		if err = c.why(err); err != nil {
 			return nil, 0, err
 		}
 	}
+}
+
+// takeFirst hands out what tryFirst has come to.
+func (c *Conn) takeFirst() (*Buffer, int, error) {
+	b := c.buf
+	c.buf = nil
+	switch {
+	case c.re != 0:
+		b.Free()
+		return nil, 0, c.re
+	case c.rn == 0:
+		b.Free()
+		return nil, 0, io.EOF
+	}
+	return b, c.rn, nil
 }
 
 func (c *Conn) readOnce(b []byte) (int, error) {

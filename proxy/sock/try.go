@@ -2,7 +2,6 @@ package sock
 
 import (
 	"errors"
-	"io"
 	"syscall"
 )
 
@@ -18,19 +17,10 @@ func (c *Conn) TryFirst() (*Buffer, int, error) {
 	c.once = true
 	err := c.raw.Read(c.tryReadFn)
 	c.once = false
-	b := c.buf
-	c.buf = nil
-	switch {
-	case err != nil, c.re == syscall.EAGAIN: // an error: a wake-up, which the next read makes sense of
+	if err != nil || c.re == syscall.EAGAIN { // an error: a wake-up, which the next read makes sense of
 		return nil, 0, ErrWouldBlock
-	case c.re != 0:
-		b.Free()
-		return nil, 0, c.re
-	case c.rn == 0:
-		b.Free()
-		return nil, 0, io.EOF
 	}
-	return b, c.rn, nil
+	return c.takeFirst()
 }
 
 // TryWrite writes as much of b as the socket takes at once and reports how much that was; with ErrWouldBlock the rest is for [Conn.Write].
