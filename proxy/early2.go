@@ -120,14 +120,12 @@ func (d *server2) finish(st *http2.Stream, events *events2, p []byte, end bool) 
 	pipe.Attach(st, true)
 	events.pass(pipe.Receiver(), st)
 	p = bytes.Clone(p)
-	d.requests.Add(1)
-	go func() {
-		defer d.requests.Done()
+	d.requests.Go(func() {
 		var own http2.Batch
 		_ = pipe.Write(&own, p, end) // what is wrong with the client's stream, nobody needs to know any more
 		own.Flush()
 		pipe.Close()
-	}()
+	})
 }
 
 // events2 takes the events of a stream whose request the reading goroutine carries, and later passes them to who goes on. It is that
