@@ -72,6 +72,7 @@ type exchange struct {
 	tryStart   int64        // the try in hand began
 	endAt      int64        // the answer had been passed on; 0: it was none of an upstream
 	deadline   int64        // of the whole exchange; 0 none
+	clients    bool         // the deadline is the client's own (grpc-timeout): no endpoint is to blame when it passes
 	grpc       bool
 	head       bool // the method is HEAD
 	method     telemetry.Method
@@ -114,7 +115,7 @@ func (ex *exchange) reset() {
 	ex.letGo()
 	ex.upload.kept.Store(keptSoFar)
 	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.endAt, ex.deadline = 0, 0, 0, 0, 0, 0
-	ex.grpc, ex.head, ex.closing, ex.tunnel = false, false, false, false
+	ex.clients, ex.grpc, ex.head, ex.closing, ex.tunnel = false, false, false, false, false
 	ex.read, ex.written, ex.grpcStatus = 0, 0, noGRPCStatus
 	ex.method, ex.status, ex.flag, ex.attempts, ex.bodyBytes, ex.retrying = 0, 0, 0, 0, 0, 0
 }

@@ -106,6 +106,9 @@ func (ex *exchange) failed(err error, unsent bool) result {
 
 // explain tells the operator, once, what is wrong with an endpoint; connecting tells so itself.
 func (ex *exchange) explain(f *fault) {
+	if f == faultDeadline {
+		return
+	}
 	switch f.flag {
 	case telemetry.UC, telemetry.UPE, telemetry.UT:
 		if ex.ep.Explain(f.Error()) {
@@ -265,7 +268,7 @@ func (ex *exchange) deliver(u leased) result {
 	ex.endAt = now
 	switch {
 	case source != nil:
-		f := upstreamFault(source)
+		f := ex.late(upstreamFault(source))
 		_ = u.Close() // its answer is broken
 		ex.up.cluster.Telemetry().RecordFailure(f.flag, time.Duration(now-ex.tryStart))
 		return result{f.outcome(), f, false}

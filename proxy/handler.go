@@ -91,7 +91,9 @@ func (ex *exchange) decide() *fault {
 	}
 	if ex.grpc {
 		if d := grpcTimeout(h.Get(message.GRPCTimeout)); d > 0 {
-			ex.deadline = sooner(ex.deadline, ex.start+int64(d))
+			own := ex.deadline
+			ex.deadline = sooner(own, ex.start+int64(d))
+			ex.clients = ex.deadline != own
 		}
 	}
 	return nil

@@ -1,0 +1,74 @@
+package proxy_test
+
+import (
+	"testing"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// failures is how often in a row the first endpoint has failed, once the n requests so far have ended.
+func (g *gateway) failures(n int64) int {
+	g.t.Helper()
+	testserver.WaitFor(g.t, patience, "requests to end", func() bool { return g.registry.Route("all").Requests() == n })
+	return g.set.Status()[0].Endpoints[0].Passive.Failures
+}
+
+// How long a client is ready to wait says nothing about the endpoint; how long the route lets it take does.
+func TestClientsDeadlineIsNoFailureOfTheEndpoint(t *testing.T) {
+	const call = "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\nGrpc-Timeout: "
+	const began = "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"
+	for _, tt := range []struct {
+		name, options, request, answer string
+		want                           int
+	}{
+		{"the client's, before the answer", "", call + "200m\r\n\r\n", "", 0},
+		{"the client's, inside the answer", "", call + "200m\r\n\r\n", began, 0},
+		{"the client's, shorter than the route's", "timeouts: {request: 9s}", call + "200m\r\n\r\n", "", 0},
+		{"the route's, before the answer", "timeouts: {request: 200ms}", get("/"), "", 1},
+		{"the route's, inside the answer", "timeouts: {request: 200ms}", get("/"), began, 1},
+		{"the route's, shorter than the client's", "timeouts: {request: 200ms}", call + "9S\r\n\r\n", "", 1},
+		{"the route's for the head of the answer", "timeouts: {upstream: 200ms}", call + "9S\r\n\r\n", "", 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := listen(t)
+			g := start(t, routed(e.addr, tt.options))
+			c := g.dial()
+			c.send(tt.request)
+			e.accept().serve(tt.answer)
+			if tt.answer != "" {
+				c.head()
+				c.broken()
+			} else if res, _ := c.response("POST"); res.StatusCode != 504 && res.Header.Get("Grpc-Status") != "4" {
+				t.Errorf("answer = %d %v, want a timeout", res.StatusCode, res.Header)
+			}
+			if n := g.failures(1); n != tt.want {
+				t.Errorf("%d failures of the endpoint, want %d", n, tt.want)
+			}
+			if n := g.faults(telemetry.UT); n != 1 {
+				t.Errorf("faults UT = %d, want 1", n)
+			}
+			if why := g.set.Status()[0].Endpoints[0].Passive.LastError; (why != "") != (tt.want > 0 && tt.answer == "") {
+				t.Errorf("last error of the endpoint = %q", why)
+			}
+		})
+	}
+}
+
+// An endpoint has the same deadline by grpc-timeout, and breaks off when it is over: whoever of the two is first.
+func TestEndpointThatKeepsTheClientsDeadline(t *testing.T) {
+	up := script(t, func(w *wire) {
+		if _, err := readHead(w.r); err == nil {
+			pass(short)
+			w.reset()
+		}
+	})
+	g := start(t, to(up))
+	res, _ := g.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\nGrpc-Timeout: 200m\r\n\r\n")
+	if res.Header.Get("Grpc-Status") != "4" {
+		t.Errorf("answer = %v, want a timeout", res.Header)
+	}
+	if n := g.failures(1); n != 0 {
+		t.Errorf("%d failures of the endpoint, want none", n)
+	}
+}
