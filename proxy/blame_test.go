@@ -1,7 +1,9 @@
 package proxy_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -71,4 +73,45 @@ func TestEndpointThatKeepsTheClientsDeadline(t *testing.T) {
 	if n := g.failures(1); n != 0 {
 		t.Errorf("%d failures of the endpoint, want none", n)
 	}
+}
+
+// Waiting in vain at a limit of the gateway's own is no failure of the endpoint, however short the wait was to be.
+func TestWaitAtALimitIsNoFailureOfTheEndpoint(t *testing.T) {
+	for _, options := range []string{"timeouts: {request: 200ms}", "retries: {on: [timeout], per_try_timeout: 200ms}"} {
+		t.Run(options, func(t *testing.T) {
+			e := listen(t)
+			g := start(t, timeouts()+"routes:\n- {name: long, match: {path_prefix: /long}, cluster: app}\n"+
+				strings.TrimPrefix(clustered(options, "limits: {max_connections: 1}", e.addr), "routes:\n"))
+			long := g.dial()
+			long.send(get("/long"))
+			up := e.accept()
+			up.head()
+			if res, body := g.ask(get("/")); res.StatusCode != 503 || body != "upstream limit reached\n" {
+				t.Errorf("answer = %d %q, want 503", res.StatusCode, body)
+			}
+			if n := g.failures(1); n != 0 {
+				t.Errorf("%d failures of the endpoint, want none", n)
+			}
+			if n := g.faults(telemetry.UO); n != 1 {
+				t.Errorf("faults UO = %d, want 1", n)
+			}
+			up.send(ok(""))
+			long.status(200)
+		})
+	}
+}
+
+// A request whose time is up before it could be sent says nothing about the endpoint it would have gone to.
+func TestRequestThatIsTooLateIsNoFailureOfTheEndpoint(t *testing.T) {
+	e := listen(t)
+	g := start(t, routed(e.addr, "timeouts: {request: 1ms}"))
+	c := g.dial()
+	c.send("GET / HTTP/1.1\r\n")
+	pass(50 * time.Millisecond)
+	c.send("Host: a\r\n\r\n")
+	c.status(504)
+	if n := g.failures(1); n != 0 {
+		t.Errorf("%d failures of the endpoint, want none", n)
+	}
+	e.unused()
 }

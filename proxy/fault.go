@@ -37,7 +37,7 @@ var (
 	faultSlowBody = &fault{status: 408, flag: telemetry.DPE, text: "request body took too long"}
 	faultGone     = &fault{status: 499, flag: telemetry.DC, text: "client went away"}
 	faultTimeout  = &fault{status: 504, flag: telemetry.UT, text: "upstream timeout"}
-	// The same to the client, but no endpoint is to blame: the time that was up was the client's own.
+	// The same to the client, but no endpoint is to blame: the time that was up was the client's own, or was up before one was asked.
 	faultDeadline = &fault{status: 504, flag: telemetry.UT, text: "upstream timeout"}
 	// The answer says, in Retry-After, how long exchange.retryIn is.
 	faultRateLimited = &fault{status: 429, flag: telemetry.RL, text: "rate limited"}

@@ -79,10 +79,10 @@ func (ex *exchange) lease(fresh bool) (leased, error) {
 		within = min(within, time.Duration(limit-ex.now()))
 	}
 	if within <= 0 {
-		return nil, sock.ErrTimeout
+		return nil, faultDeadline // nobody was asked
 	}
 	u, err := ex.up.lease(ex.s, ex.ep, fresh, within)
-	if err != nil && within < ex.up.connect && ex.now() >= limit {
+	if err != nil && within < ex.up.connect && ex.now() >= limit && upstreamFault(err).flag != telemetry.UO {
 		err = sock.ErrTimeout
 	}
 	if err == nil {
