@@ -115,3 +115,68 @@ func TestRequestThatIsTooLateIsNoFailureOfTheEndpoint(t *testing.T) {
 	}
 	e.unused()
 }
+
+// The probe of an ejected endpoint may be an answer that lasts for hours: once it has lasted for a moment, the endpoint is back.
+func TestLongAnswerProvesTheEndpoint(t *testing.T) {
+	for _, tt := range []struct {
+		name, status string
+		back         bool
+	}{
+		{"good", "200 OK", true},
+		{"an error", "500 No", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e, other := listen(t), listen(t)
+			g := start(t, clustered("", "passive_health: {consecutive_failures: 1, base_ejection: 50ms, max_ejection: 50ms}", e.addr, other.addr))
+			defer g.tick()()
+			c := g.dial()
+			c.send(get("/"))
+			e.accept().serve("HTTP/1.1 500 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+			c.status(500)
+			g.passive(0, "probing")
+			probe := g.probe(e, other)
+			begun := time.Now()
+			probe.send("HTTP/1.1 " + tt.status + "\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+			if tt.back {
+				g.passive(0, "healthy")
+			} else {
+				pass(1200 * time.Millisecond)
+				g.passive(0, "probing")
+			}
+			if d := time.Since(begun); d < 900*time.Millisecond {
+				t.Errorf("the endpoint was believed after %v, want about a second", d)
+			}
+			probe.send("0\r\n\r\n")
+		})
+	}
+}
+
+// passive waits until passive health has an endpoint in that state.
+func (g *gateway) passive(endpoint int, want string) {
+	g.t.Helper()
+	testserver.WaitFor(g.t, patience, "endpoint "+want, func() bool { return g.set.Status()[0].Endpoints[endpoint].Passive.State == want })
+}
+
+// probe asks until the ejected endpoint e is asked, and returns its side of that request.
+func (g *gateway) probe(e, other *endpoint) *wire {
+	g.t.Helper()
+	for range 100 {
+		c := g.dial()
+		c.send(get("/"))
+		select {
+		case nc := <-e.conns:
+			up := newWire(g.t, nc)
+			up.head()
+			return up
+		case nc := <-other.conns:
+			up := newWire(g.t, nc)
+			up.serve("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+			c.status(200)
+			up.Close()
+		case <-time.After(patience):
+			g.t.Fatal("no endpoint was asked")
+		}
+	}
+	g.t.Fatal("the ejected endpoint was not probed")
+	return nil
+}

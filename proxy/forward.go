@@ -290,12 +290,17 @@ func (ex *exchange) deliver(u leased) result {
 	return result{ex.outcome(), nil, false}
 }
 
+// provenAfter is how long an answer has to last for its endpoint to be believed before it is whole. The head alone proves little, but a probe
+// that streams for hours must not keep an endpoint out for as long.
+const provenAfter = time.Second
+
 // stream moves the answer's body. It writes when the upstream has nothing more at hand, or the buffer is full. Every now and then it looks
 // whether the client is still there: a silent upstream would not tell.
 func (ex *exchange) stream(u leased) (upstream, downstream error) {
 	idle := int64(ex.rt.cfg.Timeouts.ResponseIdle)
 	look := ex.headAt + int64(lastNudge) // at the client
 	since := int64(0)                    // when the upstream fell silent, if there is a limit to that
+	proven := ex.outcome() != cluster.Success
 	u.SetReadDeadline(sooner(ex.deadline, look))
 	for {
 		if !u.Ready() {
@@ -330,6 +335,10 @@ func (ex *exchange) stream(u leased) (upstream, downstream error) {
 			}
 			if ex.d.Hangup() == sock.Reset {
 				return nil, faultGone
+			}
+			if !proven && now >= ex.headAt+int64(provenAfter) {
+				proven = true // once: later on it says nothing new
+				ex.ep.Report(cluster.Success)
 			}
 			look = now + int64(lastNudge)
 			u.SetReadDeadline(sooner(ex.deadline, look))
