@@ -80,7 +80,7 @@ type exchange struct {
 	grpcStatus int // noGRPCStatus: none has come
 	flag       telemetry.Flag
 	attempts   int
-	retrying   int64 // places taken in the cluster's retry budget
+	retrying   bool  // has a place in the cluster's retry budget
 	closing    bool  // the client's connection must not be used again
 	reason     error // why the exchange ended badly, for the log
 	bodyBytes  int64 // of the request's body so far, for limits.max_body
@@ -115,9 +115,9 @@ func (ex *exchange) reset() {
 	ex.letGo()
 	ex.upload.kept.Store(keptSoFar)
 	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.endAt, ex.deadline = 0, 0, 0, 0, 0, 0
-	ex.clients, ex.grpc, ex.head, ex.closing, ex.tunnel = false, false, false, false, false
+	ex.clients, ex.grpc, ex.head, ex.closing, ex.tunnel, ex.retrying = false, false, false, false, false, false
 	ex.read, ex.written, ex.grpcStatus = 0, 0, noGRPCStatus
-	ex.method, ex.status, ex.flag, ex.attempts, ex.bodyBytes, ex.retrying = 0, 0, 0, 0, 0, 0
+	ex.method, ex.status, ex.flag, ex.attempts, ex.bodyBytes = 0, 0, 0, 0, 0
 }
 
 func (ex *exchange) now() int64 { return ex.s.sweeper.Now() }

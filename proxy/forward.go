@@ -245,6 +245,7 @@ func sooner(a, b int64) int64 {
 // deliver passes the final answer on: head, body, trailers. From here on the client can only be told of a fault by breaking off.
 func (ex *exchange) deliver(u leased) result {
 	h := &ex.resp
+	ex.endRetry()
 	ex.status = h.Status
 	ex.noteGRPC(h)
 	if !ex.requestRead() {

@@ -21,6 +21,7 @@ func (ex *exchange) survive() {
 		ex.ep.Done(cluster.Ignored)
 	}
 	ex.leave()
+	ex.endRetry()
 	if ex.active != nil {
 		ex.active.Dec()
 		ex.active = nil

@@ -46,3 +46,30 @@ func TestPanicEndsOneConnection(t *testing.T) {
 		})
 	}
 }
+
+// TestPanicGivesItsRetryBack has retries panic: their places in the budget are free again.
+func TestPanicGivesItsRetryBack(t *testing.T) {
+	e := listen(t)
+	var dials atomic.Int64
+	dial := proxy.Dialer()
+	g := start(t, routed(e.addr, "retries: {attempts: 2, on: [\"503\"]}"), func(o *proxy.Options) {
+		o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+			if n := dials.Add(1); n%2 == 0 && n <= 4*minRetries {
+				panic("a bug of ours")
+			}
+			return dial(ctx, address)
+		}
+	})
+	const busy = "HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+	for range 2 * minRetries {
+		c := g.dial()
+		c.send(get("/"))
+		e.accept().serve(busy)
+		c.broken()
+	}
+	c := g.dial()
+	c.send(get("/"))
+	e.accept().serve(busy)
+	e.accept().serve(ok("good"))
+	c.status(200)
+}
