@@ -88,7 +88,9 @@ type exchange struct {
 	upload        upload
 	active        *telemetry.UpDown // counts it among the requests in flight
 	leasing       bool              // ep is leased
+	using         leased            // the connection that was leased last, for survive; nil: none, or it may be somebody else's already
 	crashed       bool              // it has panicked: nothing of it is used again
+	finished      bool              // its record is made, or about to be
 	tunnel        bool              // the connection was switched to another protocol
 	read, written int64             // bytes from and to the client, heads included, for the log
 }
@@ -111,11 +113,11 @@ func (ex *exchange) reset() {
 	ex.tried.Reset()
 	ex.sentAt.Store(0)
 	ex.t, ex.rt, ex.up, ex.ep, ex.admission = nil, nil, nil, nil, admission{}
-	ex.path, ex.remote, ex.reason = nil, nil, nil
+	ex.path, ex.remote, ex.reason, ex.using = nil, nil, nil, nil
 	ex.letGo()
 	ex.upload.kept.Store(keptSoFar)
 	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.endAt, ex.deadline = 0, 0, 0, 0, 0, 0
-	ex.clients, ex.grpc, ex.head, ex.closing, ex.tunnel, ex.retrying = false, false, false, false, false, false
+	ex.clients, ex.grpc, ex.head, ex.closing, ex.tunnel, ex.retrying, ex.finished = false, false, false, false, false, false, false
 	ex.read, ex.written, ex.grpcStatus = 0, 0, noGRPCStatus
 	ex.method, ex.status, ex.flag, ex.attempts, ex.bodyBytes = 0, 0, 0, 0, 0
 }

@@ -86,6 +86,7 @@ func (ex *exchange) lease(fresh bool) (leased, error) {
 		err = sock.ErrTimeout
 	}
 	if err == nil {
+		ex.using = u
 		u.SetWriteTimeout(ex.t.timeouts.Write)
 	}
 	return u, err
@@ -286,6 +287,7 @@ func (ex *exchange) deliver(u leased) result {
 	if early {
 		_ = u.Close() // it has not had the whole request
 	} else {
+		ex.using = nil
 		u.GiveBack(ex.ep, h)
 	}
 	return result{ex.outcome(), nil, false}

@@ -50,6 +50,7 @@ func (s *Server) handle(ex *exchange) {
 
 // finish counts what went over the client's connection and records the exchange.
 func (ex *exchange) finish() {
+	ex.finished = true
 	ex.read += ex.d.Received()
 	ex.written += ex.d.Sent()
 	ex.record()

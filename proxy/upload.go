@@ -82,12 +82,12 @@ func (ex *exchange) startUpload(u leased) {
 	if ex.upload.done == nil {
 		ex.upload.done = make(chan struct{}, 1)
 	}
-	ex.upload.running = true
 	ex.goOnHolding()
 	ex.upload.read.Store(false)
 	ex.upload.answered.Store(false)
 	ex.upload.fault.Store(nil)
 	ex.upload.stuck.Store(0)
+	ex.upload.running = true
 	go ex.runUpload(u)
 }
 
