@@ -71,6 +71,7 @@ type exchange struct {
 	headAt     int64        // the response head came,
 	tryStart   int64        // the try in hand began
 	endAt      int64        // the answer had been passed on; 0: it was none of an upstream
+	halfClosed int64        // the client was first seen to have ended its side after a whole request; 0: it has not
 	deadline   int64        // of the whole exchange; 0 none
 	clients    bool         // the deadline is the client's own (grpc-timeout): no endpoint is to blame when it passes
 	grpc       bool
@@ -116,7 +117,7 @@ func (ex *exchange) reset() {
 	ex.path, ex.remote, ex.reason, ex.using = nil, nil, nil, nil
 	ex.letGo()
 	ex.upload.kept.Store(keptSoFar)
-	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.endAt, ex.deadline = 0, 0, 0, 0, 0, 0
+	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.endAt, ex.halfClosed, ex.deadline = 0, 0, 0, 0, 0, 0, 0
 	ex.clients, ex.grpc, ex.head, ex.closing, ex.tunnel, ex.retrying, ex.finished = false, false, false, false, false, false, false
 	ex.read, ex.written, ex.grpcStatus = 0, 0, noGRPCStatus
 	ex.method, ex.status, ex.flag, ex.attempts, ex.bodyBytes = 0, 0, 0, 0, 0

@@ -178,7 +178,6 @@ func (ex *exchange) awaitHead(u leased) error {
 	if ex.grpc {
 		timeout = ex.rt.cfg.Timeouts.UpstreamGRPC
 	}
-	halfClosed := int64(0) // since when
 	begun := ex.now()
 	if at := ex.sentAt.Load(); at > 0 {
 		begun = at
@@ -196,8 +195,8 @@ func (ex *exchange) awaitHead(u leased) error {
 		if d := ex.rt.retry.perTry; d > 0 {
 			limit = sooner(limit, ex.tryStart+int64(d))
 		}
-		if halfClosed > 0 {
-			limit = sooner(limit, halfClosed+int64(halfClosedGrace))
+		if ex.halfClosed > 0 {
+			limit = sooner(limit, ex.halfClosed+int64(halfClosedGrace))
 		}
 		u.SetReadDeadline(sooner(limit, begun+nudge))
 		err := u.Head(ex)
@@ -219,20 +218,26 @@ func (ex *exchange) awaitHead(u leased) error {
 		}
 		begun = ex.now()
 		switch {
-		case halfClosed > 0 && begun >= halfClosed+int64(halfClosedGrace):
+		case ex.gone(ex.sentAt.Load() > 0):
 			return faultGone
 		case limit > 0 && begun >= limit:
 			return sock.ErrTimeout
 		}
-		switch ex.d.Hangup() {
-		case sock.Reset:
-			return faultGone
-		case sock.HalfClosed:
-			if halfClosed == 0 && ex.sentAt.Load() > 0 {
-				halfClosed = begun
-			}
+	}
+}
+
+// gone looks whether the client is gone. One that has only ended its side is not yet, where the request is whole: it is given halfClosedGrace for
+// an answer to begin, over all tries. Where it is not, whoever reads the rest will find out.
+func (ex *exchange) gone(whole bool) bool {
+	switch ex.d.Hangup() {
+	case sock.Reset:
+		return true
+	case sock.HalfClosed:
+		if ex.halfClosed == 0 && whole {
+			ex.halfClosed = ex.now()
 		}
 	}
+	return ex.halfClosed > 0 && ex.now() >= ex.halfClosed+int64(halfClosedGrace)
 }
 
 // sooner is the earlier of two moments, of which 0 is never.

@@ -163,7 +163,7 @@ func (ex *exchange) backoff() *fault {
 	if ex.deadline > 0 && ex.now() >= ex.deadline {
 		return faultTimeout
 	}
-	if ex.d.Hangup() != 0 {
+	if ex.gone(ex.d.Ended()) {
 		return faultGone
 	}
 	return nil
