@@ -117,6 +117,7 @@ func (ex *exchange) reset() {
 	ex.path, ex.remote, ex.reason, ex.using = nil, nil, nil, nil
 	ex.letGo()
 	ex.upload.kept.Store(keptSoFar)
+	ex.upload.asked = false
 	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.endAt, ex.halfClosed, ex.deadline = 0, 0, 0, 0, 0, 0, 0
 	ex.clients, ex.grpc, ex.head, ex.closing, ex.tunnel, ex.retrying, ex.finished = false, false, false, false, false, false, false
 	ex.read, ex.written, ex.grpcStatus = 0, 0, noGRPCStatus

@@ -158,6 +158,9 @@ func (ex *exchange) roundTrip(u leased) (sent int64, err error) {
 		if err := ex.d.Inform(&ex.resp); err != nil {
 			return sent, faultGone
 		}
+		if ex.resp.Status == 100 {
+			ex.ask()
+		}
 		u.Interim()
 	}
 	ex.headAt = ex.now()
@@ -187,7 +190,7 @@ func (ex *exchange) awaitHead(u leased) error {
 		limit := ex.deadline
 		at := ex.sentAt.Load()
 		if at == 0 && ex.upload.running {
-			at = ex.upload.stuck.Load()
+			at = sooner(ex.upload.stuck.Load(), ex.upload.unasked.Load())
 		}
 		if at > 0 && timeout > 0 {
 			limit = sooner(limit, at+int64(timeout))
