@@ -119,9 +119,9 @@ func (ex *exchange) ask() {
 }
 
 // awaitBody sets the time for the next piece of the body. patient tells that it may well be later: a client that waits for a 100 of the upstream
-// is right to be silent, and so is one that has its answer.
+// is right to be silent, and so is one that has its answer, or a caller of gRPC, whose stream no limit of ours cuts that it has not been told of.
 func (ex *exchange) awaitBody() (patient bool) {
-	if ex.upload.answered.Load() {
+	if ex.grpc || ex.upload.answered.Load() {
 		ex.d.SetReadDeadline(0)
 		return true
 	}
