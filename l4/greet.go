@@ -55,15 +55,8 @@ func (c *conn) readHeader() bool {
 func (c *conn) handshake(by time.Time) bool {
 	ctx, cancel := context.WithDeadline(c.s.ctx, by)
 	defer cancel()
-	select {
-	case c.s.handshakes <- struct{}{}:
-	case <-ctx.Done():
-		c.refuse("TLS handshake", ctx.Err(), false)
-		return false
-	}
 	tc := tls.Server(patient{c.socket}, c.set.tls.ServerConfig())
-	err := tc.HandshakeContext(ctx)
-	<-c.s.handshakes
+	err := c.s.handshakes.Do(ctx, tc)
 	state := tc.ConnectionState()
 	c.set.tele.Handshake(state.Version, err == nil)
 	if err != nil {

@@ -28,15 +28,8 @@ func (l *listener) handshake(nc net.Conn, c client) {
 	s, set := l.s, c.settings
 	ctx, cancel := context.WithTimeout(s.ctx, handshakeTime)
 	defer cancel()
-	select {
-	case s.handshakes <- struct{}{}:
-	case <-ctx.Done():
-		l.gone(nc, set)
-		return
-	}
 	tc := tls.Server(sock.NewCork(nc), set.tls.ServerConfig())
-	err := tc.HandshakeContext(ctx)
-	<-s.handshakes
+	err := s.handshakes.Do(ctx, tc)
 	state := tc.ConnectionState()
 	set.tele.Handshake(state.Version, err == nil)
 	if err != nil {
