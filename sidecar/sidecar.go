@@ -223,7 +223,7 @@ func (s *Sidecar) startAdmin() (*adminPort, error) {
 	}
 	ln, err := net.Listen("tcp", s.boot.AdminListen)
 	if err != nil {
-		return nil, fmt.Errorf("GATEWAY_ADMIN_LISTEN: %w", err)
+		return nil, startError(fmt.Errorf("GATEWAY_ADMIN_LISTEN: %w", err), err)
 	}
 	a := &adminPort{
 		server: NewAdmin(s.view(), AdminOptions{Listen: s.boot.AdminListen, Pprof: s.boot.Pprof, Logger: s.logger}),
