@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -73,6 +74,19 @@ func TestFaults(t *testing.T) {
 				t.Errorf("answer to gRPC = %d %q %v, want grpc-status %s", res.StatusCode, body, h, tt.grpc)
 			}
 		})
+	}
+}
+
+// A head that is no request has no gRPC status, also where nothing of an earlier request is left to be used again.
+func TestBadRequestHasNoGRPCStatus(t *testing.T) {
+	log := newLog(t)
+	g := start(t, to(echo(t)), log.use)
+	for range 2 { // a pool forgets in two steps
+		runtime.GC()
+	}
+	res, _ := g.ask("GET / HTTP/1.1\r\n\r\n")
+	if line := log.lines(1)[0]; res.StatusCode != 400 || line["grpc_status"] != nil {
+		t.Errorf("status %d, logged grpc_status %v", res.StatusCode, line["grpc_status"])
 	}
 }
 

@@ -45,6 +45,7 @@ var requests1 = sync.Pool{New: func() any { return new(request1) }}
 func newRequest1(c *server1, first *sock.Buffer, n int) *request1 {
 	q := requests1.Get().(*request1)
 	q.s, q.c, q.d, q.conn, q.exchange.work = c.s, &c.c, q, c, &q.work
+	q.grpcStatus = noGRPCStatus // also of a head that is no request
 	q.r = *http1.NewReader(c.conn, c.s.limits, first, n)
 	q.w.Conn = c.conn
 	return q
