@@ -151,6 +151,9 @@ func (ex *exchange) faultStatus(f *fault) {
 	}
 }
 
+// dateFormat is that of HTTP (RFC 9110 section 5.6.7), for times in UTC.
+const dateFormat = "Mon, 02 Jan 2006 15:04:05 GMT"
+
 // faultHead builds the head of the answer. Callers of gRPC get a trailers-only answer with the status that gRPC maps to.
 func (ex *exchange) faultHead(h *message.Head, f *fault) {
 	h.Version, h.Status = message.HTTP11, f.status
@@ -163,6 +166,11 @@ func (ex *exchange) faultHead(h *message.Head, f *fault) {
 		h.Append([]byte("Content-Length"), []byte("0"))
 		h.Body = message.NoBody
 		return
+	}
+	var date [len(dateFormat)]byte
+	h.Append([]byte("Date"), time.Now().UTC().AppendFormat(date[:0], dateFormat))
+	if f == faultConnect { // RFC 9110 section 15.5.6; an endpoint may know others, and it may refuse some of these
+		h.Append([]byte("Allow"), []byte("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"))
 	}
 	if f == faultRateLimited {
 		seconds := (ex.retryIn + time.Second - 1) / time.Second

@@ -1,10 +1,12 @@
 package proxy_test
 
 import (
+	"net/http"
 	"runtime"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -49,6 +51,12 @@ func TestFaults(t *testing.T) {
 			res, body := c.response(method(tt.request))
 			if res.StatusCode != tt.status || body != tt.text+"\n" || res.Close != tt.close || res.Header.Get("Content-Type") != "text/plain; charset=utf-8" {
 				t.Errorf("answer = %d %q, close %v, %v; want %d %q, close %v", res.StatusCode, body, res.Close, res.Header, tt.status, tt.text, tt.close)
+			}
+			if at, err := http.ParseTime(res.Header.Get("Date")); err != nil || time.Since(at) > time.Minute {
+				t.Errorf("Date = %q", res.Header.Get("Date"))
+			}
+			if allow := res.Header.Get("Allow"); (allow != "") != (tt.status == 405) || strings.Contains(allow, "CONNECT") {
+				t.Errorf("Allow = %q", allow)
 			}
 			if n := g.faults(tt.flag); n != 1 {
 				t.Errorf("faults %s = %d, want 1", tt.flag, n)
