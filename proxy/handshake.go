@@ -35,8 +35,7 @@ func (l *listener) handshake(nc net.Conn, c client) {
 	if err != nil {
 		s.logger.Debug("handshake", "listener", set.name, "remote", nc.RemoteAddr(), "reason", mtls.Reason(err))
 		if mtls.PlainHTTP(err) {
-			_ = nc.SetDeadline(time.Now().Add(time.Second)) // a closed connection needs no answer
-			_, _ = io.WriteString(nc, plainOnTLS)
+			answerPlain(nc)
 		}
 		l.gone(nc, set)
 		return
@@ -48,6 +47,17 @@ func (l *listener) handshake(nc net.Conn, c client) {
 		return
 	}
 	l.begin(tc, c)
+}
+
+// answerPlain tells a client that does not speak TLS. What it still sends is read for a while, as server1.end does.
+func answerPlain(nc net.Conn) {
+	_ = nc.SetDeadline(time.Now().Add(lingerFor)) // a closed connection needs no answer
+	if _, err := io.WriteString(nc, plainOnTLS); err != nil {
+		return
+	}
+	if w, ok := nc.(interface{ CloseWrite() error }); ok && w.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, nc, lingerBytes) // however it ends
+	}
 }
 
 // tlsDialer makes a DialFunc that speaks TLS over another one's connections, as config has it for an address.

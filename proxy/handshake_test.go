@@ -100,11 +100,13 @@ func TestTLSListenerCarriesLargeBodies(t *testing.T) {
 func TestPlainRequestOnATLSPort(t *testing.T) {
 	g, _ := secure(t, echo(t), "", newLog(t))
 	c := g.dial()
-	c.send(get("/"))
+	c.send(strings.Replace(get("/"), "\r\n\r\n", "\r\nX: "+strings.Repeat("x", 20_000)+"\r\n\r\n", 1)) // more than is read to find out
 	if res, body := c.response("GET"); res.StatusCode != 400 || body != "this port speaks TLS, the request came in plain\n" || !res.Close {
 		t.Errorf("answer = %d %q", res.StatusCode, body)
 	}
-	c.ended()
+	if more := c.rest(); more != "" { // no reset, which may overtake the answer
+		t.Errorf("behind the answer came %q", more)
+	}
 }
 
 func TestClientCertificateIsKnown(t *testing.T) {
