@@ -24,8 +24,8 @@ const plainOnTLS = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charse
 	"this port speaks TLS, the request came in plain\n"
 
 // handshake makes a TLS session and then serves it from a fresh goroutine: the deep stack of the handshake ends with this one.
-func (l *listener) handshake(nc net.Conn, c client) {
-	s, set := l.s, c.settings
+func (l *listener) handshake(a *arrival, c client) {
+	s, set, nc := l.s, c.settings, a.nc
 	ctx, cancel := context.WithTimeout(s.ctx, handshakeTime)
 	defer cancel()
 	tc := tls.Server(sock.NewCork(nc), set.tls.ServerConfig())
@@ -37,16 +37,16 @@ func (l *listener) handshake(nc net.Conn, c client) {
 		if mtls.PlainHTTP(err) {
 			answerPlain(nc)
 		}
-		l.gone(nc, set)
+		s.lost(a, &c)
 		return
 	}
 	c.scheme = telemetry.SchemeHTTPS
 	c.tls = &tlsClient{mtls.VersionName(state.Version), mtls.Identity(&state), []byte(set.tls.ForwardedCert(&state))}
 	if state.NegotiatedProtocol == "h2" {
-		go s.serveHTTP2(sock.New(tc, s.sweeper, s.writeTimeout()), c)
+		go s.serveHTTP2(a, sock.New(tc, s.sweeper, s.writeTimeout()), c)
 		return
 	}
-	l.begin(tc, c)
+	l.begin(a, tc, c)
 }
 
 // answerPlain tells a client that does not speak TLS. What it still sends is read for a while, as server1.end does.

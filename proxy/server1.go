@@ -125,7 +125,7 @@ func (c *server1) await(since int64, busy bool) (*sock.Buffer, int, idleEnd) {
 	limit := since + int64(c.s.table.Load().timeouts.Idle)
 	slim := busy || c.conn.Plain()
 	for {
-		if c.s.draining.Load() && c.conn.Quiet() { // else a request has come in the same moment
+		if c.s.draining.Load() && c.conn.Quiet() && !c.welcome(since) { // else a request has come in the same moment
 			return nil, 0, idleOver
 		}
 		at := limit
@@ -151,6 +151,11 @@ func (c *server1) await(since int64, busy bool) (*sock.Buffer, int, idleEnd) {
 			return nil, 0, idleOver
 		}
 	}
+}
+
+// welcome tells whether the client has come so late in a drain, by a long handshake, that its first request must be on its way still.
+func (c *server1) welcome(since int64) bool {
+	return c.fresh && c.s.sweeper.Now() < since+int64(lastWord)
 }
 
 // Resume goes on when a parked connection can be read, or drain or cut want it. That it may wait once more, from now, does no harm.
