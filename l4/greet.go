@@ -55,15 +55,9 @@ func (c *conn) readHeader() bool {
 func (c *conn) handshake(ctx context.Context, by time.Time) bool {
 	ctx, cancel := context.WithDeadline(ctx, by)
 	defer cancel()
-	select {
-	case c.s.handshakes <- struct{}{}:
-	case <-ctx.Done():
-		c.refuse("TLS handshake", ctx.Err(), false)
-		return false
-	}
 	tc := tls.Server(patient{c.socket}, c.set.tls.ServerConfig())
-	err := tc.Handshake() // ended by the socket's deadline: with ctx it would close the socket, where the client may have to see a reset
-	<-c.s.handshakes
+	// Its ctx hides the end of ours, at which it would close the socket, where the client may have to see a reset: the socket's deadline ends it.
+	err := c.s.handshakes.Do(ctx, context.WithoutCancel(ctx), tc)
 	state := tc.ConnectionState()
 	c.set.tele.Handshake(state.Version, err == nil)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -37,7 +38,7 @@ type Server struct {
 	inherit  func(address string) *sock.Listener
 
 	conns      atomic.Uint32 // connections so far
-	handshakes chan struct{} // a place for each one under way
+	handshakes *mtls.Handshakes
 	pipes      *pipes
 
 	listeners atomic.Pointer[map[string]*listener] // by key; never edited, the applying goroutine stores a new one
@@ -55,7 +56,7 @@ type Server struct {
 func New(ctx context.Context, o Options) *Server {
 	s := &Server{
 		registry: o.Registry, logger: o.Logger, limit: o.Limit, log: o.Log, dial: o.Dial, inherit: o.Inherit,
-		handshakes: make(chan struct{}, handshakesAtOnce), pipes: newPipes(),
+		handshakes: mtls.NewHandshakes(handshakesAtOnce), pipes: newPipes(),
 		live: map[*conn]struct{}{}, wake: make(chan struct{}, 1), watched: make(chan struct{}),
 	}
 	if s.dial == nil {

@@ -63,7 +63,10 @@ func newServer(settings config.ListenerTLS, protocols []string, pairs []*source,
 	s.front = &tls.Config{
 		MinVersion:                  minVersion(settings.MinVersion),
 		DynamicRecordSizingDisabled: true,
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			if err := helloCame(hello.Context()); err != nil {
+				return nil, err
+			}
 			return s.live.Load().config, nil
 		},
 	}

@@ -213,9 +213,12 @@ func TestAccessLogCountsPipelinedBytesApart(t *testing.T) {
 func TestRequestIDOfTheLogIsTheEndpoints(t *testing.T) {
 	log := newLog(t)
 	g := start(t, to(echo(t)), log.use)
-	_, head := g.ask(get("/"))
-	line := log.lines(1)[0]
-	if id := field(head, "X-Request-Id"); line["request_id"] != id || !regexp.MustCompile(`^[0-9a-f-]{36}$`).MatchString(id) {
-		t.Errorf("logged %v, sent %q", line["request_id"], id)
+	for i, fields := range []string{"", "X-Request-Id:\r\n", "X-Request-Id: mine\r\nConnection: x-request-id\r\n"} {
+		_, head := g.ask("GET / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n")
+		line := log.lines(i + 1)[i]
+		id := field(head, "X-Request-Id")
+		if line["request_id"] != id || !regexp.MustCompile(`^[0-9a-f-]{36}$`).MatchString(id) || strings.Count(head, "X-Request-Id") != 1 {
+			t.Errorf("after %q: logged %v, sent %q", fields, line["request_id"], head)
+		}
 	}
 }

@@ -77,9 +77,25 @@ func (ex *exchange) remoteAddress() {
 	}
 }
 
+// keepsID tells whether the request has an id that goes on: one that is for its connection only does not, and an empty one gives way to ours.
+func (ex *exchange) keepsID() (keeps bool) {
+	if !ex.req.Present.Has(message.XRequestID) {
+		return false
+	}
+	for i := range ex.req.Fields {
+		f := &ex.req.Fields[i]
+		if f.ID != message.XRequestID {
+			continue
+		}
+		f.Hop = f.Hop || len(ex.req.Value(f)) == 0
+		keeps = keeps || !f.Hop
+	}
+	return keeps
+}
+
 // requestID makes an id for a request that has none: a random UUID (RFC 9562 version 4).
 func (ex *exchange) requestID() {
-	if ex.req.Present.Has(message.XRequestID) {
+	if ex.keepsID() {
 		return
 	}
 	var raw [16]byte

@@ -2,7 +2,7 @@
 //
 // # Life of a request
 //
-//   - listener.go accepts; a PROXY header and a TLS handshake (handshake.go) come first where the listener has them. ALPN or the first bytes
+//   - listener.go accepts; a PROXY header and a TLS handshake (handshake.go) come first where the listener has them (arrival.go). ALPN or the first bytes
 //     say which version the client speaks: server1.go carries HTTP/1.1, server2.go HTTP/2.
 //   - handler.go is the pipeline, one straight line: load the table, decide, hold what has come of the body, wait in a queue if there is one
 //     (queue.go), pick an endpoint, try, maybe try again, answer a fault, record. Deciding (router.go, route.go, path.go, client.go, grpc.go,

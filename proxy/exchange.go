@@ -71,7 +71,9 @@ type exchange struct {
 	headAt     int64        // the response head came,
 	tryStart   int64        // the try in hand began
 	endAt      int64        // the answer had been passed on; 0: it was none of an upstream
+	halfClosed int64        // the client was first seen to have ended its side after a whole request; 0: it has not
 	deadline   int64        // of the whole exchange; 0 none
+	clients    bool         // the deadline is the client's own (grpc-timeout): no endpoint is to blame when it passes
 	grpc       bool
 	head       bool // the method is HEAD
 	method     telemetry.Method
@@ -79,7 +81,7 @@ type exchange struct {
 	grpcStatus int // noGRPCStatus: none has come
 	flag       telemetry.Flag
 	attempts   int
-	retrying   int64 // places taken in the cluster's retry budget
+	retrying   bool  // has a place in the cluster's retry budget
 	closing    bool  // the client's connection must not be used again
 	reason     error // why the exchange ended badly, for the log
 	bodyBytes  int64 // of the request's body so far, for limits.max_body
@@ -89,7 +91,9 @@ type exchange struct {
 	upload        upload
 	active        *telemetry.UpDown // counts it among the requests in flight
 	leasing       bool              // ep is leased
+	using         leased            // the connection that was leased last, for survive; nil: none, or it may be somebody else's already
 	crashed       bool              // it has panicked: nothing of it is used again
+	finished      bool              // its record is made, or about to be
 	tunnel        bool              // the connection was switched to another protocol
 	read, written int64             // bytes from and to the client, heads included, for the log
 }
@@ -112,13 +116,15 @@ func (ex *exchange) reset() {
 	ex.tried.Reset()
 	ex.sentAt.Store(0)
 	ex.t, ex.rt, ex.up, ex.ep, ex.admission = nil, nil, nil, nil, admission{}
-	ex.path, ex.remote, ex.reason = nil, nil, nil
+	ex.path, ex.remote, ex.reason, ex.using = nil, nil, nil, nil
 	ex.letGo()
 	ex.upload.kept.Store(keptSoFar)
-	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.endAt, ex.deadline = 0, 0, 0, 0, 0, 0
-	ex.grpc, ex.head, ex.closing, ex.tunnel, ex.decided, ex.early = false, false, false, false, false, early1{}
+	ex.upload.asked = false
+	ex.idLen, ex.start, ex.headAt, ex.tryStart, ex.endAt, ex.halfClosed, ex.deadline = 0, 0, 0, 0, 0, 0, 0
+	ex.clients, ex.grpc, ex.head, ex.closing, ex.tunnel, ex.retrying, ex.finished = false, false, false, false, false, false, false
+	ex.decided, ex.early = false, early1{}
 	ex.read, ex.written, ex.grpcStatus = 0, 0, noGRPCStatus
-	ex.method, ex.status, ex.flag, ex.attempts, ex.bodyBytes, ex.retrying = 0, 0, 0, 0, 0, 0
+	ex.method, ex.status, ex.flag, ex.attempts, ex.bodyBytes = 0, 0, 0, 0, 0
 }
 
 func (ex *exchange) now() int64 { return ex.s.sweeper.Now() }

@@ -37,6 +37,8 @@ var (
 	faultSlowBody = &fault{status: 408, flag: telemetry.DPE, text: "request body took too long"}
 	faultGone     = &fault{status: 499, flag: telemetry.DC, text: "client went away"}
 	faultTimeout  = &fault{status: 504, flag: telemetry.UT, text: "upstream timeout"}
+	// The same to the client, but no endpoint is to blame: the time that was up was the client's own, or was up before one was asked.
+	faultDeadline = &fault{status: 504, flag: telemetry.UT, text: "upstream timeout"}
 	// The answer says, in Retry-After, how long exchange.retryIn is.
 	faultRateLimited = &fault{status: 429, flag: telemetry.RL, text: "rate limited"}
 	faultNoCluster   = &fault{status: 503, flag: telemetry.UH, text: "no healthy upstream"}
@@ -74,16 +76,23 @@ func upstreamFault(err error) *fault {
 	return &fault{502, telemetry.UC, "upstream broke off", err}
 }
 
-// late takes an endpoint that broke off after the request's own deadline for one that kept it: with grpc-timeout both ends have the same.
+// late says what a timeout, or an endpoint that broke off, is after the request's deadline: with grpc-timeout both ends have the same one, so
+// breaking off then is keeping it. How long a client is ready to wait says nothing about the endpoint; how long the route lets it take does.
 func (ex *exchange) late(f *fault) *fault {
-	if f.flag == telemetry.UC && ex.deadline > 0 && ex.now() >= ex.deadline {
-		return faultTimeout
+	switch {
+	case f.flag != telemetry.UC && f.flag != telemetry.UT || ex.deadline == 0 || ex.now() < ex.deadline:
+		return f
+	case ex.clients:
+		return faultDeadline
 	}
-	return f
+	return faultTimeout
 }
 
 // outcome is what a fault says about the endpoint.
 func (f *fault) outcome() cluster.Outcome {
+	if f == faultDeadline {
+		return cluster.Ignored
+	}
 	switch f.flag {
 	case telemetry.UF:
 		return cluster.ConnectFailure
@@ -142,6 +151,9 @@ func (ex *exchange) faultStatus(f *fault) {
 	}
 }
 
+// dateFormat is that of HTTP (RFC 9110 section 5.6.7), for times in UTC.
+const dateFormat = "Mon, 02 Jan 2006 15:04:05 GMT"
+
 // faultHead builds the head of the answer. Callers of gRPC get a trailers-only answer with the status that gRPC maps to.
 func (ex *exchange) faultHead(h *message.Head, f *fault) {
 	h.Version, h.Status = message.HTTP11, f.status
@@ -154,6 +166,11 @@ func (ex *exchange) faultHead(h *message.Head, f *fault) {
 		h.Append([]byte("Content-Length"), []byte("0"))
 		h.Body = message.NoBody
 		return
+	}
+	var date [len(dateFormat)]byte
+	h.Append([]byte("Date"), time.Now().UTC().AppendFormat(date[:0], dateFormat))
+	if f == faultConnect { // RFC 9110 section 15.5.6; an endpoint may know others, and it may refuse some of these
+		h.Append([]byte("Allow"), []byte("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"))
 	}
 	if f == faultRateLimited {
 		seconds := (ex.retryIn + time.Second - 1) / time.Second

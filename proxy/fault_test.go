@@ -1,9 +1,12 @@
 package proxy_test
 
 import (
+	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -49,6 +52,12 @@ func TestFaults(t *testing.T) {
 			if res.StatusCode != tt.status || body != tt.text+"\n" || res.Close != tt.close || res.Header.Get("Content-Type") != "text/plain; charset=utf-8" {
 				t.Errorf("answer = %d %q, close %v, %v; want %d %q, close %v", res.StatusCode, body, res.Close, res.Header, tt.status, tt.text, tt.close)
 			}
+			if at, err := http.ParseTime(res.Header.Get("Date")); err != nil || time.Since(at) > time.Minute {
+				t.Errorf("Date = %q", res.Header.Get("Date"))
+			}
+			if allow := res.Header.Get("Allow"); (allow != "") != (tt.status == 405) || strings.Contains(allow, "CONNECT") {
+				t.Errorf("Allow = %q", allow)
+			}
 			if n := g.faults(tt.flag); n != 1 {
 				t.Errorf("faults %s = %d, want 1", tt.flag, n)
 			}
@@ -73,6 +82,19 @@ func TestFaults(t *testing.T) {
 				t.Errorf("answer to gRPC = %d %q %v, want grpc-status %s", res.StatusCode, body, h, tt.grpc)
 			}
 		})
+	}
+}
+
+// A head that is no request has no gRPC status, also where nothing of an earlier request is left to be used again.
+func TestBadRequestHasNoGRPCStatus(t *testing.T) {
+	log := newLog(t)
+	g := start(t, to(echo(t)), log.use)
+	for range 2 { // a pool forgets in two steps
+		runtime.GC()
+	}
+	res, _ := g.ask("GET / HTTP/1.1\r\n\r\n")
+	if line := log.lines(1)[0]; res.StatusCode != 400 || line["grpc_status"] != nil {
+		t.Errorf("status %d, logged grpc_status %v", res.StatusCode, line["grpc_status"])
 	}
 }
 

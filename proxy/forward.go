@@ -95,13 +95,14 @@ func (ex *exchange) lease(fresh bool) (leased, error) {
 		within = min(within, time.Duration(limit-ex.now()))
 	}
 	if within <= 0 {
-		return nil, sock.ErrTimeout
+		return nil, faultDeadline // nobody was asked
 	}
 	u, err := ex.up.lease(ex.s, ex.ep, fresh, within)
-	if err != nil && within < ex.up.connect && ex.now() >= limit {
+	if err != nil && within < ex.up.connect && ex.now() >= limit && upstreamFault(err).flag != telemetry.UO {
 		err = sock.ErrTimeout
 	}
 	if err == nil {
+		ex.using = u
 		u.SetWriteTimeout(ex.t.timeouts.Write)
 	}
 	return u, err
@@ -122,6 +123,9 @@ func (ex *exchange) failed(err error, unsent bool) result {
 
 // explain tells the operator, once, what is wrong with an endpoint; connecting tells so itself.
 func (ex *exchange) explain(f *fault) {
+	if f == faultDeadline {
+		return
+	}
 	switch f.flag {
 	case telemetry.UC, telemetry.UPE, telemetry.UT:
 		if ex.ep.Explain(f.Error()) {
@@ -183,6 +187,9 @@ func (ex *exchange) roundTrip(u leased) (sent int64, err error) {
 		if err := ex.d.Inform(&ex.resp); err != nil {
 			return sent, faultGone
 		}
+		if ex.resp.Status == 100 {
+			ex.ask()
+		}
 		u.Interim()
 	}
 	ex.headAt = ex.now()
@@ -203,7 +210,6 @@ func (ex *exchange) awaitHead(u leased) error {
 	if ex.grpc {
 		timeout = ex.rt.cfg.Timeouts.UpstreamGRPC
 	}
-	halfClosed := int64(0) // since when
 	begun := ex.now()
 	if at := ex.sentAt.Load(); at > 0 {
 		begun = at
@@ -212,7 +218,7 @@ func (ex *exchange) awaitHead(u leased) error {
 		limit := ex.deadline
 		at := ex.sentAt.Load()
 		if at == 0 && ex.upload.running {
-			at = ex.upload.stuck.Load()
+			at = sooner(ex.upload.stuck.Load(), ex.upload.unasked.Load())
 		}
 		if at > 0 && timeout > 0 {
 			limit = sooner(limit, at+int64(timeout))
@@ -220,8 +226,8 @@ func (ex *exchange) awaitHead(u leased) error {
 		if d := ex.rt.retry.perTry; d > 0 {
 			limit = sooner(limit, ex.tryStart+int64(d))
 		}
-		if halfClosed > 0 {
-			limit = sooner(limit, halfClosed+int64(halfClosedGrace))
+		if ex.halfClosed > 0 {
+			limit = sooner(limit, ex.halfClosed+int64(halfClosedGrace))
 		}
 		u.SetReadDeadline(sooner(limit, begun+nudge))
 		err := u.Head(ex)
@@ -243,20 +249,26 @@ func (ex *exchange) awaitHead(u leased) error {
 		}
 		begun = ex.now()
 		switch {
-		case halfClosed > 0 && begun >= halfClosed+int64(halfClosedGrace):
+		case ex.gone(ex.sentAt.Load() > 0):
 			return faultGone
 		case limit > 0 && begun >= limit:
 			return sock.ErrTimeout
 		}
-		switch ex.d.Hangup() {
-		case sock.Reset:
-			return faultGone
-		case sock.HalfClosed:
-			if halfClosed == 0 && ex.sentAt.Load() > 0 {
-				halfClosed = begun
-			}
+	}
+}
+
+// gone looks whether the client is gone. One that has only ended its side is not yet, where the request is whole: it is given halfClosedGrace for
+// an answer to begin, over all tries. Where it is not, whoever reads the rest will find out.
+func (ex *exchange) gone(whole bool) bool {
+	switch ex.d.Hangup() {
+	case sock.Reset:
+		return true
+	case sock.HalfClosed:
+		if ex.halfClosed == 0 && whole {
+			ex.halfClosed = ex.now()
 		}
 	}
+	return ex.halfClosed > 0 && ex.now() >= ex.halfClosed+int64(halfClosedGrace)
 }
 
 // sooner is the earlier of two moments, of which 0 is never.
@@ -270,6 +282,7 @@ func sooner(a, b int64) int64 {
 // deliver passes the final answer on: head, body, trailers. From here on the client can only be told of a fault by breaking off.
 func (ex *exchange) deliver(u leased) result {
 	h := &ex.resp
+	ex.endRetry()
 	ex.status = h.Status
 	ex.noteGRPC(h)
 	if !ex.requestRead() {
@@ -293,7 +306,7 @@ func (ex *exchange) deliver(u leased) result {
 	ex.endAt = now
 	switch {
 	case source != nil:
-		f := upstreamFault(source)
+		f := ex.late(upstreamFault(source))
 		_ = u.Close() // its answer is broken
 		ex.up.cluster.Telemetry().RecordFailure(f.flag, time.Duration(now-ex.tryStart))
 		return result{f.outcome(), f, false}
@@ -310,10 +323,15 @@ func (ex *exchange) deliver(u leased) result {
 	if early {
 		_ = u.Close() // it has not had the whole request
 	} else {
+		ex.using = nil
 		u.GiveBack(ex)
 	}
 	return result{ex.outcome(), nil, false}
 }
+
+// provenAfter is how long an answer has to last for its endpoint to be believed before it is whole. The head alone proves little, but a probe
+// that streams for hours must not keep an endpoint out for as long.
+const provenAfter = time.Second
 
 // stream moves the answer's body. It writes when the upstream has nothing more at hand, or the buffer is full. Every now and then it looks
 // whether the client is still there: a silent upstream would not tell.
@@ -321,6 +339,7 @@ func (ex *exchange) stream(u leased) (upstream, downstream error) {
 	idle := int64(ex.rt.cfg.Timeouts.ResponseIdle)
 	look := ex.headAt + int64(lastNudge) // at the client
 	since := int64(0)                    // when the upstream fell silent, if there is a limit to that
+	proven := ex.outcome() != cluster.Success
 	u.SetReadDeadline(sooner(ex.deadline, look))
 	for {
 		if !u.Ready() {
@@ -355,6 +374,10 @@ func (ex *exchange) stream(u leased) (upstream, downstream error) {
 			}
 			if ex.d.Hangup() == sock.Reset {
 				return nil, faultGone
+			}
+			if !proven && now >= ex.headAt+int64(provenAfter) {
+				proven = true // once: later on it says nothing new
+				ex.ep.Report(cluster.Success)
 			}
 			look = now + int64(lastNudge)
 			u.SetReadDeadline(sooner(ex.deadline, look))

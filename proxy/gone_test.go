@@ -109,6 +109,36 @@ func TestHalfClosedClientIsGivenUp(t *testing.T) {
 	}
 }
 
+// A retry is no reason to give up on it, and does not give it more time.
+func TestHalfClosedClientIsRetriedFor(t *testing.T) {
+	for _, tt := range []struct{ name, answer string }{{"answered", ok("second")}, {"given up", ""}} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := listen(t)
+			g := start(t, routed(e.addr, "retries: {attempts: 3, on: [\"503\", timeout], per_try_timeout: 700ms}"))
+			c := g.dial()
+			c.send(get("/"))
+			up := e.accept()
+			up.head()
+			begun := time.Now()
+			c.finish()
+			up.send(unavailable)
+			e.accept().serve(tt.answer)
+			if tt.answer != "" {
+				if _, body := c.response("GET"); body != "second" {
+					t.Errorf("body = %q", body)
+				}
+				return
+			}
+			e.accept().head() // the third try
+			c.ended()
+			if d := time.Since(begun); d < time.Second || d > 3*time.Second {
+				t.Errorf("given up after %v, want a second and a little", d)
+			}
+			g.counted(telemetry.DC, 1)
+		})
+	}
+}
+
 // A client that goes away is not the endpoint's fault.
 func TestClientGoneIsNoFailureOfTheEndpoint(t *testing.T) {
 	e := listen(t)

@@ -57,6 +57,7 @@ func (ex *exchange) begin() {
 
 // finish counts what went over the client's connection and records the exchange.
 func (ex *exchange) finish() {
+	ex.finished = true
 	ex.read += ex.d.Received()
 	ex.written += ex.d.Sent()
 	ex.record()
@@ -101,7 +102,9 @@ func (ex *exchange) decide() *fault {
 	}
 	if ex.grpc {
 		if d := grpcTimeout(h.Get(message.GRPCTimeout)); d > 0 {
-			ex.deadline = sooner(ex.deadline, ex.start+int64(d))
+			own := ex.deadline
+			ex.deadline = sooner(own, ex.start+int64(d))
+			ex.clients = ex.deadline != own
 		}
 	}
 	ex.decided = true

@@ -24,37 +24,40 @@ const plainOnTLS = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charse
 	"this port speaks TLS, the request came in plain\n"
 
 // handshake makes a TLS session and then serves it from a fresh goroutine: the deep stack of the handshake ends with this one.
-func (l *listener) handshake(nc net.Conn, c client) {
-	s, set := l.s, c.settings
+func (l *listener) handshake(a *arrival, c client) {
+	s, set, nc := l.s, c.settings, a.nc
 	ctx, cancel := context.WithTimeout(s.ctx, handshakeTime)
 	defer cancel()
-	select {
-	case s.handshakes <- struct{}{}:
-	case <-ctx.Done():
-		l.gone(nc, set)
-		return
-	}
 	tc := tls.Server(sock.NewCork(nc), set.tls.ServerConfig())
-	err := tc.HandshakeContext(ctx)
-	<-s.handshakes
+	err := s.handshakes.Do(ctx, ctx, tc)
 	state := tc.ConnectionState()
 	set.tele.Handshake(state.Version, err == nil)
 	if err != nil {
 		s.logger.Debug("handshake", "listener", set.name, "remote", nc.RemoteAddr(), "reason", mtls.Reason(err))
 		if mtls.PlainHTTP(err) {
-			_ = nc.SetDeadline(time.Now().Add(time.Second)) // a closed connection needs no answer
-			_, _ = io.WriteString(nc, plainOnTLS)
+			answerPlain(nc)
 		}
-		l.gone(nc, set)
+		s.lost(a, &c)
 		return
 	}
 	c.scheme = telemetry.SchemeHTTPS
 	c.tls = &tlsClient{mtls.VersionName(state.Version), mtls.Identity(&state), []byte(set.tls.ForwardedCert(&state))}
 	if state.NegotiatedProtocol == "h2" {
-		go s.serveHTTP2(sock.New(tc, s.sweeper, s.writeTimeout()), c)
+		go s.serveHTTP2(a, sock.New(tc, s.sweeper, s.writeTimeout()), c)
 		return
 	}
-	l.begin(tc, c)
+	l.begin(a, tc, c)
+}
+
+// answerPlain tells a client that does not speak TLS. What it still sends is read for a while, as server1.end does.
+func answerPlain(nc net.Conn) {
+	_ = nc.SetDeadline(time.Now().Add(lingerFor)) // a closed connection needs no answer
+	if _, err := io.WriteString(nc, plainOnTLS); err != nil {
+		return
+	}
+	if w, ok := nc.(interface{ CloseWrite() error }); ok && w.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, nc, lingerBytes) // however it ends
+	}
 }
 
 // tlsDialer makes a DialFunc that speaks TLS over another one's connections, as config has it for an address.

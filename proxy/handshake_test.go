@@ -2,11 +2,13 @@ package proxy_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -100,11 +102,13 @@ func TestTLSListenerCarriesLargeBodies(t *testing.T) {
 func TestPlainRequestOnATLSPort(t *testing.T) {
 	g, _ := secure(t, echo(t), "", newLog(t))
 	c := g.dial()
-	c.send(get("/"))
+	c.send(strings.Replace(get("/"), "\r\n\r\n", "\r\nX: "+strings.Repeat("x", 20_000)+"\r\n\r\n", 1)) // more than is read to find out
 	if res, body := c.response("GET"); res.StatusCode != 400 || body != "this port speaks TLS, the request came in plain\n" || !res.Close {
 		t.Errorf("answer = %d %q", res.StatusCode, body)
 	}
-	c.ended()
+	if more := c.rest(); more != "" { // no reset, which may overtake the answer
+		t.Errorf("behind the answer came %q", more)
+	}
 }
 
 func TestClientCertificateIsKnown(t *testing.T) {
@@ -141,6 +145,43 @@ func TestTLSConnectionIsDrained(t *testing.T) {
 	}
 	if n := result(t, cut); n != 0 {
 		t.Errorf("%d connections were cut", n)
+	}
+}
+
+// A client that is in the middle of its handshake when the drain begins gets its answer; one that stays silent does not hold it up for long.
+func TestDrainInTheMiddleOfAHandshake(t *testing.T) {
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		t.Run(protocol, func(t *testing.T) {
+			g, client := secure(t, echo(t), "", newLog(t))
+			slow, silent := g.dial(), g.dial()
+			testserver.WaitFor(t, patience, "two connections", func() bool { _, n, _ := g.server.Listener("web"); return n == 2 })
+			begun := time.Now()
+			cut := g.draining(ample)
+			pass(500 * time.Millisecond) // idle connections have been ended
+			client.NextProtos = []string{protocol}
+			tr := &http.Transport{
+				Protocols: new(http.Protocols),
+				DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+					c := tls.Client(slow.TCPConn, client)
+					return c, c.HandshakeContext(ctx)
+				},
+			}
+			tr.Protocols.SetHTTP1(protocol == "http/1.1")
+			tr.Protocols.SetHTTP2(protocol == "h2")
+			defer tr.CloseIdleConnections()
+			res, err := (&http.Client{Transport: tr}).Get("https://a.example/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			if _, err := io.ReadAll(res.Body); err != nil || res.StatusCode != 200 || (res.ProtoMajor == 2) != (protocol == "h2") {
+				t.Errorf("answer = %s %d, %v", res.Proto, res.StatusCode, err)
+			}
+			silent.ended()
+			if n := result(t, cut); n != 0 || time.Since(begun) > ample/2 {
+				t.Errorf("%d connections were cut after %v", n, time.Since(begun))
+			}
+		})
 	}
 }
 

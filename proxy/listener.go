@@ -68,35 +68,43 @@ func (l *listener) accepted(nc net.Conn) {
 		addr := a.AddrPort().Addr().Unmap()
 		l.s.name(&c, addr)
 		if len(set.from) > 0 && proxyproto.Trusted(set.from, addr) {
-			go l.greeted(nc, c)
+			l.arrive(nc, c, l.greeted)
 			return
 		}
 	}
-	l.welcome(nc, c)
-}
-
-// welcome goes on with a connection whose client is known.
-func (l *listener) welcome(nc net.Conn, c client) {
-	if c.settings.tls != nil {
-		go l.handshake(nc, c)
+	if set.tls != nil {
+		l.arrive(nc, c, l.handshake)
 		return
 	}
-	l.begin(nc, c)
-}
-
-// begin serves HTTP/1.1 from a fresh goroutine. The connection is tracked before that: an accept loop that has ended leaves none behind that
-// a drain does not know of.
-func (l *listener) begin(nc net.Conn, c client) {
 	d := l.newServer1(nc, c)
 	if !l.s.track(d) {
-		l.gone(d.conn, c.settings) // the drain has ended
+		l.gone(d.conn, set) // the drain has ended
 		return
 	}
 	go d.serve(nil, 0)
 }
 
+// arrive takes from the client, in a goroutine, what comes before HTTP. Like every connection it is tracked before that: an accept loop that
+// has ended leaves none behind that a drain does not know of.
+func (l *listener) arrive(nc net.Conn, c client, take func(*arrival, client)) {
+	a := &arrival{nc: nc}
+	if !l.s.track(a) {
+		l.gone(nc, c.settings) // the drain has ended
+		return
+	}
+	go take(a, c)
+}
+
+// begin serves HTTP/1.1, from a fresh goroutine, on what has become of an arrival.
+func (l *listener) begin(a *arrival, nc net.Conn, c client) {
+	d := l.newServer1(nc, c)
+	l.s.arrived(a, d)
+	go d.serve(nil, 0)
+}
+
 // greeted takes the PROXY header first, which a trusted peer has to send: it says who the client is.
-func (l *listener) greeted(nc net.Conn, c client) {
+func (l *listener) greeted(a *arrival, c client) {
+	nc := a.nc
 	_ = nc.SetDeadline(time.Now().Add(l.s.table.Load().timeouts.Read)) // a closed connection says so at the read
 	h, err := proxyproto.Read(nc)
 	if err == nil {
@@ -107,13 +115,17 @@ func (l *listener) greeted(nc net.Conn, c client) {
 			l.s.registry.Fault(telemetry.DPE).Inc()
 			l.s.logger.Debug("PROXY header", "listener", c.settings.name, "remote", c.ip, "reason", err)
 		}
-		l.gone(nc, c.settings)
+		l.s.lost(a, &c)
 		return
 	}
 	if h.Known() {
 		l.s.name(&c, h.Source.Addr().Unmap())
 	}
-	l.welcome(nc, c)
+	if c.settings.tls != nil {
+		l.handshake(a, c)
+		return
+	}
+	l.begin(a, nc, c)
 }
 
 func (l *listener) newServer1(nc net.Conn, c client) *server1 {

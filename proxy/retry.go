@@ -114,22 +114,29 @@ func (ex *exchange) mayRetry(unsent bool) bool {
 		return false
 	}
 	if !unsent {
+		ex.endRetry()
 		if !ex.up.budget.take(ex.up.cluster.InFlight(), ex.up.cluster.Config().Limits.RetryBudget) {
 			ex.up.cluster.Telemetry().Overflow.Inc()
 			return false
 		}
-		ex.retrying++
+		ex.retrying = true
 	}
 	ex.up.cluster.Telemetry().Retries.Inc()
 	return true
 }
 
+// endRetry gives the place in the retry budget back, if there is one: the retry has failed, or has its answer, whose body may last for hours.
+func (ex *exchange) endRetry() {
+	if ex.retrying {
+		ex.retrying = false
+		ex.up.budget.give(1)
+	}
+}
+
 // settle ends the exchange's part in the retry budget; f is what became of it.
 func (ex *exchange) settle(f *fault) {
-	switch {
-	case ex.retrying > 0:
-		ex.up.budget.give(ex.retrying)
-	case f == nil && ex.attempts == 1 && ex.rt.retry.repeats && ex.status < 500:
+	ex.endRetry()
+	if f == nil && ex.attempts == 1 && ex.rt.retry.repeats && ex.status < 500 {
 		ex.up.budget.earn(ex.up.cluster.Config().Limits.RetryBudget)
 	}
 }
@@ -156,7 +163,7 @@ func (ex *exchange) backoff() *fault {
 	if ex.deadline > 0 && ex.now() >= ex.deadline {
 		return faultTimeout
 	}
-	if ex.d.Hangup() != 0 {
+	if ex.gone(ex.d.Ended()) {
 		return faultGone
 	}
 	return nil

@@ -178,6 +178,41 @@ func TestRetriesAreBudgeted(t *testing.T) {
 	}
 }
 
+// A retry that has its answer is none any more, however long the body is: downloads and tunnels must not use the budget up.
+func TestRetryEndsWithTheHeadOfItsAnswer(t *testing.T) {
+	for _, tt := range []struct{ name, request, answer string }{
+		{"download", get("/"), "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"},
+		{"tunnel", "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := listen(t)
+			g := start(t, routed(e.addr, "retries: {attempts: 2, on: [\"503\"]}"))
+			for range 2 * minRetries {
+				c := g.dial()
+				c.send(tt.request)
+				e.accept().serve("HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+				e.accept().serve(tt.answer)
+				if h := c.head(); !strings.HasPrefix(h, tt.answer[:len("HTTP/1.1 200")]) {
+					t.Fatalf("head = %q", h)
+				}
+			}
+		})
+	}
+}
+
+// minRetries is what any cluster may retry at a time.
+const minRetries = 3
+
+// Several tries of one request have one place in the budget.
+func TestRetriesOfOneRequestFollowEachOther(t *testing.T) {
+	bad := fails(t, unavailable)
+	g := start(t, routed(bad.addr, "retries: {attempts: 10, on: [\"503\"]}"))
+	g.ask(get("/"))
+	if n := bad.hits.Load(); n != 10 {
+		t.Errorf("%d tries, want 10", n)
+	}
+}
+
 // Nothing was sent yet where connecting failed, so a body that is still coming in is no hindrance.
 func TestConnectFailureRetriesALargeUpload(t *testing.T) {
 	const size = 1_000_000

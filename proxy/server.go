@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -55,7 +56,7 @@ type Server struct {
 	crashes    atomic.Int64  // requests that have panicked
 	left       atomic.Int64  // when it began that answers say that their connection ends, on the sweeper's clock; 0 = not yet
 	draining   atomic.Bool   // idle connections end
-	handshakes chan struct{} // a place for each one under way
+	handshakes *mtls.Handshakes
 	workers    workers
 
 	listeners atomic.Pointer[map[string]*listener] // by address; never edited, the applying goroutine stores a new one
@@ -74,7 +75,7 @@ type Server struct {
 func New(ctx context.Context, o Options) *Server {
 	s := &Server{
 		registry: o.Registry, logger: o.Logger, sweeper: o.Sweeper, limit: o.Limit, log: o.Log, trusted: o.Trusted,
-		limits: http1.DefaultLimits(), handshakes: make(chan struct{}, handshakesAtOnce), dial: o.Dial, inherit: o.Inherit,
+		limits: http1.DefaultLimits(), handshakes: mtls.NewHandshakes(handshakesAtOnce), dial: o.Dial, inherit: o.Inherit,
 		queue: newQueue(o.Queue), queued: o.Queue.Cluster, unchecked: o.Unchecked, budgets: map[string]*retryBudget{}, live: map[tracked]struct{}{},
 	}
 	if o.MaxHead > 0 {

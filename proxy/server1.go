@@ -45,6 +45,7 @@ var requests1 = sync.Pool{New: func() any { return new(request1) }}
 func newRequest1(c *server1, first *sock.Buffer, n int) *request1 {
 	q := requests1.Get().(*request1)
 	q.s, q.c, q.d, q.conn, q.exchange.work = c.s, &c.c, q, c, &q.work
+	q.grpcStatus = noGRPCStatus // also of a head that is no request
 	q.r = *http1.NewReader(c.conn, c.s.limits, first, n)
 	q.w.Conn = c.conn
 	return q
@@ -124,7 +125,7 @@ func (c *server1) await(since int64, busy bool) (*sock.Buffer, int, idleEnd) {
 	limit := since + int64(c.s.table.Load().timeouts.Idle)
 	slim := busy || c.conn.Plain()
 	for {
-		if c.s.draining.Load() && c.conn.Quiet() { // else a request has come in the same moment
+		if c.s.draining.Load() && c.conn.Quiet() && !c.welcome(since) { // else a request has come in the same moment
 			return nil, 0, idleOver
 		}
 		at := limit
@@ -150,6 +151,11 @@ func (c *server1) await(since int64, busy bool) (*sock.Buffer, int, idleEnd) {
 			return nil, 0, idleOver
 		}
 	}
+}
+
+// welcome tells whether the client has come so late in a drain, by a long handshake, that its first request must be on its way still.
+func (c *server1) welcome(since int64) bool {
+	return c.fresh && c.s.sweeper.Now() < since+int64(lastWord)
 }
 
 // Resume goes on when a parked connection can be read, or drain or cut want it. That it may wait once more, from now, does no harm.

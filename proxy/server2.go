@@ -23,13 +23,10 @@ type server2 struct {
 	settler func(*http2.Batch) // answerEarly, made once
 }
 
-// serveHTTP2 carries streams on nc, which is new, until it is over.
-func (s *Server) serveHTTP2(nc *sock.Conn, c client) {
+// serveHTTP2 carries streams on nc, which is what has become of a, until it is over.
+func (s *Server) serveHTTP2(a *arrival, nc *sock.Conn, c client) {
 	d := s.newServer2(nc, c)
-	if !s.track(d) {
-		c.listener.gone(nc, c.settings) // draining
-		return
-	}
+	s.arrived(a, d)
 	d.serve(nil)
 }
 

@@ -163,6 +163,20 @@ func TestReadTimeoutOfTheBody(t *testing.T) {
 		up.send(ok(""))
 		c.status(200)
 	})
+	t.Run("is not for gRPC", func(t *testing.T) {
+		e := listen(t)
+		g := start(t, timeouts("read")+to(e.addr))
+		c := g.dial()
+		c.send(strings.Replace(head, "Host", "Content-Type: application/grpc\r\nHost", 1) + "x")
+		up := e.accept()
+		up.head()
+		up.expect("x")
+		pass(2 * short)
+		c.send("234567890")
+		up.expect("234567890")
+		up.send(ok(""))
+		c.status(200)
+	})
 	t.Run("ends with the head of the answer", func(t *testing.T) {
 		e := listen(t)
 		g := start(t, timeouts("read=500ms")+to(e.addr))
@@ -178,6 +192,44 @@ func TestReadTimeoutOfTheBody(t *testing.T) {
 		up.send("ok")
 		c.expect("ok")
 	})
+}
+
+// A client that waits for a 100 is right to be silent: until one has passed it is the endpoint's turn.
+func TestTimeoutsOfAnExpectation(t *testing.T) {
+	const head = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+	for _, tt := range []struct {
+		name, proceed, body string // what the endpoint says, and what the client sends after a while
+		status, failures    int
+	}{
+		{"neither goes on", "", "", 504, 1},
+		{"another interim answer", "HTTP/1.1 103 Early Hints\r\n\r\n", "", 504, 1},
+		{"the client does not", "HTTP/1.1 100 Continue\r\n\r\n", "", 408, 0},
+		{"the client does, unasked, and stops", "", "x", 408, 0},
+		{"the client does, unasked", "", "xy", 200, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := listen(t)
+			g := start(t, timeouts("read=300ms", "upstream=1s")+to(e.addr))
+			c := g.dial()
+			c.send(head)
+			up := e.accept()
+			up.head()
+			pass(600 * time.Millisecond)
+			if tt.proceed != "" {
+				up.send(tt.proceed)
+				c.expect(tt.proceed)
+			}
+			c.send(tt.body)
+			up.expect(tt.body)
+			if tt.status == 200 {
+				up.send(ok(""))
+			}
+			c.status(tt.status)
+			if n := g.failures(1); n != tt.failures {
+				t.Errorf("%d failures of the endpoint, want %d", n, tt.failures)
+			}
+		})
+	}
 }
 
 func TestUpstreamTimeout(t *testing.T) {

@@ -32,6 +32,7 @@ type tunneller interface {
 func (ex *exchange) switchProtocols(l leased) result {
 	ex.status = 101
 	ex.closing = true
+	ex.endRetry()
 	ex.ep.Report(cluster.Success) // it has proved itself; the tunnel may last for hours
 	t, down1 := ex.d.(tunneller)
 	u, up1 := l.(*upstream1)

@@ -20,6 +20,8 @@ type upload struct {
 	answered atomic.Bool           // the response head has passed: the client may take its time
 	fault    atomic.Pointer[fault] // why it ended early, if the client is to blame
 	stuck    atomic.Int64          // when the upstream ceased to take the body; 0: it has not
+	unasked  atomic.Int64          // since when the client waits for a 100 (Continue) of the upstream; 0: it does not
+	asked    bool                  // the 100 has been passed on
 	done     chan struct{}         // holds a token when the goroutine has ended
 }
 
@@ -82,12 +84,16 @@ func (ex *exchange) startUpload(u leased) {
 	if ex.upload.done == nil {
 		ex.upload.done = make(chan struct{}, 1)
 	}
-	ex.upload.running = true
 	ex.goOnHolding()
 	ex.upload.read.Store(false)
 	ex.upload.answered.Store(false)
 	ex.upload.fault.Store(nil)
 	ex.upload.stuck.Store(0)
+	ex.upload.unasked.Store(0)
+	if ex.req.Expect100 && !ex.upload.asked && ex.bodyBytes == 0 {
+		ex.upload.unasked.Store(ex.now())
+	}
+	ex.upload.running = true
 	go ex.runUpload(u)
 }
 
@@ -104,24 +110,42 @@ func (ex *exchange) runUpload(u leased) {
 	ex.upload.done <- struct{}{}
 }
 
+// ask notes that the client has got a 100 (Continue): from here on it is its turn.
+func (ex *exchange) ask() {
+	ex.upload.asked = true
+	if ex.upload.running && ex.upload.unasked.Swap(0) != 0 {
+		ex.d.SetReadDeadline(ex.now() + int64(ex.t.timeouts.Read))
+	}
+}
+
+// awaitBody sets the time for the next piece of the body. patient tells that it may well be later: a client that waits for a 100 of the upstream
+// is right to be silent, and so is one that has its answer, or a caller of gRPC, whose stream no limit of ours cuts that it has not been told of.
+func (ex *exchange) awaitBody() (patient bool) {
+	if ex.grpc || ex.upload.answered.Load() {
+		ex.d.SetReadDeadline(0)
+		return true
+	}
+	patient = ex.upload.unasked.Load() != 0
+	ex.d.SetReadDeadline(ex.now() + int64(ex.t.timeouts.Read)) // also then: ask may be doing the same
+	return patient
+}
+
 // copyBody moves the body. It returns a fault if the client is the reason that it ended early; an upstream that takes no more is no fault
 // here, since its answer may say why.
 func (ex *exchange) copyBody(u leased) *fault {
-	read := int64(ex.t.timeouts.Read)
-	for {
+	for patient := false; ; {
 		if !ex.d.Ready() {
 			if u.Flush() != nil {
 				return nil //nolint:nilerr // see above
 			}
-			at := int64(0)
-			if !ex.upload.answered.Load() {
-				at = ex.now() + read
-			}
-			ex.d.SetReadDeadline(at)
+			patient = ex.awaitBody()
 		}
 		p, err := ex.d.Next()
 		switch {
 		case err == nil:
+			if ex.upload.unasked.Load() != 0 {
+				ex.upload.unasked.Store(0) // it does not wait any longer
+			}
 			if f := ex.countBody(len(p)); f != nil {
 				return f
 			}
@@ -138,7 +162,7 @@ func (ex *exchange) copyBody(u leased) *fault {
 				ex.sentAt.Store(ex.now())
 			}
 			return nil
-		case errors.Is(err, sock.ErrTimeout) && ex.upload.answered.Load():
+		case errors.Is(err, sock.ErrTimeout) && (patient || ex.upload.answered.Load()):
 		case errors.Is(err, sock.ErrInterrupted):
 			return nil
 		default:

@@ -75,7 +75,7 @@ func (s *Sidecar) bootstrap(ctx context.Context) (*revision, error) {
 	for _, why := range reasons(err) {
 		all = append(all, errors.New(knob(why)))
 	}
-	return nil, errors.Join(all...)
+	return nil, startError(errors.Join(all...), err)
 }
 
 // knob has a sentence about the bootstrap's revision begin with the variable that the operator turns.

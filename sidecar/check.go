@@ -117,6 +117,15 @@ func (l *loader) checkDurations() {
 	least("GATEWAY_DRAIN_DELAY", l.b.DrainDelay, 0)
 	least("GATEWAY_DRAIN_TIMEOUT", l.b.DrainTimeout, 0)
 	least("GATEWAY_APP_QUEUE_TIMEOUT", l.b.AppQueueTimeout, 0)
+	l.checkDrain()
+}
+
+// checkDrain sees to it that the delay leaves time for what is in flight. A timeout of 0 says that nothing is to be waited for.
+func (l *loader) checkDrain() {
+	delay, timeout := l.b.DrainDelay, l.b.DrainTimeout
+	if timeout > 0 && delay >= timeout && !l.bad["GATEWAY_DRAIN_DELAY"] && !l.bad["GATEWAY_DRAIN_TIMEOUT"] {
+		l.wrong("GATEWAY_DRAIN_TIMEOUT", "%q: not longer than %s (%s), which is a part of it; what is in flight would be cut at once", timeout, l.knob("GATEWAY_DRAIN_DELAY"), delay)
+	}
 }
 
 func (l *loader) checkNumbers() {

@@ -3,7 +3,7 @@ package sidecar
 const (
 	// fdReserve is kept for what is no traffic: the admin port, Consul, the collector, files.
 	fdReserve = 64
-	// fewConnections is what is allowed where the system's limit is unknown or tiny.
+	// fewConnections is what is allowed where the system's limit is unknown.
 	fewConnections = 256
 	// manyConnections bounds what is allowed where there is no limit worth the name.
 	manyConnections = 1 << 20
@@ -19,5 +19,8 @@ func (b *Bootstrap) connections() int {
 	if !ok {
 		return fewConnections
 	}
-	return int(min(max((limit-fdReserve)/2, fewConnections), manyConnections))
+	return connectionsFor(limit)
 }
+
+// connectionsFor is the connections that a descriptor limit allows: never more than it has room for, and one where there is hardly any.
+func connectionsFor(limit int64) int { return int(min(max((limit-fdReserve)/2, 1), manyConnections)) }

@@ -32,7 +32,7 @@
 //   - The process never ends because Consul, a collector or a document is missing or bad.
 //   - The bootstrap's own revision serves at the latest two seconds after the start; the source's replaces it when it comes.
 //   - The stop is ordered (drain.go): not ready, a delay, no new connections, what is in flight, the rest is cut, last metrics.
-//   - Every goroutine that Run starts has ended when Run returns.
+//   - Every goroutine that Run starts has ended when Run returns, but for one that is stuck in a write of the access log.
 //
 // # Not here
 //

@@ -86,8 +86,10 @@ func TestStartThatCannotWork(t *testing.T) {
 	}{
 		{"listener's port taken", env{"GATEWAY_LISTEN": taken, "GATEWAY_APP": "127.0.0.1:1"}, 1, "gateway: GATEWAY_LISTEN: listen tcp " + taken + ": bind: address already in use\n"},
 		{"admin port taken", env{"GATEWAY_ADMIN_LISTEN": taken}, 1, "gateway: GATEWAY_ADMIN_LISTEN: listen tcp " + taken + ": bind: address already in use\n"},
-		{"not ours to listen on", env{"GATEWAY_LISTEN": "192.0.2.1:80"}, 1, "gateway: GATEWAY_LISTEN: listen tcp 192.0.2.1:80: bind: cannot assign requested address\n"},
-		{"no certificate", env{"GATEWAY_TLS_CERTS": "none.pem:none.key"}, 1, "gateway: GATEWAY_TLS_CERTS: "},
+		{"not ours to listen on", env{"GATEWAY_LISTEN": "192.0.2.1:80"}, 2, "gateway: GATEWAY_LISTEN: listen tcp 192.0.2.1:80: bind: cannot assign requested address\n"},
+		{"no certificate", env{"GATEWAY_TLS_CERTS": "none.pem:none.key"}, 2, "gateway: GATEWAY_TLS_CERTS: "},
+		{"not ours for the admin port", env{"GATEWAY_ADMIN_LISTEN": "192.0.2.1:80"}, 2, "gateway: GATEWAY_ADMIN_LISTEN: listen tcp 192.0.2.1:80: "},
+		{"not ours for TCP", env{"GATEWAY_TCP": "192.0.2.1:80=app", "GATEWAY_APP": "127.0.0.1:1"}, 2, "gateway: GATEWAY_TCP: "},
 		{"no folder for the log", env{"GATEWAY_ACCESS_LOG": "none/access.log"}, 2, "gateway: GATEWAY_ACCESS_LOG: "},
 		{"taken, with the file's document there", env{"GATEWAY_LISTEN": taken, "GATEWAY_CONFIG": "/dev/null"}, 1, "gateway: GATEWAY_LISTEN: "},
 		{"a typo", env{"GATEWAY_LISTENS": ":1"}, 2, "gateway: env GATEWAY_LISTENS: unknown variable (perhaps GATEWAY_LISTEN)\n"},

@@ -150,3 +150,26 @@ func checkAccessLog(t *testing.T, g *gateway, revision string) {
 		t.Errorf("access log: lines by route %v, by flag %v", byRoute, flags)
 	}
 }
+
+// A setting of the collector that cannot be used is told once, by its name, and costs nothing but the metrics.
+func TestCollectorSettingThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name    string
+		environ env
+		says    string
+	}{
+		{"endpoint", env{"OTEL_EXPORTER_OTLP_ENDPOINT": "collector"}, "env OTEL_EXPORTER_OTLP_ENDPOINT: neither a URL nor host:port"},
+		{"certificate", env{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:4317", "OTEL_EXPORTER_OTLP_CERTIFICATE": "none.pem"}, "env OTEL_EXPORTER_OTLP_CERTIFICATE: open none.pem: no such file or directory"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			row.environ["GATEWAY_APP"] = backend(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
+			g := serve(t, row.environ)
+			g.answers("/", http.StatusOK, "hello")
+			if n := strings.Count(g.stderr(), row.says); n != 1 || !strings.Contains(g.stderr(), `"@level":"error"`) {
+				t.Errorf("said %d times %q:\n%s", n, row.says, g.stderr())
+			}
+		})
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,8 +123,10 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	provider, err := telemetry.Start(life, telemetry.Options{
 		Registry: s.registry, Logger: s.logger.Named("otlp"), Service: s.boot.Service, Instance: s.boot.Instance, Version: Built().Version,
 	})
-	if err != nil {
-		return errors.Join(err, admin.close(ctx))
+	if err != nil { // no reason not to serve
+		for problem := range strings.SplitSeq(err.Error(), "\n") {
+			s.logger.Error("no metrics are exported", "error", problem)
+		}
 	}
 	limit := sock.NewLimit(s.boot.connections())
 	s.proxy = proxy.New(life, proxy.Options{
@@ -220,7 +223,7 @@ func (s *Sidecar) startAdmin() (*adminPort, error) {
 	}
 	ln, err := net.Listen("tcp", s.boot.AdminListen)
 	if err != nil {
-		return nil, fmt.Errorf("GATEWAY_ADMIN_LISTEN: %w", err)
+		return nil, startError(fmt.Errorf("GATEWAY_ADMIN_LISTEN: %w", err), err)
 	}
 	a := &adminPort{
 		server: NewAdmin(s.view(), AdminOptions{Listen: s.boot.AdminListen, Pprof: s.boot.Pprof, Logger: s.logger}),

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +22,8 @@ const (
 	logKeepBytes = 64 << 10
 	// logFlushEvery is the longest that a line waits.
 	logFlushEvery = 250 * time.Millisecond
+	// logLastFlush bounds the last write: a reader that takes nothing must not keep the process.
+	logLastFlush = time.Second
 )
 
 // AccessLog takes one line for each request or connection and writes them whole, soon, and without ever making traffic wait: when
@@ -31,7 +34,9 @@ type AccessLog struct {
 	broken  func(error) // told once when writing stops working, and again after it worked meanwhile
 
 	shards [logShards]logShard
-	wake   chan struct{} // a shard is full enough
+	wake   chan struct{}           // a shard is full enough
+	next   atomic.Pointer[os.File] // what Reopen has opened; the next flush goes on with it
+	inHand atomic.Int64            // lines that are being written
 
 	mu      sync.Mutex // guards file, failing and rest; held while writing
 	file    io.WriteCloser
@@ -51,41 +56,75 @@ type logShard struct {
 // OpenAccessLog opens the log at path: "stdout" or a file, which is made (0640) or appended to. Run does the writing.
 func OpenAccessLog(path string, dropped *Counter, broken func(error)) (*AccessLog, error) {
 	l := &AccessLog{path: path, dropped: dropped, broken: broken, wake: make(chan struct{}, 1)}
-	return l, l.open()
+	if path == "stdout" {
+		l.file = nopCloser{os.Stdout}
+		return l, nil
+	}
+	f, err := l.open()
+	l.file = f
+	return l, err
 }
 
-func (l *AccessLog) open() error {
-	if l.path == "stdout" {
-		l.file = nopCloser{os.Stdout}
-		return nil
-	}
+func (l *AccessLog) open() (*os.File, error) {
 	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
 	if err != nil {
-		return fmt.Errorf("access log: %w", err)
+		return nil, fmt.Errorf("access log: %w", err)
 	}
-	l.file = f
-	return nil
+	return f, nil
 }
 
 type nopCloser struct{ io.Writer }
 
 func (nopCloser) Close() error { return nil }
 
-// Reopen closes the file and opens its path anew, for log rotation. When that does not work the old file stays in use.
+// Reopen opens the path anew, for log rotation; the next flush closes the old file and goes on there. When that does not work the old file
+// stays in use. It waits for no write that is under way.
 func (l *AccessLog) Reopen() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	old := l.file
-	if err := l.open(); err != nil {
-		l.file = old
+	if l.path == "stdout" {
+		return nil
+	}
+	f, err := l.open()
+	if err != nil {
 		return err
 	}
-	l.rest = nil // belongs to the old file
-	return old.Close()
+	if unused := l.next.Swap(f); unused != nil {
+		return unused.Close()
+	}
+	return nil
 }
 
-// Run writes what has been gathered until ctx ends, then once more. One goroutine runs it.
+// turn goes on with what Reopen has opened. Called with mu held.
+func (l *AccessLog) turn() {
+	f := l.next.Swap(nil)
+	if f == nil {
+		return
+	}
+	if err := l.file.Close(); err != nil {
+		l.broken(err)
+	}
+	l.file, l.rest = f, nil // the rest belongs to the old file
+}
+
+// Run writes what has been gathered until ctx ends, then once more. One goroutine runs it. A last write that does not come to its end is left
+// behind, with the goroutine that is stuck in it, and its lines are counted as dropped.
 func (l *AccessLog) Run(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.writeAll(ctx)
+	}()
+	<-ctx.Done()
+	t := time.NewTimer(logLastFlush)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+		l.abandon()
+	}
+}
+
+// writeAll is the goroutine of Run that may get stuck.
+func (l *AccessLog) writeAll(ctx context.Context) {
 	t := time.NewTicker(logFlushEvery)
 	defer t.Stop()
 	for {
@@ -100,10 +139,27 @@ func (l *AccessLog) Run(ctx context.Context) {
 	}
 }
 
+// abandon gives up what has not been written.
+func (l *AccessLog) abandon() {
+	n := l.inHand.Load() // some of them may have been
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		n += countLines(s.buf)
+		s.buf = nil
+		s.mu.Unlock()
+	}
+	l.dropped.Add(n)
+	l.broken(fmt.Errorf("nobody takes the last %d lines", n))
+}
+
+func countLines(b []byte) int64 { return int64(bytes.Count(b, []byte{'\n'})) }
+
 // Flush writes all that has been gathered so far.
 func (l *AccessLog) Flush() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.turn()
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()
@@ -111,7 +167,9 @@ func (l *AccessLog) Flush() {
 		s.buf, s.spare = s.spare[:0], nil
 		s.mu.Unlock()
 		if len(full) > 0 {
+			l.inHand.Store(countLines(full))
 			l.write(full)
+			l.inHand.Store(0)
 		}
 		if cap(full) > logKeepBytes && len(full) < logFlushBytes {
 			full = nil
@@ -142,7 +200,7 @@ func (l *AccessLog) write(lines []byte) {
 		l.failing = false
 		return
 	}
-	l.dropped.Add(int64(bytes.Count(lines, []byte{'\n'})))
+	l.dropped.Add(countLines(lines))
 	if !l.failing {
 		l.failing = true
 		l.broken(err)

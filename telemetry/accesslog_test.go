@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -174,6 +175,47 @@ func TestBlockedAccessLogDropsAndCounts(t *testing.T) {
 	if n := <-got; n+int(dropped.Load()) != lines {
 		t.Errorf("%d lines came and %d were dropped, want %d in all", n, dropped.Load(), lines)
 	}
+}
+
+// stuck is a pipe that nobody reads.
+type stuck struct{ free chan struct{} }
+
+func (f stuck) Write(b []byte) (int, error) { <-f.free; return len(b), nil }
+func (f stuck) Close() error                { return nil }
+
+// A reader that takes nothing must neither keep the process from ending nor hold up a SIGHUP.
+func TestStuckAccessLogLetsTheProcessEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	synctest.Test(t, func(t *testing.T) {
+		var dropped Counter
+		var told []string
+		l := openLog(t, path, &dropped, func(err error) { told = append(told, err.Error()) })
+		f := stuck{make(chan struct{})}
+		defer close(f.free)
+		l.file.Close()
+		l.file = f
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); l.Run(ctx) }()
+		write(l, "/a", 0)
+		<-time.After(2 * logFlushEvery) // of the bubble: it is stuck now
+		write(l, "/b", 0)
+		write(l, "/c", 1)
+		for range 2 {
+			if err := l.Reopen(); err != nil {
+				t.Errorf("Reopen: %v", err)
+			}
+		}
+		cancel()
+		begun := time.Now()
+		<-ended
+		if d := time.Since(begun); d != logLastFlush {
+			t.Errorf("Run ended after %v, want %v", d, logLastFlush)
+		}
+		if dropped.Load() != 3 || len(told) != 1 || told[0] != "nobody takes the last 3 lines" {
+			t.Errorf("%d lines dropped, told %q", dropped.Load(), told)
+		}
+	})
 }
 
 func TestAccessLogReopens(t *testing.T) {

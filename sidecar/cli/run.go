@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -55,6 +56,9 @@ func run(ctx context.Context, p *Process, b sidecar.Bootstrap) error {
 	err = s.Run(ctx)
 	close(done)
 	<-forwarded
+	if _, ok := errors.AsType[*sidecar.StartError](err); ok {
+		return err // of the bootstrap, too
+	}
 	if err != nil {
 		return bad("%v", err)
 	}
