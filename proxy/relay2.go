@@ -81,6 +81,7 @@ func (r *relay2) open(b *http2.Batch, end bool) bool {
 		return false
 	}
 	r.server = st
+	r.toDown.Init(st)
 	r.attempts, r.tryStart = 1, r.start
 	r.in.Store(int64(len(r.req.Buf)))
 	r.active = r.c.settings.tele.Requests(r.method, r.c.scheme)
@@ -242,15 +243,18 @@ func (e *serverEvents) Head(b *http2.Batch, st *http2.Stream, h *message.Head, e
 	f := b.Fields()
 	f.Status(h.Status)
 	f.AddHead(h, responseDrop(h))
-	if r.client.WriteHead(b, f, end) != nil || !final {
-		return // what became of the client's stream, its own Reset tells
-	}
-	if end {
+	err := r.client.WriteHead(b, f, end)
+	switch {
+	case !final: // one that is too large is left out
+	case errors.Is(err, http2.ErrHeadTooLarge):
+		st.Reset(b, http2.Cancel)
+		r.fail(b, faultLargeAnswer, http2.InternalError)
+	case err != nil: // what became of the client's stream, its own Reset tells
+	case end:
 		r.close(r.outcome())
-		return
+	default:
+		r.toDown.Start(b, r.client)
 	}
-	r.toDown.Init(st)
-	r.toDown.Start(b, r.client)
 }
 
 // bodyDeadline is when the next piece of the answer must have come. Called with the lock held.

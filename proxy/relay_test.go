@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -308,5 +309,26 @@ func TestRelayedExchangesAreLogged(t *testing.T) {
 				t.Errorf("%s was logged %d times", path, seen[path])
 			}
 		}
+	}
+}
+
+// An answer whose head is larger than the client takes is no answer for that client; the exchange ends on both sides, and nothing else does.
+func TestAnswerHeadThatTheClientDoesNotTake(t *testing.T) {
+	for name, route := range map[string]string{"relayed": "", "with a goroutine": "retries: {on: [reset]}"} {
+		t.Run(name, func(t *testing.T) {
+			g, _, down, up := relaying(t, route, http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 100})
+			down.ask(3, true, "GET", "/")
+			id := up.any().StreamID
+			up.head(id, false, ":status", "103", "link", strings.Repeat("x", 200)) // left out
+			up.head(id, false, ":status", "200", "x-big", strings.Repeat("x", 200))
+			up.must(up.WriteData(id, false, []byte("some body")))
+			down.reset(3, http2.ErrCodeInternal)
+			up.reset(id, http2.ErrCodeCancel)
+			g.counted(telemetry.DPE, 1)
+			down.must(down.WriteRSTStream(3, http2.ErrCodeCancel)) // may have been on its way
+			down.ask(5, true, "GET", "/")
+			up.head(up.any().StreamID, true, ":status", "204")
+			down.answer(5, "204")
+		})
 	}
 }

@@ -96,13 +96,16 @@ func (q *request2) Hangup() sock.Hangup {
 	return sock.Open
 }
 
-// Inform passes an interim answer on.
+// Inform passes an interim answer on. One that is larger than the client takes is left out.
 func (q *request2) Inform(h *message.Head) error {
 	q.fields.Reset()
 	q.fields.Status(h.Status)
 	q.fields.AddHead(h, responseDrop(h))
 	err := q.stream.WriteHead(&q.batch, &q.fields, false)
 	q.batch.Flush()
+	if errors.Is(err, http2.ErrHeadTooLarge) {
+		return nil
+	}
 	return err
 }
 
@@ -117,7 +120,11 @@ func (q *request2) Begin(_ *exchange, h *message.Head) error {
 	q.fields.Status(h.Status)
 	q.fields.AddHead(h, responseDrop(h))
 	q.sent += int64(len(h.Buf))
-	return q.stream.WriteHead(&q.batch, &q.fields, q.ended)
+	err := q.stream.WriteHead(&q.batch, &q.fields, q.ended)
+	if errors.Is(err, http2.ErrHeadTooLarge) {
+		return faultLargeAnswer
+	}
+	return err
 }
 
 // Body sends a piece; the last one of a body of known size carries the end with it.
