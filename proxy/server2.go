@@ -55,6 +55,7 @@ func (s *Server) options2(t *Table) http2.Options {
 			s.registry.Fault(telemetry.DPE).Inc()
 			s.logger.Debug("http2 limit", "limit", l.String())
 		},
+		Panicked: s.panicked,
 	}
 }
 

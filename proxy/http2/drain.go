@@ -99,9 +99,7 @@ func (c *Conn) shut(err error) error {
 		code = ce.Code
 	}
 	for _, s := range lost {
-		if s.recv != nil {
-			s.recv.Reset(&c.batch, s, code, err)
-		}
+		c.lose(s, code, err)
 	}
 	c.batch.Flush()
 	c.flush()

@@ -26,6 +26,8 @@ type Options struct {
 	// only). Both are called from any goroutine, without locks, and must not block.
 	Count func(Limit)
 	Room  func()
+	// Panicked is told of a panic in an event, which then ends only its connection, with INTERNAL_ERROR. Nil: it ends the process.
+	Panicked func(p any, stack []byte)
 }
 
 func (o *Options) setDefaults(client bool) {
