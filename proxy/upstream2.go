@@ -99,8 +99,10 @@ func (s *Server) newClient2(up *Upstream, nc net.Conn, slot *cluster.Slot, set *
 	return c
 }
 
-// pingInterval is the silence on an upstream connection with streams after which it is asked whether it is there.
-const pingInterval = 30 * time.Second
+// pingInterval is the silence on an upstream connection with streams after which it is asked whether it is there. Servers of gRPC end a
+// connection on which PINGs come more often than every 5 minutes, unless they were told otherwise, and half a minute is for the network. A host that
+// is gone is noticed sooner than that by the kernel, whose keep-alive Dialer asks for; the PING is for a process that hangs.
+const pingInterval = 5*time.Minute + 30*time.Second
 
 func newUpstream2(c *http2.Client, reused bool) *upstream2 {
 	return &upstream2{client: c, pipe: http2.NewPipe(), reused: reused}
