@@ -175,7 +175,8 @@ func (u *upstream2) Flush() error {
 
 func (u *upstream2) SetReadDeadline(at int64) { u.pipe.SetReadDeadline(at) }
 
-// Head takes over the next head; the pipe has made it for this one reader.
+// Head takes over the next head; the pipe has made it for this one reader. Where an answer has no body whatever is said of it, the end of the
+// stream may still come in a frame of its own: HTTP/1.1 must not make chunks of that.
 func (u *upstream2) Head(ex *exchange) error {
 	h, end, err := u.pipe.Head()
 	if err != nil {
@@ -183,7 +184,7 @@ func (u *upstream2) Head(ex *exchange) error {
 	}
 	ex.resp = *h
 	switch {
-	case end:
+	case end || ex.head || h.Status < 200 || h.Status == 204 || h.Status == 304:
 		ex.resp.Body = message.NoBody
 	case ex.resp.Body == message.Sized && ex.resp.Present.Has(message.Trailer):
 		ex.resp.Body = message.Chunked // HTTP/1.1 has room for trailers only behind chunks
