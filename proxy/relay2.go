@@ -25,11 +25,13 @@ type relay2 struct {
 
 	in, out atomic.Int64 // bytes that have come from either side
 
-	mu       sync.Mutex // guards what follows and the exchange's fields; taken before a connection's lock, never under it
-	sent     bool       // the request has been read to its end
-	answered bool       // the final head has gone to the client
-	failing  bool       // a fault is being answered
-	over     bool       // recorded: what still comes is only passed on
+	mu       sync.Mutex    // guards what follows and the exchange's fields; taken before a connection's lock, never under it
+	sent     bool          // the request has been read to its end
+	answered bool          // the final head has gone to the client
+	failing  bool          // a fault is being answered
+	over     bool          // recorded: what still comes is only passed on
+	refused  bool          // the endpoint wants no more of the request, and has said so
+	code     http2.ErrCode // in these words
 }
 
 // clientEvents and serverEvents are a relay2 as the receiver of its two streams.
@@ -166,6 +168,16 @@ func (r *relay2) fail(b *http2.Batch, f *fault, code http2.ErrCode) {
 	r.close(f.outcome())
 }
 
+// refuseRest tells the client that the endpoint wants no more of the request, once the client has all of the answer: a reset would cost it the rest.
+func (r *relay2) refuseRest(b *http2.Batch) {
+	r.mu.Lock()
+	refused, code := r.refused, r.code
+	r.mu.Unlock()
+	if refused && r.toDown.Over() {
+		r.client.Reset(b, code)
+	}
+}
+
 // tell answers with the fault. sent: all of the request has come.
 func (r *relay2) tell(b *http2.Batch, f *fault, sent bool) {
 	h := &r.resp
@@ -220,8 +232,12 @@ func (e *clientEvents) Reset(b *http2.Batch, _ *http2.Stream, code http2.ErrCode
 	r.fail(b, &fault{499, telemetry.DC, "client went away", &http2.ResetError{Code: code, Cause: cause}}, code)
 }
 
-func (e *clientEvents) Writable(b *http2.Batch, _ *http2.Stream) { e.toDown.Writable(b) }
-func (e *clientEvents) Timeout(*http2.Batch, *http2.Stream)      {}
+func (e *clientEvents) Writable(b *http2.Batch, _ *http2.Stream) {
+	e.toDown.Writable(b)
+	(*relay2)(e).refuseRest(b)
+}
+
+func (e *clientEvents) Timeout(*http2.Batch, *http2.Stream) {}
 
 // The endpoint's stream.
 
@@ -251,6 +267,7 @@ func (e *serverEvents) Head(b *http2.Batch, st *http2.Stream, h *message.Head, e
 		r.fail(b, faultLargeAnswer, http2.InternalError)
 	case err != nil: // what became of the client's stream, its own Reset tells
 	case end:
+		r.toDown.Stop(b) // there is nothing to pass
 		r.close(r.outcome())
 	default:
 		r.toDown.Start(b, r.client)
@@ -292,10 +309,11 @@ func (e *serverEvents) Reset(b *http2.Batch, _ *http2.Stream, code http2.ErrCode
 	r := (*relay2)(e)
 	r.mu.Lock()
 	over := r.over
+	r.refused, r.code = over, code
 	r.mu.Unlock()
 	if over { // the answer is whole: the endpoint only wants no more of the request
 		r.toUp.Stop(b)
-		r.client.Reset(b, code)
+		r.refuseRest(b)
 		return
 	}
 	f := r.late(upstreamFault(&http2.ResetError{Code: code, Cause: cause}))

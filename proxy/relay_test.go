@@ -76,6 +76,34 @@ func TestEarlyAnswerIsPassedOn(t *testing.T) {
 		down.text(3, "") // the end came alone
 	}
 	down.reset(3, http2.ErrCodeNo)
+
+	down.ask(5, false, "POST", "/", "content-length", "100000")
+	id = up.any().StreamID
+	up.head(id, true, ":status", "401")
+	up.must(up.WriteRSTStream(id, http2.ErrCodeNo))
+	down.answer(5, "401")
+	down.reset(5, http2.ErrCodeNo)
+}
+
+// A client that has no window for the whole of an early answer gets the rest of it before it hears that the rest of its request is not wanted.
+func TestEarlyAnswerIsPassedOnWhole(t *testing.T) {
+	_, _, down, up := relaying(t, "", http2.Setting{ID: http2.SettingInitialWindowSize, Val: 10})
+	down.ask(3, false, "POST", "/", "content-length", "100000")
+	id := up.any().StreamID
+	up.head(id, false, ":status", "413")
+	up.must(up.WriteData(id, true, []byte("that is too much for us")))
+	up.must(up.WriteRSTStream(id, http2.ErrCodeNo))
+	down.answer(3, "413")
+	down.text(3, "that is to")
+	up.must(up.WritePing(false, [8]byte{1})) // whose answer comes when all of the above has been read
+	if p, ok := up.next2().(*http2.PingFrame); !ok || !p.IsAck() {
+		t.Fatal("no answer to the PING")
+	}
+	down.must(down.WriteWindowUpdate(3, 1000))
+	if !down.text(3, "o much for us") {
+		t.Error("the answer has no end")
+	}
+	down.reset(3, http2.ErrCodeNo)
 }
 
 // What an endpoint gets of a client and a client of an endpoint, field by field.

@@ -90,6 +90,13 @@ func (r *Relay) Began() bool {
 	return r.began
 }
 
+// Over tells whether everything, or the end of all interest, has been passed on.
+func (r *Relay) Over() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over
+}
+
 func (r *Relay) pass(b *Batch) {
 	if r.over {
 		return
