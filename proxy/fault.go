@@ -7,6 +7,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
+	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -35,6 +36,8 @@ var (
 	faultMaxBody  = &fault{status: 413, flag: telemetry.DPE, text: "request body is too large"}
 	faultSlowHead = &fault{status: 408, flag: telemetry.DPE, text: "request head took too long"}
 	faultSlowBody = &fault{status: 408, flag: telemetry.DPE, text: "request body took too long"}
+	// Both sides say how large a head or trailer section they take (SETTINGS_MAX_HEADER_LIST_SIZE). What is larger is no fault of the endpoint's.
+	faultLargeRequest = &fault{status: 431, flag: telemetry.DPE, text: "request head is larger than the endpoint takes"}
 	// The client has said how large a head may be (SETTINGS_MAX_HEADER_LIST_SIZE); that it can not be given the answer is not the endpoint's fault.
 	faultLargeAnswer = &fault{status: 502, flag: telemetry.DPE, text: "answer head is larger than the client takes"}
 	faultGone        = &fault{status: 499, flag: telemetry.DC, text: "client went away"}
@@ -74,6 +77,8 @@ func upstreamFault(err error) *fault {
 		return &fault{502, telemetry.UPE, "malformed upstream response", err}
 	case errors.Is(err, sock.ErrTimeout):
 		return faultTimeout
+	case errors.Is(err, http2.ErrHeadTooLarge):
+		return faultLargeRequest
 	}
 	return &fault{502, telemetry.UC, "upstream broke off", err}
 }

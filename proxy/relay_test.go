@@ -270,6 +270,27 @@ func TestStreamLimitOfTheEndpoint(t *testing.T) {
 	e.unused()
 }
 
+// A request whose head is larger than the endpoint takes is the client's fault: whoever sends it must not get an endpoint ejected.
+func TestRequestHeadThatTheEndpointDoesNotTake(t *testing.T) {
+	e := listen(t)
+	g := start(t, clustered("", "protocol: http2, passive_health: {consecutive_failures: 1}", e.addr))
+	down, old := g.dial2(), g.dial()
+	down.ask(1, true, "GET", "/first")
+	up := e.accept2(http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1000})
+	up.head(up.any().StreamID, true, ":status", "200")
+	down.answer(1, "200")
+	large := strings.Repeat("x", 2000)
+	down.ask(3, true, "GET", "/", "x-big", large)
+	down.answer(3, "431")
+	old.send("GET / HTTP/1.1\r\nHost: a.example\r\nX-Big: " + large + "\r\n\r\n")
+	old.status(431)
+	g.counted(telemetry.DPE, 2)
+	if s := g.set.Status()[0].Endpoints[0].Passive; s.Failures != 0 {
+		t.Errorf("%d failures of the endpoint, want none", s.Failures)
+	}
+	e.unused()
+}
+
 // Each stream has its own time; the others and the connection live on.
 func TestStreamTimesOut(t *testing.T) {
 	g, _, down, up := relaying(t, "timeouts: {upstream: "+short.String()+"}")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
+	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
@@ -148,5 +149,8 @@ func (e *connectError) Unwrap() error { return e.err }
 // brokeOff tells that the peer ended or reset the connection, as opposed to being slow or wrong.
 func brokeOff(err error) bool {
 	var malformed *http1.Error
+	if errors.Is(err, http2.ErrHeadTooLarge) {
+		return false
+	}
 	return err != nil && !errors.Is(err, sock.ErrTimeout) && !errors.Is(err, sock.ErrInterrupted) && !errors.As(err, &malformed) || errors.Is(err, io.EOF)
 }
