@@ -90,7 +90,7 @@ func (r *relay2) open(b *http2.Batch, end bool) bool {
 	r.active.Inc()
 	if !end {
 		r.toUp.Init(r.client)
-		r.toUp.Start(b, st)
+		_ = r.toUp.Start(b, st) // nothing has come yet that it could not pass on
 	}
 	r.await()
 	return true
@@ -222,7 +222,10 @@ func (e *clientEvents) Data(b *http2.Batch, _ *http2.Stream, p []byte, end bool)
 func (e *clientEvents) Trailers(b *http2.Batch, _ *http2.Stream, h *message.Head) {
 	f := b.Fields()
 	f.AddHead(vetted(h), neverTrailer)
-	e.toUp.Trailers(b, f)
+	if e.toUp.Trailers(b, f) != nil {
+		(*relay2)(e).fail(b, faultLargeRequest, http2.InternalError)
+		return
+	}
 	(*relay2)(e).requestEnds()
 }
 
@@ -233,8 +236,12 @@ func (e *clientEvents) Reset(b *http2.Batch, _ *http2.Stream, code http2.ErrCode
 }
 
 func (e *clientEvents) Writable(b *http2.Batch, _ *http2.Stream) {
-	e.toDown.Writable(b)
-	(*relay2)(e).refuseRest(b)
+	r := (*relay2)(e)
+	if r.toDown.Writable(b) != nil {
+		r.server.Reset(b, http2.Cancel) // the rest of the request is of no use
+		r.fail(b, faultLargeAnswer, http2.InternalError)
+	}
+	r.refuseRest(b)
 }
 
 func (e *clientEvents) Timeout(*http2.Batch, *http2.Stream) {}
@@ -270,7 +277,7 @@ func (e *serverEvents) Head(b *http2.Batch, st *http2.Stream, h *message.Head, e
 		r.toDown.Stop(b) // there is nothing to pass
 		r.close(r.outcome())
 	default:
-		r.toDown.Start(b, r.client)
+		_ = r.toDown.Start(b, r.client) // nothing has come yet that it could not pass on
 	}
 }
 
@@ -294,14 +301,18 @@ func (e *serverEvents) Data(b *http2.Batch, st *http2.Stream, p []byte, end bool
 	}
 }
 
-func (e *serverEvents) Trailers(b *http2.Batch, _ *http2.Stream, h *message.Head) {
+func (e *serverEvents) Trailers(b *http2.Batch, st *http2.Stream, h *message.Head) {
 	r := (*relay2)(e)
 	r.mu.Lock()
 	r.noteGRPC(h)
 	r.mu.Unlock()
 	f := b.Fields()
 	f.AddHead(vetted(h), neverTrailer)
-	r.toDown.Trailers(b, f)
+	if r.toDown.Trailers(b, f) != nil {
+		st.Reset(b, http2.Cancel) // the rest of the request is of no use
+		r.fail(b, faultLargeAnswer, http2.InternalError)
+		return
+	}
 	r.close(r.outcome())
 }
 
@@ -323,7 +334,11 @@ func (e *serverEvents) Reset(b *http2.Batch, _ *http2.Stream, code http2.ErrCode
 	r.fail(b, f, code)
 }
 
-func (e *serverEvents) Writable(b *http2.Batch, _ *http2.Stream) { e.toUp.Writable(b) }
+func (e *serverEvents) Writable(b *http2.Batch, _ *http2.Stream) {
+	if e.toUp.Writable(b) != nil {
+		(*relay2)(e).fail(b, faultLargeRequest, http2.InternalError)
+	}
+}
 
 func (e *serverEvents) Timeout(b *http2.Batch, st *http2.Stream) {
 	st.Reset(b, http2.Cancel)

@@ -106,6 +106,50 @@ func TestEarlyAnswerIsPassedOnWhole(t *testing.T) {
 	down.reset(3, http2.ErrCodeNo)
 }
 
+// Trailers that are larger than the receiving side takes end the exchange on both sides, whether they could go on at once or had to wait for
+// the data in front of them.
+func TestTrailersThatAreNotTaken(t *testing.T) {
+	large := strings.Repeat("x", 1200)
+	for name, route := range map[string]string{"relayed": "", "with a goroutine": "retries: {on: [reset]}"} {
+		for _, window := range []uint32{65535, 2} {
+			t.Run(fmt.Sprint("of the answer, ", name, ", ", window), func(t *testing.T) {
+				g, _, down, up := relaying(t, route, http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1000}, http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
+				down.ask(3, true, "GET", "/")
+				id := up.any().StreamID
+				up.head(id, false, ":status", "200")
+				up.must(up.WriteData(id, false, []byte("body")))
+				up.head(id, true, "x-big", large)
+				down.answer(3, "200")
+				if down.text(3, "body"[:min(4, window)]); window < 4 {
+					down.must(down.WriteWindowUpdate(3, 100))
+				}
+				down.reset(3, http2.ErrCodeInternal)
+				if window > 4 || route != "" {
+					g.counted(telemetry.DPE, 1)
+				}
+			})
+			t.Run(fmt.Sprint("of the request, ", name, ", ", window), func(t *testing.T) {
+				e := listen(t)
+				g := start(t, clustered(route, "protocol: http2", e.addr))
+				down := g.dial2()
+				down.ask(1, true, "GET", "/first")
+				up := e.accept2(http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1000}, http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
+				up.head(up.any().StreamID, true, ":status", "200")
+				down.answer(1, "200")
+				down.ask(3, false, "POST", "/")
+				id := up.any().StreamID
+				down.must(down.WriteData(3, false, []byte("body")))
+				if up.text(id, "body"[:min(4, window)]); window < 4 {
+					up.must(up.WriteWindowUpdate(id, 100))
+				}
+				down.head(3, true, "x-big", large)
+				down.answer(3, "431")
+				g.counted(telemetry.DPE, 1)
+			})
+		}
+	}
+}
+
 // What an endpoint gets of a client and a client of an endpoint, field by field.
 func TestRelayedFields(t *testing.T) {
 	_, _, down, up := relaying(t, "")

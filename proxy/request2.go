@@ -146,6 +146,9 @@ func (q *request2) End(t *message.Head) error {
 		q.fields.Reset()
 		q.fields.AddHead(vetted(t), neverTrailer)
 		err = q.stream.WriteTrailers(&q.batch, &q.fields)
+		if errors.Is(err, http2.ErrHeadTooLarge) {
+			err = faultLargeAnswer
+		}
 	default:
 		err = q.pipe.Write(&q.batch, nil, true)
 	}

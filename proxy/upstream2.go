@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
@@ -23,6 +24,7 @@ type upstream2 struct {
 	reused bool
 	end    bool // the request was ended
 	sent   int64
+	large  atomic.Bool // the trailers were larger than the endpoint takes
 }
 
 // leaseStream is lease for clusters whose endpoints speak, or may speak, HTTP/2. A fresh connection is never needed: one that is going away has
@@ -161,6 +163,10 @@ func (u *upstream2) End(t *message.Head) error {
 		f := u.batch.Fields()
 		f.AddHead(t, neverTrailer)
 		err = u.stream.WriteTrailers(&u.batch, f)
+		if errors.Is(err, http2.ErrHeadTooLarge) {
+			u.large.Store(true)
+			u.Cut() // the endpoint would wait for the end, and whoever waits for it too
+		}
 	} else {
 		err = u.pipe.Write(&u.batch, nil, true)
 	}
@@ -179,6 +185,9 @@ func (u *upstream2) SetReadDeadline(at int64) { u.pipe.SetReadDeadline(at) }
 // stream may still come in a frame of its own: HTTP/1.1 must not make chunks of that.
 func (u *upstream2) Head(ex *exchange) error {
 	h, end, err := u.pipe.Head()
+	if err != nil && u.large.Load() {
+		return http2.ErrHeadTooLarge
+	}
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,17 @@
 package http2
 
-import "sync"
+import (
+	"errors"
+	"sync"
+)
 
 // Relay passes one direction of an exchange, body and trailers, from a stream to another on another connection. It copies only what the
 // receiving side does not take at once, and the sending peer gets its window back as bytes go on, so that no more than that window
 // is ever held. Data may come before there is a stream to pass it to.
 //
 // Call it from the events of both streams: Data and Trailers from those of the stream that data comes from, Writable from that of the stream it goes to.
+// What returns an error does so once, when the trailers are larger than the receiving side takes (ErrHeadTooLarge): that stream was reset then, and no
+// event will tell its owner. Of all other ends of that stream its own Reset tells.
 type Relay struct {
 	mu       sync.Mutex // guards what follows; taken before a connection's, never under it
 	src, dst *Stream
@@ -21,11 +26,11 @@ type Relay struct {
 func (r *Relay) Init(src *Stream) { r.src = src }
 
 // Start names the stream that data goes to, and passes on what has come so far. b is the calling goroutine's, as everywhere.
-func (r *Relay) Start(b *Batch, dst *Stream) {
+func (r *Relay) Start(b *Batch, dst *Stream) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.dst = dst
-	r.pass(b)
+	return r.pass(b)
 }
 
 // Data takes an event of src.
@@ -53,27 +58,28 @@ func (r *Relay) Data(b *Batch, p []byte, end bool) {
 }
 
 // Trailers takes the trailers of src, as its owner wants them passed on. They end the message.
-func (r *Relay) Trailers(b *Batch, f *Fields) {
+func (r *Relay) Trailers(b *Batch, f *Fields) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.over {
-		return
+		return nil
 	}
 	r.end = true
 	if r.dst != nil && len(r.held.b) == 0 {
-		r.finish(b, f)
-		return
+		return r.finish(b, f)
 	}
 	r.trailers = f.clone()
+	return nil
 }
 
 // Writable takes an event of dst.
-func (r *Relay) Writable(b *Batch) {
+func (r *Relay) Writable(b *Batch) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.dst != nil {
-		r.pass(b)
+	if r.dst == nil {
+		return nil
 	}
+	return r.pass(b)
 }
 
 // Stop drops what is held and whatever comes; src gets its window back.
@@ -97,35 +103,36 @@ func (r *Relay) Over() bool {
 	return r.over
 }
 
-func (r *Relay) pass(b *Batch) {
+func (r *Relay) pass(b *Batch) error {
 	if r.over {
-		return
+		return nil
 	}
 	if len(r.held.b) > 0 {
 		n, err := r.dst.WriteData(b, r.held.b, r.end && r.trailers == nil)
 		if err != nil {
 			r.stop(b)
-			return
+			return nil //nolint:nilerr // dst's own Reset tells the owner
 		}
 		r.began = r.began || n > 0
 		r.held.pop(n)
 		r.src.Consumed(b, n)
 		if len(r.held.b) > 0 {
-			return
+			return nil
 		}
 		r.held.free()
 		if r.end && r.trailers == nil {
 			r.over = true
-			return
+			return nil
 		}
 	}
 	if r.end {
-		r.finish(b, r.trailers)
+		return r.finish(b, r.trailers)
 	}
+	return nil
 }
 
 // finish ends dst; all data has been passed on.
-func (r *Relay) finish(b *Batch, trailers *Fields) {
+func (r *Relay) finish(b *Batch, trailers *Fields) error {
 	r.over, r.trailers = true, nil
 	var err error
 	if trailers != nil {
@@ -133,9 +140,11 @@ func (r *Relay) finish(b *Batch, trailers *Fields) {
 	} else {
 		_, err = r.dst.WriteData(b, nil, true)
 	}
-	if err != nil {
-		r.stop(b) // dst's own Reset tells the owner
+	if errors.Is(err, ErrHeadTooLarge) {
+		r.dst.Reset(b, InternalError)
+		return err
 	}
+	return nil // else dst's own Reset tells the owner
 }
 
 func (r *Relay) stop(b *Batch) {
