@@ -329,7 +329,9 @@ func (e *serverEvents) Reset(b *http2.Batch, _ *http2.Stream, code http2.ErrCode
 	}
 	f := r.late(upstreamFault(&http2.ResetError{Code: code, Cause: cause}))
 	if errors.Is(cause, http2.ErrUnprocessed) {
-		f.status = 503 // it may well be sent again
+		own := *f
+		own.status = 503 // it may well be sent again
+		f = &own
 	}
 	r.fail(b, f, code)
 }

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 
@@ -284,6 +286,28 @@ func TestUnprocessedStreams(t *testing.T) {
 			up.head(up.any().StreamID, true, ":status", "200")
 			down.answer(5, "200")
 		})
+	}
+}
+
+// A refusal that comes when the caller's time is up is told as such, and changes nothing for the next.
+func TestUnprocessedAfterTheDeadline(t *testing.T) {
+	_, _, down, up := relaying(t, "")
+	for id := uint32(3); id < 43; id += 2 { // mostly the deadline has passed by then, and nobody has looked yet
+		down.ask(id, true, "POST", "/", "content-type", "application/grpc", "grpc-timeout", "1m")
+		at := time.Now()
+		in, ok := up.next().(*http2.MetaHeadersFrame)
+		for !ok { // a reset: somebody had looked in time
+			in, ok = up.next().(*http2.MetaHeadersFrame)
+		}
+		for time.Since(at) < 1500*time.Microsecond {
+			runtime.Gosched()
+		}
+		up.must(up.WriteRSTStream(in.StreamID, http2.ErrCodeRefusedStream))
+		down.fields(id)
+	}
+	g := start(t, routed(replies(t, ""), "timeouts: {upstream: "+short.String()+"}"))
+	if res, body := g.ask(get("/")); res.StatusCode != 504 {
+		t.Errorf("an upstream timeout of another gateway = %d %q, want 504", res.StatusCode, body)
 	}
 }
 
