@@ -79,6 +79,8 @@ func upstreamFault(err error) *fault {
 		return faultTimeout
 	case errors.Is(err, http2.ErrHeadTooLarge):
 		return faultLargeRequest
+	case unprocessed(err):
+		return &fault{503, telemetry.UC, "upstream did not take the request", err} // it may well be sent again
 	}
 	return &fault{502, telemetry.UC, "upstream broke off", err}
 }
@@ -97,7 +99,7 @@ func (ex *exchange) late(f *fault) *fault {
 
 // outcome is what a fault says about the endpoint.
 func (f *fault) outcome() cluster.Outcome {
-	if f == faultDeadline {
+	if f == faultDeadline || unprocessed(f.cause) {
 		return cluster.Ignored
 	}
 	switch f.flag {

@@ -18,6 +18,7 @@ import (
 // exchanges that have a goroutine.
 type relay2 struct {
 	exchange
+	conn   *server2
 	client *http2.Stream // the stream of the request
 	server *http2.Stream // the one it goes on in
 	toUp   http2.Relay
@@ -25,13 +26,14 @@ type relay2 struct {
 
 	in, out atomic.Int64 // bytes that have come from either side
 
-	mu       sync.Mutex    // guards what follows and the exchange's fields; taken before a connection's lock, never under it
-	sent     bool          // the request has been read to its end
-	answered bool          // the final head has gone to the client
-	failing  bool          // a fault is being answered
-	over     bool          // recorded: what still comes is only passed on
-	refused  bool          // the endpoint wants no more of the request, and has said so
-	code     http2.ErrCode // in these words
+	mu       sync.Mutex     // guards what follows and the exchange's fields; taken before a connection's lock, never under it
+	sent     bool           // the request has been read to its end
+	answered bool           // the final head has gone to the client
+	failing  bool           // a fault is being answered
+	over     bool           // recorded: what still comes is only passed on
+	refused  bool           // the endpoint wants no more of the request, and has said so
+	code     http2.ErrCode  // in these words
+	heir     http2.Receiver // who takes the client's events instead: see handOver
 }
 
 // clientEvents and serverEvents are a relay2 as the receiver of its two streams.
@@ -43,7 +45,7 @@ type (
 // relay begins such an exchange, or returns it as far as it got: nothing has happened yet that a peer could see, but what the request has been
 // given goes on with it.
 func (d *server2) relay(b *http2.Batch, st *http2.Stream, h *message.Head, end bool) (http2.Receiver, *relay2) {
-	r := &relay2{client: st, sent: end}
+	r := &relay2{conn: d, client: st, sent: end}
 	r.s, r.c, r.t, r.work, r.grpcStatus = d.s, &d.c, d.s.table.Load(), &d.work, noGRPCStatus
 	http2.CopyHead(&r.req, h)
 	if end {
@@ -160,7 +162,7 @@ func (r *relay2) fail(b *http2.Batch, f *fault, code http2.ErrCode) {
 	r.s.registry.Fault(f.flag).Inc()
 	switch {
 	case f.flag == telemetry.DC:
-	case answered:
+	case answered, unprocessed(f.cause):
 		r.client.Reset(b, code)
 	default:
 		r.tell(b, f, sent)
@@ -219,24 +221,35 @@ func (e *clientEvents) Data(b *http2.Batch, _ *http2.Stream, p []byte, end bool)
 	}
 }
 
-func (e *clientEvents) Trailers(b *http2.Batch, _ *http2.Stream, h *message.Head) {
+func (e *clientEvents) Trailers(b *http2.Batch, st *http2.Stream, h *message.Head) {
+	r := (*relay2)(e)
 	f := b.Fields()
 	f.AddHead(vetted(h), neverTrailer)
-	if e.toUp.Trailers(b, f) != nil {
-		(*relay2)(e).fail(b, faultLargeRequest, http2.InternalError)
-		return
+	switch err := r.toUp.Trailers(b, f); {
+	case errors.Is(err, http2.ErrDiverted):
+		r.successor().Trailers(b, st, h)
+	case err != nil:
+		r.fail(b, faultLargeRequest, http2.InternalError)
+	default:
+		r.requestEnds()
 	}
-	(*relay2)(e).requestEnds()
 }
 
-func (e *clientEvents) Reset(b *http2.Batch, _ *http2.Stream, code http2.ErrCode, cause error) {
+func (e *clientEvents) Reset(b *http2.Batch, st *http2.Stream, code http2.ErrCode, cause error) {
 	r := (*relay2)(e)
 	r.server.Reset(b, code)
 	r.fail(b, &fault{499, telemetry.DC, "client went away", &http2.ResetError{Code: code, Cause: cause}}, code)
+	if heir := r.successor(); heir != nil {
+		heir.Reset(b, st, code, cause)
+	}
 }
 
-func (e *clientEvents) Writable(b *http2.Batch, _ *http2.Stream) {
+func (e *clientEvents) Writable(b *http2.Batch, st *http2.Stream) {
 	r := (*relay2)(e)
+	if heir := r.successor(); heir != nil {
+		heir.Writable(b, st)
+		return
+	}
 	if r.toDown.Writable(b) != nil {
 		r.server.Reset(b, http2.Cancel) // the rest of the request is of no use
 		r.fail(b, faultLargeAnswer, http2.InternalError)
@@ -244,7 +257,11 @@ func (e *clientEvents) Writable(b *http2.Batch, _ *http2.Stream) {
 	r.refuseRest(b)
 }
 
-func (e *clientEvents) Timeout(*http2.Batch, *http2.Stream) {}
+func (e *clientEvents) Timeout(b *http2.Batch, st *http2.Stream) {
+	if heir := (*relay2)(e).successor(); heir != nil {
+		heir.Timeout(b, st)
+	}
+}
 
 // The endpoint's stream.
 
@@ -327,11 +344,11 @@ func (e *serverEvents) Reset(b *http2.Batch, _ *http2.Stream, code http2.ErrCode
 		r.refuseRest(b)
 		return
 	}
-	f := r.late(upstreamFault(&http2.ResetError{Code: code, Cause: cause}))
-	if errors.Is(cause, http2.ErrUnprocessed) {
-		own := *f
-		own.status = 503 // it may well be sent again
-		f = &own
+	f := upstreamFault(&http2.ResetError{Code: code, Cause: cause})
+	if !unprocessed(cause) {
+		f = r.late(f)
+	} else if r.handOver(b) {
+		return
 	}
 	r.fail(b, f, code)
 }

@@ -265,28 +265,78 @@ func (f *frames) next2() http2.Frame {
 	}
 }
 
-// A stream that the endpoint has not processed, as it says, is no answer: the client may send it again.
+// unprocessed has the endpoint say that it has not processed a stream, and returns the connection on which the request comes again.
+func unprocessed(e *endpoint, up *frames, id uint32, how string) *frames {
+	up.t.Helper()
+	if how == "GOAWAY" {
+		up.must(up.WriteGoAway(id-2, http2.ErrCodeNo, nil))
+		return e.accept2()
+	}
+	up.must(up.WriteRSTStream(id, http2.ErrCodeRefusedStream))
+	return up
+}
+
+// A stream that the endpoint has not processed, as it says, is sent again as long as nothing of its body is lost: no client need hear of it, and
+// it is no failure of the endpoint.
 func TestUnprocessedStreams(t *testing.T) {
 	for _, how := range []string{"REFUSED_STREAM", "GOAWAY"} {
 		t.Run(how, func(t *testing.T) {
-			_, e, down, up := relaying(t, "")
-			down.ask(3, true, "GET", "/")
+			g, e, down, up := relaying(t, "")
+			t.Log("a request without a body")
+			down.ask(3, true, "POST", "/")
+			up = unprocessed(e, up, up.any().StreamID, how)
 			id := up.any().StreamID
-			if how == "GOAWAY" {
-				up.must(up.WriteGoAway(id-2, http2.ErrCodeNo, nil))
-			} else {
-				up.must(up.WriteRSTStream(id, http2.ErrCodeRefusedStream))
+			up.head(id, false, ":status", "200")
+			up.must(up.WriteData(id, true, []byte("hello")))
+			down.answer(3, "200")
+			if !down.text(3, "hello") {
+				down.text(3, "") // the end came alone
 			}
-			down.answer(3, "503")
-			down.text(3, "upstream broke off\n")
-			down.ask(5, true, "GET", "/")
-			if how == "GOAWAY" {
-				up = e.accept2()
+
+			t.Log("a request whose body is still to come")
+			down.ask(5, false, "POST", "/")
+			up = unprocessed(e, up, up.any().StreamID, how)
+			id = up.any().StreamID
+			down.must(down.WriteData(5, false, []byte("body")))
+			up.text(id, "body")
+			down.head(5, true, "x-sum", "1")
+			if tr := up.fields(id); !slices.Equal(values(tr, "x-sum"), []string{"1"}) {
+				t.Errorf("trailers = %v", tr.Fields)
 			}
-			up.head(up.any().StreamID, true, ":status", "200")
-			down.answer(5, "200")
+			up.head(id, true, ":status", "201")
+			down.answer(5, "201")
+
+			t.Log("a client that goes away after that")
+			down.ask(7, false, "POST", "/")
+			up = unprocessed(e, up, up.any().StreamID, how)
+			id = up.any().StreamID
+			down.must(down.WriteRSTStream(7, http2.ErrCodeCancel))
+			up.reset(id, http2.ErrCodeCancel)
+			g.counted(telemetry.DC, 1)
+
+			if n := g.set.Status()[0].Endpoints[0].Passive.Failures; n != 0 || g.faults(telemetry.UC) != 0 {
+				t.Errorf("%d failures of the endpoint and %d faults, want none", n, g.faults(telemetry.UC))
+			}
 		})
 	}
+}
+
+// Where a piece of the body has gone on, only the client can send the request again, and is told so.
+func TestUnprocessedStreamWithABody(t *testing.T) {
+	g, _, down, up := relaying(t, "")
+	down.ask(3, false, "POST", "/")
+	id := up.any().StreamID
+	down.must(down.WriteData(3, false, []byte("body")))
+	up.text(id, "body")
+	up.must(up.WriteRSTStream(id, http2.ErrCodeRefusedStream))
+	down.reset(3, http2.ErrCodeRefusedStream)
+	g.counted(telemetry.UC, 1)
+	if n := g.set.Status()[0].Endpoints[0].Passive.Failures; n != 0 {
+		t.Errorf("%d failures of the endpoint, want none", n)
+	}
+	down.ask(5, true, "GET", "/")
+	up.head(up.any().StreamID, true, ":status", "200")
+	down.answer(5, "200")
 }
 
 // A refusal that comes when the caller's time is up is told as such, and changes nothing for the next.

@@ -70,7 +70,7 @@ func (d *server2) Request(b *http2.Batch, st *http2.Stream, h *message.Head, end
 	}
 	q := newRequest2(d, st, h, end)
 	if given != nil {
-		q.t, q.up, q.tried, q.admission = given.t, given.up, given.tried, given.admission
+		q.inherit(given)
 	}
 	q.pipe = http2.NewPipe()
 	q.pipe.Attach(st, end)

@@ -16,10 +16,11 @@ type Relay struct {
 	mu       sync.Mutex // guards what follows; taken before a connection's, never under it
 	src, dst *Stream
 	held     queue
-	trailers *Fields // a copy, while held is in front of them
-	end      bool    // src has ended
-	over     bool    // everything, or the end of all interest, was passed on
-	began    bool    // something was passed on
+	trailers *Fields  // a copy, while held is in front of them
+	end      bool     // src has ended
+	over     bool     // everything, or the end of all interest, was passed on
+	began    bool     // something was passed on
+	to       Receiver // takes what comes instead of dst
 }
 
 // Init names the stream that data comes from. Call it before the first event.
@@ -37,6 +38,10 @@ func (r *Relay) Start(b *Batch, dst *Stream) error {
 func (r *Relay) Data(b *Batch, p []byte, end bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.to != nil {
+		r.to.Data(b, r.src, p, end)
+		return
+	}
 	if r.over {
 		r.src.Consumed(b, len(p))
 		return
@@ -57,10 +62,14 @@ func (r *Relay) Data(b *Batch, p []byte, end bool) {
 	r.end = r.end || end
 }
 
-// Trailers takes the trailers of src, as its owner wants them passed on. They end the message.
+// Trailers takes the trailers of src, as its owner wants them passed on. They end the message. After Divert they are not taken (ErrDiverted): the
+// other receiver wants them as they came.
 func (r *Relay) Trailers(b *Batch, f *Fields) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.to != nil {
+		return ErrDiverted
+	}
 	if r.over {
 		return nil
 	}
@@ -86,14 +95,24 @@ func (r *Relay) Writable(b *Batch) error {
 func (r *Relay) Stop(b *Batch) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stop(b)
+	if r.to == nil {
+		r.stop(b)
+	}
 }
 
-// Began tells whether any byte of the body has been passed on, after which the request can not be sent again.
-func (r *Relay) Began() bool {
+// Divert gives what is held, and whatever comes, to another receiver of src's data. It can not, and says so, once something has been passed on.
+func (r *Relay) Divert(b *Batch, to Receiver) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.began
+	if r.began || r.over || r.trailers != nil {
+		return false
+	}
+	r.to = to
+	if len(r.held.b) > 0 || r.end {
+		to.Data(b, r.src, r.held.b, r.end)
+		r.held.free()
+	}
+	return true
 }
 
 // Over tells whether everything, or the end of all interest, has been passed on.
@@ -104,7 +123,7 @@ func (r *Relay) Over() bool {
 }
 
 func (r *Relay) pass(b *Batch) error {
-	if r.over {
+	if r.over || r.to != nil {
 		return nil
 	}
 	if len(r.held.b) > 0 {
