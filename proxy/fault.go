@@ -69,6 +69,8 @@ func upstreamFault(err error) *fault {
 	switch {
 	case errors.Is(err, cluster.ErrOverflow), errors.Is(err, cluster.ErrNoEndpoint):
 		return noEndpoint(err)
+	case errors.Is(err, http2.ErrNoCapacity):
+		return &fault{503, telemetry.UO, "upstream limit reached", err}
 	case errors.As(err, &connect) && connect.ours:
 		return &fault{503, telemetry.UO, "upstream limit reached", err}
 	case errors.As(err, &connect):

@@ -80,7 +80,7 @@ func (r *relay2) open(b *http2.Batch, end bool) bool {
 	defer r.mu.Unlock()
 	f := b.Fields()
 	r.fillRequest(f)
-	st, err := c.Open(b, f, end, (*serverEvents)(r), nil)
+	st, err := c.OpenReserved(b, f, end, (*serverEvents)(r), nil)
 	if err != nil {
 		return false
 	}

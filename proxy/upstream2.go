@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ type upstream2 struct {
 	stream *http2.Stream // nil before Send
 	batch  http2.Batch   // of whoever writes: the exchange's goroutine, then the uploading one
 	reused bool
+	waits  bool // for Send: its place on the connection is reserved
 	end    bool // the request was ended
 	sent   int64
 	large  atomic.Bool // the trailers were larger than the endpoint takes
@@ -31,55 +33,112 @@ type upstream2 struct {
 // no room.
 func (up *Upstream) leaseStream(s *Server, ep *cluster.Endpoint, fresh bool, within time.Duration) (leased, error) {
 	set := shared(ep)
-	for range leaseTries {
-		if c := set.take(); c != nil {
-			return newUpstream2(c, true), nil
-		}
-		if !fresh {
-			if c := ep.Take(); c != nil {
-				return again(c), nil
-			}
-		}
-		var plain leased // what came of connecting, if it was not HTTP/2
-		connect := func() (*http2.Client, error) {
-			c, slot, err := up.cluster.ReserveWithin(s.ctx, ep, within)
-			switch {
-			case err != nil:
-				return nil, err
-			case c != nil:
-				plain = again(c)
-				return nil, nil
-			}
-			nc, err := up.connectTo(s, ep, slot, within)
-			if err != nil {
-				return nil, err
-			}
-			if up.protocol == config.ProtocolAuto && !agreedOnHTTP2(nc) {
-				plain = newUpstream1(s, nc, slot)
-				return nil, nil
-			}
-			return s.newClient2(up, nc, slot, set), nil
-		}
-		if set.expectsPlain() {
-			c, err := connect()
-			if plain != nil || err != nil {
-				return plain, err
-			}
-			set.add(c)
-			continue
-		}
-		ctx, cancel := context.WithTimeout(s.ctx, within)
-		err := set.open(ctx, connect)
-		cancel()
-		if plain != nil || err != nil {
-			return plain, err
+	if c := set.take(); c != nil {
+		return newUpstream2(c, true), nil
+	}
+	if !fresh {
+		if c := ep.Take(); c != nil {
+			return again(c), nil
 		}
 	}
-	return nil, cluster.ErrOverflow
+	if set.expectsPlain() {
+		return up.leaseAlone(s, set, ep, within)
+	}
+	return up.leaseInLine(s, set, ep, within)
 }
 
-// leaseTries is how often a place on a connection that others were quicker to fill is looked for.
-const leaseTries = 8
+// leaseInLine waits for a place on a connection, which may have to be made.
+func (up *Upstream) leaseInLine(s *Server, set *shared2, ep *cluster.Endpoint, within time.Duration) (leased, error) {
+	limit := s.sweeper.Now() + int64(within)
+	t := time.NewTimer(within)
+	defer t.Stop()
+	w := &waiter2{called: make(chan struct{}, 1)}
+	open := func() { up.open(s, set, ep) }
+	for again := false; ; again = true {
+		if c := set.join(w, again, open); c != nil {
+			return newUpstream2(c, true), nil
+		}
+		select {
+		case <-w.called:
+		case <-t.C:
+			return up.tooLate(set.leave(w))
+		case <-s.ctx.Done():
+			return up.tooLate(set.leave(w))
+		}
+		switch {
+		case w.plain != nil || w.err != nil:
+			return w.plain, w.err
+		case set.expectsPlain():
+			return up.leaseAlone(s, set, ep, time.Duration(limit-s.sweeper.Now()))
+		}
+	}
+}
+
+// tooLate counts a request that has waited in vain for one of the limits, the endpoint's of streams or the cluster's of connections.
+func (up *Upstream) tooLate(u leased, err error) (leased, error) {
+	if errors.Is(err, cluster.ErrOverflow) {
+		up.cluster.Telemetry().Overflow.Inc()
+	}
+	return u, err
+}
+
+// open makes a connection for those who wait in line. It belongs to none of them: how long one of them can wait is nothing to the others.
+func (up *Upstream) open(s *Server, set *shared2, ep *cluster.Endpoint) {
+	var c *http2.Client
+	var plain leased
+	err := errPanicked
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(p, debug.Stack())
+		}
+		set.opened(c, plain, err)
+	}()
+	c, plain, err = up.connectEither(s, set, ep, up.connect, set.connects)
+}
+
+var (
+	errPanicked    error = &connectError{err: errors.New("panic")}
+	errSlowConnect error = &connectError{err: context.DeadlineExceeded}
+	errUnwanted          = errors.New("connect: nobody waits for it")
+)
+
+// leaseAlone makes a connection for one request, or waits for one that is put back: the endpoint is not expected to speak HTTP/2.
+func (up *Upstream) leaseAlone(s *Server, set *shared2, ep *cluster.Endpoint, within time.Duration) (leased, error) {
+	c, plain, err := up.connectEither(s, set, ep, within, func() bool { return true })
+	if plain != nil || err != nil {
+		return plain, err
+	}
+	reserved := c.Reserve()
+	set.adopt(c)
+	if !reserved { // it is over already, or was never meant to take any
+		return nil, http2.ErrGoAway
+	}
+	return newUpstream2(c, true), nil
+}
+
+// connectEither makes a connection, or waits for one that is put back, and returns what it speaks. begin is asked in front of connecting
+// whether it is still wanted.
+func (up *Upstream) connectEither(s *Server, set *shared2, ep *cluster.Endpoint, within time.Duration, begin func() bool) (*http2.Client, leased, error) {
+	idle, slot, err := up.cluster.ReserveWithin(s.ctx, ep, within)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case idle != nil:
+		return nil, again(idle), nil
+	}
+	if !begin() {
+		slot.Release()
+		return nil, nil, errUnwanted
+	}
+	nc, err := up.connectTo(s, ep, slot, within)
+	if err != nil {
+		return nil, nil, err
+	}
+	if up.protocol == config.ProtocolAuto && !agreedOnHTTP2(nc) {
+		return nil, newUpstream1(s, nc, slot), nil
+	}
+	return s.newClient2(up, nc, slot, set), nil, nil
+}
 
 // agreedOnHTTP2 tells what ALPN came to.
 func agreedOnHTTP2(nc net.Conn) bool {
@@ -92,6 +151,7 @@ func (s *Server) newClient2(up *Upstream, nc net.Conn, slot *cluster.Slot, set *
 	o := s.options2(s.table.Load())
 	o.IdleTimeout = up.cluster.Config().Keepalive.IdleTimeout
 	o.PingInterval = pingInterval
+	o.Room = set.room
 	c := http2.NewClient(sock.New(nc, s.sweeper, s.writeTimeout()), o)
 	go func() { // ends with the connection
 		<-c.Done()
@@ -106,8 +166,9 @@ func (s *Server) newClient2(up *Upstream, nc net.Conn, slot *cluster.Slot, set *
 // is gone is noticed sooner than that by the kernel, whose keep-alive Dialer asks for; the PING is for a process that hangs.
 const pingInterval = 5*time.Minute + 30*time.Second
 
+// newUpstream2 takes a place that is reserved on c.
 func newUpstream2(c *http2.Client, reused bool) *upstream2 {
-	return &upstream2{client: c, pipe: http2.NewPipe(), reused: reused}
+	return &upstream2{client: c, pipe: http2.NewPipe(), reused: reused, waits: true}
 }
 
 func (u *upstream2) Reused() bool                  { return u.reused }
@@ -123,7 +184,8 @@ func (u *upstream2) Send(ex *exchange, whole bool) error {
 		trailers = vetted(ex.d.Trailers())
 	}
 	u.end = whole && len(ex.held) == 0 && trailers == nil
-	st, err := u.client.Open(&u.batch, f, u.end, u.pipe.Receiver(), nil)
+	u.waits = false
+	st, err := u.client.OpenReserved(&u.batch, f, u.end, u.pipe.Receiver(), nil)
 	if err != nil {
 		return err
 	}
@@ -218,6 +280,10 @@ func (u *upstream2) GiveBack(*cluster.Endpoint, *message.Head) { u.pipe.Close() 
 
 // Close ends a stream that is of no more use; one that has ended is not reset again.
 func (u *upstream2) Close() error {
+	if u.waits {
+		u.waits = false
+		u.client.Unreserve()
+	}
 	if u.stream != nil {
 		u.stream.Reset(nil, http2.Cancel)
 		u.pipe.Close()

@@ -22,8 +22,8 @@ type Options struct {
 
 	ExtendedConnect bool // advertise and take extended CONNECT (RFC 8441). Server only
 
-	// Count is told each limit that the peer ran into, Room that a stream may be opened again after Open returned ErrNoCapacity (client
-	// only). Both are called from any goroutine, without locks, and must not block.
+	// Count is told each limit that the peer ran into, Room that a stream may be opened again, here or by now only elsewhere, after Open or
+	// Reserve had no room (client only). Both are called from any goroutine, without locks, and must not block.
 	Count func(Limit)
 	Room  func()
 	// Panicked is told of a panic in an event, which then ends only its connection, with INTERNAL_ERROR. Nil: it ends the process.
