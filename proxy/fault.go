@@ -64,7 +64,6 @@ func noEndpoint(err error) *fault {
 
 // upstreamFault sorts what went wrong on an upstream connection before the answer began.
 func upstreamFault(err error) *fault {
-	var malformed *http1.Error
 	var connect *connectError
 	switch {
 	case errors.Is(err, cluster.ErrOverflow), errors.Is(err, cluster.ErrNoEndpoint):
@@ -75,10 +74,12 @@ func upstreamFault(err error) *fault {
 		return &fault{503, telemetry.UO, "upstream limit reached", err}
 	case errors.As(err, &connect):
 		return &fault{502, telemetry.UF, "upstream connect failed", err}
-	case errors.As(err, &malformed):
+	case malformed(err):
 		return &fault{502, telemetry.UPE, "malformed upstream response", err}
 	case errors.Is(err, sock.ErrTimeout):
 		return faultTimeout
+	case errors.Is(err, http2.ErrStalled):
+		return &fault{504, telemetry.UT, "upstream timeout", err}
 	case errors.Is(err, http2.ErrHeadTooLarge):
 		return faultLargeRequest
 	case unprocessed(err):

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -358,6 +359,58 @@ func TestUnprocessedAfterTheDeadline(t *testing.T) {
 	g := start(t, routed(replies(t, ""), "timeouts: {upstream: "+short.String()+"}"))
 	if res, body := g.ask(get("/")); res.StatusCode != 504 {
 		t.Errorf("an upstream timeout of another gateway = %d %q, want 504", res.StatusCode, body)
+	}
+}
+
+// An answer that breaks the rules is told as such, counts against the endpoint, and is no reason to send the request once more: the connection was
+// not closed while it was idle.
+func TestMalformedAnswersOfHTTP2(t *testing.T) {
+	for name, fields := range map[string][]string{
+		"connection-specific field": {":status", "200", "connection", "close"},
+		"no status":                 {"x-sum", "1"},
+		"too large":                 {":status", "200", "x-big", strings.Repeat("x", 8000)},
+		"breaks the connection":     nil,
+	} {
+		for _, client := range []string{"HTTP/2", "HTTP/1.1"} {
+			t.Run(name+", "+client, func(t *testing.T) {
+				e := listen(t)
+				g := start(t, clustered("", "protocol: http2", e.addr), func(o *proxy.Options) { o.MaxHead = 4000 })
+				down, old := g.dial2(), g.dial()
+				down.ask(1, true, "GET", "/first")
+				up := e.accept2()
+				up.head(up.any().StreamID, true, ":status", "200")
+				down.answer(1, "200")
+				if client == "HTTP/2" {
+					down.ask(3, true, "GET", "/")
+				} else {
+					old.send(get("/"))
+				}
+				if id := up.any().StreamID; fields != nil {
+					up.head(id, true, fields...)
+				} else {
+					up.must(up.WriteRawFrame(http2.FramePushPromise, http2.FlagPushPromiseEndHeaders, id, make([]byte, 5)))
+				}
+				if client == "HTTP/2" {
+					down.answer(3, "502")
+				} else {
+					old.status(502)
+				}
+				g.counted(telemetry.UPE, 1)
+				if n := g.set.Status()[0].Endpoints[0].Passive.Failures; n != 1 {
+					t.Errorf("%d failures of the endpoint, want 1", n)
+				}
+				e.unused()
+				if fields != nil {
+					up.must(up.WritePing(false, [8]byte{1})) // whose answer would come behind another request
+					if r, ok := up.next2().(*http2.RSTStreamFrame); !ok {
+						t.Errorf("got %v, want the stream reset", r)
+					}
+					if p, ok := up.next2().(*http2.PingFrame); !ok || !p.IsAck() {
+						t.Errorf("got %v, want the answer to the PING", p)
+					}
+				}
+			})
+		}
 	}
 }
 
