@@ -28,6 +28,9 @@ func (f *fault) Error() string {
 	return f.text
 }
 
+// Unwrap is the cause, in which a peer's own error code may lie.
+func (f *fault) Unwrap() error { return f.cause }
+
 // The faults without a cause worth telling.
 var (
 	faultNoRoute  = &fault{status: 404, flag: telemetry.NR, text: "no route"}

@@ -20,50 +20,64 @@ import (
 
 // A reset goes on with its code, both ways and at every stage.
 func TestResetsGoOn(t *testing.T) {
-	for _, code := range []http2.ErrCode{http2.ErrCodeCancel, http2.ErrCodeInternal, http2.ErrCodeEnhanceYourCalm} {
-		t.Run(code.String(), func(t *testing.T) {
-			g, _, down, up := relaying(t, "")
-			t.Log("the client, before the answer")
-			down.ask(3, false, "POST", "/")
-			id := up.any().StreamID
-			down.must(down.WriteData(3, false, []byte("some")))
-			up.text(id, "some")
-			down.must(down.WriteRSTStream(3, code))
-			up.reset(id, code)
-
-			t.Log("the client, in the answer")
-			down.ask(5, true, "GET", "/")
-			id = up.any().StreamID
-			up.head(id, false, ":status", "200")
-			down.answer(5, "200")
-			down.must(down.WriteRSTStream(5, code))
-			up.reset(id, code)
-			g.counted(telemetry.DC, 2)
-
-			t.Log("the endpoint, in the answer")
-			down.ask(7, true, "GET", "/")
-			id = up.any().StreamID
-			up.head(id, false, ":status", "200")
-			up.must(up.WriteData(id, false, []byte("half")))
-			down.answer(7, "200")
-			down.text(7, "half")
-			up.must(up.WriteRSTStream(id, code))
-			down.reset(7, code)
-
-			t.Log("the endpoint, before the answer")
-			down.ask(9, true, "GET", "/")
-			id = up.any().StreamID
-			up.must(up.WriteRSTStream(id, code))
-			down.answer(9, "502")
-			down.text(9, "upstream broke off\n")
-			g.counted(telemetry.UC, 2)
-
-			t.Log("the connections go on")
-			down.ask(11, true, "GET", "/")
-			up.head(up.any().StreamID, true, ":status", "204")
-			down.answer(11, "204")
-		})
+	for name, route := range map[string]string{"relayed": "", "with a goroutine": `retries: {on: ["503"]}`} {
+		for _, code := range []http2.ErrCode{http2.ErrCodeCancel, http2.ErrCodeInternal, http2.ErrCodeEnhanceYourCalm} {
+			t.Run(name+", "+code.String(), func(t *testing.T) { resetsGoOn(t, route, code) })
+		}
 	}
+}
+
+func resetsGoOn(t *testing.T, route string, code http2.ErrCode) {
+	g, _, down, up := relaying(t, route)
+	t.Log("the client, before the answer")
+	down.ask(3, false, "POST", "/")
+	id := up.any().StreamID
+	down.must(down.WriteData(3, false, []byte("some")))
+	up.text(id, "some")
+	down.must(down.WriteRSTStream(3, code))
+	up.reset(id, code)
+
+	t.Log("the client, in the answer")
+	down.ask(5, true, "GET", "/")
+	id = up.any().StreamID
+	up.head(id, false, ":status", "200")
+	down.answer(5, "200")
+	down.must(down.WriteRSTStream(5, code))
+	up.reset(id, code)
+	g.counted(telemetry.DC, 2)
+
+	t.Log("the endpoint, in the answer")
+	down.ask(7, true, "GET", "/")
+	id = up.any().StreamID
+	up.head(id, false, ":status", "200")
+	up.must(up.WriteData(id, false, []byte("half")))
+	down.answer(7, "200")
+	down.text(7, "half")
+	up.must(up.WriteRSTStream(id, code))
+	down.reset(7, code)
+
+	t.Log("the endpoint, before the answer")
+	down.ask(9, true, "GET", "/")
+	id = up.any().StreamID
+	up.must(up.WriteRSTStream(id, code))
+	down.answer(9, "502")
+	down.text(9, "upstream broke off\n")
+	g.counted(telemetry.UC, 2)
+
+	t.Log("the connections go on")
+	down.ask(11, true, "GET", "/")
+	up.head(up.any().StreamID, true, ":status", "204")
+	down.answer(11, "204")
+
+	t.Log("the client, as if it were an endpoint that did nothing")
+	down.ask(13, false, "POST", "/")
+	id = up.any().StreamID
+	down.must(down.WriteRSTStream(13, http2.ErrCodeRefusedStream))
+	up.reset(id, http2.ErrCodeRefusedStream)
+	down.ask(15, true, "GET", "/")
+	up.head(up.any().StreamID, true, ":status", "204")
+	down.answer(15, "204")
+	g.counted(telemetry.DC, 3)
 }
 
 // An endpoint that has answered wants no more of the request, and says so; so does the gateway to the client.

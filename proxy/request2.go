@@ -165,8 +165,8 @@ func (q *request2) Flush() error {
 // Abort resets the stream: its answer is not whole.
 func (q *request2) Abort() {
 	code := http2.InternalError
-	if r, ok := errors.AsType[*http2.ResetError](q.reason); ok {
-		code = r.Code // as the upstream said it
+	if r, ok := errors.AsType[*http2.ResetError](q.reason); ok && r.Code != http2.NoError {
+		code = r.Code // as the upstream said it, unless that would make the answer look whole
 	}
 	q.stream.Reset(&q.batch, code)
 	q.batch.Flush()

@@ -26,6 +26,7 @@ type upstream2 struct {
 	waits  bool // for Send: its place on the connection is reserved
 	end    bool // the request was ended
 	sent   int64
+	from   *http2.Pipe // the client's stream, if it has one
 	large  atomic.Bool // the trailers were larger than the endpoint takes
 }
 
@@ -177,6 +178,9 @@ func (u *upstream2) SetWriteTimeout(time.Duration) {} // the connection's own; a
 
 // Send opens the stream.
 func (u *upstream2) Send(ex *exchange, whole bool) error {
+	if q, ok := ex.d.(*request2); ok {
+		u.from = q.pipe
+	}
 	f := u.batch.Fields()
 	ex.fillRequest(f)
 	trailers := (*message.Head)(nil)
@@ -271,7 +275,7 @@ func (u *upstream2) Trailers() *message.Head { return u.pipe.Trailers() }
 func (u *upstream2) Interrupt()              { u.pipe.Interrupt() }
 
 func (u *upstream2) Cut() {
-	u.stream.Reset(nil, http2.Cancel)
+	u.stream.Reset(nil, u.code())
 	u.pipe.Close()
 }
 
@@ -285,8 +289,18 @@ func (u *upstream2) Close() error {
 		u.client.Unreserve()
 	}
 	if u.stream != nil {
-		u.stream.Reset(nil, http2.Cancel)
+		u.stream.Reset(nil, u.code())
 		u.pipe.Close()
 	}
 	return nil
+}
+
+// code is what the endpoint is told of a stream that nobody needs any more: the client's own word, if it has reset its stream.
+func (u *upstream2) code() http2.ErrCode {
+	if u.from != nil {
+		if r, ok := errors.AsType[*http2.ResetError](u.from.Err()); ok && r.Code != http2.NoError {
+			return r.Code
+		}
+	}
+	return http2.Cancel
 }

@@ -276,7 +276,7 @@ func (c *Conn) readReset(f frame, p []byte) error {
 	calm := c.calm()
 	c.leave(&c.batch)
 	code, cause := ErrCode(binary.BigEndian.Uint32(p)), ErrReset
-	if code == RefusedStream {
+	if code == RefusedStream && c.client { // a client has nothing to process
 		cause = ErrUnprocessed
 	}
 	s.recv.Reset(&c.batch, s, code, cause)
