@@ -13,8 +13,8 @@
 //   - record.go counts the exchange and writes its line.
 //
 // An exchange ([exchange]) has a goroutine: the connection's own for HTTP/1.1, a warm one for a stream (workers.go). From HTTP/2 to
-// HTTP/2 it mostly has none: relay2.go passes it on from the two reading goroutines, event by event, by the same decisions; handover.go gives one that the endpoint did not take to an
-// exchange that has a goroutine.
+// HTTP/2 it mostly has none: relay2.go passes it on from the two reading goroutines, event by event, by the same decisions; relaytime.go
+// keeps its time limits, handover.go gives one that the endpoint did not take to an exchange that has a goroutine.
 //
 // # Life of a revision
 //

@@ -41,10 +41,9 @@ var (
 	faultSlowBody = &fault{status: 408, flag: telemetry.DPE, text: "request body took too long"}
 	// Both sides say how large a head or trailer section they take (SETTINGS_MAX_HEADER_LIST_SIZE). What is larger is no fault of the endpoint's.
 	faultLargeRequest = &fault{status: 431, flag: telemetry.DPE, text: "request head is larger than the endpoint takes"}
-	// The client has said how large a head may be (SETTINGS_MAX_HEADER_LIST_SIZE); that it can not be given the answer is not the endpoint's fault.
-	faultLargeAnswer = &fault{status: 502, flag: telemetry.DPE, text: "answer head is larger than the client takes"}
-	faultGone        = &fault{status: 499, flag: telemetry.DC, text: "client went away"}
-	faultTimeout     = &fault{status: 504, flag: telemetry.UT, text: "upstream timeout"}
+	faultLargeAnswer  = &fault{status: 502, flag: telemetry.DPE, text: "answer head is larger than the client takes"}
+	faultGone         = &fault{status: 499, flag: telemetry.DC, text: "client went away"}
+	faultTimeout      = &fault{status: 504, flag: telemetry.UT, text: "upstream timeout"}
 	// The same to the client, but no endpoint is to blame: the time that was up was the client's own, or was up before one was asked.
 	faultDeadline = &fault{status: 504, flag: telemetry.UT, text: "upstream timeout"}
 	// The answer says, in Retry-After, how long exchange.retryIn is.

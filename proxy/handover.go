@@ -28,6 +28,7 @@ func (r *relay2) handOver(b *http2.Batch) bool {
 	q.inherit(r)
 	q.pipe = pipe
 	r.heir, r.over = pipe.Receiver(), true
+	r.client.SetDeadline(0)
 	r.active.Dec()
 	r.ep.Done(cluster.Ignored)
 	r.conn.requests.Add(1)

@@ -30,6 +30,11 @@ type relay2 struct {
 	sent     bool           // the request has been read to its end
 	answered bool           // the final head has gone to the client
 	failing  bool           // a fault is being answered
+	unasked  bool           // the client waits for a 100 (Continue)
+	proven   bool           // a long answer need not tell its endpoint's health any more
+	timed    bool           // the endpoint's stream has a deadline
+	headBy   int64          // when the head of the answer is due; 0 never
+	silentBy int64          // when the next piece of it is; 0 never
 	over     bool           // recorded: what still comes is only passed on
 	refused  bool           // the endpoint wants no more of the request, and has said so
 	code     http2.ErrCode  // in these words
@@ -93,34 +98,11 @@ func (r *relay2) open(b *http2.Batch, end bool) bool {
 	if !end {
 		r.toUp.Init(r.client)
 		_ = r.toUp.Start(b, st) // nothing has come yet that it could not pass on
+		r.unasked = r.req.Expect100
+		r.awaitBody()
 	}
 	r.await()
 	return true
-}
-
-// await sets the time for the response head. Called with the lock held.
-func (r *relay2) await() {
-	limit := r.deadline
-	timeout := r.rt.cfg.Timeouts.Upstream
-	if r.grpc {
-		timeout = r.rt.cfg.Timeouts.UpstreamGRPC
-	}
-	if r.sent && timeout > 0 {
-		limit = sooner(limit, r.now()+int64(timeout))
-	}
-	if limit > 0 {
-		r.server.SetDeadline(limit)
-	}
-}
-
-// requestEnds notes that all of the request has come.
-func (r *relay2) requestEnds() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.sent = true
-	if !r.answered && !r.over {
-		r.await()
-	}
 }
 
 // close records the exchange, once.
@@ -216,9 +198,7 @@ func (e *clientEvents) Data(b *http2.Batch, _ *http2.Stream, p []byte, end bool)
 	r := (*relay2)(e)
 	r.in.Add(int64(len(p)))
 	r.toUp.Data(b, p, end)
-	if end {
-		r.requestEnds()
-	}
+	r.bodyComes(end)
 }
 
 func (e *clientEvents) Trailers(b *http2.Batch, st *http2.Stream, h *message.Head) {
@@ -231,7 +211,7 @@ func (e *clientEvents) Trailers(b *http2.Batch, st *http2.Stream, h *message.Hea
 	case err != nil:
 		r.fail(b, faultLargeRequest, http2.InternalError)
 	default:
-		r.requestEnds()
+		r.bodyComes(true)
 	}
 }
 
@@ -254,13 +234,8 @@ func (e *clientEvents) Writable(b *http2.Batch, st *http2.Stream) {
 		r.server.Reset(b, http2.Cancel) // the rest of the request is of no use
 		r.fail(b, faultLargeAnswer, http2.InternalError)
 	}
+	r.answerComes()
 	r.refuseRest(b)
-}
-
-func (e *clientEvents) Timeout(b *http2.Batch, st *http2.Stream) {
-	if heir := (*relay2)(e).successor(); heir != nil {
-		heir.Timeout(b, st)
-	}
 }
 
 // The endpoint's stream.
@@ -276,7 +251,17 @@ func (e *serverEvents) Head(b *http2.Batch, st *http2.Stream, h *message.Head, e
 	if final {
 		r.answered, r.status, r.headAt = true, h.Status, r.now()
 		r.noteGRPC(h)
-		st.SetDeadline(r.bodyDeadline())
+		r.proven = r.outcome() != cluster.Success
+		if !r.sent {
+			r.awaitBody()
+		}
+		if !end {
+			r.awaitAnswer()
+		}
+	} else if h.Status == 100 && r.unasked {
+		r.unasked = false
+		r.awaitBody()
+		r.await()
 	}
 	r.mu.Unlock()
 	r.out.Add(int64(len(h.Buf)))
@@ -298,24 +283,15 @@ func (e *serverEvents) Head(b *http2.Batch, st *http2.Stream, h *message.Head, e
 	}
 }
 
-// bodyDeadline is when the next piece of the answer must have come. Called with the lock held.
-func (r *relay2) bodyDeadline() int64 {
-	if idle := r.rt.cfg.Timeouts.ResponseIdle; idle > 0 {
-		return sooner(r.deadline, r.now()+int64(idle))
-	}
-	return r.deadline
-}
-
-func (e *serverEvents) Data(b *http2.Batch, st *http2.Stream, p []byte, end bool) {
+func (e *serverEvents) Data(b *http2.Batch, _ *http2.Stream, p []byte, end bool) {
 	r := (*relay2)(e)
 	r.out.Add(int64(len(p)))
 	r.toDown.Data(b, p, end)
-	switch {
-	case end:
+	if end {
 		r.close(r.outcome())
-	case r.rt.cfg.Timeouts.ResponseIdle > 0:
-		st.SetDeadline(r.bodyDeadline())
+		return
 	}
+	r.answerComes()
 }
 
 func (e *serverEvents) Trailers(b *http2.Batch, st *http2.Stream, h *message.Head) {
@@ -357,9 +333,4 @@ func (e *serverEvents) Writable(b *http2.Batch, _ *http2.Stream) {
 	if e.toUp.Writable(b) != nil {
 		(*relay2)(e).fail(b, faultLargeRequest, http2.InternalError)
 	}
-}
-
-func (e *serverEvents) Timeout(b *http2.Batch, st *http2.Stream) {
-	st.Reset(b, http2.Cancel)
-	(*relay2)(e).fail(b, faultTimeout, http2.Cancel)
 }

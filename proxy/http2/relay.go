@@ -115,6 +115,13 @@ func (r *Relay) Divert(b *Batch, to Receiver) bool {
 	return true
 }
 
+// Holding tells whether something waits for the receiving side to take it.
+func (r *Relay) Holding() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.held.b) > 0
+}
+
 // Over tells whether everything, or the end of all interest, has been passed on.
 func (r *Relay) Over() bool {
 	r.mu.Lock()
