@@ -129,6 +129,9 @@ func (ex *exchange) answerFault(f *fault) {
 	ex.flag, ex.reason = f.flag, f
 	ex.s.registry.Fault(f.flag).Inc()
 	if ex.d.Began() {
+		if ex.grpc {
+			ex.grpcStatus = grpcCode(f) // which is what a caller makes of a reset
+		}
 		ex.closing = true
 		ex.d.Abort()
 		return

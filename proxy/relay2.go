@@ -139,9 +139,14 @@ func (r *relay2) fail(b *http2.Batch, f *fault, code http2.ErrCode) {
 	r.flag, r.reason = f.flag, f
 	if !answered {
 		r.faultStatus(f)
+	} else if r.grpc {
+		r.grpcStatus = grpcCode(f) // which is what a caller makes of a reset
 	}
 	r.mu.Unlock()
 	r.s.registry.Fault(f.flag).Inc()
+	if f.outcome() != cluster.Ignored {
+		r.explain(f)
+	}
 	switch {
 	case f.flag == telemetry.DC:
 	case answered, unprocessed(f.cause):

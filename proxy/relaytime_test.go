@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -135,6 +136,9 @@ func TestRelayedDeadlines(t *testing.T) {
 			if n := g.failures(2); n != tt.want {
 				t.Errorf("%d failures of the endpoint, want %d", n, tt.want)
 			}
+			if why := g.set.Status()[0].Endpoints[0].Passive.LastError; (why != "") != (tt.want > 0) {
+				t.Errorf("last error of the endpoint = %q", why)
+			}
 		})
 	}
 }
@@ -159,4 +163,23 @@ func TestLongRelayedAnswerProvesTheEndpoint(t *testing.T) {
 	}
 	up.must(up.WriteData(id, true, []byte("end")))
 	down.text(5, "end")
+}
+
+// What ends a call inside its answer is a status of its own: the one that the caller makes of it.
+func TestStatusOfACallThatBreaksOff(t *testing.T) {
+	for name, route := range map[string]string{"relayed": "", "with a goroutine": `retries: {on: ["503"]}`} {
+		t.Run(name, func(t *testing.T) {
+			log := newLog(t)
+			_, down, up := relayingWithin(t, "read: 9s", route, nil, nil, log.use)
+			down.ask(3, true, "POST", "/", "content-type", "application/grpc")
+			id := up.any().StreamID
+			up.head(id, false, ":status", "200", "content-type", "application/grpc")
+			down.answer(3, "200")
+			up.must(up.WriteRSTStream(id, http2.ErrCodeInternal))
+			down.reset(3, http2.ErrCodeInternal)
+			if got := fmt.Sprint(log.lines(2)[1]["grpc_status"]); got != "14" {
+				t.Errorf("grpc_status = %s, want 14", got)
+			}
+		})
+	}
 }
