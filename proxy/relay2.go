@@ -90,6 +90,7 @@ func (r *relay2) open(b *http2.Batch, end bool) bool {
 		return false
 	}
 	r.server = st
+	r.client.SetStallTimeout(r.rt.cfg.Timeouts.Write)
 	r.toDown.Init(st)
 	r.attempts, r.tryStart = 1, r.start
 	r.in.Store(int64(len(r.req.Buf)))

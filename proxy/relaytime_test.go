@@ -183,3 +183,27 @@ func TestStatusOfACallThatBreaksOff(t *testing.T) {
 		})
 	}
 }
+
+// A route may give clients of HTTP/2 more time to take its answers than the document does.
+func TestClientThatTakesNothing(t *testing.T) {
+	for name, retries := range map[string]string{"relayed": "", "with a goroutine": `, retries: {on: ["503"]}`} {
+		for timeout, patient := range map[string]bool{short.String(): false, "9s": true} {
+			t.Run(name+", "+timeout, func(t *testing.T) {
+				_, down, up := relayingWithin(t, "write: "+short.String(), "timeouts: {write: "+timeout+"}"+retries, tiny(), nil)
+				down.ask(3, true, "GET", "/")
+				id := up.any().StreamID
+				up.head(id, false, ":status", "200")
+				up.must(up.WriteData(id, false, []byte("text")))
+				down.answer(3, "200")
+				down.text(3, "te")
+				if !patient {
+					down.reset(3, http2.ErrCodeCancel)
+					return
+				}
+				pass(2 * short)
+				down.must(down.WriteWindowUpdate(3, 100))
+				down.text(3, "xt")
+			})
+		}
+	}
+}

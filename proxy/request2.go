@@ -112,6 +112,9 @@ func (q *request2) Inform(h *message.Head) error {
 // Begin starts the answer.
 func (q *request2) Begin(_ *exchange, h *message.Head) error {
 	q.began = true
+	if q.rt != nil {
+		q.stream.SetStallTimeout(q.rt.cfg.Timeouts.Write)
+	}
 	q.ended = h.Body == message.NoBody
 	if h.Body == message.Sized && h.Version != message.HTTP2 { // of HTTP/2 there may be trailers to come
 		q.left = h.ContentLength
