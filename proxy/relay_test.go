@@ -411,6 +411,9 @@ func TestMalformedAnswersOfHTTP2(t *testing.T) {
 					old.status(502)
 				}
 				g.counted(telemetry.UPE, 1)
+				if n := g.faults(telemetry.DPE); n != 0 {
+					t.Errorf("faults DPE = %d, want none: it was not the client", n)
+				}
 				if n := g.set.Status()[0].Endpoints[0].Passive.Failures; n != 1 {
 					t.Errorf("%d failures of the endpoint, want 1", n)
 				}
