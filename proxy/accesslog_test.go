@@ -11,7 +11,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/net/http2"
+
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 func TestAccessLogHasEveryField(t *testing.T) {
@@ -220,5 +223,32 @@ func TestRequestIDOfTheLogIsTheEndpoints(t *testing.T) {
 		if line["request_id"] != id || !regexp.MustCompile(`^[0-9a-f-]{36}$`).MatchString(id) || strings.Count(head, "X-Request-Id") != 1 {
 			t.Errorf("after %q: logged %v, sent %q", fields, line["request_id"], head)
 		}
+	}
+}
+
+// A request of HTTP/2 that is turned away for its head has a line, and is counted, like any other.
+func TestAccessLogOfRefusedHeads(t *testing.T) {
+	log := newLog(t)
+	g := start(t, to(echo(t)), log.use, headOf(1000))
+	down := g.dial2()
+	down.ask(1, true, "GET", "/large?q=1", "x-big", strings.Repeat("x", 2000))
+	down.answer(1, "431")
+	down.ask(3, true, "POST", "/malformed", "Upper-Case", "x")
+	down.reset(3, http2.ErrCodeProtocol)
+	for i, want := range []map[string]any{
+		{"method": "GET", "path": "/large", "query": "q=1", "host": "a.example", "status": 431.0},
+		{"method": "POST", "path": "/malformed", "query": "", "host": "a.example", "status": 400.0},
+	} {
+		want["protocol"], want["flag"], want["listener"] = "HTTP/2.0", "DPE", "web"
+		line := log.lines(2)[i]
+		for name, v := range want {
+			if line[name] != v {
+				t.Errorf("line %d: %s = %v, want %v", i, name, line[name], v)
+			}
+		}
+	}
+	g.counted(telemetry.DPE, 2)
+	if n := g.registry.Route("").Requests(); n != 2 {
+		t.Errorf("%d requests were counted, want 2", n)
 	}
 }

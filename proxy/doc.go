@@ -14,7 +14,8 @@
 //
 // An exchange ([exchange]) has a goroutine: the connection's own for HTTP/1.1, a warm one for a stream (workers.go), which mostly need not do more than
 // wait, or not even that: early2.go. From HTTP/2 to HTTP/2 it mostly has none: relay2.go passes it on from the two reading goroutines, event by
-// event, by the same decisions.
+// event, by the same decisions; relaytime.go keeps its time limits, handover.go gives one that the endpoint did not take to an exchange that has
+// a goroutine.
 //
 // # Life of a revision
 //

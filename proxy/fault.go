@@ -7,6 +7,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
+	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -27,6 +28,9 @@ func (f *fault) Error() string {
 	return f.text
 }
 
+// Unwrap is the cause, in which a peer's own error code may lie.
+func (f *fault) Unwrap() error { return f.cause }
+
 // The faults without a cause worth telling.
 var (
 	faultNoRoute  = &fault{status: 404, flag: telemetry.NR, text: "no route"}
@@ -35,8 +39,11 @@ var (
 	faultMaxBody  = &fault{status: 413, flag: telemetry.DPE, text: "request body is too large"}
 	faultSlowHead = &fault{status: 408, flag: telemetry.DPE, text: "request head took too long"}
 	faultSlowBody = &fault{status: 408, flag: telemetry.DPE, text: "request body took too long"}
-	faultGone     = &fault{status: 499, flag: telemetry.DC, text: "client went away"}
-	faultTimeout  = &fault{status: 504, flag: telemetry.UT, text: "upstream timeout"}
+	// Both sides say how large a head or trailer section they take (SETTINGS_MAX_HEADER_LIST_SIZE). What is larger is no fault of the endpoint's.
+	faultLargeRequest = &fault{status: 431, flag: telemetry.DPE, text: "request head is larger than the endpoint takes"}
+	faultLargeAnswer  = &fault{status: 502, flag: telemetry.DPE, text: "answer head is larger than the client takes"}
+	faultGone         = &fault{status: 499, flag: telemetry.DC, text: "client went away"}
+	faultTimeout      = &fault{status: 504, flag: telemetry.UT, text: "upstream timeout"}
 	// The same to the client, but no endpoint is to blame: the time that was up was the client's own, or was up before one was asked.
 	faultDeadline = &fault{status: 504, flag: telemetry.UT, text: "upstream timeout"}
 	// The answer says, in Retry-After, how long exchange.retryIn is.
@@ -59,19 +66,26 @@ func noEndpoint(err error) *fault {
 
 // upstreamFault sorts what went wrong on an upstream connection before the answer began.
 func upstreamFault(err error) *fault {
-	var malformed *http1.Error
 	var connect *connectError
 	switch {
 	case errors.Is(err, cluster.ErrOverflow), errors.Is(err, cluster.ErrNoEndpoint):
 		return noEndpoint(err)
+	case errors.Is(err, http2.ErrNoCapacity):
+		return &fault{503, telemetry.UO, "upstream limit reached", err}
 	case errors.As(err, &connect) && connect.ours:
 		return &fault{503, telemetry.UO, "upstream limit reached", err}
 	case errors.As(err, &connect):
 		return &fault{502, telemetry.UF, "upstream connect failed", err}
-	case errors.As(err, &malformed):
+	case malformed(err):
 		return &fault{502, telemetry.UPE, "malformed upstream response", err}
 	case errors.Is(err, sock.ErrTimeout):
 		return faultTimeout
+	case errors.Is(err, http2.ErrStalled):
+		return &fault{504, telemetry.UT, "upstream timeout", err}
+	case errors.Is(err, http2.ErrHeadTooLarge):
+		return faultLargeRequest
+	case unprocessed(err):
+		return &fault{503, telemetry.UC, "upstream did not take the request", err} // it may well be sent again
 	}
 	return &fault{502, telemetry.UC, "upstream broke off", err}
 }
@@ -90,7 +104,7 @@ func (ex *exchange) late(f *fault) *fault {
 
 // outcome is what a fault says about the endpoint.
 func (f *fault) outcome() cluster.Outcome {
-	if f == faultDeadline {
+	if f == faultDeadline || unprocessed(f.cause) {
 		return cluster.Ignored
 	}
 	switch f.flag {
@@ -115,6 +129,9 @@ func (ex *exchange) answerFault(f *fault) {
 	ex.flag, ex.reason = f.flag, f
 	ex.s.registry.Fault(f.flag).Inc()
 	if ex.d.Began() {
+		if ex.grpc {
+			ex.grpcStatus = grpcCode(f) // which is what a caller makes of a reset
+		}
 		ex.closing = true
 		ex.d.Abort()
 		return

@@ -18,6 +18,7 @@ import (
 // exchanges that have a goroutine.
 type relay2 struct {
 	exchange
+	conn   *server2
 	client *http2.Stream // the stream of the request
 	server *http2.Stream // the one it goes on in
 	toUp   http2.Relay
@@ -25,11 +26,19 @@ type relay2 struct {
 
 	in, out atomic.Int64 // bytes that have come from either side
 
-	mu       sync.Mutex // guards what follows and the exchange's fields; taken before a connection's lock, never under it
-	sent     bool       // the request has been read to its end
-	answered bool       // the final head has gone to the client
-	failing  bool       // a fault is being answered
-	over     bool       // recorded: what still comes is only passed on
+	mu       sync.Mutex     // guards what follows and the exchange's fields; taken before a connection's lock, never under it
+	sent     bool           // the request has been read to its end
+	answered bool           // the final head has gone to the client
+	failing  bool           // a fault is being answered
+	unasked  bool           // the client waits for a 100 (Continue)
+	proven   bool           // a long answer need not tell its endpoint's health any more
+	timed    bool           // the endpoint's stream has a deadline
+	headBy   int64          // when the head of the answer is due; 0 never
+	silentBy int64          // when the next piece of it is; 0 never
+	over     bool           // recorded: what still comes is only passed on
+	refused  bool           // the endpoint wants no more of the request, and has said so
+	code     http2.ErrCode  // in these words
+	heir     http2.Receiver // who takes the client's events instead: see handOver
 }
 
 // clientEvents and serverEvents are a relay2 as the receiver of its two streams.
@@ -41,7 +50,7 @@ type (
 // relay begins such an exchange, or returns it as far as it got: nothing has happened yet that a peer could see, but what the request has been
 // given goes on with it.
 func (d *server2) relay(b *http2.Batch, st *http2.Stream, h *message.Head, end bool) (http2.Receiver, *relay2) {
-	r := &relay2{client: st, sent: end}
+	r := &relay2{conn: d, client: st, sent: end}
 	r.s, r.c, r.t, r.work, r.grpcStatus = d.s, &d.c, d.s.table.Load(), &d.work, noGRPCStatus
 	http2.CopyHead(&r.req, h)
 	if end {
@@ -76,46 +85,25 @@ func (r *relay2) open(b *http2.Batch, end bool) bool {
 	defer r.mu.Unlock()
 	f := b.Fields()
 	r.fillRequest(f)
-	st, err := c.Open(b, f, end, (*serverEvents)(r), nil)
+	st, err := c.OpenReserved(b, f, end, (*serverEvents)(r), nil)
 	if err != nil {
 		return false
 	}
 	r.server = st
+	r.client.SetStallTimeout(r.rt.cfg.Timeouts.Write)
+	r.toDown.Init(st)
 	r.attempts, r.tryStart = 1, r.start
 	r.in.Store(int64(len(r.req.Buf)))
 	r.active = r.c.settings.tele.Requests(r.method, r.c.scheme)
 	r.active.Inc()
 	if !end {
 		r.toUp.Init(r.client)
-		r.toUp.Start(b, st)
+		_ = r.toUp.Start(b, st) // nothing has come yet that it could not pass on
+		r.unasked = r.req.Expect100
+		r.awaitBody()
 	}
 	r.await()
 	return true
-}
-
-// await sets the time for the response head. Called with the lock held.
-func (r *relay2) await() {
-	limit := r.deadline
-	timeout := r.rt.cfg.Timeouts.Upstream
-	if r.grpc {
-		timeout = r.rt.cfg.Timeouts.UpstreamGRPC
-	}
-	if r.sent && timeout > 0 {
-		limit = sooner(limit, r.now()+int64(timeout))
-	}
-	if limit > 0 {
-		r.server.SetDeadline(limit)
-	}
-}
-
-// requestEnds notes that all of the request has come.
-func (r *relay2) requestEnds() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.sent = true
-	if !r.answered && !r.over {
-		r.await()
-	}
 }
 
 // close records the exchange, once.
@@ -152,17 +140,32 @@ func (r *relay2) fail(b *http2.Batch, f *fault, code http2.ErrCode) {
 	r.flag, r.reason = f.flag, f
 	if !answered {
 		r.faultStatus(f)
+	} else if r.grpc {
+		r.grpcStatus = grpcCode(f) // which is what a caller makes of a reset
 	}
 	r.mu.Unlock()
 	r.s.registry.Fault(f.flag).Inc()
+	if f.outcome() != cluster.Ignored {
+		r.explain(f)
+	}
 	switch {
 	case f.flag == telemetry.DC:
-	case answered:
+	case answered, unprocessed(f.cause):
 		r.client.Reset(b, code)
 	default:
 		r.tell(b, f, sent)
 	}
 	r.close(f.outcome())
+}
+
+// refuseRest tells the client that the endpoint wants no more of the request, once the client has all of the answer: a reset would cost it the rest.
+func (r *relay2) refuseRest(b *http2.Batch) {
+	r.mu.Lock()
+	refused, code := r.refused, r.code
+	r.mu.Unlock()
+	if refused && r.toDown.Over() {
+		r.client.Reset(b, code)
+	}
 }
 
 // tell answers with the fault. sent: all of the request has come.
@@ -201,26 +204,45 @@ func (e *clientEvents) Data(b *http2.Batch, _ *http2.Stream, p []byte, end bool)
 	r := (*relay2)(e)
 	r.in.Add(int64(len(p)))
 	r.toUp.Data(b, p, end)
-	if end {
-		r.requestEnds()
+	r.bodyComes(end)
+}
+
+func (e *clientEvents) Trailers(b *http2.Batch, st *http2.Stream, h *message.Head) {
+	r := (*relay2)(e)
+	f := b.Fields()
+	f.AddHead(vetted(h), neverTrailer)
+	switch err := r.toUp.Trailers(b, f); {
+	case errors.Is(err, http2.ErrDiverted):
+		r.successor().Trailers(b, st, h)
+	case err != nil:
+		r.fail(b, faultLargeRequest, http2.InternalError)
+	default:
+		r.bodyComes(true)
 	}
 }
 
-func (e *clientEvents) Trailers(b *http2.Batch, _ *http2.Stream, h *message.Head) {
-	f := b.Fields()
-	f.AddHead(vetted(h), neverTrailer)
-	e.toUp.Trailers(b, f)
-	(*relay2)(e).requestEnds()
-}
-
-func (e *clientEvents) Reset(b *http2.Batch, _ *http2.Stream, code http2.ErrCode, cause error) {
+func (e *clientEvents) Reset(b *http2.Batch, st *http2.Stream, code http2.ErrCode, cause error) {
 	r := (*relay2)(e)
 	r.server.Reset(b, code)
 	r.fail(b, &fault{499, telemetry.DC, "client went away", &http2.ResetError{Code: code, Cause: cause}}, code)
+	if heir := r.successor(); heir != nil {
+		heir.Reset(b, st, code, cause)
+	}
 }
 
-func (e *clientEvents) Writable(b *http2.Batch, _ *http2.Stream) { e.toDown.Writable(b) }
-func (e *clientEvents) Timeout(*http2.Batch, *http2.Stream)      {}
+func (e *clientEvents) Writable(b *http2.Batch, st *http2.Stream) {
+	r := (*relay2)(e)
+	if heir := r.successor(); heir != nil {
+		heir.Writable(b, st)
+		return
+	}
+	if r.toDown.Writable(b) != nil {
+		r.server.Reset(b, http2.Cancel) // the rest of the request is of no use
+		r.fail(b, faultLargeAnswer, http2.InternalError)
+	}
+	r.answerComes()
+	r.refuseRest(b)
+}
 
 // The endpoint's stream.
 
@@ -235,52 +257,61 @@ func (e *serverEvents) Head(b *http2.Batch, st *http2.Stream, h *message.Head, e
 	if final {
 		r.answered, r.status, r.headAt = true, h.Status, r.now()
 		r.noteGRPC(h)
-		st.SetDeadline(r.bodyDeadline())
+		r.proven = r.outcome() != cluster.Success
+		if !r.sent {
+			r.awaitBody()
+		}
+		if !end {
+			r.awaitAnswer()
+		}
+	} else if h.Status == 100 && r.unasked {
+		r.unasked = false
+		r.awaitBody()
+		r.await()
 	}
 	r.mu.Unlock()
 	r.out.Add(int64(len(h.Buf)))
 	f := b.Fields()
 	f.Status(h.Status)
 	f.AddHead(h, responseDrop(h))
-	if r.client.WriteHead(b, f, end) != nil || !final {
-		return // what became of the client's stream, its own Reset tells
+	err := r.client.WriteHead(b, f, end)
+	switch {
+	case !final: // one that is too large is left out
+	case errors.Is(err, http2.ErrHeadTooLarge):
+		st.Reset(b, http2.Cancel)
+		r.fail(b, faultLargeAnswer, http2.InternalError)
+	case err != nil: // what became of the client's stream, its own Reset tells
+	case end:
+		r.toDown.Stop(b) // there is nothing to pass
+		r.close(r.outcome())
+	default:
+		_ = r.toDown.Start(b, r.client) // nothing has come yet that it could not pass on
 	}
+}
+
+func (e *serverEvents) Data(b *http2.Batch, _ *http2.Stream, p []byte, end bool) {
+	r := (*relay2)(e)
+	r.out.Add(int64(len(p)))
+	r.toDown.Data(b, p, end)
 	if end {
 		r.close(r.outcome())
 		return
 	}
-	r.toDown.Init(st)
-	r.toDown.Start(b, r.client)
+	r.answerComes()
 }
 
-// bodyDeadline is when the next piece of the answer must have come. Called with the lock held.
-func (r *relay2) bodyDeadline() int64 {
-	if idle := r.rt.cfg.Timeouts.ResponseIdle; idle > 0 {
-		return sooner(r.deadline, r.now()+int64(idle))
-	}
-	return r.deadline
-}
-
-func (e *serverEvents) Data(b *http2.Batch, st *http2.Stream, p []byte, end bool) {
-	r := (*relay2)(e)
-	r.out.Add(int64(len(p)))
-	r.toDown.Data(b, p, end)
-	switch {
-	case end:
-		r.close(r.outcome())
-	case r.rt.cfg.Timeouts.ResponseIdle > 0:
-		st.SetDeadline(r.bodyDeadline())
-	}
-}
-
-func (e *serverEvents) Trailers(b *http2.Batch, _ *http2.Stream, h *message.Head) {
+func (e *serverEvents) Trailers(b *http2.Batch, st *http2.Stream, h *message.Head) {
 	r := (*relay2)(e)
 	r.mu.Lock()
 	r.noteGRPC(h)
 	r.mu.Unlock()
 	f := b.Fields()
 	f.AddHead(vetted(h), neverTrailer)
-	r.toDown.Trailers(b, f)
+	if r.toDown.Trailers(b, f) != nil {
+		st.Reset(b, http2.Cancel) // the rest of the request is of no use
+		r.fail(b, faultLargeAnswer, http2.InternalError)
+		return
+	}
 	r.close(r.outcome())
 }
 
@@ -288,22 +319,24 @@ func (e *serverEvents) Reset(b *http2.Batch, _ *http2.Stream, code http2.ErrCode
 	r := (*relay2)(e)
 	r.mu.Lock()
 	over := r.over
+	r.refused, r.code = over, code
 	r.mu.Unlock()
 	if over { // the answer is whole: the endpoint only wants no more of the request
 		r.toUp.Stop(b)
-		r.client.Reset(b, code)
+		r.refuseRest(b)
 		return
 	}
-	f := r.late(upstreamFault(&http2.ResetError{Code: code, Cause: cause}))
-	if errors.Is(cause, http2.ErrUnprocessed) {
-		f.status = 503 // it may well be sent again
+	f := upstreamFault(&http2.ResetError{Code: code, Cause: cause})
+	if !unprocessed(cause) {
+		f = r.late(f)
+	} else if r.handOver(b) {
+		return
 	}
 	r.fail(b, f, code)
 }
 
-func (e *serverEvents) Writable(b *http2.Batch, _ *http2.Stream) { e.toUp.Writable(b) }
-
-func (e *serverEvents) Timeout(b *http2.Batch, st *http2.Stream) {
-	st.Reset(b, http2.Cancel)
-	(*relay2)(e).fail(b, faultTimeout, http2.Cancel)
+func (e *serverEvents) Writable(b *http2.Batch, _ *http2.Stream) {
+	if e.toUp.Writable(b) != nil {
+		(*relay2)(e).fail(b, faultLargeRequest, http2.InternalError)
+	}
 }

@@ -4,62 +4,80 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // A reset goes on with its code, both ways and at every stage.
 func TestResetsGoOn(t *testing.T) {
-	for _, code := range []http2.ErrCode{http2.ErrCodeCancel, http2.ErrCodeInternal, http2.ErrCodeEnhanceYourCalm} {
-		t.Run(code.String(), func(t *testing.T) {
-			g, _, down, up := relaying(t, "")
-			t.Log("the client, before the answer")
-			down.ask(3, false, "POST", "/")
-			id := up.any().StreamID
-			down.must(down.WriteData(3, false, []byte("some")))
-			up.text(id, "some")
-			down.must(down.WriteRSTStream(3, code))
-			up.reset(id, code)
-
-			t.Log("the client, in the answer")
-			down.ask(5, true, "GET", "/")
-			id = up.any().StreamID
-			up.head(id, false, ":status", "200")
-			down.answer(5, "200")
-			down.must(down.WriteRSTStream(5, code))
-			up.reset(id, code)
-			g.counted(telemetry.DC, 2)
-
-			t.Log("the endpoint, in the answer")
-			down.ask(7, true, "GET", "/")
-			id = up.any().StreamID
-			up.head(id, false, ":status", "200")
-			up.must(up.WriteData(id, false, []byte("half")))
-			down.answer(7, "200")
-			down.text(7, "half")
-			up.must(up.WriteRSTStream(id, code))
-			down.reset(7, code)
-
-			t.Log("the endpoint, before the answer")
-			down.ask(9, true, "GET", "/")
-			id = up.any().StreamID
-			up.must(up.WriteRSTStream(id, code))
-			down.answer(9, "502")
-			down.text(9, "upstream broke off\n")
-			g.counted(telemetry.UC, 2)
-
-			t.Log("the connections go on")
-			down.ask(11, true, "GET", "/")
-			up.head(up.any().StreamID, true, ":status", "204")
-			down.answer(11, "204")
-		})
+	for name, route := range map[string]string{"relayed": "", "with a goroutine": `retries: {on: ["503"]}`} {
+		for _, code := range []http2.ErrCode{http2.ErrCodeCancel, http2.ErrCodeInternal, http2.ErrCodeEnhanceYourCalm} {
+			t.Run(name+", "+code.String(), func(t *testing.T) { resetsGoOn(t, route, code) })
+		}
 	}
+}
+
+func resetsGoOn(t *testing.T, route string, code http2.ErrCode) {
+	g, _, down, up := relaying(t, route)
+	t.Log("the client, before the answer")
+	down.ask(3, false, "POST", "/")
+	id := up.any().StreamID
+	down.must(down.WriteData(3, false, []byte("some")))
+	up.text(id, "some")
+	down.must(down.WriteRSTStream(3, code))
+	up.reset(id, code)
+
+	t.Log("the client, in the answer")
+	down.ask(5, true, "GET", "/")
+	id = up.any().StreamID
+	up.head(id, false, ":status", "200")
+	down.answer(5, "200")
+	down.must(down.WriteRSTStream(5, code))
+	up.reset(id, code)
+	g.counted(telemetry.DC, 2)
+
+	t.Log("the endpoint, in the answer")
+	down.ask(7, true, "GET", "/")
+	id = up.any().StreamID
+	up.head(id, false, ":status", "200")
+	up.must(up.WriteData(id, false, []byte("half")))
+	down.answer(7, "200")
+	down.text(7, "half")
+	up.must(up.WriteRSTStream(id, code))
+	down.reset(7, code)
+
+	t.Log("the endpoint, before the answer")
+	down.ask(9, true, "GET", "/")
+	id = up.any().StreamID
+	up.must(up.WriteRSTStream(id, code))
+	down.answer(9, "502")
+	down.text(9, "upstream broke off\n")
+	g.counted(telemetry.UC, 2)
+
+	t.Log("the connections go on")
+	down.ask(11, true, "GET", "/")
+	up.head(up.any().StreamID, true, ":status", "204")
+	down.answer(11, "204")
+
+	t.Log("the client, as if it were an endpoint that did nothing")
+	down.ask(13, false, "POST", "/")
+	id = up.any().StreamID
+	down.must(down.WriteRSTStream(13, http2.ErrCodeRefusedStream))
+	up.reset(id, http2.ErrCodeRefusedStream)
+	down.ask(15, true, "GET", "/")
+	up.head(up.any().StreamID, true, ":status", "204")
+	down.answer(15, "204")
+	g.counted(telemetry.DC, 3)
 }
 
 // An endpoint that has answered wants no more of the request, and says so; so does the gateway to the client.
@@ -75,6 +93,78 @@ func TestEarlyAnswerIsPassedOn(t *testing.T) {
 		down.text(3, "") // the end came alone
 	}
 	down.reset(3, http2.ErrCodeNo)
+
+	down.ask(5, false, "POST", "/", "content-length", "100000")
+	id = up.any().StreamID
+	up.head(id, true, ":status", "401")
+	up.must(up.WriteRSTStream(id, http2.ErrCodeNo))
+	down.answer(5, "401")
+	down.reset(5, http2.ErrCodeNo)
+}
+
+// A client that has no window for the whole of an early answer gets the rest of it before it hears that the rest of its request is not wanted.
+func TestEarlyAnswerIsPassedOnWhole(t *testing.T) {
+	_, _, down, up := relaying(t, "", http2.Setting{ID: http2.SettingInitialWindowSize, Val: 10})
+	down.ask(3, false, "POST", "/", "content-length", "100000")
+	id := up.any().StreamID
+	up.head(id, false, ":status", "413")
+	up.must(up.WriteData(id, true, []byte("that is too much for us")))
+	up.must(up.WriteRSTStream(id, http2.ErrCodeNo))
+	down.answer(3, "413")
+	down.text(3, "that is to")
+	up.must(up.WritePing(false, [8]byte{1})) // whose answer comes when all of the above has been read
+	if p, ok := up.next2().(*http2.PingFrame); !ok || !p.IsAck() {
+		t.Fatal("no answer to the PING")
+	}
+	down.must(down.WriteWindowUpdate(3, 1000))
+	if !down.text(3, "o much for us") {
+		t.Error("the answer has no end")
+	}
+	down.reset(3, http2.ErrCodeNo)
+}
+
+// Trailers that are larger than the receiving side takes end the exchange on both sides, whether they could go on at once or had to wait for
+// the data in front of them.
+func TestTrailersThatAreNotTaken(t *testing.T) {
+	large := strings.Repeat("x", 1200)
+	for name, route := range map[string]string{"relayed": "", "with a goroutine": "retries: {on: [reset]}"} {
+		for _, window := range []uint32{65535, 2} {
+			t.Run(fmt.Sprint("of the answer, ", name, ", ", window), func(t *testing.T) {
+				g, _, down, up := relaying(t, route, http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1000}, http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
+				down.ask(3, true, "GET", "/")
+				id := up.any().StreamID
+				up.head(id, false, ":status", "200")
+				up.must(up.WriteData(id, false, []byte("body")))
+				up.head(id, true, "x-big", large)
+				down.answer(3, "200")
+				if down.text(3, "body"[:min(4, window)]); window < 4 {
+					down.must(down.WriteWindowUpdate(3, 100))
+				}
+				down.reset(3, http2.ErrCodeInternal)
+				if window > 4 || route != "" {
+					g.counted(telemetry.DPE, 1)
+				}
+			})
+			t.Run(fmt.Sprint("of the request, ", name, ", ", window), func(t *testing.T) {
+				e := listen(t)
+				g := start(t, clustered(route, "protocol: http2", e.addr))
+				down := g.dial2()
+				down.ask(1, true, "GET", "/first")
+				up := e.accept2(http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1000}, http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
+				up.head(up.any().StreamID, true, ":status", "200")
+				down.answer(1, "200")
+				down.ask(3, false, "POST", "/")
+				id := up.any().StreamID
+				down.must(down.WriteData(3, false, []byte("body")))
+				if up.text(id, "body"[:min(4, window)]); window < 4 {
+					up.must(up.WriteWindowUpdate(id, 100))
+				}
+				down.head(3, true, "x-big", large)
+				down.answer(3, "431")
+				g.counted(telemetry.DPE, 1)
+			})
+		}
+	}
 }
 
 // What an endpoint gets of a client and a client of an endpoint, field by field.
@@ -190,27 +280,155 @@ func (f *frames) next2() http2.Frame {
 	}
 }
 
-// A stream that the endpoint has not processed, as it says, is no answer: the client may send it again.
+// unprocessed has the endpoint say that it has not processed a stream, and returns the connection on which the request comes again.
+func unprocessed(e *endpoint, up *frames, id uint32, how string) *frames {
+	up.t.Helper()
+	if how == "GOAWAY" {
+		up.must(up.WriteGoAway(id-2, http2.ErrCodeNo, nil))
+		return e.accept2()
+	}
+	up.must(up.WriteRSTStream(id, http2.ErrCodeRefusedStream))
+	return up
+}
+
+// A stream that the endpoint has not processed, as it says, is sent again as long as nothing of its body is lost: no client need hear of it, and
+// it is no failure of the endpoint.
 func TestUnprocessedStreams(t *testing.T) {
 	for _, how := range []string{"REFUSED_STREAM", "GOAWAY"} {
 		t.Run(how, func(t *testing.T) {
-			_, e, down, up := relaying(t, "")
-			down.ask(3, true, "GET", "/")
+			g, e, down, up := relaying(t, "")
+			t.Log("a request without a body")
+			down.ask(3, true, "POST", "/")
+			up = unprocessed(e, up, up.any().StreamID, how)
 			id := up.any().StreamID
-			if how == "GOAWAY" {
-				up.must(up.WriteGoAway(id-2, http2.ErrCodeNo, nil))
-			} else {
-				up.must(up.WriteRSTStream(id, http2.ErrCodeRefusedStream))
+			up.head(id, false, ":status", "200")
+			up.must(up.WriteData(id, true, []byte("hello")))
+			down.answer(3, "200")
+			if !down.text(3, "hello") {
+				down.text(3, "") // the end came alone
 			}
-			down.answer(3, "503")
-			down.text(3, "upstream broke off\n")
-			down.ask(5, true, "GET", "/")
-			if how == "GOAWAY" {
-				up = e.accept2()
+
+			t.Log("a request whose body is still to come")
+			down.ask(5, false, "POST", "/")
+			up = unprocessed(e, up, up.any().StreamID, how)
+			id = up.any().StreamID
+			down.must(down.WriteData(5, false, []byte("body")))
+			up.text(id, "body")
+			down.head(5, true, "x-sum", "1")
+			if tr := up.fields(id); !slices.Equal(values(tr, "x-sum"), []string{"1"}) {
+				t.Errorf("trailers = %v", tr.Fields)
 			}
-			up.head(up.any().StreamID, true, ":status", "200")
-			down.answer(5, "200")
+			up.head(id, true, ":status", "201")
+			down.answer(5, "201")
+
+			t.Log("a client that goes away after that")
+			down.ask(7, false, "POST", "/")
+			up = unprocessed(e, up, up.any().StreamID, how)
+			id = up.any().StreamID
+			down.must(down.WriteRSTStream(7, http2.ErrCodeCancel))
+			up.reset(id, http2.ErrCodeCancel)
+			g.counted(telemetry.DC, 1)
+
+			if n := g.set.Status()[0].Endpoints[0].Passive.Failures; n != 0 || g.faults(telemetry.UC) != 0 {
+				t.Errorf("%d failures of the endpoint and %d faults, want none", n, g.faults(telemetry.UC))
+			}
 		})
+	}
+}
+
+// Where a piece of the body has gone on, only the client can send the request again, and is told so.
+func TestUnprocessedStreamWithABody(t *testing.T) {
+	g, _, down, up := relaying(t, "")
+	down.ask(3, false, "POST", "/")
+	id := up.any().StreamID
+	down.must(down.WriteData(3, false, []byte("body")))
+	up.text(id, "body")
+	up.must(up.WriteRSTStream(id, http2.ErrCodeRefusedStream))
+	down.reset(3, http2.ErrCodeRefusedStream)
+	g.counted(telemetry.UC, 1)
+	if n := g.set.Status()[0].Endpoints[0].Passive.Failures; n != 0 {
+		t.Errorf("%d failures of the endpoint, want none", n)
+	}
+	down.ask(5, true, "GET", "/")
+	up.head(up.any().StreamID, true, ":status", "200")
+	down.answer(5, "200")
+}
+
+// A refusal that comes when the caller's time is up is told as such, and changes nothing for the next.
+func TestUnprocessedAfterTheDeadline(t *testing.T) {
+	_, _, down, up := relaying(t, "")
+	for id := uint32(3); id < 43; id += 2 { // mostly the deadline has passed by then, and nobody has looked yet
+		down.ask(id, true, "POST", "/", "content-type", "application/grpc", "grpc-timeout", "1m")
+		at := time.Now()
+		in, ok := up.next().(*http2.MetaHeadersFrame)
+		for !ok { // a reset: somebody had looked in time
+			in, ok = up.next().(*http2.MetaHeadersFrame)
+		}
+		for time.Since(at) < 1500*time.Microsecond {
+			runtime.Gosched()
+		}
+		up.must(up.WriteRSTStream(in.StreamID, http2.ErrCodeRefusedStream))
+		down.fields(id)
+	}
+	g := start(t, routed(replies(t, ""), "timeouts: {upstream: "+short.String()+"}"))
+	if res, body := g.ask(get("/")); res.StatusCode != 504 {
+		t.Errorf("an upstream timeout of another gateway = %d %q, want 504", res.StatusCode, body)
+	}
+}
+
+// An answer that breaks the rules is told as such, counts against the endpoint, and is no reason to send the request once more: the connection was
+// not closed while it was idle.
+func TestMalformedAnswersOfHTTP2(t *testing.T) {
+	for name, fields := range map[string][]string{
+		"connection-specific field": {":status", "200", "connection", "close"},
+		"no status":                 {"x-sum", "1"},
+		"too large":                 {":status", "200", "x-big", strings.Repeat("x", 8000)},
+		"breaks the connection":     nil,
+	} {
+		for _, client := range []string{"HTTP/2", "HTTP/1.1"} {
+			t.Run(name+", "+client, func(t *testing.T) {
+				e := listen(t)
+				g := start(t, clustered("", "protocol: http2", e.addr), func(o *proxy.Options) { o.MaxHead = 4000 })
+				down, old := g.dial2(), g.dial()
+				down.ask(1, true, "GET", "/first")
+				up := e.accept2()
+				up.head(up.any().StreamID, true, ":status", "200")
+				down.answer(1, "200")
+				g.failures(1) // the success of the first request is known
+				if client == "HTTP/2" {
+					down.ask(3, true, "GET", "/")
+				} else {
+					old.send(get("/"))
+				}
+				if id := up.any().StreamID; fields != nil {
+					up.head(id, true, fields...)
+				} else {
+					up.must(up.WriteRawFrame(http2.FramePushPromise, http2.FlagPushPromiseEndHeaders, id, make([]byte, 5)))
+				}
+				if client == "HTTP/2" {
+					down.answer(3, "502")
+				} else {
+					old.status(502)
+				}
+				g.counted(telemetry.UPE, 1)
+				if n := g.faults(telemetry.DPE); n != 0 {
+					t.Errorf("faults DPE = %d, want none: it was not the client", n)
+				}
+				if n := g.set.Status()[0].Endpoints[0].Passive.Failures; n != 1 {
+					t.Errorf("%d failures of the endpoint, want 1", n)
+				}
+				e.unused()
+				if fields != nil {
+					up.must(up.WritePing(false, [8]byte{1})) // whose answer would come behind another request
+					if r, ok := up.next2().(*http2.RSTStreamFrame); !ok {
+						t.Errorf("got %v, want the stream reset", r)
+					}
+					if p, ok := up.next2().(*http2.PingFrame); !ok || !p.IsAck() {
+						t.Errorf("got %v, want the answer to the PING", p)
+					}
+				}
+			})
+		}
 	}
 }
 
@@ -237,6 +455,27 @@ func TestStreamLimitOfTheEndpoint(t *testing.T) {
 	for i, id := range open {
 		up.head(id, true, ":status", "200")
 		down.answer(uint32(3+2*i), "200")
+	}
+	e.unused()
+}
+
+// A request whose head is larger than the endpoint takes is the client's fault: whoever sends it must not get an endpoint ejected.
+func TestRequestHeadThatTheEndpointDoesNotTake(t *testing.T) {
+	e := listen(t)
+	g := start(t, clustered("", "protocol: http2, passive_health: {consecutive_failures: 1}", e.addr))
+	down, old := g.dial2(), g.dial()
+	down.ask(1, true, "GET", "/first")
+	up := e.accept2(http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1000})
+	up.head(up.any().StreamID, true, ":status", "200")
+	down.answer(1, "200")
+	large := strings.Repeat("x", 2000)
+	down.ask(3, true, "GET", "/", "x-big", large)
+	down.answer(3, "431")
+	old.send("GET / HTTP/1.1\r\nHost: a.example\r\nX-Big: " + large + "\r\n\r\n")
+	old.status(431)
+	g.counted(telemetry.DPE, 2)
+	if s := g.set.Status()[0].Endpoints[0].Passive; s.Failures != 0 {
+		t.Errorf("%d failures of the endpoint, want none", s.Failures)
 	}
 	e.unused()
 }
@@ -308,5 +547,26 @@ func TestRelayedExchangesAreLogged(t *testing.T) {
 				t.Errorf("%s was logged %d times", path, seen[path])
 			}
 		}
+	}
+}
+
+// An answer whose head is larger than the client takes is no answer for that client; the exchange ends on both sides, and nothing else does.
+func TestAnswerHeadThatTheClientDoesNotTake(t *testing.T) {
+	for name, route := range map[string]string{"relayed": "", "with a goroutine": "retries: {on: [reset]}"} {
+		t.Run(name, func(t *testing.T) {
+			g, _, down, up := relaying(t, route, http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 100})
+			down.ask(3, true, "GET", "/")
+			id := up.any().StreamID
+			up.head(id, false, ":status", "103", "link", strings.Repeat("x", 200)) // left out
+			up.head(id, false, ":status", "200", "x-big", strings.Repeat("x", 200))
+			up.must(up.WriteData(id, false, []byte("some body")))
+			down.reset(3, http2.ErrCodeInternal)
+			up.reset(id, http2.ErrCodeCancel)
+			g.counted(telemetry.DPE, 1)
+			down.must(down.WriteRSTStream(3, http2.ErrCodeCancel)) // may have been on its way
+			down.ask(5, true, "GET", "/")
+			up.head(up.any().StreamID, true, ":status", "204")
+			down.answer(5, "204")
+		})
 	}
 }

@@ -106,19 +106,25 @@ func (q *request2) Hangup() sock.Hangup {
 	return sock.Open
 }
 
-// Inform passes an interim answer on.
+// Inform passes an interim answer on. One that is larger than the client takes is left out.
 func (q *request2) Inform(h *message.Head) error {
 	q.fields.Reset()
 	q.fields.Status(h.Status)
 	q.fields.AddHead(h, responseDrop(h))
 	err := q.stream.WriteHead(q.batch, &q.fields, false)
 	q.flush()
+	if errors.Is(err, http2.ErrHeadTooLarge) {
+		return nil
+	}
 	return err
 }
 
 // Begin starts the answer.
 func (q *request2) Begin(_ *exchange, h *message.Head) error {
 	q.began = true
+	if q.rt != nil {
+		q.stream.SetStallTimeout(q.rt.cfg.Timeouts.Write)
+	}
 	q.ended = h.Body == message.NoBody
 	if h.Body == message.Sized && h.Version != message.HTTP2 { // of HTTP/2 there may be trailers to come
 		q.left = h.ContentLength
@@ -127,7 +133,11 @@ func (q *request2) Begin(_ *exchange, h *message.Head) error {
 	q.fields.Status(h.Status)
 	q.fields.AddHead(h, responseDrop(h))
 	q.sent += int64(len(h.Buf))
-	return q.stream.WriteHead(q.batch, &q.fields, q.ended)
+	err := q.stream.WriteHead(q.batch, &q.fields, q.ended)
+	if errors.Is(err, http2.ErrHeadTooLarge) {
+		return faultLargeAnswer
+	}
+	return err
 }
 
 // Body sends a piece; the last one of a body of known size carries the end with it.
@@ -161,6 +171,9 @@ func (q *request2) End(t *message.Head) error {
 		q.fields.Reset()
 		q.fields.AddHead(vetted(t), neverTrailer)
 		err = q.stream.WriteTrailers(q.batch, &q.fields)
+		if errors.Is(err, http2.ErrHeadTooLarge) {
+			err = faultLargeAnswer
+		}
 	default:
 		err = q.write(nil, true)
 	}
@@ -180,8 +193,8 @@ func (q *request2) Flush() error {
 // Abort resets the stream: its answer is not whole.
 func (q *request2) Abort() {
 	code := http2.InternalError
-	if r, ok := errors.AsType[*http2.ResetError](q.reason); ok {
-		code = r.Code // as the upstream said it
+	if r, ok := errors.AsType[*http2.ResetError](q.reason); ok && r.Code != http2.NoError {
+		code = r.Code // as the upstream said it, unless that would make the answer look whole
 	}
 	q.stream.Reset(q.batch, code)
 	q.flush()

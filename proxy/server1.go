@@ -305,6 +305,9 @@ func (q *request1) Begin(ex *exchange, h *message.Head) error {
 	}
 	out := http1.AppendStatusLine(q.w.Begin(), h.Status, reason(h))
 	out = h.AppendFields(out, responseDrop(h))
+	if endsUnsized(ex, h) {
+		out = append(out, "Content-Length: 0\r\n"...)
+	}
 	chunked := h.Body == message.Chunked || h.Body == message.UntilClose
 	if chunked {
 		if chunked = !q.old; chunked {
@@ -322,6 +325,12 @@ func (q *request1) Begin(ex *exchange, h *message.Head) error {
 	}
 	q.w.Head(append(out, "\r\n"...), chunked)
 	return nil
+}
+
+// endsUnsized tells whether h is of an answer without a body that only HTTP/2 can end without saying so: over HTTP/1.1 a client would wait
+// for the end of the connection.
+func endsUnsized(ex *exchange, h *message.Head) bool {
+	return h.Version == message.HTTP2 && h.Body == message.NoBody && !ex.head && h.Status != 204 && h.Status != 304 && !h.Present.Has(message.ContentLength)
 }
 
 // reason is the reason phrase as it came; HTTP/2 has none.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"sync"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
@@ -35,6 +36,7 @@ func (s *Server) newServer2(nc *sock.Conn, c client) *server2 {
 	o := s.options2(t)
 	o.IdleTimeout = t.timeouts.Idle
 	d := &server2{s: s, c: c}
+	o.Count, o.Refused = d.limited, d.refused
 	d.conn, d.settler = http2.NewServer(nc, d, o), d.answerEarly
 	return d
 }
@@ -53,12 +55,36 @@ func (s *Server) options2(t *Table) http2.Options {
 	return http2.Options{
 		MaxHeaderBytes: s.limits.HeadBytes, MaxFields: s.limits.Fields,
 		ReadTimeout: t.timeouts.Read, StallTimeout: t.timeouts.Write,
-		Count: func(l http2.Limit) {
-			s.registry.Fault(telemetry.DPE).Inc()
-			s.logger.Debug("http2 limit", "limit", l.String())
-		},
+		// What an endpoint does wrong, the exchanges on the connection hear of and count.
+		Count:    func(l http2.Limit) { s.logger.Debug("http2 limit of an endpoint", "limit", l.String()) },
+		Panicked: s.panicked,
 	}
 }
+
+// limited counts what the client does wrong, unless an exchange hears of it.
+func (d *server2) limited(l http2.Limit) {
+	if l != http2.LimitStall {
+		d.s.registry.Fault(telemetry.DPE).Inc()
+	}
+	d.s.logger.Debug("http2 limit", "limit", l.String())
+}
+
+// refused counts and logs a request that has been turned away for its head.
+func (d *server2) refused(h *message.Head, status int) {
+	q := newRequest2(d, nil, h, true)
+	q.t, q.read = d.s.table.Load(), q.received
+	q.method = telemetry.ParseMethod(h.Method)
+	q.req.Version = message.HTTP2
+	q.req.Path, q.req.Query, _ = bytes.Cut(q.req.Target, questionMark)
+	q.status, q.flag = status, telemetry.DPE
+	if status != 431 { // else limited has
+		d.s.registry.Fault(telemetry.DPE).Inc()
+	}
+	q.record()
+	q.release()
+}
+
+var questionMark = []byte("?")
 
 // Request is a new stream. Where it can be, it is passed on right here; else it gets a goroutine.
 func (d *server2) Request(b *http2.Batch, st *http2.Stream, h *message.Head, end bool) http2.Receiver {
@@ -71,7 +97,7 @@ func (d *server2) Request(b *http2.Batch, st *http2.Stream, h *message.Head, end
 	}
 	q := newRequest2(d, st, h, end)
 	if given != nil {
-		q.t, q.up, q.tried, q.admission = given.t, given.up, given.tried, given.admission
+		q.inherit(given)
 	}
 	if end && q.sendEarly() {
 		q.events, q.batch = new(events2), b

@@ -1,26 +1,40 @@
 package proxy
 
 import (
-	"context"
+	"errors"
+	"slices"
 	"sync"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 )
 
-// shared2 is the set of HTTP/2 connections to one endpoint: few, since many streams share one. It lives in the endpoint's slot.
+// shared2 is the set of HTTP/2 connections to one endpoint: few, since many streams share one. It lives in the endpoint's slot. Requests that find
+// no place on them stand in line, while one more connection is made.
 type shared2 struct {
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards what follows, and the waiters in line; taken before a connection's
 	clients []*http2.Client
-	opening *opening // nil: nobody connects
-	plain   bool     // the last connection has agreed on HTTP/1.1
-	closed  bool     // the endpoint is retired
+	line    []*waiter2 // first come, first served
+	opening openingState
+	plain   bool // the last connection has agreed on HTTP/1.1
+	closed  bool // the endpoint is retired
 }
 
-// opening is a connection being made, for all who wait for it.
-type opening struct {
-	done chan struct{} // closed when err is set
-	err  error
+// openingState is how far the connection has come that is being made.
+type openingState uint8
+
+const (
+	notOpening openingState = iota
+	wantsSlot               // limits.max_connections is in the way
+	connecting
+)
+
+// waiter2 is a request in line. Once it is called it is in the line no more, and its fields are its own.
+type waiter2 struct {
+	called chan struct{} // holds one
+	plain  leased        // a connection of HTTP/1.1, which is what came of connecting
+	err    error         // no connection could be made
+	full   bool          // nor can it, as long as those that there are last: it waits for a place on one of them
 }
 
 // shared returns the set in ep's slot, which it fills if it is empty. On a retired endpoint the set serves only who asked.
@@ -35,46 +49,135 @@ func shared(ep *cluster.Endpoint) *shared2 {
 	return own
 }
 
-// take returns a connection that has room for a stream, nil when there is none.
+// take reserves a place for a stream on one of the connections, and returns nil where there is none, or others wait for it.
 func (s *shared2) take() *http2.Client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.line) > 0 {
+		return nil
+	}
+	return s.reserve()
+}
+
+func (s *shared2) reserve() *http2.Client {
 	for _, c := range s.clients {
-		if c.Free() > 0 {
+		if c.Reserve() {
 			return c
 		}
 	}
 	return nil
 }
 
-// open makes another connection, or waits for the one that somebody is making; after nil, take may have one. dial is not called with the lock
-// held.
-func (s *shared2) open(ctx context.Context, dial func() (*http2.Client, error)) error {
+// join is take for who can wait. Where there is no place yet, w is in line afterwards, and called when there may be one; who was called and comes
+// again is the first in line. open is started, in a goroutine, if another connection is to be made; it ends with opened.
+func (s *shared2) join(w *waiter2, again bool, open func()) *http2.Client {
 	s.mu.Lock()
-	if o := s.opening; o != nil {
-		s.mu.Unlock()
-		select {
-		case <-o.done:
-			return o.err
-		case <-ctx.Done():
-			return ctx.Err()
+	defer s.mu.Unlock()
+	if again || len(s.line) == 0 {
+		if c := s.reserve(); c != nil {
+			s.call() // there may be another place
+			return c
 		}
 	}
-	o := &opening{done: make(chan struct{})}
-	s.opening = o
-	s.mu.Unlock()
-	c, err := dial()
-	s.mu.Lock()
-	if s.plain = err == nil && c == nil; c != nil {
-		s.clients = append(s.clients, c)
-		if s.closed {
-			c.Shutdown()
-		}
+	at := len(s.line)
+	if again {
+		at = 0
 	}
-	o.err, s.opening = err, nil
-	s.mu.Unlock()
-	close(o.done)
-	return err
+	s.line = slices.Insert(s.line, at, w)
+	if s.opening == notOpening && !w.full && !s.unsettled() {
+		s.opening = wantsSlot
+		go open()
+	}
+	return nil
+}
+
+// unsettled tells whether there is a connection whose limit of streams is not known yet: it may have room for all.
+func (s *shared2) unsettled() bool {
+	return slices.ContainsFunc(s.clients, func(c *http2.Client) bool { return !c.Settled() })
+}
+
+// call calls the first in line. Whoever is called and takes a place, or does not want one any more, calls the next. Called with the lock held.
+func (s *shared2) call() {
+	if len(s.line) == 0 {
+		return
+	}
+	w := s.line[0]
+	s.line = slices.Delete(s.line, 0, 1)
+	w.called <- struct{}{}
+}
+
+func (s *shared2) callAll() {
+	for len(s.line) > 0 {
+		s.call()
+	}
+}
+
+// leave takes w out of the line, because its time is up, and says why there was nothing for it; or gives it what came in the same moment.
+func (s *shared2) leave(w *waiter2) (leased, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.line, w); i >= 0 {
+		s.line = slices.Delete(s.line, i, i+1)
+	} else if w.plain != nil || w.err != nil {
+		return w.plain, w.err
+	} else {
+		s.call()
+	}
+	if s.opening == connecting || s.unsettled() {
+		return nil, errSlowConnect
+	}
+	return nil, cluster.ErrOverflow
+}
+
+// connects notes that there is a slot for the connection that is being made; false: nobody wants it any more, and whoever comes next asks anew.
+func (s *shared2) connects() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.line) == 0 {
+		s.opening = notOpening
+		return false
+	}
+	s.opening = connecting
+	return true
+}
+
+// opened says what came of making a connection, to all who wait for it.
+func (s *shared2) opened(c *http2.Client, plain leased, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if errors.Is(err, errUnwanted) {
+		return // connects has seen to it
+	}
+	s.opening = notOpening
+	switch {
+	case c != nil:
+		s.add(c)
+		s.call()
+	case plain != nil:
+		s.plain = true
+		if len(s.line) > 0 {
+			s.line[0].plain = plain
+		} else {
+			_ = plain.Close() // nobody wants it any more
+		}
+		s.callAll() // each of the others makes its own
+	case errors.Is(err, cluster.ErrOverflow) && len(s.clients) > 0:
+		for _, w := range s.line {
+			w.full = true
+		}
+	default:
+		for _, w := range s.line {
+			w.err = err
+		}
+		s.callAll()
+	}
+}
+
+// room is told by a connection that had none that there is some.
+func (s *shared2) room() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.call()
 }
 
 // expectsPlain tells that the endpoint does not speak HTTP/2, as far as is known: then nobody need wait for another's connection.
@@ -84,35 +187,47 @@ func (s *shared2) expectsPlain() bool {
 	return s.plain
 }
 
-// add takes a connection that was made without open.
-func (s *shared2) add(c *http2.Client) {
+// adopt takes a connection that was made without open.
+func (s *shared2) adopt(c *http2.Client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.add(c)
+}
+
+// add takes a connection. That of a retired endpoint is for those in line, and ends when it is idle. Called with the lock held.
+func (s *shared2) add(c *http2.Client) {
 	s.plain = false
+	select {
+	case <-c.Done():
+		return // drop may have come before
+	default:
+	}
 	s.clients = append(s.clients, c)
-	if s.closed {
-		c.Shutdown()
+	if s.closed && len(s.line) == 0 {
+		go c.Shutdown() // not here: it may call room
 	}
 }
 
-// drop forgets a connection that is over.
+// drop forgets a connection that is over. Who waits for a place may make another.
 func (s *shared2) drop(c *http2.Client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, have := range s.clients {
-		if have == c {
-			s.clients = append(s.clients[:i], s.clients[i+1:]...)
-			return
-		}
+	if i := slices.Index(s.clients, c); i >= 0 {
+		s.clients = slices.Delete(s.clients, i, i+1)
 	}
+	for _, w := range s.line {
+		w.full = false
+	}
+	s.call()
 }
 
 // Close lets what is in flight finish and takes nothing new.
 func (s *shared2) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closed = true
-	for _, c := range s.clients {
+	clients := slices.Clone(s.clients)
+	s.mu.Unlock()
+	for _, c := range clients {
 		c.Shutdown()
 	}
 	return nil

@@ -15,8 +15,7 @@ func (ex *exchange) survive() {
 		return
 	}
 	ex.crashed, ex.closing = true, true
-	ex.s.crashes.Add(1)
-	ex.s.logger.Error("BUG: panic in a request", "panic", p, "stack", string(debug.Stack()))
+	ex.s.panicked(p, debug.Stack())
 	if ex.leasing {
 		ex.leasing = false
 		ex.ep.Done(cluster.Ignored)
@@ -62,3 +61,9 @@ func (ex *exchange) lastWords() {
 
 // Crashes is how many requests have panicked since the start. Safe from any goroutine.
 func (s *Server) Crashes() int64 { return s.crashes.Load() }
+
+// panicked notes a panic that was survived, here or on a connection of HTTP/2, whose events no exchange of its own carries.
+func (s *Server) panicked(p any, stack []byte) {
+	s.crashes.Add(1)
+	s.logger.Error("BUG: panic in a request", "panic", p, "stack", string(stack))
+}

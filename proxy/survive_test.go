@@ -10,6 +10,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/net/http2"
+
 	"github.com/fabian4/gateway-homebrew-go/proxy"
 )
 
@@ -118,3 +121,30 @@ func TestPanicEndsItsUpload(t *testing.T) {
 type panicking struct{ net.Conn }
 
 func (panicking) Read([]byte) (int, error) { panic("a bug of ours") }
+
+// touchy is a logger that panics when it is told of a limit.
+type touchy struct{ hclog.Logger }
+
+func (l touchy) Debug(what string, _ ...any) {
+	if what == "http2 limit" {
+		panic("a bug of ours")
+	}
+}
+
+// A panic on a goroutine that reads a connection of HTTP/2, where no request has a goroutine of its own, ends that connection alone.
+func TestPanicInAnEventEndsOneConnection(t *testing.T) {
+	app := versionBackend(t, true, func(http.ResponseWriter, *http.Request) {})
+	g := start(t, clustered("", "protocol: http2", app), func(o *proxy.Options) { o.Logger, o.MaxHead = touchy{o.Logger}, 1000 })
+	one, other := g.dial2(), g.dial2()
+	one.ask(1, true, "GET", "/")
+	one.answer(1, "200")
+	other.ask(1, true, "GET", "/", "x-big", strings.Repeat("x", 2000))
+	if away, ok := other.next().(*http2.GoAwayFrame); !ok || away.ErrCode != http2.ErrCodeInternal {
+		t.Errorf("got %v, want a GOAWAY with INTERNAL_ERROR", away)
+	}
+	one.ask(3, true, "GET", "/")
+	one.answer(3, "200")
+	if n := g.server.Crashes(); n != 1 {
+		t.Errorf("%d panics were survived, want 1", n)
+	}
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
+	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
@@ -149,6 +150,22 @@ func (e *connectError) Unwrap() error { return e.err }
 
 // brokeOff tells that the peer ended or reset the connection, as opposed to being slow or wrong.
 func brokeOff(err error) bool {
-	var malformed *http1.Error
-	return err != nil && !errors.Is(err, sock.ErrTimeout) && !errors.Is(err, sock.ErrInterrupted) && !errors.As(err, &malformed) || errors.Is(err, io.EOF)
+	switch {
+	case err == nil, malformed(err), errors.Is(err, http2.ErrHeadTooLarge), errors.Is(err, http2.ErrStalled):
+		return false
+	case errors.Is(err, io.EOF):
+		return true
+	}
+	return !errors.Is(err, sock.ErrTimeout) && !errors.Is(err, sock.ErrInterrupted)
+}
+
+// malformed tells that what the peer sent broke the rules of its protocol.
+func malformed(err error) bool {
+	var one *http1.Error
+	var stream *http2.StreamError
+	var conn *http2.ConnError
+	if errors.As(err, &conn) {
+		return !conn.Remote && conn.Code != http2.InternalError // which is a fault of ours
+	}
+	return errors.As(err, &one) || errors.As(err, &stream)
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
@@ -21,63 +23,123 @@ type upstream2 struct {
 	stream *http2.Stream // nil before Send
 	batch  http2.Batch   // of whoever writes: the exchange's goroutine, then the uploading one
 	reused bool
+	waits  bool // for Send: its place on the connection is reserved
 	end    bool // the request was ended
 	sent   int64
+	from   *http2.Pipe // the client's stream, if it has one
+	large  atomic.Bool // the trailers were larger than the endpoint takes
 }
 
 // leaseStream is lease for clusters whose endpoints speak, or may speak, HTTP/2. A fresh connection is never needed: one that is going away has
 // no room.
 func (up *Upstream) leaseStream(s *Server, ep *cluster.Endpoint, fresh bool, within time.Duration) (leased, error) {
 	set := shared(ep)
-	for range leaseTries {
-		if c := set.take(); c != nil {
-			return newUpstream2(c, true), nil
-		}
-		if !fresh {
-			if c := ep.Take(); c != nil {
-				return again(c), nil
-			}
-		}
-		var plain leased // what came of connecting, if it was not HTTP/2
-		connect := func() (*http2.Client, error) {
-			c, slot, err := up.cluster.ReserveWithin(s.ctx, ep, within)
-			switch {
-			case err != nil:
-				return nil, err
-			case c != nil:
-				plain = again(c)
-				return nil, nil
-			}
-			nc, err := up.connectTo(s, ep, slot, within)
-			if err != nil {
-				return nil, err
-			}
-			if up.protocol == config.ProtocolAuto && !agreedOnHTTP2(nc) {
-				plain = newUpstream1(s, nc, slot)
-				return nil, nil
-			}
-			return s.newClient2(up, nc, slot, set), nil
-		}
-		if set.expectsPlain() {
-			c, err := connect()
-			if plain != nil || err != nil {
-				return plain, err
-			}
-			set.add(c)
-			continue
-		}
-		ctx, cancel := context.WithTimeout(s.ctx, within)
-		err := set.open(ctx, connect)
-		cancel()
-		if plain != nil || err != nil {
-			return plain, err
+	if c := set.take(); c != nil {
+		return newUpstream2(c, true), nil
+	}
+	if !fresh {
+		if c := ep.Take(); c != nil {
+			return again(c), nil
 		}
 	}
-	return nil, cluster.ErrOverflow
+	if set.expectsPlain() {
+		return up.leaseAlone(s, set, ep, within)
+	}
+	return up.leaseInLine(s, set, ep, within)
 }
 
-// leaseTries is how often a place on a connection that others were quicker to fill is looked for.
-const leaseTries = 8
+// leaseInLine waits for a place on a connection, which may have to be made.
+func (up *Upstream) leaseInLine(s *Server, set *shared2, ep *cluster.Endpoint, within time.Duration) (leased, error) {
+	limit := s.sweeper.Now() + int64(within)
+	t := time.NewTimer(within)
+	defer t.Stop()
+	w := &waiter2{called: make(chan struct{}, 1)}
+	open := func() { up.open(s, set, ep) }
+	for again := false; ; again = true {
+		if c := set.join(w, again, open); c != nil {
+			return newUpstream2(c, true), nil
+		}
+		select {
+		case <-w.called:
+		case <-t.C:
+			return up.tooLate(set.leave(w))
+		case <-s.ctx.Done():
+			return up.tooLate(set.leave(w))
+		}
+		switch {
+		case w.plain != nil || w.err != nil:
+			return w.plain, w.err
+		case set.expectsPlain():
+			return up.leaseAlone(s, set, ep, time.Duration(limit-s.sweeper.Now()))
+		}
+	}
+}
+
+// tooLate counts a request that has waited in vain for one of the limits, the endpoint's of streams or the cluster's of connections.
+func (up *Upstream) tooLate(u leased, err error) (leased, error) {
+	if errors.Is(err, cluster.ErrOverflow) {
+		up.cluster.Telemetry().Overflow.Inc()
+	}
+	return u, err
+}
+
+// open makes a connection for those who wait in line. It belongs to none of them: how long one of them can wait is nothing to the others.
+func (up *Upstream) open(s *Server, set *shared2, ep *cluster.Endpoint) {
+	var c *http2.Client
+	var plain leased
+	err := errPanicked
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(p, debug.Stack())
+		}
+		set.opened(c, plain, err)
+	}()
+	c, plain, err = up.connectEither(s, set, ep, up.connect, set.connects)
+}
+
+var (
+	errPanicked    error = &connectError{err: errors.New("panic")}
+	errSlowConnect error = &connectError{err: context.DeadlineExceeded}
+	errUnwanted          = errors.New("connect: nobody waits for it")
+)
+
+// leaseAlone makes a connection for one request, or waits for one that is put back: the endpoint is not expected to speak HTTP/2.
+func (up *Upstream) leaseAlone(s *Server, set *shared2, ep *cluster.Endpoint, within time.Duration) (leased, error) {
+	c, plain, err := up.connectEither(s, set, ep, within, func() bool { return true })
+	if plain != nil || err != nil {
+		return plain, err
+	}
+	reserved := c.Reserve()
+	set.adopt(c)
+	if !reserved { // it is over already, or was never meant to take any
+		return nil, http2.ErrGoAway
+	}
+	return newUpstream2(c, true), nil
+}
+
+// connectEither makes a connection, or waits for one that is put back, and returns what it speaks. begin is asked in front of connecting
+// whether it is still wanted.
+func (up *Upstream) connectEither(s *Server, set *shared2, ep *cluster.Endpoint, within time.Duration, begin func() bool) (*http2.Client, leased, error) {
+	idle, slot, err := up.cluster.ReserveWithin(s.ctx, ep, within)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case idle != nil:
+		return nil, again(idle), nil
+	}
+	if !begin() {
+		slot.Release()
+		return nil, nil, errUnwanted
+	}
+	nc, err := up.connectTo(s, ep, slot, within)
+	if err != nil {
+		return nil, nil, err
+	}
+	if up.protocol == config.ProtocolAuto && !agreedOnHTTP2(nc) {
+		return nil, newUpstream1(s, nc, slot), nil
+	}
+	return s.newClient2(up, nc, slot, set), nil, nil
+}
 
 // agreedOnHTTP2 tells what ALPN came to.
 func agreedOnHTTP2(nc net.Conn) bool {
@@ -90,6 +152,7 @@ func (s *Server) newClient2(up *Upstream, nc net.Conn, slot *cluster.Slot, set *
 	o := s.options2(s.table.Load())
 	o.IdleTimeout = up.cluster.Config().Keepalive.IdleTimeout
 	o.PingInterval = pingInterval
+	o.Room = set.room
 	c := http2.NewClient(sock.New(nc, s.sweeper, s.writeTimeout()), o)
 	go func() { // ends with the connection
 		<-c.Done()
@@ -99,11 +162,14 @@ func (s *Server) newClient2(up *Upstream, nc net.Conn, slot *cluster.Slot, set *
 	return c
 }
 
-// pingInterval is the silence on an upstream connection with streams after which it is asked whether it is there.
-const pingInterval = 30 * time.Second
+// pingInterval is the silence on an upstream connection with streams after which it is asked whether it is there. Servers of gRPC end a
+// connection on which PINGs come more often than every 5 minutes, unless they were told otherwise, and half a minute is for the network. A host that
+// is gone is noticed sooner than that by the kernel, whose keep-alive Dialer asks for; the PING is for a process that hangs.
+const pingInterval = 5*time.Minute + 30*time.Second
 
+// newUpstream2 takes a place that is reserved on c.
 func newUpstream2(c *http2.Client, reused bool) *upstream2 {
-	return &upstream2{client: c, pipe: http2.NewPipe(), reused: reused}
+	return &upstream2{client: c, pipe: http2.NewPipe(), reused: reused, waits: true}
 }
 
 func (u *upstream2) Reused() bool                  { return u.reused }
@@ -113,6 +179,9 @@ func (u *upstream2) SetWriteTimeout(time.Duration) {} // the connection's own; a
 
 // Send opens the stream.
 func (u *upstream2) Send(ex *exchange, whole bool) error {
+	if q, ok := ex.d.(*request2); ok {
+		u.from = q.pipe
+	}
 	f := u.batch.Fields()
 	ex.fillRequest(f)
 	trailers := (*message.Head)(nil)
@@ -120,7 +189,8 @@ func (u *upstream2) Send(ex *exchange, whole bool) error {
 		trailers = vetted(ex.d.Trailers())
 	}
 	u.end = whole && len(ex.held) == 0 && trailers == nil
-	st, err := u.client.Open(&u.batch, f, u.end, u.pipe.Receiver(), nil)
+	u.waits = false
+	st, err := u.client.OpenReserved(&u.batch, f, u.end, u.pipe.Receiver(), nil)
 	if err != nil {
 		return err
 	}
@@ -160,6 +230,10 @@ func (u *upstream2) End(t *message.Head) error {
 		f := u.batch.Fields()
 		f.AddHead(t, neverTrailer)
 		err = u.stream.WriteTrailers(&u.batch, f)
+		if errors.Is(err, http2.ErrHeadTooLarge) {
+			u.large.Store(true)
+			u.Cut() // the endpoint would wait for the end, and whoever waits for it too
+		}
 	} else {
 		err = u.pipe.Write(&u.batch, nil, true)
 	}
@@ -174,15 +248,19 @@ func (u *upstream2) Flush() error {
 
 func (u *upstream2) SetReadDeadline(at int64) { u.pipe.SetReadDeadline(at) }
 
-// Head takes over the next head; the pipe has made it for this one reader.
+// Head takes over the next head; the pipe has made it for this one reader. Where an answer has no body whatever is said of it, the end of the
+// stream may still come in a frame of its own: HTTP/1.1 must not make chunks of that.
 func (u *upstream2) Head(ex *exchange) error {
 	h, end, err := u.pipe.Head()
+	if err != nil && u.large.Load() {
+		return http2.ErrHeadTooLarge
+	}
 	if err != nil {
 		return err
 	}
 	ex.resp = *h
 	switch {
-	case end:
+	case end || ex.head || h.Status < 200 || h.Status == 204 || h.Status == 304:
 		ex.resp.Body = message.NoBody
 	case ex.resp.Body == message.Sized && ex.resp.Present.Has(message.Trailer):
 		ex.resp.Body = message.Chunked // HTTP/1.1 has room for trailers only behind chunks
@@ -198,7 +276,7 @@ func (u *upstream2) Trailers() *message.Head { return u.pipe.Trailers() }
 func (u *upstream2) Interrupt()              { u.pipe.Interrupt() }
 
 func (u *upstream2) Cut() {
-	u.stream.Reset(nil, http2.Cancel)
+	u.stream.Reset(nil, u.code())
 	u.pipe.Close()
 }
 
@@ -207,9 +285,23 @@ func (u *upstream2) GiveBack(*exchange) { u.pipe.Close() }
 
 // Close ends a stream that is of no more use; one that has ended is not reset again.
 func (u *upstream2) Close() error {
+	if u.waits {
+		u.waits = false
+		u.client.Unreserve()
+	}
 	if u.stream != nil {
-		u.stream.Reset(nil, http2.Cancel)
+		u.stream.Reset(nil, u.code())
 		u.pipe.Close()
 	}
 	return nil
+}
+
+// code is what the endpoint is told of a stream that nobody needs any more: the client's own word, if it has reset its stream.
+func (u *upstream2) code() http2.ErrCode {
+	if u.from != nil {
+		if r, ok := errors.AsType[*http2.ResetError](u.from.Err()); ok && r.Code != http2.NoError {
+			return r.Code
+		}
+	}
+	return http2.Cancel
 }

@@ -1,6 +1,8 @@
 package http2
 
 import (
+	"errors"
+
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
@@ -58,7 +60,46 @@ func (c *Client) Free() int {
 	if !c.usable() {
 		return 0
 	}
-	return max(0, c.peerStreams-len(c.streams))
+	return max(0, c.free())
+}
+
+func (c *Client) free() int {
+	most := c.peerStreams
+	if !c.peerSet {
+		most = min(most, 1)
+	}
+	return most - len(c.streams) - c.reserved
+}
+
+// Reserve keeps a place for one stream, which is the caller's until OpenReserved or Unreserve. Where there is none, Options.Room is called when there
+// may be one. As long as the peer's SETTINGS have not come, which say how many streams it takes, there is one place in all.
+func (c *Client) Reserve() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.usable() {
+		return false
+	}
+	if c.free() <= 0 || len(c.out) > headBytes {
+		c.starved = true
+		return false
+	}
+	c.reserved++
+	return true
+}
+
+// Unreserve gives a place back.
+func (c *Client) Unreserve() {
+	c.mu.Lock()
+	c.reserved--
+	c.roomMade()
+	c.leave(nil)
+}
+
+// Settled tells whether the peer has said how many streams it takes, or will never say.
+func (c *Client) Settled() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.peerSet || !c.usable()
 }
 
 // TakesConnect tells whether the server has offered extended CONNECT (RFC 8441).
@@ -76,19 +117,34 @@ func (c *Client) usable() bool {
 // Stream.Value before that. What Open refuses has not been sent.
 func (c *Client) Open(b *Batch, f *Fields, end bool, r Receiver, value any) (*Stream, error) {
 	c.mu.Lock()
+	return c.open(b, f, end, r, value)
+}
+
+// OpenReserved is Open in a place that Reserve has kept. Whatever it returns, the place is used up.
+func (c *Client) OpenReserved(b *Batch, f *Fields, end bool, r Receiver, value any) (*Stream, error) {
+	c.mu.Lock()
+	c.reserved--
+	return c.open(b, f, end, r, value)
+}
+
+// open is called with the lock held, which it gives up.
+func (c *Client) open(b *Batch, f *Fields, end bool, r Receiver, value any) (*Stream, error) {
 	var err error
 	switch {
 	case c.dead || c.err != nil:
 		err = ErrClosed
 	case !c.usable():
 		err = ErrGoAway
-	case len(c.streams) >= c.peerStreams || len(c.out) > headBytes:
+	case len(c.streams)+c.reserved >= c.peerStreams || len(c.out) > headBytes:
 		c.starved = true
 		err = ErrNoCapacity
 	case f.size > c.peerHeadBytes:
 		err = ErrHeadTooLarge
 	}
 	if err != nil {
+		if !errors.Is(err, ErrNoCapacity) {
+			c.roomMade()
+		}
 		c.leave(b)
 		return nil, err
 	}

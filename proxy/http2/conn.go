@@ -51,13 +51,15 @@ type Conn struct {
 	cut     bool         // not even what is in out
 	err     error        // why, when this side knows better than the socket
 	roomDue bool         // tell opt.Room
-	starved bool         // Open had no room
+	starved bool         // Open or Reserve had no room
 
-	send          int // the connection's window for what we send
-	window        int // what the peer may still send
-	credit        int // consumed and not announced yet
-	peerWindow    int // a new stream's window for what we send
-	peerStreams   int // that we may open
+	send          int  // the connection's window for what we send
+	window        int  // what the peer may still send
+	credit        int  // consumed and not announced yet
+	peerWindow    int  // a new stream's window for what we send
+	peerStreams   int  // that we may open
+	peerSet       bool // as the peer's SETTINGS say
+	reserved      int  // places of them that are kept; client side
 	peerHeadBytes int
 	peerConnect   bool // the peer takes extended CONNECT
 	ourWindow     int  // a new stream's window for what the peer sends

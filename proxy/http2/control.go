@@ -26,9 +26,8 @@ func (c *Conn) readSettings(f frame, p []byte) error {
 	}
 	c.appendControl(frameHeaderLen)
 	c.out = appendFrame(c.out, frame{0, frameSettings, flagAck, 0})
-	if c.starved && len(c.streams) < c.peerStreams {
-		c.starved, c.roomDue = false, true
-	}
+	c.peerSet = true
+	c.roomMade()
 	return c.rewindow(c.peerWindow - old)
 }
 
@@ -147,6 +146,7 @@ func (c *Conn) readGoAway(f frame, p []byte) error {
 	last, code := binary.BigEndian.Uint32(p)&maxStreamID, ErrCode(binary.BigEndian.Uint32(p[4:]))
 	c.mu.Lock()
 	c.peerGone = true
+	c.roomGone()
 	if code != NoError && c.why == nil {
 		c.why = &ConnError{Code: code, Remote: true}
 	}

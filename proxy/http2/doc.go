@@ -12,7 +12,7 @@
 //   - When the batch of frames is done, the goroutine yields once, and then writes each connection it has appended to with one
 //     non-blocking call ([Batch]). What a socket does not take is left to a goroutine.
 //   - flow.go keeps the windows; control.go answers SETTINGS and PING; limits.go counts what peers make us do; timing.go looks at what takes
-//     too long; drain.go ends connections.
+//     too long; drain.go ends connections, survive.go those on which something panicked.
 //   - relay.go passes one direction of an exchange from stream to stream; pipe.go turns events into calls that wait, for a goroutine that has
 //     an HTTP/1.1 connection on the other side.
 //
@@ -26,6 +26,7 @@
 //   - What reaches an owner can be written as HTTP/1.1: names are lower-case tokens, values have no control bytes, there is one authority,
 //     content-length agrees with the data, and no connection-specific field is among the rest. What breaks this ends its stream
 //     with PROTOCOL_ERROR, and is never repaired.
+//   - A panic in an event ends the connection that the event came on, if the owner wants it so (Options.Panicked), and nothing else.
 //   - Every goroutine ends with its connection. A connection that ends in order has written everything first.
 //   - A proxied request costs three allocations: its two streams and what its owner adds.
 //

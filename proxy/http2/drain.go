@@ -26,6 +26,7 @@ func (c *Conn) Shutdown() {
 	}
 	if c.client {
 		c.sayLast()
+		c.roomGone()
 		if len(c.streams) == 0 {
 			c.nc.Interrupt()
 		}
@@ -54,9 +55,7 @@ func (c *Conn) sayLast() {
 
 // streamGone looks what the end of a stream means for the connection. Called with the lock held.
 func (c *Conn) streamGone() {
-	if c.starved && len(c.streams) < c.peerStreams {
-		c.starved, c.roomDue = false, true
-	}
+	c.roomMade()
 	switch {
 	case len(c.streams) > 0 || c.dead:
 	case c.drain == drainLast || c.peerGone:
@@ -65,6 +64,19 @@ func (c *Conn) streamGone() {
 		c.idleAt = c.nc.Now() + int64(c.opt.IdleTimeout)
 		c.wakeBy(c.idleAt)
 	}
+}
+
+// roomMade tells who had no room, once there is some. Called with the lock held, in front of leave.
+func (c *Conn) roomMade() {
+	if c.starved && len(c.streams)+c.reserved < c.peerStreams {
+		c.roomGone()
+	}
+}
+
+// roomGone tells who had no room to look for it elsewhere. Called as roomMade.
+func (c *Conn) roomGone() {
+	c.roomDue = c.roomDue || c.starved
+	c.starved = false
 }
 
 // How long a connection that has ended takes to say so: until everything is written, and then until the peer has closed its side or
@@ -99,9 +111,7 @@ func (c *Conn) shut(err error) error {
 		code = ce.Code
 	}
 	for _, s := range lost {
-		if s.recv != nil {
-			s.recv.Reset(&c.batch, s, code, err)
-		}
+		c.lose(s, code, err)
 	}
 	c.batch.Flush()
 	c.flush()

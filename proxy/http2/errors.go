@@ -52,6 +52,8 @@ var (
 	ErrNoCapacity = errors.New("connection: no room for another stream")
 	// ErrHeadTooLarge is what Open, WriteHead and WriteTrailers return for a head over the peer's SETTINGS_MAX_HEADER_LIST_SIZE.
 	ErrHeadTooLarge = errors.New("head: larger than the peer takes")
+	// ErrDiverted is what Relay.Trailers returns after Divert.
+	ErrDiverted = errors.New("relay: diverted")
 	// ErrIdle is how a connection ends that had no stream for Options.IdleTimeout.
 	ErrIdle = errors.New("connection: idle for too long")
 	// ErrSilent is how a connection ends that left a PING, or the head or frame it had begun, waiting for too long.

@@ -13,8 +13,8 @@ func (c *Conn) wait(s *Stream, progress bool) {
 		s.stallAt = 0
 		return
 	}
-	if c.opt.StallTimeout > 0 && (progress || s.stallAt == 0) {
-		s.stallAt = c.nc.Now() + int64(c.opt.StallTimeout)
+	if s.stall > 0 && (progress || s.stallAt == 0) {
+		s.stallAt = c.nc.Now() + int64(s.stall)
 		c.wakeBy(s.stallAt)
 	}
 }

@@ -89,7 +89,7 @@ func (k *checker) Request(b *Batch, s *Stream, h *message.Head, end bool) Receiv
 	_ = s.WriteHead(b, f, end)
 	if !end {
 		x.relay.Init(s)
-		x.relay.Start(b, s)
+		_ = x.relay.Start(b, s)
 	}
 	return x
 }
@@ -124,7 +124,7 @@ func (x *checked) Trailers(b *Batch, s *Stream, h *message.Head) {
 	if !s.c.client {
 		f := b.Fields()
 		f.AddHead(h, 0)
-		x.relay.Trailers(b, f)
+		_ = x.relay.Trailers(b, f)
 	}
 }
 
@@ -141,7 +141,7 @@ func (x *checked) Reset(b *Batch, s *Stream, _ ErrCode, cause error) {
 
 func (x *checked) Writable(b *Batch, s *Stream) {
 	if !s.c.client {
-		x.relay.Writable(b)
+		_ = x.relay.Writable(b)
 	}
 }
 func (x *checked) Timeout(*Batch, *Stream) {}

@@ -131,7 +131,9 @@ func (c *Conn) deliverRequest(b *block) error {
 	case len(c.streams) >= c.opt.MaxStreams:
 		return c.refuse(b.stream)
 	case b.bad != "":
-		return c.rejectID(b.stream, ProtocolError)
+		err := c.rejectID(b.stream, ProtocolError)
+		c.opt.Refused(&b.head, 400)
+		return err
 	}
 	c.flood.useful(tokensPerStream)
 	s := c.newStream(b.stream)
@@ -142,7 +144,9 @@ func (c *Conn) deliverRequest(b *block) error {
 		s.endRemote()
 	}
 	if b.large {
-		return c.answerTooLarge(s)
+		err := c.answerTooLarge(s)
+		c.opt.Refused(&b.head, 431)
+		return err
 	}
 	c.mu.Unlock()
 	s.recv = c.serve.Request(&c.batch, s, &b.head, b.end)
@@ -185,7 +189,7 @@ func (c *Conn) answerTooLarge(s *Stream) error {
 
 // newStream lists a stream. Called with the lock held.
 func (c *Conn) newStream(id uint32) *Stream {
-	s := &Stream{c: c, id: id, send: c.peerWindow, window: c.ourWindow, left: -1}
+	s := &Stream{c: c, id: id, send: c.peerWindow, window: c.ourWindow, left: -1, stall: c.opt.StallTimeout}
 	c.streams[id] = s
 	c.idleAt = 0
 	return s

@@ -92,7 +92,7 @@ func (e echo) Request(b *Batch, s *Stream, h *message.Head, end bool) Receiver {
 	}
 	x := new(echoStream)
 	x.relay.Init(s)
-	x.relay.Start(b, s)
+	_ = x.relay.Start(b, s)
 	if end {
 		x.relay.Data(b, []byte("hello"), true)
 	}
@@ -106,10 +106,10 @@ func (x *echoStream) Data(b *Batch, _ *Stream, p []byte, end bool) {
 func (x *echoStream) Trailers(b *Batch, _ *Stream, h *message.Head) {
 	f := b.Fields()
 	f.AddHead(h, 0)
-	x.relay.Trailers(b, f)
+	_ = x.relay.Trailers(b, f)
 }
 func (x *echoStream) Reset(b *Batch, _ *Stream, _ ErrCode, _ error) { x.relay.Stop(b) }
-func (x *echoStream) Writable(b *Batch, _ *Stream)                  { x.relay.Writable(b) }
+func (x *echoStream) Writable(b *Batch, _ *Stream)                  { _ = x.relay.Writable(b) }
 func (x *echoStream) Timeout(*Batch, *Stream)                       {}
 
 // source answers every request with so many bytes, as fast as they are taken.

@@ -1,6 +1,10 @@
 package http2
 
-import "time"
+import (
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+)
 
 // Options of a connection. Zero fields take the defaults; a zero timeout is none.
 type Options struct {
@@ -22,10 +26,15 @@ type Options struct {
 
 	ExtendedConnect bool // advertise and take extended CONNECT (RFC 8441). Server only
 
-	// Count is told each limit that the peer ran into, Room that a stream may be opened again after Open returned ErrNoCapacity (client
-	// only). Both are called from any goroutine, without locks, and must not block.
+	// Count is told each limit that the peer ran into, Room that a stream may be opened again, here or by now only elsewhere, after Open or
+	// Reserve had no room (client only). Both are called from any goroutine, without locks, and must not block.
 	Count func(Limit)
 	Room  func()
+	// Refused is told of each request that did not become one, with what was kept of its head: one over the limits, which was answered with 431, or
+	// a malformed one, which was reset and would have been a 400. Server only; on the reading goroutine, without locks.
+	Refused func(h *message.Head, status int)
+	// Panicked is told of a panic in an event, which then ends only its connection, with INTERNAL_ERROR. Nil: it ends the process.
+	Panicked func(p any, stack []byte)
 }
 
 func (o *Options) setDefaults(client bool) {
@@ -54,6 +63,9 @@ func (o *Options) setDefaults(client bool) {
 	wait(&o.DrainWait, time.Second)
 	if o.Count == nil {
 		o.Count = func(Limit) {}
+	}
+	if o.Refused == nil {
+		o.Refused = func(*message.Head, int) {}
 	}
 	if o.Room == nil {
 		o.Room = func() {}

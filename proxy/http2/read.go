@@ -3,9 +3,10 @@ package http2
 import "encoding/binary"
 
 // ingest handles every whole frame that is held.
-func (c *Conn) ingest() error {
+func (c *Conn) ingest() (err error) {
+	defer c.survive(&err)
 	if c.preface > 0 {
-		if err := c.readPreface(); err != nil || c.preface > 0 {
+		if err = c.readPreface(); err != nil || c.preface > 0 {
 			return err
 		}
 	}
@@ -20,7 +21,7 @@ func (c *Conn) ingest() error {
 		}
 		p := c.in.B[c.r+frameHeaderLen : end : end]
 		c.r = end
-		if err := c.handle(f, p); err != nil {
+		if err = c.handle(f, p); err != nil {
 			return err
 		}
 		if c.block == nil {
@@ -275,7 +276,7 @@ func (c *Conn) readReset(f frame, p []byte) error {
 	calm := c.calm()
 	c.leave(&c.batch)
 	code, cause := ErrCode(binary.BigEndian.Uint32(p)), ErrReset
-	if code == RefusedStream {
+	if code == RefusedStream && c.client { // a client has nothing to process
 		cause = ErrUnprocessed
 	}
 	s.recv.Reset(&c.batch, s, code, cause)

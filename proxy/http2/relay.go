@@ -1,37 +1,47 @@
 package http2
 
-import "sync"
+import (
+	"errors"
+	"sync"
+)
 
 // Relay passes one direction of an exchange, body and trailers, from a stream to another on another connection. It copies only what the
 // receiving side does not take at once, and the sending peer gets its window back as bytes go on, so that no more than that window
 // is ever held. Data may come before there is a stream to pass it to.
 //
 // Call it from the events of both streams: Data and Trailers from those of the stream that data comes from, Writable from that of the stream it goes to.
+// What returns an error does so once, when the trailers are larger than the receiving side takes (ErrHeadTooLarge): that stream was reset then, and no
+// event will tell its owner. Of all other ends of that stream its own Reset tells.
 type Relay struct {
 	mu       sync.Mutex // guards what follows; taken before a connection's, never under it
 	src, dst *Stream
 	held     queue
-	trailers *Fields // a copy, while held is in front of them
-	end      bool    // src has ended
-	over     bool    // everything, or the end of all interest, was passed on
-	began    bool    // something was passed on
+	trailers *Fields  // a copy, while held is in front of them
+	end      bool     // src has ended
+	over     bool     // everything, or the end of all interest, was passed on
+	began    bool     // something was passed on
+	to       Receiver // takes what comes instead of dst
 }
 
 // Init names the stream that data comes from. Call it before the first event.
 func (r *Relay) Init(src *Stream) { r.src = src }
 
 // Start names the stream that data goes to, and passes on what has come so far. b is the calling goroutine's, as everywhere.
-func (r *Relay) Start(b *Batch, dst *Stream) {
+func (r *Relay) Start(b *Batch, dst *Stream) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.dst = dst
-	r.pass(b)
+	return r.pass(b)
 }
 
 // Data takes an event of src.
 func (r *Relay) Data(b *Batch, p []byte, end bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.to != nil {
+		r.to.Data(b, r.src, p, end)
+		return
+	}
 	if r.over {
 		r.src.Consumed(b, len(p))
 		return
@@ -52,73 +62,103 @@ func (r *Relay) Data(b *Batch, p []byte, end bool) {
 	r.end = r.end || end
 }
 
-// Trailers takes the trailers of src, as its owner wants them passed on. They end the message.
-func (r *Relay) Trailers(b *Batch, f *Fields) {
+// Trailers takes the trailers of src, as its owner wants them passed on. They end the message. After Divert they are not taken (ErrDiverted): the
+// other receiver wants them as they came.
+func (r *Relay) Trailers(b *Batch, f *Fields) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.to != nil {
+		return ErrDiverted
+	}
 	if r.over {
-		return
+		return nil
 	}
 	r.end = true
 	if r.dst != nil && len(r.held.b) == 0 {
-		r.finish(b, f)
-		return
+		return r.finish(b, f)
 	}
 	r.trailers = f.clone()
+	return nil
 }
 
 // Writable takes an event of dst.
-func (r *Relay) Writable(b *Batch) {
+func (r *Relay) Writable(b *Batch) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.dst != nil {
-		r.pass(b)
+	if r.dst == nil {
+		return nil
 	}
+	return r.pass(b)
 }
 
 // Stop drops what is held and whatever comes; src gets its window back.
 func (r *Relay) Stop(b *Batch) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stop(b)
+	if r.to == nil {
+		r.stop(b)
+	}
 }
 
-// Began tells whether any byte of the body has been passed on, after which the request can not be sent again.
-func (r *Relay) Began() bool {
+// Divert gives what is held, and whatever comes, to another receiver of src's data. It can not, and says so, once something has been passed on.
+func (r *Relay) Divert(b *Batch, to Receiver) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.began
+	if r.began || r.over || r.trailers != nil {
+		return false
+	}
+	r.to = to
+	if len(r.held.b) > 0 || r.end {
+		to.Data(b, r.src, r.held.b, r.end)
+		r.held.free()
+	}
+	return true
 }
 
-func (r *Relay) pass(b *Batch) {
-	if r.over {
-		return
+// Holding tells whether something waits for the receiving side to take it.
+func (r *Relay) Holding() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.held.b) > 0
+}
+
+// Over tells whether everything, or the end of all interest, has been passed on.
+func (r *Relay) Over() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over
+}
+
+func (r *Relay) pass(b *Batch) error {
+	if r.over || r.to != nil {
+		return nil
 	}
 	if len(r.held.b) > 0 {
 		n, err := r.dst.WriteData(b, r.held.b, r.end && r.trailers == nil)
 		if err != nil {
 			r.stop(b)
-			return
+			return nil //nolint:nilerr // dst's own Reset tells the owner
 		}
 		r.began = r.began || n > 0
 		r.held.pop(n)
 		r.src.Consumed(b, n)
 		if len(r.held.b) > 0 {
-			return
+			return nil
 		}
 		r.held.free()
 		if r.end && r.trailers == nil {
 			r.over = true
-			return
+			return nil
 		}
 	}
 	if r.end {
-		r.finish(b, r.trailers)
+		return r.finish(b, r.trailers)
 	}
+	return nil
 }
 
 // finish ends dst; all data has been passed on.
-func (r *Relay) finish(b *Batch, trailers *Fields) {
+func (r *Relay) finish(b *Batch, trailers *Fields) error {
 	r.over, r.trailers = true, nil
 	var err error
 	if trailers != nil {
@@ -126,9 +166,11 @@ func (r *Relay) finish(b *Batch, trailers *Fields) {
 	} else {
 		_, err = r.dst.WriteData(b, nil, true)
 	}
-	if err != nil {
-		r.stop(b) // dst's own Reset tells the owner
+	if errors.Is(err, ErrHeadTooLarge) {
+		r.dst.Reset(b, InternalError)
+		return err
 	}
+	return nil // else dst's own Reset tells the owner
 }
 
 func (r *Relay) stop(b *Batch) {

@@ -76,7 +76,7 @@ func (g *gateway) Request(b *Batch, s *Stream, h *message.Head, end bool) Receiv
 	}
 	x.up = st
 	if !end {
-		x.req.Start(b, st)
+		_ = x.req.Start(b, st)
 	}
 	return (*downSide)(x)
 }
@@ -88,14 +88,14 @@ func (x *downSide) Data(b *Batch, _ *Stream, p []byte, end bool) {
 func (x *downSide) Trailers(b *Batch, _ *Stream, h *message.Head) {
 	f := b.Fields()
 	f.AddHead(h, 0)
-	x.req.Trailers(b, f)
+	_ = x.req.Trailers(b, f)
 }
 func (x *downSide) Reset(b *Batch, _ *Stream, code ErrCode, _ error) {
 	x.req.Stop(b)
 	x.resp.Stop(b)
 	x.up.Reset(b, code)
 }
-func (x *downSide) Writable(b *Batch, _ *Stream) { x.resp.Writable(b) }
+func (x *downSide) Writable(b *Batch, _ *Stream) { _ = x.resp.Writable(b) }
 func (x *downSide) Timeout(*Batch, *Stream)      {}
 
 func (x *upSide) Head(b *Batch, s *Stream, h *message.Head, end bool) {
@@ -105,19 +105,19 @@ func (x *upSide) Head(b *Batch, s *Stream, h *message.Head, end bool) {
 	_ = x.down.WriteHead(b, f, end)
 	if h.Status >= 200 && !end {
 		x.resp.Init(s)
-		x.resp.Start(b, x.down)
+		_ = x.resp.Start(b, x.down)
 	}
 }
 func (x *upSide) Data(b *Batch, _ *Stream, p []byte, end bool) { x.resp.Data(b, p, end) }
 func (x *upSide) Trailers(b *Batch, _ *Stream, h *message.Head) {
 	f := b.Fields()
 	f.AddHead(h, 0)
-	x.resp.Trailers(b, f)
+	_ = x.resp.Trailers(b, f)
 }
 func (x *upSide) Reset(b *Batch, _ *Stream, code ErrCode, _ error) {
 	x.resp.Stop(b)
 	x.req.Stop(b)
 	x.down.Reset(b, code)
 }
-func (x *upSide) Writable(b *Batch, _ *Stream) { x.req.Writable(b) }
+func (x *upSide) Writable(b *Batch, _ *Stream) { _ = x.req.Writable(b) }
 func (x *upSide) Timeout(*Batch, *Stream)      {}

@@ -1,6 +1,8 @@
 package http2
 
 import (
+	"time"
+
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
@@ -31,13 +33,14 @@ type Stream struct {
 	Value any      // the owner's
 
 	// What follows is guarded by c.mu.
-	send     int   // window for what we send; a SETTINGS may make it negative
-	window   int   // what the peer may still send
-	credit   int   // consumed and not announced yet
-	held     int   // given to the receiver and not consumed yet
-	left     int64 // body bytes that content-length still promises; -1: it promises nothing
-	stallAt  int64 // when waiting for flow control takes too long; 0: nothing waits
-	deadline int64 // the owner's; 0 none
+	send     int           // window for what we send; a SETTINGS may make it negative
+	window   int           // what the peer may still send
+	credit   int           // consumed and not announced yet
+	held     int           // given to the receiver and not consumed yet
+	left     int64         // body bytes that content-length still promises; -1: it promises nothing
+	stallAt  int64         // when waiting for flow control takes too long; 0: nothing waits
+	stall    time.Duration // how long it may take
+	deadline int64         // the owner's; 0 none
 
 	localEnd  bool // we sent END_STREAM
 	remoteEnd bool // the peer did
@@ -150,6 +153,16 @@ func (s *Stream) SetDeadline(at int64) {
 		c.wakeBy(at)
 	}
 	c.mu.Unlock()
+}
+
+// SetStallTimeout is Options.StallTimeout for this stream, from the next time on that its data waits. Not from two goroutines at once.
+func (s *Stream) SetStallTimeout(d time.Duration) {
+	if d == s.stall { // as a rule; only this call writes it
+		return
+	}
+	s.c.mu.Lock()
+	s.stall = d
+	s.c.mu.Unlock()
 }
 
 // Ended tells whether our side was ended by END_STREAM or the stream is over.

@@ -22,12 +22,13 @@ func (c *Conn) passed(at, now int64) bool {
 
 // tick looks at what may have taken too long. It is called when the reading goroutine was woken by its deadline, and asks for the next
 // waking itself, so nothing runs while there is nothing to wait for.
-func (c *Conn) tick() error {
+func (c *Conn) tick() (err error) {
+	defer c.survive(&err)
 	now := c.nc.Now()
 	c.mu.Lock()
 	c.wakeAt = 0
 	c.nc.SetReadDeadline(0)
-	if err := c.tickConn(now); err != nil {
+	if err = c.tickConn(now); err != nil {
 		c.leave(&c.batch)
 		return err
 	}
@@ -124,9 +125,10 @@ func (c *Conn) tickStream(s *Stream, now int64) {
 }
 
 // woken looks at what another goroutine has woken the reading one for.
-func (c *Conn) woken() error {
+func (c *Conn) woken() (err error) {
+	defer c.survive(&err)
 	c.mu.Lock()
-	err := c.err
+	err = c.err
 	if err == nil && len(c.streams) == 0 && (c.drain == drainLast || c.peerGone) {
 		err = ErrDrained
 	}

@@ -107,9 +107,7 @@ func (c *Conn) wrote(err error) {
 		c.fail(err)
 	}
 	c.makeRoom()
-	if c.starved && len(c.streams) < c.peerStreams {
-		c.starved, c.roomDue = false, true
-	}
+	c.roomMade()
 	c.written.Broadcast()
 }
 
