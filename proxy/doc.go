@@ -49,7 +49,7 @@
 // what an endpoint sends without being asked would be taken for the next answer. A look each time would cost 5 % of a request.
 //
 // While a request waits, the client's socket is looked at every 100 to 500 ms (poll, no read) instead of being read by a second goroutine:
-// a client that is gone is noticed a little later, and nobody else pays for it.
+// a client that is gone is noticed a little later, and nobody else pays for it. Of a stream that is reset its connection tells at once.
 //
 // Without a word about retries a request still goes on to another endpoint where no connection could be made, as in L4: nothing was sent, so
 // nothing can go wrong, and the death of one endpoint of several costs only what was in flight on it.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -24,6 +25,8 @@ type downstream interface {
 	SetReadDeadline(at int64)
 	Interrupt()
 	ClearInterrupt()
+	// Watch has w interrupted when the client is gone, where that is heard of without asking; nil: nobody any more.
+	Watch(w http2.Interrupter)
 	// Hangup asks how the client stands.
 	Hangup() sock.Hangup
 	// Received is the number of bytes of the request that have come, its head included.

@@ -54,6 +54,7 @@ func (ex *exchange) try() result {
 // connection is what the try goes out on: the one that it has gone out on already, or one that is open and silent as far as can be known.
 func (ex *exchange) connection() (leased, error) {
 	if ex.early.u != nil {
+		ex.using = ex.early.u
 		return ex.early.u, nil
 	}
 	ex.tryStart = ex.now()
@@ -147,6 +148,7 @@ func (ex *exchange) roundTrip(u leased) (sent int64, err error) {
 		err = u.Send(ex, whole)
 		runtime.Gosched() // others go first: by the time this goroutine is back, the answer may be there
 	}
+	ex.d.Watch(u)
 	sent = u.Sent()
 	switch {
 	case whole:
@@ -238,6 +240,9 @@ func (ex *exchange) awaitHead(u leased) error {
 			return uerr
 		}
 		if errors.Is(err, sock.ErrInterrupted) {
+			if ex.d.Hangup() == sock.Reset {
+				return faultGone
+			}
 			begun = ex.now()
 			continue
 		}
@@ -366,6 +371,9 @@ func (ex *exchange) stream(u leased) (upstream, downstream error) {
 		case errors.Is(err, sock.ErrInterrupted):
 			if f := ex.uploadFault(); f != nil {
 				return nil, f
+			}
+			if ex.d.Hangup() == sock.Reset {
+				return nil, faultGone
 			}
 		case errors.Is(err, sock.ErrTimeout):
 			now := ex.now()

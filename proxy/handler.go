@@ -30,6 +30,7 @@ func (s *Server) handle(ex *exchange) {
 		ex.attempts++
 		ex.leasing = true
 		out := ex.try()
+		ex.d.Watch(nil)
 		ex.leasing = false
 		ex.ep.Done(out.outcome)
 		if f = out.fault; f == nil || !ex.again(&out) {

@@ -98,6 +98,13 @@ func (q *request2) Received() int64          { return q.received }
 func (q *request2) Sent() int64              { return q.sent }
 func (q *request2) Began() bool              { return q.began }
 
+// Watch is for an exchange that waits: it has a goroutine.
+func (q *request2) Watch(w http2.Interrupter) {
+	if q.pipe != nil {
+		q.pipe.Watch(w)
+	}
+}
+
 // Hangup tells of a stream that was reset; ending its side is all that a client of HTTP/2 ever does with FIN.
 func (q *request2) Hangup() sock.Hangup {
 	if q.pipe != nil && q.pipe.Err() != nil {

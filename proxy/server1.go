@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
+	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -273,6 +274,7 @@ func (q *request1) Trailers() *message.Head  { return q.body.Trailers() }
 func (q *request1) SetReadDeadline(at int64) { q.conn.conn.SetReadDeadline(at) }
 func (q *request1) Interrupt()               { q.conn.conn.Interrupt() }
 func (q *request1) ClearInterrupt()          { q.conn.conn.ClearInterrupt() }
+func (q *request1) Watch(http2.Interrupter)  {}
 func (q *request1) Hangup() sock.Hangup      { return q.conn.conn.Hangup() }
 func (q *request1) Received() int64          { return q.r.Received() }
 func (q *request1) Sent() int64              { return q.w.Sent() }

@@ -33,6 +33,7 @@ type Pipe struct {
 	trailers *message.Head
 	end      bool // the peer has ended its side
 	err      error
+	watch    Interrupter // hears of err
 	writable bool
 	closed   bool
 
@@ -150,6 +151,24 @@ func (p *Pipe) Trailers() *message.Head {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.trailers
+}
+
+// Interrupter is somebody who waits elsewhere.
+type Interrupter interface {
+	// Interrupt ends the wait that is under way, or the next one. It must not block.
+	Interrupt()
+}
+
+// Watch names who is to be interrupted when the stream ends early, at once if it has; nil: nobody any more. An interrupt that is under way may come a
+// little later than that.
+func (p *Pipe) Watch(w Interrupter) {
+	p.mu.Lock()
+	p.watch = w
+	over := p.err != nil
+	p.mu.Unlock()
+	if over && w != nil {
+		w.Interrupt()
+	}
 }
 
 // Err is how the stream ended early, nil when it did not.

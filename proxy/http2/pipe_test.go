@@ -279,3 +279,25 @@ func TestPipeHeadDuringWrite(t *testing.T) {
 	s.c.mu.Unlock()
 	<-done
 }
+
+// woken counts interrupts.
+type woken int
+
+func (w *woken) Interrupt() { *w++ }
+
+// Who waits elsewhere hears of a stream that ends early, once, and only as long as he wants to.
+func TestPipeWatch(t *testing.T) {
+	var first, second, late woken
+	p := NewPipe()
+	p.Watch(&first)
+	p.Watch(&second)
+	p.Receiver().Reset(nil, nil, Cancel, ErrReset)
+	if first != 0 || second != 1 {
+		t.Errorf("interrupts: %d of the one before, %d of the one that watches; want 0 and 1", first, second)
+	}
+	p.Watch(&late)
+	p.Watch(nil)
+	if late != 1 {
+		t.Errorf("%d interrupts of one that came late, want 1", late)
+	}
+}
