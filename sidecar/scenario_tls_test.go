@@ -3,12 +3,14 @@ package sidecar_test
 import (
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -47,10 +49,12 @@ func loopback(t testing.TB, ca *testcert.CA) *tls.Certificate {
 	return &c
 }
 
-// asks begins to ask with a client of its own until it is stopped, on kept connections or on a new one each time.
+// asks begins to ask with a client of its own until it is stopped, on kept connections or on a new one each time; over HTTP/2 where the
+// configuration names it, and then nothing else is an answer.
 func asks(t testing.TB, url string, config *tls.Config, kept bool) *load {
 	l := &load{done: make(chan struct{})}
-	c := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: !kept}}
+	h2 := slices.Contains(config.NextProtos, "h2")
+	c := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: !kept, ForceAttemptHTTP2: h2}}
 	l.workers.Go(func() {
 		defer c.CloseIdleConnections()
 		tick := time.NewTicker(4 * time.Millisecond)
@@ -67,6 +71,9 @@ func asks(t testing.TB, url string, config *tls.Config, kept bool) *load {
 				code = res.StatusCode
 				body, err = io.ReadAll(res.Body)
 				res.Body.Close()
+				if err == nil && h2 && res.ProtoMajor != 2 {
+					err = errors.New(res.Proto)
+				}
 			}
 			l.mu.Lock()
 			l.answered++

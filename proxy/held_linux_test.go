@@ -1,0 +1,156 @@
+package proxy_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/sys/unix"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+)
+
+// taken is how much of what was written to each connection the process at its other end, on this machine too, has read: what its kernel has
+// acknowledged, without what still waits there.
+func taken(t testing.TB, conns []*net.TCPConn) (bytes []int) {
+	t.Helper()
+	acked := map[string]int{} // by the addresses of the other end
+	var ends []string
+	for _, c := range conns {
+		raw, err := c.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var info *unix.TCPInfo
+		var infoErr error
+		if err := raw.Control(func(fd uintptr) { info, infoErr = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) }); err != nil || infoErr != nil {
+			t.Fatal(err, infoErr)
+		}
+		end := fmt.Sprintf("0100007F:%04X 0100007F:%04X", c.RemoteAddr().(*net.TCPAddr).Port, c.LocalAddr().(*net.TCPAddr).Port)
+		ends = append(ends, end)
+		acked[end] = int(info.Bytes_acked)
+	}
+	sockets, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(sockets)) {
+		f := strings.Fields(line) // number, local and remote address, state, tx_queue:rx_queue
+		end := f[1] + " " + f[2]
+		if _, ours := acked[end]; !ours {
+			continue
+		}
+		_, queue, _ := strings.Cut(f[4], ":")
+		waits, err := strconv.ParseUint(queue, 16, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		acked[end] -= int(waits)
+	}
+	for _, end := range ends {
+		bytes = append(bytes, acked[end])
+	}
+	return bytes
+}
+
+// heap is what is in use of the heap.
+func heap() int {
+	runtime.GC()
+	runtime.GC() // what was in pools goes with the second
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapInuse)
+}
+
+// Clients that do not read make the gateway hold a bounded part of what endpoints have to say: what it takes from them ahead of its clients, and
+// what the process needs for it.
+func TestHeldForASlowReader(t *testing.T) {
+	const streams, window, size = 16, 1000, 64 << 20
+	for _, tt := range []struct {
+		protocol string
+		ahead    int // of one stream
+	}{
+		{"http1", 64 << 10},
+		{"http2", 264 << 10}, // the stream's window
+	} {
+		t.Run(tt.protocol, func(t *testing.T) {
+			alone(t)
+			var mu sync.Mutex // guards conns
+			var conns []*net.TCPConn
+			piece := bytes.Repeat([]byte("x"), 64<<10)
+			s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/first" {
+					return
+				}
+				w.Header().Set("Content-Length", strconv.Itoa(size))
+				for range size / len(piece) {
+					if _, err := w.Write(piece); err != nil {
+						return
+					}
+				}
+				t.Error("somebody has read it all")
+			}))
+			s.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+				mu.Lock()
+				defer mu.Unlock()
+				conns = append(conns, c.(*net.TCPConn))
+				return ctx
+			}
+			s.Config.Protocols = new(http.Protocols)
+			s.Config.Protocols.SetHTTP1(true)
+			s.Config.Protocols.SetUnencryptedHTTP2(true)
+			s.Start()
+			t.Cleanup(s.Close)
+			g := start(t, clustered("", "protocol: "+tt.protocol, s.Listener.Addr().String()))
+			c := g.dial2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
+			c.ask(1, true, "GET", "/first")
+			c.answer(1, "200")
+			before := heap()
+
+			for i := range streams {
+				c.ask(uint32(3+2*i), true, "GET", "/")
+			}
+			for got := 0; got < streams*window; {
+				if d, ok := c.next().(*http2.DataFrame); ok {
+					got += len(d.Data())
+				}
+			}
+			var now []int
+			still := 0
+			testserver.WaitFor(t, patience, "the gateway to take no more", func() bool {
+				mu.Lock()
+				defer mu.Unlock()
+				last := now
+				if now = taken(t, conns); slices.Equal(now, last) {
+					still++
+				} else {
+					still = 0
+				}
+				return still > 10
+			})
+			total := 0
+			for _, n := range now {
+				total += n
+			}
+			ahead, held := total/streams-window, (heap()-before)/streams
+			t.Logf("on %d connections %d KiB ahead of each client, %d KiB of memory for each", len(now), ahead>>10, held>>10)
+			if ahead > tt.ahead {
+				t.Errorf("%d bytes taken ahead of each client, want at most %d", ahead, tt.ahead)
+			}
+			if most := tt.ahead + 128<<10; held > most {
+				t.Errorf("%d bytes of memory for each client, want at most %d", held, most)
+			}
+		})
+	}
+}
