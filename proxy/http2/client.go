@@ -24,7 +24,7 @@ func NewClient(nc *sock.Conn, o Options) *Client {
 	c.mu.Unlock()
 	c.greet([]setting{
 		{settingEnablePush, 0},
-		{settingInitialWindowSize, uint32(c.opt.StreamWindow)},
+		{settingInitialWindowSize, uint32(c.opt.firstWindow())},
 		{settingMaxHeaderListSize, uint32(c.opt.MaxHeaderBytes)},
 	})
 	go c.loop()

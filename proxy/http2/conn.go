@@ -83,7 +83,7 @@ func (c *Conn) init(nc *sock.Conn, o Options, client bool) {
 		streams: make(map[uint32]*Stream), enc: newEncoder(),
 		send: defaultWindow, window: defaultWindow, peerWindow: defaultWindow,
 		peerStreams: minStreams, peerHeadBytes: math.MaxInt,
-		ourWindow: max(o.StreamWindow, defaultWindow), // until our SETTINGS are acknowledged the peer may go by the default
+		ourWindow: defaultWindow, // until our SETTINGS are acknowledged the peer may go by that
 	}
 	c.written.L = &c.mu
 	c.dec = hpack.NewDecoder(tableBytes, func(f hpack.HeaderField) { c.block.add(f) })

@@ -97,8 +97,8 @@ func (c *Conn) acknowledged() {
 		return
 	}
 	c.settingsAt = 0
-	if delta := c.opt.StreamWindow - c.ourWindow; delta < 0 {
-		c.ourWindow = c.opt.StreamWindow
+	if delta := c.opt.firstWindow() - c.ourWindow; delta < 0 {
+		c.ourWindow = c.opt.firstWindow()
 		for _, s := range c.streams {
 			s.window += delta
 		}

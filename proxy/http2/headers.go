@@ -189,7 +189,7 @@ func (c *Conn) answerTooLarge(s *Stream) error {
 
 // newStream lists a stream. Called with the lock held.
 func (c *Conn) newStream(id uint32) *Stream {
-	s := &Stream{c: c, id: id, send: c.peerWindow, window: c.ourWindow, left: -1, stall: c.opt.StallTimeout}
+	s := &Stream{c: c, id: id, send: c.peerWindow, window: c.ourWindow, most: c.opt.firstWindow(), left: -1, stall: c.opt.StallTimeout}
 	c.streams[id] = s
 	c.idleAt = 0
 	return s

@@ -138,18 +138,18 @@ func TestBrokenRules(t *testing.T) {
 		{"frame too large", func(p *peer) { p.headers(1, false, post...); p.data(1, false, 1<<14+1) }, "GOAWAY 1 FRAME_SIZE_ERROR"},
 		{"more than the stream's window", func(p *peer) {
 			p.headers(1, false, post...)
-			for range 9 {
+			for range 4 {
 				p.data(1, false, 1<<14)
 			}
 		}, "RST 1 FLOW_CONTROL_ERROR"},
 		{"more than the connection's window", func(p *peer) {
-			for id := uint32(1); id < 7; id += 2 {
+			for id := uint32(1); id < 13; id += 2 {
 				p.headers(id, false, post...)
-				for range 8 {
+				for range 3 {
 					p.data(id, false, 1<<14)
 				}
 			}
-		}, "GOAWAY 5 FLOW_CONTROL_ERROR"},
+		}, "GOAWAY 11 FLOW_CONTROL_ERROR"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

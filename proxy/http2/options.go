@@ -11,7 +11,9 @@ type Options struct {
 	MaxStreams     int // streams at a time that the client may open; default 128. Server only
 	MaxHeaderBytes int // of one head or trailer section, counted as RFC 9113 section 10.5.1 does; default 64 KiB
 	MaxFields      int // of one head or trailer section; default 200
-	StreamWindow   int // bytes of one stream that the peer may send ahead of Consumed; default 256 KiB
+	// StreamWindow is how many bytes of one stream the peer may send ahead of Consumed; default 256 KiB. It begins with the protocol's own 64 KiB, if
+	// that is less, and gets there as bytes are consumed: who opens many streams and reads none does not make us hold as much for each.
+	StreamWindow int
 	// ConnWindow is the same for all streams of the connection together. A server's default of 1 MiB is the most that one client makes its
 	// owner hold. A client's is 1 GiB, which is none: its streams belong to many, and those that read slowly must not stop the others.
 	ConnWindow int
@@ -36,6 +38,9 @@ type Options struct {
 	// Panicked is told of a panic in an event, which then ends only its connection, with INTERNAL_ERROR. Nil: it ends the process.
 	Panicked func(p any, stack []byte)
 }
+
+// firstWindow is the window of a new stream.
+func (o *Options) firstWindow() int { return min(o.StreamWindow, defaultWindow) }
 
 func (o *Options) setDefaults(client bool) {
 	def := func(p *int, v int) {

@@ -23,7 +23,7 @@ func (s *Server) Serve(early []byte) error {
 	o := &s.opt
 	list := []setting{
 		{settingMaxConcurrentStreams, uint32(o.MaxStreams)},
-		{settingInitialWindowSize, uint32(o.StreamWindow)},
+		{settingInitialWindowSize, uint32(o.firstWindow())},
 		{settingMaxHeaderListSize, uint32(o.MaxHeaderBytes)},
 	}
 	if o.ExtendedConnect {

@@ -34,7 +34,8 @@ type Stream struct {
 
 	// What follows is guarded by c.mu.
 	send     int           // window for what we send; a SETTINGS may make it negative
-	window   int           // what the peer may still send
+	window   int           // what the peer may still send,
+	most     int           // when nothing is on its way
 	credit   int           // consumed and not announced yet
 	held     int           // given to the receiver and not consumed yet
 	left     int64         // body bytes that content-length still promises; -1: it promises nothing
@@ -210,18 +211,21 @@ func (s *Stream) remove() {
 	c.streamGone()
 }
 
-// giveBack counts n bytes as consumed on the stream, and announces them once they are half of the window.
+// giveBack counts n bytes as consumed on the stream, and announces them once they are half of the window, which then doubles, up to StreamWindow.
 func (s *Stream) giveBack(n int) {
 	if n == 0 || s.remoteEnd || s.gone || s.c.dead {
 		return
 	}
 	s.credit += n
-	if s.credit >= max(1, s.c.opt.StreamWindow/2) {
-		s.c.appendControl(13)
-		s.c.out = appendWindowUpdate(s.c.out, s.id, s.credit)
-		s.window += s.credit
-		s.credit = 0
+	if s.credit < max(1, s.most/2) {
+		return
 	}
+	more := min(s.most, s.c.opt.StreamWindow-s.most)
+	s.most += more
+	s.c.appendControl(13)
+	s.c.out = appendWindowUpdate(s.c.out, s.id, s.credit+more)
+	s.window += s.credit + more
+	s.credit = 0
 }
 
 // discard is the receiver of a stream whose owner wants to hear nothing.

@@ -59,6 +59,45 @@ func TestWindowIsGivenBack(t *testing.T) {
 	}
 }
 
+// TestWindowGrows as bytes are consumed, and only then.
+func TestWindowGrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, srv, _ := serverPeer(t, sink{}, Options{StreamWindow: 150_000})
+		go func() {
+			for p.next() != "end" {
+			}
+		}()
+		p.write(p.fr.WriteSettingsAck())
+		p.headers(1, false, post...)
+		synctest.Wait()
+		s := srv.streams[1]
+		for _, row := range []struct{ send, consume, window int }{
+			{0, 0, 65_535},
+			{16_000, 0, 49_535},      // held
+			{16_000, 32_000, 33_535}, // not half yet
+			{1000, 1000, 131_070},    // twice the first
+			{16_000, 16_000, 115_070},
+			{16_000, 16_000, 99_070},
+			{16_000, 16_000, 83_070},
+			{16_000, 16_000, 67_070},
+			{16_000, 16_000, 150_000}, // the most
+			{16_000, 0, 134_000},
+		} {
+			if row.send > 0 {
+				p.data(1, false, row.send)
+			}
+			synctest.Wait()
+			s.Consumed(nil, row.consume)
+			srv.mu.Lock()
+			window := s.window
+			srv.mu.Unlock()
+			if window != row.window {
+				t.Errorf("after %d bytes sent and %d consumed the window is %d, want %d", row.send, row.consume, window, row.window)
+			}
+		}
+	})
+}
+
 // TestSmallWindow: until our SETTINGS are acknowledged the peer goes by the default, from then on by them.
 func TestSmallWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
