@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -89,7 +90,7 @@ func TestVariables(t *testing.T) {
 		"GATEWAY_PORT":            true, // what Kubernetes injects
 		"GATEWAY_UPSTREAM_TIMEOT": true, // wrong on purpose
 	}
-	flags := map[string]bool{"--json": true, "--resolve": true} // of status, and of curl
+	flags := map[string]bool{"--json": true, "--resolve": true} // of status and explain, and of curl
 	for _, v := range sidecar.Variables() {
 		known[v.Name], flags["--"+v.Flag] = true, true
 	}
@@ -167,18 +168,20 @@ func TestRejections(t *testing.T) {
 	}
 }
 
-// The parts of /status are those of its type.
-func TestStatus(t *testing.T) {
-	var got, want []string
-	for _, row := range tableOf(t, "operations.md", "part").rows {
-		got = append(got, codes(row[0])...)
-	}
-	for f := range reflect.TypeFor[sidecar.Status]().Fields() {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		want = append(want, name)
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("the table has %q, want %q", got, want)
+// The parts of /status and /explain are those of their types.
+func TestAdminAnswers(t *testing.T) {
+	for column, of := range map[string]reflect.Type{"part": reflect.TypeFor[sidecar.Status](), "answer": reflect.TypeFor[proxy.Explanation]()} {
+		var got, want []string
+		for _, row := range tableOf(t, "operations.md", column).rows {
+			got = append(got, codes(row[0])...)
+		}
+		for f := range of.Fields() {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			want = append(want, name)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("the table of %v has %q, want %q", of, got, want)
+		}
 	}
 }
 

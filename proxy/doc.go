@@ -11,6 +11,7 @@
 //     (filter.go) and the body (upload.go), wait for the answer, pass it on. upgrade.go makes a tunnel of it, retry.go and budget.go say when
 //     another try is right, held.go keeps the body for it, fault.go says what the client is told when there is no answer.
 //   - record.go counts the exchange and writes its line.
+//   - explain.go tells what would become of a request (question.go) that nobody sends, by the table and the router that serve.
 //
 // An exchange ([exchange]) has a goroutine: the connection's own for HTTP/1.1, a warm one for a stream (workers.go), which mostly need not do more than
 // wait, or not even that: early2.go. From HTTP/2 to HTTP/2 it mostly has none: relay2.go passes it on from the two reading goroutines, event by

@@ -55,16 +55,33 @@ func (rt *Route) conditions() int {
 
 // accepts tells whether the request meets the route's conditions.
 func (rt *Route) accepts(h *message.Head, listener string) bool {
+	return rt.unmet(h, listener) == allMet
+}
+
+// condition is one that a route has besides host and prefix: one of these, or the index of a header.
+type condition int
+
+const (
+	allMet condition = -1 - iota
+	methodUnmet
+	listenerUnmet
+)
+
+// unmet is the first condition of the route that the request does not meet.
+func (rt *Route) unmet(h *message.Head, listener string) condition {
 	m := &rt.cfg.Match
 	if len(m.Methods) > 0 && !contains(m.Methods, h.Method) {
-		return false
+		return methodUnmet
 	}
 	for i := range m.Headers {
 		if v, ok := h.Find(m.Headers[i].Name); !ok || string(v) != m.Headers[i].Value {
-			return false
+			return condition(i)
 		}
 	}
-	return len(rt.cfg.Listeners) == 0 || slices.Contains(rt.cfg.Listeners, listener)
+	if len(rt.cfg.Listeners) > 0 && !slices.Contains(rt.cfg.Listeners, listener) {
+		return listenerUnmet
+	}
+	return allMet
 }
 
 func contains(list []string, b []byte) bool {

@@ -17,6 +17,8 @@ type router struct {
 	exact    map[string]*bucket // whole host names
 	wildcard map[string]*bucket // ".example.com" for "*.example.com"
 	any      *bucket            // routes without a host
+
+	routes []*Route // all, in document order
 }
 
 // bucket holds the routes of one host.
@@ -26,7 +28,7 @@ type bucket struct {
 }
 
 func newRouter(routes []*Route) *router {
-	r := &router{exact: map[string]*bucket{}, wildcard: map[string]*bucket{}}
+	r := &router{exact: map[string]*bucket{}, wildcard: map[string]*bucket{}, routes: routes}
 	for _, rt := range routes {
 		b := r.bucket(rt.cfg.Match.Host)
 		key := strings.TrimSuffix(rt.cfg.Match.PathPrefix, "/")
@@ -83,17 +85,12 @@ func (r *router) match(h *message.Head, path []byte, listener string, edges *[ma
 			}
 		}
 		if len(r.wildcard) > 0 {
-			for i := bytes.IndexByte(host, '.'); i > 0; {
+			for i := nextDot(host, 0); i > 0; i = nextDot(host, i+1) {
 				if b := r.wildcard[string(host[i:])]; b != nil {
 					if rt := b.match(h, path, listener, edges); rt != nil {
 						return rt
 					}
 				}
-				j := bytes.IndexByte(host[i+1:], '.')
-				if j < 0 {
-					break
-				}
-				i += 1 + j
 			}
 		}
 	}
@@ -103,8 +100,42 @@ func (r *router) match(h *message.Head, path []byte, listener string, edges *[ma
 	return nil
 }
 
+// hosts lists the buckets that match tries for a host, in its order.
+func (r *router) hosts(host []byte) []*bucket {
+	all := []*bucket{r.exact[string(host)]}
+	for i := nextDot(host, 0); i > 0; i = nextDot(host, i+1) {
+		all = append(all, r.wildcard[string(host[i:])])
+	}
+	return slices.DeleteFunc(append(all, r.any), func(b *bucket) bool { return b == nil })
+}
+
+// tried lists every route that match asks for a host and a path while none accepts, in its order: what explains a match. It goes the same way,
+// by the same steps, and does not stop.
+func (r *router) tried(host, path []byte) []*Route {
+	var edges [maxSegments + 2]int
+	var all []*Route
+	for _, b := range r.hosts(host) {
+		for n := b.cut(path, &edges); n >= 0; n-- {
+			all = append(all, b.prefixes[string(path[:edges[n]])]...)
+		}
+	}
+	return all
+}
+
 // match tries the prefixes of path that end at a segment's end, the longest first.
 func (b *bucket) match(h *message.Head, path []byte, listener string, edges *[maxSegments + 2]int) *Route {
+	for n := b.cut(path, edges); n >= 0; n-- {
+		for _, rt := range b.prefixes[string(path[:edges[n]])] {
+			if rt.accepts(h, listener) {
+				return rt
+			}
+		}
+	}
+	return nil
+}
+
+// cut notes in edges where the segments of path end, as deep as the bucket's prefixes go, and returns the last one's index.
+func (b *bucket) cut(path []byte, edges *[maxSegments + 2]int) int {
 	n := 1 // edges[0] is 0, the prefix "/"
 	for at := 1; n <= b.depth; n++ {
 		i := -1
@@ -121,14 +152,15 @@ func (b *bucket) match(h *message.Head, path []byte, listener string, edges *[ma
 		edges[n] = at + i
 		at += i + 1
 	}
-	for n--; n >= 0; n-- {
-		for _, rt := range b.prefixes[string(path[:edges[n]])] {
-			if rt.accepts(h, listener) {
-				return rt
-			}
-		}
+	return n - 1
+}
+
+// nextDot is where the next dot of host is, from at on; -1 when there is none.
+func nextDot(host []byte, at int) int {
+	if i := bytes.IndexByte(host[at:], '.'); i >= 0 {
+		return at + i
 	}
-	return nil
+	return -1
 }
 
 // hostname is the host of authority in lower case, without port and without the dot that ends a full name, built in room.

@@ -78,16 +78,21 @@ func routeFor(m config.Match) *Route {
 
 // lookup matches as decide does. ok is false for a path that has no route because it is refused.
 func lookup(r *router, host, path, method string, fields map[string]string) (rt *Route, normal string, ok bool) {
-	h := &message.Head{Method: []byte(method), Authority: []byte(host)}
-	for name, value := range fields {
-		h.Append([]byte(name), []byte(value))
-	}
+	h := headOf(host, method, fields)
 	n, _, ok := normalise([]byte(path), nil)
 	if !ok {
 		return nil, "", false
 	}
 	var edges [maxSegments + 2]int
 	return r.match(h, n, "web", &edges, make([]byte, 0, 256)), string(n), true
+}
+
+func headOf(host, method string, fields map[string]string) *message.Head {
+	h := &message.Head{Method: []byte(method), Authority: []byte(host)}
+	for name, value := range fields {
+		h.Append([]byte(name), []byte(value))
+	}
+	return h
 }
 
 // oneOf draws from a few words, so that routes and requests meet.
@@ -108,34 +113,42 @@ func someHost(rng *rand.Rand) string {
 	return oneOf(rng, "", "a", "b.a", "c.b.a", "x.c.b.a", "ab.a", "[::1]", "1.2.3.4")
 }
 
+func someRoutes(rng *rand.Rand) (routes []*Route) {
+	for range 1 + rng.IntN(30) {
+		m := config.Match{Host: someHost(rng), PathPrefix: somePath(rng)}
+		if m.PathPrefix = strings.TrimRight(m.PathPrefix, "/"); m.PathPrefix == "" {
+			m.PathPrefix = "/"
+		}
+		if rng.IntN(3) == 0 {
+			m.Host = oneOf(rng, "*.a", "*.b.a", "*.c.b.a")
+		}
+		if rng.IntN(3) == 0 {
+			m.Methods = oneOf(rng, []string{"GET"}, []string{"GET", "POST"}, []string{"POST"})
+		}
+		if rng.IntN(3) == 0 {
+			m.Headers = oneOf(rng, []config.HeaderMatch{{Name: "x", Value: "1"}}, []config.HeaderMatch{{Name: "x", Value: "1"}, {Name: "y", Value: "2"}})
+		}
+		routes = append(routes, routeFor(m))
+	}
+	return routes
+}
+
+func someRequest(rng *rand.Rand) (host, path, method string, fields map[string]string) {
+	host = someHost(rng) + oneOf(rng, "", ":80", ".", ".:80")
+	if rng.IntN(3) == 0 {
+		host = strings.ToUpper(host)
+	}
+	fields = oneOf(rng, nil, map[string]string{"x": "1"}, map[string]string{"x": "1", "y": "2"}, map[string]string{"y": "2", "x": "2"})
+	return host, somePath(rng), oneOf(rng, "GET", "POST", "PUT"), fields
+}
+
 func TestMatchAgreesWithANaiveReading(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for table := range 300 {
-		var routes []*Route
-		for range 1 + rng.IntN(30) {
-			m := config.Match{Host: someHost(rng), PathPrefix: somePath(rng)}
-			if m.PathPrefix = strings.TrimRight(m.PathPrefix, "/"); m.PathPrefix == "" {
-				m.PathPrefix = "/"
-			}
-			if rng.IntN(3) == 0 {
-				m.Host = oneOf(rng, "*.a", "*.b.a", "*.c.b.a")
-			}
-			if rng.IntN(3) == 0 {
-				m.Methods = oneOf(rng, []string{"GET"}, []string{"GET", "POST"}, []string{"POST"})
-			}
-			if rng.IntN(3) == 0 {
-				m.Headers = oneOf(rng, []config.HeaderMatch{{Name: "x", Value: "1"}}, []config.HeaderMatch{{Name: "x", Value: "1"}, {Name: "y", Value: "2"}})
-			}
-			routes = append(routes, routeFor(m))
-		}
+		routes := someRoutes(rng)
 		r := newRouter(routes)
 		for range 200 {
-			host := someHost(rng) + oneOf(rng, "", ":80", ".", ".:80")
-			if rng.IntN(3) == 0 {
-				host = strings.ToUpper(host)
-			}
-			fields := oneOf(rng, nil, map[string]string{"x": "1"}, map[string]string{"x": "1", "y": "2"}, map[string]string{"y": "2", "x": "2"})
-			method, path := oneOf(rng, "GET", "POST", "PUT"), somePath(rng)
+			host, path, method, fields := someRequest(rng)
 			got, normal, ok := lookup(r, host, path, method, fields)
 			if !ok {
 				t.Fatalf("%q was refused", path)
@@ -154,12 +167,8 @@ func show(rt *Route) string {
 	return fmt.Sprintf("%+v", rt.cfg.Match)
 }
 
-func FuzzMatch(f *testing.F) {
-	f.Add("a.example.com:80", "/api/v1/x", "GET", "1")
-	f.Add("[::1]", "/%61pi/../api", "POST", "")
-	f.Add(".", "/"+strings.Repeat("a/", 100), "", "2")
-	f.Add("x.b.example.com.", "//api", "GET", "1")
-	var routes []*Route
+// fuzzRoutes have something of each kind.
+func fuzzRoutes() (routes []*Route) {
 	for _, m := range []config.Match{
 		{Host: "a.example.com", PathPrefix: "/api"},
 		{Host: "a.example.com", PathPrefix: "/api", Methods: []string{"GET"}},
@@ -171,6 +180,15 @@ func FuzzMatch(f *testing.F) {
 	} {
 		routes = append(routes, routeFor(m))
 	}
+	return routes
+}
+
+func FuzzMatch(f *testing.F) {
+	f.Add("a.example.com:80", "/api/v1/x", "GET", "1")
+	f.Add("[::1]", "/%61pi/../api", "POST", "")
+	f.Add(".", "/"+strings.Repeat("a/", 100), "", "2")
+	f.Add("x.b.example.com.", "//api", "GET", "1")
+	routes := fuzzRoutes()
 	r := newRouter(routes)
 	f.Fuzz(func(t *testing.T, host, path, method, value string) {
 		if !strings.HasPrefix(path, "/") {

@@ -21,6 +21,7 @@ type Table struct {
 	clusters map[string]bool
 	rates    map[string]*rateLimit // by route name, for the next revision
 
+	listeners   []string             // names of those for HTTP, in document order
 	multiplexed bool                 // some cluster speaks, or may speak, HTTP/2
 	names       map[*listener]string // of the listeners; nil when no route asks for them
 }
@@ -60,6 +61,11 @@ func (s *Server) compile(doc *config.Document, clusters map[string]*cluster.Clus
 	t := &Table{
 		revision: doc.Revision, router: newRouter(routes), timeouts: doc.Timeouts, maxBody: doc.Limits.MaxBody,
 		sampling: doc.AccessLog.Sampling, noRoute: s.registry.Route(""), clusters: names, rates: rates, multiplexed: multiplexed,
+	}
+	for i := range doc.Listeners {
+		if l := &doc.Listeners[i]; !l.L4() {
+			t.listeners = append(t.listeners, l.Name)
+		}
 	}
 	if doc.AccessLog.Enabled && s.log != nil {
 		t.log = telemetry.NewLogFormat(doc.AccessLog.Fields)

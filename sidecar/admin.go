@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/net/netutil"
 
+	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
@@ -30,7 +31,14 @@ type View struct {
 	Status func() Status           // Ready and Reasons are filled in here
 	Config func() *config.Document // the effective document; nil until the first serves
 	Drain  func()                  // begins the drain; a second call does nothing
+
+	// Explain tells what would become of a request. The error is errNoRevision, or
+	// a sentence about the question.
+	Explain func(proxy.Question) (*proxy.Explanation, error)
 }
+
+// errNoRevision is that there is nothing to show yet.
+var errNoRevision = errors.New("no revision serves yet")
 
 // AdminOptions is what the operator chose.
 type AdminOptions struct {

@@ -21,6 +21,7 @@ GET  /live     200 while the process runs
 GET  /ready    200 when requests are served, else 503 and the reasons
 GET  /status   versions, revision, listeners, clusters, discovery, certificates (JSON)
 GET  /config   the effective document (YAML; JSON with ?format=json)
+GET  /explain  what would become of a request, and why (JSON): ?method=GET&url=http://host/path
 POST /drain    begin the drain, as SIGTERM does
 `
 
@@ -39,6 +40,7 @@ func adminRoutes(view View, profiles bool) http.Handler {
 	mux.HandleFunc("GET /ready", view.ready)
 	mux.HandleFunc("GET /status", view.status)
 	mux.HandleFunc("GET /config", view.config)
+	mux.HandleFunc("GET /explain", view.explain)
 	mux.HandleFunc("POST /drain", view.drain)
 	return mux
 }
@@ -65,12 +67,7 @@ func (v View) status(w http.ResponseWriter, _ *http.Request) {
 	s := v.Status().lists()
 	s.Reasons = orEmpty(v.Ready())
 	s.Ready = len(s.Reasons) == 0
-	text, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		respondText(w, http.StatusInternalServerError, err.Error()+"\n")
-		return
-	}
-	respond(w, http.StatusOK, jsonText, append(text, '\n'))
+	respondJSON(w, s)
 }
 
 func (v View) config(w http.ResponseWriter, r *http.Request) {
@@ -81,7 +78,7 @@ func (v View) config(w http.ResponseWriter, r *http.Request) {
 	}
 	d := v.Config()
 	if d == nil {
-		respondText(w, http.StatusServiceUnavailable, "no revision serves yet\n")
+		respondText(w, http.StatusServiceUnavailable, errNoRevision.Error()+"\n")
 		return
 	}
 	w.Header().Set("ETag", `"`+d.Revision+`"`)
@@ -121,6 +118,15 @@ func wantsJSON(r *http.Request) (bool, error) {
 func (v View) drain(w http.ResponseWriter, _ *http.Request) {
 	v.Drain()
 	respondText(w, http.StatusAccepted, "draining\n")
+}
+
+func respondJSON(w http.ResponseWriter, v any) {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		respondText(w, http.StatusInternalServerError, err.Error()+"\n")
+		return
+	}
+	respond(w, http.StatusOK, jsonText, append(text, '\n'))
 }
 
 func respondText(w http.ResponseWriter, status int, text string) {

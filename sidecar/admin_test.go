@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
@@ -36,6 +37,9 @@ func startAdmin(t *testing.T, view View, o AdminOptions) adminFixture {
 	}
 	if view.Config == nil {
 		view.Config = func() *config.Document { return nil }
+	}
+	if view.Explain == nil {
+		view.Explain = func(proxy.Question) (*proxy.Explanation, error) { return nil, errNoRevision }
 	}
 	view.Drain = func() { f.drains <- struct{}{} }
 	a := NewAdmin(view, o)
@@ -154,6 +158,9 @@ func TestAdminBeforeTheFirstRevision(t *testing.T) {
 	}
 	if got := f.ask(t, "GET", "/config"); got.status != 503 {
 		t.Errorf("/config: %d, want 503", got.status)
+	}
+	if got := f.ask(t, "GET", "/explain?url=http://a/"); got.status != 503 || got.body != "no revision serves yet\n" {
+		t.Errorf("/explain: %d %q, want 503", got.status, got.body)
 	}
 	if got := f.ask(t, "GET", "/live"); got.status != 200 {
 		t.Errorf("/live: %d, want 200", got.status)

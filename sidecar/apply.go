@@ -175,7 +175,7 @@ func (s *Sidecar) prepare(ctx context.Context, active *revision, doc *config.Doc
 		}
 		r.clusters[c.Name()] = c
 		if cfg := c.Config().Consul; cfg.Service != "" {
-			q := discovery.Query(cfg)
+			q := query(cfg)
 			r.queries[q] = append(r.queries[q], c)
 		}
 	}
@@ -209,6 +209,11 @@ func (s *Sidecar) drop(keep, gone *revision) {
 	if gone != nil {
 		gone.certs.Close()
 	}
+}
+
+// query is what of c the catalog is asked.
+func query(c config.Consul) discovery.Query {
+	return discovery.Query{Service: c.Service, Tag: c.Tag, Datacenter: c.Datacenter, OnlyPassing: c.OnlyPassing}
 }
 
 // asks is what the revision wants to know of the catalog. A nil revision wants nothing.

@@ -31,7 +31,7 @@ func (b *Bootstrap) asks() []discovery.Query {
 	var all []discovery.Query
 	for _, c := range b.clusters() {
 		if c.Consul.Service != "" {
-			all = append(all, discovery.Query(c.Consul))
+			all = append(all, query(c.Consul))
 		}
 	}
 	return all

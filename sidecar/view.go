@@ -1,12 +1,13 @@
 package sidecar
 
 import (
+	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // view is what the admin port shows of the sidecar.
 func (s *Sidecar) view() View {
-	return View{Ready: s.notReady, Status: s.status, Config: s.config, Drain: s.Drain}
+	return View{Ready: s.notReady, Status: s.status, Config: s.config, Drain: s.Drain, Explain: s.explain}
 }
 
 // notReady says why the sidecar should get no traffic, a sentence each.
@@ -41,6 +42,13 @@ func (s *Sidecar) config() *config.Document {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.now.doc
+}
+
+func (s *Sidecar) explain(q proxy.Question) (*proxy.Explanation, error) {
+	if s.config() == nil {
+		return nil, errNoRevision // there need not even be a data plane
+	}
+	return s.proxy.Explain(q, s.boot.Base())
 }
 
 func (s *Sidecar) status() Status {

@@ -22,6 +22,23 @@ func (c *Cluster) choose(v *view, tried *Tried) *Endpoint {
 	return c.from(v, v.all, nil, true)
 }
 
+// usable are the endpoints of v from which choose takes one for a first try. Of one that is probed that is so once in a while.
+func (c *Cluster) usable(v *view) map[*Endpoint]bool {
+	open := map[*Endpoint]bool{}
+	for _, m := range v.members {
+		if m.health.gate.Load() != gateEjected {
+			open[m.endpoint] = true
+		}
+	}
+	if len(open) > 0 || c.strict {
+		return open
+	}
+	for _, m := range v.all {
+		open[m.endpoint] = true
+	}
+	return open
+}
+
 // maxScan is up to how many endpoints the smooth round robin looks at each for
 // every pick (some 2 ns each); over more, weighted random draws are as even.
 const maxScan = 64

@@ -55,7 +55,7 @@
 // Panic: when no endpoint is both healthy by Consul and not ejected, all that are not in maintenance are used, unless the cluster says `panic:
 // never`. If all are critical in Consul, passive health still chooses among them. While all are ejected any success ends an ejection.
 //
-// Consul takes endpoints away softly (after a confirmed answer; see discovery). The last ones deregistered are held 30 s: an agent that
+// Consul takes endpoints away softly (after a confirmed answer; see discovery). The last ones deregistered are held for consul.empty_hold (30 s): an agent that
 // restarts takes its node's services along for seconds. A delivery that loses more than half of four or more is applied one by one over 5 s. When others come back
 // during a hold, the held ones go within 5 s. Maintenance and weight 0 are an operator's wish, and act at once. More than three
 // transitions in 60 s: the endpoint returns with a slow start.

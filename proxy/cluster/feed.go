@@ -8,10 +8,6 @@ import (
 )
 
 const (
-	// emptyHold is how long the last endpoints stay in use after the catalog has
-	// confirmed that none is registered: an agent that leaves takes its node's
-	// services with it for some seconds.
-	emptyHold = 30 * time.Second
 	// A delivery that takes away more than half of at least dampFrom instances
 	// is applied over dampOver, so that what remains is not run over.
 	dampFrom = 4
@@ -71,7 +67,7 @@ func (f *feed) sorted() []*entry {
 // deliver takes what the catalog says now, and tells whether anything changed.
 func (f *feed) deliver(list []Discovered, now time.Duration) bool {
 	if len(list) == 0 {
-		return f.holdAll(now)
+		return f.deliverNone(now)
 	}
 	next := map[string]*entry{}
 	for _, d := range list {
@@ -94,8 +90,33 @@ func (f *feed) deliver(list []Discovered, now time.Duration) bool {
 	return changed
 }
 
-// holdAll keeps everything but what is in maintenance for a while.
-func (f *feed) holdAll(now time.Duration) (changed bool) {
+// deliverNone is that the catalog has nothing, which was confirmed: an agent that
+// leaves takes its node's services with it for some seconds.
+func (f *feed) deliverNone(now time.Duration) (changed bool) {
+	if hold := f.emptyHold(); hold > 0 {
+		return f.holdAll(now, hold)
+	}
+	none := map[string]*entry{} // at once: nothing is left that could be run over
+	changed = len(f.entries) > 0
+	f.log(none)
+	f.entries = none
+	return changed
+}
+
+// emptyHold is what the clusters on the feed say. While two revisions are there
+// it is the longer one, so that preparing one takes nothing from the other.
+func (f *feed) emptyHold() (hold time.Duration) {
+	for _, c := range f.group.live {
+		if c.feed == f {
+			hold = max(hold, c.cfg.Consul.EmptyHold)
+		}
+	}
+	return hold
+}
+
+// holdAll keeps everything but what is in maintenance for a while. What is held
+// already stays so until the time that was set for it.
+func (f *feed) holdAll(now, hold time.Duration) (changed bool) {
 	next := map[string]*entry{}
 	for address, e := range f.entries {
 		switch {
@@ -103,7 +124,7 @@ func (f *feed) holdAll(now time.Duration) (changed bool) {
 			next[address] = e
 		case e.State != Maintenance:
 			held := *e
-			held.gone, held.empty, held.until = true, true, now+emptyHold
+			held.gone, held.empty, held.until = true, true, now+hold
 			if !e.gone {
 				held.since = now
 			}
@@ -115,7 +136,7 @@ func (f *feed) holdAll(now time.Duration) (changed bool) {
 	}
 	if changed {
 		f.group.log.Warn("no endpoint is registered, the last ones are held",
-			"cluster", f.group.name, "endpoints", len(next), "for", emptyHold)
+			"cluster", f.group.name, "endpoints", len(next), "for", hold)
 	}
 	f.entries = next
 	return changed

@@ -101,7 +101,7 @@ func (g *group) feed(q config.Consul) *feed {
 	if q.Service == "" {
 		return nil
 	}
-	q.OnlyPassing = false // asked of the view, not of the catalog
+	q.OnlyPassing, q.EmptyHold = false, 0 // of the cluster: the catalog is asked the same
 	f := g.feeds[q]
 	if f == nil {
 		f = newFeed(g)

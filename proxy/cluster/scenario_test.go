@@ -188,6 +188,24 @@ var scenarios = []struct {
 			5s consul b    -> b=100..100`,
 	},
 	{
+		name: "consul: all deregistered are held as long as empty_hold says",
+		edit: func(c *config.Cluster) { c.Consul.EmptyHold = 5 * time.Second },
+		steps: `
+			10s consul a b -> a=50..50
+			4s consul      -> a=50..50 b=50..50 none=0..0
+			2s             -> none=40..60
+			5s consul b    -> b=100..100`,
+	},
+	{
+		// Not even as softly as when one of them is left.
+		name: "consul: all deregistered, empty_hold 0s",
+		edit: func(c *config.Cluster) { c.Consul.EmptyHold = 0 },
+		steps: `
+			10s consul a b c d e -> a=20..20
+			1s consul            -> none=100..100
+			5s consul b          -> b=100..100`,
+	},
+	{
 		// The held ones go one by one within 5 s, not at once.
 		name: "consul: one comes back while the others are held",
 		steps: `
@@ -247,7 +265,7 @@ func TestScenarios(t *testing.T) {
 				ConsecutiveFailures: 5, BaseEjection: 30 * time.Second, MaxEjection: 300 * time.Second, MaxEjectedPercent: 50,
 			}
 			if sc.endpoints == "" {
-				cl.Consul.Service = "orders"
+				cl.Consul.Service, cl.Consul.EmptyHold = "orders", 30*time.Second
 			}
 			if sc.edit != nil {
 				sc.edit(&cl)

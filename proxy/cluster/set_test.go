@@ -97,6 +97,35 @@ func TestDeliveryReachesEveryLiveRevision(t *testing.T) {
 	}
 }
 
+// TestEmptyHoldOfTwoRevisions: another hold is not another question, and one that
+// is shorter counts from when its revision serves.
+func TestEmptyHoldOfTwoRevisions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := cfg("")
+		cl.Consul = config.Consul{Service: "orders", EmptyHold: 30 * time.Second}
+		s, old := newCluster(t, cl)
+		old.SetEndpoints(discovered("a"))
+		cl.Consul.EmptyHold = 0
+		next, err := s.Prepare(cl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next.SetEndpoints(nil)
+		if picks(old, 1) != "a" || picks(next, 1) != "a" {
+			t.Error("a revision that does not serve yet ended the hold of the one that does")
+		}
+		s.Retire([]*Cluster{next})
+		next.SetEndpoints(nil)
+		if got := picks(next, 1); got != "-" {
+			t.Errorf("with empty_hold 0s picked %s, want none", got)
+		}
+		next.SetEndpoints(discovered("b"))
+		if got := picks(next, 1); got != "b" {
+			t.Errorf("after another delivery picked %s, want b", got)
+		}
+	})
+}
+
 func TestStaticAndDiscovered(t *testing.T) {
 	cl := cfg("a*3 b")
 	cl.Consul.Service = "orders"
@@ -298,6 +327,7 @@ func TestRace(t *testing.T) {
 		c.SetEndpoints(discovered([]string{"a b", "a b:critical c", "c", "", "a:maintenance s:critical b"}[i%5]))
 		if i%10 == 0 {
 			cl.TLS.ServerName = fmt.Sprint(i % 20)
+			cl.Consul.EmptyHold = time.Duration(i%20) * time.Second
 			next, err := s.Prepare(cl)
 			if err != nil {
 				t.Fatal(err)

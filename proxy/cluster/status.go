@@ -35,6 +35,7 @@ type EndpointStatus struct {
 	EffectiveWeight float64       `json:"effective_weight"`
 	State           string        `json:"state"`
 	Reason          string        `json:"reason,omitempty"`
+	Unused          string        `json:"unused,omitempty"` // why no request goes to it; empty = it is one to choose from
 	Since           *time.Time    `json:"since,omitempty"`
 	InFlight        int64         `json:"in_flight"`
 	Idle            int           `json:"idle"`
@@ -83,6 +84,13 @@ func (s *Set) Status() []Status {
 	return list
 }
 
+// Status tells of the cluster as its newest revision in service has it.
+func (c *Cluster) Status() Status {
+	c.group.set.mu.Lock()
+	defer c.group.set.mu.Unlock()
+	return c.group.status()
+}
+
 // Status tells of one cluster; the whole group's as far as revisions share it.
 func (g *group) status() Status {
 	c := g.active.Load()
@@ -98,18 +106,33 @@ func (g *group) status() Status {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	named := map[*health]bool{}
-	for _, l := range c.view.Load().listed {
+	v := c.view.Load()
+	usable := c.usable(v)
+	for _, l := range v.listed {
 		named[l.endpoint.health] = true
-		st.Endpoints = append(st.Endpoints, g.endpointStatus(c, l))
+		e := g.endpointStatus(c, l)
+		if !usable[l.endpoint] {
+			e.Unused = e.whyUnused()
+		}
+		st.Endpoints = append(st.Endpoints, e)
 	}
 	for _, h := range g.healths {
 		if n := h.inFlight.Load(); n > 0 && !named[h] {
 			st.Endpoints = append(st.Endpoints, EndpointStatus{
-				Address: h.address, State: stateDraining, Reason: "not named any more", InFlight: n, Passive: g.passiveStatus(h),
+				Address: h.address, State: stateDraining, Reason: goneReason, Unused: goneReason, InFlight: n, Passive: g.passiveStatus(h),
 			})
 		}
 	}
 	return st
+}
+
+const goneReason = "not named any more"
+
+func (e *EndpointStatus) whyUnused() string {
+	if e.Weight <= 0 {
+		return "weight 0"
+	}
+	return e.Reason
 }
 
 func (g *group) endpointStatus(c *Cluster, l listing) EndpointStatus {

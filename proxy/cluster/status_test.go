@@ -68,6 +68,55 @@ z healthy w0 e0 in0 consul=passing passive=healthy ""`
 	})
 }
 
+// What is said to be unused is what picks do not go to.
+func TestUnused(t *testing.T) {
+	for _, row := range []struct {
+		name, delivery, down string
+		strict               bool
+		want                 string
+	}{
+		{"all well", "a b", "", false, "a b"},
+		{"not healthy", "a b:critical c*0 d:maintenance", "", false, `a b="consul: critical" c="weight 0" d="consul: maintenance"`},
+		{"ejected", "a b c", "b", false, `a b="passive: timeout" c`},
+		{"panic by the catalog", "a:critical b:critical c:maintenance", "", false, `a b c="consul: maintenance"`},
+		{"passive health chooses in it", "a:critical b:critical c:critical", "b", false, `a b="passive: timeout" c`},
+		{"panic by passive health", "a b:critical", "a", false, "a b"},
+		{"panic never", "a:critical b:critical", "", true, `a="consul: critical" b="consul: critical"`},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			cl := cfg("")
+			cl.Consul.Service = "orders"
+			cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: 30 * time.Second, MaxEjectedPercent: 100}
+			if row.strict {
+				cl.Panic = config.PanicNever
+			}
+			_, c := newCluster(t, cl)
+			c.SetEndpoints(discovered(row.delivery))
+			for _, l := range c.view.Load().listed {
+				if l.endpoint.address == row.down {
+					l.endpoint.Report(Timeout)
+				}
+			}
+			st := c.Status()
+			picked := picks(c, 20)
+			var got []string
+			for _, e := range st.Endpoints {
+				text := e.Address
+				if e.Unused != "" {
+					text += fmt.Sprintf("=%q", e.Unused)
+				}
+				got = append(got, text)
+				if strings.Contains(picked, e.Address) != (e.Unused == "") {
+					t.Errorf("%s: %s is unused: %q, but the picks are %s", row.name, e.Address, e.Unused, picked)
+				}
+			}
+			if text := strings.Join(got, " "); text != row.want {
+				t.Errorf("%s: %s, want %s", row.name, text, row.want)
+			}
+		})
+	}
+}
+
 func TestPanicIsSaid(t *testing.T) {
 	cl := cfg("")
 	cl.Consul.Service = "orders"

@@ -36,7 +36,7 @@ func TestUsage(t *testing.T) {
 		want string // on stderr
 	}{
 		{"stauts", nil, 2, "gateway: there is no verb \"stauts\" (perhaps status)\n"},
-		{"frobnicate", nil, 2, "gateway: there is no verb \"frobnicate\" (there are completion, dev, env, help, status, validate, version)\n"},
+		{"frobnicate", nil, 2, "gateway: there is no verb \"frobnicate\" (there are completion, dev, env, explain, help, status, validate, version)\n"},
 		{"--lisen :80", nil, 2, "gateway: unknown flag --lisen (perhaps --listen)\n"},
 		{"--frobnicate", nil, 2, "gateway: unknown flag --frobnicate (gateway --help lists them)\n"},
 		{"-listen :80", nil, 2, "gateway: unknown flag -listen (perhaps --listen)\n"},
@@ -51,6 +51,9 @@ func TestUsage(t *testing.T) {
 		{"help stauts", nil, 2, "gateway: there is no verb \"stauts\" (perhaps status)\n"},
 		{"", []string{"GATEWAY_LISTEN=80", "GATEWAY_PRPOF=true"}, 2, "gateway: env GATEWAY_PRPOF: unknown variable (perhaps GATEWAY_PPROF)\ngateway: env GATEWAY_LISTEN: \"80\": missing port in address\n"},
 		{"--listen 80 --pprof=x", nil, 2, "gateway: flag --listen: \"80\": missing port in address\ngateway: flag --pprof: \"x\": neither true nor false\n"},
+		{"explain GET", nil, 2, "gateway: explain takes a method and a URL (were 1 argument)\n"},
+		{"explain GET http://a/ -H", nil, 2, "gateway: --header needs a value\n"},
+		{"explain GET http://a/", []string{"GATEWAY_ADMIN_LISTEN="}, 2, "gateway: GATEWAY_ADMIN_LISTEN is empty: that gateway has no admin port to ask\n"},
 		{"status", []string{"GATEWAY_ADMIN_LISTEN="}, 2, "gateway: GATEWAY_ADMIN_LISTEN is empty: that gateway has no admin port to ask\n"},
 		{"status --admin-listen 9901", nil, 2, "gateway: GATEWAY_ADMIN_LISTEN: \"9901\": missing port in address\n"},
 	} {
@@ -73,6 +76,8 @@ func TestAnswers(t *testing.T) {
 		{"completion zsh", "#compdef gateway"},
 		{"completion fish", "fish completion"},
 		{"__complete sta", "status\t"},
+		{"__complete explain P", "PATCH\n"},
+		{"__complete explain GET --li", "--listener"},
 		{"__complete --admin-l", "--admin-listen"},
 		{"__complete --source ", "consul\n"},
 	} {

@@ -20,6 +20,7 @@ func newRoot(p *Process) *cobra.Command {
 		envCommand(p),
 		versionCommand(p),
 		statusCommand(p),
+		explainCommand(p),
 	)
 	root.SetHelpCommand(helpCommand(root))
 	root.Args = verbOnly

@@ -19,14 +19,20 @@ import (
 // admin is an admin port that shows a status; it gives its address.
 func admin(t *testing.T, s sidecar.Status, reasons ...string) string {
 	t.Helper()
+	return showing(t, sidecar.View{
+		Ready:  func() []string { return reasons },
+		Status: func() sidecar.Status { return s },
+	})
+}
+
+// showing is an admin port; it gives its address.
+func showing(t *testing.T, view sidecar.View) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := sidecar.NewAdmin(sidecar.View{
-		Ready:  func() []string { return reasons },
-		Status: func() sidecar.Status { return s },
-	}, sidecar.AdminOptions{Listen: l.Addr().String()})
+	a := sidecar.NewAdmin(view, sidecar.AdminOptions{Listen: l.Addr().String()})
 	done := make(chan error, 1)
 	go func() { done <- a.Serve(l) }()
 	t.Cleanup(func() {

@@ -98,6 +98,13 @@ var bad = []struct{ file, want string }{
 14:45: routes[12].match.headers: want at least one field, leave headers out for none (seen an empty mapping)
 15:61: routes[13].match.headers.authorization: want text (seen a list)
 `},
+	{"consul.bad.yaml", `
+2:50: clusters[0].consul.empty_hold: want a duration such as 5s, 1h30m or 250ms (seen "-1s")
+3:50: clusters[1].consul.empty_hold: want a duration with its unit, such as 30s or 30ms (seen 30)
+4:50: clusters[2].consul.empty_hold: want a duration such as 5s, 1h30m or 250ms (seen "forever")
+5:50: clusters[3].consul.empty_hold: want a duration from 1ms to 8760h (seen "9000h")
+6:23: clusters[4].consul: service is missing
+`},
 	{"control.bad.yaml", `
 2:11: document: not text (a control byte, or not UTF-8)
 `},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -12,7 +13,17 @@ type Consul struct {
 	Tag         string
 	Datacenter  string
 	OnlyPassing bool // leave out instances with warnings
+
+	// EmptyHold is how long the last instances stay in use after the catalog has
+	// confirmed that none is registered; 0 = not at all. The longer, the longer an
+	// agent may be away with its services, and the longer clients of a service that
+	// is really gone wait for connections before they hear of it.
+	EmptyHold time.Duration
 }
+
+// standardEmptyHold outlasts the restart of an agent, which takes its node's
+// services out of the catalog for some seconds.
+const standardEmptyHold = 30 * time.Second
 
 var consulBlock = block[Consul]{
 	fields: []field[Consul]{
@@ -20,7 +31,9 @@ var consulBlock = block[Consul]{
 		at("tag", func(c *Consul) *string { return &c.Tag }, consulTag).optional(),
 		at("datacenter", func(c *Consul) *string { return &c.Datacenter }, name.or("")).optional(),
 		at("only_passing", func(c *Consul) *bool { return &c.OnlyPassing }, flag).optional(),
+		at("empty_hold", func(c *Consul) *time.Duration { return &c.EmptyHold }, duration(true)),
 	},
+	begin: func(d *decoder, c *Consul) { c.EmptyHold = standardEmptyHold },
 	end: func(d *decoder, n *yaml.Node, c *Consul) {
 		if !has(n, "service") {
 			d.problem(n, "service is missing")

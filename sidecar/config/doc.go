@@ -14,7 +14,8 @@
 // cluster.go, tls.go, timeouts.go, ... A setting is added or removed there and
 // nowhere else. What the bootstrap adds is written as text and read last
 // (base.go), so it follows the same rules. The same tables write the effective
-// document (encode.go) and tell what changed (diff.go).
+// document (encode.go) and tell what changed (diff.go); origin.go tells who said
+// a value.
 //
 // # Promises
 //

@@ -98,8 +98,10 @@ func (e *encoder) int(i int64)     { e.out = strconv.AppendInt(e.out, i, 10) }
 func (e *encoder) bool(b bool)     { e.out = strconv.AppendBool(e.out, b) }
 func (e *encoder) float(f float64) { e.out = strconv.AppendFloat(e.out, f, 'f', -1, 64) }
 
-// duration writes 1h, not 1h0m0s.
-func (e *encoder) duration(d time.Duration) {
+func (e *encoder) duration(d time.Duration) { e.text(DurationText(d)) }
+
+// DurationText writes a duration as a document would: 1h, not 1h0m0s.
+func DurationText(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = s[:len(s)-2]
@@ -107,5 +109,5 @@ func (e *encoder) duration(d time.Duration) {
 	if strings.HasSuffix(s, "h0m") {
 		s = s[:len(s)-2]
 	}
-	e.text(s)
+	return s
 }

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy"
+)
+
+func explainCommand(p *Process) *cobra.Command {
+	var q proxy.Question
+	raw := false
+	cmd := &cobra.Command{
+		Use:   "explain METHOD URL",
+		Short: "Ask a running gateway what would become of a request, and why",
+		Long: `Asks the admin port of a gateway that runs with this environment which route a
+request would take and why the others lost, to which endpoints it could go, and
+which timeouts would hold for it. Nothing is sent anywhere. Exits 0 when there is a
+route, and 1 when there is none or the gateway does not answer.`,
+		Example: `  gateway explain GET http://shop.example.com/orders/7 -H 'X-Canary: 1'`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return fmt.Errorf("explain takes a method and a URL (were %s)", count(len(args), "argument"))
+			}
+			return nil
+		},
+		ValidArgsFunction: completeMethod,
+	}
+	flags := bindAdminFlag(cmd)
+	cmd.Flags().StringArrayVarP(&q.Fields, "header", "H", nil, "a header of the request, as 'Name: value'; may be repeated")
+	cmd.Flags().StringVar(&q.Listener, "listener", "", "name of the listener where it comes in; needed if routes depend on it")
+	cmd.Flags().BoolVar(&raw, "json", false, "print what /explain answers")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		address, err := adminAddress(p, flags)
+		if err != nil {
+			return err
+		}
+		q.Method, q.URL = args[0], args[1]
+		return explain(cmd.Context(), p.Stdout, address, &q, raw)
+	}
+	return cmd
+}
+
+// completeMethod knows the first argument; the second is the user's.
+func completeMethod(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, cobra.ShellCompDirectiveNoFileComp
+}
+
+func explain(ctx context.Context, w io.Writer, address string, q *proxy.Question, raw bool) error {
+	values := url.Values{"method": {q.Method}, "url": {q.URL}, "header": q.Fields}
+	if q.Listener != "" {
+		values.Set("listener", q.Listener)
+	}
+	text, err := askAdmin(ctx, address, "/explain?"+values.Encode())
+	if refused, ok := errors.AsType[*refusedError](err); ok {
+		return refused
+	}
+	if err != nil {
+		return bad("admin port %s: %v", address, err)
+	}
+	var e proxy.Explanation
+	if err := json.Unmarshal(text, &e); err != nil {
+		return bad("admin port %s: the answer is not an explanation: %v", address, err)
+	}
+	if raw {
+		_, err = w.Write(text)
+	} else {
+		err = explanation(w, &e)
+	}
+	if err != nil {
+		return bad("%v", err)
+	}
+	if e.Route == nil {
+		return bad("") // the answer says so
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy"
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/sidecar"
+	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+)
+
+func explanationFixture() *proxy.Explanation {
+	return &proxy.Explanation{
+		Revision: "1a2b", Method: "GET", Host: "shop.example.com", Path: "/orders/7", Listener: "default",
+		Route: &proxy.RouteWon{
+			Name: "orders", Host: "shop.example.com", HostMatch: "exact", PathPrefix: "/orders",
+			Methods: []string{"GET", "HEAD"}, Headers: []string{"x-canary"}, Listeners: []string{"default"},
+		},
+		Others: []proxy.RouteLost{
+			{Name: "all", Reason: "it fits too, but orders comes first: its host is more specific"},
+			{Name: "blog", Reason: "the host is not blog.example.com"},
+		},
+		More: 7,
+		Clusters: []proxy.ClusterShare{
+			{Share: 95, Status: cluster.Status{Name: "orders-v1", Endpoints: []cluster.EndpointStatus{
+				{Address: "10.0.0.1:80", State: "healthy", Weight: 3},
+				{Address: "10.0.0.2:80", State: "unhealthy", Reason: "consul: critical", Unused: "consul: critical", Weight: 1},
+				{Address: "10.0.0.3:80", State: "healthy", Unused: "weight 0"},
+				{Address: "10.0.0.4:80", State: "ejected", Reason: "passive: timeout", Weight: 1}, // being probed
+			}}},
+			{Share: 5, Status: cluster.Status{Name: "orders-v2"}},
+		},
+		Timeouts: []config.Setting{{Name: "connect", Value: "2s", From: "bootstrap"}, {Name: "request", Value: "0s", From: "default"}},
+		Retries:  &proxy.RetriesInForce{Attempts: 3, On: []string{"reset", "503"}, PerTryTimeout: "1s", From: "route"},
+	}
+}
+
+const wantExplanation = `request            GET shop.example.com/orders/7 on listener default
+route              orders: host shop.example.com (exact), prefix /orders, method GET or HEAD, header x-canary, listener default (revision 1a2b)
+cluster orders-v1  2 of 4 endpoints used, for 95 in 100 requests
+  10.0.0.1:80      weight 3  healthy
+  10.0.0.2:80      weight 1  not used: unhealthy (consul: critical)
+  10.0.0.3:80      weight 0  not used: weight 0
+  10.0.0.4:80      weight 1  ejected (passive: timeout)
+cluster orders-v2  0 of 0 endpoints used, for 5 in 100 requests: the answer is 503 with the flag UH
+timeout connect    2s         from bootstrap
+timeout request    none       from default
+tries              at most 3  from route: again on reset, 503, each within 1s
+other routes, in the order in which they are tried:
+  all   it fits too, but orders comes first: its host is more specific
+  blog  the host is not blog.example.com
+  and 7 more
+`
+
+// explaining is an admin port that gives one answer; it gives its address.
+func explaining(t *testing.T, asked *proxy.Question, e *proxy.Explanation, err error) string {
+	t.Helper()
+	return showing(t, sidecar.View{Explain: func(q proxy.Question) (*proxy.Explanation, error) {
+		*asked = q
+		return e, err
+	}})
+}
+
+func TestExplain(t *testing.T) {
+	var asked proxy.Question
+	address := explaining(t, &asked, explanationFixture(), nil)
+	got := do(t, Process{}, "explain", "--admin-listen", address, "PATCH", "http://a/x?y=1&z=%2F#", "-H", "X-A: 1, 2", "--header", "X-B:", "--listener", "web")
+	if got.code != 0 || got.stderr != "" {
+		t.Errorf("explain: %+v, want code 0", got)
+	}
+	want := proxy.Question{Method: "PATCH", URL: "http://a/x?y=1&z=%2F#", Fields: []string{"X-A: 1, 2", "X-B:"}, Listener: "web"}
+	if !reflect.DeepEqual(asked, want) {
+		t.Errorf("asked %+v, want %+v", asked, want)
+	}
+	if got.stdout != wantExplanation {
+		t.Errorf("explain:\n%s\nwant:\n%s", got.stdout, wantExplanation)
+	}
+}
+
+func TestExplainNoRoute(t *testing.T) {
+	var asked proxy.Question
+	e := &proxy.Explanation{Method: "GET", Host: "a", Path: "/", Others: []proxy.RouteLost{{Name: "blog", Reason: "the host is not blog.example.com"}}}
+	address := explaining(t, &asked, e, nil)
+	got := do(t, Process{Environ: []string{"GATEWAY_ADMIN_LISTEN=" + address}}, "explain", "GET", "http://a/")
+	want := `request  GET a/
+route    none: the answer is 404 with the flag NR
+other routes, in the order in which they are tried:
+  blog  the host is not blog.example.com
+`
+	if got.code != 1 || got.stderr != "" || got.stdout != want {
+		t.Errorf("explain: %+v, want code 1 and\n%s", got, want)
+	}
+}
+
+func TestExplainJSON(t *testing.T) {
+	var asked proxy.Question
+	got := do(t, Process{}, "explain", "--json", "GET", "http://a/", "--admin-listen", explaining(t, &asked, &proxy.Explanation{}, nil))
+	if got.code != 1 || !strings.Contains(got.stdout, `"route": null`) {
+		t.Errorf("explain --json: %+v, want code 1 and the answer", got)
+	}
+}
+
+// A bad question is usage; a gateway that cannot answer is not.
+func TestExplainRefused(t *testing.T) {
+	var asked proxy.Question
+	address := explaining(t, &asked, nil, errors.New(`url "a": begins with neither http:// nor https://`))
+	got := do(t, Process{}, "explain", "GET", "a", "--admin-listen", address)
+	if want := "gateway: url \"a\": begins with neither http:// nor https://\n"; got.code != 2 || got.stderr != want || got.stdout != "" {
+		t.Errorf("explain: %+v, want code 2 and %s", got, want)
+	}
+	for _, row := range []struct {
+		handler http.HandlerFunc
+		want    string
+	}{
+		{func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no revision serves yet", http.StatusServiceUnavailable) }, "no revision serves yet\n"},
+		{http.NotFound, "answered 404 Not Found (is it a gateway's?)\n"},
+		{func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }, "the answer is not an explanation"},
+	} {
+		s := httptest.NewServer(row.handler)
+		got := do(t, Process{}, "explain", "GET", "http://a/", "--admin-listen", s.Listener.Addr().String())
+		s.Close()
+		if got.code != 1 || !strings.HasPrefix(got.stderr, "gateway: admin port "+s.Listener.Addr().String()+": "+row.want) {
+			t.Errorf("explain: %+v, want code 1 and %q", got, row.want)
+		}
+	}
+}

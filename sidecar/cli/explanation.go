@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy"
+	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+)
+
+// explanation tells people what would become of a request: where it goes, then
+// what holds for it, then why it goes nowhere else.
+func explanation(to io.Writer, e *proxy.Explanation) error {
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "request\t%s %s%s%s\n", e.Method, e.Host, e.Path, when(e.Listener != "", " on listener "+e.Listener))
+	if e.Route == nil {
+		fmt.Fprintf(w, "route\tnone: the answer is 404 with the flag NR\n")
+	} else {
+		explanationRoute(w, e)
+	}
+	if len(e.Others) > 0 {
+		fmt.Fprintln(w, "other routes, in the order in which they are tried:")
+	}
+	for _, o := range e.Others {
+		fmt.Fprintf(w, "  %s\t%s\n", o.Name, o.Reason)
+	}
+	if e.More > 0 {
+		fmt.Fprintf(w, "  and %d more\n", e.More)
+	}
+	return w.Flush()
+}
+
+func explanationRoute(w io.Writer, e *proxy.Explanation) {
+	fmt.Fprintf(w, "route\t%s: %s (revision %s)\n", e.Route.Name, matched(e.Route), e.Revision)
+	total := 0
+	for _, c := range e.Clusters {
+		total += c.Share
+	}
+	for i := range e.Clusters {
+		explanationCluster(w, &e.Clusters[i], total)
+	}
+	for _, s := range e.Timeouts {
+		fmt.Fprintf(w, "timeout %s\t%s\tfrom %s\n", s.Name, orNone(s.Value), s.From)
+	}
+	if r := e.Retries; r != nil {
+		fmt.Fprintf(w, "tries\tat most %d\tfrom %s: again on %s%s\n", r.Attempts, r.From, strings.Join(r.On, ", "),
+			when(r.PerTryTimeout != noTime, ", each within "+r.PerTryTimeout))
+	}
+}
+
+// matched says by what a route was taken.
+func matched(r *proxy.RouteWon) string {
+	parts := []string{"any host", "prefix " + r.PathPrefix}
+	if r.Host != "" {
+		parts[0] = "host " + r.Host + " (" + r.HostMatch + ")"
+	}
+	for _, c := range []struct {
+		what, between string
+		words         []string
+	}{{"method", " or ", r.Methods}, {"header", " and ", r.Headers}, {"listener", " or ", r.Listeners}} {
+		if len(c.words) > 0 {
+			parts = append(parts, c.what+" "+strings.Join(c.words, c.between))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func explanationCluster(w io.Writer, c *proxy.ClusterShare, total int) {
+	used := 0
+	for i := range c.Endpoints {
+		if c.Endpoints[i].Unused == "" {
+			used++
+		}
+	}
+	fmt.Fprintf(w, "cluster %s\t%d of %s used%s%s\n", c.Name, used, count(len(c.Endpoints), "endpoint"),
+		when(c.Share != total, fmt.Sprintf(", for %d in %d requests", c.Share, total)),
+		when(used == 0, ": the answer is 503 with the flag UH"))
+	for i := range c.Endpoints {
+		e := &c.Endpoints[i]
+		fmt.Fprintf(w, "  %s\tweight %d\t%s\n", e.Address, e.Weight, endpointUse(e))
+	}
+}
+
+func endpointUse(e *cluster.EndpointStatus) string {
+	state := e.State + when(e.Reason != "", " ("+e.Reason+")")
+	switch e.Unused {
+	case "":
+		return state
+	case e.Reason:
+		return "not used: " + state
+	}
+	return "not used: " + e.Unused
+}
+
+// noTime is a duration that is none.
+const noTime = "0s"
+
+func orNone(duration string) string {
+	if duration == noTime {
+		return "none"
+	}
+	return duration
+}
