@@ -191,7 +191,9 @@ func (s *session) run(t *testing.T, p *page) ([]string, error) {
 	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended || ctx.Err() != nil {
 		return nil, fmt.Errorf("%w; output:\n%s", errors.Join(err, ctx.Err()), text)
 	}
-	outputs := strings.Split(s.back.Replace(string(text)), "\n"+end+"\n")
+	// What curl -i shows has HTTP's line ends; a page has those of text.
+	lines := strings.ReplaceAll(string(text), "\r\n", "\n")
+	outputs := strings.Split(s.back.Replace(lines), "\n"+end+"\n")
 	return outputs[:len(outputs)-1], nil
 }
 
