@@ -117,7 +117,9 @@ func TestExplainRefused(t *testing.T) {
 		handler http.HandlerFunc
 		want    string
 	}{
-		{func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no revision serves yet", http.StatusServiceUnavailable) }, "no revision serves yet\n"},
+		{func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "no revision serves yet", http.StatusServiceUnavailable)
+		}, "no revision serves yet\n"},
 		{http.NotFound, "answered 404 Not Found (is it a gateway's?)\n"},
 		{func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }, "the answer is not an explanation"},
 	} {
