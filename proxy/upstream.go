@@ -163,8 +163,7 @@ func brokeOff(err error) bool {
 func malformed(err error) bool {
 	var one *http1.Error
 	var stream *http2.StreamError
-	var conn *http2.ConnError
-	if errors.As(err, &conn) {
+	if conn, ok := errors.AsType[*http2.ConnError](err); ok {
 		return !conn.Remote && conn.Code != http2.InternalError // which is a fault of ours
 	}
 	return errors.As(err, &one) || errors.As(err, &stream)
