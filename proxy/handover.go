@@ -24,7 +24,9 @@ func (r *relay2) handOver(b *http2.Batch) bool {
 	if !bodyless && !r.toUp.Divert(b, pipe.Receiver()) {
 		return false
 	}
-	q := newRequest2(r.conn, r.client, &r.req, bodyless)
+	var h message.Head
+	http2.CopyHead(&h, &r.req)
+	q := newRequest2(r.conn, r.client, &h, bodyless)
 	q.inherit(r)
 	q.pipe = pipe
 	r.heir, r.over = pipe.Receiver(), true

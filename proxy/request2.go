@@ -31,19 +31,19 @@ type request2 struct {
 
 var requests2 = sync.Pool{New: func() any { return new(request2) }}
 
-// newRequest2 takes a request whose head h is only good during the call.
+// newRequest2 takes a request, and its head out of h.
 func newRequest2(c *server2, s *http2.Stream, h *message.Head, end bool) *request2 {
 	q := requests2.Get().(*request2)
 	q.s, q.c, q.d, q.conn, q.stream, q.exchange.work = c.s, &c.c, q, c, s, &q.work
-	http2.CopyHead(&q.req, h)
+	http2.TakeHead(&q.req, h)
 	q.bodyless = end
 	if end {
 		q.req.Body = message.NoBody
 	}
 	q.batch = &q.own
 	q.start = q.now()
-	q.received = int64(len(h.Buf))
-	q.req.Expect100 = message.EqualFold(h.Get(message.Expect), "100-continue")
+	q.received = int64(len(q.req.Buf))
+	q.req.Expect100 = message.EqualFold(q.req.Get(message.Expect), "100-continue")
 	q.left = -1
 	return q
 }
@@ -70,7 +70,9 @@ func (q *request2) flush() {
 }
 
 func (q *request2) release() {
+	buf := q.req.Buf[:0] // the next request's block gets it
 	q.reset()
+	q.req.Buf = buf
 	q.s, q.c, q.d, q.conn, q.stream, q.events, q.pipe, q.batch = nil, nil, nil, nil, nil, nil, nil, nil
 	q.began, q.ended, q.received, q.sent, q.left = false, false, 0, 0, -1
 	requests2.Put(q)

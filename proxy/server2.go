@@ -73,7 +73,7 @@ func (d *server2) limited(l http2.Limit) {
 func (d *server2) refused(h *message.Head, status int) {
 	q := newRequest2(d, nil, h, true)
 	q.t, q.read = d.s.table.Load(), q.received
-	q.method = telemetry.ParseMethod(h.Method)
+	q.method = telemetry.ParseMethod(q.req.Method)
 	q.req.Version = message.HTTP2
 	q.req.Path, q.req.Query, _ = bytes.Cut(q.req.Target, questionMark)
 	q.status, q.flag = status, telemetry.DPE

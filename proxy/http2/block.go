@@ -59,7 +59,7 @@ const keepHead = 16 << 10
 
 func (b *block) release() {
 	buf := b.head.Buf[:0]
-	if cap(buf) > keepHead {
+	if cap(buf) > keepHead || cap(buf) == 0 { // 0: somebody took the head, who had none to give
 		buf = make([]byte, 0, 1<<10)
 	}
 	b.head.Reset()

@@ -59,8 +59,9 @@ func (e *encoder) begin(dst []byte) []byte {
 }
 
 // field appends one field. Huffman coding is left out: bytes cost little here, and what recurs is indexed.
-func (e *encoder) field(dst []byte, name string, value []byte, how indexing) []byte {
-	first := uint64(staticNames[name])
+func (e *encoder) field(dst []byte, p *field) []byte {
+	name, value, how := p.name, p.value, p.how
+	first := uint64(p.static)
 	nameIndex := first
 	if first > 0 {
 		for i := first - 1; i < staticLen && staticTable[i].name == name; i++ {

@@ -28,7 +28,7 @@ func (c *coder) send(list []hpack.HeaderField, hows []indexing) error {
 	c.got = c.got[:0]
 	b := c.enc.begin(nil)
 	for i, f := range list {
-		b = c.enc.field(b, f.Name, []byte(f.Value), hows[i])
+		b = c.enc.field(b, &field{f.Name, []byte(f.Value), hows[i], staticNames[f.Name]})
 	}
 	c.wire = len(b)
 	if _, err := c.dec.Write(b); err != nil {
@@ -99,7 +99,7 @@ func TestEncoderIndexes(t *testing.T) {
 		for range 2 {
 			b := c.enc.begin(nil)
 			for _, p := range f.list {
-				b = c.enc.field(b, p.name, p.value, p.how)
+				b = c.enc.field(b, &p)
 			}
 			c.wire = len(b)
 		}

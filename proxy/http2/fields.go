@@ -22,6 +22,8 @@ type field struct {
 	name  string // lower case
 	value []byte
 	how   indexing
+
+	static uint8 // the first entry of the static table with the name; 0: none
 }
 
 // connectionFields never go into HTTP/2, and Host is what :authority says (RFC 9113 sections 8.2.2 and 8.3.1).
@@ -37,41 +39,41 @@ func (f *Fields) Reset() {
 // Request begins a request. An empty authority is left out.
 func (f *Fields) Request(method, scheme, authority, path []byte) {
 	f.method(method)
-	f.put(":scheme", scheme, indexed)
+	f.put(staticScheme, ":scheme", scheme, indexed)
 	if len(authority) > 0 {
-		f.put(":authority", authority, indexed)
+		f.put(staticAuthority, ":authority", authority, indexed)
 	}
 	how := indexed
 	if len(path) > 64 || bytes.IndexByte(path, '?') >= 0 {
 		how = notIndexed // with a query or an id in it: another one each time
 	}
-	f.put(":path", path, how)
+	f.put(staticPath, ":path", path, how)
 }
 
 // Connect begins a CONNECT to authority (RFC 9113 section 8.5).
 func (f *Fields) Connect(authority []byte) {
 	f.method(methodConnect)
-	f.put(":authority", authority, indexed)
+	f.put(staticAuthority, ":authority", authority, indexed)
 }
 
 // ExtendedConnect begins a CONNECT that asks for a protocol (RFC 8441).
 func (f *Fields) ExtendedConnect(protocol, scheme, authority, path []byte) {
 	f.Request(methodConnect, scheme, authority, path)
-	f.put(":protocol", protocol, indexed)
+	f.put(0, ":protocol", protocol, indexed)
 }
 
 var methodConnect = []byte("CONNECT")
 
 func (f *Fields) method(m []byte) {
 	f.isHead, f.connect = string(m) == "HEAD", string(m) == "CONNECT"
-	f.put(":method", m, indexed)
+	f.put(staticMethod, ":method", m, indexed)
 }
 
 // Status begins a response.
 func (f *Fields) Status(code int) {
 	at := len(f.scratch)
 	f.scratch = strconv.AppendInt(f.scratch, int64(code), 10)
-	f.put(":status", f.scratch[at:len(f.scratch):len(f.scratch)], indexed)
+	f.put(staticStatus, ":status", f.scratch[at:len(f.scratch):len(f.scratch)], indexed)
 }
 
 // AddHead adds the fields of h, in their order, but for those in drop, those its Connection named, and those that HTTP/2 must not carry.
@@ -83,9 +85,10 @@ func (f *Fields) AddHead(h *message.Head, drop message.Set) {
 		if from.Hop || drop.Has(from.ID) {
 			continue
 		}
-		name, how := from.ID.Name(), indexingOf[from.ID]
+		first, name, how := staticOf[from.ID], from.ID.Name(), indexingOf[from.ID]
 		if from.ID == message.Other {
 			name = f.lower(h.Name(from))
+			first = staticNames[name]
 			if notIndexedNames[name] {
 				how = notIndexed
 			}
@@ -93,7 +96,7 @@ func (f *Fields) AddHead(h *message.Head, drop message.Set) {
 		if from.Sensitive {
 			how = neverIndexed
 		}
-		f.put(name, h.Value(from), how)
+		f.put(first, name, h.Value(from), how)
 	}
 }
 
@@ -101,7 +104,7 @@ func (f *Fields) AddHead(h *message.Head, drop message.Set) {
 func (f *Fields) Add(name, value []byte) {
 	id := message.Lookup(name)
 	if id != message.Other {
-		f.put(id.Name(), value, indexingOf[id])
+		f.put(staticOf[id], id.Name(), value, indexingOf[id])
 		return
 	}
 	lower := f.lower(name)
@@ -109,11 +112,13 @@ func (f *Fields) Add(name, value []byte) {
 	if notIndexedNames[lower] {
 		how = notIndexed
 	}
-	f.put(lower, value, how)
+	f.put(staticNames[lower], lower, value, how)
 }
 
 // AddID adds one known field.
-func (f *Fields) AddID(id message.ID, value []byte) { f.put(id.Name(), value, indexingOf[id]) }
+func (f *Fields) AddID(id message.ID, value []byte) {
+	f.put(staticOf[id], id.Name(), value, indexingOf[id])
+}
 
 // AddInt adds one known field whose value is a number.
 func (f *Fields) AddInt(id message.ID, n int64) {
@@ -123,7 +128,7 @@ func (f *Fields) AddInt(id message.ID, n int64) {
 }
 
 // AddTETrailers adds "te: trailers", the only TE that HTTP/2 has.
-func (f *Fields) AddTETrailers() { f.put("te", valueTrailers, indexed) }
+func (f *Fields) AddTETrailers() { f.put(0, "te", valueTrailers, indexed) }
 
 var valueTrailers = []byte("trailers")
 
@@ -134,13 +139,13 @@ func (f *Fields) Len() int { return len(f.list) }
 func (f *Fields) clone() *Fields {
 	c := &Fields{size: f.size, isHead: f.isHead, connect: f.connect, list: make([]field, 0, len(f.list))}
 	for _, p := range f.list {
-		c.list = append(c.list, field{string(append([]byte(nil), p.name...)), append([]byte(nil), p.value...), p.how})
+		c.list = append(c.list, field{string(append([]byte(nil), p.name...)), append([]byte(nil), p.value...), p.how, p.static})
 	}
 	return c
 }
 
-func (f *Fields) put(name string, value []byte, how indexing) {
-	f.list = append(f.list, field{name, value, how})
+func (f *Fields) put(static uint8, name string, value []byte, how indexing) {
+	f.list = append(f.list, field{name, value, how, static})
 	f.size += len(name) + len(value) + entryOverhead
 }
 

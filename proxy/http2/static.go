@@ -27,6 +27,25 @@ var staticNames = func() map[string]uint8 {
 	return m
 }()
 
+// staticOf is the same for the names that have an ID.
+var staticOf = func() (t [64]uint8) {
+	for name, first := range staticNames {
+		if id := message.Lookup([]byte(name)); id != message.Other {
+			t[id] = first
+		}
+	}
+	return t
+}()
+
+// The same for the pseudo-header fields.
+const (
+	staticAuthority = 1
+	staticMethod    = 2
+	staticPath      = 4
+	staticScheme    = 6
+	staticStatus    = 8
+)
+
 // indexing is what the encoder does with a field that is in no table.
 type indexing uint8
 

@@ -171,8 +171,7 @@ func (c *Conn) appendHead(id uint32, f *Fields, end bool) {
 	}
 	c.out = c.enc.begin(c.out)
 	for i := range f.list {
-		p := &f.list[i]
-		c.out = c.enc.field(c.out, p.name, p.value, p.how)
+		c.out = c.enc.field(c.out, &f.list[i])
 	}
 	if n := len(c.out) - at - frameHeaderLen; n > maxFrame {
 		c.splitHead(at, id)
