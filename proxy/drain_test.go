@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"net"
+	"strings"
 	"testing"
 	"time"
 )
@@ -84,6 +85,27 @@ func TestDrainLetsRequestsFinish(t *testing.T) {
 }
 
 // Pipelined requests behind the one in flight are not answered: the client was told that the connection ends.
+// A client whose answer had begun when the end was decided does not know of it, and gets another answer, with which it hears.
+func TestDrainTellsWhoDoesNotKnow(t *testing.T) {
+	e := listen(t)
+	g := start(t, to(e.addr))
+	c := g.dial()
+	c.send(get("/"))
+	up := e.accept()
+	up.serve("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha")
+	if head := c.head(); strings.Contains(head, "Connection: close") {
+		t.Fatalf("the answer says already: %s", head)
+	}
+	g.server.Leave()
+	up.send("lf")
+	c.expect("half")
+	c.send(get("/next"))
+	up.serve(ok("last"))
+	if res, body := c.response("GET"); body != "last" || !res.Close {
+		t.Errorf("answer %q, close %v; want the last one, which says so", body, res.Close)
+	}
+}
+
 func TestDrainEndsAPipeline(t *testing.T) {
 	e := listen(t)
 	g := start(t, to(e.addr))

@@ -190,7 +190,7 @@ func (q *request1) one() bool {
 	if q.crashed {
 		return false
 	}
-	again := !q.closing && !q.req.Close && !q.tunnel && !q.bare && q.body.Ended() && !c.s.leaving()
+	again := !q.closing && !q.req.Close && !q.tunnel && !q.bare && q.body.Ended()
 	q.reset()
 	q.w.Done()
 	q.r.Done()
