@@ -8,8 +8,8 @@
 //     (queue.go), pick an endpoint, try, maybe try again, answer a fault, record. Deciding (router.go, route.go, path.go, client.go, grpc.go,
 //     admission.go, ratelimit.go) is plain calls that never block.
 //   - forward.go is one try: lease a connection (upstream.go; upstream1.go, upstream2.go and shared2.go for the two versions), write the head
-//     (filter.go) and the body (upload.go), wait for the answer, pass it on. upgrade.go makes a tunnel of it, retry.go and budget.go say when
-//     another try is right, held.go keeps the body for it, fault.go says what the client is told when there is no answer.
+//     (filter.go) and the body (upload.go); answer.go waits for the answer and passes it on. upgrade.go makes a tunnel of it, retry.go and budget.go
+//     say when another try is right, held.go keeps the body for it, fault.go says what the client is told when there is no answer.
 //   - record.go counts the exchange and writes its line.
 //   - explain.go tells what would become of a request (question.go) that nobody sends, by the table and the router that serve.
 //
