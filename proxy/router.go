@@ -85,7 +85,7 @@ func (r *router) match(h *message.Head, path []byte, listener string, edges *[ma
 			}
 		}
 		if len(r.wildcard) > 0 {
-			for i := nextDot(host, 0); i > 0; i = nextDot(host, i+1) {
+			for i := nextDot(host, 1); i > 0; i = nextDot(host, i+1) {
 				if b := r.wildcard[string(host[i:])]; b != nil {
 					if rt := b.match(h, path, listener, edges); rt != nil {
 						return rt
@@ -103,7 +103,7 @@ func (r *router) match(h *message.Head, path []byte, listener string, edges *[ma
 // hosts lists the buckets that match tries for a host, in its order.
 func (r *router) hosts(host []byte) []*bucket {
 	all := []*bucket{r.exact[string(host)]}
-	for i := nextDot(host, 0); i > 0; i = nextDot(host, i+1) {
+	for i := nextDot(host, 1); i > 0; i = nextDot(host, i+1) {
 		all = append(all, r.wildcard[string(host[i:])])
 	}
 	return slices.DeleteFunc(append(all, r.any), func(b *bucket) bool { return b == nil })
@@ -155,10 +155,12 @@ func (b *bucket) cut(path []byte, edges *[maxSegments + 2]int) int {
 	return n - 1
 }
 
-// nextDot is where the next dot of host is, from at on; -1 when there is none.
+// nextDot is where the next dot of host is, from at on; -1 when there is none. In front of the first that counts there is something, whatever it is.
 func nextDot(host []byte, at int) int {
-	if i := bytes.IndexByte(host[at:], '.'); i >= 0 {
-		return at + i
+	if at < len(host) {
+		if i := bytes.IndexByte(host[at:], '.'); i >= 0 {
+			return at + i
+		}
 	}
 	return -1
 }
