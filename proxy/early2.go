@@ -88,7 +88,8 @@ func (d *server2) answerEarly(*http2.Batch) {
 // passOn passes on the answers that have come, and reports whether there are others.
 func (d *server2) passOn() (more bool) {
 	left := d.early[:0]
-	for _, q := range d.early {
+	for i, q := range d.early {
+		d.early[i] = nil // it is in one hand only, whatever happens in the other
 		if q.early.head || !q.answered() {
 			left = append(left, q)
 			continue
@@ -107,6 +108,9 @@ func (d *server2) passOn() (more bool) {
 func (d *server2) giveUpEarly() {
 	for i, q := range d.early {
 		d.early[i] = nil
+		if q == nil { // a panic of the connection's came in between
+			continue
+		}
 		events, st := q.events, q.stream // q is its goroutine's in a moment
 		events.pass(d.handOver(q), st)
 	}
