@@ -99,7 +99,6 @@ func (d *server2) passOn() (more bool) {
 			q.release()
 		}
 	}
-	clear(d.early[len(left):])
 	d.early = left
 	return len(left) > 0
 }
