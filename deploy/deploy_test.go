@@ -17,9 +17,9 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 func TestDocuments(t *testing.T) {

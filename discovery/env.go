@@ -3,7 +3,7 @@ package discovery
 import (
 	"context"
 
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 // environment is the source of a gateway that is told everything at its start.

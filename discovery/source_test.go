@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // patience is how long a test waits for what must come. It comes at once.

@@ -14,8 +14,8 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // base is that of a gateway with an app, as the pages have it.

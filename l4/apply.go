@@ -5,10 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -67,8 +67,8 @@ func key(c *config.Listener) string {
 func anyPort(address string) bool { return strings.HasSuffix(address, ":0") }
 
 // leavers are the sockets of the listeners that doc does not name.
-func (s *Server) leavers(doc *config.Document) []*sock.Listener {
-	var all []*sock.Listener
+func (s *Server) leavers(doc *config.Document) []*netio.Listener {
+	var all []*netio.Listener
 	for k, l := range *s.listeners.Load() {
 		if !slices.ContainsFunc(doc.Listeners, func(c config.Listener) bool { return key(&c) == k || config.SameAddress(c.Address, k) }) {
 			all = append(all, l.ln)

@@ -3,7 +3,7 @@ package l4
 import (
 	"syscall"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -14,7 +14,7 @@ const (
 	// privileges the kernel allows 64 MiB of pipes to a user (pipe-user-pages-soft), so all of ours fit four times.
 	pipeBytes = 256 << 10
 	// smallFill is what a bulk transfer brings each time; less than that, fewAfter times in a row, is none any more.
-	smallFill = sock.BufferSize
+	smallFill = netio.BufferSize
 	fewAfter  = 8
 )
 

@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
-	"github.com/fabian4/gateway-homebrew-go/proxy/proxyproto"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/internal/proxyproto"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -25,8 +25,8 @@ type conn struct {
 	who        proxyproto.Header // the client, and where it has connected to
 	name       string            // that the ClientHello asks for
 	tlsVersion string
-	identity   string       // of the client's certificate
-	early      *sock.Buffer // what was read of the client's own bytes; nil: nothing
+	identity   string        // of the client's certificate
+	early      *netio.Buffer // what was read of the client's own bytes; nil: nothing
 	earlyBytes []byte
 
 	to       *upstream // nil until a route was found

@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/proxyproto"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
-	"github.com/fabian4/gateway-homebrew-go/proxy/proxyproto"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 

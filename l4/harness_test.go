@@ -13,12 +13,12 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/l4"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -31,7 +31,7 @@ type gateway struct {
 	server   *l4.Server
 	set      *cluster.Set
 	registry *telemetry.Registry
-	limit    *sock.Limit
+	limit    *netio.Limit
 	certs    *mtls.Set
 	log      *telemetry.AccessLog
 	logFile  string
@@ -42,7 +42,7 @@ type gateway struct {
 // start runs a gateway on a document.
 func start(t testing.TB, document string, options ...func(*l4.Options)) *gateway {
 	t.Helper()
-	g := &gateway{t: t, registry: telemetry.NewRegistry(), limit: sock.NewLimit(10_000), logFile: filepath.Join(t.TempDir(), "access.log")}
+	g := &gateway{t: t, registry: telemetry.NewRegistry(), limit: netio.NewLimit(10_000), logFile: filepath.Join(t.TempDir(), "access.log")}
 	logger := hclog.NewNullLogger()
 	g.set = cluster.NewSet(cluster.Options{Registry: g.registry, Logger: logger})
 	g.certs = mtls.NewSet(mtls.Options{Unwatched: true})

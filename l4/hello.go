@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"errors"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
 const (
 	// maxHello is the longest ClientHello, with the records around it. Post-quantum keys take some 2 KiB; no client in use is near this.
-	maxHello = sock.BulkSize
+	maxHello = netio.BulkSize
 	// maxRecord is the longest record in the clear (RFC 8446 section 5.1).
 	maxRecord = 16 << 10
 	// maxName is the longest name that DNS knows.

@@ -8,10 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -19,7 +19,7 @@ import (
 type listener struct {
 	s        *Server
 	key      string
-	ln       *sock.Listener
+	ln       *netio.Listener
 	settings atomic.Pointer[settings]
 }
 
@@ -64,14 +64,14 @@ func (s *Server) compile(c *config.Listener, doc *config.Document, clusters map[
 }
 
 // bind binds the address, if need be beside leavers, which are about to be closed. It accepts nothing before start.
-func (s *Server) bind(c *config.Listener, leavers []*sock.Listener) (*listener, error) {
-	var ln *sock.Listener
+func (s *Server) bind(c *config.Listener, leavers []*netio.Listener) (*listener, error) {
+	var ln *netio.Listener
 	if s.inherit != nil {
 		ln = s.inherit(c.Address)
 	}
 	if ln == nil {
 		var err error
-		if ln, err = sock.Listen(s.ctx, c.Address, leavers); err != nil {
+		if ln, err = netio.Listen(s.ctx, c.Address, leavers); err != nil {
 			return nil, fmt.Errorf("listener %q: %w", c.Name, err)
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -27,7 +27,7 @@ type pump struct {
 	rawDst  syscall.RawConn
 	srcFn   func(uintptr) bool
 	dstFD   uintptr        // good while rawDst's callback runs
-	buf     *sock.Buffer   // with pending in it; nil while the source is waited for
+	buf     *netio.Buffer  // with pending in it; nil while the source is waited for
 	pending []byte         // what the destination did not take yet
 	full    int            // buffers in a row that came full
 	bulk    bulk           // see bulk.go
@@ -82,7 +82,7 @@ func (p *pump) fromSource(fd uintptr) bool {
 		return p.splice(fd)
 	}
 	if p.buf == nil {
-		p.buf = sock.NewBuffer()
+		p.buf = netio.NewBuffer()
 	}
 	for {
 		n, e := tryRead(fd, p.buf.B)
@@ -150,7 +150,7 @@ func (p *pump) end(f telemetry.Flag) bool {
 // tryRead is one attempt, however often a signal comes in between.
 func tryRead(fd uintptr, b []byte) (int, syscall.Errno) {
 	for {
-		if n, e := sock.TryRead(fd, b); e != syscall.EINTR {
+		if n, e := netio.TryRead(fd, b); e != syscall.EINTR {
 			return n, e
 		}
 	}
@@ -158,7 +158,7 @@ func tryRead(fd uintptr, b []byte) (int, syscall.Errno) {
 
 func tryWrite(fd uintptr, b []byte) (int, syscall.Errno) {
 	for {
-		if n, e := sock.TryWrite(fd, b); e != syscall.EINTR {
+		if n, e := netio.TryWrite(fd, b); e != syscall.EINTR {
 			return n, e
 		}
 	}

@@ -7,8 +7,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -16,13 +16,13 @@ import (
 type Options struct {
 	Registry *telemetry.Registry
 	Logger   hclog.Logger
-	Limit    *sock.Limit
+	Limit    *netio.Limit
 	Log      *telemetry.AccessLog // nil: no access log, whatever the document says
 	Dial     DialFunc             // nil = plain TCP
 
 	// Inherit asks the other plane for a second handle on its listening socket of that address, nil if it has none: so an address can change its
 	// protocol in one revision. May be nil. See [Server.Share] for the way back.
-	Inherit func(address string) *sock.Listener
+	Inherit func(address string) *netio.Listener
 }
 
 // Server is the L4 data plane: the listeners and the connections they carry.
@@ -32,10 +32,10 @@ type Server struct {
 
 	registry *telemetry.Registry
 	logger   hclog.Logger
-	limit    *sock.Limit
+	limit    *netio.Limit
 	log      *telemetry.AccessLog
 	dial     DialFunc
-	inherit  func(address string) *sock.Listener
+	inherit  func(address string) *netio.Listener
 
 	conns      atomic.Uint32 // connections so far
 	handshakes *mtls.Handshakes
@@ -112,7 +112,7 @@ func (s *Server) Listener(name string) (address string, connections int64, ok bo
 }
 
 // Share gives a second handle on the listening socket that is bound to address, nil if there is none. It is the caller's to close.
-func (s *Server) Share(address string) *sock.Listener {
+func (s *Server) Share(address string) *netio.Listener {
 	l := s.find(address)
 	if l == nil {
 		return nil

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"io"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
 // sniff reads the ClientHello, however it is cut into records and segments, and keeps what it has read for the endpoint.
 func (c *conn) sniff() bool {
-	buf, n := sock.NewBuffer(), 0
+	buf, n := netio.NewBuffer(), 0
 	defer func() { c.early, c.earlyBytes = buf, buf.B[:n] }()
 	var h hello
 	for {
@@ -18,7 +18,7 @@ func (c *conn) sniff() bool {
 				c.refuse("ClientHello", errLongHello, false)
 				return false
 			}
-			larger := sock.Sized(maxHello)
+			larger := netio.Sized(maxHello)
 			copy(larger.B, buf.B)
 			buf.Free()
 			buf = larger

@@ -15,10 +15,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
 	"github.com/fabian4/gateway-homebrew-go/l4"
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -34,7 +34,7 @@ func newWire() *wire {
 }
 
 func (w *wire) options(o *l4.Options) {
-	o.Inherit = func(string) *sock.Listener { return sock.NewListener(w) }
+	o.Inherit = func(string) *netio.Listener { return netio.NewListener(w) }
 	o.Dial = func(context.Context, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		w.dialed <- theirs
@@ -360,7 +360,7 @@ func TestDrainServesTheLast(t *testing.T) {
 		c, theirs := net.Pipe()
 		l := &lastMinute{newWire(), theirs, make(chan struct{})}
 		g := start(t, to([]string{"10.0.0.1:1"}, ""), l.options, func(o *l4.Options) {
-			o.Inherit = func(string) *sock.Listener { return sock.NewListener(l) }
+			o.Inherit = func(string) *netio.Listener { return netio.NewListener(l) }
 		})
 		cut := make(chan int, 1)
 		go func() { cut <- g.drain(time.Minute) }()

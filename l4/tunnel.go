@@ -7,8 +7,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -118,15 +118,15 @@ func (p *pump) copy() telemetry.Flag {
 }
 
 // read waits for bytes; if the source is a plain socket, without a buffer.
-func (p *pump) read() (b *sock.Buffer, n int, err error) {
+func (p *pump) read() (b *netio.Buffer, n int, err error) {
 	if p.rawSrc == nil {
-		b = sock.NewBuffer()
+		b = netio.NewBuffer()
 		n, err = p.src.Read(b.B)
 		return b, n, err
 	}
 	var e syscall.Errno
 	err = p.rawSrc.Read(func(fd uintptr) bool {
-		b = sock.NewBuffer()
+		b = netio.NewBuffer()
 		if n, e = tryRead(fd, b.B); e == syscall.EAGAIN {
 			b.Free()
 			b = nil
@@ -163,9 +163,9 @@ func brokeOff(r syscall.RawConn, towards *pump) bool {
 	if r == nil || towards.ended.Load() {
 		return false
 	}
-	peer := sock.Open
-	_ = r.Control(func(fd uintptr) { peer = sock.TryHangup(fd) }) // nobody has closed it
-	return peer == sock.Reset && !towards.ended.Load()            // ended: that hang-up was our own doing
+	peer := netio.Open
+	_ = r.Control(func(fd uintptr) { peer = netio.TryHangup(fd) }) // nobody has closed it
+	return peer == netio.Reset && !towards.ended.Load()            // ended: that hang-up was our own doing
 }
 
 // closeWrite sends FIN, or under TLS close_notify, and leaves the reading side open.

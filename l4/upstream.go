@@ -8,10 +8,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/internal/proxyproto"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
-	"github.com/fabian4/gateway-homebrew-go/proxy/proxyproto"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -67,7 +67,7 @@ func (c *conn) connect(ctx context.Context) bool {
 			ep.Done(cluster.Overflow)
 			c.stop(telemetry.UO)
 			return false
-		case sock.Exhausted(err): // another endpoint would not help
+		case netio.Exhausted(err): // another endpoint would not help
 			c.to.cluster.Telemetry().Overflow.Inc()
 			ep.Done(cluster.Overflow)
 			c.stop(telemetry.UO)

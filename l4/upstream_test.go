@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/l4"
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -116,7 +116,7 @@ func TestExhausted(t *testing.T) {
 
 // The gateway's own limit holds back accepting: who is over it waits and is served then.
 func TestLimitHoldsBack(t *testing.T) {
-	g := start(t, to([]string{backend(t, banner("in"))}, ""), func(o *l4.Options) { o.Limit = sock.NewLimit(2) })
+	g := start(t, to([]string{backend(t, banner("in"))}, ""), func(o *l4.Options) { o.Limit = netio.NewLimit(2) })
 	first, second := g.dial("in"), g.dial("in")
 	expect(t, first, "in")
 	expect(t, second, "in")

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"net"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // A revision is prepared whole; what is wrong with its files is said with their

@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // Silent clients keep nobody out; those that have said their hello are counted, and wait for a place no longer than they may.

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // serve accepts and shakes hands until the test ends; it gives the address.

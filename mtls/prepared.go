@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 // Prepared is what one revision uses of a Set.

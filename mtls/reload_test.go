@@ -8,9 +8,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // site is one watched listener for a.test.

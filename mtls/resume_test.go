@@ -4,8 +4,8 @@ import (
 	"crypto/tls"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // resumer is a client with a certificate and a memory for sessions.

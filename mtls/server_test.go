@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 func TestCertificateByServerName(t *testing.T) {

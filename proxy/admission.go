@@ -1,6 +1,6 @@
 package proxy
 
-import "github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+import "github.com/fabian4/gateway-homebrew-go/internal/cluster"
 
 // admission is what a request has been given on its way to an endpoint, and what must not be done twice for it. An exchange that takes over from a
 // relay takes this over.

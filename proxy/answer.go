@@ -5,8 +5,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -51,14 +51,14 @@ func (ex *exchange) awaitHead(u leased) error {
 		if uerr := ex.uploadFault(); uerr != nil {
 			return uerr
 		}
-		if errors.Is(err, sock.ErrInterrupted) {
-			if ex.d.Hangup() == sock.Reset {
+		if errors.Is(err, netio.ErrInterrupted) {
+			if ex.d.Hangup() == netio.Reset {
 				return faultGone
 			}
 			begun = ex.now()
 			continue
 		}
-		if !errors.Is(err, sock.ErrTimeout) {
+		if !errors.Is(err, netio.ErrTimeout) {
 			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
@@ -69,7 +69,7 @@ func (ex *exchange) awaitHead(u leased) error {
 		case ex.gone(ex.sentAt.Load() > 0):
 			return faultGone
 		case limit > 0 && begun >= limit:
-			return sock.ErrTimeout
+			return netio.ErrTimeout
 		}
 	}
 }
@@ -78,9 +78,9 @@ func (ex *exchange) awaitHead(u leased) error {
 // an answer to begin, over all tries. Where it is not, whoever reads the rest will find out.
 func (ex *exchange) gone(whole bool) bool {
 	switch ex.d.Hangup() {
-	case sock.Reset:
+	case netio.Reset:
 		return true
-	case sock.HalfClosed:
+	case netio.HalfClosed:
 		if ex.halfClosed == 0 && whole {
 			ex.halfClosed = ex.now()
 		}
@@ -180,19 +180,19 @@ func (ex *exchange) stream(u leased) (upstream, downstream error) {
 		case errors.Is(err, io.EOF):
 			ex.noteGRPC(u.Trailers())
 			return nil, ex.d.End(u.Trailers())
-		case errors.Is(err, sock.ErrInterrupted):
+		case errors.Is(err, netio.ErrInterrupted):
 			if f := ex.uploadFault(); f != nil {
 				return nil, f
 			}
-			if ex.d.Hangup() == sock.Reset {
+			if ex.d.Hangup() == netio.Reset {
 				return nil, faultGone
 			}
-		case errors.Is(err, sock.ErrTimeout):
+		case errors.Is(err, netio.ErrTimeout):
 			now := ex.now()
 			if ex.deadline > 0 && now >= ex.deadline || since > 0 && now >= since+idle {
 				return err, nil
 			}
-			if ex.d.Hangup() == sock.Reset {
+			if ex.d.Hangup() == netio.Reset {
 				return nil, faultGone
 			}
 			if !proven && now >= ex.headAt+int64(provenAfter) {

@@ -3,10 +3,10 @@ package proxy
 import (
 	"slices"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // Plan is a revision that is ready to serve: its table is compiled and its new listeners are bound. Commit or Abort it.
@@ -49,8 +49,8 @@ func (s *Server) Prepare(doc *config.Document, clusters map[string]*cluster.Clus
 }
 
 // leavers are the sockets of the listeners that doc does not name.
-func (s *Server) leavers(doc *config.Document) []*sock.Listener {
-	var all []*sock.Listener
+func (s *Server) leavers(doc *config.Document) []*netio.Listener {
+	var all []*netio.Listener
 	for _, l := range *s.listeners.Load() {
 		if !slices.ContainsFunc(doc.Listeners, func(c config.Listener) bool { return config.SameAddress(c.Address, l.address) }) {
 			all = append(all, l.ln)

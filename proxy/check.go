@@ -7,12 +7,12 @@ import (
 	"net"
 	"slices"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/internal/proxyproto"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/proxyproto"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // check asks the endpoints of one cluster how they are, each time over a connection of its own: what a pooled one says may be about the
@@ -75,7 +75,7 @@ func introduced(dial DialFunc, version string) DialFunc {
 // probe is the cluster.Probe.
 func (k *check) probe(ctx context.Context, address string) error {
 	nc, err := k.dial(ctx, address)
-	if sock.Exhausted(err) {
+	if netio.Exhausted(err) {
 		return cluster.ErrNoVerdict
 	}
 	if err != nil {
@@ -84,7 +84,7 @@ func (k *check) probe(ctx context.Context, address string) error {
 	if k.cfg.Type == config.HealthCheckTCP {
 		return nc.Close()
 	}
-	c := sock.New(nc, k.s.sweeper, k.cfg.Timeout)
+	c := netio.New(nc, k.s.sweeper, k.cfg.Timeout)
 	cut := context.AfterFunc(ctx, func() { _ = c.Close() }) // wakes whoever reads or writes
 	defer cut()
 	if k.cfg.Type == config.HealthCheckGRPC {

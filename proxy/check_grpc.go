@@ -6,15 +6,15 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // The gRPC health protocol (https://github.com/grpc/grpc/blob/master/doc/health-checking.md): one call with one small message each way, for which
 // a protobuf library would be a large guest.
 
 // askGRPC calls grpc.health.v1.Health/Check. Only SERVING is healthy.
-func (k *check) askGRPC(c *sock.Conn, address string) error {
+func (k *check) askGRPC(c *netio.Conn, address string) error {
 	q := k.open2(c)
 	defer q.close()
 	h, err := q.send("POST", "/grpc.health.v1.Health/Check", k.authority(address), healthRequest(k.cfg.Service))

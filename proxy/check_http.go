@@ -4,17 +4,17 @@ import (
 	"errors"
 	"io"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // checkAgent is how a check introduces itself.
 const checkAgent = "gateway-homebrew-go/health-check"
 
 // askHTTP1 sends the check as an HTTP/1.1 request and returns the status of the answer, whose body is of no interest.
-func (k *check) askHTTP1(c *sock.Conn, address string) (int, error) {
+func (k *check) askHTTP1(c *netio.Conn, address string) (int, error) {
 	defer func() { _ = c.Close() }() // an answer has come, or none will
 	b := append([]byte("GET "), k.cfg.Path...)
 	b = append(b, " HTTP/1.1\r\n"...)
@@ -38,7 +38,7 @@ func (k *check) askHTTP1(c *sock.Conn, address string) (int, error) {
 }
 
 // askHTTP2 is askHTTP1 on an HTTP/2 connection.
-func (k *check) askHTTP2(c *sock.Conn, address string) (int, error) {
+func (k *check) askHTTP2(c *netio.Conn, address string) (int, error) {
 	q := k.open2(c)
 	defer q.close()
 	h, err := q.send("GET", k.cfg.Path, k.authority(address), nil)
@@ -57,7 +57,7 @@ type exchange2 struct {
 	stream *http2.Stream
 }
 
-func (k *check) open2(c *sock.Conn) *exchange2 {
+func (k *check) open2(c *netio.Conn) *exchange2 {
 	o := http2.Options{
 		MaxHeaderBytes: k.s.limits.HeadBytes, MaxFields: k.s.limits.Fields, StreamWindow: mostChecked,
 		ReadTimeout: k.cfg.Timeout, StallTimeout: k.cfg.Timeout,

@@ -35,7 +35,7 @@
 //
 // # Not here
 //
-// What is on the wire (http1, http2, proxyproto), sockets and their deadlines (sock), endpoints, health and pools (cluster), certificates
+// What is on the wire (http1, http2, proxyproto), sockets and their deadlines (netio), endpoints, health and pools (cluster), certificates
 // (mtls), where revisions come from (discovery, sidecar).
 //
 // # Decisions

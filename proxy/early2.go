@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"runtime"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // A request of HTTP/2 without a body, for an endpoint that speaks HTTP/1.1 and has a connection to spare, needs no goroutine of its own as long as

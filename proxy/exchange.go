@@ -4,10 +4,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -28,7 +28,7 @@ type downstream interface {
 	// Watch has w interrupted when the client is gone, where that is heard of without asking; nil: nobody any more.
 	Watch(w http2.Interrupter)
 	// Hangup asks how the client stands.
-	Hangup() sock.Hangup
+	Hangup() netio.Hangup
 	// Received is the number of bytes of the request that have come, its head included.
 	Received() int64
 
@@ -58,10 +58,10 @@ type exchange struct {
 	ep *cluster.Endpoint
 
 	req, resp message.Head
-	path      []byte       // normalised, of the request
-	work      *workspace   // scratch memory; who carries the exchange lends it
-	held      []byte       // the beginning of the request's body that every try sends along with the head
-	heldBuf   *sock.Buffer // what held is gathered in, when it came in several pieces
+	path      []byte        // normalised, of the request
+	work      *workspace    // scratch memory; who carries the exchange lends it
+	held      []byte        // the beginning of the request's body that every try sends along with the head
+	heldBuf   *netio.Buffer // what held is gathered in, when it came in several pieces
 	id        [36]byte
 	idLen     int    // length of a request id that was made here; 0: the client's own is in the request
 	remote    []byte // the right-most address that is not a trusted proxy's; nil: the peer's

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // Explanation is what would become of a request, and why, as /explain shows it.

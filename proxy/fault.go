@@ -5,11 +5,11 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -78,7 +78,7 @@ func upstreamFault(err error) *fault {
 		return &fault{502, telemetry.UF, "upstream connect failed", err}
 	case malformed(err):
 		return &fault{502, telemetry.UPE, "malformed upstream response", err}
-	case errors.Is(err, sock.ErrTimeout):
+	case errors.Is(err, netio.ErrTimeout):
 		return faultTimeout
 	case errors.Is(err, http2.ErrStalled):
 		return &fault{504, telemetry.UT, "upstream timeout", err}

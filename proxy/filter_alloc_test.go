@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -22,7 +22,7 @@ func typical(t testing.TB, route config.Route) *exchange {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{registry: registry, sweeper: sock.NewSweeper(), log: log}
+	s := &Server{registry: registry, sweeper: netio.NewSweeper(), log: log}
 	ex := &exchange{
 		s: s, work: new(workspace), c: &client{ip: "127.0.0.1", settings: &settings{name: "web"}},
 		t:  &Table{log: telemetry.NewLogFormat(config.AccessLogFields()), sampling: 1, noRoute: registry.Route("")},

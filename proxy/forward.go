@@ -5,9 +5,9 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -99,7 +99,7 @@ func (ex *exchange) lease(fresh bool) (leased, error) {
 	}
 	u, err := ex.up.lease(ex.s, ex.ep, fresh, within)
 	if err != nil && within < ex.up.connect && ex.now() >= limit && upstreamFault(err).flag != telemetry.UO {
-		err = sock.ErrTimeout
+		err = netio.ErrTimeout
 	}
 	if err == nil {
 		ex.using = u
@@ -156,7 +156,7 @@ func (ex *exchange) roundTrip(u leased) (sent int64, err error) {
 		ex.startUpload(u) // from here on the writing side is its
 	}
 	// An endpoint may answer and close before it has read everything: the answer counts, if there is one.
-	if err != nil && (sent == 0 || errors.Is(err, sock.ErrTimeout)) {
+	if err != nil && (sent == 0 || errors.Is(err, netio.ErrTimeout)) {
 		return sent, err
 	}
 	for {

@@ -7,8 +7,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -28,7 +28,7 @@ func (l *listener) handshake(a *arrival, c client) {
 	s, set, nc := l.s, c.settings, a.nc
 	ctx, cancel := context.WithTimeout(s.ctx, handshakeTime)
 	defer cancel()
-	tc := tls.Server(sock.NewCork(nc), set.tls.ServerConfig())
+	tc := tls.Server(netio.NewCork(nc), set.tls.ServerConfig())
 	err := s.handshakes.Do(ctx, ctx, tc)
 	state := tc.ConnectionState()
 	set.tele.Handshake(state.Version, err == nil)
@@ -43,7 +43,7 @@ func (l *listener) handshake(a *arrival, c client) {
 	c.scheme = telemetry.SchemeHTTPS
 	c.tls = &tlsClient{mtls.VersionName(state.Version), mtls.Identity(&state), []byte(set.tls.ForwardedCert(&state))}
 	if state.NegotiatedProtocol == "h2" {
-		go s.serveHTTP2(a, sock.New(tc, s.sweeper, s.writeTimeout()), c)
+		go s.serveHTTP2(a, netio.New(tc, s.sweeper, s.writeTimeout()), c)
 		return
 	}
 	l.begin(a, tc, c)
@@ -67,7 +67,7 @@ func tlsDialer(dial DialFunc, config func(address string) *tls.Config) DialFunc 
 		if err != nil {
 			return nil, err
 		}
-		tc := tls.Client(sock.NewCork(nc), config(address))
+		tc := tls.Client(netio.NewCork(nc), config(address))
 		if err := tc.HandshakeContext(ctx); err != nil {
 			_ = nc.Close() // it never was a connection
 			return nil, &tlsError{err}

@@ -12,12 +12,12 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -27,9 +27,9 @@ type gateway struct {
 	server   *proxy.Server
 	set      *cluster.Set
 	registry *telemetry.Registry
-	sweeper  *sock.Sweeper
+	sweeper  *netio.Sweeper
 	certs    *mtls.Set
-	limit    *sock.Limit
+	limit    *netio.Limit
 	clusters []*cluster.Cluster // of all revisions
 	addr     string             // of the listener "web"
 	drained  sync.Once
@@ -39,13 +39,13 @@ type gateway struct {
 func start(t testing.TB, document string, options ...func(*proxy.Options)) *gateway {
 	t.Helper()
 	alone(t)
-	g := &gateway{t: t, registry: telemetry.NewRegistry(), sweeper: sock.NewSweeper()}
+	g := &gateway{t: t, registry: telemetry.NewRegistry(), sweeper: netio.NewSweeper()}
 	logger := hclog.NewNullLogger()
 	g.set = cluster.NewSet(cluster.Options{Registry: g.registry, Logger: logger})
 	g.certs = mtls.NewSet(mtls.Options{})
 	t.Cleanup(g.certs.Close)
 	ctx, cancel := context.WithCancel(context.Background())
-	o := proxy.Options{Registry: g.registry, Logger: logger, Sweeper: g.sweeper, Limit: sock.NewLimit(1000)}
+	o := proxy.Options{Registry: g.registry, Logger: logger, Sweeper: g.sweeper, Limit: netio.NewLimit(1000)}
 	for _, f := range options {
 		f(&o)
 	}

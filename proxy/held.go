@@ -1,6 +1,6 @@
 package proxy
 
-import "github.com/fabian4/gateway-homebrew-go/proxy/sock"
+import "github.com/fabian4/gateway-homebrew-go/internal/netio"
 
 // Where a route repeats requests that were sent already, what is read of a body is held until the answer begins, as long as it is not too
 // much. It still goes upstream as it comes: nobody waits for the end of a body, which of a gRPC stream may never come.
@@ -22,7 +22,7 @@ const (
 // gather adds p to what is held, in memory that is ours.
 func (ex *exchange) gather(p []byte) {
 	if ex.heldBuf == nil {
-		ex.heldBuf = sock.NewBulk()
+		ex.heldBuf = netio.NewBulk()
 		ex.held = append(ex.heldBuf.B[:0], ex.held...)
 	}
 	ex.held = append(ex.held, p...)

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -71,7 +71,7 @@ func TestLargestResponseHead(t *testing.T) {
 
 // What is over the limit waits in the kernel, and is served when there is room.
 func TestConnectionsOverTheLimitWait(t *testing.T) {
-	g := start(t, to(backend(t, ofPath)), func(o *proxy.Options) { o.Limit = sock.NewLimit(2) })
+	g := start(t, to(backend(t, ofPath)), func(o *proxy.Options) { o.Limit = netio.NewLimit(2) })
 	a, b, c := g.dial(), g.dial(), g.dial()
 	for _, w := range []*wire{a, b} {
 		w.send(get("/"))

@@ -9,10 +9,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/internal/proxyproto"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
-	"github.com/fabian4/gateway-homebrew-go/proxy/proxyproto"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -20,7 +20,7 @@ import (
 type listener struct {
 	s        *Server
 	address  string // as the document has it
-	ln       *sock.Listener
+	ln       *netio.Listener
 	settings atomic.Pointer[settings]
 }
 
@@ -33,14 +33,14 @@ type settings struct {
 }
 
 // open binds the address, if need be beside leavers, which are about to be closed. It accepts nothing before start.
-func (s *Server) open(c *config.Listener, leavers []*sock.Listener) (*listener, error) {
-	var ln *sock.Listener
+func (s *Server) open(c *config.Listener, leavers []*netio.Listener) (*listener, error) {
+	var ln *netio.Listener
 	if s.inherit != nil {
 		ln = s.inherit(c.Address)
 	}
 	if ln == nil {
 		var err error
-		if ln, err = sock.Listen(s.ctx, c.Address, leavers); err != nil {
+		if ln, err = netio.Listen(s.ctx, c.Address, leavers); err != nil {
 			return nil, fmt.Errorf("listener %q: %w", c.Name, err)
 		}
 	}
@@ -129,7 +129,7 @@ func (l *listener) greeted(a *arrival, c client) {
 }
 
 func (l *listener) newServer1(nc net.Conn, c client) *server1 {
-	return &server1{s: l.s, c: c, fresh: true, conn: sock.New(nc, l.s.sweeper, l.s.table.Load().timeouts.Write)}
+	return &server1{s: l.s, c: c, fresh: true, conn: netio.New(nc, l.s.sweeper, l.s.table.Load().timeouts.Write)}
 }
 
 // gone ends a connection that was accepted but never served.

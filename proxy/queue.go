@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
 // Queue says how many requests may be in a cluster at a time. It protects an app that can do only so much at once: the others wait in front of
@@ -144,9 +144,9 @@ func (ex *exchange) enter() *fault {
 			return faultTimeout
 		}
 		switch ex.d.Hangup() {
-		case sock.Reset:
+		case netio.Reset:
 			return faultGone
-		case sock.HalfClosed: // it may still read an answer that comes soon
+		case netio.HalfClosed: // it may still read an answer that comes soon
 			if halfClosed == 0 {
 				halfClosed = now
 			}

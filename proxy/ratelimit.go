@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 // rateLimit is a token bucket in front of a route: one for all its requests, or one for each client address or value of a field. It

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 func TestSpendATokenBucket(t *testing.T) {

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // request2 is a request on an HTTP/2 connection whose exchange has a goroutine: the exchange and its downstream side. It is pooled.
@@ -108,11 +108,11 @@ func (q *request2) Watch(w http2.Interrupter) {
 }
 
 // Hangup tells of a stream that was reset; ending its side is all that a client of HTTP/2 ever does with FIN.
-func (q *request2) Hangup() sock.Hangup {
+func (q *request2) Hangup() netio.Hangup {
 	if q.pipe != nil && q.pipe.Err() != nil {
-		return sock.Reset
+		return netio.Reset
 	}
-	return sock.Open
+	return netio.Open
 }
 
 // Inform passes an interim answer on. One that is larger than the client takes is left out.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // naive is the contract's words on matching, word by word, with no thought of speed.

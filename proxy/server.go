@@ -9,9 +9,9 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -19,8 +19,8 @@ import (
 type Options struct {
 	Registry *telemetry.Registry
 	Logger   hclog.Logger
-	Sweeper  *sock.Sweeper
-	Limit    *sock.Limit
+	Sweeper  *netio.Sweeper
+	Limit    *netio.Limit
 	Log      *telemetry.AccessLog // nil: no access log, whatever the document says
 	Trusted  []netip.Prefix       // proxies whose X-Forwarded-* fields are believed
 	MaxHead  int                  // bytes of a request or response head; 0 = 64 KiB
@@ -31,7 +31,7 @@ type Options struct {
 
 	// Inherit asks the other plane for a second handle on its listening socket of that address, nil if it has none: so an address can change its
 	// protocol in one revision. May be nil. See [Server.Share] for the way back.
-	Inherit func(address string) *sock.Listener
+	Inherit func(address string) *netio.Listener
 }
 
 // Server is the L7 data plane: the listeners, the table they serve by, and the connections they carry.
@@ -41,13 +41,13 @@ type Server struct {
 
 	registry *telemetry.Registry
 	logger   hclog.Logger
-	sweeper  *sock.Sweeper
-	limit    *sock.Limit
+	sweeper  *netio.Sweeper
+	limit    *netio.Limit
 	log      *telemetry.AccessLog
 	trusted  []netip.Prefix
 	limits   http1.Limits
 	dial     DialFunc
-	inherit  func(address string) *sock.Listener
+	inherit  func(address string) *netio.Listener
 
 	unchecked bool
 
@@ -151,7 +151,7 @@ func (s *Server) Listener(name string) (address string, connections int64, ok bo
 
 // Share gives a second handle on the listening socket that is bound to address, nil if there is none. It is the caller's to close. For the
 // applying goroutine.
-func (s *Server) Share(address string) *sock.Listener {
+func (s *Server) Share(address string) *netio.Listener {
 	if l := s.find(address); l != nil {
 		return l.ln.Share()
 	}

@@ -7,23 +7,23 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // server1 is an HTTP/1.1 connection from a client. Its goroutine runs serve. Between requests it is only this: no buffer, no exchange, and,
-// after a while, no goroutine (see sock.Conn.Park) or at least a small stack.
+// after a while, no goroutine (see netio.Conn.Park) or at least a small stack.
 type server1 struct {
 	s    *Server
 	c    client
-	conn *sock.Conn
+	conn *netio.Conn
 
-	tunnel  atomic.Pointer[sock.Conn] // the other end, once it has become a tunnel
-	waiting atomic.Bool               // idle: Interrupt does no harm
-	fresh   bool                      // nothing has come on it yet
+	tunnel  atomic.Pointer[netio.Conn] // the other end, once it has become a tunnel
+	waiting atomic.Bool                // idle: Interrupt does no harm
+	fresh   bool                       // nothing has come on it yet
 }
 
 // request1 is a request on an HTTP/1.1 connection: the exchange and its downstream side. It is pooled.
@@ -43,7 +43,7 @@ type request1 struct {
 var requests1 = sync.Pool{New: func() any { return new(request1) }}
 
 // newRequest1 takes a request for c, of which first with n bytes in it has come.
-func newRequest1(c *server1, first *sock.Buffer, n int) *request1 {
+func newRequest1(c *server1, first *netio.Buffer, n int) *request1 {
 	q := requests1.Get().(*request1)
 	q.s, q.c, q.d, q.conn, q.exchange.work = c.s, &c.c, q, c, &q.work
 	q.grpcStatus = noGRPCStatus // also of a head that is no request
@@ -67,12 +67,12 @@ func (q *request1) release() {
 const slimAfter = 50 * time.Millisecond
 
 // serve carries requests until the connection, which is tracked, ends. first, with n bytes in it, is what has been read already; it may be nil.
-func (c *server1) serve(first *sock.Buffer, n int) {
+func (c *server1) serve(first *netio.Buffer, n int) {
 	c.run(first, n, c.s.sweeper.Now())
 }
 
 // run is the loop over requests; since is when the connection last became idle.
-func (c *server1) run(first *sock.Buffer, n int, since int64) {
+func (c *server1) run(first *netio.Buffer, n int, since int64) {
 	for busy := false; ; busy = true {
 		if n == 0 {
 			var why idleEnd
@@ -121,7 +121,7 @@ const (
 )
 
 // await waits for the first bytes of a request. busy tells that this goroutine has carried one.
-func (c *server1) await(since int64, busy bool) (*sock.Buffer, int, idleEnd) {
+func (c *server1) await(since int64, busy bool) (*netio.Buffer, int, idleEnd) {
 	c.waiting.Store(true)
 	limit := since + int64(c.s.table.Load().timeouts.Idle)
 	slim := busy || c.conn.Plain()
@@ -138,8 +138,8 @@ func (c *server1) await(since int64, busy bool) (*sock.Buffer, int, idleEnd) {
 		switch {
 		case err == nil:
 			return b, n, idleRequest
-		case errors.Is(err, sock.ErrInterrupted): // to look at draining again
-		case errors.Is(err, sock.ErrTimeout) && at < limit:
+		case errors.Is(err, netio.ErrInterrupted): // to look at draining again
+		case errors.Is(err, netio.ErrTimeout) && at < limit:
 			c.conn.SetReadDeadline(limit)
 			if c.conn.Park(c) {
 				return nil, 0, idleParked
@@ -209,7 +209,7 @@ func (q *request1) refuse(err error) {
 		q.s.registry.Fault(telemetry.DPE).Inc()
 	case errors.As(err, &malformed):
 		q.answerFault(badRequest(malformed))
-	case errors.Is(err, sock.ErrTimeout) && q.r.Buffered() > 0: // else there was but an empty line
+	case errors.Is(err, netio.ErrTimeout) && q.r.Buffered() > 0: // else there was but an empty line
 		q.answerFault(faultSlowHead)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		q.answerFault(&fault{499, telemetry.DC, "request head broke off", err})
@@ -251,7 +251,7 @@ func (c *server1) end(answered bool) {
 	if answered {
 		_ = c.conn.CloseWrite() // Close follows
 		c.conn.SetReadDeadline(c.s.sweeper.Now() + int64(lingerFor))
-		b := sock.NewBuffer()
+		b := netio.NewBuffer()
 		for total := 0; total < lingerBytes; {
 			n, err := c.conn.Read(b.B)
 			if err != nil {
@@ -275,7 +275,7 @@ func (q *request1) SetReadDeadline(at int64) { q.conn.conn.SetReadDeadline(at) }
 func (q *request1) Interrupt()               { q.conn.conn.Interrupt() }
 func (q *request1) ClearInterrupt()          { q.conn.conn.ClearInterrupt() }
 func (q *request1) Watch(http2.Interrupter)  {}
-func (q *request1) Hangup() sock.Hangup      { return q.conn.conn.Hangup() }
+func (q *request1) Hangup() netio.Hangup     { return q.conn.conn.Hangup() }
 func (q *request1) Received() int64          { return q.r.Received() }
 func (q *request1) Sent() int64              { return q.w.Sent() }
 func (q *request1) Began() bool              { return q.began }

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"sync"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -25,13 +25,13 @@ type server2 struct {
 }
 
 // serveHTTP2 carries streams on nc, which is what has become of a, until it is over.
-func (s *Server) serveHTTP2(a *arrival, nc *sock.Conn, c client) {
+func (s *Server) serveHTTP2(a *arrival, nc *netio.Conn, c client) {
 	d := s.newServer2(nc, c)
 	s.arrived(a, d)
 	d.serve(nil)
 }
 
-func (s *Server) newServer2(nc *sock.Conn, c client) *server2 {
+func (s *Server) newServer2(nc *netio.Conn, c client) *server2 {
 	t := s.table.Load()
 	o := s.options2(t)
 	o.IdleTimeout = t.timeouts.Idle
@@ -130,7 +130,7 @@ func wantsHTTP2(b []byte) bool {
 }
 
 // becomeHTTP2 goes on as an HTTP/2 connection (prior knowledge, RFC 9113 section 3.3).
-func (c *server1) becomeHTTP2(first *sock.Buffer, n int) {
+func (c *server1) becomeHTTP2(first *netio.Buffer, n int) {
 	early := append([]byte(nil), first.B[:n]...)
 	first.Free()
 	d := c.s.newServer2(c.conn, c.c)

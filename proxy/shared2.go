@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 )
 

@@ -3,7 +3,7 @@ package proxy
 import (
 	"runtime/debug"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 )
 
 // survive is deferred around an exchange: a panic is a fault of ours, which ends this exchange and its connections and must not end the

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -44,7 +44,7 @@ func took(t *testing.T, f func()) {
 	t.Helper()
 	begun := time.Now()
 	f()
-	if d := time.Since(begun); d < short-sock.Period || d > ample/2 {
+	if d := time.Since(begun); d < short-netio.Period || d > ample/2 {
 		t.Errorf("took %v, want about %v", d, short)
 	}
 }

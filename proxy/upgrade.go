@@ -7,10 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // errUnexpectedSwitch is a 101 that nobody asked for.
@@ -24,7 +24,7 @@ func (ex *exchange) offered(protocol []byte) bool {
 // tunneller is a downstream connection that can become a plain stream of bytes.
 type tunneller interface {
 	// Switch passes the 101 on and hands out the connection and the bytes that came early. other is cut with it at the end of a drain.
-	Switch(h *message.Head, other *sock.Conn) (c *sock.Conn, early []byte, err error)
+	Switch(h *message.Head, other *netio.Conn) (c *netio.Conn, early []byte, err error)
 }
 
 // switchProtocols passes the upgrade on and then moves bytes both ways until both sides have ended. No HTTP timeout applies any more, only
@@ -73,8 +73,8 @@ func (t *tunnel) touch() { t.last.Store(t.ex.now()) }
 
 // copy moves bytes from src to dst, the early ones first, until src ends; then it ends dst's direction. An error ends both. It returns how
 // many bytes there were to move.
-func (t *tunnel) copy(dst, src *sock.Conn, early []byte) (moved int64) {
-	b := sock.NewBuffer()
+func (t *tunnel) copy(dst, src *netio.Conn, early []byte) (moved int64) {
+	b := netio.NewBuffer()
 	defer b.Free()
 	for p := early; ; {
 		if len(p) > 0 {
@@ -98,7 +98,7 @@ func (t *tunnel) copy(dst, src *sock.Conn, early []byte) (moved int64) {
 			if dst.CloseWrite() == nil {
 				return moved
 			}
-		case errors.Is(err, sock.ErrTimeout) && t.ex.now() < t.last.Load()+t.idle:
+		case errors.Is(err, netio.ErrTimeout) && t.ex.now() < t.last.Load()+t.idle:
 			continue // the other direction is alive
 		}
 		break
@@ -109,7 +109,7 @@ func (t *tunnel) copy(dst, src *sock.Conn, early []byte) (moved int64) {
 }
 
 // Switch makes the client's connection a plain stream. What the client sent behind its request's head belongs to the new protocol.
-func (q *request1) Switch(h *message.Head, other *sock.Conn) (*sock.Conn, []byte, error) {
+func (q *request1) Switch(h *message.Head, other *netio.Conn) (*netio.Conn, []byte, error) {
 	q.began = true
 	out := http1.AppendStatusLine(q.w.Begin(), 101, reason(h))
 	out = h.AppendFields(out, responseDrop(h))

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -73,7 +73,7 @@ func (ex *exchange) bodyFault(err error) *fault {
 	switch {
 	case errors.As(err, &malformed):
 		return badRequest(malformed)
-	case errors.Is(err, sock.ErrTimeout):
+	case errors.Is(err, netio.ErrTimeout):
 		return faultSlowBody
 	}
 	return &fault{499, telemetry.DC, "client went away", err}
@@ -162,8 +162,8 @@ func (ex *exchange) copyBody(u leased) *fault {
 				ex.sentAt.Store(ex.now())
 			}
 			return nil
-		case errors.Is(err, sock.ErrTimeout) && (patient || ex.upload.answered.Load()):
-		case errors.Is(err, sock.ErrInterrupted):
+		case errors.Is(err, netio.ErrTimeout) && (patient || ex.upload.answered.Load()):
+		case errors.Is(err, netio.ErrInterrupted):
 			return nil
 		default:
 			return ex.bodyFault(err)

@@ -8,12 +8,12 @@ import (
 	"os"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // DialFunc connects to the endpoint at address, with TLS if the cluster wants it. It ends with ctx.
@@ -65,7 +65,7 @@ type leased interface {
 	Next() ([]byte, error)
 	Trailers() *message.Head
 
-	// Interrupt wakes a Head or Next with sock.ErrInterrupted, Cut whoever waits, for good.
+	// Interrupt wakes a Head or Next with netio.ErrInterrupted, Cut whoever waits, for good.
 	Interrupt()
 	Cut()
 	// Exactly one of these ends the lease: GiveBack after the whole answer of the exchange, Close otherwise.
@@ -114,7 +114,7 @@ func (up *Upstream) connectTo(s *Server, ep *cluster.Endpoint, slot *cluster.Slo
 	up.cluster.Telemetry().RecordConnect(time.Duration(s.sweeper.Now()-start), err == nil)
 	if err != nil {
 		slot.Release()
-		failed := &connectError{err: err, ours: sock.Exhausted(err)}
+		failed := &connectError{err: err, ours: netio.Exhausted(err)}
 		if failed.ours {
 			up.cluster.Telemetry().Overflow.Inc()
 		}
@@ -156,7 +156,7 @@ func brokeOff(err error) bool {
 	case errors.Is(err, io.EOF):
 		return true
 	}
-	return !errors.Is(err, sock.ErrTimeout) && !errors.Is(err, sock.ErrInterrupted)
+	return !errors.Is(err, netio.ErrTimeout) && !errors.Is(err, netio.ErrInterrupted)
 }
 
 // malformed tells that what the peer sent broke the rules of its protocol.

@@ -4,15 +4,15 @@ import (
 	"net"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // upstream1 is an HTTP/1.1 connection to an endpoint. It is leased to one exchange, or idle in the endpoint's pool, where it holds no buffer.
 type upstream1 struct {
-	conn   *sock.Conn
+	conn   *netio.Conn
 	r      http1.Reader
 	w      http1.Writer
 	body   http1.Body
@@ -23,7 +23,7 @@ type upstream1 struct {
 }
 
 func newUpstream1(s *Server, nc net.Conn, slot *cluster.Slot) *upstream1 {
-	u := &upstream1{conn: sock.New(nc, s.sweeper, s.writeTimeout()), slot: slot}
+	u := &upstream1{conn: netio.New(nc, s.sweeper, s.writeTimeout()), slot: slot}
 	u.r = *http1.NewReader(u.conn, s.limits, nil, 0)
 	u.w.Conn = u.conn
 	return u

@@ -9,11 +9,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // upstream2 is a stream on a shared HTTP/2 connection to an endpoint, leased to one exchange that waits in a goroutine.
@@ -153,7 +153,7 @@ func (s *Server) newClient2(up *Upstream, nc net.Conn, slot *cluster.Slot, set *
 	o.IdleTimeout = up.cluster.Config().Keepalive.IdleTimeout
 	o.PingInterval = pingInterval
 	o.Room = set.room
-	c := http2.NewClient(sock.New(nc, s.sweeper, s.writeTimeout()), o)
+	c := http2.NewClient(netio.New(nc, s.sweeper, s.writeTimeout()), o)
 	go func() { // ends with the connection
 		<-c.Done()
 		set.drop(c)

@@ -11,9 +11,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // pinged counts the PINGs that are written to a connection.
@@ -46,13 +46,13 @@ func TestQuietStreamsOfGRPC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sweeper := sock.NewSweeper()
+	sweeper := netio.NewSweeper()
 	ctx, cancel := context.WithCancel(context.Background())
 	swept := make(chan struct{})
 	go func() { defer close(swept); sweeper.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-swept })
 	counted := &pinged{Conn: nc}
-	c := http2.NewClient(sock.New(counted, sweeper, time.Second), http2.Options{PingInterval: pingInterval / scale})
+	c := http2.NewClient(netio.New(counted, sweeper, time.Second), http2.Options{PingInterval: pingInterval / scale})
 	t.Cleanup(func() { c.Close(); <-c.Done() })
 	var f http2.Fields
 	f.Request([]byte("POST"), []byte("http"), []byte("a.example"), []byte("/x.Y/Watch"))

@@ -10,8 +10,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/net/netutil"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // Bounds of the admin port. Who asks is a probe, a script or a person: few, and

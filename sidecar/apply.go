@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // firstAnswer is how long a revision waits for the first word about the services that it names. The old one serves meanwhile.

@@ -1,6 +1,6 @@
 package sidecar
 
-import "github.com/fabian4/gateway-homebrew-go/sidecar/config"
+import "github.com/fabian4/gateway-homebrew-go/internal/config"
 
 // The names of what the bootstrap makes.
 const (

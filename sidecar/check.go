@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 // Bounds of a message's head: below, ordinary browsers are refused; above, a few

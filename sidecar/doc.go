@@ -1,15 +1,15 @@
-// Package sidecar is the roof of the house: it reads the bootstrap, wires the floors below, puts revisions into service, and ends the process
+// Package sidecar is the top layer: it reads the bootstrap, wires the layers below, puts revisions into service, and ends the process
 // in good order. The verbs of the command line are in package cli.
 //
 // # The house
 //
-//	floor 4   main.go                              arguments, signals, exit code
-//	floor 3   sidecar, sidecar/cli                 bootstrap, wiring, revisions, drain, admin port, verbs
-//	floor 2   discovery  proxy  l4                 where documents and endpoints come from | L7 | L4: none imports another
-//	floor 1   mtls  proxy/cluster  proxy/http1  proxy/http2  proxy/proxyproto
-//	floor 0   sidecar/config  telemetry  proxy/message  proxy/sock
+//	layer 4   main.go                              arguments, signals, exit code
+//	layer 3   sidecar, sidecar/cli                 bootstrap, wiring, revisions, drain, admin port, verbs
+//	layer 2   discovery  proxy  l4                 where documents and endpoints come from | L7 | L4: none imports another
+//	layer 1   mtls  internal/cluster  internal/proxyproto  proxy/http1  proxy/http2
+//	layer 0   internal/config  telemetry  proxy/message  internal/netio
 //
-// Imports point down; floors_test.go holds it, and the fences (which package alone may import Consul's API, OpenTelemetry's SDK, envconfig).
+// Imports point down; layers_test.go holds it, and the fences (which package alone may import Consul's API, OpenTelemetry's SDK, envconfig).
 //
 // # Life of a request
 //

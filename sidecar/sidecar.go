@@ -13,11 +13,11 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/l4"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -26,7 +26,7 @@ type Options struct {
 	Logger hclog.Logger // nil = silent
 }
 
-// Sidecar is one gateway: all floors of the house, wired. Make it with New and call Run once.
+// Sidecar is one gateway: all layers, wired. Make it with New and call Run once.
 type Sidecar struct {
 	boot    Bootstrap
 	logger  hclog.Logger
@@ -34,7 +34,7 @@ type Sidecar struct {
 
 	registry *telemetry.Registry
 	log      *telemetry.AccessLog
-	sweeper  *sock.Sweeper
+	sweeper  *netio.Sweeper
 	set      *cluster.Set
 	certs    *mtls.Set
 	proxy    *proxy.Server
@@ -59,7 +59,7 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 	}
 	s := &Sidecar{
 		boot: b, logger: o.Logger, started: time.Now(),
-		registry: telemetry.NewRegistry(), sweeper: sock.NewSweeper(),
+		registry: telemetry.NewRegistry(), sweeper: netio.NewSweeper(),
 		certs:  mtls.NewSet(mtls.Options{Logger: o.Logger.Named("tls"), Unwatched: b.Benchmark}),
 		reload: make(chan struct{}, 1), drain: make(chan struct{}),
 	}
@@ -113,8 +113,8 @@ func (s *Sidecar) connect() error {
 func (s *Sidecar) Run(ctx context.Context) error {
 	life, end := context.WithCancel(context.WithoutCancel(ctx)) // of everything; ends after the drain
 	defer end()
-	var floor sync.WaitGroup // the goroutines that live as long as life
-	run := func(f func(context.Context)) { floor.Go(func() { f(life) }) }
+	var background sync.WaitGroup // the goroutines that live as long as life
+	run := func(f func(context.Context)) { background.Go(func() { f(life) }) }
 
 	admin, err := s.startAdmin()
 	if err != nil {
@@ -128,12 +128,12 @@ func (s *Sidecar) Run(ctx context.Context) error {
 			s.logger.Error("no metrics are exported", "error", problem)
 		}
 	}
-	limit := sock.NewLimit(s.boot.connections())
+	limit := netio.NewLimit(s.boot.connections())
 	s.proxy = proxy.New(life, proxy.Options{
 		Registry: s.registry, Logger: s.logger.Named("proxy"), Sweeper: s.sweeper, Limit: limit,
 		Log: s.log, Trusted: s.boot.TrustedProxies, MaxHead: int(s.boot.MaxHeaderBytes),
 		Queue:     proxy.Queue{Cluster: appCluster, Concurrency: s.boot.AppConcurrency, Timeout: s.boot.AppQueueTimeout},
-		Inherit:   func(address string) *sock.Listener { return s.l4.Share(address) },
+		Inherit:   func(address string) *netio.Listener { return s.l4.Share(address) },
 		Unchecked: s.boot.Benchmark,
 	})
 	s.l4 = l4.New(life, l4.Options{
@@ -177,7 +177,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	s.certs.Close()
 	s.set.Retire(nil)
 	end()
-	floor.Wait()
+	background.Wait()
 	return errors.Join(failed, admin.close(ctx))
 }
 

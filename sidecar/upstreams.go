@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 // Upstreams are the static clusters of GATEWAY_UPSTREAMS.

@@ -1,8 +1,8 @@
 package sidecar
 
 import (
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // view is what the admin port shows of the sidecar.

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // ring is a peer that sends the same bytes over and over, each time in these pieces.
@@ -45,9 +45,9 @@ func TestNoAllocations(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			peer := &ring{all: tt.pieces}
-			c := sock.New(peer, sock.NewSweeper(), 0)
+			c := netio.New(peer, netio.NewSweeper(), 0)
 			r := NewReader(c, DefaultLimits(), nil, 0)
-			w := Writer{Conn: sock.New(&discard{}, sock.NewSweeper(), 0)}
+			w := Writer{Conn: netio.New(&discard{}, netio.NewSweeper(), 0)}
 			var h message.Head
 			var b Body
 			step := func() {

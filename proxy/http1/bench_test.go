@@ -5,8 +5,8 @@ import (
 	"io"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 const (
@@ -81,15 +81,15 @@ func BenchmarkChunkedBody(b *testing.B) {
 	}{{"16", 16}, {"1KiB", 1 << 10}, {"32KiB", 32 << 10}} {
 		b.Run(row.name, func(b *testing.B) {
 			var in []byte
-			for n := 0; n < sock.BulkSize; n += row.chunk {
+			for n := 0; n < netio.BulkSize; n += row.chunk {
 				in = AppendChunk(in, make([]byte, row.chunk))
 			}
 			in = append(in, "0\r\n\r\n"...)
-			buf := &sock.Buffer{B: in}
-			r := NewReader(sock.New(&script{}, sock.NewSweeper(), 0), DefaultLimits(), nil, 0)
+			buf := &netio.Buffer{B: in}
+			r := NewReader(netio.New(&script{}, netio.NewSweeper(), 0), DefaultLimits(), nil, 0)
 			var body Body
 			b.ReportAllocs()
-			b.SetBytes(sock.BulkSize)
+			b.SetBytes(netio.BulkSize)
 			for b.Loop() {
 				r.cur, r.r, r.w = buf, 0, len(in)
 				r.Body(&body, &chunkedHead)
@@ -104,7 +104,7 @@ func BenchmarkChunkedBody(b *testing.B) {
 					}
 					n += len(p)
 				}
-				if n != sock.BulkSize {
+				if n != netio.BulkSize {
 					b.Fatalf("%d bytes", n)
 				}
 				r.cur = nil

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // script is a connection whose peer sends the pieces one by one and then ends.
@@ -42,14 +42,14 @@ func (s *script) SetWriteDeadline(time.Time) error { return nil }
 
 // reader reads what comes in these pieces.
 func reader(lim Limits, pieces ...string) *Reader {
-	return NewReader(sock.New(&script{pieces: pieces}, sock.NewSweeper(), 0), lim, nil, 0)
+	return NewReader(netio.New(&script{pieces: pieces}, netio.NewSweeper(), 0), lim, nil, 0)
 }
 
 // early is a reader that has all of s already, as after a read by somebody else, and whose connection has ended.
 func early(lim Limits, s string) *Reader {
-	b := sock.Sized(len(s))
+	b := netio.Sized(len(s))
 	copy(b.B, s)
-	return NewReader(sock.New(&script{}, sock.NewSweeper(), 0), lim, b, len(s))
+	return NewReader(netio.New(&script{}, netio.NewSweeper(), 0), lim, b, len(s))
 }
 
 // drips cuts s into pieces of n bytes.

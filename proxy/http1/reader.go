@@ -3,25 +3,25 @@ package http1
 import (
 	"bytes"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // Reader holds what has come in on one connection and not been used. Idle it holds no buffer.
 type Reader struct {
-	Conn *sock.Conn
+	Conn *netio.Conn
 	lim  Limits
 
-	cur   *sock.Buffer // where bytes are read to; nil while idle
-	r, w  int          // cur.B[r:w] has come and not been used
-	keep  int          // cur.B[:keep] is a head in use, never overwritten
-	head  *sock.Buffer // the head in use, once cur has become another buffer
-	full  bool         // the last read filled the space it had: there is more where that came from
-	total int64        // bytes that came since the last Done, with those that were there already
+	cur   *netio.Buffer // where bytes are read to; nil while idle
+	r, w  int           // cur.B[r:w] has come and not been used
+	keep  int           // cur.B[:keep] is a head in use, never overwritten
+	head  *netio.Buffer // the head in use, once cur has become another buffer
+	full  bool          // the last read filled the space it had: there is more where that came from
+	total int64         // bytes that came since the last Done, with those that were there already
 }
 
 // NewReader returns a reader of c's bytes. first, with n bytes in it, is what somebody else has read already; it may be nil.
-func NewReader(c *sock.Conn, lim Limits, first *sock.Buffer, n int) *Reader {
+func NewReader(c *netio.Conn, lim Limits, first *netio.Buffer, n int) *Reader {
 	return &Reader{Conn: c, lim: lim, cur: first, w: n, total: int64(n)}
 }
 
@@ -66,7 +66,7 @@ func (r *Reader) Wait() error {
 }
 
 // took goes on with the n bytes in b: all that is there.
-func (r *Reader) took(b *sock.Buffer, n int) {
+func (r *Reader) took(b *netio.Buffer, n int) {
 	r.cur, r.r, r.w = b, 0, n
 	r.full = n == len(b.B)
 	r.total += int64(n)
@@ -203,13 +203,13 @@ func (r *Reader) room() {
 		return
 	}
 	n := r.Buffered()
-	b := sock.Sized(max(2*n, sock.BulkSize))
+	b := netio.Sized(max(2*n, netio.BulkSize))
 	copy(b.B, r.Peek())
 	r.replace(b, n)
 }
 
 // replace reads into b from now on, which has n unused bytes in it. A head in use stays where it is.
-func (r *Reader) replace(b *sock.Buffer, n int) {
+func (r *Reader) replace(b *netio.Buffer, n int) {
 	if r.keep > 0 && r.head == nil {
 		r.head = r.cur
 	} else {
@@ -222,7 +222,7 @@ func (r *Reader) replace(b *sock.Buffer, n int) {
 // holds a small buffer, one that comes fast is worth a large one.
 const (
 	minRead  = 4 << 10
-	bulkRead = sock.BulkSize / 2
+	bulkRead = netio.BulkSize / 2
 )
 
 // fill reads a piece of a body: all that was there has been used. Behind a head there is usually room enough in its own buffer.
@@ -236,7 +236,7 @@ func (r *Reader) fill() error {
 		least = bulkRead
 	}
 	if len(r.cur.B)-r.keep < least {
-		r.replace(sock.Sized(least), 0)
+		r.replace(netio.Sized(least), 0)
 	}
 	return r.read()
 }

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // TestIdleHoldsNothing: between messages there is no buffer, unless bytes of the next one are in it.
@@ -126,12 +126,12 @@ func TestBounded(t *testing.T) {
 			},
 		} {
 			peer := &endless{byte: c}
-			r := NewReader(sock.New(peer, sock.NewSweeper(), 0), lim, nil, 0)
+			r := NewReader(netio.New(peer, netio.NewSweeper(), 0), lim, nil, 0)
 			var refused *Error
 			if err := read(r); !errors.As(err, &refused) {
 				t.Errorf("%s of %q: %v, want a refusal", name, c, err)
 			}
-			if peer.sent > lim.HeadBytes+sock.BulkSize {
+			if peer.sent > lim.HeadBytes+netio.BulkSize {
 				t.Errorf("%s of %q: %d bytes were read", name, c, peer.sent)
 			}
 			r.Free()
@@ -197,9 +197,9 @@ func TestReadersShareNothing(t *testing.T) {
 
 // scribble is somebody else who uses buffers of the pools, and writes all over them.
 func scribble() {
-	var taken []*sock.Buffer
+	var taken []*netio.Buffer
 	for range 3 {
-		taken = append(taken, sock.NewBuffer(), sock.NewBulk())
+		taken = append(taken, netio.NewBuffer(), netio.NewBulk())
 	}
 	for _, b := range taken {
 		for i := range b.B[:200] {
@@ -211,7 +211,7 @@ func scribble() {
 
 // TestBodyBuffers: a body that comes slowly, or fits behind its head, holds no large buffer; one that comes fast does.
 func TestBodyBuffers(t *testing.T) {
-	const small, bulk = sock.BufferSize, sock.BulkSize
+	const small, bulk = netio.BufferSize, netio.BulkSize
 	for _, row := range []struct {
 		head, body, piece int
 		moved             bool // the body is not behind its head any more
@@ -242,7 +242,7 @@ func TestBodyBuffers(t *testing.T) {
 				len(r.cur.B), moved, row.want, row.moved)
 		}
 		r.Free()
-		if a, b := sock.NewBuffer(), sock.NewBuffer(); a == b {
+		if a, b := netio.NewBuffer(), netio.NewBuffer(); a == b {
 			t.Error("a buffer was given back twice")
 		}
 	}
@@ -290,7 +290,7 @@ func TestOverSockets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := sock.New(nc, sock.NewSweeper(), 0)
+	c := netio.New(nc, netio.NewSweeper(), 0)
 	defer c.Close()
 	r := NewReader(c, DefaultLimits(), nil, 0)
 	var h message.Head

@@ -7,13 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // tcp is a connection with its peer, both closed when the test ends.
-func tcp(t *testing.T) (c *sock.Conn, peer net.Conn) {
+func tcp(t *testing.T) (c *netio.Conn, peer net.Conn) {
 	t.Helper()
 	ln := testserver.Listen(t)
 	defer ln.Close()
@@ -25,7 +25,7 @@ func tcp(t *testing.T) (c *sock.Conn, peer net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c = sock.New(nc, sock.NewSweeper(), time.Minute)
+	c = netio.New(nc, netio.NewSweeper(), time.Minute)
 	t.Cleanup(func() { _, _ = c.Close(), peer.Close() })
 	return c, peer
 }

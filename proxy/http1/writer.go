@@ -3,8 +3,8 @@ package http1
 import (
 	"strconv"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // chunkRoom is the space that framing takes around one chunk: sixteen digits and two line ends are more than enough.
@@ -13,8 +13,8 @@ const chunkRoom = 24
 // Writer gathers what is to be written on one connection and writes it in as few calls as it can: bytes are cheap, calls are not.
 // Between messages it holds no buffer. One goroutine at a time uses it.
 type Writer struct {
-	Conn    *sock.Conn
-	buf     *sock.Buffer
+	Conn    *netio.Conn
+	buf     *netio.Buffer
 	out     []byte // gathered, not written yet; usually in buf
 	chunked bool
 	sent    int64 // bytes written since the last Done
@@ -23,7 +23,7 @@ type Writer struct {
 // Begin hands out the gathered bytes for a head to be appended to; [Writer.Head] takes them back.
 func (w *Writer) Begin() []byte {
 	if w.buf == nil {
-		w.buf = sock.NewBuffer()
+		w.buf = netio.NewBuffer()
 		w.out = w.buf.B[:0]
 	}
 	return w.out
@@ -79,9 +79,9 @@ const BodyPiece = 4 << 10
 
 // enlarge takes a larger buffer once pieces come that are larger than the one at hand. Nothing is gathered when it is called.
 func (w *Writer) enlarge(piece int) {
-	if piece+chunkRoom > cap(w.out) && cap(w.out) < sock.BulkSize {
+	if piece+chunkRoom > cap(w.out) && cap(w.out) < netio.BulkSize {
 		w.buf.Free()
-		w.buf = sock.NewBulk()
+		w.buf = netio.NewBulk()
 		w.out = w.buf.B[:0]
 	}
 }

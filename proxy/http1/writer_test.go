@@ -7,14 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // writer is a Writer, and what it has written, one string a call.
 func writer() (*Writer, *script) {
 	s := &script{}
-	return &Writer{Conn: sock.New(s, sock.NewSweeper(), 0)}, s
+	return &Writer{Conn: netio.New(s, netio.NewSweeper(), 0)}, s
 }
 
 const okHead = "HTTP/1.1 200 OK\r\n\r\n"
@@ -45,7 +45,7 @@ func TestWriterGathers(t *testing.T) {
 		{"no body in chunks", true, nil, okHead + "0\r\n\r\n"},
 		{"sized", false, []string{"a", "bc", ""}, okHead + "abc"},
 		{"chunks", true, []string{"a", "", "0123456789"}, okHead + "1\r\na\r\na\r\n0123456789\r\n0\r\n\r\n"},
-		{"sized, as much as fits", false, []string{strings.Repeat("x", sock.BufferSize-len(okHead))}, okHead + strings.Repeat("x", sock.BufferSize-len(okHead))},
+		{"sized, as much as fits", false, []string{strings.Repeat("x", netio.BufferSize-len(okHead))}, okHead + strings.Repeat("x", netio.BufferSize-len(okHead))},
 	}
 	for _, tt := range tests {
 		w, s := writer()
@@ -71,13 +71,13 @@ func TestWriterCalls(t *testing.T) {
 		count   int
 		most    int
 	}{
-		{"small pieces", false, 100, 1000, 100_000/sock.BufferSize + 2},
-		{"small chunks", true, 100, 1000, 108_000/sock.BufferSize + 2},
+		{"small pieces", false, 100, 1000, 100_000/netio.BufferSize + 2},
+		{"small chunks", true, 100, 1000, 108_000/netio.BufferSize + 2},
 		{"one large piece", false, 60_000, 1, 2},
 		{"one large chunk", true, 60_000, 1, 2},
 		{"large pieces", false, 60_000, 10, 11},
 		{"large chunks", true, 60_000, 10, 11},
-		{"a little more than fits", false, sock.BufferSize - len(okHead) + 1, 1, 2},
+		{"a little more than fits", false, netio.BufferSize - len(okHead) + 1, 1, 2},
 	}
 	for _, tt := range tests {
 		w, s := writer()
@@ -89,7 +89,7 @@ func TestWriterCalls(t *testing.T) {
 		answer(t, w, tt.chunked, pieces...)
 		calls := 0
 		for i := range s.writes {
-			if i == 0 || len(s.writes[i-1]) != 16<<10 { // as sock cuts one call for what is no socket
+			if i == 0 || len(s.writes[i-1]) != 16<<10 { // as netio cuts one call for what is no socket
 				calls++
 			}
 		}
@@ -196,7 +196,7 @@ func (b *broken) Write(p []byte) (int, error) {
 func TestWriterBreaks(t *testing.T) {
 	for _, chunked := range []bool{false, true} {
 		for _, left := range []int{0, 10, 20_000, 100_000} {
-			w := &Writer{Conn: sock.New(&broken{left: left}, sock.NewSweeper(), 0)}
+			w := &Writer{Conn: netio.New(&broken{left: left}, netio.NewSweeper(), 0)}
 			w.Head(append(w.Begin(), okHead...), chunked)
 			var err error
 			for range 20 {

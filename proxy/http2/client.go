@@ -3,7 +3,7 @@ package http2
 import (
 	"errors"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
 // Client is the client's side of one connection, whose streams belong to many requests.
@@ -15,7 +15,7 @@ type Client struct {
 
 // NewClient makes the client side of nc, which it owns from now on, greets the server, and reads in a goroutine of its own until the
 // connection is over. The protocol has been agreed on: by ALPN, or by prior knowledge.
-func NewClient(nc *sock.Conn, o Options) *Client {
+func NewClient(nc *netio.Conn, o Options) *Client {
 	c := &Client{done: make(chan struct{})}
 	c.init(nc, o, true)
 	c.mu.Lock()

@@ -7,21 +7,21 @@ import (
 
 	"golang.org/x/net/http2/hpack"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
 // Conn is what both sides of a connection share. One goroutine reads it and delivers all events; any goroutine may append.
 type Conn struct {
-	nc     *sock.Conn
-	w      *sock.Writer
+	nc     *netio.Conn
+	w      *netio.Writer
 	opt    Options
 	client bool
 	serve  Handler // server side
 	Value  any     // the owner's
 
 	// The reading goroutine's.
-	in       *sock.Buffer // nil while nothing is held
-	r, wr    int          // what is held of in
+	in       *netio.Buffer // nil while nothing is held
+	r, wr    int           // what is held of in
 	first    [frameHeaderLen]byte
 	bulk     bool // the last read filled its buffer
 	corked   bool // beforeWait flushes the batch
@@ -42,16 +42,16 @@ type Conn struct {
 	skipped uint32 // the highest number that the client passed over
 	enc     encoder
 	out     []byte
-	outBuf  *sock.Buffer // out's memory; nil when it is no pooled buffer
-	dirtyIn *Batch       // will flush out
-	writing bool         // somebody writes; the others only append
-	full    bool         // streams wait for room in out
-	blocked []*Stream    // wait for the connection's window or for room in out, in the order they came
-	dead    bool         // nothing is sent any more
-	cut     bool         // not even what is in out
-	err     error        // why, when this side knows better than the socket
-	roomDue bool         // tell opt.Room
-	starved bool         // Open or Reserve had no room
+	outBuf  *netio.Buffer // out's memory; nil when it is no pooled buffer
+	dirtyIn *Batch        // will flush out
+	writing bool          // somebody writes; the others only append
+	full    bool          // streams wait for room in out
+	blocked []*Stream     // wait for the connection's window or for room in out, in the order they came
+	dead    bool          // nothing is sent any more
+	cut     bool          // not even what is in out
+	err     error         // why, when this side knows better than the socket
+	roomDue bool          // tell opt.Room
+	starved bool          // Open or Reserve had no room
 
 	send          int  // the connection's window for what we send
 	window        int  // what the peer may still send
@@ -76,10 +76,10 @@ type Conn struct {
 	settingsAt, idleAt, drainAt, pingAt, pongAt int64
 }
 
-func (c *Conn) init(nc *sock.Conn, o Options, client bool) {
+func (c *Conn) init(nc *netio.Conn, o Options, client bool) {
 	o.setDefaults(client)
 	*c = Conn{
-		nc: nc, w: sock.NewWriter(nc), opt: o, client: client,
+		nc: nc, w: netio.NewWriter(nc), opt: o, client: client,
 		streams: make(map[uint32]*Stream), enc: newEncoder(),
 		send: defaultWindow, window: defaultWindow, peerWindow: defaultWindow,
 		peerStreams: minStreams, peerHeadBytes: math.MaxInt,
@@ -105,7 +105,7 @@ func (c *Conn) init(nc *sock.Conn, o Options, client bool) {
 }
 
 // Sock is the connection underneath.
-func (c *Conn) Sock() *sock.Conn { return c.nc }
+func (c *Conn) Sock() *netio.Conn { return c.nc }
 
 // Active is the number of open streams.
 func (c *Conn) Active() int {
@@ -127,7 +127,7 @@ func (c *Conn) Close() {
 // run reads until the connection is over.
 func (c *Conn) run(early []byte) error {
 	if len(early) > 0 {
-		c.in = sock.Sized(len(early))
+		c.in = netio.Sized(len(early))
 		c.wr = copy(c.in.B, early)
 	}
 	c.lastRead = c.nc.Now()
@@ -139,9 +139,9 @@ func (c *Conn) run(early []byte) error {
 		}
 		for err != nil {
 			switch {
-			case errors.Is(err, sock.ErrTimeout):
+			case errors.Is(err, netio.ErrTimeout):
 				err = c.tick()
-			case errors.Is(err, sock.ErrInterrupted):
+			case errors.Is(err, netio.ErrInterrupted):
 				err = c.woken()
 			default:
 				return c.shut(err)
@@ -156,7 +156,7 @@ func (c *Conn) run(early []byte) error {
 
 // settle ends a batch of frames: what was appended anywhere is written. Over a Cork that can wait until the next read has to.
 func (c *Conn) settle() {
-	if !c.corked || c.handled >= sock.BulkSize {
+	if !c.corked || c.handled >= netio.BulkSize {
 		c.batch.Flush()
 		c.handled = 0
 	}
@@ -185,7 +185,7 @@ func (c *Conn) fill() error {
 	c.in.Free()
 	c.in, c.r, c.wr = nil, 0, 0
 	if c.bulk {
-		c.in = sock.NewBulk()
+		c.in = netio.NewBulk()
 		return c.read()
 	}
 	if c.nc.Plain() {
@@ -201,7 +201,7 @@ func (c *Conn) fill() error {
 	// Not a plain socket: a frame header's worth is waited for, the rest is there already as a rule.
 	n, err := c.nc.Read(c.first[:])
 	if n > 0 {
-		c.in = sock.NewBuffer()
+		c.in = netio.NewBuffer()
 		c.wr = copy(c.in.B, c.first[:n])
 		c.noteRead(n)
 		return nil
@@ -217,7 +217,7 @@ func (c *Conn) fillRest() error {
 	}
 	switch {
 	case need > len(c.in.B):
-		buf := sock.Sized(need)
+		buf := netio.Sized(need)
 		c.wr = copy(buf.B, c.in.B[c.r:c.wr])
 		c.r = 0
 		c.in.Free()
@@ -231,7 +231,7 @@ func (c *Conn) fillRest() error {
 
 func (c *Conn) read() error {
 	n, err := c.nc.Read(c.in.B[c.wr:])
-	c.bulk = n == len(c.in.B)-c.wr || n >= sock.BufferSize
+	c.bulk = n == len(c.in.B)-c.wr || n >= netio.BufferSize
 	c.wr += n
 	c.noteRead(n)
 	if n > 0 {

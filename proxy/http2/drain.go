@@ -4,7 +4,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
 // drainState is how far Shutdown has come.
@@ -164,10 +164,10 @@ func (c *Conn) sayWhy(err error) bool {
 // linger writes what is left, sends FIN, and drops what still comes.
 func (c *Conn) linger() {
 	c.in.Free()
-	c.in = sock.NewBuffer()
+	c.in = netio.NewBuffer()
 	c.nc.SetReadDeadline(c.nc.Now() + int64(flushTime))
 	for c.unwritten() {
-		if _, err := c.nc.Read(c.in.B); err != nil && !errors.Is(err, sock.ErrInterrupted) {
+		if _, err := c.nc.Read(c.in.B); err != nil && !errors.Is(err, netio.ErrInterrupted) {
 			return
 		}
 	}
@@ -175,7 +175,7 @@ func (c *Conn) linger() {
 	_, _ = c.w.Try(nil)   // the close_notify of TLS
 	c.nc.SetReadDeadline(c.nc.Now() + int64(lingerTime))
 	for range lingerReads {
-		if _, err := c.nc.Read(c.in.B); err != nil && !errors.Is(err, sock.ErrInterrupted) {
+		if _, err := c.nc.Read(c.in.B); err != nil && !errors.Is(err, netio.ErrInterrupted) {
 			return
 		}
 	}

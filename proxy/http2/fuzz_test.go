@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // script is a net.Conn that plays bytes back in pieces, and takes everything or, at times, nothing for a while.
@@ -147,8 +147,8 @@ func (x *checked) Writable(b *Batch, s *Stream) {
 func (x *checked) Timeout(*Batch, *Stream) {}
 
 // fuzzSweeper is one sweeper for all runs of a fuzz target.
-func fuzzSweeper(f *testing.F) *sock.Sweeper {
-	sw := sock.NewSweeper()
+func fuzzSweeper(f *testing.F) *netio.Sweeper {
+	sw := netio.NewSweeper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); sw.Run(ctx) }()
@@ -244,7 +244,7 @@ func FuzzServerFrames(f *testing.F) {
 		in := append(slices.Clip(raw), play(program, palette)...)
 		k := &checker{t: t, open: map[*Stream]*checked{}}
 		nc := &script{in: in, piece: int(piece) + 1, closed: make(chan struct{})}
-		srv := NewServer(sock.New(nc, sw, 0), k, Options{MaxStreams: 10, MaxHeaderBytes: 4 << 10, StreamWindow: 1 << 10, ConnWindow: 1 << 17, ExtendedConnect: true})
+		srv := NewServer(netio.New(nc, sw, 0), k, Options{MaxStreams: 10, MaxHeaderBytes: 4 << 10, StreamWindow: 1 << 10, ConnWindow: 1 << 17, ExtendedConnect: true})
 		if err := srv.Serve(nil); err == nil {
 			t.Error("the end of a connection without a reason")
 		}
@@ -265,7 +265,7 @@ func FuzzClientFrames(f *testing.F) {
 		k := &checker{t: t, open: map[*Stream]*checked{}}
 		nc := &script{in: in, piece: int(piece) + 1, closed: make(chan struct{})}
 		c := &Client{done: make(chan struct{})}
-		c.init(sock.New(nc, sw, 0), Options{MaxHeaderBytes: 4 << 10, StreamWindow: 1 << 10}, true)
+		c.init(netio.New(nc, sw, 0), Options{MaxHeaderBytes: 4 << 10, StreamWindow: 1 << 10}, true)
 		for _, method := range []string{"GET", "HEAD", "POST"} {
 			x := &checked{k: k}
 			s, err := c.Open(&c.batch, request1(method), method != "POST", x, nil)

@@ -11,14 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // newSweeper runs a sweeper for the length of the test.
-func newSweeper(t testing.TB) *sock.Sweeper {
+func newSweeper(t testing.TB) *netio.Sweeper {
 	t.Helper()
-	s := sock.NewSweeper()
+	s := netio.NewSweeper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -161,7 +161,7 @@ func dial(t testing.TB, addr string) net.Conn {
 func serveOn(t testing.TB, h Handler, o Options) string {
 	sw := newSweeper(t)
 	return listen(t, func(nc net.Conn) {
-		_ = NewServer(sock.New(nc, sw, 5*time.Second), h, o).Serve(nil)
+		_ = NewServer(netio.New(nc, sw, 5*time.Second), h, o).Serve(nil)
 	})
 }
 

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
 // transport is Go's own client for h2c, or for h2 when conf is not nil.
@@ -137,12 +137,12 @@ func TestServerOverTLS(t *testing.T) {
 	server, client := certificates(t)
 	sw := newSweeper(t)
 	addr := listen(t, func(nc net.Conn) {
-		tc := tls.Server(sock.NewCork(nc), server)
+		tc := tls.Server(netio.NewCork(nc), server)
 		if err := tc.HandshakeContext(t.Context()); err != nil {
 			t.Errorf("handshake: %v", err)
 			return
 		}
-		_ = NewServer(sock.New(tc, sw, 5*time.Second), echo{}, Options{}).Serve(nil)
+		_ = NewServer(netio.New(tc, sw, 5*time.Second), echo{}, Options{}).Serve(nil)
 	})
 	storm(t, "https://"+addr+"/echo", client)
 }

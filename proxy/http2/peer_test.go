@@ -15,7 +15,7 @@ import (
 	xhttp2 "golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
 // peer is the other end of a connection under test, made of another implementation's framer, so that it can break any rule. It lives in a
@@ -27,7 +27,7 @@ type peer struct {
 	buf  bytes.Buffer
 	enc  *hpack.Encoder
 	dec  *hpack.Decoder
-	sw   *sock.Sweeper
+	sw   *netio.Sweeper
 	hits *counts
 	got  []string // decoded fields of the last HEADERS
 }
@@ -41,8 +41,8 @@ func newPeer(t *testing.T, nc net.Conn) *peer {
 }
 
 // bubbleSweeper runs a sweeper that ends with the bubble.
-func bubbleSweeper(t *testing.T) *sock.Sweeper {
-	sw := sock.NewSweeper()
+func bubbleSweeper(t *testing.T) *netio.Sweeper {
+	sw := netio.NewSweeper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	done.Go(func() { sw.Run(ctx) })
@@ -56,7 +56,7 @@ func serverPeer(t *testing.T, h Handler, o Options) (*peer, *Server, <-chan erro
 	p := newPeer(t, theirs)
 	o.Count = p.hits.hit
 	p.sw = bubbleSweeper(t)
-	srv := NewServer(sock.New(ours, p.sw, 30*time.Second), h, o)
+	srv := NewServer(netio.New(ours, p.sw, 30*time.Second), h, o)
 	ended := make(chan error, 1)
 	var done sync.WaitGroup
 	done.Go(func() { ended <- srv.Serve(nil) })
@@ -72,7 +72,7 @@ func clientPeer(t *testing.T, o Options, settings ...xhttp2.Setting) (*peer, *Cl
 	p := newPeer(t, theirs)
 	o.Count = p.hits.hit
 	p.sw = bubbleSweeper(t)
-	c := NewClient(sock.New(ours, p.sw, 30*time.Second), o)
+	c := NewClient(netio.New(ours, p.sw, 30*time.Second), o)
 	t.Cleanup(func() { theirs.Close(); <-c.Done() })
 	if _, err := io.ReadFull(theirs, make([]byte, len(Preface))); err != nil {
 		t.Fatal(err)

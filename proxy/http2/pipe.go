@@ -5,8 +5,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // ResetError is what waiting calls return on a stream that ended early.
@@ -73,7 +73,7 @@ func (p *Pipe) Stream() *Stream {
 	return p.s
 }
 
-// SetReadDeadline names the moment, on the clock of sock.Sweeper.Now, at which Head and Next give up with sock.ErrTimeout; 0 takes it away.
+// SetReadDeadline names the moment, on the clock of netio.Sweeper.Now, at which Head and Next give up with netio.ErrTimeout; 0 takes it away.
 func (p *Pipe) SetReadDeadline(at int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -83,7 +83,7 @@ func (p *Pipe) SetReadDeadline(at int64) {
 	}
 }
 
-// Interrupt makes the read that waits now, or the next one that would, return sock.ErrInterrupted once.
+// Interrupt makes the read that waits now, or the next one that would, return netio.ErrInterrupted once.
 func (p *Pipe) Interrupt() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -261,10 +261,10 @@ func (p *Pipe) wait(ready func() bool) error {
 			return ErrClosed
 		case p.interrupted:
 			p.interrupted = false
-			return sock.ErrInterrupted
+			return netio.ErrInterrupted
 		case p.late:
 			p.late = false
-			return sock.ErrTimeout
+			return netio.ErrTimeout
 		}
 		if !p.reading && p.readAt != 0 {
 			p.s.SetDeadline(p.readAt)

@@ -12,9 +12,9 @@ import (
 
 	xhttp2 "golang.org/x/net/http2"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // blocking serves each request in a goroutine of its own, as an exchange with an HTTP/1.1 upstream does.
@@ -81,7 +81,7 @@ func TestBlockingClientWithGoServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := NewClient(sock.New(nc, newSweeper(t), 5*time.Second), Options{})
+	c := NewClient(netio.New(nc, newSweeper(t), 5*time.Second), Options{})
 	t.Cleanup(func() { c.Close(); <-c.Done() })
 	var all sync.WaitGroup
 	for i := range 10 {
@@ -157,7 +157,7 @@ func TestPipeWaits(t *testing.T) {
 			p, _, pipe := open(t, Options{})
 			began := time.Now()
 			pipe.SetReadDeadline(p.sw.Now() + int64(3*time.Second))
-			if _, _, err := pipe.Head(); !errors.Is(err, sock.ErrTimeout) {
+			if _, _, err := pipe.Head(); !errors.Is(err, netio.ErrTimeout) {
 				t.Errorf("Head: %v, want a timeout", err)
 			}
 			if took := time.Since(began); took < 3*time.Second || took > 3100*time.Millisecond {
@@ -180,7 +180,7 @@ func TestPipeWaits(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p, _, pipe := open(t, Options{})
 			time.AfterFunc(time.Second, pipe.Interrupt)
-			if _, err := pipe.Next(); !errors.Is(err, sock.ErrInterrupted) {
+			if _, err := pipe.Next(); !errors.Is(err, netio.ErrInterrupted) {
 				t.Errorf("Next: %v, want an interrupt", err)
 			}
 			p.headers(1, false, ":status", "200")

@@ -1,11 +1,11 @@
 package http2
 
-import "github.com/fabian4/gateway-homebrew-go/proxy/sock"
+import "github.com/fabian4/gateway-homebrew-go/internal/netio"
 
 // queue holds body bytes that could not go on yet, in order, in pooled memory. What it holds is bounded by the window of the stream they
 // came on, since only what has left it is given back to the peer.
 type queue struct {
-	buf *sock.Buffer
+	buf *netio.Buffer
 	b   []byte // what is held; its memory is buf's, or its own when that would be too small
 }
 
@@ -14,7 +14,7 @@ func (q *queue) push(p []byte) {
 		return
 	}
 	if q.buf == nil {
-		q.buf = sock.Sized(len(p))
+		q.buf = netio.Sized(len(p))
 		q.b = q.buf.B[:0]
 	}
 	if len(q.b)+len(p) > cap(q.b) {
@@ -29,10 +29,10 @@ func (q *queue) move(need int) {
 		q.b = q.buf.B[:copy(q.buf.B, q.b)]
 		return
 	}
-	if need > sock.BulkSize {
+	if need > netio.BulkSize {
 		need *= 2
 	}
-	buf := sock.Sized(need)
+	buf := netio.Sized(need)
 	q.b = buf.B[:copy(buf.B, q.b)]
 	q.buf.Free()
 	q.buf = buf

@@ -6,14 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
 )
 
 // gateway passes every request on to one upstream connection: what the proxy does, without its rules.
 type gateway struct {
 	t    testing.TB
-	sw   *sock.Sweeper
+	sw   *netio.Sweeper
 	addr string
 	o    Options
 
@@ -39,7 +39,7 @@ func (g *gateway) client() *Client {
 			g.t.Errorf("dial upstream: %v", err)
 			return nil
 		}
-		g.up = NewClient(sock.New(nc, g.sw, 5*time.Second), g.o)
+		g.up = NewClient(netio.New(nc, g.sw, 5*time.Second), g.o)
 	}
 	return g.up
 }

@@ -1,14 +1,14 @@
 package http2
 
 import (
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
 // Server is the server's side of one connection.
 type Server struct{ Conn }
 
 // NewServer makes the server side of nc, which it owns from now on. Nothing is read or written before Serve.
-func NewServer(nc *sock.Conn, h Handler, o Options) *Server {
+func NewServer(nc *netio.Conn, h Handler, o Options) *Server {
 	s := new(Server)
 	s.init(nc, o, false)
 	s.serve = h

@@ -145,7 +145,7 @@ func (s *Stream) Consumed(b *Batch, n int) {
 	c.leave(b)
 }
 
-// SetDeadline names the moment, on the clock of sock.Sweeper.Now, at which Receiver.Timeout is called; 0 takes it away.
+// SetDeadline names the moment, on the clock of netio.Sweeper.Now, at which Receiver.Timeout is called; 0 takes it away.
 func (s *Stream) SetDeadline(at int64) {
 	c := s.c
 	c.mu.Lock()

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
 // program is where a program is, or skips the test.
@@ -62,11 +62,11 @@ func TestH2load(t *testing.T) {
 	server, _ := certificates(t)
 	sw := newSweeper(t)
 	secure := listen(t, func(nc net.Conn) {
-		tc := tls.Server(sock.NewCork(nc), server)
+		tc := tls.Server(netio.NewCork(nc), server)
 		if tc.HandshakeContext(t.Context()) != nil {
 			return
 		}
-		_ = NewServer(sock.New(tc, sw, 5*time.Second), &source{bytes: 30_000}, Options{}).Serve(nil)
+		_ = NewServer(netio.New(tc, sw, 5*time.Second), &source{bytes: 30_000}, Options{}).Serve(nil)
 	})
 	g := &gateway{t: t, sw: sw, addr: serveOn(t, &source{bytes: 30_000}, Options{MaxStreams: 1000})}
 	t.Cleanup(g.close)

@@ -5,7 +5,7 @@ import (
 	"runtime"
 	"slices"
 
-	"github.com/fabian4/gateway-homebrew-go/proxy/sock"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
 // Batch gathers the connections that one goroutine has appended to, so that each is written to once. A reading goroutine has its own, which
@@ -72,7 +72,7 @@ func (c *Conn) flush() {
 		c.writing = true
 		c.mu.Unlock()
 		n, err := c.w.Try(p)
-		if errors.Is(err, sock.ErrWouldBlock) {
+		if errors.Is(err, netio.ErrWouldBlock) {
 			go c.finishWrite(p[n:], buf) // ends when the out buffer is empty or the connection is closed; shut waits for it
 			return
 		}
@@ -84,7 +84,7 @@ func (c *Conn) flush() {
 }
 
 // finishWrite writes the rest of a buffer that the socket did not take, and all that is appended meanwhile.
-func (c *Conn) finishWrite(p []byte, buf *sock.Buffer) {
+func (c *Conn) finishWrite(p []byte, buf *netio.Buffer) {
 	err := c.w.Finish(p)
 	buf.Free()
 	c.mu.Lock()
@@ -119,7 +119,7 @@ func (c *Conn) makeRoom() {
 	}
 }
 
-func (c *Conn) takeOut() ([]byte, *sock.Buffer) {
+func (c *Conn) takeOut() ([]byte, *netio.Buffer) {
 	p, buf := c.out, c.outBuf
 	c.out, c.outBuf = nil, nil
 	return p, buf
@@ -130,7 +130,7 @@ func (c *Conn) grow(n int) {
 	switch need := len(c.out) + n; {
 	case need <= cap(c.out):
 	case c.out == nil || need <= outBytes:
-		buf := sock.Sized(need)
+		buf := netio.Sized(need)
 		c.out = append(buf.B[:0], c.out...)
 		c.outBuf.Free()
 		c.outBuf = buf

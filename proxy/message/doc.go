@@ -22,5 +22,5 @@
 //
 // # Decisions
 //
-// A package of its own on the ground floor: both codecs and the proxy need the same head, and the codecs must not import each other.
+// A package of its own in the lowest layer: both codecs and the proxy need the same head, and the codecs must not import each other.
 package message

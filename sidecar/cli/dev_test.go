@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 func devBase(t *testing.T) config.Base {

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
-	"github.com/fabian4/gateway-homebrew-go/proxy/cluster"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 func explanationFixture() *proxy.Explanation {

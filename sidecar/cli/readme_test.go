@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 func readme(t *testing.T) string {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
-	"github.com/fabian4/gateway-homebrew-go/sidecar/config"
 )
 
 // maxDocumentBytes is far above what Consul's store takes (512 KiB).

@@ -1,0 +1,64 @@
+package cluster
+
+import "github.com/fabian4/gateway-homebrew-go/internal/config"
+
+// choose leases an endpoint of v, or returns nil. Another endpoint comes before
+// one already tried, a healthy one before one in panic.
+func (c *Cluster) choose(v *view, tried *Tried) *Endpoint {
+	if e := c.from(v, v.members, tried, false); e != nil {
+		return e
+	}
+	if tried != nil && tried.n > 0 {
+		if e := c.from(v, v.members, nil, false); e != nil {
+			return e
+		}
+	}
+	if c.strict {
+		return nil
+	}
+	if e := c.from(v, v.all, tried, true); e != nil {
+		return e
+	}
+	return c.from(v, v.all, nil, true)
+}
+
+// usable are the endpoints of v from which choose takes one for a first try. Of one that is probed that is so once in a while.
+func (c *Cluster) usable(v *view) map[*Endpoint]bool {
+	open := map[*Endpoint]bool{}
+	for _, m := range v.members {
+		if m.health.gate.Load() != gateEjected {
+			open[m.endpoint] = true
+		}
+	}
+	if len(open) > 0 || c.strict {
+		return open
+	}
+	for _, m := range v.all {
+		open[m.endpoint] = true
+	}
+	return open
+}
+
+// maxScan is up to how many endpoints the smooth round robin looks at each for
+// every pick (some 2 ns each); over more, weighted random draws are as even.
+const maxScan = 64
+
+// from runs the cluster's balancer over ms. A switch and not an interface, so
+// that a Tried on the caller's stack stays there.
+func (c *Cluster) from(v *view, ms []member, tried *Tried, panicking bool) *Endpoint {
+	if len(ms) == 0 {
+		return nil
+	}
+	switch {
+	case panicking && len(ms) > maxScan:
+		return scan(ms, tried, true)
+	case panicking:
+		return c.group.roundRobin(ms, tried, true)
+	case c.cfg.Balance == config.BalanceLeastRequest:
+		return leastRequest(v, tried)
+	case c.cfg.Balance == config.BalanceRandom || len(ms) > maxScan:
+		return random(v, tried)
+	default:
+		return c.group.roundRobin(ms, tried, false)
+	}
+}

@@ -1,0 +1,221 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+)
+
+// Probe asks the endpoint at address how it is; nil is well, ErrNoVerdict says nothing, any other error says in a few words what is wrong. It ends
+// with ctx.
+type Probe func(ctx context.Context, address string) error
+
+// ErrNoVerdict is returned by a Probe that could not ask, for reasons of this side's own.
+var ErrNoVerdict = errors.New("no verdict")
+
+// checked is what active checks have shown of an endpoint. It is part of its health, so it survives revisions; the set's mu guards it.
+type checked struct {
+	state  checkState
+	streak int           // results in a row that say otherwise
+	since  time.Duration // of the state
+	due    time.Duration // when it is asked again
+	reason string        // of the last failure
+}
+
+type checkState uint8
+
+const (
+	unchecked    checkState = iota // nothing is known: it is used until the first result, which decides at once
+	checkPassing                   // used until unhealthy_threshold failures in a row
+	checkFailing                   // not used until healthy_threshold successes in a row
+)
+
+// String is the state as /status shows it.
+func (s checkState) String() string {
+	switch s {
+	case checkPassing:
+		return stateHealthy
+	case checkFailing:
+		return stateUnhealthy
+	default:
+		return "unknown"
+	}
+}
+
+const (
+	// checksAtOnce bounds the probes of one cluster under way.
+	checksAtOnce = 16
+	// lookEvery is how soon an endpoint that is new is seen.
+	lookEvery = time.Second
+	// maxReason bounds what is kept of a failure.
+	maxReason = 200
+)
+
+// checker is the active check of one revision's cluster.
+type checker struct {
+	c     *Cluster
+	probe Probe
+	cfg   config.HealthCheck
+}
+
+// Check asks the endpoints how they are, as health_check in the document says, until the cluster is retired or ctx ends; Run waits for that. It
+// is for the applying goroutine, once, when the cluster comes into service.
+func (c *Cluster) Check(ctx context.Context, p Probe) {
+	s := c.group.set
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.cfg.HealthCheck.Type == "" || c.endChecks != nil || !slices.Contains(c.group.live, c) {
+		return
+	}
+	ctx, c.endChecks = context.WithCancel(ctx)
+	k := &checker{c, p, c.cfg.HealthCheck}
+	s.checks.Go(func() { k.run(ctx) })
+}
+
+// run is the checking goroutine; it ends with ctx, after the probes that it has begun.
+func (k *checker) run(ctx context.Context) {
+	places := make(chan struct{}, checksAtOnce)
+	var probes sync.WaitGroup
+	defer probes.Wait()
+	wake := time.NewTimer(0)
+	defer wake.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-wake.C:
+		}
+		due, next := k.due()
+		for _, h := range due {
+			select {
+			case <-ctx.Done():
+				return
+			case places <- struct{}{}:
+			}
+			probes.Go(func() {
+				defer func() { <-places }()
+				k.ask(ctx, h)
+			})
+		}
+		wake.Reset(next)
+	}
+}
+
+// due gives the endpoints that are to be asked now, and how long until there may be others. Their next time is set: about an interval later, so
+// that gateways which began together do not stay together.
+func (k *checker) due() (list []*health, next time.Duration) {
+	s := k.c.group.set
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.clock.now()
+	next = lookEvery
+	for _, l := range k.c.view.Load().listed {
+		h := l.endpoint.health
+		later := k.cfg.Interval*9/10 + rand.N(k.cfg.Interval/5+1)
+		if h.check.due <= now {
+			list = append(list, h)
+			h.check.due = now + later
+		}
+		h.check.due = min(h.check.due, now+k.cfg.Interval*11/10) // the interval may have been longer
+		next = min(next, h.check.due-now)
+	}
+	return list, next
+}
+
+// ask probes one endpoint.
+func (k *checker) ask(ctx context.Context, h *health) {
+	probing, cancel := context.WithTimeout(ctx, k.cfg.Timeout)
+	defer cancel()
+	err := k.probe(probing, h.address)
+	switch {
+	case ctx.Err() != nil, errors.Is(err, ErrNoVerdict):
+		return // the check was cut, not the endpoint
+	case err != nil && errors.Is(probing.Err(), context.DeadlineExceeded):
+		err = errTimeout
+	}
+	k.result(h, err)
+}
+
+var errTimeout = errors.New("timeout")
+
+// result takes the result of a probe.
+func (k *checker) result(h *health, err error) {
+	g := k.c.group
+	g.set.mu.Lock()
+	defer g.set.mu.Unlock()
+	if !slices.Contains(g.live, k.c) {
+		return
+	}
+	old := h.check.state
+	if !h.check.take(err, k.cfg, g.set.clock.now()) {
+		return
+	}
+	g.log.Info("endpoint checked", "cluster", g.name, "endpoint", h.address,
+		"old", old.String(), "new", h.check.state.String(), "reason", h.check.reason)
+	if old == unchecked && h.check.state == checkPassing {
+		return // it was in use
+	}
+	if h.check.state == checkPassing {
+		g.mu.Lock()
+		if h.gate.Load() == gateOpen {
+			g.startSlowly(h, g.clock.now())
+		}
+		g.mu.Unlock()
+	}
+	for _, c := range g.live {
+		c.view.Store(c.build())
+	}
+	g.notePanic()
+}
+
+// take counts a result, and tells whether it changes the state.
+func (s *checked) take(err error, cfg config.HealthCheck, now time.Duration) bool {
+	says, threshold := checkPassing, cfg.HealthyThreshold
+	if err != nil {
+		says, threshold = checkFailing, cfg.UnhealthyThreshold
+		s.reason = err.Error()
+		s.reason = s.reason[:min(len(s.reason), maxReason)]
+	}
+	if s.state == says {
+		if s.streak = 0; err == nil {
+			s.reason = ""
+		}
+		return false
+	}
+	s.streak++
+	if s.state != unchecked && s.streak < threshold {
+		return false
+	}
+	s.state, s.streak, s.since = says, 0, now
+	if err == nil {
+		s.reason = ""
+	}
+	return true
+}
+
+// failsCheck tells whether the endpoint is out by c's active checks. The set's mu is held.
+func (c *Cluster) failsCheck(h *health) bool {
+	return c.cfg.HealthCheck.Type != "" && h.check.state == checkFailing
+}
+
+// endCheck ends the checks of a cluster that is retired. The set's mu is held.
+func (c *Cluster) endCheck() {
+	if c.endChecks != nil {
+		c.endChecks()
+	}
+}
+
+// forgetChecks forgets the results when no revision asks any more. The set's mu is held.
+func (g *group) forgetChecks() {
+	if slices.ContainsFunc(g.live, func(c *Cluster) bool { return c.cfg.HealthCheck.Type != "" }) {
+		return
+	}
+	for _, h := range g.healths {
+		h.check = checked{}
+	}
+}

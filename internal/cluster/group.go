@@ -1,0 +1,230 @@
+package cluster
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// group is what all revisions of a cluster of one name share: its endpoints and
+// their health, the counts that limits are held against, what Consul said. When
+// no revision names the cluster any more, it stays while it remembers a health.
+type group struct {
+	name  string
+	set   *Set
+	clock *clock
+	log   hclog.Logger
+	tele  *telemetry.Cluster
+
+	requests  atomic.Int64            // leases held
+	conns     atomic.Int64            // slots taken
+	waiting   atomic.Int32            // len(waiters)
+	panicking atomic.Bool             // as last noted
+	active    atomic.Pointer[Cluster] // of the newest revision in service
+
+	waitMu  sync.Mutex // guards waiters; an endpoint's idle lock may be taken inside
+	waiters []*waiter
+
+	mu       sync.Mutex // guards health (see there) and troubled; nothing is locked inside
+	troubled []*health  // those that time has to look after
+
+	// Guarded by the set's mu.
+	live      []*Cluster // of revisions not retired yet
+	feeds     map[config.Consul]*feed
+	endpoints map[endpointKey]*Endpoint
+	healths   map[string]*health
+	gone      []*health // not named any more, the longest gone first
+}
+
+// endpointKey: one address reached in two ways is two endpoints, of one health.
+type endpointKey struct {
+	address string
+	way     way
+}
+
+const (
+	// rememberFor is how long an endpoint's health outlives its naming.
+	rememberFor = 5 * time.Minute
+	// rememberMost bounds how many are remembered, the longest gone is forgotten first.
+	rememberMost = 1024
+)
+
+func newGroup(name string, s *Set, tele *telemetry.Cluster) *group {
+	return &group{
+		name: name, set: s, clock: s.clock, log: s.log, tele: tele,
+		feeds:     map[config.Consul]*feed{},
+		endpoints: map[endpointKey]*Endpoint{},
+		healths:   map[string]*health{},
+	}
+}
+
+// join adds a revision's cluster, of which the view is built. The rules of the
+// first one are in force at once: those of a revision long gone say nothing. The
+// set's mu is held.
+func (g *group) join(c *Cluster) {
+	if g.live = append(g.live, c); len(g.live) > 1 {
+		return
+	}
+	g.active.Store(c)
+	g.tele.SetEndpoints(g.counts)
+	g.tele.SetPanic(g.inPanic)
+}
+
+// forgotten tells whether nobody needs the group any more. The set's mu is held.
+func (g *group) forgotten() bool { return len(g.live) == 0 && len(g.gone) == 0 }
+
+// endpoint gives the endpoint for an address, new or old. The set's mu is held.
+func (g *group) endpoint(address string, c *Cluster) *Endpoint {
+	key := endpointKey{address, c.way}
+	if e := g.endpoints[key]; e != nil {
+		return e
+	}
+	h := g.healths[address]
+	if h == nil {
+		h = newHealth(address, g.clock)
+		g.healths[address] = h
+	}
+	e := &Endpoint{address: address, way: c.way, health: h, group: g}
+	e.idle.clock = g.clock
+	e.idle.max, e.idle.timeout = c.cfg.Keepalive.MaxIdle, c.cfg.Keepalive.IdleTimeout
+	g.endpoints[key] = e
+	return e
+}
+
+// feed gives what the catalog said to this question. The set's mu is held.
+func (g *group) feed(q config.Consul) *feed {
+	if q.Service == "" {
+		return nil
+	}
+	q.OnlyPassing, q.EmptyHold = false, 0 // of the cluster: the catalog is asked the same
+	f := g.feeds[q]
+	if f == nil {
+		f = newFeed(g)
+		g.feeds[q] = f
+	}
+	return f
+}
+
+// rebuild gives each live cluster on f its new list of endpoints.
+func (g *group) rebuild(f *feed) {
+	for _, c := range g.live {
+		if c.feed == f {
+			c.view.Store(c.build())
+		}
+	}
+	g.sweep()
+	g.notePanic()
+}
+
+// sweep retires what no live cluster names, and remembers its health for a while.
+func (g *group) sweep() {
+	named := map[*Endpoint]bool{}
+	listed := map[*health]bool{}
+	for _, c := range g.live {
+		for _, l := range c.view.Load().listed {
+			named[l.endpoint] = true
+			listed[l.endpoint.health] = true
+		}
+	}
+	for key, e := range g.endpoints {
+		if !named[e] {
+			delete(g.endpoints, key)
+			e.retire()
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, h := range g.healths {
+		switch {
+		case listed[h] == h.listed:
+			continue
+		case listed[h]:
+			h.current = 0
+			g.gone = without(g.gone, h)
+		default:
+			h.goneAt = g.clock.now()
+			g.gone = append(g.gone, h)
+		}
+		h.listed = listed[h]
+	}
+}
+
+// forget lets go of those gone for long.
+func (g *group) forget(now time.Duration) {
+	n := max(0, len(g.gone)-rememberMost)
+	for n < len(g.gone) && now-g.gone[n].goneAt >= rememberFor {
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, h := range g.gone[:n] {
+		delete(g.healths, h.address)
+		g.troubled = without(g.troubled, h)
+	}
+	g.gone = append(g.gone[:0:0], g.gone[n:]...)
+}
+
+// counts are the endpoints by state, for telemetry.
+func (g *group) counts() (healthy, ejected, unhealthy int) {
+	c := g.active.Load()
+	for _, l := range c.view.Load().listed {
+		switch {
+		case l.endpoint.health.gate.Load() != gateOpen:
+			ejected++
+		case !l.entry.inRotation(c.cfg.Consul.OnlyPassing), l.sick:
+			unhealthy++
+		default:
+			healthy++
+		}
+	}
+	return healthy, ejected, unhealthy
+}
+
+// inPanic tells whether endpoints are used that are not healthy, because none is.
+func (g *group) inPanic() bool {
+	c := g.active.Load()
+	v := c.view.Load()
+	if c.strict || len(v.all) == 0 {
+		return false
+	}
+	if v.unhealthy {
+		return true
+	}
+	for _, m := range v.members {
+		if m.health.gate.Load() != gateEjected {
+			return false
+		}
+	}
+	return true
+}
+
+// notePanic says once that panic mode began or ended.
+func (g *group) notePanic() {
+	now := g.inPanic()
+	if g.panicking.Swap(now) == now {
+		return
+	}
+	if now {
+		g.log.Warn("no endpoint is healthy, all are used", "cluster", g.name)
+	} else {
+		g.log.Info("healthy endpoints again", "cluster", g.name)
+	}
+}
+
+func without[T comparable](list []T, x T) []T {
+	out := list[:0:0]
+	for _, y := range list {
+		if y != x {
+			out = append(out, y)
+		}
+	}
+	return out
+}

@@ -1,0 +1,223 @@
+package cluster
+
+import (
+	"math"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+)
+
+// defaultStreak is after how many failures in a row an endpoint has lost all its
+// preference where the document has no passive health to say it.
+const defaultStreak = 5
+
+// outlier is when endpoints are ejected; a cluster without passive health has one
+// that never does, so that nobody needs to ask.
+type outlier struct {
+	streak  int // failures in a row; MaxInt = never
+	base    time.Duration
+	longest time.Duration
+	percent int   // of the cluster's endpoints that may be out at a time
+	step    int64 // of de-preference, for each failure
+}
+
+func newOutlier(p config.PassiveHealth) outlier {
+	if p.ConsecutiveFailures <= 0 {
+		return outlier{streak: math.MaxInt, step: full / defaultStreak}
+	}
+	return outlier{
+		streak:  p.ConsecutiveFailures,
+		base:    p.BaseEjection,
+		longest: max(p.MaxEjection, p.BaseEjection),
+		percent: p.MaxEjectedPercent,
+		step:    full / int64(p.ConsecutiveFailures),
+	}
+}
+
+// duration of the nth ejection, n from 1.
+func (o outlier) duration(n int) time.Duration {
+	if o.base <= 0 || int64(n) > int64(o.longest/o.base) {
+		return o.longest
+	}
+	return o.base * time.Duration(n)
+}
+
+// room is how many of n endpoints may be out at a time. The sole endpoint never
+// is; of several always one may be, or a small share would mean none.
+func (o outlier) room(n int) int {
+	if n < 2 || o.percent <= 0 {
+		return 0
+	}
+	return max(1, n*o.percent/100)
+}
+
+// failed counts a failure against h: it loses preference, and after too many in
+// a row, or as the first thing after an ejection, it is ejected.
+func (g *group) failed(h *health, o Outcome) {
+	c := g.active.Load()
+	now := g.clock.now()
+	g.mu.Lock()
+	h.ailing.Store(true)
+	h.sound = false
+	h.fails++
+	h.factor = max(0, h.factor-c.outlier.step)
+	var old uint32
+	ejected := false
+	if old = h.gate.Load(); old == gateProbing || old == gateOpen && h.fails >= c.outlier.streak {
+		ejected = g.eject(h, c, o, now)
+	}
+	lasts, fails := h.until-now, h.fails
+	g.mu.Unlock()
+	if ejected {
+		g.tele.Ejections.Inc()
+		g.log.Info("endpoint ejected", "cluster", g.name, "endpoint", h.address,
+			"old", gateName(old), "new", gateName(gateEjected), "reason", o.String(), "failures", fails, "for", lasts)
+		g.notePanic()
+	}
+}
+
+// eject shuts the gate if there is room for one more; g.mu is held.
+func (g *group) eject(h *health, c *Cluster, o Outcome, now time.Duration) bool {
+	if !h.listed {
+		return false
+	}
+	out := 0
+	for _, t := range g.troubled {
+		if t != h && t.listed && t.gate.Load() != gateOpen {
+			out++
+		}
+	}
+	if out >= c.outlier.room(len(c.view.Load().all)) {
+		return false
+	}
+	if c.outlier.duration(h.ejections+1) > c.outlier.duration(h.ejections) || h.ejections == 0 {
+		h.ejections++
+	}
+	h.cause, h.since = o, now
+	h.until = now + c.outlier.duration(h.ejections)
+	h.gate.Store(gateEjected)
+	g.trouble(h)
+	return true
+}
+
+// succeeded hears of successes of an endpoint that is ailing.
+func (g *group) succeeded(h *health) {
+	now := g.clock.now()
+	g.mu.Lock()
+	h.fails, h.sound = 0, true
+	old := h.gate.Load()
+	// While all are out, any answer is good news; otherwise the successes of an
+	// ejected endpoint are of requests from before its ejection.
+	returns := old == gateProbing
+	if old == gateEjected && g.panicking.Load() {
+		returns = true
+		g.probeAll(now)
+	}
+	if returns {
+		h.since = now
+		h.gate.Store(gateOpen)
+		g.startSlowly(h, now)
+	}
+	h.ailing.Store(false)
+	g.mu.Unlock()
+	if returns {
+		g.log.Info("endpoint returned", "cluster", g.name, "endpoint", h.address,
+			"old", gateName(old), "new", gateName(gateOpen))
+		g.notePanic()
+	}
+}
+
+// probeAll ends all ejections at once: whatever they had in common seems to be
+// over, and the one that returns first shall not carry the load alone. g.mu is held.
+func (g *group) probeAll(now time.Duration) {
+	for _, h := range g.troubled {
+		if h.gate.Load() == gateEjected {
+			h.startProbing(now)
+		}
+	}
+}
+
+// verdictWithin is how long the first probe keeps others away. What lives long may have no verdict until it ends (a tunnel in which nothing moves),
+// and a well endpoint would be out for hours with it. Each further one is given twice as long, so those that hang are a few, ten after an hour.
+const verdictWithin = 5 * time.Second
+
+// startProbing ends an ejection: the next request shows whether it was the last. The
+// group's mu is held.
+func (h *health) startProbing(now time.Duration) {
+	h.since, h.fails, h.factor = now, 0, full
+	h.pace.Store(slowest)
+	h.patience = verdictWithin
+	h.endProbe()
+	h.ailing.Store(true)
+	h.gate.Store(gateProbing)
+}
+
+// startSlowly begins a slow start; g.mu is held.
+func (g *group) startSlowly(h *health, now time.Duration) {
+	h.rampFrom, h.factor = now, full
+	h.pace.Store(ramp(0))
+	g.trouble(h)
+}
+
+// trouble puts h among those that Tick looks after; g.mu is held.
+func (g *group) trouble(h *health) {
+	if !h.troubled {
+		h.troubled = true
+		g.troubled = append(g.troubled, h)
+	}
+}
+
+// lookAfter lets time do its work on the troubled: ejections end, slow starts go
+// on, the length of ejections decays.
+func (g *group) lookAfter(now time.Duration) {
+	o := g.active.Load().outlier
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	kept := g.troubled[:0]
+	for _, h := range g.troubled {
+		if h.troubled = g.heal(h, o, now); h.troubled {
+			kept = append(kept, h)
+		}
+	}
+	clear(g.troubled[len(kept):])
+	g.troubled = kept
+}
+
+// heal tells whether h still needs looking after; g.mu is held.
+func (g *group) heal(h *health, o outlier, now time.Duration) bool {
+	switch h.gate.Load() {
+	case gateEjected:
+		if o.streak == math.MaxInt { // passive health was switched off
+			h.since = now
+			h.gate.Store(gateOpen)
+			g.startSlowly(h, now)
+		} else if now >= h.until {
+			h.startProbing(now)
+		}
+		return true
+	case gateProbing:
+		began := h.probe.Load()
+		if began > 0 && now-time.Duration(began) >= h.patience && h.probe.CompareAndSwap(began, 0) {
+			h.patience *= 2
+		}
+		return true
+	}
+	h.pace.Store(ramp(now - h.rampFrom))
+	if h.ejections > 0 && h.sound && now-h.since >= o.base {
+		h.ejections--
+		h.since, h.sound = now, false
+		h.ailing.Store(true) // ask for the next success
+	}
+	return h.ejections > 0 || h.pace.Load() < full
+}
+
+func gateName(gate uint32) string {
+	switch gate {
+	case gateEjected:
+		return stateEjected
+	case gateProbing:
+		return "probing"
+	default:
+		return stateHealthy
+	}
+}

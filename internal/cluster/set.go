@@ -1,0 +1,201 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// Set is every live endpoint of the process. One goroutine prepares, retires and
+// delivers; Run is a second one; everything else is safe from any.
+type Set struct {
+	clock *clock
+	reg   *telemetry.Registry
+	log   hclog.Logger
+
+	mu     sync.Mutex // guards groups and what in them says so; never held on the way of a request
+	groups map[string]*group
+	reaped time.Duration
+
+	checks sync.WaitGroup // the goroutines of active checks
+}
+
+// Options of a Set.
+type Options struct {
+	Registry *telemetry.Registry // nil = measured, but nowhere to be seen
+	Logger   hclog.Logger        // nil = silent
+}
+
+// NewSet makes an empty set.
+func NewSet(o Options) *Set {
+	if o.Registry == nil {
+		o.Registry = telemetry.NewRegistry()
+	}
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	return &Set{clock: newClock(), reg: o.Registry, log: o.Logger, groups: map[string]*group{}}
+}
+
+// Prepare builds a revision's cluster on the endpoints that are there already.
+// Nothing that serves notices before the cluster is used. What it adopts from
+// the catalog is what was last delivered to a cluster of the same name and the
+// same question to Consul; otherwise it begins with its static endpoints alone.
+// A prepared cluster is either kept or dropped by the next Retire.
+func (s *Set) Prepare(cfg config.Cluster) (*Cluster, error) {
+	if err := check(&cfg); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.groups[cfg.Name]
+	if g == nil {
+		g = newGroup(cfg.Name, s, s.reg.Cluster(cfg.Name))
+		s.groups[cfg.Name] = g
+	}
+	c := &Cluster{
+		cfg:     cfg,
+		group:   g,
+		feed:    g.feed(cfg.Consul),
+		way:     way{protocol: cfg.Protocol, tls: cfg.TLS, proxyProtocol: cfg.ProxyProtocol},
+		outlier: newOutlier(cfg.PassiveHealth),
+		strict:  cfg.Panic == config.PanicNever,
+		maxReqs: limit(cfg.Limits.MaxRequests),
+	}
+	c.view.Store(c.build())
+	g.join(c)
+	g.sweep()
+	return c, nil
+}
+
+// check refuses what would not work; the document's own validation says it better.
+func check(cfg *config.Cluster) error {
+	switch cfg.Balance {
+	case "", config.BalanceWRR, config.BalanceLeastRequest, config.BalanceRandom:
+	default:
+		return fmt.Errorf("cluster %q: balance: not known (%q)", cfg.Name, cfg.Balance)
+	}
+	for _, e := range cfg.Endpoints {
+		if e.Weight < 0 || e.Weight > maxWeight {
+			return fmt.Errorf("cluster %q: endpoint %s: weight: not 0 to %d (%d)", cfg.Name, e.Address, maxWeight, e.Weight)
+		}
+	}
+	return nil
+}
+
+const maxWeight = 65535
+
+// Retire says which clusters are in service from now on: after a revision was
+// stored, its own; after one failed, those that still serve. Endpoints that none
+// of them names lose their idle connections at once and the leased ones when
+// they are put back. A cluster that is not kept still answers picks, of
+// requests that began before, but hears of no changes any more.
+func (s *Set) Retire(keep []*Cluster) {
+	kept := make(map[*Cluster]bool, len(keep))
+	for _, c := range keep {
+		kept[c] = true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, g := range s.groups {
+		g.live = slices.DeleteFunc(g.live, func(c *Cluster) bool {
+			if !kept[c] {
+				c.endCheck()
+			}
+			return !kept[c]
+		})
+		g.forgetChecks()
+		if n := len(g.live); n > 0 {
+			g.enter(g.live[n-1])
+		}
+		g.dropFeeds()
+		g.sweep()
+		if len(g.live) == 0 {
+			g.tele.SetEndpoints(nil)
+			g.tele.SetPanic(nil)
+		}
+		if g.forgotten() || len(g.live) == 0 && len(s.groups) > len(keep)+rememberMost {
+			delete(s.groups, name)
+		}
+	}
+}
+
+// enter puts c's rules into force for what the revisions share.
+func (g *group) enter(c *Cluster) {
+	g.active.Store(c)
+	for _, e := range g.endpoints {
+		closeAll(e.idle.configure(c.cfg.Keepalive.MaxIdle, c.cfg.Keepalive.IdleTimeout))
+	}
+	g.notePanic()
+}
+
+// dropFeeds forgets what the catalog said to questions that nobody asks any more.
+func (g *group) dropFeeds() {
+	for q, f := range g.feeds {
+		if !slices.ContainsFunc(g.live, func(c *Cluster) bool { return c.feed == f }) {
+			delete(g.feeds, q)
+		}
+	}
+}
+
+// period of Run: the grain of the coarse clock, of slow starts and holds.
+const period = 100 * time.Millisecond
+
+// reapEvery is how often idle connections are looked through.
+const reapEvery = time.Second
+
+// Run keeps time until ctx ends. The caller owns its goroutine, and closes what
+// is left by Retire(nil). It waits for the active checks, which end with their
+// own context or with that Retire.
+func (s *Set) Run(ctx context.Context) {
+	defer s.checks.Wait()
+	t := time.NewTicker(period)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			s.Tick()
+		}
+	}
+}
+
+// Tick does all that is due: ejections and holds end, slow starts go on, idle
+// connections that are old or dead are closed.
+func (s *Set) Tick() {
+	now := s.clock.tick()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	reap := now-s.reaped >= reapEvery
+	if reap {
+		s.reaped = now
+	}
+	for name, g := range s.groups {
+		g.lookAfter(now)
+		for _, f := range g.feeds {
+			if f.expire(now) {
+				g.rebuild(f)
+			}
+		}
+		if reap {
+			g.forget(now)
+			for _, e := range g.endpoints {
+				closeAll(e.idle.reap())
+			}
+			if g.forgotten() {
+				delete(s.groups, name)
+			}
+		}
+		if len(g.live) > 0 {
+			g.notePanic()
+		}
+	}
+}

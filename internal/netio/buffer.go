@@ -1,0 +1,50 @@
+package netio
+
+import "sync"
+
+// BufferSize is the size in bytes of a pooled buffer. A request head and a small body fit; larger heads move to a buffer of their own.
+const BufferSize = 8 << 10
+
+// BulkSize is the size in bytes of the buffers that long bodies are moved through.
+const BulkSize = 64 << 10
+
+// Buffer is a pooled byte slice. Whoever takes one with [NewBuffer] or [NewBulk] gives it back with Free, and does not touch it afterwards.
+type Buffer struct {
+	B []byte
+}
+
+var (
+	small = sync.Pool{New: func() any { return &Buffer{B: make([]byte, BufferSize)} }}
+	bulk  = sync.Pool{New: func() any { return &Buffer{B: make([]byte, BulkSize)} }}
+)
+
+// NewBuffer takes a buffer of [BufferSize] bytes from the pool.
+func NewBuffer() *Buffer { return small.Get().(*Buffer) }
+
+// NewBulk takes a buffer of [BulkSize] bytes from the pool.
+func NewBulk() *Buffer { return bulk.Get().(*Buffer) }
+
+// Sized returns a buffer of at least n bytes: pooled when a pool's size fits, else made for the occasion.
+func Sized(n int) *Buffer {
+	switch {
+	case n <= BufferSize:
+		return NewBuffer()
+	case n <= BulkSize:
+		return NewBulk()
+	}
+	return &Buffer{B: make([]byte, n)}
+}
+
+// Free gives b back. A nil b is fine. Buffers of odd sizes are left to the garbage collector, so that one large head does not pin memory.
+func (b *Buffer) Free() {
+	if b == nil {
+		return
+	}
+	b.B = b.B[:cap(b.B)]
+	switch len(b.B) {
+	case BufferSize:
+		small.Put(b)
+	case BulkSize:
+		bulk.Put(b)
+	}
+}

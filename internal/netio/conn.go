@@ -1,0 +1,390 @@
+package netio
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+var (
+	// ErrTimeout is returned when the moment given to SetReadDeadline has passed, until another one is given; and by a write that stalled
+	// for the write timeout, and by all writes after it.
+	ErrTimeout = errors.New("timeout")
+	// ErrInterrupted is returned by a Read that Interrupt woke. Nothing was consumed, and the connection is as good as before.
+	ErrInterrupted = errors.New("interrupted")
+)
+
+// Hangup is how the peer's side of a connection stands.
+type Hangup uint8
+
+const (
+	Open       Hangup = iota // nothing to say
+	HalfClosed               // the peer sent FIN: it will send no more, but may still read
+	Reset                    // the connection is gone in both directions
+)
+
+// Conn is one stream connection. Make it with New; it belongs to one goroutine, except where a method says otherwise. There is one for
+// each idle connection too, so its size matters: see TestConnSize.
+type Conn struct {
+	net.Conn                 // the connection as it was accepted or dialled: *net.TCPConn, *tls.Conn, *net.UnixConn, a pipe
+	raw      syscall.RawConn // the socket, also under TLS; nil when there is none
+	sweeper  *Sweeper
+
+	readAt  atomic.Int64 // moment (Sweeper.Now) at which a read gives up; 0 never, negative: the sweeper has woken the reader
+	writeAt atomic.Int64 // the same for writes
+
+	writeTimeout time.Duration // longest stall of one write; 0 none
+
+	rb  []byte // the read in hand: its buffer, or nil for a pooled one
+	buf *Buffer
+	rn  int
+	re  syscall.Errno
+	wb  []byte // the write in hand
+	we  syscall.Errno
+
+	tryReadFn, tryWriteFn func(uintptr) bool // nil when not plain
+	quietFn               func(uintptr)      // made at the first use
+
+	next, prev *Conn   // the sweeper's list of awake, or of parked, connections; these six are guarded by its mutex
+	owner      Resumer // goes on with it; while it is parked
+	fd         int32   // while it is parked: the index in the sweeper's table
+	ticket     uint32  // of the latest parking; 0: never parked
+	place      place
+
+	interrupt atomic.Bool
+	plain     bool    // Conn is the socket itself: read and written with raw; else Conn.Read and Conn.Write do the work
+	once      bool    // the call in hand makes one attempt and does not wait
+	quiet     bool    // the answer of quietFn
+	first     [1]byte // what ReadFirst waits with where it cannot wait without a buffer
+}
+
+// New wraps nc and puts it under the sweeper's care until Close. writeTimeout bounds each stall of a write; 0 means none.
+func New(nc net.Conn, s *Sweeper, writeTimeout time.Duration) *Conn {
+	c := &Conn{Conn: nc, sweeper: s, writeTimeout: writeTimeout}
+	if sc, ok := nc.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			c.raw, c.plain = raw, true
+			c.tryReadFn, c.tryWriteFn = c.tryRead, c.tryWrite
+		}
+	} else if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		if sc, ok := t.NetConn().(syscall.Conn); ok {
+			if raw, err := sc.SyscallConn(); err == nil {
+				c.raw = raw
+			}
+		}
+	}
+	s.add(c)
+	return c
+}
+
+// SetWriteTimeout changes the longest stall of one write, in force from the next one.
+func (c *Conn) SetWriteTimeout(d time.Duration) { c.writeTimeout = d }
+
+// SetReadDeadline names the moment, on the clock of [Sweeper.Now], after which reads return [ErrTimeout]; 0 takes the limit away.
+// Safe from any goroutine; a reader that is already waiting obeys the new moment.
+func (c *Conn) SetReadDeadline(at int64) { c.readAt.Store(at) }
+
+// Interrupt makes the Read that is waiting now, or the next one, return [ErrInterrupted] once. Safe from any goroutine.
+func (c *Conn) Interrupt() {
+	c.interrupt.Store(true)
+	_ = c.Conn.SetReadDeadline(past) // a closed connection needs no waking
+	c.sweeper.wakeParked(c)
+}
+
+// ClearInterrupt forgets an Interrupt that no Read has met yet. Only when nobody can call Interrupt any more.
+func (c *Conn) ClearInterrupt() {
+	if c.interrupt.Swap(false) {
+		c.rest()
+	}
+}
+
+// rest takes the wake-up of a read back, unless the sweeper has given, or is about to give, one that counts. Looking only after the
+// deadline was cleared is what makes that certain: the sweeper marks readAt before it wakes. It reports whether the moment has passed.
+func (c *Conn) rest() (late bool) {
+	_ = c.Conn.SetReadDeadline(time.Time{}) // a closed connection says so at the next read
+	if late = c.readAt.Load() < 0; late {
+		_ = c.Conn.SetReadDeadline(past)
+	}
+	return late
+}
+
+// Close closes the connection and takes it out of the sweeper's list. Safe from any goroutine, and more than once.
+func (c *Conn) Close() error {
+	owner := c.sweeper.remove(c)
+	err := c.Conn.Close()
+	if owner != nil {
+		go owner.Resume()
+	}
+	return err
+}
+
+// Release takes c out of the sweeper's care without closing it, and hands out the connection it was made from, without any deadline.
+func (c *Conn) Release() net.Conn {
+	c.sweeper.remove(c)
+	_ = c.Conn.SetDeadline(time.Time{}) // a closed connection has none
+	return c.Conn
+}
+
+// Abort closes the connection so that the peer sees a reset instead of an orderly end, where the transport knows the difference.
+func (c *Conn) Abort() error {
+	nc := c.Conn
+	if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		nc = t.NetConn()
+	}
+	if l, ok := nc.(interface{ SetLinger(int) error }); ok {
+		_ = l.SetLinger(0) // a connection that is gone already needs no reset
+	}
+	owner := c.sweeper.remove(c)
+	err := nc.Close()
+	if owner != nil {
+		go owner.Resume()
+	}
+	return err
+}
+
+// CloseWrite sends FIN (or TLS close_notify) and leaves the reading side open.
+func (c *Conn) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return c.Conn.Close()
+}
+
+// Hangup asks how the peer stands, without consuming a byte and without blocking. Where it cannot be known the answer is Open.
+func (c *Conn) Hangup() Hangup {
+	if c.raw == nil {
+		return Open
+	}
+	h := Reset
+	_ = c.raw.Control(func(fd uintptr) { h = hangup(fd) }) // an error means closed, which Reset says
+	return h
+}
+
+// Quiet tells whether an idle connection is open and has nothing to say: a peer that has closed it, or sent what nobody asked for, makes
+// it false. It consumes nothing and does not block. Where it cannot be known the answer is true.
+func (c *Conn) Quiet() bool {
+	if c.raw == nil {
+		return true
+	}
+	if c.quietFn == nil {
+		c.quietFn = func(fd uintptr) { c.quiet = quietSocket(fd) }
+	}
+	return c.raw.Control(c.quietFn) == nil && c.quiet // an error means closed
+}
+
+// Read reads into b, which must not be empty, like io.Reader: at least one byte, or an error. It waits until the moment given to
+// SetReadDeadline.
+func (c *Conn) Read(b []byte) (int, error) {
+	for {
+		n, err := c.readOnce(b)
+		if n > 0 {
+			return n, nil
+		}
+		if err = c.why(err); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// ReadFirst waits for bytes without holding a buffer, and hands out what came in a pooled buffer that the caller frees. Where Conn is no
+// plain socket that is a single byte: what came along with it costs the next Read no system call.
+func (c *Conn) ReadFirst() (*Buffer, int, error) {
+	if !c.plain {
+		n, err := c.Read(c.first[:])
+		if n == 0 {
+			return nil, 0, err
+		}
+		b := NewBuffer()
+		b.B[0] = c.first[0]
+		return b, n, nil
+	}
+	for {
+		err := c.raw.Read(c.tryReadFn)
+		if err == nil {
+			return c.takeFirst()
+		}
+		if err = c.why(err); err != nil {
+			return nil, 0, err
+		}
+	}
+}
+
+// takeFirst hands out what tryFirst has come to.
+func (c *Conn) takeFirst() (*Buffer, int, error) {
+	b := c.buf
+	c.buf = nil
+	switch {
+	case c.re != 0:
+		b.Free()
+		return nil, 0, c.re
+	case c.rn == 0:
+		b.Free()
+		return nil, 0, io.EOF
+	}
+	return b, c.rn, nil
+}
+
+func (c *Conn) readOnce(b []byte) (int, error) {
+	if !c.plain {
+		n, err := c.Conn.Read(b)
+		if n > 0 {
+			return n, nil // the error, if any, comes again
+		}
+		return 0, err
+	}
+	c.rb = b
+	err := c.raw.Read(c.tryReadFn)
+	c.rb = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case c.re != 0:
+		return 0, c.re
+	case c.rn == 0:
+		return 0, io.EOF
+	}
+	return c.rn, nil
+}
+
+// tryRead reads into rb, or, when that is nil, into a pooled buffer that it keeps only if bytes came.
+func (c *Conn) tryRead(fd uintptr) bool {
+	if c.rb == nil {
+		return c.tryFirst(fd)
+	}
+	for {
+		c.rn, c.re = rawRead(fd, c.rb)
+		if c.re != syscall.EINTR {
+			return c.re != syscall.EAGAIN
+		}
+	}
+}
+
+// tryFirst takes a buffer only for the attempt, and keeps it if bytes came.
+func (c *Conn) tryFirst(fd uintptr) bool {
+	b := NewBuffer()
+	for {
+		c.rn, c.re = rawRead(fd, b.B)
+		if c.re != syscall.EINTR {
+			break
+		}
+	}
+	if c.re == syscall.EAGAIN {
+		b.Free()
+		return c.once
+	}
+	c.buf = b
+	return true
+}
+
+// why tells what a read without bytes means: nil when it was woken for nothing (a deadline that was moved meanwhile) and should be tried
+// again.
+func (c *Conn) why(err error) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	if c.rest() {
+		return ErrTimeout // an Interrupt keeps: the deadline is still in the past when the moment has been moved
+	}
+	if c.interrupt.Swap(false) {
+		return ErrInterrupted
+	}
+	return nil
+}
+
+// Write writes all of b.
+func (c *Conn) Write(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if !c.plain {
+		return c.writePlain(b)
+	}
+	c.wb = b
+	for {
+		err := c.raw.Write(c.tryWriteFn)
+		if err == nil && c.we != 0 {
+			err = c.we
+		}
+		if err == nil && len(c.wb) == 0 {
+			c.wb = nil
+			return len(b), nil
+		}
+		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && c.writeAt.Load() >= 0 {
+			_ = c.Conn.SetWriteDeadline(time.Time{}) // a wake-up meant for an earlier write
+			continue
+		}
+		n := len(b) - len(c.wb)
+		c.wb = nil
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = ErrTimeout
+		}
+		return n, err
+	}
+}
+
+// tryWrite writes until the socket is full. Only a write that has to wait arms the deadline, so the common one costs nothing.
+func (c *Conn) tryWrite(fd uintptr) bool {
+	for {
+		n, e := rawWrite(fd, c.wb)
+		switch e {
+		case 0:
+			c.wb = c.wb[n:]
+			if len(c.wb) == 0 {
+				c.we = 0
+				c.disarmWrite()
+				return true
+			}
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			if c.once {
+				c.we = e
+				return true
+			}
+			c.armWrite()
+			return false
+		default:
+			c.we = e
+			c.disarmWrite()
+			return true
+		}
+	}
+}
+
+// plainPiece is how many bytes a connection that is no plain socket is given at a time, each with the write timeout anew: the content of
+// one TLS record.
+const plainPiece = 16 << 10
+
+func (c *Conn) writePlain(b []byte) (n int, err error) {
+	for n < len(b) {
+		c.armWrite()
+		m, err := c.Conn.Write(b[n:min(n+plainPiece, len(b))])
+		n += m
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return n, ErrTimeout // for good, as in Write
+		case c.writeAt.Swap(0) < 0:
+			c.sweeper.settle() // the wake-up came too late; it must not meet the next write, to which, under TLS, it would be fatal
+			_ = c.Conn.SetWriteDeadline(time.Time{})
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func (c *Conn) armWrite() {
+	if c.writeTimeout > 0 {
+		c.writeAt.Store(c.sweeper.Now() + int64(c.writeTimeout))
+	}
+}
+
+func (c *Conn) disarmWrite() {
+	if c.writeAt.Load() != 0 {
+		c.writeAt.Store(0)
+	}
+}

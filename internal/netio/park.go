@@ -1,0 +1,259 @@
+package netio
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+)
+
+// parkedPeriod is the least time between two looks at the deadlines of parked connections, and so how late one of them may be.
+const parkedPeriod = time.Second
+
+// Resumer goes on with a connection that was parked. Exactly one of the two calls follows a [Conn.Park] that took it, or none after an
+// [Conn.Unpark] that gave it back.
+type Resumer interface {
+	// Resume runs in a fresh goroutine once a read would not wait: bytes or the peer's end have come, Interrupt was called, or Close. Reading
+	// tells which.
+	Resume()
+	// Expire is called when the moment given to SetReadDeadline has passed. It must not block: many may be waiting behind it.
+	Expire()
+}
+
+// lot is where the parked connections of a Sweeper are. Its fields are guarded by the Sweeper's mutex.
+type lot struct {
+	list
+	table  []*Conn       // by descriptor
+	ticket uint32        // the latest one given
+	open   bool          // keep is running
+	set    *pollSet      // tells which can be read; nil until the first is parked
+	wake   chan struct{} // holds one token when set has been made
+	looked int64         // when the deadlines were looked at; 0: never
+	next   int64         // when they will be; 0: none is near
+}
+
+// Park waits for c without a goroutine: the caller's must end, without touching c any more, and r goes on where it left off. Before that
+// it has called [Conn.SetReadDeadline]; nobody changes it while c is parked. False: it cannot be done here (TLS, another system, no
+// sweeper at work, no descriptors, a wake-up that is due already), and c is still the caller's.
+//
+// Nothing is lost between the caller's last read and the parking: the kernel reports what is readable when the descriptor is armed, not
+// only what comes afterwards.
+func (c *Conn) Park(r Resumer) bool {
+	if !c.plain {
+		return false
+	}
+	took := false
+	// Within Control the descriptor is not closed, so it is not another connection's. Once it is armed c may already belong to the
+	// resumed goroutine, and only took is looked at.
+	err := c.raw.Control(func(fd uintptr) { took = c.sweeper.park(c, int(fd), r) })
+	return err == nil && took
+}
+
+// Unpark gives a parked connection to the caller, in the place of its Resumer, which will not be called. False: it is not parked. Safe from
+// any goroutine.
+func (c *Conn) Unpark() bool {
+	s := c.sweeper
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.place != inLot {
+		return false
+	}
+	s.recall(c)
+	return true
+}
+
+// Parked is the number of connections that wait without a goroutine.
+func (s *Sweeper) Parked() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.parked.count
+}
+
+func (s *Sweeper) park(c *Conn, fd int, r Resumer) bool {
+	set, ticket, again := s.enter(c, fd, r)
+	if set == nil {
+		return false
+	}
+	if set.arm(fd, ticket, again) {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.place != inLot || c.ticket != ticket {
+		return true // whoever was quicker has told r
+	}
+	s.recall(c)
+	c.ticket = 0
+	return false
+}
+
+// enter moves c into the lot. again tells that it was there before, so that its descriptor is in the set, disarmed. A nil set: it cannot be.
+func (s *Sweeper) enter(c *Conn, fd int, r Resumer) (set *pollSet, ticket uint32, again bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := c.readAt.Load()
+	// Interrupt sets its mark before it asks, under this lock, whether c is parked: either we see the mark, or it sees c.
+	if !s.parked.ready() || c.place != inList || at < 0 || c.interrupt.Load() {
+		return nil, 0, false
+	}
+	s.awake.drop(c)
+	l := &s.parked
+	for fd >= len(l.table) {
+		l.table = append(l.table, nil)
+	}
+	if l.ticket++; l.ticket == 0 {
+		l.ticket = 1
+	}
+	again = c.ticket != 0
+	c.place, c.owner, c.fd, c.ticket = inLot, r, int32(fd), l.ticket
+	l.table[fd] = c
+	l.push(c)
+	if at != 0 && (l.next == 0 || at < l.next) {
+		l.look(s, at)
+	}
+	return l.set, l.ticket, again
+}
+
+// ready makes the set when it is needed for the first time.
+func (l *lot) ready() bool {
+	if l.set == nil && l.open {
+		set, err := newPollSet()
+		if err != nil {
+			return false
+		}
+		l.set = set
+		l.wake <- struct{}{} // there is room: only one set is made for each run of keep
+	}
+	return l.set != nil
+}
+
+// look has keep look at the deadlines at that moment, but not too soon after the last time; 0: not before it is told to.
+func (l *lot) look(s *Sweeper, at int64) {
+	if at != 0 && l.looked != 0 {
+		at = max(at, l.looked+int64(parkedPeriod))
+	}
+	if at == l.next {
+		return
+	}
+	if l.next = at; at == 0 {
+		l.set.until(time.Time{})
+		return
+	}
+	l.set.until(s.Time(at))
+}
+
+// leave takes c out of the lot, to nowhere, and returns its owner. Its descriptor stays in the set: disarmed if it was reported, else an
+// event may come that finds no connection, or another ticket. Called with the lock held.
+func (s *Sweeper) leave(c *Conn) Resumer {
+	owner := c.owner
+	s.parked.drop(c)
+	s.parked.table[c.fd] = nil
+	c.owner, c.place = nil, nowhere
+	return owner
+}
+
+// recall moves c from the lot back among those that are awake, and returns its owner. Called with the lock held.
+func (s *Sweeper) recall(c *Conn) Resumer {
+	owner := s.leave(c)
+	s.rouse(c)
+	return owner
+}
+
+// readable resumes the connection that was parked with the ticket on fd. An event that is older than the connection which has the
+// descriptor now, or than its parking, carries another ticket.
+func (s *Sweeper) readable(fd int, ticket uint32) {
+	s.mu.Lock()
+	var owner Resumer
+	if c := s.parked.table[fd]; c != nil && c.ticket == ticket {
+		owner = s.recall(c)
+	}
+	s.mu.Unlock()
+	if owner != nil {
+		go owner.Resume()
+	}
+}
+
+// wakeParked resumes c if it is parked.
+func (s *Sweeper) wakeParked(c *Conn) {
+	s.mu.Lock()
+	var owner Resumer
+	if c.place == inLot {
+		owner = s.recall(c)
+	}
+	s.mu.Unlock()
+	if owner != nil {
+		go owner.Resume()
+	}
+}
+
+// keep looks after the parked connections until ctx ends; those that are left then go on in goroutines. It holds no thread while it waits,
+// and takes no descriptor before the first connection is parked.
+func (s *Sweeper) keep(ctx context.Context) {
+	s.mu.Lock()
+	s.parked.open = true
+	s.mu.Unlock()
+	defer s.clear()
+	select {
+	case <-ctx.Done():
+		return
+	case <-s.parked.wake:
+	}
+	s.mu.Lock()
+	set := s.parked.set
+	s.mu.Unlock()
+	defer context.AfterFunc(ctx, set.close)()
+	for {
+		err := set.wait(s.readable)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return // closed
+		}
+		s.expire()
+	}
+}
+
+// expire takes the parked connections whose moment has passed out and tells their owners.
+func (s *Sweeper) expire() {
+	var late []Resumer
+	s.mu.Lock()
+	now, next := s.Now(), int64(0)
+	for c := s.parked.head; c != nil; {
+		behind := c.next
+		switch at := c.readAt.Load(); {
+		case at == 0:
+		case at <= now:
+			late = append(late, s.recall(c))
+		case next == 0 || at < next:
+			next = at
+		}
+		c = behind
+	}
+	s.parked.looked, s.parked.next = now, 0
+	s.parked.set.until(time.Time{})
+	s.parked.look(s, next)
+	s.mu.Unlock()
+	for _, r := range late {
+		r.Expire()
+	}
+}
+
+// clear ends the lot: nothing can be parked any more, and what is wakes up.
+func (s *Sweeper) clear() {
+	var left []Resumer
+	s.mu.Lock()
+	l := &s.parked
+	if l.set != nil {
+		l.set.close()
+	}
+	l.set, l.open, l.next = nil, false, 0
+	select {
+	case <-l.wake:
+	default:
+	}
+	for l.head != nil {
+		left = append(left, s.recall(l.head))
+	}
+	s.mu.Unlock()
+	for _, r := range left {
+		go r.Resume()
+	}
+}
