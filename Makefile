@@ -21,10 +21,11 @@ test: packages tools ## run all tests, with all their set-up (a real Consul and 
 race: packages tools ## run all tests under the race detector
 	$(GO) test -race $$($(GO) list ./... | grep -v -e /docs$$ -e /deploy$$)
 
-lint: ## check the format, go vet (also where fallbacks build), golangci-lint
+lint: ## check the format, go vet (also where fallbacks build), locks, golangci-lint
 	@files=$$(gofmt -l .) && test -z "$$files" || { echo "not gofmt'ed:"; echo "$$files"; exit 1; }
 	$(GO) vet ./...
 	GOOS=darwin $(GO) vet ./...
+	tools/locks
 	tools/build golangci-lint
 	tools/bin/golangci-lint run ./...
 
