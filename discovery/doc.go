@@ -1,79 +1,29 @@
-// Package discovery finds out what the gateway shall do and where its endpoints
-// are: the document of a revision, from the environment, a file or Consul's KV
-// store, and the instances of the services that the revision names, from
-// Consul's catalog.
+// Package discovery delivers the document that a revision is made from, from
+// the environment or from a file. Package consul, below it, delivers documents
+// and endpoints from Consul.
 //
 // # Life of a change
 //
-// A source ([NewEnv], [NewFile], [Consul.Source]; env.go, file.go, kv.go) delivers
-// a [Document] whenever what it reads has changed. file.go is told by notify.go,
-// which watches folders, and reads after 50 ms of quiet (settle.go). kv.go and
-// the health watches of [Catalog] run the one loop of watch.go: ask (ask.go) the
-// agent (client.go, link.go, token.go) to answer when something has changed,
-// confirm what seems lost, deliver, and ask again as often as a token bucket
-// (bucket.go) allows; after an error (fault.go) hold what is known and back off.
-//
-// health.go decodes what Consul says of a service into records, endpoint.go maps
-// records to what a [Query] wants as Consul does for Envoy, and services.go runs
-// one watch for each service that the queries of catalog.go name.
+// A [Source] ([NewEnv], [NewFile]; env.go, file.go) delivers a [Document]
+// whenever what it reads has changed. file.go is told by filewatch.go, which
+// watches folders, and reads after 50 ms without a change (debounce.go). A
+// [Tracker] keeps the [Status] of each source for people (status.go).
 //
 // # Promises
 //
-//   - Nothing is delivered on suspicion. That a document or an instance is gone,
-//     and every answer that is odd (index 0 or 1, an index lower than before, more
-//     than half of at least four instances lost), is delivered only when a plain
-//     read from the leader says so too. A 403, an answer that is marked as filtered
-//     by ACLs, and an empty list for nobody are errors, never "nothing".
-//   - Errors deliver nothing and end nothing: what was delivered last holds, without
-//     an age limit. They are in Status, counted through Options.CountError, and
-//     logged when they begin and end. No Run returns before its ctx ends, and none
-//     leaves a goroutine behind.
-//   - A source skips no state and waits for its receiver; a Catalog skips all but
-//     the latest and waits for nobody. The first answer to a query is known to
-//     [Catalog.Wait], also when it is that nothing is registered.
-//   - Documents and endpoints are never edited after delivery. A document's Hash is
-//     its identity; Consul's indexes are for people.
-//   - Consul sees at most one request per watch at a time, 64 watches (240 over
-//     HTTP/2), after that a few polls; every request has a deadline, every answer a
-//     limit, and the token of the moment it was sent.
+//   - A source skips no state and waits for its receiver.
+//   - Errors deliver nothing and end nothing: what was delivered last holds. They
+//     are in Status, and logged when they begin and end. No Run returns before its
+//     ctx ends, and none leaves a goroutine behind.
+//   - Documents are never edited after delivery. A document's Hash is its identity.
 //
 // # Not here
 //
-// What a document says: sidecar/config. What follows from the facts: sidecar
-// keeps the active revision when a document is Negative or Refused, holds the
-// last endpoints for a while when they are all deregistered, waits for first
-// answers before it serves, and names what is orphaned; proxy/cluster uses
-// critical instances when nothing better is left, and drains those in
-// maintenance. Registering the app, and Consul Connect, are not built.
+// What a document says: internal/config. What follows from a document that is
+// Negative or Refused: sidecar, which keeps the active revision.
 //
 // # Decisions
 //
-// Requests are made with net/http, not with the methods of the library's client.
-// It reads CONSUL_* and builds TLS as Consul's command line does, and for that it
-// is used; but its client ignores bad index fields, buffers whole answers, follows
-// redirects with the token, reads the token file once, and gives up keep-alive on
-// unix sockets. A test holds our reading of addresses against the library's.
-//
-// The tag of a query and only_passing are applied here and not by Consul: one
-// question per service, the same from all sidecars, is one view in the agent.
-//
-// An instance that only_passing leaves out, or whose weight is below 1, is
-// Critical and not absent: it stays a candidate when all else has failed, as the
-// panic policy wants. Weights end at 128, as Consul's do for Envoy.
-//
-// Of several instances with one address the healthiest counts: the registration
-// that an instance left behind on a lost node must not take its successor down.
-//
-// A 404 for a single key is believed also without a token, since Consul says 403
-// to those who may not read it; an empty list is not.
-//
-// A token file that is missing or empty after it held a token leaves that token
-// in use, and one that was never there keeps us from asking: a request without a
-// token would be answered as if there were nothing.
-//
-// The confirmation of an absence is skipped when absence is what we know: an empty
-// folder is woken by every write to the store.
-//
-// CONSUL_HTTP_SSL and CONSUL_HTTP_SSL_VERIFY must be booleans: the library takes
-// anything else for no TLS and for no verification.
+// The sidecar wires both packages. So consul may use the types of this package,
+// and this package needs no interface for what only one source has.
 package discovery

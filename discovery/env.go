@@ -23,7 +23,7 @@ func NewEnv(parts ...config.Part) Source {
 
 func (e *environment) Run(ctx context.Context, out chan<- Document) {
 	for {
-		send(ctx, out, e.document)
+		Send(ctx, out, e.document)
 		select {
 		case <-e.again:
 		case <-ctx.Done():
@@ -32,6 +32,6 @@ func (e *environment) Run(ctx context.Context, out chan<- Document) {
 	}
 }
 
-func (e *environment) Reload() { nudge(e.again) }
+func (e *environment) Reload() { Signal(e.again) }
 
 func (e *environment) Status() Status { return Status{Name: "environment"} }

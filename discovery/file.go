@@ -31,7 +31,7 @@ type file struct {
 	path    string
 	changes chan struct{} // one token: read it
 	again   atomic.Bool   // deliver also what has not changed
-	state   *state
+	tracker *Tracker
 }
 
 // NewFile is the source that follows the document at path. One that is missing
@@ -44,53 +44,53 @@ func NewFile(path string, log hclog.Logger) (Source, error) {
 	return &file{
 		path:    whole,
 		changes: make(chan struct{}, 1),
-		state:   newState(log, fmt.Sprintf("file %q", whole)),
+		tracker: NewTracker(log, fmt.Sprintf("file %q", whole)),
 	}, nil
 }
 
 // Run reads once at once, and then whenever the file may have changed.
 func (f *file) Run(ctx context.Context, out chan<- Document) {
 	last := f.read()
-	send(ctx, out, last)
+	Send(ctx, out, last)
 
 	var watcher sync.WaitGroup
 	defer watcher.Wait()
-	watcher.Go(func() { watchFile(ctx, f.path, func() { nudge(f.changes) }) })
+	watcher.Go(func() { WatchFile(ctx, f.path, func() { Signal(f.changes) }) })
 
-	settle(ctx, f.changes, fileQuiet, fileMost, func(struct{}) {
+	Debounce(ctx, f.changes, fileQuiet, fileMost, func(struct{}) {
 		again := f.again.Swap(false)
-		if next := f.read(); again || !sameDocument(last, next) {
+		if next := f.read(); again || !last.Same(next) {
 			last = next
-			send(ctx, out, next)
+			Send(ctx, out, next)
 		}
 	})
 }
 
 func (f *file) Reload() {
 	f.again.Store(true)
-	nudge(f.changes)
+	Signal(f.changes)
 }
 
-func (f *file) Status() Status { return f.state.status() }
+func (f *file) Status() Status { return f.tracker.Status() }
 
 // read is what the file holds now.
 func (f *file) read() Document {
-	text, err := readFile(f.path)
+	text, err := ReadFile(f.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		f.state.failed(faultf(telemetry.DiscoveryServer, "no such file"))
+		f.tracker.Failed(telemetry.DiscoveryServer, errors.New("no such file"))
 		return Document{Source: "file", Negative: true}
 	case err != nil:
-		f.state.failed(&fault{telemetry.DiscoveryServer, err})
+		f.tracker.Failed(telemetry.DiscoveryServer, err)
 		return refused("file", err)
 	}
-	f.state.ok(0)
-	return newDocument("file", f.path, []config.Part{{Data: text}})
+	f.tracker.OK(0)
+	return NewDocument("file", f.path, []config.Part{{Data: text}})
 }
 
-// readFile reads a regular file of a bounded size. Anything else (a folder, a
+// ReadFile reads a regular file of a bounded size. Anything else (a folder, a
 // pipe that nobody writes to) is refused before it can hold us up.
-func readFile(path string) ([]byte, error) {
+func ReadFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, pathError(path, err)

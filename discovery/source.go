@@ -56,9 +56,9 @@ type Source interface {
 	Status() Status
 }
 
-// newDocument is what parts amount to: refused when they are empty or too large.
+// NewDocument is what parts amount to: refused when they are empty or too large.
 // name is how the source's people call it.
-func newDocument(source, name string, parts []config.Part) Document {
+func NewDocument(source, name string, parts []config.Part) Document {
 	total := 0
 	for _, part := range parts {
 		if len(part.Data) == 0 {
@@ -97,13 +97,13 @@ func hashOf(parts []config.Part) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// sameDocument reports whether b says nothing new after a.
-func sameDocument(a, b Document) bool {
-	return a.Hash == b.Hash && a.Negative == b.Negative && (a.Refused == nil) == (b.Refused == nil)
+// Same reports whether other says nothing new after d.
+func (d Document) Same(other Document) bool {
+	return d.Hash == other.Hash && d.Negative == other.Negative && (d.Refused == nil) == (other.Refused == nil)
 }
 
-// send gives a document to the receiver, or gives up with ctx.
-func send(ctx context.Context, out chan<- Document, d Document) {
+// Send gives a document to the receiver, or gives up with ctx.
+func Send(ctx context.Context, out chan<- Document, d Document) {
 	select {
 	case out <- d:
 	case <-ctx.Done():

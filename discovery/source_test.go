@@ -81,7 +81,7 @@ func TestHashIsThatOfSha256sum(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	got := newDocument("file", path, []config.Part{{Data: []byte("routes: []\n")}}).Hash
+	got := NewDocument("file", path, []config.Part{{Data: []byte("routes: []\n")}}).Hash
 	if !strings.HasPrefix(string(sum), got+" ") {
 		t.Errorf("hash %s, sha256sum says %s", got, sum)
 	}
@@ -113,13 +113,13 @@ func TestNewDocumentRefuses(t *testing.T) {
 		{"an empty part", []config.Part{{Name: "a", Data: big}, {Name: "b"}}, "keyb: empty"},
 		{"too large together", []config.Part{{Name: "a", Data: big}, {Name: "b", Data: big}}, "key: larger than 8 MiB (8388610 bytes)"},
 	} {
-		d := newDocument("consul", "key", row.parts)
+		d := NewDocument("consul", "key", row.parts)
 		if d.Refused == nil || d.Refused.Error() != row.want || d.Parts != nil {
 			t.Errorf("%s: %v, want %s", row.name, d.Refused, row.want)
 		}
 	}
 	a, b := refused("file", errors.New("a")), refused("file", errors.New("b"))
-	if sameDocument(a, b) || !sameDocument(a, refused("file", errors.New("a"))) {
+	if a.Same(b) || !a.Same(refused("file", errors.New("a"))) {
 		t.Error("refusals are not told apart by their reason")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
@@ -26,7 +27,7 @@ type serving struct {
 type revision struct {
 	doc      *config.Document
 	clusters map[string]*cluster.Cluster
-	queries  map[discovery.Query][]*cluster.Cluster
+	queries  map[consul.Query][]*cluster.Cluster
 	certs    *mtls.Prepared
 }
 
@@ -162,7 +163,7 @@ func (s *Sidecar) apply(ctx context.Context, active *revision, doc *config.Docum
 
 // prepare builds the revision's clusters on the endpoints there are, and waits a bounded time for word of those that are new.
 func (s *Sidecar) prepare(ctx context.Context, active *revision, doc *config.Document) (*revision, error) {
-	r := &revision{doc: doc, clusters: map[string]*cluster.Cluster{}, queries: map[discovery.Query][]*cluster.Cluster{}}
+	r := &revision{doc: doc, clusters: map[string]*cluster.Cluster{}, queries: map[consul.Query][]*cluster.Cluster{}}
 	var err error
 	if r.certs, err = s.certs.Prepare(doc); err != nil {
 		return nil, err
@@ -212,16 +213,16 @@ func (s *Sidecar) drop(keep, gone *revision) {
 }
 
 // query is what of c the catalog is asked.
-func query(c config.Consul) discovery.Query {
-	return discovery.Query{Service: c.Service, Tag: c.Tag, Datacenter: c.Datacenter, OnlyPassing: c.OnlyPassing}
+func query(c config.Consul) consul.Query {
+	return consul.Query{Service: c.Service, Tag: c.Tag, Datacenter: c.Datacenter, OnlyPassing: c.OnlyPassing}
 }
 
 // asks is what the revision wants to know of the catalog. A nil revision wants nothing.
-func (r *revision) asks() []discovery.Query {
+func (r *revision) asks() []consul.Query {
 	if r == nil {
 		return nil
 	}
-	var all []discovery.Query
+	var all []consul.Query
 	for q := range r.queries {
 		all = append(all, q)
 	}
@@ -229,7 +230,7 @@ func (r *revision) asks() []discovery.Query {
 }
 
 // deliver hands what the catalog says to the clusters that asked. A nil revision asked nothing.
-func (r *revision) deliver(e discovery.Endpoints) {
+func (r *revision) deliver(e consul.Endpoints) {
 	if r == nil {
 		return
 	}
@@ -243,13 +244,13 @@ func (r *revision) deliver(e discovery.Endpoints) {
 }
 
 // state is the data plane's word for what the catalog says.
-func state(s discovery.State) cluster.State {
+func state(s consul.State) cluster.State {
 	switch s {
-	case discovery.Warning:
+	case consul.Warning:
 		return cluster.Warning
-	case discovery.Critical:
+	case consul.Critical:
 		return cluster.Critical
-	case discovery.Maintenance:
+	case consul.Maintenance:
 		return cluster.Maintenance
 	}
 	return cluster.Passing

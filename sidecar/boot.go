@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
@@ -27,8 +27,8 @@ func (s *Sidecar) patience(active *revision) time.Time {
 }
 
 // asks is what the bootstrap itself wants to know of the catalog.
-func (b *Bootstrap) asks() []discovery.Query {
-	var all []discovery.Query
+func (b *Bootstrap) asks() []consul.Query {
+	var all []consul.Query
 	for _, c := range b.clusters() {
 		if c.Consul.Service != "" {
 			all = append(all, query(c.Consul))

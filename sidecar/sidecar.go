@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/l4"
@@ -40,8 +41,8 @@ type Sidecar struct {
 	proxy    *proxy.Server
 	l4       *l4.Server
 	source   discovery.Source
-	consul   *discovery.Consul  // nil: no Consul in use
-	catalog  *discovery.Catalog // nil without consul
+	consul   *consul.Client  // nil: no Consul in use
+	catalog  *consul.Catalog // nil without consul
 
 	reload chan struct{} // holds a token when the active source is to be read anew
 	drain  chan struct{} // closed by the first drain
@@ -83,7 +84,7 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 // connect makes the source of documents, and the way to Consul if anything may need it.
 func (s *Sidecar) connect() error {
 	var err error
-	s.consul, err = discovery.NewConsul(discovery.Options{
+	s.consul, err = consul.New(consul.Options{
 		Version: Built().Version, Log: s.logger.Named("consul"),
 		CountError: func(c telemetry.DiscoveryClass) { s.registry.DiscoveryErrors(c).Inc() },
 	})

@@ -1,4 +1,4 @@
-package discovery
+package consul
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -66,7 +67,7 @@ type watch[T any] struct {
 	polls   bool          // never blocks, asks at intervals
 	bucket  bucket
 	usual   time.Duration // what bucket.every goes back to; 0 = it never changes
-	state   *state
+	tracker *discovery.Tracker
 
 	// Only the goroutine of run touches these.
 	index  uint64 // what the next request waits to pass; 0 = do not block
@@ -100,10 +101,10 @@ func (w *watch[T]) turn(whole context.Context) {
 	q, start := w.next(), time.Now()
 	a, err := w.ask(ctx, q)
 	if q.index > 0 && err == nil && time.Since(start) < w.wait*9/10 {
-		w.state.woke()
+		w.tracker.Woke()
 	}
 	if err == nil && w.doubtful(q, a) {
-		w.state.confirming()
+		w.tracker.Confirming()
 		q = read{}
 		a, err = w.ask(ctx, q)
 	}
@@ -200,7 +201,7 @@ func (w *watch[T]) doubtful(q read, a answer[T]) bool {
 func (w *watch[T]) hold(ctx context.Context, err error) {
 	w.fails++
 	w.index = 0
-	w.state.failed(err)
+	w.tracker.Failed(classOf(err), err)
 	_ = sleep(ctx, jitter(backoff(classOf(err), w.fails))) // interrupted or not, the next turn follows
 }
 
@@ -212,7 +213,7 @@ func (w *watch[T]) unchanged(start time.Time) {
 	if time.Since(start) < w.wait*9/10 {
 		w.index = 0
 	}
-	w.state.ok(w.index)
+	w.tracker.OK(w.index)
 }
 
 // accept takes an answer for true. ctx is that of the whole watch: what look
@@ -223,7 +224,7 @@ func (w *watch[T]) accept(ctx context.Context, q read, a answer[T], took time.Du
 	if !q.stale {
 		w.probed = time.Now()
 	}
-	w.state.ok(w.index)
+	w.tracker.OK(w.index)
 	w.setPace(a, took)
 	if !w.known || a.absent != w.absent || !a.absent && !w.same(w.last, a.value) {
 		w.known, w.absent, w.last = true, a.absent, a.value

@@ -1,4 +1,4 @@
-package discovery
+package consul
 
 import (
 	"context"
@@ -54,7 +54,7 @@ type entry struct {
 }
 
 // health reads all instances of a service, whatever their checks say.
-func (c *Consul) health(ctx context.Context, s service, q read) (answer[[]record], error) {
+func (c *Client) health(ctx context.Context, s service, q read) (answer[[]record], error) {
 	var none answer[[]record]
 	query := url.Values{}
 	remote := false
@@ -154,7 +154,7 @@ func (e *entry) address(remote bool) string {
 
 // localDatacenter is the agent's own. Consul lists the nearest first, and nothing
 // is nearer than itself; /v1/agent/self would need more rights.
-func (c *Consul) localDatacenter(ctx context.Context) (string, error) {
+func (c *Client) localDatacenter(ctx context.Context) (string, error) {
 	c.mu.Lock()
 	local := c.local
 	c.mu.Unlock()

@@ -1,4 +1,4 @@
-package discovery
+package consul
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -72,7 +73,7 @@ func asked(q read) string {
 
 // play runs a watch through a script; set may change the watch before it runs.
 // It returns what was delivered, "-" for nothing being there.
-func play(t *testing.T, s *script, set func(*watch[string])) (delivered []string, st Status) {
+func play(t *testing.T, s *script, set func(*watch[string])) (delivered []string, st discovery.Status) {
 	t.Helper()
 	s.done = make(chan struct{})
 	w := &watch[string]{
@@ -87,7 +88,7 @@ func play(t *testing.T, s *script, set func(*watch[string])) (delivered []string
 		},
 		wait:   2 * time.Minute,
 		bucket: bucket{burst: 100, every: time.Millisecond},
-		state:  newState(nil, "test"),
+		tracker: discovery.NewTracker(nil, "test"),
 	}
 	if set != nil {
 		set(w)
@@ -96,7 +97,7 @@ func play(t *testing.T, s *script, set func(*watch[string])) (delivered []string
 	var running sync.WaitGroup
 	running.Go(func() { w.run(ctx) })
 	<-s.done
-	st = w.state.status()
+	st = w.tracker.Status()
 	cancel()
 	running.Wait()
 	return delivered, st

@@ -1,4 +1,4 @@
-package discovery
+package consul
 
 import (
 	"cmp"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/consul/api"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
@@ -36,24 +37,24 @@ const (
 
 // keySource is the source that follows one key, or one folder of keys.
 type keySource struct {
-	consul *Consul
+	consul *Client
 	key    string
-	watch  *watch[Document]
+	watch  *watch[discovery.Document]
 }
 
 // Source follows the document at key. A key that ends in a slash is a folder:
 // its direct children are the parts of one document.
-func (c *Consul) Source(key string) (Source, error) {
+func (c *Client) Source(key string) (discovery.Source, error) {
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}
 	s := &keySource{consul: c, key: key}
-	s.watch = &watch[Document]{
-		fetch:  s.fetchKey,
-		same:   sameDocument,
-		wait:   c.options.Wait,
-		bucket: bucket{burst: documentBurst, every: documentEvery},
-		state:  c.newState(fmt.Sprintf("kv %q", key)),
+	s.watch = &watch[discovery.Document]{
+		fetch:   s.fetchKey,
+		same:    discovery.Document.Same,
+		wait:    c.options.Wait,
+		bucket:  bucket{burst: documentBurst, every: documentEvery},
+		tracker: c.newTracker(fmt.Sprintf("kv %q", key)),
 	}
 	if s.folder() {
 		s.watch.fetch = s.fetchFolder
@@ -85,20 +86,20 @@ func checkKey(key string) error {
 
 func (s *keySource) folder() bool { return strings.HasSuffix(s.key, "/") }
 
-func (s *keySource) Run(ctx context.Context, out chan<- Document) {
+func (s *keySource) Run(ctx context.Context, out chan<- discovery.Document) {
 	defer s.consul.rest()
 	defer s.consul.enlist(s.watch)()
 	if !s.folder() {
-		s.watch.deliver = func(ctx context.Context, a answer[Document]) { send(ctx, out, a.value) }
+		s.watch.deliver = func(ctx context.Context, a answer[discovery.Document]) { discovery.Send(ctx, out, a.value) }
 		s.watch.run(ctx)
 		return
 	}
-	states := make(chan Document)
-	s.watch.deliver = func(ctx context.Context, a answer[Document]) { send(ctx, states, a.value) }
+	states := make(chan discovery.Document)
+	s.watch.deliver = func(ctx context.Context, a answer[discovery.Document]) { discovery.Send(ctx, states, a.value) }
 	var settling sync.WaitGroup
 	defer settling.Wait()
 	settling.Go(func() {
-		settle(ctx, states, folderQuiet, folderMost, func(d Document) { send(ctx, out, d) })
+		discovery.Debounce(ctx, states, folderQuiet, folderMost, func(d discovery.Document) { discovery.Send(ctx, out, d) })
 	})
 	s.watch.run(ctx)
 }
@@ -108,34 +109,34 @@ func (s *keySource) Reload() {
 	s.watch.look(true)
 }
 
-func (s *keySource) Status() Status { return s.watch.state.status() }
+func (s *keySource) Status() discovery.Status { return s.watch.tracker.Status() }
 
 // fetchKey reads the one key. Without the right to it the answer is 403, so a 404
 // means that there is none.
-func (s *keySource) fetchKey(ctx context.Context, q read) (answer[Document], error) {
+func (s *keySource) fetchKey(ctx context.Context, q read) (answer[discovery.Document], error) {
 	pairs, r, err := s.list(ctx, url.Values{}, q)
 	if err != nil {
-		return answer[Document]{}, err
+		return answer[discovery.Document]{}, err
 	}
-	a := answer[Document]{index: r.index, bytes: r.bytes, absent: len(pairs) == 0}
+	a := answer[discovery.Document]{index: r.index, bytes: r.bytes, absent: len(pairs) == 0}
 	if r.filtered {
 		return a, errFiltered
 	}
 	if a.absent {
-		a.value = Document{Source: "consul", Negative: true}
+		a.value = discovery.Document{Source: "consul", Negative: true}
 		return a, nil
 	}
-	a.value = newDocument("consul", s.key, []config.Part{{Data: pairs[0].Value}})
+	a.value = discovery.NewDocument("consul", s.key, []config.Part{{Data: pairs[0].Value}})
 	a.value.Index = pairs[0].ModifyIndex
 	return a, nil
 }
 
 // fetchFolder reads the folder, which Consul does as of one moment. Keys that lie
 // deeper come with the answer and are left out.
-func (s *keySource) fetchFolder(ctx context.Context, q read) (answer[Document], error) {
+func (s *keySource) fetchFolder(ctx context.Context, q read) (answer[discovery.Document], error) {
 	pairs, r, err := s.list(ctx, url.Values{"recurse": {""}}, q)
 	if err != nil {
-		return answer[Document]{}, err
+		return answer[discovery.Document]{}, err
 	}
 	var parts []config.Part
 	modified := uint64(0)
@@ -148,15 +149,15 @@ func (s *keySource) fetchFolder(ctx context.Context, q read) (answer[Document], 
 		modified = max(modified, pair.ModifyIndex)
 	}
 	slices.SortFunc(parts, func(a, b config.Part) int { return cmp.Compare(a.Name, b.Name) })
-	a := answer[Document]{index: r.index, bytes: r.bytes, absent: len(parts) == 0}
+	a := answer[discovery.Document]{index: r.index, bytes: r.bytes, absent: len(parts) == 0}
 	if err := r.whole(a.absent); err != nil {
 		return a, err
 	}
 	if a.absent {
-		a.value = Document{Source: "consul", Negative: true}
+		a.value = discovery.Document{Source: "consul", Negative: true}
 		return a, nil
 	}
-	a.value = newDocument("consul", s.key, parts)
+	a.value = discovery.NewDocument("consul", s.key, parts)
 	a.value.Index = modified
 	return a, nil
 }

@@ -1,4 +1,4 @@
-package discovery
+package consul
 
 import (
 	"fmt"
@@ -26,14 +26,14 @@ func clearEnvironment(t *testing.T) {
 }
 
 // newConsul is a client of addr that blocks for a short time.
-func newConsul(t *testing.T, addr string, set ...func(*Options)) *Consul {
+func newConsul(t *testing.T, addr string, set ...func(*Options)) *Client {
 	t.Helper()
 	clearEnvironment(t)
 	options := Options{Address: addr, Version: "test", Wait: 5 * time.Second}
 	for _, f := range set {
 		f(&options)
 	}
-	c, err := NewConsul(options)
+	c, err := New(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func newConsul(t *testing.T, addr string, set ...func(*Options)) *Consul {
 
 // fakeConsul answers with what a test has put in, where a real one could not be
 // made to.
-func fakeConsul(t *testing.T, answer http.HandlerFunc, set ...func(*Options)) *Consul {
+func fakeConsul(t *testing.T, answer http.HandlerFunc, set ...func(*Options)) *Client {
 	t.Helper()
 	testserver.Goroutines(t)
 	server := httptest.NewServer(answer)

@@ -1,10 +1,11 @@
-package discovery
+package consul
 
 import (
 	"context"
 	"sync"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -100,13 +101,13 @@ func (c *Catalog) start(ctx context.Context, s service, running *sync.WaitGroup)
 		polls:   c.places() <= 0,
 		bucket:  bucket{burst: healthBurst, every: healthEvery},
 		usual:   healthEvery,
-		state:   c.consul.newState(s.String()),
+		tracker: c.consul.newTracker(s.String()),
 	}
 	if s.datacenter != "" && w.watch.wait == defaultWait {
 		w.watch.wait = remoteWait
 	}
 	if w.watch.polls {
-		w.watch.state.polling()
+		w.watch.tracker.Polling()
 		w.watch.fetch = c.inTurn(w.watch.fetch)
 	}
 	c.watches[s] = w
@@ -158,7 +159,7 @@ func (c *Catalog) answer(q Query, s *subscription, records []record) {
 		close(s.answered)
 	}
 	s.endpoints, s.fresh = next, true
-	nudge(c.changed)
+	discovery.Signal(c.changed)
 }
 
 // shrinks reports whether an answer takes so much from a query that it is asked

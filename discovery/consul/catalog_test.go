@@ -1,4 +1,4 @@
-package discovery
+package consul
 
 import (
 	"context"
@@ -13,12 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // runCatalog runs a catalog for the length of a test.
-func runCatalog(t *testing.T, c *Consul) *Catalog {
+func runCatalog(t *testing.T, c *Client) *Catalog {
 	t.Helper()
 	catalog := c.Catalog()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -31,7 +32,7 @@ func runCatalog(t *testing.T, c *Consul) *Catalog {
 	return catalog
 }
 
-func runConsul(t *testing.T, c *Consul) {
+func runConsul(t *testing.T, c *Client) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -296,7 +297,7 @@ func TestCatalogPollsBeyondItsWatches(t *testing.T) {
 	testserver.WaitFor(t, patience, "all parked", func() bool { return parked.Load() == watchesHTTP1 })
 	catalog.Watch(queries[10:]) // leaves a place for each
 	testserver.WaitFor(t, patience, "no watch that polls", func() bool {
-		return !slices.ContainsFunc(catalog.Status(), func(s Status) bool { return s.Polling })
+		return !slices.ContainsFunc(catalog.Status(), func(s discovery.Status) bool { return s.Polling })
 	})
 	waitAnswers(t, catalog)
 }

@@ -10,25 +10,28 @@ import (
 )
 
 const (
-	// lookEvery is how often a file is looked at whose folder cannot be watched:
+	// pollEvery is how often a file is read whose folder cannot be watched:
 	// it is not there, or the user has no inotify watches left.
-	lookEvery = time.Second
+	pollEvery = time.Second
 
-	// besides is how often it is looked at besides: some file systems (network,
+	// statEvery is how often its state is read statEvery: some file systems (network,
 	// overlay) tell nobody of their changes.
-	besides = 10 * time.Second
+	statEvery = 10 * time.Second
 )
 
-// watchFile calls changed whenever the file at path may have changed, come or
+// WatchFile calls changed whenever the file at path may have changed, come or
 // gone, at least once, until ctx ends. It watches folders, not the file: a file
 // that is replaced takes its watch with it, and a Kubernetes ConfigMap changes by
 // a symlink in the same folder.
-func watchFile(ctx context.Context, path string, changed func()) {
+func WatchFile(ctx context.Context, path string, changed func()) {
 	w := &fileWatch{path: filepath.Clean(path), changed: changed}
 	for ctx.Err() == nil {
 		if !w.followFolders(ctx) {
 			w.look(true)
-			_ = sleep(ctx, lookEvery) // the loop ends with ctx
+			select {
+			case <-time.After(pollEvery):
+			case <-ctx.Done():
+			}
 		}
 	}
 }
@@ -60,7 +63,7 @@ func (w *fileWatch) followFolders(ctx context.Context) bool {
 	if events.Add(home) != nil || target != home && events.Add(target) != nil {
 		return false
 	}
-	tick := time.NewTicker(besides)
+	tick := time.NewTicker(statEvery)
 	defer tick.Stop()
 	w.look(true) // it may have changed, and even back, before the watch was there
 	for targetFolder(w.path) == target {

@@ -1,4 +1,4 @@
-package discovery
+package consul
 
 import (
 	"fmt"
@@ -9,12 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
 const testKey = "gateway/web/config"
 
-func kvSource(t *testing.T, c *Consul, key string) Source {
+func kvSource(t *testing.T, c *Client, key string) discovery.Source {
 	t.Helper()
 	s, err := c.Source(key)
 	if err != nil {
@@ -24,7 +25,7 @@ func kvSource(t *testing.T, c *Consul, key string) Source {
 }
 
 // waitStatus waits for a status that a test names by its error class.
-func waitStatus(t *testing.T, s Source, class string) Status {
+func waitStatus(t *testing.T, s discovery.Source, class string) discovery.Status {
 	t.Helper()
 	testserver.WaitFor(t, patience, "a status of class "+class, func() bool { return s.Status().Class == class })
 	return s.Status()
@@ -244,7 +245,7 @@ func TestAgentWithoutAView(t *testing.T) {
 		blocking := r.URL.Query().Has("index")
 		switch {
 		case blocking && !lost.Load():
-			nudge(parked)
+			discovery.Signal(parked)
 			select {
 			case <-woken:
 			case <-r.Context().Done():
@@ -279,7 +280,7 @@ func TestAgentWithoutAView(t *testing.T) {
 func BenchmarkKeyToDelivery(b *testing.B) {
 	consul := testserver.Consul(b)
 	consul.KVPut(testKey, "start")
-	c, err := NewConsul(Options{Address: consul.Addr()})
+	c, err := New(Options{Address: consul.Addr()})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -287,7 +288,7 @@ func BenchmarkKeyToDelivery(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	out := make(chan Document)
+	out := make(chan discovery.Document)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

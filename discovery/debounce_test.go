@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestSettle(t *testing.T) {
+func TestDebounce(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		at   []int  // when values come, ms
@@ -29,15 +29,15 @@ func TestSettle(t *testing.T) {
 				var got []string
 				var running sync.WaitGroup
 				running.Go(func() {
-					settle(ctx, in, 200*time.Millisecond, time.Second, func(v int) {
+					Debounce(ctx, in, 200*time.Millisecond, time.Second, func(v int) {
 						got = append(got, fmt.Sprintf("%d@%d", v, time.Since(start).Milliseconds()))
 					})
 				})
 				for i, ms := range row.at {
-					_ = sleep(ctx, time.Duration(ms)*time.Millisecond-time.Since(start))
+					<-time.After(time.Duration(ms)*time.Millisecond - time.Since(start))
 					in <- i
 				}
-				_ = sleep(ctx, time.Minute)
+				<-time.After(time.Minute)
 				cancel()
 				running.Wait()
 				if s := strings.Join(got, " "); s != row.want {

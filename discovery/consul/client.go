@@ -1,4 +1,4 @@
-package discovery
+package consul
 
 import (
 	"context"
@@ -8,13 +8,14 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // defaultWait is how long a request blocks when nothing changes.
 const defaultWait = 2 * time.Minute
 
-// Options of [NewConsul]. The zero value speaks to the agent that the CONSUL_*
+// Options of [New]. The zero value speaks to the agent that the CONSUL_*
 // variables name, as Consul's own command line would.
 type Options struct {
 	Address   string        // instead of CONSUL_HTTP_ADDR
@@ -28,9 +29,9 @@ type Options struct {
 	CountError func(telemetry.DiscoveryClass)
 }
 
-// Consul is the way to one agent: its address, connections and token, shared by
+// Client is the way to one agent: its address, connections and token, shared by
 // the document source and all watches of the catalog.
-type Consul struct {
+type Client struct {
 	options Options
 	log     hclog.Logger
 	made    time.Time
@@ -48,11 +49,11 @@ type Consul struct {
 // looker is a watch, as the client sees it.
 type looker interface{ look(redeliver bool) }
 
-// NewConsul checks what the environment says and connects to nothing. What is
+// New checks what the environment says and connects to nothing. What is
 // wrong with the environment will not get better, so it is an error; a token
 // file that is not there yet is waited for.
-func NewConsul(options Options) (*Consul, error) {
-	c := &Consul{options: options, log: options.Log, made: time.Now(), lookers: map[looker]struct{}{}}
+func New(options Options) (*Client, error) {
+	c := &Client{options: options, log: options.Log, made: time.Now(), lookers: map[looker]struct{}{}}
 	if c.log == nil {
 		c.log = hclog.NewNullLogger()
 	}
@@ -71,29 +72,29 @@ func NewConsul(options Options) (*Consul, error) {
 
 // Run follows the token file and the TLS files until ctx ends. Without it they
 // are read anew only on Reload, and the token when Consul refuses it.
-func (c *Consul) Run(ctx context.Context) {
+func (c *Client) Run(ctx context.Context) {
 	defer c.rest()
 	var files sync.WaitGroup
 	defer files.Wait()
 	l := c.link.Load()
 	if l.tokenFile != "" {
-		files.Go(func() { watchFile(ctx, l.tokenFile, c.refreshToken) })
+		files.Go(func() { discovery.WatchFile(ctx, l.tokenFile, c.refreshToken) })
 	}
 	for _, path := range l.files {
-		files.Go(func() { watchFile(ctx, path, c.refreshLink) })
+		files.Go(func() { discovery.WatchFile(ctx, path, c.refreshLink) })
 	}
 	<-ctx.Done()
 }
 
 // Reload reads the token and the TLS files anew.
-func (c *Consul) Reload() {
+func (c *Client) Reload() {
 	c.refreshToken()
 	c.refreshLink()
 }
 
 // Age is how long ago Consul last gave a good answer. If it never did, ok is
 // false, and age is how long it has been waited for.
-func (c *Consul) Age() (age time.Duration, ok bool) {
+func (c *Client) Age() (age time.Duration, ok bool) {
 	if at := c.answered.Load(); at != 0 {
 		return time.Since(time.Unix(0, at)), true
 	}
@@ -101,14 +102,14 @@ func (c *Consul) Age() (age time.Duration, ok bool) {
 }
 
 // refreshToken makes requests that are parked under an old token start again.
-func (c *Consul) refreshToken() {
+func (c *Client) refreshToken() {
 	if c.token.refresh() {
 		c.log.Info("consul token changed")
 		c.lookAgain()
 	}
 }
 
-func (c *Consul) refreshLink() {
+func (c *Client) refreshLink() {
 	old := c.link.Load()
 	l, err := newLink(c.options)
 	switch {
@@ -121,7 +122,7 @@ func (c *Consul) refreshLink() {
 	}
 }
 
-func (c *Consul) lookAgain() {
+func (c *Client) lookAgain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for l := range c.lookers {
@@ -130,7 +131,7 @@ func (c *Consul) lookAgain() {
 }
 
 // enlist has l told of a new token or connection until leave is called.
-func (c *Consul) enlist(l looker) (leave func()) {
+func (c *Client) enlist(l looker) (leave func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lookers[l] = struct{}{}
@@ -142,12 +143,12 @@ func (c *Consul) enlist(l looker) (leave func()) {
 }
 
 // rest closes the connections that nobody uses, when one of the users has ended.
-func (c *Consul) rest() { c.link.Load().http.CloseIdleConnections() }
+func (c *Client) rest() { c.link.Load().http.CloseIdleConnections() }
 
-// newState is the state of a watch that asks this Consul.
-func (c *Consul) newState(name string) *state {
-	s := newState(c.log, name)
-	s.onOK = func() { c.answered.Store(time.Now().UnixNano()) }
-	s.onError = c.options.CountError
-	return s
+// newTracker is the tracker of a watch that asks this Consul.
+func (c *Client) newTracker(name string) *discovery.Tracker {
+	t := discovery.NewTracker(c.log, name)
+	t.OnOK = func() { c.answered.Store(time.Now().UnixNano()) }
+	t.OnError = c.options.CountError
+	return t
 }

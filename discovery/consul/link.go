@@ -1,4 +1,4 @@
-package discovery
+package consul
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/consul/api"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 )
 
 const (
@@ -151,7 +153,7 @@ func (l *link) readFiles(config api.TLSConfig) error {
 		if path == "" {
 			continue
 		}
-		text, err := readFile(path)
+		text, err := discovery.ReadFile(path)
 		if err != nil {
 			return fmt.Errorf("env CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY: %w", err)
 		}

@@ -1,4 +1,4 @@
-package discovery
+package consul
 
 import (
 	"context"
@@ -35,7 +35,7 @@ type reply struct {
 }
 
 // get asks one blocking or plain question. On a 200 the body goes to decode.
-func (c *Consul) get(ctx context.Context, path string, query url.Values, q read, decode func(io.Reader) error) (reply, error) {
+func (c *Client) get(ctx context.Context, path string, query url.Values, q read, decode func(io.Reader) error) (reply, error) {
 	if q.index > 0 {
 		query.Set("index", strconv.FormatUint(q.index, 10))
 		query.Set("wait", strconv.FormatInt(q.wait.Milliseconds(), 10)+"ms")
@@ -61,7 +61,7 @@ func (c *Consul) get(ctx context.Context, path string, query url.Values, q read,
 
 // do sends one request, with the token of this moment; named says whether there
 // is one. Everything but 200 and 404 is an error.
-func (c *Consul) do(ctx context.Context, path string, query url.Values) (resp *http.Response, named bool, err error) {
+func (c *Client) do(ctx context.Context, path string, query url.Values) (resp *http.Response, named bool, err error) {
 	token, err := c.token.current()
 	if err != nil {
 		c.refreshToken() // its file may be there by now

@@ -1,4 +1,4 @@
-package discovery
+package consul
 
 import (
 	"context"
@@ -93,8 +93,8 @@ func TestBadEnvironment(t *testing.T) {
 		t.Run(row.name+"="+row.value, func(t *testing.T) {
 			clearEnvironment(t)
 			t.Setenv(row.name, row.value)
-			if _, err := NewConsul(Options{}); err == nil || !strings.Contains(err.Error(), row.want) {
-				t.Errorf("NewConsul: %v, want %s", err, row.want)
+			if _, err := New(Options{}); err == nil || !strings.Contains(err.Error(), row.want) {
+				t.Errorf("New: %v, want %s", err, row.want)
 			}
 		})
 	}
@@ -129,7 +129,7 @@ func TestTokenPrecedence(t *testing.T) {
 			clearEnvironment(t)
 			t.Setenv("CONSUL_HTTP_TOKEN", row.env)
 			t.Setenv("CONSUL_HTTP_TOKEN_FILE", row.envFile)
-			c, err := NewConsul(row.options)
+			c, err := New(row.options)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -222,7 +222,7 @@ func TestTLSUsesHTTP2AndFollowsItsFiles(t *testing.T) {
 	clearEnvironment(t)
 	t.Setenv("CONSUL_HTTP_ADDR", "https://"+server.Listener.Addr().String())
 	t.Setenv("CONSUL_CACERT", path)
-	c, err := NewConsul(Options{})
+	c, err := New(Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package discovery
+package consul
 
 import (
 	"cmp"
@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 )
 
 // Catalog follows the instances of just those services that somebody asked for.
 // Its methods may be called from any goroutine.
 type Catalog struct {
-	consul  *Consul
+	consul  *Client
 	polls   chan struct{} // a place for each poll that may run
 	wanted  chan struct{} // one token: Watch was called
 	changed chan struct{} // one token: Take has something
@@ -31,7 +33,7 @@ type subscription struct {
 }
 
 // Catalog makes the process's one follower of services.
-func (c *Consul) Catalog() *Catalog {
+func (c *Client) Catalog() *Catalog {
 	return &Catalog{
 		consul:  c,
 		polls:   make(chan struct{}, pollsAtOnce),
@@ -76,7 +78,7 @@ func (c *Catalog) Watch(queries []Query) {
 			c.answer(q, s, w.records)
 		}
 	}
-	nudge(c.wanted)
+	discovery.Signal(c.wanted)
 }
 
 // Wait returns when each query that is followed has had an answer (none may be
@@ -143,20 +145,20 @@ func (c *Catalog) Reload() {
 	for _, s := range c.queries {
 		if s.known {
 			s.fresh = true
-			nudge(c.changed)
+			discovery.Signal(c.changed)
 		}
 	}
 }
 
 // Status is that of each watch, by service.
-func (c *Catalog) Status() []Status {
+func (c *Catalog) Status() []discovery.Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := make([]Status, 0, len(c.watches))
+	all := make([]discovery.Status, 0, len(c.watches))
 	for _, w := range c.watches {
-		all = append(all, w.watch.state.status())
+		all = append(all, w.watch.tracker.Status())
 	}
-	slices.SortFunc(all, func(a, b Status) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b discovery.Status) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 

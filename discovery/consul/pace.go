@@ -1,4 +1,4 @@
-package discovery
+package consul
 
 import (
 	"context"
@@ -30,4 +30,19 @@ func (b *bucket) take(ctx context.Context) error {
 // jitter spreads what many sidecars do at once: somewhere from half of d to d.
 func jitter(d time.Duration) time.Duration {
 	return d/2 + rand.N(d/2+1)
+}
+
+// sleep waits for d, or returns why it did not.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

@@ -1,4 +1,4 @@
-package discovery
+package consul
 
 import (
 	"fmt"
@@ -29,7 +29,7 @@ func BenchmarkHealthAnswer(b *testing.B) {
 	text := largeService(5000)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { say(w, "7", text) }))
 	defer server.Close()
-	c, err := NewConsul(Options{Address: server.Listener.Addr().String()})
+	c, err := New(Options{Address: server.Listener.Addr().String()})
 	if err != nil {
 		b.Fatal(err)
 	}
