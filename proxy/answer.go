@@ -141,6 +141,7 @@ func (ex *exchange) deliver(u leased) result {
 		_ = u.Close() // it has not had the whole request
 	} else {
 		ex.using = nil
+		ex.d.Watch(nil) // from here on u may be another request's
 		u.GiveBack(ex)
 	}
 	return result{ex.outcome(), nil, false}

@@ -81,17 +81,24 @@ const trustFor = int64(10 * time.Millisecond)
 
 // GiveBack ends the lease: the connection goes back to the pool when the answer was read to its end and nothing came behind it.
 func (u *upstream1) GiveBack(ex *exchange) {
-	h := &ex.resp
-	whole, keep := u.body.Ended() && u.r.Buffered() == 0, keepFor(h)
-	u.since, u.bare = ex.endAt, ex.head || h.Status == 204 || h.Status == 304
-	u.r.Done() // h is gone
+	keep := keepFor(&ex.resp)
+	u.since, u.bare = ex.endAt, ex.head || message.Bodiless(ex.resp.Status)
+	if u.rest(&ex.resp) {
+		ex.ep.Put(u, keep)
+	} else {
+		_ = u.Close() // it has served
+	}
+}
+
+// rest makes the connection ready for another lease and reports whether it is good for one. Nobody may interrupt it any more;
+// an interrupt that met no read would end the next lease's. The memory of the response head is given back.
+func (u *upstream1) rest(h *message.Head) bool {
+	good := u.body.Ended() && u.r.Buffered() == 0 && !h.Close
+	u.conn.ClearInterrupt()
+	u.r.Done()
 	u.w.Done()
 	u.body = http1.Body{}
-	if !whole || h.Close {
-		_ = u.Close() // it has served
-		return
-	}
-	ex.ep.Put(u, keep)
+	return good
 }
 
 // keepFor is how long the peer lets the connection be idle: a second less than it said, since it may count from earlier. 0: it said nothing.

@@ -1,9 +1,11 @@
 package proxy
 
 import (
+	"net"
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
@@ -25,6 +27,23 @@ func TestKeepFor(t *testing.T) {
 		if got := keepFor(&h); got != want {
 			t.Errorf("keepFor(%q) = %v, want %v", field, got, want)
 		}
+	}
+}
+
+// TestRestForgetsAnInterrupt: the client of one request may be gone when the response is through already. The next request on
+// the connection must not hear of it: an upgraded one would take it for the end.
+func TestRestForgetsAnInterrupt(t *testing.T) {
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { ours.Close(); theirs.Close() })
+	u := &upstream1{conn: netio.New(ours, netio.NewSweeper(), 0)}
+	u.w.Conn = u.conn
+	u.Interrupt()
+	if !u.rest(&message.Head{}) {
+		t.Fatal("the connection is no good any more")
+	}
+	go func() { _, _ = theirs.Write([]byte("x")) }()
+	if n, err := u.conn.Read(make([]byte, 1)); n != 1 || err != nil {
+		t.Errorf("Read = %d, %v; want the byte", n, err)
 	}
 }
 

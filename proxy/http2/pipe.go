@@ -155,18 +155,18 @@ func (p *Pipe) Trailers() *message.Head {
 
 // Interrupter is somebody who waits elsewhere.
 type Interrupter interface {
-	// Interrupt ends the wait that is under way, or the next one. It must not block.
+	// Interrupt ends the wait that is under way, or the next one. It must not block. It is called under the lock of the pipe
+	// that is watched: it may take another pipe's lock, but that pipe must not watch in turn.
 	Interrupt()
 }
 
-// Watch names who is to be interrupted when the stream ends early, at once if it has; nil: nobody any more. An interrupt that is under way may come a
-// little later than that.
+// Watch names who is to be interrupted when the stream ends early, at once if it has; nil: nobody any more. When it returns,
+// the one that was named before is not interrupted any more: it may be given to somebody else.
 func (p *Pipe) Watch(w Interrupter) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.watch = w
-	over := p.err != nil
-	p.mu.Unlock()
-	if over && w != nil {
+	if p.err != nil && w != nil {
 		w.Interrupt()
 	}
 }

@@ -47,12 +47,11 @@ func (e *pipeEvents) Trailers(_ *Batch, _ *Stream, h *message.Head) {
 
 func (e *pipeEvents) Reset(_ *Batch, _ *Stream, code ErrCode, cause error) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.err = &ResetError{code, cause}
 	e.cond.Broadcast()
-	w := e.watch
-	e.mu.Unlock() // the other's locks may be of the same kind
-	if w != nil {
-		w.Interrupt()
+	if e.watch != nil {
+		e.watch.Interrupt() // under the lock: see Watch
 	}
 }
 

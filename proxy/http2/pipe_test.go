@@ -280,6 +280,34 @@ func TestPipeHeadDuringWrite(t *testing.T) {
 	<-done
 }
 
+// lockHeld fails the test when it is interrupted while the pipe's lock is free: then Watch could return in between, and what
+// it had named be somebody else's already.
+type lockHeld struct {
+	t *testing.T
+	p *Pipe
+	n int
+}
+
+func (l *lockHeld) Interrupt() {
+	l.n++
+	if l.p.mu.TryLock() {
+		l.p.mu.Unlock()
+		l.t.Error("interrupted without the lock of the pipe")
+	}
+}
+
+func TestPipeInterruptsUnderItsLock(t *testing.T) {
+	p := NewPipe()
+	l := &lockHeld{t: t, p: p}
+	p.Watch(l)
+	p.Receiver().Reset(nil, nil, Cancel, ErrReset)
+	p.Watch(nil)
+	p.Watch(l)
+	if l.n != 2 {
+		t.Errorf("%d interrupts, want 2", l.n)
+	}
+}
+
 // woken counts interrupts.
 type woken int
 
