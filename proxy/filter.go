@@ -9,16 +9,12 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// hopByHop are the fields that concern one connection only (RFC 9110 section 7.6.1); what Connection names comes on top (Field.Hop).
-var hopByHop = message.Of(message.Connection, message.KeepAlive, message.ProxyConnection, message.ProxyAuthenticate,
-	message.ProxyAuthorization, message.TE, message.TransferEncoding, message.Upgrade, message.HTTP2Settings)
-
 // forwarded are the fields that say who the client is: ours to write.
 var forwarded = message.Of(message.XForwardedFor, message.XForwardedHost, message.XForwardedProto, message.XForwardedClientCert)
 
 // neverTrailer are the fields that must not come behind a body: framing, routing, authentication and what we vouch for ourselves
 // (RFC 9110 section 6.5.1).
-var neverTrailer = hopByHop | message.Of(message.ContentLength, message.Host, message.Trailer, message.Authorization, message.Cookie,
+var neverTrailer = message.HopByHop | message.Of(message.ContentLength, message.Host, message.Trailer, message.Authorization, message.Cookie,
 	message.SetCookie, message.Expect, message.ContentEncoding, message.ContentType, message.ContentRange, message.XForwardedFor,
 	message.XForwardedHost, message.XForwardedProto, message.XForwardedClientCert, message.XRequestID)
 
@@ -30,7 +26,7 @@ func (ex *exchange) appendRequest(dst []byte, address string) []byte {
 	dst = ex.appendTarget(dst)
 	dst = append(dst, " HTTP/1.1\r\n"...)
 
-	drop := hopByHop | forwarded
+	drop := message.HopByHop | forwarded
 	if !h.Expect100 {
 		drop |= message.Of(message.Expect)
 	}
@@ -73,7 +69,7 @@ func (ex *exchange) fillRequest(f *http2.Fields) {
 		ex.work.authority = authority
 	}
 	f.Request(h.Method, ex.up.scheme, authority, ex.work.target)
-	f.AddHead(h, hopByHop|forwarded|message.Of(message.Host))
+	f.AddHead(h, message.HopByHop|forwarded|message.Of(message.Host))
 	ex.addForwarded(f)
 	if h.TETrailers {
 		f.AddTETrailers()
@@ -211,7 +207,7 @@ func vetted(t *message.Head) *message.Head {
 
 // responseDrop are the fields of a response with this status that do not go to the client.
 func responseDrop(h *message.Head) message.Set {
-	drop := hopByHop
+	drop := message.HopByHop
 	if h.Status < 200 || h.Status == 204 || h.Body == message.Chunked || h.Body == message.UntilClose {
 		drop |= message.Of(message.ContentLength) // RFC 9110 section 8.6: none in 1xx and 204
 	}

@@ -260,7 +260,7 @@ func (u *upstream2) Head(ex *exchange) error {
 	}
 	ex.resp = *h
 	switch {
-	case end || ex.head || h.Status < 200 || h.Status == 204 || h.Status == 304:
+	case end || ex.head || message.Bodiless(h.Status):
 		ex.resp.Body = message.NoBody
 	case ex.resp.Body == message.Sized && ex.resp.Present.Has(message.Trailer):
 		ex.resp.Body = message.Chunked // HTTP/1.1 has room for trailers only behind chunks

@@ -56,7 +56,7 @@ func frameResponse(h *message.Head, head bool) error {
 			h.Body = message.NoBody
 		}
 	}
-	if head || h.Status < 200 || h.Status == 204 || h.Status == 304 {
+	if head || message.Bodiless(h.Status) {
 		// A 204 that speaks of a body contradicts itself: who sent it may send the body too, and nothing behind it is to be trusted.
 		h.Close = h.Close || h.Status == 204 && (h.Body == message.Sized || h.Body == message.Chunked)
 		h.Body = message.NoBody
@@ -117,21 +117,14 @@ func chunkedOnly(h *message.Head) error {
 	return ErrTE
 }
 
-// contentLength takes exactly one field of digits that fits an int64 (RFC 9110 section 8.6).
+// contentLength takes exactly one valid field (RFC 9112 section 6.3).
 func contentLength(h *message.Head) (int64, error) {
 	if h.Count(message.ContentLength) > 1 {
 		return 0, ErrLengthRepeated
 	}
-	v := h.Get(message.ContentLength)
-	if len(v) == 0 || len(v) > 18 {
+	n, ok := message.ParseLength(h.Get(message.ContentLength))
+	if !ok {
 		return 0, ErrLength
-	}
-	var n int64
-	for _, c := range v {
-		if c-'0' > 9 {
-			return 0, ErrLength
-		}
-		n = n*10 + int64(c-'0')
 	}
 	return n, nil
 }

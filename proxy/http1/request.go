@@ -76,38 +76,18 @@ func parseVersion(v []byte) (message.Version, error) {
 	return 0, ErrVersionUnknown
 }
 
-// parseTarget takes the four forms of RFC 9112 section 3.2 apart. Bytes over 0x7f pass untouched, as they do in nginx and Envoy.
+// parseTarget takes the four forms of RFC 9112 section 3.2 apart.
 func parseTarget(h *message.Head) error {
-	t := h.Target
-	if len(t) == 0 {
-		return ErrTarget
-	}
-	for _, c := range t {
-		if c <= ' ' || c == 0x7f || c == '#' {
-			return ErrTarget
-		}
-	}
 	switch {
+	case !message.ValidTarget(h.Target):
+		return ErrTarget
 	case string(h.Method) == "CONNECT":
-		h.Authority = t
+		h.Authority = h.Target
 		return nil
-	case t[0] == '/':
-		h.Path = t
-	case len(t) == 1 && t[0] == '*':
-		if string(h.Method) != "OPTIONS" {
-			return ErrTarget
-		}
-		h.Path = t
+	case h.SplitTarget():
 		return nil
-	default:
-		if err := parseAbsolute(h); err != nil {
-			return err
-		}
 	}
-	if i := bytes.IndexByte(h.Path, '?'); i >= 0 {
-		h.Path, h.Query = h.Path[:i], h.Path[i+1:]
-	}
-	return nil
+	return parseAbsolute(h)
 }
 
 // parseAbsolute takes an absolute-form target, "http://host[:port][/path][?query]". User information has no place in it.
@@ -126,34 +106,28 @@ func parseAbsolute(h *message.Head) error {
 	if end < 0 {
 		end = len(t)
 	}
-	h.Authority, h.Path = t[:end], t[end:]
+	h.Authority = t[:end]
 	if !message.ValidHost(h.Authority) {
 		return ErrTarget
 	}
+	h.SplitPath(t[end:])
 	return nil
 }
 
 // checkHost holds the message to exactly one valid Host (RFC 9112 section 3.2); HTTP/1.0 may do without.
 func checkHost(h *message.Head) error {
-	host := h.Get(message.Host)
-	switch n := h.Count(message.Host); {
-	case n > 1:
+	switch h.SettleAuthority() {
+	case message.HostRepeated:
 		return ErrHostRepeated
-	case n == 0 && h.Version == message.HTTP11:
-		return ErrHostMissing
-	case n == 0:
-		return nil
-	}
-	if !message.ValidHost(host) {
+	case message.HostMalformed:
 		return ErrHost
-	}
-	if string(h.Method) == "CONNECT" {
-		return nil
-	}
-	if h.Authority == nil {
-		h.Authority = host
-	} else if !bytes.EqualFold(h.Authority, host) {
+	case message.HostDiffers:
 		return ErrTargetHost
+	case message.AuthorityMalformed:
+		return ErrTarget
+	}
+	if h.Version == message.HTTP11 && !h.Present.Has(message.Host) {
+		return ErrHostMissing
 	}
 	return nil
 }

@@ -20,13 +20,8 @@ func ParseResponse(b []byte, h *message.Head, lim *Limits, head bool) error {
 	if h.Version, err = parseVersion(line[:8]); err != nil {
 		return ErrStatusLine
 	}
-	for _, c := range line[9:12] {
-		if c-'0' > 9 {
-			return ErrStatusLine
-		}
-		h.Status = h.Status*10 + int(c-'0')
-	}
-	if h.Status < 100 || h.Status > 599 {
+	ok := false
+	if h.Status, ok = message.ParseStatus(line[9:12]); !ok {
 		return ErrStatusLine
 	}
 	if len(line) > 12 { // RFC 9112 section 4 wants the space even before an empty reason; common servers leave it out

@@ -110,11 +110,11 @@ func (b *block) add(f hpack.HeaderField) {
 }
 
 func (b *block) addField(name, value []byte, sensitive bool) {
-	if !validName(name) {
+	if !message.ValidLowerName(name) {
 		b.fail("field name that is no lower-case token")
 		return
 	}
-	if n := len(value); n > 0 && (isSpace(value[0]) || isSpace(value[n-1])) {
+	if message.Padded(value) {
 		b.fail("space around a field value") // RFC 9113 section 8.2.1
 		return
 	}
@@ -123,9 +123,11 @@ func (b *block) addField(name, value []byte, sensitive bool) {
 	if sensitive {
 		h.Fields[len(h.Fields)-1].Sensitive = true
 	}
-	switch id {
-	case message.Connection, message.KeepAlive, message.ProxyConnection, message.TransferEncoding, message.Upgrade:
+	if message.ConnectionFields.Has(id) {
 		b.fail("connection-specific field") // RFC 9113 section 8.2.2
+		return
+	}
+	switch id {
 	case message.TE:
 		if b.kind != request || !message.EqualFold(value, "trailers") {
 			b.fail("te other than trailers")
@@ -148,39 +150,13 @@ func (b *block) addLength(value []byte) {
 		b.fail("content-length repeated")
 		return
 	}
-	n, ok := parseLength(value)
+	n, ok := message.ParseLength(value)
 	if !ok {
 		b.fail("content-length that is no number")
 		return
 	}
 	h.ContentLength = n
 }
-
-// parseLength reads 1*DIGIT. More than 18 digits is a length nobody has.
-func parseLength(v []byte) (n int64, ok bool) {
-	if len(v) == 0 || len(v) > 18 {
-		return 0, false
-	}
-	for _, c := range v {
-		if c-'0' > 9 {
-			return 0, false
-		}
-		n = n*10 + int64(c-'0')
-	}
-	return n, true
-}
-
-// validName tells whether b is a field name as HTTP/2 writes it: a token without upper-case letters (RFC 9113 section 8.2.1).
-func validName(b []byte) bool {
-	for _, c := range b {
-		if !message.IsTokenByte(c) || c-'A' < 26 {
-			return false
-		}
-	}
-	return true
-}
-
-func isSpace(c byte) bool { return c == ' ' || c == '\t' }
 
 // addPseudo takes a pseudo-header field (RFC 9113 section 8.3). Its value lies in the head's buffer in front of the fields' lines.
 func (b *block) addPseudo(name string, value []byte) {
@@ -226,11 +202,10 @@ func (b *block) addPseudo(name string, value []byte) {
 }
 
 func (b *block) status(v []byte) {
-	if len(v) != 3 || v[0] < '1' || v[0] > '9' || v[1]-'0' > 9 || v[2]-'0' > 9 {
-		b.fail("status that is no number of three digits")
-		return
+	var ok bool
+	if b.head.Status, ok = message.ParseStatus(v); !ok {
+		b.fail("status that is no number from 100 to 599")
 	}
-	b.head.Status = int(v[0]-'0')*100 + int(v[1]-'0')*10 + int(v[2]-'0')
 }
 
 // finish judges the whole message and says how its body ends.

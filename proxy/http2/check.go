@@ -1,8 +1,6 @@
 package http2
 
 import (
-	"bytes"
-
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
@@ -58,21 +56,16 @@ func (b *block) finishConnect() {
 	}
 }
 
-// checkHost holds the request to one authority: a Host field may repeat :authority, and stands in for it, but never differs from it.
+// checkHost holds the request to one authority.
 func (b *block) checkHost() bool {
-	h := &b.head
-	if h.Present.Has(message.Host) {
-		host := h.Get(message.Host)
-		switch {
-		case h.Count(message.Host) > 1:
-			b.fail("host repeated")
-		case b.pseudo&sawAuthority == 0:
-			h.Authority = host
-		case !bytes.EqualFold(h.Authority, host):
-			b.fail("host that differs from :authority")
-		}
-	}
-	if b.bad == "" && len(h.Authority) > 0 && !message.ValidHost(h.Authority) {
+	switch b.head.SettleAuthority() {
+	case message.HostRepeated:
+		b.fail("host repeated")
+	case message.HostMalformed:
+		b.fail("host that is no host and port")
+	case message.HostDiffers:
+		b.fail("host that differs from :authority")
+	case message.AuthorityMalformed:
 		b.fail("authority that is no host and port")
 	}
 	return b.bad == ""
@@ -80,23 +73,14 @@ func (b *block) checkHost() bool {
 
 // splitTarget takes :path apart. What could not stand in an HTTP/1.1 request line is refused.
 func (b *block) splitTarget() {
-	h := &b.head
-	t := h.Target
-	if len(t) == 0 {
+	switch {
+	case len(b.head.Target) == 0:
 		b.fail("empty :path")
-		return
-	}
-	for _, c := range t {
-		if c <= ' ' || c == 0x7f || c == '#' {
-			b.fail("byte in :path that no target has")
-			return
-		}
-	}
-	if t[0] != '/' && (string(t) != "*" || string(h.Method) != "OPTIONS") {
+	case !message.ValidTarget(b.head.Target):
+		b.fail("byte in :path that no target has")
+	case !b.head.SplitTarget():
 		b.fail(":path that does not begin with a slash")
-		return
 	}
-	h.Path, h.Query, _ = bytes.Cut(t, []byte{'?'})
 }
 
 // validScheme tells whether b is a scheme (RFC 3986 section 3.1).

@@ -27,8 +27,7 @@ type field struct {
 }
 
 // connectionFields never go into HTTP/2, and Host is what :authority says (RFC 9113 sections 8.2.2 and 8.3.1).
-var connectionFields = message.Of(message.Connection, message.KeepAlive, message.ProxyConnection, message.TransferEncoding,
-	message.Upgrade, message.HTTP2Settings, message.TE, message.Host)
+const connectionFields = message.ConnectionFields | 1<<message.HTTP2Settings | 1<<message.TE | 1<<message.Host
 
 // Reset forgets the fields.
 func (f *Fields) Reset() {

@@ -65,7 +65,7 @@ type checked struct {
 func (k *checker) head(h *message.Head) {
 	for i := range h.Fields {
 		f := &h.Fields[i]
-		if !validName(h.Name(f)) || len(h.Name(f)) == 0 || !message.ValidValue(h.Value(f)) {
+		if !message.ValidLowerName(h.Name(f)) || !message.ValidValue(h.Value(f)) {
 			k.t.Errorf("field %q: %q came through", h.Name(f), h.Value(f))
 		}
 	}

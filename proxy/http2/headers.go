@@ -216,7 +216,7 @@ func (c *Conn) deliverResponse(b *block) error {
 		}
 	} else {
 		s.begun = true
-		s.noBody = s.isHead || h.Status == 204 || h.Status == 304
+		s.noBody = s.isHead || message.Bodiless(h.Status)
 		if !s.noBody && !s.connect {
 			s.left = h.ContentLength
 		}

@@ -164,9 +164,25 @@ func ValidToken(b []byte) bool {
 	return true
 }
 
+// ValidLowerName tells whether b is a field name as HTTP/2 writes it: a token without upper-case letters (RFC 9113 section
+// 8.2.1).
+func ValidLowerName(b []byte) bool {
+	for _, c := range b {
+		if !token[c] || c-'A' < 26 {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
 // ValidValue tells whether b may be a field value in every version: no control bytes but the tab (RFC 9110 section 5.5); bytes over
 // 0x7f pass as they are. Space around the value is the codec's business.
 func ValidValue(b []byte) bool { return ValueEnd(b) == len(b) }
+
+// Padded tells whether a value begins or ends with a space or a tab, which HTTP/2 does not allow (RFC 9113 section 8.2.1).
+func Padded(b []byte) bool { return len(b) > 0 && (isSpace(b[0]) || isSpace(b[len(b)-1])) }
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' }
 
 // ValueEnd is how many bytes of b come before the first one that no field value may hold.
 func ValueEnd(b []byte) int {

@@ -101,6 +101,30 @@ func TestToken(t *testing.T) {
 	}
 }
 
+func TestValidLowerName(t *testing.T) {
+	for c := range 256 {
+		want := IsTokenByte(byte(c)) && (c < 'A' || c > 'Z')
+		for _, name := range [][]byte{{byte(c)}, {'a', byte(c)}, {byte(c), '-'}} {
+			if got := ValidLowerName(name); got != want {
+				t.Errorf("ValidLowerName(%q) = %v, want %v", name, got, want)
+			}
+		}
+	}
+	if ValidLowerName(nil) {
+		t.Error("nothing is a name")
+	}
+}
+
+func TestPadded(t *testing.T) {
+	for in, want := range map[string]bool{
+		"": false, " ": true, "\t": true, "a": false, " a": true, "a ": true, "\ta": true, "a\t": true, "a b": false, "\u00a0a": false,
+	} {
+		if got := Padded([]byte(in)); got != want {
+			t.Errorf("Padded(%q) = %v, want %v", in, got, want)
+		}
+	}
+}
+
 // valueEnd is ValueEnd, byte by byte.
 func valueEnd(b []byte) int {
 	i := bytes.IndexFunc(b, func(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f })

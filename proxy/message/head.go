@@ -153,50 +153,6 @@ func (h *Head) AppendFields(dst []byte, drop Set) []byte {
 	return append(dst, h.Buf[from:to]...)
 }
 
-// maxOptions bounds the options in a message's Connection fields: each is looked for among all fields, and honest senders list a few.
-const maxOptions = 100
-
-// MarkHop marks every field that a Connection field names, and reports whether all its options were tokens, not too many, and none of them
-// names a field that frames or routes the message (which no honest sender lists there).
-func (h *Head) MarkHop() bool {
-	if !h.Present.Has(Connection) {
-		return true
-	}
-	left := maxOptions
-	for i := range h.Fields {
-		if h.Fields[i].ID != Connection {
-			continue
-		}
-		ok := EachElement(h.Value(&h.Fields[i]), func(option []byte) bool {
-			left--
-			return left >= 0 && h.markOption(option)
-		})
-		if !ok {
-			return false
-		}
-	}
-	return true
-}
-
-// markOption marks the fields that one option of Connection names.
-func (h *Head) markOption(option []byte) bool {
-	id := Lookup(option)
-	switch {
-	case id == Host || id == ContentLength:
-		return false
-	case id == Other && !ValidToken(option):
-		return false
-	case id != Other && !h.Present.Has(id):
-		return true
-	}
-	for i := range h.Fields {
-		if f := &h.Fields[i]; f.ID == id && (id != Other || equalFoldBytes(h.Name(f), option)) {
-			f.Hop = true
-		}
-	}
-	return true
-}
-
 // HasElement tells whether a field with the ID lists the element (lower case), as in Connection: close.
 func (h *Head) HasElement(id ID, lower string) bool {
 	if !h.Present.Has(id) {
@@ -229,10 +185,10 @@ func EachElement(list []byte, f func([]byte) bool) bool {
 
 // TrimSpace cuts spaces and tabs, the OWS of RFC 9110 section 5.6.3, off both ends.
 func TrimSpace(b []byte) []byte {
-	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+	for len(b) > 0 && isSpace(b[0]) {
 		b = b[1:]
 	}
-	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+	for len(b) > 0 && isSpace(b[len(b)-1]) {
 		b = b[:len(b)-1]
 	}
 	return b

@@ -57,3 +57,41 @@ func hostLength(b []byte) int {
 	}
 	return end + 1
 }
+
+// AuthorityProblem is what is wrong with what a request says about its host.
+type AuthorityProblem uint8
+
+const (
+	AuthorityValid     AuthorityProblem = iota
+	HostRepeated                        // more than one Host field
+	HostMalformed                       // a Host field that is no host and port
+	HostDiffers                         // a Host field that is not the authority that the request line or :authority names
+	AuthorityMalformed                  // an authority that is no host and port
+)
+
+// SettleAuthority holds a request to one authority. h.Authority is what the target or :authority names, nil when neither
+// does; then the Host field stands in for it (RFC 9112 section 3.2.2, RFC 9113 section 8.3.1). A Host field may repeat the
+// authority, but never differs from it. The exception is an HTTP/1.1 CONNECT, whose clients often leave the port out of Host.
+// Whether there must be a Host field or an authority is for the codec to see to.
+func (h *Head) SettleAuthority() AuthorityProblem {
+	connect := h.Version != HTTP2 && string(h.Method) == "CONNECT"
+	if h.Present.Has(Host) {
+		host := h.Get(Host)
+		switch {
+		case h.Count(Host) > 1:
+			return HostRepeated
+		case !ValidHost(host):
+			return HostMalformed
+		case connect:
+		case h.Authority == nil:
+			h.Authority = host
+			return AuthorityValid // it was just looked at
+		case !bytes.EqualFold(h.Authority, host):
+			return HostDiffers
+		}
+	}
+	if len(h.Authority) > 0 && !connect && !ValidHost(h.Authority) {
+		return AuthorityMalformed
+	}
+	return AuthorityValid
+}
