@@ -27,7 +27,7 @@ func (s *Server) Prepare(doc *config.Document, clusters map[string]*cluster.Clus
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{s: s, table: t, keep: map[string]*listener{}, settings: map[*listener]*settings{}, probes: s.checks(clusters, certs)}
+	p := &Plan{s: s, table: t, keep: map[string]*listener{}, settings: map[*listener]*settings{}, probes: s.probes(clusters, certs)}
 	for i := range doc.Listeners {
 		c := &doc.Listeners[i]
 		if c.L4() {
@@ -99,5 +99,21 @@ func (p *Plan) Commit() {
 func (p *Plan) Abort() {
 	for _, l := range p.opened {
 		l.ln.Close()
+	}
+}
+
+// probes are those of the active checks.
+func (s *Server) probes(clusters map[string]*cluster.Cluster, certs *mtls.Prepared) map[*cluster.Cluster]cluster.Probe {
+	if s.health == nil {
+		return nil
+	}
+	return s.health.Probes(clusters, certs)
+}
+
+// panickedIn notes the panics of something other than a request.
+func (s *Server) panickedIn(what string) func(p any, stack []byte) {
+	return func(p any, stack []byte) {
+		s.crashes.Add(1)
+		s.logger.Error("BUG: panic in "+what, "panic", p, "stack", string(stack))
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -113,7 +114,7 @@ func TestNoStreamInTime(t *testing.T) {
 func TestShortDeadlineWhileConnecting(t *testing.T) {
 	e := listen(t)
 	var dials atomic.Int64
-	let, dial := make(chan struct{}), proxy.Dialer()
+	let, dial := make(chan struct{}), netio.Dialer()
 	g := start(t, clustered("", "protocol: http2", e.addr), func(o *proxy.Options) {
 		o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
 			dials.Add(1)
@@ -144,7 +145,7 @@ func TestShortDeadlineWhileConnecting(t *testing.T) {
 // A panic while connecting, which nobody's goroutine is in, fails those who wait, and the next request connects.
 func TestPanicWhileConnecting(t *testing.T) {
 	var broken atomic.Bool
-	dial := proxy.Dialer()
+	dial := netio.Dialer()
 	app := versionBackend(t, true, func(http.ResponseWriter, *http.Request) {})
 	g := start(t, clustered("", "protocol: http2", app), func(o *proxy.Options) {
 		o.Dial = func(ctx context.Context, address string) (net.Conn, error) {

@@ -72,7 +72,7 @@ func upstreamFault(err error) *fault {
 		return noEndpoint(err)
 	case errors.Is(err, http2.ErrNoCapacity):
 		return &fault{503, telemetry.UO, "upstream limit reached", err}
-	case errors.As(err, &connect) && connect.ours:
+	case errors.As(err, &connect) && connect.Ours:
 		return &fault{503, telemetry.UO, "upstream limit reached", err}
 	case errors.As(err, &connect):
 		return &fault{502, telemetry.UF, "upstream connect failed", err}

@@ -59,25 +59,3 @@ func answerPlain(nc net.Conn) {
 		_, _ = io.CopyN(io.Discard, nc, lingerBytes) // however it ends
 	}
 }
-
-// tlsDialer makes a DialFunc that speaks TLS over another one's connections, as config has it for an address.
-func tlsDialer(dial DialFunc, config func(address string) *tls.Config) DialFunc {
-	return func(ctx context.Context, address string) (net.Conn, error) {
-		nc, err := dial(ctx, address)
-		if err != nil {
-			return nil, err
-		}
-		tc := tls.Client(netio.NewCork(nc), config(address))
-		if err := tc.HandshakeContext(ctx); err != nil {
-			_ = nc.Close() // it never was a connection
-			return nil, &tlsError{err}
-		}
-		return tc, nil
-	}
-}
-
-// tlsError is that the endpoint did not prove itself, or would not speak TLS.
-type tlsError struct{ err error }
-
-func (e *tlsError) Error() string { return "tls: " + mtls.Reason(e.err) }
-func (e *tlsError) Unwrap() error { return e.err }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
+	"github.com/fabian4/gateway-homebrew-go/proxy/healthcheck"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -24,7 +25,7 @@ type Options struct {
 	Log      *telemetry.AccessLog // nil: no access log, whatever the document says
 	Trusted  []netip.Prefix       // proxies whose X-Forwarded-* fields are believed
 	MaxHead  int                  // bytes of a request or response head; 0 = 64 KiB
-	Dial     DialFunc             // nil = plain TCP
+	Dial     netio.DialFunc       // nil = plain TCP
 	Queue    Queue                // in front of one cluster; none by default
 	// Unchecked leaves out the active checks that documents want, for runs in which nothing may happen besides requests.
 	Unchecked bool
@@ -46,10 +47,10 @@ type Server struct {
 	log      *telemetry.AccessLog
 	trusted  []netip.Prefix
 	limits   http1.Limits
-	dial     DialFunc
+	dial     netio.DialFunc
 	inherit  func(address string) *netio.Listener
 
-	unchecked bool
+	health *healthcheck.Checker // nil: no active checks
 
 	table      atomic.Pointer[Table]
 	conns      atomic.Uint32 // connections so far
@@ -76,13 +77,18 @@ func New(ctx context.Context, o Options) *Server {
 	s := &Server{
 		registry: o.Registry, logger: o.Logger, sweeper: o.Sweeper, limit: o.Limit, log: o.Log, trusted: o.Trusted,
 		limits: http1.DefaultLimits(), handshakes: mtls.NewHandshakes(handshakesAtOnce), dial: o.Dial, inherit: o.Inherit,
-		queue: newQueue(o.Queue), queued: o.Queue.Cluster, unchecked: o.Unchecked, budgets: map[string]*retryBudget{}, live: map[tracked]struct{}{},
+		queue: newQueue(o.Queue), queued: o.Queue.Cluster, budgets: map[string]*retryBudget{}, live: map[tracked]struct{}{},
 	}
 	if o.MaxHead > 0 {
 		s.limits.HeadBytes = o.MaxHead
 	}
 	if s.dial == nil {
-		s.dial = Dialer()
+		s.dial = netio.Dialer()
+	}
+	if !o.Unchecked {
+		s.health = healthcheck.New(healthcheck.Options{
+			Sweeper: s.sweeper, Dial: s.dial, Limits: s.limits, Panicked: s.panickedIn("an active check"),
+		})
 	}
 	s.listeners.Store(&map[string]*listener{})
 	s.ctx, s.cancel = context.WithCancel(ctx)

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/net/http2"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
 )
 
@@ -22,7 +23,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			app := backend(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
 			var broken atomic.Bool
-			dial := proxy.Dialer()
+			dial := netio.Dialer()
 			g := start(t, to(app), func(o *proxy.Options) {
 				o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
 					if broken.Swap(false) {
@@ -56,7 +57,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 func TestPanicGivesItsRetryBack(t *testing.T) {
 	e := listen(t)
 	var dials atomic.Int64
-	dial := proxy.Dialer()
+	dial := netio.Dialer()
 	g := start(t, routed(e.addr, "retries: {attempts: 2, on: [\"503\"]}"), func(o *proxy.Options) {
 		o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
 			if n := dials.Add(1); n%2 == 0 && n <= 4*minRetries {
@@ -86,7 +87,7 @@ func TestPanicEndsItsUpload(t *testing.T) {
 			app := backend(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
 			var broken atomic.Bool
 			broken.Store(true)
-			dial := proxy.Dialer()
+			dial := netio.Dialer()
 			log := newLog(t)
 			g := start(t, clustered("", "limits: {max_connections: 1, max_pending: 0}", app), log.use, func(o *proxy.Options) {
 				o.Dial = func(ctx context.Context, address string) (net.Conn, error) {

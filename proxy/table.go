@@ -5,6 +5,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -37,7 +38,7 @@ func (s *Server) compile(doc *config.Document, clusters map[string]*cluster.Clus
 		}
 		up := &Upstream{cluster: c, protocol: c.Config().Protocol, connect: doc.Timeouts.Connect, budget: s.budget(name), dial: s.dial, scheme: schemeHTTP}
 		if tc := certs.Client(name); tc != nil {
-			up.dial, up.scheme = tlsDialer(s.dial, tc.Config), schemeHTTPS
+			up.dial, up.scheme = tc.Dialer(netio.Corked(s.dial)), schemeHTTPS
 		}
 		if name == s.queued {
 			up.queue = s.queue

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
@@ -16,24 +15,15 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// DialFunc connects to the endpoint at address, with TLS if the cluster wants it. It ends with ctx.
-type DialFunc func(ctx context.Context, address string) (net.Conn, error)
-
 // Upstream is a cluster as the routes of one revision use it: where to pick and how to connect. Immutable.
 type Upstream struct {
 	cluster  *cluster.Cluster
 	protocol string // http1, http2 or auto
-	dial     DialFunc
+	dial     netio.DialFunc
 	scheme   []byte        // for HTTP/2: http, or https under TLS
 	connect  time.Duration // longest time to connect, and to wait for a free connection
 	budget   *retryBudget  // of the cluster; survives revisions
 	queue    *queue        // in front of the cluster; nil: none
-}
-
-// Dialer returns the plain TCP DialFunc. Host names are resolved each time.
-func Dialer() DialFunc {
-	d := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true}}
-	return func(ctx context.Context, address string) (net.Conn, error) { return d.DialContext(ctx, "tcp", address) }
 }
 
 // leased is a connection to an endpoint, or a stream of one, while an exchange has it, whatever version it speaks. Its methods belong to the
@@ -114,8 +104,8 @@ func (up *Upstream) connectTo(s *Server, ep *cluster.Endpoint, slot *cluster.Slo
 	up.cluster.Telemetry().RecordConnect(time.Duration(s.sweeper.Now()-start), err == nil)
 	if err != nil {
 		slot.Release()
-		failed := &connectError{err: err, ours: netio.Exhausted(err)}
-		if failed.ours {
+		failed := netio.NewConnectError(err)
+		if failed.Ours {
 			up.cluster.Telemetry().Overflow.Inc()
 		}
 		if ep.Explain(failed.Error()) {
@@ -127,26 +117,7 @@ func (up *Upstream) connectTo(s *Server, ep *cluster.Endpoint, slot *cluster.Slo
 }
 
 // connectError is that no connection to an endpoint could be made.
-type connectError struct {
-	err  error
-	ours bool // for want of descriptors or ports, which the endpoint can not help
-}
-
-func (e *connectError) Error() string {
-	if errors.Is(e.err, context.DeadlineExceeded) {
-		return "connect: timeout"
-	}
-	err := e.err
-	var dial *net.OpError
-	var call *os.SyscallError
-	if errors.As(err, &dial) && dial.Op == "dial" { // whom, is known
-		if err = dial.Err; errors.As(err, &call) {
-			err = call.Err
-		}
-	}
-	return "connect: " + err.Error()
-}
-func (e *connectError) Unwrap() error { return e.err }
+type connectError = netio.ConnectError
 
 // brokeOff tells that the peer ended or reset the connection, as opposed to being slow or wrong.
 func brokeOff(err error) bool {

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"runtime/debug"
@@ -12,6 +11,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
@@ -98,8 +98,8 @@ func (up *Upstream) open(s *Server, set *shared2, ep *cluster.Endpoint) {
 }
 
 var (
-	errPanicked    error = &connectError{err: errors.New("panic")}
-	errSlowConnect error = &connectError{err: context.DeadlineExceeded}
+	errPanicked    error = &connectError{Err: errors.New("panic")}
+	errSlowConnect error = &connectError{Err: context.DeadlineExceeded}
 	errUnwanted          = errors.New("connect: nobody waits for it")
 )
 
@@ -135,16 +135,10 @@ func (up *Upstream) connectEither(s *Server, set *shared2, ep *cluster.Endpoint,
 	if err != nil {
 		return nil, nil, err
 	}
-	if up.protocol == config.ProtocolAuto && !agreedOnHTTP2(nc) {
+	if up.protocol == config.ProtocolAuto && !mtls.HTTP2(nc) {
 		return nil, newUpstream1(s, nc, slot), nil
 	}
 	return s.newClient2(up, nc, slot, set), nil, nil
-}
-
-// agreedOnHTTP2 tells what ALPN came to.
-func agreedOnHTTP2(nc net.Conn) bool {
-	t, ok := nc.(*tls.Conn)
-	return ok && t.ConnectionState().NegotiatedProtocol == "h2"
 }
 
 // newClient2 makes an HTTP/2 connection of nc. A goroutine sees to its end: it gives the slot back.

@@ -24,10 +24,11 @@ var layers = map[string]int{
 	"sidecar/cli": 3, // see sameLayer
 	"sidecar":     3,
 
-	"discovery/consul": 2, // see sameLayer
-	"discovery":        2, // control plane
-	"proxy":            2, // L7 data plane
-	"l4":               2, // L4 data plane
+	"discovery/consul":  2, // see sameLayer
+	"discovery":         2, // control plane
+	"proxy":             2, // L7 data plane
+	"proxy/healthcheck": 2, // see sameLayer
+	"l4":                2, // L4 data plane
 
 	"mtls":                1,
 	"internal/cluster":    1,
@@ -45,6 +46,7 @@ var layers = map[string]int{
 var sameLayer = map[[2]string]string{
 	{"sidecar/cli", "sidecar"}:        "the commands run the sidecar",
 	{"discovery/consul", "discovery"}: "Consul is one of the sources of documents",
+	{"proxy", "proxy/healthcheck"}:    "active checks are a part of the plane that knows nothing of the rest",
 }
 
 // fence keeps an import (and all below it) to some files.
@@ -117,6 +119,8 @@ func TestImportsPointDown(t *testing.T) {
 		{"discovery/file.go", "discovery/consul", 1},
 		{"discovery/consul/kv.go", "proxy", 1},
 		{"proxy/handler.go", "internal/cluster", 0},
+		{"proxy/server.go", "proxy/healthcheck", 0},
+		{"proxy/healthcheck/checker.go", "proxy", 1},
 		{"internal/cluster/pool.go", "proxy", 1},
 		{"internal/cluster/pool.go", "proxy/http1", 1},
 		{"proxy/forward.go", "l4", 1},

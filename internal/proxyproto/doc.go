@@ -1,17 +1,19 @@
-// Package proxyproto reads and writes the PROXY protocol header (versions 1 and 2), by which a proxy tells the next one who the client
-// is. Both planes use it.
+// Package proxyproto reads and writes the PROXY protocol header (versions 1 and 2), by which a proxy tells the next one
+// who the client is. Both planes use it.
 //
 // # Life of a header
 //
-// A listener asks [Trusted] about each peer. From one that is trusted, [Read] (read.go) takes exactly the header off the connection: not a
-// byte behind it, so that what follows (TLS, HTTP, anything) is still in the socket. The bytes are parsed by go-proxyproto. Towards an
-// endpoint [Append] (write.go) makes the header that goes in front of everything, TLS included.
+// A listener asks [Trusted] about each peer. From one that is trusted, [Read] (read.go) takes exactly the header off
+// the connection: not a byte behind it, so that what follows (TLS, HTTP, anything) is still in the socket. The bytes
+// are parsed by go-proxyproto. Towards an endpoint [Append] (write.go) makes the header that goes in front of
+// everything, TLS included; [Dialer] (dial.go) sends it.
 //
 // # Promises
 //
 //   - Read consumes the header or fails; it never guesses. From a trusted peer the header has to be there.
 //   - At most [MaxBytes] are read. The deadline is the caller's: set it on the connection.
-//   - A header that names nobody (UNKNOWN, LOCAL: the proxy's own health checks) is none: the caller keeps the addresses of the connection.
+//   - A header that names nobody (UNKNOWN, LOCAL: the proxy's own health checks) is none: the caller keeps the
+//     addresses of the connection.
 //
 // # Not here
 //
@@ -19,9 +21,11 @@
 //
 // # Decisions
 //
-// Exact reads instead of a buffered reader around the connection: a wrapped connection is no plain socket any more, and would lose splice and
-// waiting without a buffer for its whole life. Version 2 says its length, so it takes three reads. Version 1 is a line of at most
-// 107 bytes whose tail is read byte by byte, a few microseconds once a connection.
+// Exact reads instead of a buffered reader around the connection: a wrapped connection is no plain socket any more, and
+// would lose splice and waiting without a buffer for its whole life. Version 2 says its length, so it takes three
+// reads. Version 1 is a line of at most 107 bytes whose tail is read byte by byte, a few microseconds once a
+// connection.
 //
-// The header is required from trusted peers, as the specification asks: who accepts both lets any client behind that network choose.
+// The header is required from trusted peers, as the specification asks: who accepts both lets any client behind that
+// network choose.
 package proxyproto

@@ -124,7 +124,8 @@ func TestTrusted(t *testing.T) {
 	}
 }
 
-// FuzzRead holds that a header that is read is read to its end and no further, and means the same when it is written again.
+// FuzzRead holds that a header that is read is read to its end and no further, and means the same when it is written
+// again.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte("PROXY TCP4 10.0.0.1 192.0.2.2 4660 443\r\nbehind"))
 	f.Add([]byte("PROXY TCP6 2001:db8::1 2001:db8::2 4660 443\r\n"))

@@ -21,7 +21,8 @@ const (
 	v2Bytes = 16
 	// v1Bytes is the longest line of version 1.
 	v1Bytes = 107
-	// maxRest bounds what follows the fixed part of version 2: addresses and TLVs, of which a client's certificate is the longest in use.
+	// maxRest bounds what follows the fixed part of version 2: addresses and TLVs, of which a client's certificate is
+	// the longest in use.
 	maxRest = 4 << 10
 	// MaxBytes is the longest header that is read.
 	MaxBytes = v2Bytes + maxRest

@@ -9,8 +9,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
-// Append appends the header of a version (config.ProxyProtocolV1 or V2) that says who is connected to whom. Where that is not known, the
-// header says so: it is never left out, since the endpoint waits for it.
+// Append appends the header of a version (config.ProxyProtocolV1 or V2) that says who is connected to whom. Where that
+// is not known, the header says so: it is never left out, since the endpoint waits for it.
 func Append(dst []byte, version string, h Header) []byte {
 	number := byte(2)
 	if version == config.ProxyProtocolV1 {

@@ -1,19 +1,25 @@
 package proxy_test
 
 import (
+	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
@@ -124,8 +130,8 @@ func TestCheckVerdicts(t *testing.T) {
 		{"200", "type: http", "", answer(ok("fine")), ""},
 		{"299", "type: http", "", answer("HTTP/1.1 299 x\r\nContent-Length: 0\r\n\r\n"), ""},
 		{"an answer whose body never ends", "type: http", "", answer("HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"), ""},
-		{"interim answers", "type: http", "", answer("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + ok("")), ""},
-		{"interim answers without end", "type: http", "", answer(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 100)), "more than 16 interim answers"},
+		{"interim responses", "type: http", "", answer("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + ok("")), ""},
+		{"interim responses without end", "type: http", "", answer(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 100)), "more than 16 interim responses"},
 		{"301", "type: http", "", answer("HTTP/1.1 301 x\r\nContent-Length: 0\r\n\r\n"), "status 301"},
 		{"500", "type: http", "", answer("HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n"), "status 500"},
 		{"404 that is wanted", "type: http, statuses: [200, 404]", "", answer("HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n"), ""},
@@ -192,7 +198,7 @@ func TestGRPCCheck(t *testing.T) {
 	h2c := func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) }
 	for service, want := range map[string]string{
 		"": "", "up": "", strings.Repeat("long", 30): "", "extended": "",
-		"down": "serving status 2", "silent": "serving status 0", "odd": "malformed health answer", "huge": "malformed health answer",
+		"down": "serving status 2", "silent": "serving status 0", "odd": "malformed health message", "huge": "malformed health message",
 		"unknown": "grpc-status 5", "failing": "grpc-status 13", "bare": "no grpc-status",
 	} {
 		t.Run(service, func(t *testing.T) {
@@ -281,4 +287,73 @@ func TestUnchecked(t *testing.T) {
 	if st := g.set.Status()[0].Endpoints[0].Check; st.State != "unknown" {
 		t.Errorf("check = %+v", st)
 	}
+}
+
+// A panic in an active check ends that round only: it is counted and logged, and says nothing of the endpoint.
+func TestCheckPanics(t *testing.T) {
+	for name, tt := range map[string]struct {
+		check, protocol string
+		broken          func() (net.Conn, error)
+	}{
+		"connecting":       {"type: http", "http1", func() (net.Conn, error) { panic("a bug of ours") }},
+		"reading HTTP/1.1": {"type: http", "http1", func() (net.Conn, error) { return panicking{drained()}, nil }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			app := httpApp(t, nil, func(p *http.Protocols) {
+				p.SetHTTP1(true)
+				p.SetUnencryptedHTTP2(true)
+			}, health)
+			var log lockedBuffer
+			var healed atomic.Bool
+			dial := netio.Dialer()
+			g := start(t, checked(app, tt.check+", path: /grpc.health.v1.Health/Check, statuses: [200, 400]", "protocol: "+tt.protocol),
+				func(o *proxy.Options) {
+					o.Logger = hclog.New(&hclog.LoggerOptions{Output: &log})
+					o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+						if !healed.Load() {
+							return tt.broken()
+						}
+						return dial(ctx, address)
+					}
+				})
+			testserver.WaitFor(t, patience, "two rounds to panic", func() bool { return g.server.Crashes() >= 2 })
+			if st := g.set.Status()[0].Endpoints[0].Check; st.State != "unknown" {
+				t.Errorf("the panic was taken for a result: %+v", st)
+			}
+			healed.Store(true)
+			if v := g.verdict(); v.State != "healthy" {
+				t.Errorf("verdict after it = %+v", v)
+			}
+			for _, want := range []string{"BUG: panic in an active check", "a bug of ours", "healthcheck.(*check).probe"} {
+				if !strings.Contains(log.String(), want) {
+					t.Errorf("the log has no %q: %s", want, log.String())
+				}
+			}
+		})
+	}
+}
+
+// drained is a connection whose peer reads what comes and says nothing.
+func drained() net.Conn {
+	ours, theirs := net.Pipe()
+	go func() { _, _ = io.Copy(io.Discard, theirs) }() // ends when ours is closed
+	return ours
+}
+
+// lockedBuffer is a log that many goroutines write and a test reads.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

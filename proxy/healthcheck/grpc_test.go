@@ -1,4 +1,4 @@
-package proxy
+package healthcheck
 
 import (
 	"encoding/binary"
@@ -13,7 +13,8 @@ func TestHealthRequest(t *testing.T) {
 	}
 }
 
-// FuzzHealthStatus: whatever comes, the answer is a status or an error, never a panic; and what is well-formed with a status last, has it.
+// FuzzHealthStatus: whatever comes, the answer is a status or an error, never a panic; and what is well-formed with a
+// status last, has it.
 func FuzzHealthStatus(f *testing.F) {
 	for _, s := range []string{
 		"", "\x00\x00\x00\x00\x00", "\x00\x00\x00\x00\x02\x08\x01", "\x01\x00\x00\x00\x02\x08\x01", "\x00\x00\x00\x00\x03\x08\x01",

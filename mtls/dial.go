@@ -1,0 +1,45 @@
+package mtls
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+)
+
+// Dialer returns a DialFunc that speaks TLS over the connections of dial, with HTTP in it.
+func (c *Client) Dialer(dial netio.DialFunc) netio.DialFunc { return dialer(dial, c.Config) }
+
+// TunnelDialer is Dialer for bytes that are not ours to understand: without ALPN, since L4 knows nothing of the
+// cluster's protocol.
+func (c *Client) TunnelDialer(dial netio.DialFunc) netio.DialFunc {
+	return dialer(dial, c.TunnelConfig)
+}
+
+func dialer(dial netio.DialFunc, config func(address string) *tls.Config) netio.DialFunc {
+	return func(ctx context.Context, address string) (net.Conn, error) {
+		nc, err := dial(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		tc := tls.Client(nc, config(address))
+		if err := tc.HandshakeContext(ctx); err != nil {
+			_ = nc.Close() // it never was a connection
+			return nil, &handshakeError{err}
+		}
+		return tc, nil
+	}
+}
+
+// handshakeError is that the endpoint did not prove itself, or would not speak TLS.
+type handshakeError struct{ err error }
+
+func (e *handshakeError) Error() string { return "tls: " + Reason(e.err) }
+func (e *handshakeError) Unwrap() error { return e.err }
+
+// HTTP2 tells whether ALPN came to HTTP/2 on a connection of a [Client].
+func HTTP2(nc net.Conn) bool {
+	t, ok := nc.(*tls.Conn)
+	return ok && t.ConnectionState().NegotiatedProtocol == "h2"
+}
