@@ -1,6 +1,6 @@
 package l4
 
-import "strings"
+import "github.com/fabian4/gateway-homebrew-go/internal/config"
 
 // anyName is the host of the route for whatever no other names.
 const anyName = "*"
@@ -13,7 +13,7 @@ type routes struct {
 }
 
 func (r *routes) add(host string, to *upstream) {
-	suffix, wild := strings.CutPrefix(host, "*")
+	suffix, wild := config.WildcardSuffix(host)
 	switch {
 	case host == anyName:
 		r.other = to
@@ -36,15 +36,12 @@ func (r *routes) find(name string) *upstream {
 	if to := r.exact[name]; to != nil {
 		return to
 	}
-	for rest := name; len(r.wildcard) > 0; {
-		dot := strings.IndexByte(rest, '.')
-		if dot < 0 {
-			break
+	if len(r.wildcard) > 0 {
+		for i := config.NextSuffix(name, 0); i > 0; i = config.NextSuffix(name, i) {
+			if to := r.wildcard[name[i:]]; to != nil {
+				return to
+			}
 		}
-		if to := r.wildcard[rest[dot:]]; to != nil && dot > 0 {
-			return to
-		}
-		rest = rest[dot+1:]
 	}
 	return r.other
 }

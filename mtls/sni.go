@@ -3,6 +3,8 @@ package mtls
 import (
 	"crypto/tls"
 	"strings"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 // chooser finds a listener's certificate for a server name. It never changes.
@@ -18,7 +20,7 @@ func newChooser(pairs []*tls.Certificate) *chooser {
 	c := &chooser{exact: map[string][]*tls.Certificate{}, wildcard: map[string][]*tls.Certificate{}}
 	for _, pair := range pairs {
 		for _, name := range serverNames(pair) {
-			if suffix, ok := strings.CutPrefix(name, "*"); ok {
+			if suffix, ok := config.WildcardSuffix(name); ok {
 				c.wildcard[suffix] = append(c.wildcard[suffix], pair)
 			} else {
 				c.exact[name] = append(c.exact[name], pair)
@@ -49,7 +51,7 @@ func serverNames(pair *tls.Certificate) []string {
 
 // named is what is filed under a name that may itself begin with a star.
 func (c *chooser) named(name string) []*tls.Certificate {
-	if suffix, ok := strings.CutPrefix(name, "*"); ok {
+	if suffix, ok := config.WildcardSuffix(name); ok {
 		return c.wildcard[suffix]
 	}
 	return c.exact[name]
@@ -62,7 +64,7 @@ func (c *chooser) candidates(serverName string) []*tls.Certificate {
 	if found := c.exact[name]; len(found) > 0 {
 		return found
 	}
-	if dot := strings.IndexByte(name, '.'); dot > 0 {
+	if dot := config.NextSuffix(name, 0); dot > 0 && name[0] != '.' {
 		if found := c.wildcard[name[dot:]]; len(found) > 0 {
 			return found
 		}

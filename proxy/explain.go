@@ -84,7 +84,7 @@ func (s *Server) Explain(q Question, base config.Base) (*Explanation, error) {
 	if err != nil {
 		return nil, err
 	}
-	path, _, ok := normalise(h.Path, nil)
+	path, _, ok := config.NormalPath(h.Path, nil)
 	if !ok {
 		return nil, fmt.Errorf("url %q: %w", q.URL, errClimbs)
 	}
@@ -127,10 +127,10 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, base config.Bas
 }
 
 func hostMatch(host string) string {
-	switch {
-	case host == "":
+	if host == "" {
 		return hostAny
-	case strings.HasPrefix(host, "*."):
+	}
+	if _, wild := config.WildcardSuffix(host); wild {
 		return hostWildcard
 	}
 	return hostExact

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
@@ -58,7 +59,7 @@ func TestExplainAgreesWithMatch(t *testing.T) {
 		r := newRouter(routes)
 		for range 50 {
 			host, path, method, fields := someRequest(rng)
-			normal, _, ok := normalise([]byte(path), nil)
+			normal, _, ok := config.NormalPath([]byte(path), nil)
 			if !ok {
 				t.Fatalf("%q was refused", path)
 			}
@@ -83,7 +84,7 @@ func FuzzExplain(f *testing.F) {
 			}
 			return
 		}
-		path, _, ok := normalise(h.Path, nil)
+		path, _, ok := config.NormalPath(h.Path, nil)
 		if !ok {
 			return
 		}

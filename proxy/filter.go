@@ -3,6 +3,7 @@ package proxy
 import (
 	"strconv"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
@@ -82,7 +83,7 @@ func (ex *exchange) appendTarget(dst []byte) []byte {
 	if rewrite := ex.rt.cfg.PrefixRewrite; rewrite != "" && h.Path != nil && string(h.Path) != "*" {
 		rest := h.Path
 		n := len(ex.rt.prefix)
-		if len(rest) >= n && string(rest[:n]) == ex.rt.prefix && staysBelow(rest[n:]) {
+		if len(rest) >= n && string(rest[:n]) == ex.rt.prefix && config.StaysBelow(rest[n:]) {
 			rest = rest[n:]
 		} else {
 			rest = ex.path[n:]

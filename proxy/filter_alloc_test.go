@@ -32,7 +32,7 @@ func typical(t testing.TB, route config.Route) *exchange {
 	if err := http1.ParseRequest(raw, &ex.req, &lim); err != nil {
 		t.Fatal(err)
 	}
-	ex.path, _, _ = normalise(ex.req.Path, nil)
+	ex.path, _, _ = config.NormalPath(ex.req.Path, nil)
 	ex.requestID()
 	return ex
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -83,7 +84,7 @@ func (ex *exchange) decide() *fault {
 		path = slash
 	}
 	var ok bool
-	if ex.path, ex.work.path, ok = normalise(path, ex.work.path); !ok {
+	if ex.path, ex.work.path, ok = config.NormalPath(path, ex.work.path); !ok {
 		return faultPath
 	}
 	if ex.rt = ex.t.router.match(h, ex.path, ex.t.listenerName(ex.c), &ex.work.edges, ex.work.hostname[:0]); ex.rt == nil {

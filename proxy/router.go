@@ -6,11 +6,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// maxSegments bounds how deep a prefix is looked for; the document holds prefixes to the same number.
-const maxSegments = 64
+// maxSegments bounds how deep a prefix is looked for.
+const maxSegments = config.MaxPrefixSegments
 
 // router finds the route of a request: by host, then by the longest prefix, then by the number of conditions.
 type router struct {
@@ -50,14 +51,14 @@ func (r *router) bucket(host string) *bucket {
 		}
 		return m[key]
 	}
-	switch {
-	case host == "":
+	if host == "" {
 		if r.any == nil {
 			r.any = &bucket{prefixes: map[string][]*Route{}}
 		}
 		return r.any
-	case strings.HasPrefix(host, "*."):
-		return of(r.wildcard, host[1:])
+	}
+	if suffix, wild := config.WildcardSuffix(host); wild {
+		return of(r.wildcard, suffix)
 	}
 	return of(r.exact, host)
 }
@@ -85,7 +86,7 @@ func (r *router) match(h *message.Head, path []byte, listener string, edges *[ma
 			}
 		}
 		if len(r.wildcard) > 0 {
-			for i := nextDot(host, 1); i > 0; i = nextDot(host, i+1) {
+			for i := config.NextSuffix(host, 0); i > 0; i = config.NextSuffix(host, i) {
 				if b := r.wildcard[string(host[i:])]; b != nil {
 					if rt := b.match(h, path, listener, edges); rt != nil {
 						return rt
@@ -103,7 +104,7 @@ func (r *router) match(h *message.Head, path []byte, listener string, edges *[ma
 // hosts lists the buckets that match tries for a host, in its order.
 func (r *router) hosts(host []byte) []*bucket {
 	all := []*bucket{r.exact[string(host)]}
-	for i := nextDot(host, 1); i > 0; i = nextDot(host, i+1) {
+	for i := config.NextSuffix(host, 0); i > 0; i = config.NextSuffix(host, i) {
 		all = append(all, r.wildcard[string(host[i:])])
 	}
 	return slices.DeleteFunc(append(all, r.any), func(b *bucket) bool { return b == nil })
@@ -153,16 +154,6 @@ func (b *bucket) cut(path []byte, edges *[maxSegments + 2]int) int {
 		at += i + 1
 	}
 	return n - 1
-}
-
-// nextDot is where the next dot of host is, from at on; -1 when there is none. In front of the first that counts there is something, whatever it is.
-func nextDot(host []byte, at int) int {
-	if at < len(host) {
-		if i := bytes.IndexByte(host[at:], '.'); i >= 0 {
-			return at + i
-		}
-	}
-	return -1
 }
 
 // hostname is the host of authority in lower case, without port and without the dot that ends a full name, built in room.

@@ -79,7 +79,7 @@ func routeFor(m config.Match) *Route {
 // lookup matches as decide does. ok is false for a path that has no route because it is refused.
 func lookup(r *router, host, path, method string, fields map[string]string) (rt *Route, normal string, ok bool) {
 	h := headOf(host, method, fields)
-	n, _, ok := normalise([]byte(path), nil)
+	n, _, ok := config.NormalPath([]byte(path), nil)
 	if !ok {
 		return nil, "", false
 	}
@@ -227,7 +227,7 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 		path := []byte(tt.path)
 		run := func() {
 			var ok bool
-			if ex.path, ex.work.path, ok = normalise(path, ex.work.path); !ok {
+			if ex.path, ex.work.path, ok = config.NormalPath(path, ex.work.path); !ok {
 				t.Fatal("refused")
 			}
 			if ex.t.router.match(&ex.req, ex.path, "web", &ex.work.edges, ex.work.hostname[:0]) == nil {

@@ -48,7 +48,7 @@ func TestParseSize(t *testing.T) {
 	}
 }
 
-func TestNormalise(t *testing.T) {
+func TestPrefixesAreNormalised(t *testing.T) {
 	for _, row := range []struct{ in, want string }{
 		{"/", "/"}, {"//", "/"}, {"/a/", "/a"}, {"/a//", "/a"}, {"/a/./b", "/a/b"}, {"/a/../b", "/b"}, {"/a/..", "/"},
 		{"/a/.", "/a"}, {"/%61%7e", "/a~"}, {"/a%2Fb", "/a%2Fb"}, {"/a%2fb", "/a%2fb"}, {"//a", "//a"}, {"/a//b", "/a//b"},

@@ -1,11 +1,13 @@
-package proxy
+package config
 
 import "bytes"
 
-// normalise returns path as it is matched: percent-encoded unreserved characters decoded, dot segments removed (RFC 3986 sections 6.2.2
-// and 5.2.4). Encoded slashes, repeated slashes and backslashes stay as they are. A path that is normal already is returned itself; another
-// one is built in scratch, which is returned for the next use. ok is false when the path climbs above the root or ends inside an encoding.
-func normalise(path, scratch []byte) (normal, next []byte, ok bool) {
+// NormalPath returns path as it is matched: percent-encoded unreserved characters decoded, dot segments removed
+// (RFC 3986 sections 6.2.2 and 5.2.4). Encoded slashes, repeated slashes and backslashes stay as they are. A path that
+// is normal already is returned itself. Another one is built in scratch, which is returned for the next use; scratch
+// may be nil. ok is false when the path climbs above the root or ends inside an encoding. The document's prefixes and
+// the paths of requests are both normalised here, or a prefix would not match what it was written for.
+func NormalPath(path, scratch []byte) (normal, next []byte, ok bool) {
 	if isNormal(path) {
 		return path, scratch, true
 	}
@@ -45,8 +47,8 @@ func normalise(path, scratch []byte) (normal, next []byte, ok bool) {
 	}
 }
 
-// staysBelow tells whether rest, which follows a prefix, leads to nothing outside of that prefix.
-func staysBelow(rest []byte) bool {
+// StaysBelow tells whether rest, which follows a prefix, leads to nothing outside of that prefix.
+func StaysBelow(rest []byte) bool {
 	if len(rest) == 0 {
 		return true
 	}
@@ -54,7 +56,7 @@ func staysBelow(rest []byte) bool {
 		return false
 	}
 	var room [256]byte
-	_, _, ok := normalise(rest, room[:0])
+	_, _, ok := NormalPath(rest, room[:0])
 	return ok
 }
 
@@ -84,7 +86,7 @@ func appendDecoded(out, seg []byte) ([]byte, bool) {
 		if hi > 15 || lo > 15 {
 			return out, false
 		}
-		if c := hi<<4 | lo; unreserved(c) {
+		if c := hi<<4 | lo; isUnreserved(c) {
 			out = append(out, c)
 		} else {
 			out = append(out, seg[i:i+3]...)
@@ -94,10 +96,11 @@ func appendDecoded(out, seg []byte) ([]byte, bool) {
 	return out, true
 }
 
-func unreserved(c byte) bool {
+func isUnreserved(c byte) bool {
 	return c-'0' < 10 || (c|0x20)-'a' < 26 || c == '-' || c == '.' || c == '_' || c == '~'
 }
 
+// unhex returns the value of a hex digit, 255 for any other byte.
 func unhex(c byte) byte {
 	switch {
 	case c-'0' < 10:
