@@ -103,12 +103,12 @@ func ReadFile(path string) ([]byte, error) {
 		return nil, pathError(path, err)
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxDocumentBytes+1))
+	text, err := io.ReadAll(io.LimitReader(f, config.MaxDocumentBytes+1))
 	if err != nil {
 		return nil, pathError(path, err)
 	}
-	if len(text) > maxDocumentBytes {
-		return nil, fmt.Errorf("%s: larger than %d MiB (%d bytes)", path, maxDocumentBytes>>20, max(info.Size(), int64(len(text))))
+	if len(text) > config.MaxDocumentBytes {
+		return nil, fmt.Errorf("%s: larger than %d MiB (%d bytes)", path, config.MaxDocumentBytes>>20, max(info.Size(), int64(len(text))))
 	}
 	return text, nil
 }

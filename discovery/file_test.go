@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
@@ -165,7 +166,7 @@ func TestFileRefuses(t *testing.T) {
 		{"folder", func(path string) error { return os.Mkdir(path, 0o700) }, "not a regular file (d"},
 		{"pipe", func(path string) error { return syscall.Mkfifo(path, 0o600) }, "not a regular file (p"},
 		{"empty", func(path string) error { return os.WriteFile(path, nil, 0o600) }, "empty"},
-		{"large", func(path string) error { return os.WriteFile(path, make([]byte, maxDocumentBytes+1), 0o600) }, "larger than 8 MiB (8388609 bytes)"},
+		{"large", func(path string) error { return os.WriteFile(path, make([]byte, config.MaxDocumentBytes+1), 0o600) }, "larger than 8 MiB (8388609 bytes)"},
 		{"loop", func(path string) error { return os.Symlink(path, path) }, "too many levels of symbolic links"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -10,9 +10,6 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
-// maxDocumentBytes bounds one document, all its parts together.
-const maxDocumentBytes = 8 << 20
-
 // A Document is one state of a source: what a revision is made from, or why
 // there is nothing to make one from. Parts, Refused and Negative exclude each
 // other, except that the environment may well have no parts.
@@ -66,8 +63,8 @@ func NewDocument(source, name string, parts []config.Part) Document {
 		}
 		total += len(part.Data)
 	}
-	if total > maxDocumentBytes {
-		return refused(source, fmt.Errorf("%s: larger than %d MiB (%d bytes)", name, maxDocumentBytes>>20, total))
+	if total > config.MaxDocumentBytes {
+		return refused(source, fmt.Errorf("%s: larger than %d MiB (%d bytes)", name, config.MaxDocumentBytes>>20, total))
 	}
 	return Document{Source: source, Parts: parts, Hash: hashOf(parts)}
 }

@@ -103,7 +103,7 @@ func TestHashTellsFoldersApart(t *testing.T) {
 }
 
 func TestNewDocumentRefuses(t *testing.T) {
-	big := make([]byte, maxDocumentBytes/2+1)
+	big := make([]byte, config.MaxDocumentBytes/2+1)
 	for _, row := range []struct {
 		name  string
 		parts []config.Part

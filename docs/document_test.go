@@ -57,7 +57,7 @@ func keysOf(t *testing.T) map[string]bool {
 
 func full(t *testing.T) map[string]any {
 	t.Helper()
-	text, err := os.ReadFile("../sidecar/config/testdata/full.good.yaml")
+	text, err := os.ReadFile("../internal/config/testdata/full.good.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

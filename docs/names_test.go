@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/logfield"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -121,7 +121,7 @@ func TestAccessLogFields(t *testing.T) {
 	for _, row := range tableOf(t, "observability.md", "field").rows {
 		got = append(got, codes(row[0])...)
 	}
-	if want := config.AccessLogFields(); !slices.Equal(got, want) {
+	if want := logfield.Names(); !slices.Equal(got, want) {
 		t.Errorf("the table has the fields %q, want %q", got, want)
 	}
 }

@@ -33,7 +33,7 @@
 // # Not here
 //
 // Accepting, deadlines and the number of handshakes (proxy, l4); counting them (telemetry); whether a document makes sense
-// (sidecar/config) and the warning about insecure_skip_verify (sidecar); removing a client's own X-Forwarded-Client-Cert (proxy).
+// (internal/config) and the warning about insecure_skip_verify (sidecar); removing a client's own X-Forwarded-Client-Cert (proxy).
 //
 // # Decisions
 //

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/net/http2"
 
-	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/logfield"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -53,7 +53,7 @@ func TestAccessLogHasEveryField(t *testing.T) {
 	if r := line["revision"].(string); r == "" {
 		t.Error("revision is empty")
 	}
-	if n := len(config.AccessLogFields()); len(line) != n {
+	if n := len(logfield.Names()); len(line) != n {
 		t.Errorf("%d fields, want %d", len(line), n)
 	}
 }
@@ -64,7 +64,7 @@ func TestAccessLogOfARequestThatWasNone(t *testing.T) {
 	g := start(t, to("127.0.0.1:1"), log.use)
 	g.talk("GARBAGE\r\n\r\n")
 	line := log.lines(1)[0]
-	for _, name := range config.AccessLogFields() {
+	for _, name := range logfield.Names() {
 		if _, ok := line[name]; !ok {
 			t.Errorf("%s is missing", name)
 		}

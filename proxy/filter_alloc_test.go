@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/logfield"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
@@ -25,7 +26,7 @@ func typical(t testing.TB, route config.Route) *exchange {
 	s := &Server{registry: registry, sweeper: netio.NewSweeper(), log: log}
 	ex := &exchange{
 		s: s, work: new(workspace), c: &client{ip: "127.0.0.1", settings: &settings{name: "web"}},
-		t:  &Table{log: telemetry.NewLogFormat(config.AccessLogFields()), sampling: 1, noRoute: registry.Route("")},
+		t:  &Table{log: telemetry.NewLogFormat(logfield.Names()), sampling: 1, noRoute: registry.Route("")},
 		rt: &Route{name: "r", cfg: &route, prefix: route.Match.PathPrefix, tele: registry.Route("r")},
 	}
 	lim := http1.DefaultLimits()

@@ -67,17 +67,17 @@ func (l *loader) checkNames() {
 }
 
 func (l *loader) checkAddresses() {
-	address := func(name, text string, check func(string) error) {
+	address := func(name, text string, check func(string) (string, error)) {
 		if text == "" {
 			return
 		}
-		if err := check(text); err != nil {
+		if _, err := check(text); err != nil {
 			l.wrong(name, "%s: %v", quote(text), err)
 		}
 	}
-	address("GATEWAY_LISTEN", l.b.Listen, listenAddress)
-	address("GATEWAY_APP", l.b.App, dialAddress)
-	address("GATEWAY_ADMIN_LISTEN", l.b.AdminListen, listenAddress)
+	address("GATEWAY_LISTEN", l.b.Listen, config.ListenAddress)
+	address("GATEWAY_APP", l.b.App, config.EndpointAddress)
+	address("GATEWAY_ADMIN_LISTEN", l.b.AdminListen, config.ListenAddress)
 
 	l.checkApart("GATEWAY_ADMIN_LISTEN", l.b.AdminListen, "GATEWAY_LISTEN", l.b.Listen)
 	for i := range l.b.TCP {

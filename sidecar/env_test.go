@@ -156,7 +156,7 @@ func TestLoadProblems(t *testing.T) {
 		{"all at once", Sources{Environ: []string{"GATEWAY_READ_TIMEOUT=5", "GATEWAY_ADMIN_LISTEN=9000", "GATEWAY_PPROF=maybe", "GATEWAY_ZZZ=1", "GATEWAY_LISTENN=:80"}}, []string{
 			`env GATEWAY_LISTENN: unknown variable (perhaps GATEWAY_LISTEN)`,
 			`env GATEWAY_ZZZ: unknown variable`,
-			`env GATEWAY_ADMIN_LISTEN: "9000": missing port in address`,
+			`env GATEWAY_ADMIN_LISTEN: "9000": want host:port: write :9000`,
 			`env GATEWAY_READ_TIMEOUT: "5": not a duration (like 500ms, 15s or 5m)`,
 			`env GATEWAY_PPROF: "maybe": neither true nor false`,
 		}},
@@ -185,7 +185,7 @@ func TestLoadProblems(t *testing.T) {
 			`env GATEWAY_ADMIN_LISTEN: ":8080": env GATEWAY_LISTEN listens there too`,
 		}},
 		{"drain without time", Sources{Environ: []string{"GATEWAY_DRAIN_DELAY=30s"}}, []string{`env GATEWAY_DRAIN_TIMEOUT: "30s": not longer than env GATEWAY_DRAIN_DELAY (30s), which is a part of it; what is in flight would be cut at once`}},
-		{"app without host", Sources{Environ: []string{"GATEWAY_APP=:3000"}}, []string{`env GATEWAY_APP: ":3000": missing host (on this machine: 127.0.0.1:3000)`}},
+		{"app without host", Sources{Environ: []string{"GATEWAY_APP=:3000"}}, []string{`env GATEWAY_APP: ":3000": want a host before the port: write 127.0.0.1:3000 for this machine`}},
 		{"a limit without app", Sources{Environ: []string{"GATEWAY_APP_CONCURRENCY=1"}}, []string{`env GATEWAY_APP_CONCURRENCY: "1": there is no GATEWAY_APP that it could limit`}},
 		{"certificates without listener", Sources{Environ: []string{"GATEWAY_LISTEN=", "GATEWAY_TLS_CERTS=a:b"}}, []string{`env GATEWAY_TLS_CERTS: set, but GATEWAY_LISTEN is empty: no listener would show them`}},
 		{"client CA without certificates", Sources{Environ: []string{"GATEWAY_TLS_CLIENT_CA=ca.pem"}}, []string{`env GATEWAY_TLS_CLIENT_CA: "ca.pem": set without GATEWAY_TLS_CERTS (only TLS has client certificates)`}},
@@ -195,10 +195,10 @@ func TestLoadProblems(t *testing.T) {
 			`env GATEWAY_TCP: cluster "mysql" is neither in GATEWAY_UPSTREAMS nor made by GATEWAY_APP`,
 		}},
 		{"lists show the entry", Sources{Environ: []string{"GATEWAY_UPSTREAMS=a=h:1; b=h", "GATEWAY_TRUSTED_PROXIES=10.0.0.0/8,10.1.0.0/8"}}, []string{
-			`env GATEWAY_UPSTREAMS: "h": missing port in address`,
+			`env GATEWAY_UPSTREAMS: "h": want host:port, an IPv6 address in brackets`,
 			`env GATEWAY_TRUSTED_PROXIES: "10.1.0.0/8": has bits beyond its mask (the network is 10.0.0.0/8)`,
 		}},
-		{"long values are cut", Sources{Environ: []string{"GATEWAY_LISTEN=" + strings.Repeat("x", 200)}}, []string{`env GATEWAY_LISTEN: "` + strings.Repeat("x", 120) + `"...: missing port in address`}},
+		{"long values are cut", Sources{Environ: []string{"GATEWAY_LISTEN=" + strings.Repeat("x", 200)}}, []string{`env GATEWAY_LISTEN: "` + strings.Repeat("x", 120) + `"...: want host:port, an IPv6 address in brackets`}},
 		{"no instance", Sources{Hostname: func() (string, error) { return "", os.ErrPermission }}, []string{`env GATEWAY_INSTANCE: empty, and this host has no name to take instead: permission denied`}},
 		{"names", Sources{Environ: []string{"GATEWAY_INSTANCE=a/b", "GATEWAY_CONSUL_KEY=/a", "GATEWAY_ACCESS_LOG="}}, []string{
 			`env GATEWAY_INSTANCE: "a/b": not an id (no space and no /, 255 bytes at most)`,

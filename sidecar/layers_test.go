@@ -40,6 +40,8 @@ var layers = map[string]int{
 	"internal/netio":  0,
 	"telemetry":       0,
 	"proxy/message":   0,
+
+	"internal/logfield": -1, // names that two packages of layer 0 must agree in
 }
 
 // sameLayer has the imports that are allowed within a layer.

@@ -5,6 +5,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 // Sources is where the bootstrap comes from, the strongest first. Nothing else is
@@ -96,7 +98,7 @@ func (l *loader) strays() {
 	slices.Sort(strays)
 	for _, name := range strays {
 		text := "unknown variable"
-		if near := Nearest(strings.TrimPrefix(name, prefix+"_"), names); near != "" {
+		if near := config.Nearest(strings.TrimPrefix(name, prefix+"_"), names); near != "" {
 			text += " (perhaps " + prefix + "_" + near + ")"
 		}
 		l.problems = append(l.problems, Problem{"env " + name, text, -1})

@@ -70,8 +70,9 @@ func addEndpoints(c *config.Cluster, list, entry string) error {
 // readEndpoint reads host:port or host:port*weight.
 func readEndpoint(text string) (config.Endpoint, error) {
 	address, weight, weighted := strings.Cut(text, "*")
+	address, err := config.EndpointAddress(address)
 	e := config.Endpoint{Address: address, Weight: 1}
-	if err := dialAddress(address); err != nil {
+	if err != nil {
 		return e, wrong(text, "%v", err)
 	}
 	if !weighted {
@@ -117,7 +118,7 @@ func (r *Routes) Decode(text string) error {
 // matches, in the letters of a name.
 func plainRoute(m config.Match, cluster string) config.Route {
 	letter := func(r rune) rune {
-		if strings.ContainsRune(hostBytes+"/:@+~", r) {
+		if word(string(r)) || strings.ContainsRune("-_./:@+~", r) {
 			return r
 		}
 		return '_'
@@ -132,9 +133,12 @@ func plainRoute(m config.Match, cluster string) config.Route {
 // routeMatch reads host/path; either may be left out.
 func routeMatch(where, entry string) (config.Match, error) {
 	host, path, _ := strings.Cut(where, "/")
-	m := config.Match{Host: strings.ToLower(host), PathPrefix: "/" + strings.TrimSuffix(path, "/")}
-	if bare := strings.TrimPrefix(m.Host, "*."); m.Host != "" && (bare == "" || checkHost(bare) != nil) {
-		return m, wrong(entry, "%q is not a host (like example.com or *.example.com, without a port)", m.Host)
+	m := config.Match{PathPrefix: "/" + strings.TrimSuffix(path, "/")}
+	if host != "" {
+		var err error
+		if m.Host, err = config.HostPattern(host); err != nil {
+			return m, wrong(entry, "%v (seen %q)", err, host)
+		}
 	}
 	strange := func(r rune) bool { return r <= ' ' || r > '~' || r == '?' || r == '#' }
 	if strings.ContainsFunc(path, strange) {
@@ -167,7 +171,8 @@ func (f *Forwards) Decode(text string) error {
 		if err := clusterName(cluster, entry); err != nil {
 			return err
 		}
-		if err := listenAddress(address); err != nil {
+		address, err = config.ListenAddress(address)
+		if err != nil {
 			return wrong(entry, "%v", err)
 		}
 		_, port, _ := net.SplitHostPort(address)

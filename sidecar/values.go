@@ -2,13 +2,12 @@ package sidecar
 
 import (
 	"fmt"
-	"math"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/logfield"
 )
 
 // entryError is what is wrong with one entry of a list: the entry is shown
@@ -28,36 +27,11 @@ func wrong(entry, format string, args ...any) error {
 // for the powers of ten).
 type Size int64
 
-// Decode reads a size.
+// Decode reads a size as the document writes it.
 func (s *Size) Decode(text string) error {
-	digits := len(text) - len(strings.TrimLeft(text, "0123456789"))
-	unit, ok := sizeUnit(strings.TrimSpace(text[digits:]))
-	n, err := strconv.ParseInt(text[:digits], 10, 64)
-	if !ok || err != nil || n > math.MaxInt64/unit {
-		return fmt.Errorf("not a size (like 65536, 64KiB or 1MiB)")
-	}
-	*s = Size(n * unit)
-	return nil
-}
-
-func sizeUnit(name string) (int64, bool) {
-	switch name {
-	case "", "B":
-		return 1, true
-	case "kB", "KB":
-		return 1000, true
-	case "KiB":
-		return 1 << 10, true
-	case "MB":
-		return 1000 * 1000, true
-	case "MiB":
-		return 1 << 20, true
-	case "GB":
-		return 1000 * 1000 * 1000, true
-	case "GiB":
-		return 1 << 30, true
-	}
-	return 0, false
+	n, err := config.ParseSize(text)
+	*s = Size(n)
+	return err
 }
 
 // Fields are access-log fields in the order wanted; none means all.
@@ -65,7 +39,7 @@ type Fields []string
 
 // Decode reads a comma list.
 func (f *Fields) Decode(text string) error {
-	known := config.AccessLogFields()
+	known := logfield.Names()
 	var all Fields
 	for name := range split(text, ",") {
 		switch {
@@ -142,4 +116,12 @@ func split(text, sep string) func(yield func(string) bool) {
 			}
 		}
 	}
+}
+
+// perhaps names the known word that was probably meant, as the end of a sentence.
+func perhaps(word string, known []string) string {
+	if n := config.Nearest(word, known); n != "" {
+		return fmt.Sprintf(" (perhaps %s)", n)
+	}
+	return ""
 }

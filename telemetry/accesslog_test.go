@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/logfield"
 )
 
 // openLog opens a log in a file of the test's own. What breaks is told to broken, which may be nil.
@@ -322,7 +324,7 @@ func TestAccessLogTellsOfEachTrouble(t *testing.T) {
 func BenchmarkAccessLogWrite(b *testing.B) {
 	l := openLog(b, filepath.Join(b.TempDir(), "log"), new(Counter), nil)
 	run(b, l)
-	f, r := NewLogFormat(everyField()), fullRecord()
+	f, r := NewLogFormat(logfield.Names()), fullRecord()
 	b.ReportAllocs()
 	for b.Loop() {
 		l.Write(f, r, 0)

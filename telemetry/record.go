@@ -3,6 +3,8 @@ package telemetry
 import (
 	"strconv"
 	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/logfield"
 )
 
 // Record is what one line of the access log can tell: a request, or a connection of L4. Texts are not kept after Write.
@@ -36,56 +38,53 @@ type Record struct {
 	GRPCStatus     int
 }
 
-// logFields lists every field with what appends its value.
-var logFields = []struct {
-	name   string
-	append func(dst []byte, r *Record, stamp *[19]byte) []byte
-}{
-	{"time", func(d []byte, r *Record, stamp *[19]byte) []byte {
+// appendValue has what appends the value of each field.
+var appendValue = [logfield.Count]func(dst []byte, r *Record, stamp *[19]byte) []byte{
+	logfield.Time: func(d []byte, r *Record, stamp *[19]byte) []byte {
 		d = append(append(d, '"'), stamp[:]...)
 		ms := r.Time.Nanosecond() / 1e6
 		return append(d, '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z', '"')
-	}},
-	{"method", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Method) }},
-	{"path", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Path) }},
-	{"query", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Query) }},
-	{"host", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Host) }},
-	{"protocol", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Protocol) }},
-	{"status", func(d []byte, r *Record, _ *[19]byte) []byte { return strconv.AppendInt(d, int64(r.Status), 10) }},
-	{"duration_ms", func(d []byte, r *Record, _ *[19]byte) []byte { return appendMillis(d, r.Duration) }},
-	{"upstream_ms", func(d []byte, r *Record, _ *[19]byte) []byte {
+	},
+	logfield.Method:     func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Method) },
+	logfield.Path:       func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Path) },
+	logfield.Query:      func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Query) },
+	logfield.Host:       func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Host) },
+	logfield.Protocol:   func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Protocol) },
+	logfield.Status:     func(d []byte, r *Record, _ *[19]byte) []byte { return strconv.AppendInt(d, int64(r.Status), 10) },
+	logfield.DurationMS: func(d []byte, r *Record, _ *[19]byte) []byte { return appendMillis(d, r.Duration) },
+	logfield.UpstreamMS: func(d []byte, r *Record, _ *[19]byte) []byte {
 		if r.Upstream == 0 {
 			return append(d, "null"...)
 		}
 		return appendMillis(d, r.Upstream)
-	}},
-	{"remote_ip", func(d []byte, r *Record, _ *[19]byte) []byte {
+	},
+	logfield.RemoteIP: func(d []byte, r *Record, _ *[19]byte) []byte {
 		if r.RemoteIP == nil {
 			return appendString(d, r.Peer)
 		}
 		return appendText(d, r.RemoteIP)
-	}},
-	{"user_agent", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.UserAgent) }},
-	{"referer", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Referer) }},
-	{"listener", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Listener) }},
-	{"route", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Route) }},
-	{"cluster", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Cluster) }},
-	{"upstream", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Endpoint) }},
-	{"attempts", func(d []byte, r *Record, _ *[19]byte) []byte { return strconv.AppendInt(d, int64(r.Attempts), 10) }},
-	{"bytes_read", func(d []byte, r *Record, _ *[19]byte) []byte { return strconv.AppendInt(d, r.BytesRead, 10) }},
-	{"bytes_written", func(d []byte, r *Record, _ *[19]byte) []byte { return strconv.AppendInt(d, r.BytesWritten, 10) }},
-	{"flag", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Flag.String()) }},
-	{"request_id", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.RequestID) }},
-	{"trace_id", func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.TraceID) }},
-	{"revision", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Revision) }},
-	{"tls_version", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.TLSVersion) }},
-	{"client_identity", func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.ClientIdentity) }},
-	{"grpc_status", func(d []byte, r *Record, _ *[19]byte) []byte {
+	},
+	logfield.UserAgent:      func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.UserAgent) },
+	logfield.Referer:        func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Referer) },
+	logfield.Listener:       func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Listener) },
+	logfield.Route:          func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Route) },
+	logfield.Cluster:        func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Cluster) },
+	logfield.Upstream:       func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Endpoint) },
+	logfield.Attempts:       func(d []byte, r *Record, _ *[19]byte) []byte { return strconv.AppendInt(d, int64(r.Attempts), 10) },
+	logfield.BytesRead:      func(d []byte, r *Record, _ *[19]byte) []byte { return strconv.AppendInt(d, r.BytesRead, 10) },
+	logfield.BytesWritten:   func(d []byte, r *Record, _ *[19]byte) []byte { return strconv.AppendInt(d, r.BytesWritten, 10) },
+	logfield.Flag:           func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Flag.String()) },
+	logfield.RequestID:      func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.RequestID) },
+	logfield.TraceID:        func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.TraceID) },
+	logfield.Revision:       func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Revision) },
+	logfield.TLSVersion:     func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.TLSVersion) },
+	logfield.ClientIdentity: func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.ClientIdentity) },
+	logfield.GRPCStatus: func(d []byte, r *Record, _ *[19]byte) []byte {
 		if !r.GRPC {
 			return append(d, "null"...)
 		}
 		return strconv.AppendInt(d, int64(r.GRPCStatus), 10)
-	}},
+	},
 }
 
 // LogFormat is a choice of fields in an order.
@@ -102,15 +101,15 @@ type logField struct {
 func NewLogFormat(names []string) *LogFormat {
 	f := &LogFormat{}
 	for _, name := range names {
-		for i := range logFields {
-			if logFields[i].name == name {
-				key := `,"` + name + `":`
-				if len(f.fields) == 0 {
-					key = `{"` + name + `":`
-				}
-				f.fields = append(f.fields, logField{key, logFields[i].append})
-			}
+		field, known := logfield.Named(name)
+		if !known {
+			continue
 		}
+		key := `,"` + name + `":`
+		if len(f.fields) == 0 {
+			key = `{"` + name + `":`
+		}
+		f.fields = append(f.fields, logField{key, appendValue[field]})
 	}
 	return f
 }

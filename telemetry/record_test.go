@@ -8,13 +8,16 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/logfield"
 )
 
-func everyField() (names []string) {
-	for _, f := range logFields {
-		names = append(names, f.name)
+func TestEachFieldIsWritten(t *testing.T) {
+	for f := range logfield.Count {
+		if appendValue[f] == nil {
+			t.Errorf("nothing appends the value of %s", f)
+		}
 	}
-	return names
 }
 
 // fullRecord knows everything.
@@ -39,7 +42,7 @@ func TestLineOfAFullRecord(t *testing.T) {
 		`"duration_ms":12.345,"upstream_ms":1.000,"remote_ip":"2.2.2.2","user_agent":"ua","referer":"r","listener":"web","route":"rt","cluster":"c",` +
 		`"upstream":"3.3.3.3:4","attempts":2,"bytes_read":5,"bytes_written":6,"flag":"UT","request_id":"id","trace_id":"t","revision":"rev",` +
 		`"tls_version":"1.3","client_identity":"who","grpc_status":14}` + "\n"
-	if got := format(everyField(), fullRecord()); got != want {
+	if got := format(logfield.Names(), fullRecord()); got != want {
 		t.Errorf("line =\n%s, want\n%s", got, want)
 	}
 }
@@ -49,7 +52,7 @@ func TestLineOfAnEmptyRecord(t *testing.T) {
 	want := `{"time":"0001-01-01T00:00:00.000Z","method":"","path":"","query":"","host":"","protocol":"","status":0,"duration_ms":0.000,"upstream_ms":null,` +
 		`"remote_ip":"","user_agent":"","referer":"","listener":"","route":"","cluster":"","upstream":"","attempts":0,"bytes_read":0,"bytes_written":0,` +
 		`"flag":"","request_id":"","trace_id":"","revision":"","tls_version":"","client_identity":"","grpc_status":null}` + "\n"
-	if got := format(everyField(), &Record{}); got != want {
+	if got := format(logfield.Names(), &Record{}); got != want {
 		t.Errorf("line =\n%s, want\n%s", got, want)
 	}
 }
@@ -112,7 +115,7 @@ func FuzzLine(f *testing.F) {
 	f.Fuzz(func(t *testing.T, path []byte, route string) {
 		r := fullRecord()
 		r.Path, r.Route = path, route
-		line := format(everyField(), r)
+		line := format(logfield.Names(), r)
 		if !json.Valid([]byte(line)) || !utf8.ValidString(line) || strings.Count(line, "\n") != 1 {
 			t.Fatalf("line = %q", line)
 		}
@@ -128,7 +131,7 @@ func FuzzLine(f *testing.F) {
 
 func TestWritingALineDoesNotAllocate(t *testing.T) {
 	l := openLog(t, filepath.Join(t.TempDir(), "log"), new(Counter), nil)
-	f, r := NewLogFormat(everyField()), fullRecord()
+	f, r := NewLogFormat(logfield.Names()), fullRecord()
 	r.Path = []byte("/\"\xff é€😀\x01")
 	second := r.Time
 	write := func() {

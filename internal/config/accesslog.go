@@ -1,6 +1,10 @@
 package config
 
-import "go.yaml.in/yaml/v4"
+import (
+	"go.yaml.in/yaml/v4"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/logfield"
+)
 
 // AccessLog is what is written about each request.
 type AccessLog struct {
@@ -9,21 +13,11 @@ type AccessLog struct {
 	Fields   []string // in the order wanted; never empty
 }
 
-// AccessLogFields lists every field there is, in the default order.
-func AccessLogFields() []string {
-	return []string{
-		"time", "method", "path", "query", "host", "protocol", "status", "duration_ms", "upstream_ms",
-		"remote_ip", "user_agent", "referer", "listener", "route", "cluster", "upstream", "attempts",
-		"bytes_read", "bytes_written", "flag", "request_id", "trace_id", "revision", "tls_version",
-		"client_identity", "grpc_status",
-	}
-}
-
 var accessLogBlock = block[AccessLog]{
 	fields: []field[AccessLog]{
 		at("enabled", func(a *AccessLog) *bool { return &a.Enabled }, flag),
 		at("sampling", func(a *AccessLog) *float64 { return &a.Sampling }, share(0, 1)),
-		at("fields", func(a *AccessLog) *[]string { return &a.Fields }, listOf(word(AccessLogFields()...)).then(checkLogFields)),
+		at("fields", func(a *AccessLog) *[]string { return &a.Fields }, listOf(word(logfield.Names()...)).then(checkLogFields)),
 	},
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
@@ -32,13 +33,30 @@ func addressKey(s string) string {
 func anyPort(s string) bool { return strings.HasSuffix(s, ":0") }
 
 // listenAddress may leave out the host (every address) and have port 0.
-var listenAddress = text(func(s string) (string, error) { return checkAddress(s, true) })
+var listenAddress = text(ListenAddress)
 
 // endpointAddress is where one can connect to.
-var endpointAddress = text(func(s string) (string, error) { return checkAddress(s, false) })
+var endpointAddress = text(EndpointAddress)
+
+// ListenAddress returns the one form of an address to listen on: host:port, without a host for every address of this
+// machine, port 0 for one that the kernel chooses. Its error says what is wanted, without what was seen.
+func ListenAddress(s string) (string, error) { return checkAddress(s, true) }
+
+// EndpointAddress returns the one form of an address to connect to: host:port, both of them. Its error says what is
+// wanted, without what was seen.
+func EndpointAddress(s string) (string, error) { return checkAddress(s, false) }
 
 func checkAddress(s string, listen bool) (string, error) {
 	host, port, err := net.SplitHostPort(s)
+	if scheme, _, ok := strings.Cut(s, "://"); ok {
+		return "", fmt.Errorf("want host:port, without %s://", clip(scheme))
+	}
+	if err != nil && s != "" && strings.Trim(s, "0123456789") == "" {
+		if listen {
+			return "", fmt.Errorf("want host:port: write :%s", clip(s))
+		}
+		return "", fmt.Errorf("want host:port: write 127.0.0.1:%s for this machine", clip(s))
+	}
 	if err != nil {
 		return "", errors.New("want host:port, an IPv6 address in brackets")
 	}
@@ -50,7 +68,7 @@ func checkAddress(s string, listen bool) (string, error) {
 		if listen {
 			return ":" + port, nil
 		}
-		return "", errors.New("want a host before the port")
+		return "", fmt.Errorf("want a host before the port: write 127.0.0.1:%s for this machine", port)
 	}
 	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() == (s[0] == '[') && isZone(ip.Zone()) {
 		return netip.AddrPortFrom(ip, uint16(number)).String(), nil

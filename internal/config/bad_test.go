@@ -20,7 +20,7 @@ var bad = []struct{ file, want string }{
 4:18: access_log.fields[1]: want one of time, method, path, query, host, protocol, status, duration_ms, upstream_ms, remote_ip, user_agent, referer, listener, route, cluster, upstream, attempts, bytes_read, bytes_written, flag, request_id, trace_id, revision, tls_version, client_identity, grpc_status (seen "tmie")
 `},
 	{"addresses.bad.yaml", `
-2:24: listeners[0].address: want host:port, an IPv6 address in brackets (seen "8080")
+2:24: listeners[0].address: want host:port: write :8080 (seen "8080")
 3:24: listeners[1].address: want a port from 1 to 65535 (seen ":http")
 4:24: listeners[2].address: want a port from 1 to 65535 (seen ":65536")
 5:24: listeners[3].address: want host:port, an IPv6 address in brackets (seen "::1:80")
@@ -28,7 +28,7 @@ var bad = []struct{ file, want string }{
 7:24: listeners[5].address: want a port from 1 to 65535 (seen ":080")
 8:5: listeners[6]: address is missing
 9:24: listeners[7].address: want text, which needs quotes here (seen 8080)
-11:27: clusters[0].endpoints[0]: want a host before the port (seen ":80")
+11:27: clusters[0].endpoints[0]: want a host before the port: write 127.0.0.1:80 for this machine (seen ":80")
 11:34: clusters[0].endpoints[1]: want a port from 1 to 65535 (seen "a:0")
 11:41: clusters[0].endpoints[2]: want host:port, an IPv6 address in brackets (seen "a")
 11:46: clusters[0].endpoints[3]: want an IPv6 address inside the brackets (seen "[a]:80")
@@ -37,7 +37,7 @@ var bad = []struct{ file, want string }{
 11:89: clusters[0].endpoints[6]: want a host name of letters, digits, - and _ between its dots (seen "a b:80")
 11:99: clusters[0].endpoints[7]: want host:port, an IPv6 address in brackets (seen "")
 11:103: clusters[0].endpoints[8]: want a port from 1 to 65535 (seen "a:+80")
-11:112: clusters[0].endpoints[9]: want host:port, an IPv6 address in brackets (seen "http://a:80")
+11:112: clusters[0].endpoints[9]: want host:port, without http:// (seen "http://a:80")
 `},
 	{"aliases.bad.yaml", `
 2:5: document: anchors are not read, write the value out where it is needed (&base)
@@ -115,7 +115,7 @@ var bad = []struct{ file, want string }{
 	{"dangling.bad.yaml", `
 3:55: listeners[1].cluster: cluster paymnts is not defined (did you mean payments?)
 7:32: listeners[2].sni[0].cluster: cluster nowhere is not defined (known: c1, c2, c3, c4, c5, c6, c7, c8 and 1 more)
-9:27: routes[0].listeners[0]: listener wbe is not defined (known: l4, sni, web)
+9:27: routes[0].listeners[0]: listener wbe is not defined (did you mean web?)
 9:42: routes[0].cluster: cluster orders is not defined (known: c1, c2, c3, c4, c5, c6, c7, c8 and 1 more)
 10:88: routes[1].clusters[1].name: cluster gone is not defined (known: c1, c2, c3, c4, c5, c6, c7, c8 and 1 more)
 `},
@@ -320,7 +320,7 @@ var bad = []struct{ file, want string }{
 1:20: limits.max_body: want a size such as 65536, 64KiB or 10MB (seen "10kb")
 `},
 	{"sizes-negative.bad.yaml", `
-1:20: limits.max_body: want a size from 0 to 1PiB (seen "-1")
+1:20: limits.max_body: want a size from 0 to 1PiB (seen -1)
 `},
 	{"syntax.bad.json", `
 1:26: document: not YAML (while parsing a flow node: did not find expected node content)

@@ -113,7 +113,7 @@ func TestBaseCheck(t *testing.T) {
 		{"route", func(b *Base) { b.Routes[0].Clusters[0].Name = "ap" }, "1:1: bootstrap.routes[0].cluster: cluster ap is not defined (did you mean app?)"},
 		{"names", func(b *Base) { b.Clusters = append(b.Clusters, b.Clusters[0]) }, "1:1: bootstrap.clusters[1].name: the name app is taken (the bootstrap)"},
 		{"addresses", func(b *Base) { b.Listeners[1].Address = "0.0.0.0:8080" }, "1:1: bootstrap.listeners[1].address: the address 0.0.0.0:8080 is taken (the bootstrap)"},
-		{"endpoint", func(b *Base) { b.Clusters[0].Endpoints[0].Address = "3000" }, `1:1: bootstrap.clusters[0].endpoints[0].address: want host:port, an IPv6 address in brackets (seen "3000")`},
+		{"endpoint", func(b *Base) { b.Clusters[0].Endpoints[0].Address = "3000" }, `1:1: bootstrap.clusters[0].endpoints[0].address: want host:port: write 127.0.0.1:3000 for this machine (seen "3000")`},
 		{"timeout", func(b *Base) { b.Timeouts.Idle = 0 }, `1:1: bootstrap.timeouts.idle: want more than 0: it would wait without end (seen "0s")`},
 		{"keepalive", func(b *Base) { b.Keepalive.IdleTimeout = -1 }, `1:1: bootstrap.keepalive.idle_timeout: want a duration such as 5s, 1h30m or 250ms (seen "-1ns")`},
 		{"sampling", func(b *Base) { b.AccessLog.Sampling = 2 }, "1:1: bootstrap.access_log.sampling: want a number from 0 to 1 (seen 2)"},

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/logfield"
 )
 
 // bootstrap is a base such as an app and a TCP port make.
@@ -149,7 +151,7 @@ timeouts: {tcp_idle: 1m}
 			Keepalive:     Keepalive{128, 90 * time.Second},
 		}},
 		Timeouts:  Timeouts{15 * time.Second, 30 * time.Second, 10 * time.Second, 2 * time.Second, time.Minute, time.Minute, 0},
-		AccessLog: AccessLog{true, 1, AccessLogFields()},
+		AccessLog: AccessLog{true, 1, logfield.Names()},
 	}
 	if !reflect.DeepEqual(doc, want) {
 		t.Errorf("doc = %+v\nwant  %+v", doc, want)
@@ -204,7 +206,7 @@ clusters:
 		{"max ejection", doc.Clusters[0].PassiveHealth.MaxEjection, 10 * time.Minute},
 		{"http path", doc.Clusters[0].HealthCheck.Path, "/"},
 		{"tcp path", doc.Clusters[1].HealthCheck.Path, ""},
-		{"log fields", len(doc.AccessLog.Fields), len(AccessLogFields())},
+		{"log fields", len(doc.AccessLog.Fields), len(logfield.Names())},
 	} {
 		if row.got != row.want {
 			t.Errorf("%s = %v, want %v", row.what, row.got, row.want)
@@ -280,7 +282,7 @@ func TestProblemsAreCapped(t *testing.T) {
 }
 
 func TestDocumentIsBounded(t *testing.T) {
-	big := "# " + strings.Repeat("x", maxBytes) + "\nroutes: []\n"
+	big := "# " + strings.Repeat("x", MaxDocumentBytes) + "\nroutes: []\n"
 	if got := problems(big, Base{}); got != "1:1: document: is larger than 8 MiB" {
 		t.Errorf("a big document: %q", got)
 	}

@@ -27,8 +27,8 @@ func DecodeParts(parts []Part, base Base) (*Document, error) {
 	size := 0
 	for i, p := range parts {
 		d.part = i
-		if size += len(p.Data); size > maxBytes {
-			d.problem(nil, "is larger than %d MiB", maxBytes>>20)
+		if size += len(p.Data); size > MaxDocumentBytes {
+			d.problem(nil, "is larger than %d MiB", MaxDocumentBytes>>20)
 			break
 		}
 		if root := d.parse(p.Data); root != nil {

@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/logfield"
+)
 
 // Standard is the base of a gateway of which no variable is set: the defaults
 // of the contract, and nothing else. The bootstrap starts from it.
@@ -15,6 +19,6 @@ func Standard() Base {
 			TCPIdle:  5 * time.Minute,
 		},
 		Keepalive: Keepalive{MaxIdle: 128, IdleTimeout: 90 * time.Second},
-		AccessLog: AccessLog{Enabled: true, Sampling: 1, Fields: AccessLogFields()},
+		AccessLog: AccessLog{Enabled: true, Sampling: 1, Fields: logfield.Names()},
 	}
 }

@@ -8,14 +8,14 @@ import (
 
 // matchHost is what a Host field may say, lower-case and without port: a name,
 // "*.example.com" for any depth below, or an address.
-var matchHost = text(checkPattern)
+var matchHost = text(HostPattern)
 
 // serverName is what a ClientHello may name; "*" stands for whatever no other names.
 var serverName = text(func(s string) (string, error) {
 	if s == "*" {
 		return s, nil
 	}
-	return checkPattern(s)
+	return HostPattern(s)
 })
 
 // authority is what we write as Host: a host, and a port if wanted.
@@ -34,7 +34,9 @@ var certificateName = text(func(s string) (string, error) {
 	return checkHostName(s)
 })
 
-func checkPattern(s string) (string, error) {
+// HostPattern returns the one form of what a route's host may be: lower-case and without a port. Its error says what is
+// wanted, without what was seen.
+func HostPattern(s string) (string, error) {
 	if s == "*" {
 		return "", errors.New("want a name after the *, leave the host out for any")
 	}

@@ -9,10 +9,12 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-const (
-	maxBytes = 8 << 20 // of all parts together; Consul's own bound is 512 KiB a key
-	maxDepth = 24      // of a tree; the schema needs eight
-)
+// MaxDocumentBytes bounds one document, all its parts together, wherever it comes from. Consul's own bound is 512 KiB a
+// key.
+const MaxDocumentBytes = 8 << 20
+
+// maxDepth bounds the tree of a document. The schema needs eight.
+const maxDepth = 24
 
 // parse makes the tree of one document, whose root is a mapping with keys, or
 // reports why there is none.

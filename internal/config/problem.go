@@ -125,7 +125,7 @@ func (d *decoder) unknownKey(key *yaml.Node, known []string) {
 		d.problem(key, "want a key (%s)", seen(key))
 		return
 	}
-	if like := nearest(key.Value, known); like != "" {
+	if like := Nearest(key.Value, known); like != "" {
 		d.problem(key, "key %s is not known, did you mean %s?", shown(key.Value), like)
 		return
 	}

@@ -6,48 +6,54 @@ import (
 	"strings"
 )
 
-// nearest gives the known word that was probably meant, or "".
-func nearest(word string, known []string) string {
+// Nearest returns the known word that was probably meant: the one that word begins, or else the one with the fewest
+// slips, at most one in three letters. It returns "" when none is near. Case does not matter.
+func Nearest(word string, known []string) string {
 	const longest = 64  // nobody mistypes more
-	const looked = 2000 // so that many problems among many names stay cheap
+	const tried = 2000  // so that many problems among many names stay cheap
+	const mostSlips = 3 // more of them make another word
 	if len(word) > longest {
 		return ""
 	}
-	best, least := "", 1+min(2, len(word)/2)
-	for _, k := range known[:min(len(known), looked)] {
+	word = strings.ToLower(word)
+	best, bound := "", 1+min(mostSlips, (len(word)+1)/3)
+	for _, k := range known[:min(len(known), tried)] {
 		if len(k) > longest {
 			continue
 		}
-		if len(word) > 2 && strings.HasPrefix(k, word) {
+		lower := strings.ToLower(k)
+		if len(word) > 2 && strings.HasPrefix(lower, word) {
 			return k
 		}
-		if n := edits(strings.ToLower(word), k, least); n < least {
-			best, least = k, n
+		if n := slips(word, lower, bound); n < bound {
+			best, bound = k, n
 		}
 	}
 	return best
 }
 
-// edits counts the letters to insert, delete or replace between two words; most
-// or more is most.
-func edits(a, b string, most int) int {
+// slips counts the letters to insert, delete, replace or swap with their neighbour to turn a into b. It returns most
+// for that many or more.
+func slips(a, b string, most int) int {
 	if len(a)-len(b) >= most || len(b)-len(a) >= most {
 		return most
 	}
-	row := make([]int, len(b)+1)
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		corner := row[0] // the row above, one to the left
+		before, last, row = last, row, before
 		row[0] = i + 1
 		for j := range len(b) {
-			change := corner
+			change := last[j]
 			if a[i] != b[j] {
 				change++
 			}
-			corner = row[j+1]
-			row[j+1] = min(change, row[j]+1, corner+1)
+			row[j+1] = min(change, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
 		}
 	}
 	return min(row[len(b)], most)
@@ -59,7 +65,7 @@ func knownNames(word string, names []string) string {
 	if len(names) == 0 {
 		return "there is none"
 	}
-	if like := nearest(word, names); like != "" {
+	if like := Nearest(word, names); like != "" {
 		return fmt.Sprintf("did you mean %s?", like)
 	}
 	names = slices.Sorted(slices.Values(names))

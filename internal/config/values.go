@@ -175,7 +175,7 @@ var size = kind[int64]{
 		}
 		b, err := ParseSize(s)
 		if err != nil {
-			d.problem(n, "%s", err)
+			d.problem(n, "%s (%s)", err, seen(n))
 			return
 		}
 		*v = b

@@ -33,7 +33,7 @@ func TestParseSize(t *testing.T) {
 		in   string
 		want int64 // -1 = refused
 	}{
-		{"0", 0}, {"65536", 65536}, {"512B", 512}, {"64KiB", 65536}, {"64KB", 64000}, {"64 KiB", 65536},
+		{"0", 0}, {"65536", 65536}, {"512B", 512}, {"64KiB", 65536}, {"64KB", 64000}, {"64kB", 64000}, {"64 KiB", 65536},
 		{"10MiB", 10 << 20}, {"1GB", 1e9}, {"1GiB", 1 << 30}, {"1048576GiB", 1 << 50},
 		{"1048577GiB", -1}, {"", -1}, {"KiB", -1}, {"-1", -1}, {"+1", -1}, {"01", -1}, {"1.5MiB", -1}, {"64kib", -1},
 		{"64K", -1}, {"1 0", -1}, {"1  KiB", -1}, {"0x10", -1}, {"99999999999999999999", -1}, {"64KiBB", -1},
@@ -74,13 +74,15 @@ func TestDurationText(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	known := []string{"address", "name", "path_prefix", "upstream"}
+	known := []string{"address", "name", "path_prefix", "upstream", "LISTEN", "READ_TIMEOUT", "TCP"}
 	for _, row := range []struct{ in, want string }{
 		{"addrss", "address"}, {"Address", "address"}, {"addr", "address"}, {"nane", "name"}, {"path-prefix", "path_prefix"},
-		{"upstrem", "upstream"}, {"x", ""}, {"", ""}, {"colour", ""}, {strings.Repeat("name", 100), ""},
+		{"upstrem", "upstream"}, {"x", ""}, {"", ""}, {"colour", ""},
+		{"LISTNE", "LISTEN"}, {"LISTENER", "LISTEN"}, {"REED_TIMOUT", "READ_TIMEOUT"}, {"TPC", "TCP"}, {"X", ""}, {"WHATEVER", ""},
+		{strings.Repeat("name", 100), ""},
 	} {
-		if got := nearest(row.in, known); got != row.want {
-			t.Errorf("nearest(%q) = %q, want %q", row.in, got, row.want)
+		if got := Nearest(row.in, known); got != row.want {
+			t.Errorf("Nearest(%q) = %q, want %q", row.in, got, row.want)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
@@ -50,11 +51,12 @@ func adminAddress(p *Process, flags map[string]string) (string, error) {
 // dialable is where to ask a server that listens on an address: no host means
 // every one, so loopback too.
 func dialable(listen string) (string, error) {
+	listen, err := config.ListenAddress(listen)
+	if err != nil {
+		return "", err // without the address: the caller shows it
+	}
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		if form, ok := errors.AsType[*net.AddrError](err); ok {
-			return "", errors.New(form.Err) // without the address: the caller shows it
-		}
 		return "", err
 	}
 	switch host {

@@ -49,13 +49,13 @@ func TestUsage(t *testing.T) {
 		{"validate", nil, 2, "gateway: validate takes one file, or - for stdin (were 0)\n"},
 		{"validate a b", nil, 2, "gateway: validate takes one file, or - for stdin (were 2)\n"},
 		{"help stauts", nil, 2, "gateway: there is no verb \"stauts\" (perhaps status)\n"},
-		{"", []string{"GATEWAY_LISTEN=80", "GATEWAY_PRPOF=true"}, 2, "gateway: env GATEWAY_PRPOF: unknown variable (perhaps GATEWAY_PPROF)\ngateway: env GATEWAY_LISTEN: \"80\": missing port in address\n"},
-		{"--listen 80 --pprof=x", nil, 2, "gateway: flag --listen: \"80\": missing port in address\ngateway: flag --pprof: \"x\": neither true nor false\n"},
+		{"", []string{"GATEWAY_LISTEN=80", "GATEWAY_PRPOF=true"}, 2, "gateway: env GATEWAY_PRPOF: unknown variable (perhaps GATEWAY_PPROF)\ngateway: env GATEWAY_LISTEN: \"80\": want host:port: write :80\n"},
+		{"--listen 80 --pprof=x", nil, 2, "gateway: flag --listen: \"80\": want host:port: write :80\ngateway: flag --pprof: \"x\": neither true nor false\n"},
 		{"explain GET", nil, 2, "gateway: explain takes a method and a URL (were 1 argument)\n"},
 		{"explain GET http://a/ -H", nil, 2, "gateway: --header needs a value\n"},
 		{"explain GET http://a/", []string{"GATEWAY_ADMIN_LISTEN="}, 2, "gateway: GATEWAY_ADMIN_LISTEN is empty: that gateway has no admin port to ask\n"},
 		{"status", []string{"GATEWAY_ADMIN_LISTEN="}, 2, "gateway: GATEWAY_ADMIN_LISTEN is empty: that gateway has no admin port to ask\n"},
-		{"status --admin-listen 9901", nil, 2, "gateway: GATEWAY_ADMIN_LISTEN: \"9901\": missing port in address\n"},
+		{"status --admin-listen 9901", nil, 2, "gateway: GATEWAY_ADMIN_LISTEN: \"9901\": want host:port: write :9901\n"},
 	} {
 		got := do(t, Process{Environ: row.env}, strings.Fields(row.args)...)
 		if got.code != row.code || got.stderr != row.want || got.stdout != "" {

@@ -18,7 +18,7 @@
 // # Not here
 //
 // What a variable means and whether it is good (sidecar), what a document may say
-// (sidecar/config), how a revision is served (sidecar).
+// (internal/config), how a revision is served (sidecar).
 //
 // # Decisions
 //

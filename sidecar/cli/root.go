@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
@@ -60,7 +61,7 @@ func unknownVerb(root *cobra.Command, word string) error {
 			verbs = append(verbs, c.Name())
 		}
 	}
-	if near := sidecar.Nearest(word, verbs); near != "" {
+	if near := config.Nearest(word, verbs); near != "" {
 		return fmt.Errorf("there is no verb %q (perhaps %s)", word, near)
 	}
 	return fmt.Errorf("there is no verb %q (there are %s)", word, strings.Join(verbs, ", "))
@@ -92,7 +93,7 @@ func explainFlag(cmd *cobra.Command, err error) error {
 func unknownFlag(cmd *cobra.Command, seen, name string) error {
 	var flags []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { flags = append(flags, f.Name) })
-	if near := sidecar.Nearest(name, flags); near != "" {
+	if near := config.Nearest(name, flags); near != "" {
 		return fmt.Errorf("unknown flag %s (perhaps --%s)", seen, near)
 	}
 	return fmt.Errorf("unknown flag %s (%s --help lists them)", seen, cmd.CommandPath())

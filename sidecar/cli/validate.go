@@ -13,9 +13,6 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
-// maxDocumentBytes is far above what Consul's store takes (512 KiB).
-const maxDocumentBytes = 16 << 20
-
 func validateCommand(p *Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate FILE",
@@ -82,12 +79,12 @@ func readDocument(path string, stdin io.Reader) ([]byte, error) {
 		defer f.Close()
 		from = f
 	}
-	text, err := io.ReadAll(io.LimitReader(from, maxDocumentBytes+1))
+	text, err := io.ReadAll(io.LimitReader(from, config.MaxDocumentBytes+1))
 	if err != nil {
 		return nil, bad("read %s: %s", path, strings.TrimPrefix(err.Error(), "read "+path+": "))
 	}
-	if len(text) > maxDocumentBytes {
-		return nil, bad("%s: larger than %d MiB", path, maxDocumentBytes>>20)
+	if len(text) > config.MaxDocumentBytes {
+		return nil, bad("%s: larger than %d MiB", path, config.MaxDocumentBytes>>20)
 	}
 	return text, nil
 }

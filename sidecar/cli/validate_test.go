@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 const goodDocument = `routes:
@@ -80,7 +82,7 @@ func TestValidateUnreadable(t *testing.T) {
 	}{
 		{filepath.Join(dir, "none.yaml"), "gateway: open " + dir + "/none.yaml: no such file or directory\n", Process{}},
 		{dir, "gateway: read " + dir + ": is a directory\n", Process{}},
-		{"-", "gateway: -: larger than 16 MiB\n", Process{Stdin: strings.NewReader(strings.Repeat("#", maxDocumentBytes+1))}},
+		{"-", "gateway: -: larger than 8 MiB\n", Process{Stdin: strings.NewReader(strings.Repeat("#", config.MaxDocumentBytes+1))}},
 	} {
 		if got := do(t, row.p, "validate", row.name); got.code != 1 || got.stderr != row.want || got.stdout != "" {
 			t.Errorf("validate %s: %+v, want code 1 and %q", row.name, got, row.want)
