@@ -214,7 +214,7 @@ func (s *Sidecar) drop(keep, gone *revision) {
 
 // query is what of c the catalog is asked.
 func query(c config.Consul) consul.Query {
-	return consul.Query{Service: c.Service, Tag: c.Tag, Datacenter: c.Datacenter, OnlyPassing: c.OnlyPassing}
+	return consul.Query{Service: c.Service, Tag: c.Tag, Datacenter: c.Datacenter}
 }
 
 // asks is what the revision wants to know of the catalog. A nil revision wants nothing.
@@ -234,26 +234,9 @@ func (r *revision) deliver(e consul.Endpoints) {
 	if r == nil {
 		return
 	}
-	list := make([]cluster.Discovered, 0, len(e.Instances))
-	for _, in := range e.Instances {
-		list = append(list, cluster.Discovered{Address: in.Address, Weight: in.Weight, State: state(in.State)})
-	}
 	for _, c := range r.queries[e.Query] {
-		c.SetEndpoints(list)
+		c.SetEndpoints(e.Instances)
 	}
-}
-
-// state is the data plane's word for what the catalog says.
-func state(s consul.State) cluster.State {
-	switch s {
-	case consul.Warning:
-		return cluster.Warning
-	case consul.Critical:
-		return cluster.Critical
-	case consul.Maintenance:
-		return cluster.Maintenance
-	}
-	return cluster.Passing
 }
 
 // applied notes the revision that serves now.

@@ -24,6 +24,7 @@ func TestConsul(t *testing.T) {
 		{"folder", testFolder},
 		{"deleted and put again", testDeleted},
 		{"endpoints", testEndpoints},
+		{"only_passing aborted", testOnlyPassingAborted},
 		{"bootstrap beside the document", testBootstrapBeside},
 		{"killed and hanging", testOutage},
 		{"restored", testRestored},

@@ -75,7 +75,7 @@ func (c *Catalog) Watch(queries []Query) {
 		}
 		c.queries[q] = s
 		if w := c.watches[q.service()]; !ok && w != nil && w.known {
-			c.answer(q, s, w.records)
+			c.answer(q, s, w.instances)
 		}
 	}
 	discovery.Signal(c.wanted)
@@ -169,6 +169,5 @@ func compareQueries(a, b Query) int {
 		strings.Compare(a.Service, b.Service),
 		strings.Compare(a.Datacenter, b.Datacenter),
 		strings.Compare(a.Tag, b.Tag),
-		strings.Compare(a.String(), b.String()),
 	)
 }

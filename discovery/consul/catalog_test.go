@@ -104,7 +104,7 @@ func catalogSharesOneWatch(t *testing.T, consul *testserver.ConsulServer) {
 	consul.Register(testserver.Service{ID: "b", Name: "api", Port: 9002, Tags: []string{"v2"}})
 	consul.Warn("b")
 	catalog := runCatalog(t, newConsul(t, consul.Addr()))
-	all, v1, passing := Query{Service: "api"}, Query{Service: "api", Tag: "v1"}, Query{Service: "api", OnlyPassing: true}
+	all, v1, v2 := Query{Service: "api"}, Query{Service: "api", Tag: "v1"}, Query{Service: "api", Tag: "v2"}
 	catalog.Watch([]Query{all, v1, all})
 	waitAnswers(t, catalog)
 	for q, want := range map[Query]string{all: "127.0.0.1:9001*1/passing 127.0.0.1:9002*1/warning", v1: "127.0.0.1:9001*1/passing"} {
@@ -121,15 +121,15 @@ func catalogSharesOneWatch(t *testing.T, consul *testserver.ConsulServer) {
 	if n := len(catalog.Take()); n != 0 {
 		t.Errorf("took %d answers, want none", n)
 	}
-	catalog.Watch([]Query{all, passing})
-	if e, ok := catalog.Endpoints(passing); !ok || show(e) != "127.0.0.1:9001*1/passing 127.0.0.1:9002*1/critical" {
+	catalog.Watch([]Query{all, v2})
+	if e, ok := catalog.Endpoints(v2); !ok || show(e) != "127.0.0.1:9002*1/warning" {
 		t.Errorf("what is known does not answer a new query: %s (%v)", show(e), ok)
 	}
 	if _, ok := catalog.Endpoints(v1); ok {
 		t.Error("a query that is no longer named is still answered")
 	}
-	consul.Deregister("a")
-	taken(t, catalog, passing, "127.0.0.1:9002*1/critical")
+	consul.Critical("b")
+	taken(t, catalog, v2, "127.0.0.1:9002*1/critical")
 }
 
 func catalogReconciles(t *testing.T, consul *testserver.ConsulServer) {

@@ -1,6 +1,7 @@
 package consul
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -54,8 +56,8 @@ type entry struct {
 }
 
 // health reads all instances of a service, whatever their checks say.
-func (c *Client) health(ctx context.Context, s service, q read) (answer[[]record], error) {
-	var none answer[[]record]
+func (c *Client) health(ctx context.Context, s service, q read) (answer[[]cluster.Instance], error) {
+	var none answer[[]cluster.Instance]
 	query := url.Values{}
 	remote := false
 	if s.datacenter != "" {
@@ -80,12 +82,12 @@ func (c *Client) health(ctx context.Context, s service, q read) (answer[[]record
 	if err := r.whole(len(entries) == 0); err != nil {
 		return none, err
 	}
-	a := answer[[]record]{index: r.index, bytes: r.bytes, absent: len(entries) == 0}
-	a.value = make([]record, 0, len(entries))
+	a := answer[[]cluster.Instance]{index: r.index, bytes: r.bytes, absent: len(entries) == 0}
+	a.value = make([]cluster.Instance, 0, len(entries))
 	for i := range entries {
-		a.value = append(a.value, entries[i].record(remote && !r.translated))
+		a.value = append(a.value, entries[i].instance(remote && !r.translated))
 	}
-	slices.SortFunc(a.value, compareRecords)
+	slices.SortFunc(a.value, compareInstances)
 	return a, nil
 }
 
@@ -95,35 +97,40 @@ func decodeEntries(body io.Reader) ([]entry, error) {
 	return entries, err
 }
 
-func (e *entry) record(remote bool) record {
-	r := record{
-		node:    e.Node.Node,
-		id:      e.Service.ID,
-		address: e.address(remote),
-		tags:    e.Service.Tags,
-		state:   e.state(),
-		passing: e.Service.Weights.Passing,
-		warning: e.Service.Weights.Warning,
+// instance is what Consul would tell Envoy of an entry: the weight is that of its
+// state, and one below 1 is as good as critical.
+func (e *entry) instance(remote bool) cluster.Instance {
+	i := cluster.Instance{
+		Address: e.address(remote), State: e.state(), ID: e.Service.ID, Node: e.Node.Node, Tags: e.Service.Tags,
 	}
-	if r.passing == 0 && r.warning == 0 { // registered straight into the catalog, without weights
-		r.passing, r.warning = 1, 1
+	weights := e.Service.Weights
+	if weights.Passing == 0 && weights.Warning == 0 { // registered straight into the catalog, without weights
+		weights.Passing, weights.Warning = 1, 1
 	}
-	return r
+	i.Weight = weights.Passing
+	if i.State == cluster.Warning {
+		i.Weight = weights.Warning
+	}
+	if i.State < cluster.Critical && i.Weight < 1 {
+		i.State = cluster.Critical
+	}
+	i.Weight = min(max(i.Weight, 1), maxWeight)
+	return i
 }
 
 // state is the worst check of the node and the service. Maintenance is a check of
 // Consul's own, and wins.
-func (e *entry) state() State {
-	worst := Passing
+func (e *entry) state() cluster.State {
+	worst := cluster.Passing
 	for _, c := range e.Checks {
-		state := Critical // also for what we do not know
+		state := cluster.Critical // also for what we do not know
 		switch {
 		case c.Status == "passing":
-			state = Passing
+			state = cluster.Passing
 		case c.Status == "warning":
-			state = Warning
+			state = cluster.Warning
 		case c.CheckID == "_node_maintenance", strings.HasPrefix(c.CheckID, "_service_maintenance"):
-			state = Maintenance
+			state = cluster.Maintenance
 		}
 		worst = max(worst, state)
 	}
@@ -182,19 +189,8 @@ func (c *Client) localDatacenter(ctx context.Context) (string, error) {
 // maxDatacenters bounds the list of them.
 const maxDatacenters = 1_000
 
-// compareRecords puts records into one order, whatever order they came in: a
+// compareInstances puts instances into one order, whatever order they came in: a
 // service is unique on its node only.
-func compareRecords(a, b record) int {
-	if n := strings.Compare(a.node, b.node); n != 0 {
-		return n
-	}
-	return strings.Compare(a.id, b.id)
-}
-
-// sameRecords reports whether b says nothing new after a.
-func sameRecords(a, b []record) bool {
-	return slices.EqualFunc(a, b, func(x, y record) bool {
-		return x.node == y.node && x.id == y.id && x.address == y.address && x.state == y.state &&
-			x.passing == y.passing && x.warning == y.warning && slices.Equal(x.tags, y.tags)
-	})
+func compareInstances(a, b cluster.Instance) int {
+	return cmp.Or(strings.Compare(a.Node, b.Node), strings.Compare(a.ID, b.ID))
 }

@@ -295,7 +295,7 @@ func TestDatacenter(t *testing.T) {
 		{"", "10.0.0.9:80"}, {"dc1", "10.0.0.9:80"}, {"dc2", "192.0.2.9:80"}, {"dc3", "10.0.0.9:80"},
 	} {
 		a, err := c.health(t.Context(), service{name: "a", datacenter: row.dc}, read{})
-		if err != nil || len(a.value) != 1 || a.value[0].address != row.want || dc.Load() != row.dc {
+		if err != nil || len(a.value) != 1 || a.value[0].Address != row.want || dc.Load() != row.dc {
 			t.Errorf("datacenter %q: %+v, %v (dc=%v), want %s", row.dc, a.value, err, dc.Load(), row.want)
 		}
 	}

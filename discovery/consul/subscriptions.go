@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -28,11 +29,11 @@ const (
 
 // serviceWatch is one loop, from when it is asked for to when it has ended.
 type serviceWatch struct {
-	service service
-	watch   *watch[[]record]
-	records []record // the last answer, guarded by Catalog.mu
-	known   bool     // records is one
-	stop    context.CancelFunc
+	service   service
+	watch     *watch[[]cluster.Instance]
+	instances []cluster.Instance // the last answer, guarded by Catalog.mu
+	known     bool               // instances is one
+	stop      context.CancelFunc
 }
 
 // reconcile starts the watches that are missing and stops those that nobody wants.
@@ -92,11 +93,13 @@ func (c *Catalog) places() int {
 // that polls. Callers hold mu.
 func (c *Catalog) start(ctx context.Context, s service, running *sync.WaitGroup) {
 	w := &serviceWatch{service: s}
-	w.watch = &watch[[]record]{
-		fetch:   func(ctx context.Context, q read) (answer[[]record], error) { return c.consul.health(ctx, s, q) },
-		same:    sameRecords,
-		shrinks: func(from, to []record) bool { return c.shrinks(s, from, to) },
-		deliver: func(_ context.Context, a answer[[]record]) { c.learn(w, a.value) },
+	w.watch = &watch[[]cluster.Instance]{
+		fetch: func(ctx context.Context, q read) (answer[[]cluster.Instance], error) {
+			return c.consul.health(ctx, s, q)
+		},
+		same:    sameInstances,
+		shrinks: func(from, to []cluster.Instance) bool { return c.shrinks(s, from, to) },
+		deliver: func(_ context.Context, a answer[[]cluster.Instance]) { c.learn(w, a.value) },
 		wait:    c.consul.options.Wait,
 		polls:   c.places() <= 0,
 		bucket:  bucket{burst: healthBurst, every: healthEvery},
@@ -120,38 +123,38 @@ func (c *Catalog) start(ctx context.Context, s service, running *sync.WaitGroup)
 }
 
 // inTurn lets a few polls run at a time.
-func (c *Catalog) inTurn(fetch func(context.Context, read) (answer[[]record], error)) func(context.Context, read) (answer[[]record], error) {
-	return func(ctx context.Context, q read) (answer[[]record], error) {
+func (c *Catalog) inTurn(fetch func(context.Context, read) (answer[[]cluster.Instance], error)) func(context.Context, read) (answer[[]cluster.Instance], error) {
+	return func(ctx context.Context, q read) (answer[[]cluster.Instance], error) {
 		select {
 		case c.polls <- struct{}{}:
 			defer func() { <-c.polls }()
 			return fetch(ctx, q)
 		case <-ctx.Done():
-			return answer[[]record]{}, &fault{telemetry.DiscoveryLimit, context.Cause(ctx)}
+			return answer[[]cluster.Instance]{}, &fault{telemetry.DiscoveryLimit, context.Cause(ctx)}
 		}
 	}
 }
 
 // learn takes an answer in and derives that of each query from it. An answer of a
 // watch that was stopped meanwhile is nobody's.
-func (c *Catalog) learn(w *serviceWatch, records []record) {
+func (c *Catalog) learn(w *serviceWatch, instances []cluster.Instance) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.watches[w.service] != w {
 		return
 	}
-	w.records, w.known = records, true
+	w.instances, w.known = instances, true
 	for q, s := range c.queries {
 		if q.service() == w.service {
-			c.answer(q, s, records)
+			c.answer(q, s, instances)
 		}
 	}
 }
 
-// answer notes what records say to q, if it is news. Callers hold mu.
-func (c *Catalog) answer(q Query, s *subscription, records []record) {
-	next := endpointsOf(q, records)
-	if s.known && sameEndpoints(s.endpoints, next) {
+// answer notes what instances say to q, if it is news. Callers hold mu.
+func (c *Catalog) answer(q Query, s *subscription, instances []cluster.Instance) {
+	next := endpointsOf(q, instances)
+	if s.known && sameInstances(s.endpoints.Instances, next.Instances) {
 		return
 	}
 	if !s.known {
@@ -164,7 +167,7 @@ func (c *Catalog) answer(q Query, s *subscription, records []record) {
 
 // shrinks reports whether an answer takes so much from a query that it is asked
 // for once more: all it had, or more than half of at least four.
-func (c *Catalog) shrinks(s service, from, to []record) bool {
+func (c *Catalog) shrinks(s service, from, to []cluster.Instance) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for q := range c.queries {
@@ -172,7 +175,7 @@ func (c *Catalog) shrinks(s service, from, to []record) bool {
 			continue
 		}
 		before, after := endpointsOf(q, from), endpointsOf(q, to)
-		if after.Negative && !before.Negative {
+		if len(after.Instances) == 0 && len(before.Instances) > 0 {
 			return true
 		}
 		if n := before.usable(); n >= 4 && after.usable()*2 < n {

@@ -15,33 +15,42 @@ const (
 )
 
 // feed is what the catalog says to one question, and what is done about sudden
-// losses. The set's mu guards it.
+// losses. Its entries have the raw state; what counts as a loss is up to
+// only_passing, so clusters that differ in it have a feed each. The set's mu
+// guards it.
 type feed struct {
-	group   *group
-	entries map[string]*entry // by address
+	group       *group
+	onlyPassing bool
+	entries     map[string]*entry // by address
 }
 
 // entry is an instance; immutable once in a view, so replaced, never edited.
 type entry struct {
-	Discovered
-	gone  bool          // deregistered, but held
-	empty bool          // held because the catalog is empty
-	until time.Duration // in use until then, whatever the catalog says; 0 = not held
+	Instance
+	hold  hold
+	until time.Duration // end of the hold
 	since time.Duration // of the state
 }
 
-func newFeed(g *group) *feed { return &feed{group: g, entries: map[string]*entry{}} }
+// hold says why an instance is in use whatever the catalog says.
+type hold uint8
+
+const (
+	notHeld   hold = iota
+	heldLost       // many were lost at once: it goes within dampOver
+	heldEmpty      // none is registered: it stays for empty_hold
+)
 
 // inRotation tells whether the catalog lets the instance have traffic; a static
 // endpoint (nil) always may.
 func (e *entry) inRotation(onlyPassing bool) bool {
-	return e == nil || e.until > 0 || e.State == Passing || e.State == Warning && !onlyPassing
+	return e == nil || e.hold != notHeld || e.State.serves(onlyPassing)
 }
 
 func (e *entry) maintenance() bool { return e != nil && e.State == Maintenance }
 
 // up is what the catalog says, holds apart.
-func (e *entry) up() bool { return e != nil && !e.gone && e.State <= Warning && e.Weight > 0 }
+func (f *feed) up(e *entry) bool { return e != nil && e.State.serves(f.onlyPassing) && e.Weight > 0 }
 
 // entry of an address, or nil; safe on a nil feed.
 func (f *feed) entry(address string) *entry {
@@ -65,7 +74,7 @@ func (f *feed) sorted() []*entry {
 }
 
 // deliver takes what the catalog says now, and tells whether anything changed.
-func (f *feed) deliver(list []Discovered, now time.Duration) bool {
+func (f *feed) deliver(list []Instance, now time.Duration) bool {
 	if len(list) == 0 {
 		return f.deliverNone(now)
 	}
@@ -73,21 +82,27 @@ func (f *feed) deliver(list []Discovered, now time.Duration) bool {
 	for _, d := range list {
 		if _, twice := next[d.Address]; !twice {
 			d.Weight = min(max(d.Weight, 0), maxWeight)
-			next[d.Address] = &entry{Discovered: d, since: now}
+			next[d.Address] = &entry{Instance: d, since: now}
 		}
 	}
 	f.holdLost(next, now)
 	changed := len(next) != len(f.entries)
 	for address, e := range next {
 		old := f.entries[address]
-		if old != nil && old.State == e.State && old.gone == e.gone {
+		if old != nil && old.State == e.State {
 			e.since = old.since
 		}
-		changed = changed || old == nil || *old != *e
+		changed = changed || !old.same(e)
 	}
 	f.log(next)
 	f.entries = next
 	return changed
+}
+
+// same reports whether two entries of an address are equal; the receiver may be nil.
+func (e *entry) same(other *entry) bool {
+	return e != nil && e.hold == other.hold && e.until == other.until && e.since == other.since &&
+		e.Instance.Same(other.Instance)
 }
 
 // deliverNone is that the catalog has nothing, which was confirmed: an agent that
@@ -120,12 +135,12 @@ func (f *feed) holdAll(now, hold time.Duration) (changed bool) {
 	next := map[string]*entry{}
 	for address, e := range f.entries {
 		switch {
-		case e.empty:
+		case e.hold == heldEmpty:
 			next[address] = e
 		case e.State != Maintenance:
 			held := *e
-			held.gone, held.empty, held.until = true, true, now+hold
-			if !e.gone {
+			held.State, held.hold, held.until = deregistered, heldEmpty, now+hold
+			if e.State != deregistered {
 				held.since = now
 			}
 			next[address] = &held
@@ -150,14 +165,14 @@ func (f *feed) holdLost(next map[string]*entry, now time.Duration) {
 	for _, e := range f.sorted() {
 		n := next[e.Address]
 		switch {
-		case e.until == 0 && e.up():
+		case e.hold == notHeld && f.up(e):
 			before++
-			if !n.up() && !n.maintenance() {
+			if !f.up(n) && !n.maintenance() {
 				lost = append(lost, e)
 			}
-		case e.empty && n == nil:
+		case e.hold == heldEmpty && n == nil:
 			ending = append(ending, e) // others are back
-		case e.until > 0 && !n.up() && !n.maintenance():
+		case e.hold != notHeld && !f.up(n) && !n.maintenance():
 			f.keep(next, e, e.until, now)
 		}
 	}
@@ -174,35 +189,34 @@ func (f *feed) holdLost(next map[string]*entry, now time.Duration) {
 // keep holds e in next; what the catalog says of it now stays visible.
 func (f *feed) keep(next map[string]*entry, e *entry, until, now time.Duration) {
 	held := *e
+	held.State = deregistered
 	if n := next[e.Address]; n != nil {
 		held.State = n.State
-	} else {
-		held.gone = true
 	}
-	if held.word() != e.word() {
+	if held.State != e.State {
 		held.since = now
 	}
-	if e.empty {
+	if e.hold == heldEmpty {
 		until = min(until, e.until)
 	}
-	held.empty, held.until = false, until
+	held.hold, held.until = heldLost, until
 	next[e.Address] = &held
 }
 
 // expire ends the holds that are over, and tells whether any was.
 func (f *feed) expire(now time.Duration) (changed bool) {
 	for address, e := range f.entries {
-		if e.until == 0 || now < e.until {
+		if e.hold == notHeld || now < e.until {
 			continue
 		}
 		changed = true
 		f.group.log.Info("endpoint held no longer", "cluster", f.group.name, "endpoint", address, "state", e.word())
-		if e.gone {
+		if e.State == deregistered {
 			delete(f.entries, address)
 			continue
 		}
 		free := *e
-		free.until = 0
+		free.hold, free.until = notHeld, 0
 		f.entries[address] = &free
 	}
 	return changed
@@ -238,12 +252,8 @@ func (f *feed) log(next map[string]*entry) {
 
 // word is what the catalog says of an entry.
 func (e *entry) word() string {
-	switch {
-	case e == nil:
+	if e == nil {
 		return "absent"
-	case e.gone:
-		return "deregistered"
-	default:
-		return e.State.String()
 	}
+	return e.State.String()
 }

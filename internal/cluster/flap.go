@@ -15,7 +15,7 @@ func (f *feed) noteFlips(now time.Duration) {
 	for address, e := range f.entries {
 		if h := f.group.healths[address]; h != nil {
 			seen[h] = true
-			f.noteFlip(h, e.up(), now)
+			f.noteFlip(h, f.up(e), now)
 		}
 	}
 	for _, h := range f.group.healths {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -96,18 +97,37 @@ func (g *group) endpoint(address string, c *Cluster) *Endpoint {
 	return e
 }
 
-// feed gives what the catalog said to this question. The set's mu is held.
+// feed gives what the catalog said to this question. A new one begins with what a feed of the
+// same question has, of this cluster or of another: a revision that renames a cluster, or only
+// changes its filter, loses neither endpoints nor holds. The set's mu is held.
 func (g *group) feed(q config.Consul) *feed {
 	if q.Service == "" {
 		return nil
 	}
-	q.OnlyPassing, q.EmptyHold = false, 0 // of the cluster: the catalog is asked the same
+	q.EmptyHold = 0 // of the cluster: the catalog is asked the same
 	f := g.feeds[q]
 	if f == nil {
-		f = newFeed(g)
+		f = &feed{group: g, onlyPassing: q.OnlyPassing, entries: map[string]*entry{}}
+		if twin := g.set.feedOf(q); twin != nil {
+			maps.Copy(f.entries, twin.entries)
+		}
 		g.feeds[q] = f
 	}
 	return f
+}
+
+// feedOf gives some feed of the same question, whatever its clusters make of the answer, or nil.
+// The set's mu is held.
+func (s *Set) feedOf(q config.Consul) *feed {
+	q.OnlyPassing = false
+	for _, g := range s.groups {
+		for other, f := range g.feeds {
+			if other.OnlyPassing = false; other == q {
+				return f
+			}
+		}
+	}
+	return nil
 }
 
 // rebuild gives each live cluster on f its new list of endpoints.

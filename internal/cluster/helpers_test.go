@@ -39,10 +39,10 @@ func cfg(endpoints string) config.Cluster {
 }
 
 // discovered makes what Consul says of "a*5 b:warning c:critical d:maintenance".
-func discovered(endpoints string) []Discovered {
-	var list []Discovered
+func discovered(endpoints string) []Instance {
+	var list []Instance
 	for f := range strings.FieldsSeq(endpoints) {
-		d := Discovered{Weight: 1}
+		d := Instance{Weight: 1}
 		f, state, _ := strings.Cut(f, ":")
 		for s := Passing; s <= Maintenance; s++ {
 			if s.String() == state {

@@ -64,9 +64,9 @@ func TestManyEndpoints(t *testing.T) {
 	cl := cfg("")
 	cl.Consul.Service = "orders"
 	_, c := newCluster(t, cl)
-	var list []Discovered
+	var list []Instance
 	for i := range 500 {
-		d := Discovered{Address: string(rune('a'+i%26)) + string(rune('a'+i/26)), Weight: 1}
+		d := Instance{Address: string(rune('a'+i%26)) + string(rune('a'+i/26)), Weight: 1}
 		if i%5 == 0 {
 			d.State = Critical
 		}

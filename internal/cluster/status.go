@@ -148,8 +148,8 @@ func (g *group) endpointStatus(c *Cluster, l listing) EndpointStatus {
 	}
 	st.EffectiveWeight = float64(l.weight) * float64(h.factor) * float64(h.pace.Load()) / (full * full)
 	if e := l.entry; e != nil {
-		st.Consul = &ConsulStatus{State: e.word(), Since: g.clock.wall(e.since)}
-		if e.until > 0 {
+		st.Consul = &ConsulStatus{State: e.State.String(), Since: g.clock.wall(e.since)}
+		if e.hold != notHeld {
 			st.Consul.Held = g.at(e.until)
 		}
 	}

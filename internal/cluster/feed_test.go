@@ -1,0 +1,119 @@
+package cluster
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A revision that differs only in only_passing is prepared on the same answer.
+// The one that serves keeps its endpoints, whether the other is kept or aborted.
+func TestFilterOfAPreparedRevision(t *testing.T) {
+	const answer = "a b:warning"
+	for _, row := range []struct {
+		name              string
+		serving, prepared bool // only_passing
+		before, after     string
+	}{
+		{"serving without", false, true, "a b a b", "a a a a"},
+		{"serving with", true, false, "a a a a", "a b a b"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			cl := cfg("")
+			cl.Consul.Service, cl.Consul.OnlyPassing = "orders", row.serving
+			s, serving := newCluster(t, cl)
+			serving.SetEndpoints(discovered(answer))
+			cl.Consul.OnlyPassing = row.prepared
+			for _, abort := range []bool{true, false} {
+				prepared, err := s.Prepare(cl)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := picks(prepared, 4); got != row.after {
+					t.Errorf("prepared, without a delivery: %s, want %s", got, row.after)
+				}
+				prepared.SetEndpoints(discovered(answer))
+				if got := picks(serving, 4); got != row.before {
+					t.Errorf("serving beside the prepared one: %s, want %s", got, row.before)
+				}
+				if !abort {
+					s.Retire([]*Cluster{prepared})
+					if got := picks(prepared, 4); got != row.after {
+						t.Errorf("in service: %s, want %s", got, row.after)
+					}
+					return
+				}
+				s.Retire([]*Cluster{serving})
+				if got := picks(serving, 4); got != row.before {
+					t.Errorf("after the abort: %s, want %s", got, row.before)
+				}
+			}
+		})
+	}
+}
+
+// What a filter takes away at once is softened as any other sudden loss, for
+// those alone whose filter it is.
+func TestSuddenLossByFilter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := cfg("")
+		cl.Consul.Service = "orders"
+		s := NewSet(Options{})
+		all, err := s.Prepare(cl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cl.Name, cl.Consul.OnlyPassing = "strict", true
+		strict, err := s.Prepare(cl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Retire([]*Cluster{all, strict})
+		deliver := func(list string) {
+			all.SetEndpoints(discovered(list))
+			strict.SetEndpoints(discovered(list))
+		}
+		deliver("a b c d")
+		deliver("a b:warning c:warning d:warning")
+		if got := picks(strict, 4); got != "a b c d" {
+			t.Errorf("at once: %s, want all four", got)
+		}
+		<-time.After(dampOver)
+		s.Tick()
+		if got := picks(strict, 2); got != "a a" {
+			t.Errorf("after %v: %s, want a alone", dampOver, got)
+		}
+		if got := picks(all, 4); got != "a b c d" {
+			t.Errorf("without the filter: %s, want all four", got)
+		}
+	})
+}
+
+// A revision renames the cluster while its last endpoints are held: they are
+// held under the new name too, and not for longer.
+func TestRenameKeepsTheHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := cfg("")
+		cl.Consul.Service, cl.Consul.EmptyHold = "orders", 30*time.Second
+		s, old := newCluster(t, cl)
+		old.SetEndpoints(discovered("a b"))
+		<-time.After(time.Second)
+		old.SetEndpoints(nil)
+		<-time.After(20 * time.Second)
+		cl.Name = "renamed"
+		renamed, err := s.Prepare(cl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		renamed.SetEndpoints(nil)
+		s.Retire([]*Cluster{renamed})
+		if got := picks(renamed, 2); got != "a b" {
+			t.Errorf("under the new name: %s, want both held", got)
+		}
+		<-time.After(10 * time.Second)
+		s.Tick()
+		if got := picks(renamed, 1); got != "-" {
+			t.Errorf("30 s after the loss: %s, want none", got)
+		}
+	})
+}

@@ -1,0 +1,78 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+)
+
+// State is an instance's health as the catalog has it.
+type State uint8
+
+// The states of the catalog, best first.
+const (
+	Passing State = iota
+	Warning
+	Critical
+	Maintenance // an operator's wish: no new picks, not even in panic
+
+	deregistered // the catalog does not name the instance any more; only of what a feed holds
+)
+
+// String is the state as Consul writes it.
+func (s State) String() string {
+	switch s {
+	case Passing:
+		return "passing"
+	case Warning:
+		return "warning"
+	case Critical:
+		return "critical"
+	case Maintenance:
+		return "maintenance"
+	case deregistered:
+		return "deregistered"
+	default:
+		return fmt.Sprintf("state %d", uint8(s))
+	}
+}
+
+// serves tells whether an instance of this state gets traffic. It is the only
+// place that knows what only_passing means.
+func (s State) serves(onlyPassing bool) bool { return s == Passing || s == Warning && !onlyPassing }
+
+// Instance is one instance of a service, from the catalog's answer to the view
+// that requests pick from. It is never edited once it was delivered.
+type Instance struct {
+	Address string // host:port; the host may be a name
+	Weight  int    // for its state; 0 = no traffic
+	State   State  // what the checks say, whatever a cluster makes of it
+	ID      string // of the service, unique on its node
+	Node    string
+	Tags    []string
+}
+
+// Same reports whether other says nothing new after i.
+func (i Instance) Same(other Instance) bool {
+	return i.Address == other.Address && i.Weight == other.Weight && i.State == other.State &&
+		i.ID == other.ID && i.Node == other.Node && slices.Equal(i.Tags, other.Tags)
+}
+
+// SetEndpoints takes what Consul says now: the whole list, confirmed. It changes
+// each live cluster of this name, question and only_passing by one store. An
+// address that is also static keeps its weight of the document. An empty list,
+// and the sudden loss of many, are softened as doc.go tells.
+func (c *Cluster) SetEndpoints(list []Instance) {
+	s := c.group.set
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.feed == nil {
+		return
+	}
+	now := s.clock.now()
+	if c.feed.deliver(list, now) {
+		c.group.rebuild(c.feed)
+	}
+	if c.group.active.Load().feed == c.feed { // what is only prepared must not slow what serves
+		c.feed.noteFlips(now)
+	}
+}
