@@ -18,11 +18,6 @@ import (
 )
 
 const (
-	// The document's loop asks again at once for the first ten changes, then five
-	// times a second: a person is waiting for it.
-	documentBurst = 10
-	documentEvery = 200 * time.Millisecond
-
 	// Several keys are written one after the other: a folder is read as a whole,
 	// but is whole only when its writer has come to rest.
 	folderQuiet = 200 * time.Millisecond
@@ -53,7 +48,7 @@ func (c *Client) Source(key string) (discovery.Source, error) {
 		fetch:   s.fetchKey,
 		same:    discovery.Document.Same,
 		wait:    c.options.Wait,
-		bucket:  bucket{burst: documentBurst, every: documentEvery},
+		limiter: newLimiter(documentBurst, documentEvery),
 		tracker: c.newTracker(fmt.Sprintf("kv %q", key)),
 	}
 	if s.folder() {

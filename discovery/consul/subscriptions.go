@@ -11,11 +11,6 @@ import (
 )
 
 const (
-	// A health watch asks again at once after the first change, then once a second:
-	// a service that flaps must not make us fetch all of it without pause.
-	healthBurst = 2
-	healthEvery = time.Second
-
 	// remoteWait is how long a request blocks that another datacenter answers.
 	remoteWait = 5 * time.Minute
 
@@ -102,8 +97,8 @@ func (c *Catalog) start(ctx context.Context, s service, running *sync.WaitGroup)
 		deliver: func(_ context.Context, a answer[[]cluster.Instance]) { c.learn(w, a.value) },
 		wait:    c.consul.options.Wait,
 		polls:   c.places() <= 0,
-		bucket:  bucket{burst: healthBurst, every: healthEvery},
-		usual:   healthEvery,
+		limiter: newLimiter(healthBurst, healthEvery),
+		paced:   healthEvery,
 		tracker: c.consul.newTracker(s.String()),
 	}
 	if s.datacenter != "" && w.watch.wait == defaultWait {

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -19,13 +21,6 @@ const (
 	// leader: an agent that serves from its own view goes on answering 200 when
 	// its servers are gone.
 	probeEvery = 5 * time.Minute
-
-	// largeAnswer and churnWakes make answers expensive; then they are asked for
-	// only once in slowPace. A request that blocked for restful ends the churn.
-	largeAnswer = 1 << 20 // bytes
-	churnWakes  = 30
-	restful     = 10 * time.Second
-	slowPace    = 15 * time.Second
 
 	// A watch that polls does so about every pollEvery.
 	pollEvery = 30 * time.Second
@@ -65,8 +60,8 @@ type watch[T any] struct {
 	deliver func(context.Context, answer[T])
 	wait    time.Duration // how long a request blocks
 	polls   bool          // never blocks, asks at intervals
-	bucket  bucket
-	usual   time.Duration // what bucket.every goes back to; 0 = it never changes
+	limiter *rate.Limiter
+	paced   time.Duration // pause between requests, to which pause adds; 0 = the limiter never changes
 	tracker *discovery.Tracker
 
 	// Only the goroutine of run touches these.
@@ -76,7 +71,6 @@ type watch[T any] struct {
 	absent bool
 	last   T
 	probed time.Time // when the leader was last asked
-	wakes  int       // blocking requests in a row that were woken soon
 
 	mu        sync.Mutex // guards the three below
 	cancel    context.CancelCauseFunc
@@ -95,7 +89,7 @@ func (w *watch[T]) run(ctx context.Context) {
 func (w *watch[T]) turn(whole context.Context) {
 	ctx, end := w.begin(whole)
 	defer end()
-	if w.bucket.take(ctx) != nil {
+	if w.limiter.Wait(ctx) != nil {
 		return
 	}
 	q, start := w.next(), time.Now()
@@ -115,7 +109,7 @@ func (w *watch[T]) turn(whole context.Context) {
 	case q.index > 0 && a.index == q.index:
 		w.unchanged(start)
 	default:
-		w.accept(whole, q, a, time.Since(start))
+		w.accept(whole, q, a)
 		if w.polls {
 			_ = sleep(ctx, jitter(pollEvery)) // interrupted or not, the next turn follows
 		}
@@ -218,32 +212,18 @@ func (w *watch[T]) unchanged(start time.Time) {
 
 // accept takes an answer for true. ctx is that of the whole watch: what look
 // cancels is delivered all the same, since it will not be delivered again.
-func (w *watch[T]) accept(ctx context.Context, q read, a answer[T], took time.Duration) {
+func (w *watch[T]) accept(ctx context.Context, q read, a answer[T]) {
 	w.fails = 0
 	w.index = max(a.index, 1)
 	if !q.stale {
 		w.probed = time.Now()
 	}
 	w.tracker.OK(w.index)
-	w.setPace(a, took)
+	if w.paced > 0 {
+		w.limiter.SetLimit(rate.Every(pause(w.paced, a.bytes)))
+	}
 	if !w.known || a.absent != w.absent || !a.absent && !w.same(w.last, a.value) {
 		w.known, w.absent, w.last = true, a.absent, a.value
 		w.deliver(ctx, a)
-	}
-}
-
-// setPace makes answers rarer that cost much, or come without pause.
-func (w *watch[T]) setPace(a answer[T], took time.Duration) {
-	if w.usual == 0 {
-		return
-	}
-	if took < restful {
-		w.wakes++
-	} else {
-		w.wakes = 0
-	}
-	w.bucket.every = w.usual
-	if a.bytes > largeAnswer || w.wakes > churnWakes {
-		w.bucket.every = slowPace
 	}
 }

@@ -86,8 +86,8 @@ func play(t *testing.T, s *script, set func(*watch[string])) (delivered []string
 			}
 			delivered = append(delivered, a.value)
 		},
-		wait:   2 * time.Minute,
-		bucket: bucket{burst: 100, every: time.Millisecond},
+		wait:    2 * time.Minute,
+		limiter: newLimiter(100, time.Millisecond),
 		tracker: discovery.NewTracker(nil, "test"),
 	}
 	if set != nil {
@@ -282,9 +282,9 @@ func changes(n int, bytes int64) []step {
 
 func TestWatchPace(t *testing.T) {
 	health := func(w *watch[string]) {
-		w.bucket, w.usual = bucket{burst: healthBurst, every: healthEvery}, healthEvery
+		w.limiter, w.paced = newLimiter(healthBurst, healthEvery), healthEvery
 	}
-	document := func(w *watch[string]) { w.bucket = bucket{burst: documentBurst, every: documentEvery} }
+	document := func(w *watch[string]) { w.limiter = newLimiter(documentBurst, documentEvery) }
 	for _, row := range []struct {
 		name  string
 		set   func(*watch[string])
@@ -295,17 +295,19 @@ func TestWatchPace(t *testing.T) {
 		{"health: the first change at once", health, 0, 1, 0},
 		{"health: then one a second", health, 0, 2, time.Second},
 		{"health: and so on", health, 0, 5, 4 * time.Second},
-		{"health: large answers once in 15 s", health, largeAnswer + 1, 4, 31 * time.Second},
-		{"health: churn", health, 0, churnWakes + 3, (churnWakes + 1 + 15) * time.Second},
+		{"health: a large service within 2 s", health, 7 << 19, 5, 7500 * time.Millisecond},
+		{"health: a very large one within 4 s", health, 8 << 20, 2, 3 * time.Second},
+		{"health: never slower than once in 15 s", health, 1 << 30, 3, 30 * time.Second},
+		{"health: churn of a small service goes on once a second", health, 0, 60, 59 * time.Second},
 		{"document: ten at once", document, 0, 9, 0},
 		{"document: then five a second", document, 0, 14, time.Second},
-		{"document: never slower", document, largeAnswer + 1, 59, 10 * time.Second},
+		{"document: never slower", document, 1 << 20, 59, 10 * time.Second},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &script{steps: changes(row.n+1, row.bytes)}
 				play(t, s, row.set)
-				if got := s.at[row.n]; got != row.want {
+				if got := s.at[row.n].Round(time.Millisecond); got != row.want {
 					t.Errorf("request %d began after %v, want %v; all: %v", row.n, got, row.want, s.at)
 				}
 			})
@@ -315,11 +317,11 @@ func TestWatchPace(t *testing.T) {
 
 func TestWatchAfterRestIsPromptAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		steps := append(changes(churnWakes+5, 0), has("rest", 900).in(time.Minute))
+		steps := append(changes(40, 0), has("rest", 900).in(time.Minute))
 		steps = append(steps, has("x", 901), has("y", 902), has("z", 903), has("end", 904))
 		s := &script{steps: steps}
 		play(t, s, func(w *watch[string]) {
-			w.bucket, w.usual = bucket{burst: healthBurst, every: healthEvery}, healthEvery
+			w.limiter, w.paced = newLimiter(healthBurst, healthEvery), healthEvery
 		})
 		n := len(s.at) - 4
 		if got := s.at[n] - s.at[n-1]; got != time.Minute {
@@ -446,19 +448,19 @@ func TestClassOf(t *testing.T) {
 	}
 }
 
-func TestBucketInterruptedTakesNothing(t *testing.T) {
+func TestLimiterInterruptedTakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := bucket{burst: 1, every: time.Minute}
-		if err := b.take(t.Context()); err != nil {
+		b := newLimiter(1, time.Minute)
+		if err := b.Wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
-		if err := b.take(ctx); err == nil {
+		if err := b.Wait(ctx); err == nil {
 			t.Error("a second token within a second")
 		}
-		if err := b.take(t.Context()); err != nil || time.Since(start) != time.Minute {
+		if err := b.Wait(t.Context()); err != nil || time.Since(start) != time.Minute {
 			t.Errorf("the next token came after %v (%v), want 1m", time.Since(start), err)
 		}
 	})
