@@ -64,5 +64,5 @@
 // A rate limit's buckets are kept under hashes of their keys, with a secret seed: small, without the clients' values in memory, and nobody can choose a
 // key that meets another's.
 //
-// CONNECT is refused with 405, also as extended CONNECT (RFC 8441), which HTTP/2 clients are not offered: WebSocket goes over HTTP/1.1.
+// CONNECT is refused with 405. Extended CONNECT (RFC 8441) is not offered and is malformed: WebSocket goes over HTTP/1.1.
 package proxy

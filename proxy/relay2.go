@@ -85,7 +85,7 @@ func (r *relay2) open(b *http2.Batch, end bool) bool {
 	defer r.mu.Unlock()
 	f := b.Fields()
 	r.fillRequest(f)
-	st, err := c.OpenReserved(b, f, end, (*serverEvents)(r), nil)
+	st, err := c.OpenReserved(b, f, end, (*serverEvents)(r))
 	if err != nil {
 		return false
 	}

@@ -184,7 +184,7 @@ func (u *upstream2) Send(ex *exchange, whole bool) error {
 	}
 	u.end = whole && len(ex.held) == 0 && trailers == nil
 	u.waits = false
-	st, err := u.client.OpenReserved(&u.batch, f, u.end, u.pipe.Receiver(), nil)
+	st, err := u.client.OpenReserved(&u.batch, f, u.end, u.pipe.Receiver())
 	if err != nil {
 		return err
 	}

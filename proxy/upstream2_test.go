@@ -59,7 +59,7 @@ func TestQuietStreamsOfGRPC(t *testing.T) {
 	f.Add([]byte("content-type"), []byte("application/grpc"))
 	f.AddTETrailers()
 	p := http2.NewPipe()
-	st, err := c.Open(nil, &f, false, p.Receiver(), nil)
+	st, err := c.Open(nil, &f, false, p.Receiver())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func (x *exchange) send(method, path string, body []byte) (*message.Head, error)
 		f.AddTETrailers()
 	}
 	var err error
-	if x.stream, err = x.client.Open(&x.batch, f, body == nil, x.pipe.Receiver(), nil); err != nil {
+	if x.stream, err = x.client.Open(&x.batch, f, body == nil, x.pipe.Receiver()); err != nil {
 		return nil, err
 	}
 	x.pipe.Attach(x.stream, false)

@@ -25,13 +25,6 @@ func AppendField[V []byte | string](dst []byte, name string, value V) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// AppendLength appends a Content-Length field.
-func AppendLength(dst []byte, n int64) []byte {
-	dst = append(dst, "Content-Length: "...)
-	dst = strconv.AppendInt(dst, n, 10)
-	return append(dst, "\r\n"...)
-}
-
 // reasonOf is the reason phrase of the statuses that the gateway gives or translates; others have none, which is valid (RFC 9112 section 4).
 func reasonOf(status int) string {
 	switch status {

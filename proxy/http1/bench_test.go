@@ -44,7 +44,7 @@ func BenchmarkParseRequest(b *testing.B) {
 			b.SetBytes(int64(len(in)))
 			for b.Loop() {
 				scanned := 0
-				n, err := HeadEnd(in, &scanned)
+				n, err := headEnd(in, &scanned)
 				if err == nil {
 					err = ParseRequest(in[:n], &h, &lim)
 				}
@@ -63,7 +63,7 @@ func BenchmarkParseResponse(b *testing.B) {
 	b.SetBytes(int64(len(in)))
 	for b.Loop() {
 		scanned := 0
-		n, err := HeadEnd(in, &scanned)
+		n, err := headEnd(in, &scanned)
 		if err == nil {
 			err = ParseResponse(in[:n], &h, &lim, false)
 		}
@@ -82,7 +82,7 @@ func BenchmarkChunkedBody(b *testing.B) {
 		b.Run(row.name, func(b *testing.B) {
 			var in []byte
 			for n := 0; n < netio.BulkSize; n += row.chunk {
-				in = AppendChunk(in, make([]byte, row.chunk))
+				in = appendChunk(in, make([]byte, row.chunk))
 			}
 			in = append(in, "0\r\n\r\n"...)
 			buf := &netio.Buffer{B: in}

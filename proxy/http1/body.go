@@ -49,7 +49,7 @@ func (b *Body) Next() ([]byte, error) {
 		if err := b.fill(); err != nil {
 			return nil, unexpected(err)
 		}
-		p := b.r.Peek()
+		p := b.r.peek()
 		if int64(len(p)) > b.left {
 			p = p[:b.left]
 		}

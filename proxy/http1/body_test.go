@@ -104,7 +104,7 @@ func TestHeadStays(t *testing.T) {
 	body := strings.Repeat("0123456789", 9_000)
 	var chunks bytes.Buffer
 	for _, p := range drips(body, 9_999) {
-		chunks.Write(AppendChunk(nil, []byte(p)))
+		chunks.Write(appendChunk(nil, []byte(p)))
 	}
 	chunks.WriteString("0\r\n\r\n")
 	for _, size := range []int{100, 4_097, 8_000, 8_192, 8_193, 16_385, 65_000, 65_536} {

@@ -39,7 +39,7 @@ const maxSizeDigits = 15
 func (b *Body) readyChunked() bool {
 	c := &b.chunked
 	for b.err == nil {
-		p := b.r.Peek()
+		p := b.r.peek()
 		if len(p) == 0 {
 			return false
 		}
@@ -75,7 +75,7 @@ func (b *Body) nextChunked() ([]byte, error) {
 		return nil, io.EOF
 	}
 	c := &b.chunked
-	p := b.r.Peek()
+	p := b.r.peek()
 	if uint64(len(p)) > c.size {
 		p = p[:c.size]
 	}
@@ -184,7 +184,7 @@ func (b *Body) trailer(p []byte) (done bool, err error) {
 	}
 	c.raw = append(c.raw, p[:n]...)
 	b.r.r += n
-	end, err := HeadEnd(c.raw, &c.scan)
+	end, err := headEnd(c.raw, &c.scan)
 	if err != nil || end == 0 {
 		return false, err
 	}

@@ -37,7 +37,7 @@ func readBody(r *Reader, h *message.Head) outcome {
 	for {
 		o.rest += string(r.Take())
 		r.Done()
-		if err := r.Wait(); err != nil {
+		if err := r.wait(); err != nil {
 			return o
 		}
 	}

@@ -4,7 +4,7 @@
 // # Life of a message
 //
 //   - reader.go: a [Reader] holds the bytes of one connection. Idle, it holds no buffer at all.
-//   - head.go finds the end of a head ([HeadEnd]) while it arrives, so that a bad line is refused when it is seen.
+//   - head.go finds the end of a head (headEnd) while it arrives, so that a bad line is refused when it is seen.
 //   - request.go, response.go parse the whole head in place into a message.Head; framing.go decides how the body ends.
 //   - body.go yields the body in pieces that lie in the connection's buffer; chunked.go takes the chunked coding off and checks it.
 //   - append.go puts heads, chunks and trailers into a caller's buffer.

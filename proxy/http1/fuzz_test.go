@@ -219,7 +219,7 @@ func FuzzChunkedBody(f *testing.F) {
 		var again []byte
 		for _, p := range drips(whole.body, 5) {
 			if p != "" {
-				again = AppendChunk(again, []byte(p))
+				again = appendChunk(again, []byte(p))
 			}
 		}
 		wide := DefaultLimits()

@@ -25,14 +25,11 @@ func NewReader(c *netio.Conn, lim Limits, first *netio.Buffer, n int) *Reader {
 	return &Reader{Conn: c, lim: lim, cur: first, w: n, total: int64(n)}
 }
 
-// SetLimits changes the bounds, in force from the next message.
-func (r *Reader) SetLimits(lim Limits) { r.lim = lim }
-
 // Buffered is how many bytes have come that nobody has used.
 func (r *Reader) Buffered() int { return r.w - r.r }
 
-// Peek is the bytes that have come and not been used.
-func (r *Reader) Peek() []byte {
+// peek is the bytes that have come and not been used.
+func (r *Reader) peek() []byte {
 	if r.cur == nil {
 		return nil
 	}
@@ -41,7 +38,7 @@ func (r *Reader) Peek() []byte {
 
 // Take hands out the unused bytes and counts them as used.
 func (r *Reader) Take() []byte {
-	b := r.Peek()
+	b := r.peek()
 	r.r = r.w
 	return b
 }
@@ -49,8 +46,8 @@ func (r *Reader) Take() []byte {
 // Received is the number of bytes of this message that have been used.
 func (r *Reader) Received() int64 { return r.total - int64(r.Buffered()) }
 
-// Wait returns when there is at least one unused byte. While it waits it holds no buffer, where the connection allows that.
-func (r *Reader) Wait() error {
+// wait returns when there is at least one unused byte. While it waits it holds no buffer, where the connection allows that.
+func (r *Reader) wait() error {
 	if r.r < r.w {
 		return nil
 	}
@@ -76,15 +73,15 @@ func (r *Reader) took(b *netio.Buffer, n int) {
 // ended before the first byte, and io.ErrUnexpectedEOF when it ended inside the head. One empty line before the request is skipped (RFC 9112
 // section 2.2).
 func (r *Reader) ReadRequest(h *message.Head) error {
-	if err := r.Wait(); err != nil {
+	if err := r.wait(); err != nil {
 		return err
 	}
-	if r.Peek()[0] == '\r' {
+	if r.peek()[0] == '\r' {
 		if err := r.skipEmptyLine(); err != nil {
 			return err
 		}
 	}
-	if !message.IsTokenByte(r.Peek()[0]) { // a TLS hello, say: no need to wait for a line end that never comes
+	if !message.IsTokenByte(r.peek()[0]) { // a TLS hello, say: no need to wait for a line end that never comes
 		return ErrMethod
 	}
 	n, err := r.readHead(r.lim.LineBytes)
@@ -105,13 +102,13 @@ func (r *Reader) skipEmptyLine() error {
 		return ErrRequestLine
 	}
 	r.r += 2
-	return r.Wait()
+	return r.wait()
 }
 
 // ReadResponse reads one response head into h. head tells that it answers a HEAD. It returns io.EOF when the connection ended before the
 // first byte.
 func (r *Reader) ReadResponse(h *message.Head, head bool) error {
-	if err := r.Wait(); err != nil {
+	if err := r.wait(); err != nil {
 		return err
 	}
 	n, err := r.readHead(0)
@@ -135,7 +132,7 @@ func (r *Reader) TryResponse(h *message.Head, head bool) (ok bool, err error) {
 		r.took(b, n)
 	}
 	scanned := 0
-	if n, err := HeadEnd(r.Peek(), &scanned); n == 0 && err == nil {
+	if n, err := headEnd(r.peek(), &scanned); n == 0 && err == nil {
 		return false, nil
 	}
 	return true, r.ReadResponse(h, head)
@@ -145,7 +142,7 @@ func (r *Reader) TryResponse(h *message.Head, head bool) (ok bool, err error) {
 func (r *Reader) readHead(lineLimit int) (int, error) {
 	scanned := 0
 	for {
-		n, err := HeadEnd(r.Peek(), &scanned)
+		n, err := headEnd(r.peek(), &scanned)
 		switch {
 		case err != nil:
 			return 0, err
@@ -167,7 +164,7 @@ func (r *Reader) readHead(lineLimit int) (int, error) {
 
 // lineOver tells whether the first line is longer than limit bytes, as far as it has come; 0 is no limit.
 func (r *Reader) lineOver(limit int) bool {
-	p := r.Peek()
+	p := r.peek()
 	return limit > 0 && len(p) > limit+1 && bytes.IndexByte(p[:limit+2], '\n') < 0
 }
 
@@ -199,12 +196,12 @@ func (r *Reader) read() error {
 // room makes space behind the unused bytes of a head that has begun: by moving them down, or into a larger buffer.
 func (r *Reader) room() {
 	if r.r > 0 {
-		r.r, r.w = 0, copy(r.cur.B, r.Peek())
+		r.r, r.w = 0, copy(r.cur.B, r.peek())
 		return
 	}
 	n := r.Buffered()
 	b := netio.Sized(max(2*n, netio.BulkSize))
-	copy(b.B, r.Peek())
+	copy(b.B, r.peek())
 	r.replace(b, n)
 }
 
@@ -228,7 +225,7 @@ const (
 // fill reads a piece of a body: all that was there has been used. Behind a head there is usually room enough in its own buffer.
 func (r *Reader) fill() error {
 	if r.cur == nil {
-		return r.Wait()
+		return r.wait()
 	}
 	r.r, r.w = r.keep, r.keep
 	least := minRead

@@ -30,7 +30,7 @@ func TestIdleHoldsNothing(t *testing.T) {
 			t.Errorf("%s: what came behind was lost: %v", way, err)
 		}
 		r.Free()
-		if r.cur != nil || r.Buffered() != 0 || r.Peek() != nil {
+		if r.cur != nil || r.Buffered() != 0 || r.peek() != nil {
 			t.Errorf("%s: something is left after Free", way)
 		}
 	}
@@ -39,19 +39,19 @@ func TestIdleHoldsNothing(t *testing.T) {
 // TestWaitLetsGo: what has been used up is not held while more is waited for.
 func TestWaitLetsGo(t *testing.T) {
 	r := reader(DefaultLimits(), "x", "y")
-	if err := r.Wait(); err != nil || r.Buffered() != 1 {
+	if err := r.wait(); err != nil || r.Buffered() != 1 {
 		t.Fatalf("%d bytes, %v", r.Buffered(), err)
 	}
-	if err := r.Wait(); err != nil || string(r.Peek()) != "x" {
-		t.Fatalf("Wait with a byte at hand: %q, %v", r.Peek(), err)
+	if err := r.wait(); err != nil || string(r.peek()) != "x" {
+		t.Fatalf("Wait with a byte at hand: %q, %v", r.peek(), err)
 	}
 	if b := r.Take(); string(b) != "x" || r.Buffered() != 0 {
 		t.Errorf("Take = %q, %d left", b, r.Buffered())
 	}
-	if err := r.Wait(); err != nil || string(r.Take()) != "y" {
+	if err := r.wait(); err != nil || string(r.Take()) != "y" {
 		t.Errorf("the next byte: %v", err)
 	}
-	if err := r.Wait(); !errors.Is(err, io.EOF) || r.cur != nil {
+	if err := r.wait(); !errors.Is(err, io.EOF) || r.cur != nil {
 		t.Errorf("at the end: %v, buffer %v", err, r.cur != nil)
 	}
 	if n := r.Received(); n != 2 {
@@ -77,22 +77,6 @@ func TestReceived(t *testing.T) {
 	r.Done()
 	if n := r.Received(); n != 0 {
 		t.Errorf("Received after Done = %d", n)
-	}
-}
-
-func TestSetLimits(t *testing.T) {
-	const in = "GET /12345678901234567890 HTTP/1.1\r\nHost: h\r\n\r\n"
-	r := reader(DefaultLimits(), in, in)
-	var h message.Head
-	if err := r.ReadRequest(&h); err != nil {
-		t.Fatal(err)
-	}
-	r.Done()
-	lim := DefaultLimits()
-	lim.LineBytes = 20
-	r.SetLimits(lim)
-	if err := r.ReadRequest(&h); !errors.Is(err, ErrLineTooLong) {
-		t.Errorf("with a lower limit: %v", err)
 	}
 }
 
@@ -252,11 +236,11 @@ func TestBodyBuffers(t *testing.T) {
 func TestHeadEnd(t *testing.T) {
 	for i := range len(wrkHead) {
 		scanned := 0
-		n, err := HeadEnd([]byte(wrkHead[:i]), &scanned)
+		n, err := headEnd([]byte(wrkHead[:i]), &scanned)
 		if n != 0 || err != nil || scanned != i {
 			t.Errorf("%d bytes: %d, %v, scanned %d", i, n, err, scanned)
 		}
-		if n, err = HeadEnd([]byte(wrkHead+"rest"), &scanned); n != len(wrkHead) || err != nil {
+		if n, err = headEnd([]byte(wrkHead+"rest"), &scanned); n != len(wrkHead) || err != nil {
 			t.Errorf("the rest behind %d bytes: %d, %v; want %d", i, n, err, len(wrkHead))
 		}
 	}

@@ -6,10 +6,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// Preface is how an HTTP/2 client with prior knowledge begins (RFC 9113 section 3.4).
-const Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-// ParseRequest parses b, a complete head as [HeadEnd] delimits it, into h. The head keeps pointing into b.
+// ParseRequest parses b, a complete head as headEnd delimits it, into h. The head keeps pointing into b.
 func ParseRequest(b []byte, h *message.Head, lim *Limits) error {
 	h.Reset()
 	h.Buf = b
@@ -27,7 +24,7 @@ func ParseRequest(b []byte, h *message.Head, lim *Limits) error {
 }
 
 func parseRequestLine(b []byte, h *message.Head, lim *Limits) (next int, err error) {
-	end := bytes.IndexByte(b, '\n') - 1 // HeadEnd has seen the CRLF
+	end := bytes.IndexByte(b, '\n') - 1 // headEnd has seen the CRLF
 	if end > lim.LineBytes {
 		return 0, ErrLineTooLong
 	}

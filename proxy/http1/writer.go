@@ -47,7 +47,7 @@ func (w *Writer) Body(p []byte) error {
 	}
 	for len(p) > 0 {
 		room := cap(w.out) - len(w.out) - chunkRoom
-		if room < len(p) && len(w.out) > 0 && room < BodyPiece {
+		if room < len(p) && len(w.out) > 0 && room < bodyPiece {
 			if err := w.Flush(); err != nil {
 				return err
 			}
@@ -55,7 +55,7 @@ func (w *Writer) Body(p []byte) error {
 			continue
 		}
 		n := min(room, len(p))
-		w.out = AppendChunk(w.out, p[:n])
+		w.out = appendChunk(w.out, p[:n])
 		p = p[n:]
 	}
 	return nil
@@ -66,7 +66,7 @@ func (w *Writer) plain(p []byte) error {
 		if err := w.Flush(); err != nil {
 			return err
 		}
-		if len(p) >= BodyPiece {
+		if len(p) >= bodyPiece {
 			return w.write(p)
 		}
 	}
@@ -74,8 +74,8 @@ func (w *Writer) plain(p []byte) error {
 	return nil
 }
 
-// BodyPiece is the size in bytes below which a piece of a body is not worth a write of its own.
-const BodyPiece = 4 << 10
+// bodyPiece is the size in bytes below which a piece of a body is not worth a write of its own.
+const bodyPiece = 4 << 10
 
 // enlarge takes a larger buffer once pieces come that are larger than the one at hand. Nothing is gathered when it is called.
 func (w *Writer) enlarge(piece int) {
@@ -127,8 +127,8 @@ func (w *Writer) Done() {
 	w.buf, w.out, w.chunked, w.sent = nil, nil, false, 0
 }
 
-// AppendChunk appends data, which must not be empty, as one chunk.
-func AppendChunk(dst, data []byte) []byte {
+// appendChunk appends data, which must not be empty, as one chunk.
+func appendChunk(dst, data []byte) []byte {
 	dst = strconv.AppendUint(dst, uint64(len(data)), 16)
 	dst = append(dst, "\r\n"...)
 	dst = append(dst, data...)

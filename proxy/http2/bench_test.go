@@ -116,7 +116,7 @@ func benchRelay(b *testing.B, conns, streams int) {
 	addr := listen(b, func(nc net.Conn) { _ = backend(nc) })
 	g := &gateway{t: b, sw: newSweeper(b), addr: addr}
 	b.Cleanup(g.close)
-	for g.client().Free() <= minStreams { // the backend's SETTINGS are on their way
+	for g.client().freePlaces() <= minStreams { // the backend's SETTINGS are on their way
 		runtime.Gosched()
 	}
 	front := serveOn(b, g, Options{MaxStreams: 1000})

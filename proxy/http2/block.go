@@ -29,7 +29,6 @@ type block struct {
 	isHead bool // a response to HEAD: the length says nothing of this message
 
 	maxBytes, maxFields int
-	extended            bool // extended CONNECT was offered
 
 	frames int // CONTINUATIONs so far
 	wire   int // bytes of the block so far
@@ -48,7 +47,6 @@ const (
 	sawScheme
 	sawAuthority
 	sawPath
-	sawProtocol
 	sawStatus
 )
 
@@ -188,8 +186,6 @@ func (b *block) addPseudo(name string, value []byte) {
 			bit, h.Authority = sawAuthority, value
 		case ":path":
 			bit, h.Target = sawPath, value
-		case ":protocol":
-			bit, h.Protocol = sawProtocol, value
 		}
 	}
 	switch {

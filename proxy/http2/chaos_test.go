@@ -49,13 +49,13 @@ func TestChaos(t *testing.T) {
 	noise.Wait()
 	up := g.client()
 	for range 500 {
-		if up.Active() == 0 {
+		if up.active() == 0 {
 			break
 		}
 		timer := time.NewTimer(10 * time.Millisecond)
 		<-timer.C
 	}
-	if n := up.Active(); n > 0 {
+	if n := up.active(); n > 0 {
 		t.Errorf("%d streams are left on the upstream connection", n)
 	}
 	up.mu.Lock()

@@ -4,7 +4,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// finishRequest holds a request to RFC 9113 sections 8.3.1 and 8.5, and RFC 8441 section 4, and takes its target apart.
+// finishRequest holds a request to RFC 9113 sections 8.3.1 and 8.5, and takes its target apart.
 func (b *block) finishRequest() {
 	h := &b.head
 	if b.pseudo&sawMethod == 0 || !message.ValidToken(h.Method) {
@@ -19,8 +19,6 @@ func (b *block) finishRequest() {
 		return
 	}
 	switch {
-	case b.pseudo&sawProtocol != 0:
-		b.fail(":protocol without CONNECT")
 	case b.pseudo&sawScheme == 0 || !validScheme(h.Scheme):
 		b.fail("request without a valid :scheme")
 	case b.pseudo&sawPath == 0:
@@ -32,7 +30,7 @@ func (b *block) finishRequest() {
 	}
 }
 
-// finishConnect judges CONNECT: plain with the authority alone, extended with everything and :protocol.
+// finishConnect judges CONNECT, which has an authority and nothing else.
 func (b *block) finishConnect() {
 	h := &b.head
 	switch {
@@ -40,19 +38,10 @@ func (b *block) finishConnect() {
 		b.fail("CONNECT without an authority")
 	case h.ContentLength >= 0:
 		b.fail("CONNECT with content-length")
-	case b.pseudo&sawProtocol == 0:
-		if b.pseudo&(sawScheme|sawPath) != 0 {
-			b.fail("CONNECT with :scheme or :path")
-		}
-		h.Target = h.Authority
-	case !b.extended:
-		b.fail(":protocol that was not offered")
-	case !message.ValidToken(h.Protocol):
-		b.fail(":protocol that is no token")
-	case b.pseudo&sawScheme == 0 || !validScheme(h.Scheme) || b.pseudo&sawPath == 0:
-		b.fail("extended CONNECT without :scheme or :path")
+	case b.pseudo&(sawScheme|sawPath) != 0:
+		b.fail("CONNECT with :scheme or :path")
 	default:
-		b.splitTarget()
+		h.Target = h.Authority
 	}
 }
 

@@ -40,8 +40,8 @@ func (c *Client) loop() {
 // Done is closed when the connection is over, and every stream has had its last event.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err says why the connection is over. Only after Done.
-func (c *Client) Err() error {
+// ending waits for the end of the connection and says why it is over.
+func (c *Client) ending() error {
 	<-c.done
 	return c.end
 }
@@ -53,8 +53,8 @@ func (c *Client) Usable() bool {
 	return c.usable()
 }
 
-// Free is how many more streams the peer takes now.
-func (c *Client) Free() int {
+// freePlaces is how many more streams the peer takes now.
+func (c *Client) freePlaces() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.usable() {
@@ -102,33 +102,25 @@ func (c *Client) Settled() bool {
 	return c.peerSet || !c.usable()
 }
 
-// TakesConnect tells whether the server has offered extended CONNECT (RFC 8441).
-func (c *Client) TakesConnect() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.peerConnect
-}
-
 func (c *Client) usable() bool {
 	return !c.dead && c.err == nil && !c.peerGone && c.drain == notDraining && c.lastID < maxStreamID-2
 }
 
-// Open opens a stream with the request in f; with end it has no body. The events go to r, and may begin before Open returns. value becomes
-// Stream.Value before that. What Open refuses has not been sent.
-func (c *Client) Open(b *Batch, f *Fields, end bool, r Receiver, value any) (*Stream, error) {
+// Open opens a stream with the request in f; with end it has no body. The events go to r, and may begin before Open returns. What Open refuses has not been sent.
+func (c *Client) Open(b *Batch, f *Fields, end bool, r Receiver) (*Stream, error) {
 	c.mu.Lock()
-	return c.open(b, f, end, r, value)
+	return c.open(b, f, end, r)
 }
 
 // OpenReserved is Open in a place that Reserve has kept. Whatever it returns, the place is used up.
-func (c *Client) OpenReserved(b *Batch, f *Fields, end bool, r Receiver, value any) (*Stream, error) {
+func (c *Client) OpenReserved(b *Batch, f *Fields, end bool, r Receiver) (*Stream, error) {
 	c.mu.Lock()
 	c.reserved--
-	return c.open(b, f, end, r, value)
+	return c.open(b, f, end, r)
 }
 
 // open is called with the lock held, which it gives up.
-func (c *Client) open(b *Batch, f *Fields, end bool, r Receiver, value any) (*Stream, error) {
+func (c *Client) open(b *Batch, f *Fields, end bool, r Receiver) (*Stream, error) {
 	var err error
 	switch {
 	case c.dead || c.err != nil:
@@ -154,8 +146,7 @@ func (c *Client) open(b *Batch, f *Fields, end bool, r Receiver, value any) (*St
 		c.lastID += 2
 	}
 	s := c.newStream(c.lastID)
-	s.recv, s.Value = r, value
-	s.isHead, s.connect = f.isHead, f.connect
+	s.recv, s.isHead = r, f.isHead
 	c.appendHead(s.id, f, end)
 	if end {
 		s.endLocal()

@@ -20,7 +20,7 @@ func request1(method string) *Fields {
 func (p *peer) open(c *Client, end bool) (*Stream, *events) {
 	p.t.Helper()
 	e := newEvents(p.t)
-	s, err := c.Open(nil, request1("POST"), end, e, nil)
+	s, err := c.Open(nil, request1("POST"), end, e)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestClientEvents(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, c := clientPeer(t, Options{})
 				e := newEvents(t)
-				if _, err := c.Open(nil, request1(row.method), true, e, nil); err != nil {
+				if _, err := c.Open(nil, request1(row.method), true, e); err != nil {
 					t.Fatal(err)
 				}
 				p.until("HEADERS")
@@ -103,7 +103,7 @@ func TestClientEvents(t *testing.T) {
 				if len(e.log) > 0 {
 					t.Errorf("one event more: %q", <-e.log)
 				}
-				if n := c.Active(); n != 0 {
+				if n := c.active(); n != 0 {
 					t.Errorf("%d streams are left", n)
 				}
 			})
@@ -119,17 +119,17 @@ func TestStreamLimit(t *testing.T) {
 		p.want("SETTINGS ack")
 		_, one := p.open(c, true)
 		p.open(c, true)
-		if _, err := c.Open(nil, request1("GET"), true, one, nil); !errors.Is(err, ErrNoCapacity) || c.Free() != 0 {
-			t.Fatalf("Open over the limit: %v, free %d", err, c.Free())
+		if _, err := c.Open(nil, request1("GET"), true, one); !errors.Is(err, ErrNoCapacity) || c.freePlaces() != 0 {
+			t.Fatalf("Open over the limit: %v, free %d", err, c.freePlaces())
 		}
 		p.headers(1, true, ":status", "200")
 		one.want("head 2xx end")
 		<-room
 		p.open(c, true)
-		if c.Active() != 2 {
-			t.Errorf("%d streams", c.Active())
+		if c.active() != 2 {
+			t.Errorf("%d streams", c.active())
 		}
-		_, err := c.Open(nil, request1("GET"), true, one, nil)
+		_, err := c.Open(nil, request1("GET"), true, one)
 		if !errors.Is(err, ErrNoCapacity) {
 			t.Fatalf("Open over the limit: %v", err)
 		}
@@ -138,13 +138,13 @@ func TestStreamLimit(t *testing.T) {
 		<-room
 		p.write(p.fr.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingMaxHeaderListSize, Val: 50}))
 		p.want("SETTINGS ack")
-		if _, err := c.Open(nil, request1("GET"), true, one, nil); !errors.Is(err, ErrHeadTooLarge) {
+		if _, err := c.Open(nil, request1("GET"), true, one); !errors.Is(err, ErrHeadTooLarge) {
 			t.Errorf("Open of a head the peer does not take: %v", err)
 		}
 		p.write(p.fr.WriteGoAway(5, xhttp2.ErrCodeNo, nil))
 		p.write(p.fr.WritePing(false, [8]byte{}))
 		p.want("PING ack")
-		if _, err := c.Open(nil, request1("GET"), true, one, nil); !errors.Is(err, ErrGoAway) || c.Usable() {
+		if _, err := c.Open(nil, request1("GET"), true, one); !errors.Is(err, ErrGoAway) || c.Usable() {
 			t.Errorf("Open after GOAWAY: %v", err)
 		}
 	})
@@ -238,7 +238,7 @@ func TestPings(t *testing.T) {
 		if took := time.Since(began); took < 3*time.Second || took > 3100*time.Millisecond {
 			t.Errorf("gave up after %v, want 3s", took)
 		}
-		if err := c.Err(); !errors.Is(err, ErrSilent) {
+		if err := c.ending(); !errors.Is(err, ErrSilent) {
 			t.Errorf("ended with %v", err)
 		}
 	})
@@ -273,10 +273,10 @@ func TestClientClose(t *testing.T) {
 		}()
 		c.Close()
 		e.want("reset CANCEL")
-		if err := c.Err(); !errors.Is(err, ErrClosed) {
+		if err := c.ending(); !errors.Is(err, ErrClosed) {
 			t.Errorf("ended with %v", err)
 		}
-		if _, err := c.Open(nil, request1("GET"), true, e, nil); !errors.Is(err, ErrClosed) {
+		if _, err := c.Open(nil, request1("GET"), true, e); !errors.Is(err, ErrClosed) {
 			t.Errorf("Open after Close: %v", err)
 		}
 	})
@@ -292,7 +292,7 @@ func TestClientShutdown(t *testing.T) {
 		p.headers(1, true, ":status", "200")
 		e.want("head 2xx end")
 		p.want("end")
-		if err := c.Err(); !errors.Is(err, ErrDrained) {
+		if err := c.ending(); !errors.Is(err, ErrDrained) {
 			t.Errorf("ended with %v", err)
 		}
 	})

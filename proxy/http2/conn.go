@@ -17,7 +17,6 @@ type Conn struct {
 	opt    Options
 	client bool
 	serve  Handler // server side
-	Value  any     // the owner's
 
 	// The reading goroutine's.
 	in       *netio.Buffer // nil while nothing is held
@@ -61,8 +60,7 @@ type Conn struct {
 	peerSet       bool // as the peer's SETTINGS say
 	reserved      int  // places of them that are kept; client side
 	peerHeadBytes int
-	peerConnect   bool // the peer takes extended CONNECT
-	ourWindow     int  // a new stream's window for what the peer sends
+	ourWindow     int // a new stream's window for what the peer sends
 	flood         flood
 	resets        []uint32 // a ring of the streams that this side reset; server side
 	resetAt       int
@@ -104,11 +102,8 @@ func (c *Conn) init(nc *netio.Conn, o Options, client bool) {
 	}
 }
 
-// Sock is the connection underneath.
-func (c *Conn) Sock() *netio.Conn { return c.nc }
-
-// Active is the number of open streams.
-func (c *Conn) Active() int {
+// active is the number of open streams.
+func (c *Conn) active() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.streams)

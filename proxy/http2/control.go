@@ -53,11 +53,6 @@ func (c *Conn) set(s setting) error {
 		}
 	case settingMaxHeaderListSize:
 		c.peerHeadBytes = int(s.value)
-	case settingEnableConnect:
-		if s.value > 1 {
-			return connError(ProtocolError, "SETTINGS_ENABLE_CONNECT_PROTOCOL that is not allowed")
-		}
-		c.peerConnect = s.value == 1
 	}
 	return nil
 }

@@ -16,6 +16,9 @@ const (
 	drainLast              // the last stream is settled
 )
 
+// drainWait is the time between the first GOAWAY of Shutdown and the last, if the answer to the PING is not faster.
+const drainWait = time.Second
+
 // Shutdown lets the streams finish and opens no more. A server says so twice (RFC 9113 section 6.8): what a client sent before it heard the
 // first GOAWAY is still served. The connection ends with the last stream. It does not wait.
 func (c *Conn) Shutdown() {
@@ -37,7 +40,7 @@ func (c *Conn) Shutdown() {
 	c.appendControl(64)
 	c.out = appendGoAway(c.out, maxStreamID, NoError, "")
 	c.out = appendPing(c.out, false, pingDrain)
-	c.drainAt = c.nc.Now() + int64(c.opt.DrainWait)
+	c.drainAt = c.nc.Now() + int64(drainWait)
 	c.wakeBy(c.drainAt)
 	c.leave(nil)
 }

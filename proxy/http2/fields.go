@@ -14,8 +14,7 @@ type Fields struct {
 	list    []field
 	scratch []byte // lower-cased names and numbers
 	size    int    // RFC 9113 section 10.5.1
-	isHead  bool   // the method is HEAD,
-	connect bool   // or CONNECT
+	isHead  bool   // the method is HEAD
 }
 
 type field struct {
@@ -49,22 +48,8 @@ func (f *Fields) Request(method, scheme, authority, path []byte) {
 	f.put(staticPath, ":path", path, how)
 }
 
-// Connect begins a CONNECT to authority (RFC 9113 section 8.5).
-func (f *Fields) Connect(authority []byte) {
-	f.method(methodConnect)
-	f.put(staticAuthority, ":authority", authority, indexed)
-}
-
-// ExtendedConnect begins a CONNECT that asks for a protocol (RFC 8441).
-func (f *Fields) ExtendedConnect(protocol, scheme, authority, path []byte) {
-	f.Request(methodConnect, scheme, authority, path)
-	f.put(0, ":protocol", protocol, indexed)
-}
-
-var methodConnect = []byte("CONNECT")
-
 func (f *Fields) method(m []byte) {
-	f.isHead, f.connect = string(m) == "HEAD", string(m) == "CONNECT"
+	f.isHead = string(m) == "HEAD"
 	f.put(staticMethod, ":method", m, indexed)
 }
 
@@ -119,13 +104,6 @@ func (f *Fields) AddID(id message.ID, value []byte) {
 	f.put(staticOf[id], id.Name(), value, indexingOf[id])
 }
 
-// AddInt adds one known field whose value is a number.
-func (f *Fields) AddInt(id message.ID, n int64) {
-	at := len(f.scratch)
-	f.scratch = strconv.AppendInt(f.scratch, n, 10)
-	f.AddID(id, f.scratch[at:len(f.scratch):len(f.scratch)])
-}
-
 // AddTETrailers adds "te: trailers", the only TE that HTTP/2 has.
 func (f *Fields) AddTETrailers() { f.put(0, "te", valueTrailers, indexed) }
 
@@ -136,7 +114,7 @@ func (f *Fields) Len() int { return len(f.list) }
 
 // clone is a copy that owns all of its memory.
 func (f *Fields) clone() *Fields {
-	c := &Fields{size: f.size, isHead: f.isHead, connect: f.connect, list: make([]field, 0, len(f.list))}
+	c := &Fields{size: f.size, isHead: f.isHead, list: make([]field, 0, len(f.list))}
 	for _, p := range f.list {
 		c.list = append(c.list, field{string(append([]byte(nil), p.name...)), append([]byte(nil), p.value...), p.how, p.static})
 	}

@@ -100,7 +100,7 @@ func TestFloods(t *testing.T) {
 				if p.hits.of(row.limit) == 0 {
 					t.Errorf("limit %v was not counted", row.limit)
 				}
-				if n := srv.Active(); n != 0 {
+				if n := srv.active(); n != 0 {
 					t.Errorf("%d streams are left", n)
 				}
 			})

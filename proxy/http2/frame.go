@@ -35,7 +35,7 @@ const (
 	defaultWindow  = 65535
 )
 
-// The settings of RFC 9113 section 6.5.2 and RFC 8441.
+// The settings of RFC 9113 section 6.5.2.
 const (
 	settingHeaderTableSize      = 0x1
 	settingEnablePush           = 0x2
@@ -43,7 +43,6 @@ const (
 	settingInitialWindowSize    = 0x4
 	settingMaxFrameSize         = 0x5
 	settingMaxHeaderListSize    = 0x6
-	settingEnableConnect        = 0x8
 )
 
 // frame is the header of one frame (RFC 9113 section 4.1).

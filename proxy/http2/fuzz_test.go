@@ -244,7 +244,7 @@ func FuzzServerFrames(f *testing.F) {
 		in := append(slices.Clip(raw), play(program, palette)...)
 		k := &checker{t: t, open: map[*Stream]*checked{}}
 		nc := &script{in: in, piece: int(piece) + 1, closed: make(chan struct{})}
-		srv := NewServer(netio.New(nc, sw, 0), k, Options{MaxStreams: 10, MaxHeaderBytes: 4 << 10, StreamWindow: 1 << 10, ConnWindow: 1 << 17, ExtendedConnect: true})
+		srv := NewServer(netio.New(nc, sw, 0), k, Options{MaxStreams: 10, MaxHeaderBytes: 4 << 10, StreamWindow: 1 << 10, ConnWindow: 1 << 17})
 		if err := srv.Serve(nil); err == nil {
 			t.Error("the end of a connection without a reason")
 		}
@@ -268,18 +268,18 @@ func FuzzClientFrames(f *testing.F) {
 		c.init(netio.New(nc, sw, 0), Options{MaxHeaderBytes: 4 << 10, StreamWindow: 1 << 10}, true)
 		for _, method := range []string{"GET", "HEAD", "POST"} {
 			x := &checked{k: k}
-			s, err := c.Open(&c.batch, request1(method), method != "POST", x, nil)
+			s, err := c.Open(&c.batch, request1(method), method != "POST", x)
 			if err != nil {
 				t.Fatal(err)
 			}
 			k.open[s] = x
 		}
 		c.loop()
-		if c.Err() == nil {
+		if c.ending() == nil {
 			t.Error("the end of a connection without a reason")
 		}
 		for s, x := range k.open {
-			if !x.over && s.Ended() {
+			if !x.over && s.over() {
 				t.Error("a stream without a last event")
 			}
 		}

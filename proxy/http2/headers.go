@@ -17,7 +17,7 @@ func (c *Conn) readHeaders(f frame, p []byte) error {
 	}
 	b := blocks.Get().(*block)
 	b.stream, b.end = f.stream, f.has(flagEndStream)
-	b.maxBytes, b.maxFields, b.extended = c.opt.MaxHeaderBytes, c.opt.MaxFields, c.opt.ExtendedConnect
+	b.maxBytes, b.maxFields = c.opt.MaxHeaderBytes, c.opt.MaxFields
 	c.block = b
 	if err := c.classify(b); err != nil {
 		return err
@@ -217,7 +217,7 @@ func (c *Conn) deliverResponse(b *block) error {
 	} else {
 		s.begun = true
 		s.noBody = s.isHead || message.Bodiless(h.Status)
-		if !s.noBody && !s.connect {
+		if !s.noBody {
 			s.left = h.ContentLength
 		}
 		if b.end {

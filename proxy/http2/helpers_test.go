@@ -84,7 +84,7 @@ func (e echo) Request(b *Batch, s *Stream, h *message.Head, end bool) Receiver {
 		f.Add([]byte("X-Big"), big)
 	}
 	if end {
-		f.AddInt(message.ContentLength, 5)
+		f.Add([]byte("content-length"), []byte("5"))
 	}
 	headOnly := end && string(h.Method) == "HEAD"
 	if err := s.WriteHead(b, f, headOnly); err != nil || headOnly {
@@ -204,4 +204,11 @@ func (c *counts) of(l Limit) int {
 func isConnError(err error, code ErrCode) bool {
 	var ce *ConnError
 	return errors.As(err, &ce) && ce.Code == code
+}
+
+// over tells whether our side of the stream can send no more.
+func (s *Stream) over() bool {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return !s.sendable()
 }

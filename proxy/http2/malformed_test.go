@@ -1,7 +1,6 @@
 package http2
 
 import (
-	"bytes"
 	"strconv"
 	"strings"
 	"testing"
@@ -69,7 +68,7 @@ func TestMalformedRequests(t *testing.T) {
 		{"empty length", with(get, "content-length", ""), bad},
 		{"status in a request", with([]string{":status", "200"}, get...), bad},
 		{"protocol without CONNECT", with(get[:8:8], ":protocol", "websocket"), bad},
-		{"extended connect that was not offered", []string{":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/", ":authority", "a.example"}, bad},
+		{"extended connect, which is not offered", []string{":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/", ":authority", "a.example"}, bad},
 		{"connect with a path", []string{":method", "CONNECT", ":path", "/", ":authority", "a.example:443"}, bad},
 		{"connect without an authority", []string{":method", "CONNECT"}, bad},
 		{"repeated authority", with(get[:8:8], ":authority", "a.example"), bad},
@@ -231,21 +230,6 @@ func TestRequestAsTheOwnerSeesIt(t *testing.T) {
 		if c := string(JoinCookies(nil, &seen)); c != "cookie: a=1; b=2\r\n" {
 			t.Errorf("cookies %q", c)
 		}
-	})
-}
-
-// TestExtendedConnect takes RFC 8441 where it was offered.
-func TestExtendedConnect(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var seen message.Head
-		p, _, _ := serverPeer(t, echo{seen: func(h *message.Head) { CopyHead(&seen, h) }}, Options{ExtendedConnect: true})
-		p.headers(1, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":path", "/chat", ":authority", "a.example")
-		p.want("HEADERS 1 :status: 200")
-		if !bytes.Equal(seen.Protocol, []byte("websocket")) || string(seen.Path) != "/chat" {
-			t.Errorf("protocol %q, path %q", seen.Protocol, seen.Path)
-		}
-		p.data(1, false, 10)
-		p.want("DATA 1 10")
 	})
 }
 

@@ -24,9 +24,6 @@ type Options struct {
 	SettingsTimeout time.Duration // until the peer acknowledges our SETTINGS; default 10 s
 	PingInterval    time.Duration // of silence until the peer is asked whether it is there
 	PingTimeout     time.Duration // for its answer; default 15 s
-	DrainWait       time.Duration // between the first GOAWAY of Shutdown and the last, if the peer's PING is not faster; default 1 s
-
-	ExtendedConnect bool // advertise and take extended CONNECT (RFC 8441). Server only
 
 	// Count is told each limit that the peer ran into, Room that a stream may be opened again, here or by now only elsewhere, after Open or
 	// Reserve had no room (client only). Both are called from any goroutine, without locks, and must not block.
@@ -65,7 +62,6 @@ func (o *Options) setDefaults(client bool) {
 	}
 	wait(&o.SettingsTimeout, 10*time.Second)
 	wait(&o.PingTimeout, 15*time.Second)
-	wait(&o.DrainWait, time.Second)
 	if o.Count == nil {
 		o.Count = func(Limit) {}
 	}

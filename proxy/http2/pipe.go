@@ -66,13 +66,6 @@ func (p *Pipe) Attach(s *Stream, end bool) {
 	p.end = p.end || end
 }
 
-// Stream is the stream, nil before Attach.
-func (p *Pipe) Stream() *Stream {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.s
-}
-
 // SetReadDeadline names the moment, on the clock of netio.Sweeper.Now, at which Head and Next give up with netio.ErrTimeout; 0 takes it away.
 func (p *Pipe) SetReadDeadline(at int64) {
 	p.mu.Lock()
@@ -123,13 +116,6 @@ func (p *Pipe) Ended() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.end && len(p.q.b) == 0
-}
-
-// Buffered tells whether the rest of the body is here already.
-func (p *Pipe) Buffered() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.end
 }
 
 // Ready tells whether Next will not wait.

@@ -78,7 +78,7 @@ func TakeHead(dst, src *message.Head) { *dst, *src = *src, *dst }
 func CopyHead(dst, src *message.Head) {
 	fields, buf := dst.Fields[:0], dst.Buf[:0]
 	n := len(src.Buf)
-	parts := [...][]byte{src.Method, src.Target, src.Authority, src.Scheme, src.Protocol}
+	parts := [...][]byte{src.Method, src.Target, src.Authority, src.Scheme}
 	for _, p := range parts {
 		n += len(p)
 	}
@@ -96,7 +96,7 @@ func CopyHead(dst, src *message.Head) {
 		return tail[at:len(tail):len(tail)]
 	}
 	dst.Method, dst.Target, dst.Authority = keep(src.Method), keep(src.Target), keep(src.Authority)
-	dst.Scheme, dst.Protocol = keep(src.Scheme), keep(src.Protocol)
+	dst.Scheme = keep(src.Scheme)
 	dst.Path, dst.Query = dst.Target[:0], nil
 	if len(src.Path) > 0 {
 		dst.Path = dst.Target[:len(src.Path)]

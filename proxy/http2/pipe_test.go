@@ -44,7 +44,7 @@ func copyBack(p *Pipe, h *message.Head) {
 	if big, ok := h.Find("x-big"); ok {
 		f.Add([]byte("x-big"), big)
 	}
-	if p.Stream().WriteHead(&b, f, false) != nil {
+	if p.s.WriteHead(&b, f, false) != nil {
 		return
 	}
 	for {
@@ -53,14 +53,14 @@ func copyBack(p *Pipe, h *message.Head) {
 			break
 		}
 		if err != nil || p.Write(&b, data, false) != nil {
-			p.Stream().Reset(&b, Cancel)
+			p.s.Reset(&b, Cancel)
 			return
 		}
 	}
 	if tr := p.Trailers(); tr != nil {
 		f := b.Fields()
 		f.AddHead(tr, 0)
-		_ = p.Stream().WriteTrailers(&b, f)
+		_ = p.s.WriteTrailers(&b, f)
 		return
 	}
 	_ = p.Write(&b, nil, true)
@@ -91,7 +91,7 @@ func TestBlockingClientWithGoServer(t *testing.T) {
 			defer p.Close()
 			f := new(Fields)
 			f.Request([]byte("POST"), []byte("http"), []byte("up.example"), []byte("/echo"))
-			s, err := c.Open(nil, f, false, p.Receiver(), nil)
+			s, err := c.Open(nil, f, false, p.Receiver())
 			if err != nil {
 				t.Error(err)
 				return
@@ -144,7 +144,7 @@ func TestPipeWaits(t *testing.T) {
 		p.want("SETTINGS ack")
 		p.write(p.fr.WriteSettingsAck())
 		pipe := NewPipe()
-		st, err := c.Open(nil, request1("POST"), false, pipe.Receiver(), nil)
+		st, err := c.Open(nil, request1("POST"), false, pipe.Receiver())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +185,7 @@ func TestPipeWaits(t *testing.T) {
 			}
 			p.headers(1, false, ":status", "200")
 			p.data(1, true, 1)
-			if data, err := pipe.Next(); err != nil || len(data) != 1 || !pipe.Buffered() || !pipe.Ended() {
+			if data, err := pipe.Next(); err != nil || len(data) != 1 || !pipe.Ended() {
 				t.Errorf("Next: %d bytes, %v", len(data), err)
 			}
 			if _, err := pipe.Next(); !errors.Is(err, io.EOF) {

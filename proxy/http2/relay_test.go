@@ -68,7 +68,7 @@ func (g *gateway) Request(b *Batch, s *Stream, h *message.Head, end bool) Receiv
 		s.Reset(b, InternalError)
 		return nil
 	}
-	st, err := up.Open(b, f, end, (*upSide)(x), nil)
+	st, err := up.Open(b, f, end, (*upSide)(x))
 	if err != nil {
 		g.t.Errorf("Open: %v", err)
 		s.Reset(b, RefusedStream)

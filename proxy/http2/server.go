@@ -21,15 +21,11 @@ func NewServer(nc *netio.Conn, h Handler, o Options) *Server {
 // Afterwards the connection is closed, every stream has had its last event, and no goroutine of it is left.
 func (s *Server) Serve(early []byte) error {
 	o := &s.opt
-	list := []setting{
+	s.greet([]setting{
 		{settingMaxConcurrentStreams, uint32(o.MaxStreams)},
 		{settingInitialWindowSize, uint32(o.firstWindow())},
 		{settingMaxHeaderListSize, uint32(o.MaxHeaderBytes)},
-	}
-	if o.ExtendedConnect {
-		list = append(list, setting{settingEnableConnect, 1})
-	}
-	s.greet(list)
+	})
 	return s.run(early)
 }
 

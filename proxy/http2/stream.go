@@ -27,10 +27,9 @@ type Receiver interface {
 // Stream is one request and its response on a connection. Its methods are safe from any goroutine; those that take a batch leave the
 // writing to it, or write at once when it is nil.
 type Stream struct {
-	c     *Conn
-	id    uint32
-	recv  Receiver // set before the first event; the reading goroutine's
-	Value any      // the owner's
+	c    *Conn
+	id   uint32
+	recv Receiver // set before the first event; the reading goroutine's
 
 	// What follows is guarded by c.mu.
 	send     int           // window for what we send; a SETTINGS may make it negative
@@ -53,12 +52,6 @@ type Stream struct {
 	isHead    bool // the request is HEAD,
 	connect   bool // or CONNECT
 }
-
-// Conn is the connection the stream is on.
-func (s *Stream) Conn() *Conn { return s.c }
-
-// ID is the stream identifier.
-func (s *Stream) ID() uint32 { return s.id }
 
 // WriteHead sends a response head: an interim (1xx) one, or the final one. Flow control does not hold heads back.
 func (s *Stream) WriteHead(b *Batch, f *Fields, end bool) error { return s.writeSection(b, f, end) }
@@ -164,13 +157,6 @@ func (s *Stream) SetStallTimeout(d time.Duration) {
 	s.c.mu.Lock()
 	s.stall = d
 	s.c.mu.Unlock()
-}
-
-// Ended tells whether our side was ended by END_STREAM or the stream is over.
-func (s *Stream) Ended() bool {
-	s.c.mu.Lock()
-	defer s.c.mu.Unlock()
-	return !s.sendable()
 }
 
 func (s *Stream) sendable() bool { return !s.localEnd && !s.gone && !s.c.dead }

@@ -70,7 +70,7 @@ func TestH2load(t *testing.T) {
 	})
 	g := &gateway{t: t, sw: sw, addr: serveOn(t, &source{bytes: 30_000}, Options{MaxStreams: 1000})}
 	t.Cleanup(g.close)
-	for g.client().Free() <= minStreams {
+	for g.client().freePlaces() <= minStreams {
 		timer := time.NewTimer(time.Millisecond)
 		<-timer.C
 	}

@@ -117,14 +117,14 @@ func TestSmallWindow(t *testing.T) {
 		p.headers(1, false, post...)
 		p.data(1, false, 5000)
 		synctest.Wait()
-		if srv.Active() != 1 {
+		if srv.active() != 1 {
 			t.Fatal("a stream that went by the default window was reset")
 		}
 		p.write(p.fr.WriteSettingsAck())
 		p.headers(3, false, post...)
 		p.data(3, false, 1000)
 		synctest.Wait()
-		if srv.Active() != 2 {
+		if srv.active() != 2 {
 			t.Fatal("a stream that kept to its window was reset")
 		}
 		p.data(3, false, 1)
@@ -176,7 +176,7 @@ func TestFields(t *testing.T) {
 	f.Request([]byte("GET"), []byte("http"), nil, []byte("/?q"))
 	f.AddHead(&h, message.Of(message.Cookie))
 	f.AddTETrailers()
-	f.AddInt(message.ContentLength, 12)
+	f.Add([]byte("content-length"), []byte("12"))
 	f.AddID(message.XRequestID, []byte("id"))
 	var got []string
 	for _, p := range f.list {

@@ -71,7 +71,7 @@ func statusOverHTTP2(t *testing.T, sw *netio.Sweeper, status string) (int, error
 			}
 		}
 	}()
-	s, err := c.Open(nil, f, true, p.Receiver(), nil)
+	s, err := c.Open(nil, f, true, p.Receiver())
 	if err != nil {
 		t.Fatal(err)
 	}

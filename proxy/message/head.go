@@ -51,7 +51,6 @@ type Head struct {
 	// Authority is the effective host: of the absolute-form target or :authority, else the Host field (RFC 9112 section 3.2.2).
 	Method, Target, Path, Query, Authority []byte
 	Scheme                                 []byte // :scheme, or that of an absolute-form target; empty when the message does not say
-	Protocol                               []byte // :protocol of an extended CONNECT (RFC 8441)
 
 	// Of a response.
 	Status int
