@@ -12,7 +12,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// Plan is a revision that is ready to serve: its settings are compiled and its new listeners are bound. Commit or Abort it.
+// Plan is a revision that is ready to serve: its settings are compiled and its new listeners are bound. Commit or Abort
+// it.
 type Plan struct {
 	s        *Server
 	keep     map[string]*listener // by key: every listener of the revision
@@ -20,8 +21,8 @@ type Plan struct {
 	settings map[*listener]*settings
 }
 
-// Prepare does all of a revision that can go wrong; nothing of it is visible yet. clusters has every cluster of doc, certs what it needs for
-// TLS. Prepare, Commit and Abort belong to one goroutine.
+// Prepare does all of a revision that can go wrong; nothing of it is visible yet. clusters has every cluster of doc,
+// certs what it needs for TLS. Prepare, Commit and Abort belong to one goroutine.
 func (s *Server) Prepare(doc *config.Document, clusters map[string]*cluster.Cluster, certs *mtls.Prepared) (*Plan, error) {
 	p := &Plan{s: s, keep: map[string]*listener{}, settings: map[*listener]*settings{}}
 	var log *telemetry.LogFormat
@@ -56,7 +57,8 @@ func (s *Server) Prepare(doc *config.Document, clusters map[string]*cluster.Clus
 	return p, nil
 }
 
-// key is what a listener is known by from revision to revision: its address, or, where the kernel chooses the port, its name with it.
+// key is what a listener is known by from revision to revision: its address, or, where the kernel chooses the port, its
+// name with it.
 func key(c *config.Listener) string {
 	if anyPort(c.Address) {
 		return c.Name + " " + c.Address

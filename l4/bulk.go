@@ -10,8 +10,9 @@ import (
 const (
 	// maxPipes bounds the pipes of one server, of two descriptors each, beside two descriptors a connection.
 	maxPipes = 64
-	// pipeBytes is what a pipe holds. Larger ones mean fewer system calls a gigabyte, and more kernel memory behind a stalled reader; without
-	// privileges the kernel allows 64 MiB of pipes to a user (pipe-user-pages-soft), so all of ours fit four times.
+	// pipeBytes is what a pipe holds. Larger ones mean fewer system calls a gigabyte, and more kernel memory behind a
+	// stalled reader; without privileges the kernel allows 64 MiB of pipes to a user (pipe-user-pages-soft), so all of
+	// ours fit four times.
 	pipeBytes = 256 << 10
 	// smallFill is what a bulk transfer brings each time; less than that, fewAfter times in a row, is none any more.
 	smallFill = netio.BufferSize
@@ -52,6 +53,14 @@ func (b *bulk) finish(to *pipes) {
 		b.pipe = nil
 	}
 	b.pause(to)
+}
+
+// abandon gives up a pipe that finish has not had, after a panic: nobody knows what is in it.
+func (b *bulk) abandon(to *pipes) {
+	if b.pipe != nil {
+		to.drop(b.pipe)
+		b.pipe = nil
+	}
 }
 
 // splice is fromSource in bulk: source to pipe to destination.
@@ -120,7 +129,8 @@ type pipe struct {
 	in, out uintptr
 }
 
-// pipes are the pipes of a server: made when asked for, at most maxPipes, kept when given back. Safe from any goroutine.
+// pipes are the pipes of a server: made when asked for, at most maxPipes, kept when given back. Safe from any
+// goroutine.
 type pipes struct {
 	places chan struct{} // one taken for each pipe that exists
 	spare  chan *pipe

@@ -96,7 +96,8 @@ func TestChurn(t *testing.T) {
 // childLimit is the child's limit of descriptors.
 const childLimit = 80
 
-// Where descriptors run out the accept loop waits, tells, and goes on when there are some again. The gateway is a process of its own for that.
+// Where descriptors run out the accept loop waits, tells, and goes on when there are some again. The gateway is a
+// process of its own for that.
 func TestOutOfDescriptors(t *testing.T) {
 	if os.Getenv("L4_TEST_ENDPOINT") != "" {
 		childGateway(t)
@@ -149,7 +150,8 @@ func TestOutOfDescriptors(t *testing.T) {
 	for _, c := range conns {
 		c.Close()
 	}
-	// Those that were still in the kernel's queue take their turn first, and until they have gone descriptors may be short.
+	// Those that were still in the kernel's queue take their turn first, and until they have gone descriptors may be
+	// short.
 	testserver.WaitFor(t, patience, "a connection to be served again", func() bool {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// conn is one connection of a client, from its accept to its record. Its fields belong to the goroutine of serve and, after
-// that, to the pump that ends last, except as noted.
+// conn is one connection of a client, from its accept to its record. Its fields belong to the goroutine of serve and,
+// after that, to the pump that ends last, except as noted.
 type conn struct {
 	s      *Server
 	set    *settings
@@ -22,31 +22,51 @@ type conn struct {
 	start  time.Time
 	cancel context.CancelFunc // ends the context of serve
 
+	client  client
+	attempt attempt
+
+	// What bytes are moved between: sockets, or TLS over them.
+	down, up net.Conn
+	// From the client, and to it.
+	there, back pump
+
+	left    atomic.Int32 // of the two pumps, those that run
+	flowing atomic.Bool
+	stopped atomic.Bool // flag is set: both pumps are to end
+
+	socket net.Conn // under down; it never changes
+	mu     sync.Mutex
+	// +checklocks:mu
+	server net.Conn // under up; nil: not connected
+	// +checklocks:mu
+	flag telemetry.Flag
+
+	watched watched // set before the bytes flow; then the watch's, under the server's mu, and after it that of end
+}
+
+// client is what the client has said of itself before its bytes flow.
+type client struct {
 	who        proxyproto.Header // the client, and where it has connected to
 	name       string            // that the ClientHello asks for
 	tlsVersion string
 	identity   string        // of the client's certificate
 	early      *netio.Buffer // what was read of the client's own bytes; nil: nothing
 	earlyBytes []byte
+}
 
-	to       *upstream // nil until a route was found
-	attempts int
-	took     time.Duration // of the last connect
-	address  string        // of the last endpoint tried
-	ep       *cluster.Endpoint
-	slot     *cluster.Slot
+// attempt is how far connecting to an endpoint has come.
+type attempt struct {
+	to      *upstream // nil until a route was found
+	count   int
+	took    time.Duration     // of the last connect
+	address string            // of the last endpoint tried
+	ep      *cluster.Endpoint // leased; nil: none
+	slot    *cluster.Slot     // nil: none
+}
 
-	down, up       net.Conn     // what bytes are moved between: sockets, or TLS over them
-	there, back    pump         // from the client, and to it
-	left           atomic.Int32 // of the two
-	flowing        atomic.Bool
-	stopped        atomic.Bool // flag is set: both pumps are to end
-	mu             sync.Mutex  // guards flag and the two sockets, which stop wakes
-	flag           telemetry.Flag
-	socket, server net.Conn // under down and up
-
-	// The watch's, under the server's mu; set before flowing.
-	seen   [2]int64  // bytes there and back at the last look
+// watched is what the watch knows of the connection.
+type watched struct {
+	seen   [2]int64  // bytes there and back when they were last counted
 	last   time.Time // when they were last seen to have grown
 	taken  time.Time // when the endpoint was first seen to have taken some
 	judged bool      // a while after that
@@ -54,22 +74,32 @@ type conn struct {
 
 func newConn(s *Server, set *settings, nc net.Conn, cancel context.CancelFunc) *conn {
 	c := &conn{s: s, set: set, shard: s.conns.Add(1), start: time.Now(), cancel: cancel, socket: nc, down: nc}
-	c.who = proxyproto.Header{Source: addrPort(nc.RemoteAddr()), Destination: addrPort(nc.LocalAddr())}
+	c.client.who = proxyproto.Header{
+		Source: netio.AddrPort(nc.RemoteAddr()), Destination: netio.AddrPort(nc.LocalAddr()),
+	}
 	return c
 }
 
 // serve is the life of the connection up to where its bytes flow. Until then ctx is its own.
 func (c *conn) serve(ctx context.Context) {
 	defer c.cancel()
-	if c.greet(ctx) && c.connect(ctx) {
-		c.tunnel()
-		return
+	if !c.begin(ctx) {
+		c.end()
 	}
-	c.end()
 }
 
-// stop ends the connection, for the reason that the flag names; the first one counts. It wakes whoever waits for one of the sockets, or for a
-// place or a connect. Safe from any goroutine.
+// begin reports whether the pumps run: the connection is theirs then.
+func (c *conn) begin(ctx context.Context) (flows bool) {
+	defer c.recovered()
+	if !c.greet(ctx) || !c.connect(ctx) {
+		return false
+	}
+	c.tunnel()
+	return true
+}
+
+// stop ends the connection, for the reason that the flag names; the first one counts. It wakes whoever waits for one of
+// the sockets, or for a place or a connect. Safe from any goroutine.
 func (c *conn) stop(f telemetry.Flag) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,7 +130,8 @@ func (c *conn) deadline(at time.Time) bool {
 	return true
 }
 
-// connected takes the socket to the endpoint among those that stop wakes. It reports whether the connection is to go on.
+// connected takes the socket to the endpoint among those that stop wakes; nil takes it out. It reports whether the
+// connection is to go on.
 func (c *conn) connected(nc net.Conn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,57 +139,9 @@ func (c *conn) connected(nc net.Conn) bool {
 	return c.flag == telemetry.NoFlag
 }
 
-// end closes what is open, gives back what was taken, and tells.
-func (c *conn) end() {
-	c.s.unwatch(c)
-	c.early.Free()
-	if c.flag == telemetry.NoFlag {
-		_ = c.down.Close() // both sides have said their goodbyes
-		if c.up != nil {
-			_ = c.up.Close()
-		}
-	} else {
-		c.hangUp(c.socket)
-		c.hangUp(c.server)
-	}
-	if c.ep != nil {
-		c.ep.Done(c.outcome())
-		c.slot.Release()
-	}
-	c.record()
-	c.set.tele.Active.Dec()
-	c.s.limit.Release()
-	c.s.gone()
-}
-
-// hangUp closes a socket without waiting for anybody. Where the other side broke off, where there was none, and at the end of a drain the
-// peer sees a reset: it must not take that for an orderly end. A TLS peer sees no close_notify, which says the same.
-func (c *conn) hangUp(nc net.Conn) {
-	if nc == nil {
-		return
-	}
-	switch c.flag {
-	case telemetry.SI, telemetry.DT, telemetry.NR, telemetry.DPE:
-	default:
-		if l, ok := nc.(interface{ SetLinger(int) error }); ok {
-			_ = l.SetLinger(0) // a connection that is gone needs no reset
-		}
-	}
-	_ = nc.Close() // nothing is left to lose
-}
-
-// outcome is what the endpoint's health hears at the end. Success was reported with the first byte that came back; where none ever comes, since
-// the endpoint only takes, a good end has to make up for failures, or they would be in a row however far apart.
-func (c *conn) outcome() cluster.Outcome {
-	switch {
-	case c.flag == telemetry.DC:
-		return cluster.ClientGone
-	case c.back.began:
-		return cluster.Ignored
-	case c.flag == telemetry.UC && !c.there.ended.Load():
-		return cluster.Reset
-	case c.flag == telemetry.NoFlag && c.there.moved.Load() > 0:
-		return cluster.Success
-	}
-	return cluster.Ignored
+// ending is why the connection ends, and the socket to the endpoint, if there is one.
+func (c *conn) ending() (telemetry.Flag, net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.flag, c.server
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// Drain ends the server's work: it stops accepting and waits for the connections to end by themselves until ctx ends. Then it cuts what is
-// left and returns how many connections that were.
+// Drain ends the server's work: it stops accepting and waits for the connections to end by themselves until ctx ends.
+// Then it cuts what is left and returns how many connections that were.
 func (s *Server) Drain(ctx context.Context) (cut int) {
 	var closing sync.WaitGroup // at once: each takes a moment for what has connected already
 	for _, l := range *s.listeners.Load() {

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"syscall"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/proxyproto"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -18,20 +18,24 @@ import (
 // handshakesAtOnce bounds the TLS handshakes with clients under way at a time; those over it wait.
 const handshakesAtOnce = 1024
 
-// greet takes from the client what has to come before its bytes can be forwarded, all of it within one deadline, and finds the cluster. It
-// reports whether the connection goes on.
+// greet takes from the client what has to come before its bytes can be forwarded, all of it within one deadline, and
+// finds the cluster. It reports whether the connection goes on.
 func (c *conn) greet(ctx context.Context) bool {
-	trusted := len(c.set.from) > 0 && proxyproto.Trusted(c.set.from, c.who.Source.Addr())
+	trusted := len(c.set.from) > 0 && netio.Within(c.set.from, c.client.who.Source.Addr())
 	if trusted || c.set.tls != nil || c.set.hello {
 		by := c.start.Add(c.set.greet)
 		if !c.deadline(by) {
 			return false
 		}
-		if trusted && !c.readHeader() || c.set.tls != nil && !c.handshake(ctx, by) || c.set.hello && !c.sniff() || !c.deadline(time.Time{}) {
+		if trusted && !c.readHeader() || c.set.tls != nil && !c.handshake(ctx, by) || c.set.hello && !c.sniff() {
+			return false
+		}
+		if !c.deadline(time.Time{}) {
 			return false
 		}
 	}
-	if c.to = c.set.route.find(c.name); c.to == nil {
+	c.attempt.to = c.set.route.find(c.client.name)
+	if c.attempt.to == nil {
 		c.noRoute()
 		return false
 	}
@@ -46,7 +50,7 @@ func (c *conn) readHeader() bool {
 		c.refuse("PROXY header", err, errors.Is(err, proxyproto.ErrNone))
 		return false
 	case h.Known():
-		c.who = h
+		c.client.who = h
 	}
 	return true
 }
@@ -56,7 +60,8 @@ func (c *conn) handshake(ctx context.Context, by time.Time) bool {
 	ctx, cancel := context.WithDeadline(ctx, by)
 	defer cancel()
 	tc := tls.Server(patient{c.socket}, c.set.tls.ServerConfig())
-	// Its ctx hides the end of ours, at which it would close the socket, where the client may have to see a reset: the socket's deadline ends it.
+	// Its ctx hides the end of ours, at which it would close the socket, where the client may have to see a reset: the
+	// socket's deadline ends it.
 	err := c.s.handshakes.Do(ctx, context.WithoutCancel(ctx), tc)
 	state := tc.ConnectionState()
 	c.set.tele.Handshake(state.Version, err == nil)
@@ -65,24 +70,25 @@ func (c *conn) handshake(ctx context.Context, by time.Time) bool {
 		return false
 	}
 	c.down = tc
-	c.tlsVersion = mtls.VersionName(state.Version)
-	c.identity = mtls.Identity(&state)
+	c.client.tlsVersion = mtls.VersionName(state.Version)
+	c.client.identity = mtls.Identity(&state)
 	return true
 }
 
-// patient is a socket under TLS. crypto/tls gives its close_notify five seconds to leave, and breaks the connection if a reader takes longer to
-// make room for it; how long is too long is for the watch to say.
+// patient is a socket under TLS. crypto/tls gives its close_notify five seconds to leave, and breaks the connection if
+// a reader takes longer to make room for it; how long is too long is for the watch to say.
 type patient struct{ net.Conn }
 
 func (patient) SetWriteDeadline(time.Time) error { return nil }
 
-// refuse ends a connection whose beginning was wrong. A client that left without a word, as the checks of balancers do, did nothing wrong.
+// refuse ends a connection whose beginning was wrong. A client that left without a word, as the checks of balancers do,
+// did nothing wrong.
 func (c *conn) refuse(what string, err error, silent bool) {
 	if silent || errors.Is(err, syscall.ECONNRESET) {
 		c.stop(telemetry.DC)
 		return
 	}
-	c.s.logger.Debug("connection refused", "listener", c.set.name, "remote", c.who.Source, "at", what, "reason", err)
+	c.s.logger.Debug("connection refused", "listener", c.set.name, "remote", c.client.who.Source, "at", what, "reason", err)
 	c.stop(telemetry.DPE)
 }
 
@@ -95,13 +101,4 @@ func (c *conn) noRoute() {
 		_, _ = io.WriteString(c.socket, unrecognizedName) // a closed connection says it less clearly
 	}
 	c.stop(telemetry.NR)
-}
-
-func addrPort(a net.Addr) netip.AddrPort {
-	t, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	p := t.AddrPort()
-	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
 }

@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	// maxHello is the longest ClientHello, with the records around it. Post-quantum keys take some 2 KiB; no client in use is near this.
+	// maxHello is the longest ClientHello, with the records around it. Post-quantum keys take some 2 KiB; no client in
+	// use is near this.
 	maxHello = netio.BulkSize
 	// maxRecord is the longest record in the clear (RFC 8446 section 5.1).
 	maxRecord = 16 << 10
@@ -29,14 +30,16 @@ var (
 	errLongHello = errors.New("ClientHello is too long")
 )
 
-// hello is a ClientHello that is being read. Every byte is looked at once, however small the pieces are in which it comes.
+// hello is a ClientHello that is being read. Every byte is looked at once, however small the pieces are in which it
+// comes.
 type hello struct {
 	name    string // lower-case; empty if the client names nobody
 	read    int    // how much of the input was taken: whole records
 	message []byte // that the records carry
 }
 
-// add looks at all of the input so far, which begins with what the last call has seen. It reports whether the message is whole.
+// add looks at all of the input so far, which begins with what the last call has seen. It reports whether the message
+// is whole.
 func (h *hello) add(in []byte) (done bool, err error) {
 	for {
 		rest := in[h.read:]
@@ -78,8 +81,8 @@ func (h *hello) add(in []byte) (done bool, err error) {
 	}
 }
 
-// parseHello finds the server name in the body of a ClientHello (RFC 8446 section 4.1.2). What is not well-formed is refused: the endpoint must
-// not read another name in it than we do.
+// parseHello finds the server name in the body of a ClientHello (RFC 8446 section 4.1.2). What is not well-formed is
+// refused: the endpoint must not read another name in it than we do.
 func parseHello(body []byte) (name string, ok bool) {
 	p := parser(body)
 	const versionAndRandom = 2 + 32
@@ -116,7 +119,8 @@ func parseHello(body []byte) (name string, ok bool) {
 	return name, true
 }
 
-// parseNames reads the server_name extension (RFC 6066 section 3): exactly one host name, and perhaps names of kinds that nobody has invented.
+// parseNames reads the server_name extension (RFC 6066 section 3): exactly one host name, and perhaps names of kinds
+// that nobody has invented.
 func parseNames(data parser) (name string, ok bool) {
 	list := parser(nil)
 	if !data.vector16(&list) || len(data) > 0 || len(list) == 0 {

@@ -193,8 +193,8 @@ func theirName(in []byte) (name string, ok bool) {
 	return strings.ToLower(name), ok
 }
 
-// FuzzHello holds the parser against crypto/tls: where both read a hello, they read the same name. And it never needs more than was there, however
-// the input is cut.
+// FuzzHello holds the parser against crypto/tls: where both read a hello, they read the same name. And it never needs
+// more than was there, however the input is cut.
 func FuzzHello(f *testing.F) {
 	f.Add(message(names(host("a.example"))), 3)
 	f.Add(message(""), 1)

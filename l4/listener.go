@@ -15,7 +15,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// listener accepts the connections of one address. It lives as long as revisions name the address; what they say about it may change.
+// listener accepts the connections of one address. It lives as long as revisions name the address; what they say about
+// it may change.
 type listener struct {
 	s        *Server
 	key      string
@@ -85,8 +86,8 @@ func (l *listener) start() {
 	})
 }
 
-// accepted begins to serve a connection in a goroutine of its own, which ends with the connection. It is tracked before that: an accept loop
-// that has ended leaves none behind that a drain does not know of.
+// accepted begins to serve a connection in a goroutine of its own, which ends with the connection. It is tracked before
+// that: an accept loop that has ended leaves none behind that a drain does not know of.
 func (l *listener) accepted(nc net.Conn) {
 	set := l.settings.Load()
 	set.tele.Accepted.Inc()

@@ -8,34 +8,37 @@ import (
 )
 
 // record counts the connection and writes its line: the last step of each one, also of those that came to no endpoint.
-func (c *conn) record() {
+func (c *conn) record(flag telemetry.Flag) {
+	defer c.recovered()
 	took := time.Since(c.start)
-	if c.flag != telemetry.NoFlag {
-		c.s.registry.Fault(c.flag).Inc()
+	if flag != telemetry.NoFlag {
+		c.s.registry.Fault(flag).Inc()
 	}
-	if c.to != nil {
+	if to := c.attempt.to; to != nil {
 		c.count()
-		c.to.tele.Record(took)
+		to.tele.Record(took)
 	}
-	if set := c.set; set.log != nil && (set.sampling >= 1 || c.flag != telemetry.NoFlag || rand.Float64() < set.sampling) {
-		c.writeLog(took)
+	set := c.set
+	if set.log != nil && (set.sampling >= 1 || flag != telemetry.NoFlag || rand.Float64() < set.sampling) {
+		c.writeLog(flag, took)
 	}
 }
 
-func (c *conn) writeLog(took time.Duration) {
+func (c *conn) writeLog(flag telemetry.Flag, took time.Duration) {
 	r := telemetry.Record{
-		Time: c.start, Protocol: "tcp", Host: []byte(c.name), Duration: took, Listener: c.set.name, Endpoint: c.address, Attempts: c.attempts,
-		BytesRead: c.there.moved.Load(), BytesWritten: c.back.moved.Load(), Flag: c.flag, Revision: c.set.revision,
-		TLSVersion: c.tlsVersion, ClientIdentity: c.identity,
+		Time: c.start, Protocol: "tcp", Listener: c.set.name, Revision: c.set.revision, Duration: took, Flag: flag,
+		Host: []byte(c.client.name), TLSVersion: c.client.tlsVersion, ClientIdentity: c.client.identity,
+		Endpoint: c.attempt.address, Attempts: c.attempt.count,
+		BytesRead: c.there.moved.Load(), BytesWritten: c.back.moved.Load(),
 	}
-	if addr := c.who.Source.Addr(); addr.IsValid() {
+	if addr := c.client.who.Source.Addr(); addr.IsValid() {
 		r.RemoteIP = addr.AppendTo(make([]byte, 0, 48))
 	}
-	if c.to != nil {
-		r.Cluster = c.to.cluster.Name()
+	if c.attempt.to != nil {
+		r.Cluster = c.attempt.to.cluster.Name()
 	}
 	if c.up != nil {
-		r.Upstream = c.took
+		r.Upstream = c.attempt.took
 	}
 	c.s.log.Write(c.set.log, &r, c.shard)
 }

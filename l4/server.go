@@ -18,10 +18,10 @@ type Options struct {
 	Logger   hclog.Logger
 	Limit    *netio.Limit
 	Log      *telemetry.AccessLog // nil: no access log, whatever the document says
-	Dial     DialFunc             // nil = plain TCP
+	Dial     netio.DialFunc       // nil = plain TCP
 
-	// Inherit asks the other plane for a second handle on its listening socket of that address, nil if it has none: so an address can change its
-	// protocol in one revision. May be nil. See [Server.Share] for the way back.
+	// Inherit asks the other plane for a second handle on its listening socket of that address, nil if it has none: so
+	// an address can change its protocol in one revision. May be nil. See [Server.Share] for the way back.
 	Inherit func(address string) *netio.Listener
 }
 
@@ -34,10 +34,11 @@ type Server struct {
 	logger   hclog.Logger
 	limit    *netio.Limit
 	log      *telemetry.AccessLog
-	dial     DialFunc
+	dial     netio.DialFunc
 	inherit  func(address string) *netio.Listener
 
 	conns      atomic.Uint32 // connections so far
+	panics     atomic.Int64  // connections that have panicked
 	handshakes *mtls.Handshakes
 	pipes      *pipes
 
@@ -60,7 +61,7 @@ func New(ctx context.Context, o Options) *Server {
 		live: map[*conn]struct{}{}, wake: make(chan struct{}, 1), watched: make(chan struct{}),
 	}
 	if s.dial == nil {
-		s.dial = Dialer()
+		s.dial = netio.Dialer()
 	}
 	s.listeners.Store(&map[string]*listener{})
 	s.ctx, s.cancel = context.WithCancel(ctx)
@@ -100,8 +101,8 @@ func (s *Server) gone() {
 	}
 }
 
-// Listener tells of the listener with that name: where it is bound (the port is the kernel's choice where the document says 0) and how many
-// connections it has. Safe from any goroutine.
+// Listener tells of the listener with that name: where it is bound (the port is the kernel's choice where the document
+// says 0) and how many connections it has. Safe from any goroutine.
 func (s *Server) Listener(name string) (address string, connections int64, ok bool) {
 	for _, l := range *s.listeners.Load() {
 		if set := l.settings.Load(); set.name == name {
@@ -111,11 +112,21 @@ func (s *Server) Listener(name string) (address string, connections int64, ok bo
 	return "", 0, false
 }
 
-// Share gives a second handle on the listening socket that is bound to address, nil if there is none. It is the caller's to close.
+// Share gives a second handle on the listening socket that is bound to address, nil if there is none. It is the
+// caller's to close.
 func (s *Server) Share(address string) *netio.Listener {
 	l := s.find(address)
 	if l == nil {
 		return nil
 	}
 	return l.ln.Share()
+}
+
+// Panics is how many times something of a connection has panicked since the start. Safe from any goroutine.
+func (s *Server) Panics() int64 { return s.panics.Load() }
+
+// panicked notes a panic that ended one connection only.
+func (s *Server) panicked(p any, stack []byte) {
+	s.panics.Add(1)
+	s.logger.Error("BUG: panic in a connection", "panic", p, "stack", string(stack))
 }

@@ -7,10 +7,11 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
-// sniff reads the ClientHello, however it is cut into records and segments, and keeps what it has read for the endpoint.
+// sniff reads the ClientHello, however it is cut into records and segments, and keeps what it has read for the
+// endpoint.
 func (c *conn) sniff() bool {
 	buf, n := netio.NewBuffer(), 0
-	defer func() { c.early, c.earlyBytes = buf, buf.B[:n] }()
+	defer func() { c.client.early, c.client.earlyBytes = buf, buf.B[:n] }()
 	var h hello
 	for {
 		if n == len(buf.B) {
@@ -31,7 +32,7 @@ func (c *conn) sniff() bool {
 			c.refuse("ClientHello", bad, false)
 			return false
 		case done:
-			c.name = h.name
+			c.client.name = h.name
 			return true
 		case err != nil:
 			c.refuse("ClientHello", err, n == 0 && errors.Is(err, io.EOF))

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// splice moves up to n bytes between descriptors of which one is a pipe, without waiting: the sockets are non-blocking too. Like
-// [netio.TryRead] it does not tell the scheduler.
+// splice moves up to n bytes between descriptors of which one is a pipe, without waiting: the sockets are non-blocking
+// too. Like [netio.TryRead] it does not tell the scheduler.
 func splice(from, to uintptr, n int) (int, syscall.Errno) {
 	for {
 		m, _, e := syscall.RawSyscall6(unix.SYS_SPLICE, from, 0, to, 0, uintptr(n), unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)

@@ -214,7 +214,8 @@ func TestMaxDurationBeforeBytesFlow(t *testing.T) {
 	}
 }
 
-// An endpoint that was ejected and never answers is back once it has taken bytes for a while, not when that connection ends.
+// An endpoint that was ejected and never answers is back once it has taken bytes for a while, not when that connection
+// ends.
 func TestProbeWithoutAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const sick = "10.0.0.1:1"
@@ -279,7 +280,8 @@ func TestProbeWithoutAnswer(t *testing.T) {
 	})
 }
 
-// Who does not say what has to come first is not waited for: the time of the revision's read timeout holds for all of it together.
+// Who does not say what has to come first is not waited for: the time of the revision's read timeout holds for all of
+// it together.
 func TestGreetTimeout(t *testing.T) {
 	for name, listener := range map[string]string{
 		"client hello": "protocol: tls, cluster: out",
@@ -390,7 +392,8 @@ func TestSlowToEndUnderTLS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
 		g := start(t, to([]string{"10.0.0.1:1"}, fmt.Sprintf("tls: {certificates: [{cert_file: %s, key_file: %s}]}", cert, key)), w.options)
-		c := tls.Client(w.connect(), &tls.Config{InsecureSkipVerify: true}) // by the time in here the certificate is not valid yet
+		// by the time in here the certificate is not valid yet
+		c := tls.Client(w.connect(), &tls.Config{InsecureSkipVerify: true})
 		if err := c.Handshake(); err != nil {
 			t.Fatal(err)
 		}

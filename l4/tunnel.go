@@ -12,14 +12,15 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// tunnel moves bytes both ways until both directions have ended, or one has broken. Each has a goroutine of its own, with a fresh small stack
-// instead of the deep one that connecting leaves behind; they end with their direction, or by stop, and the last one ends the connection.
+// tunnel moves bytes both ways until both directions have ended, or one has broken. Each has a goroutine of its own,
+// with a fresh small stack instead of the deep one that connecting leaves behind; they end with their direction, or by
+// stop, and the last one ends the connection.
 func (c *conn) tunnel() {
 	there, back := &c.there, &c.back
 	there.join(c, c.down, c.up, telemetry.DC, telemetry.UC)
 	back.join(c, c.up, c.down, telemetry.UC, telemetry.DC)
 	there.other, back.other = back, there
-	c.last = time.Now()
+	c.watched.last = time.Now()
 	c.left.Store(2)
 	c.flowing.Store(true)
 	go there.run()
@@ -47,10 +48,17 @@ func raw(nc net.Conn) syscall.RawConn {
 
 // run is one direction, and at its end that of the connection if the other has ended before.
 func (p *pump) run() {
-	p.pass(p.move())
+	p.carry()
 	if p.c.left.Add(-1) == 0 {
 		p.c.end()
 	}
+}
+
+// carry is all of one direction. A panic ends the connection and the other direction with it.
+func (p *pump) carry() {
+	defer p.c.recovered()
+	defer p.bulk.abandon(p.c.s.pipes)
+	p.pass(p.move())
 }
 
 // pass passes the end of the stream on, or stops the connection.
@@ -81,13 +89,14 @@ func (p *pump) move() telemetry.Flag {
 
 // giveEarly writes what was read of a ClientHello.
 func (c *conn) giveEarly() bool {
-	if c.early == nil {
+	early := c.client.early
+	if early == nil {
 		return true
 	}
-	n, err := c.up.Write(c.earlyBytes)
+	n, err := c.up.Write(c.client.earlyBytes)
 	c.there.moved.Add(int64(n))
-	c.early.Free()
-	c.early, c.earlyBytes = nil, nil
+	c.client.early, c.client.earlyBytes = nil, nil
+	early.Free()
 	return err == nil
 }
 
@@ -144,18 +153,20 @@ func (p *pump) read() (b *netio.Buffer, n int, err error) {
 	return b, n, err
 }
 
-// saw notes that a byte came. The first one back is when an endpoint has proved itself: the connection may last for hours.
+// saw notes that a byte came. The first one back is when an endpoint has proved itself: the connection may last for
+// hours.
 func (p *pump) saw() {
 	if p.began {
 		return
 	}
 	p.began = true
 	if p == &p.c.back {
-		p.c.ep.Report(cluster.Success)
+		p.c.attempt.ep.Report(cluster.Success)
 	}
 }
 
-// wasReset tells a reset whose error the other pump's write has met, so that the read here saw a mere end, from a real one.
+// wasReset tells a reset whose error the other pump's write has met, so that the read here saw a mere end, from a real
+// one.
 func (p *pump) wasReset() bool { return brokeOff(p.rawSrc, p.other) }
 
 // brokeOff tells whether the peer of a plain socket is gone; nil tells nothing. towards is the direction to that peer.

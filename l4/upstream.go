@@ -2,7 +2,6 @@ package l4
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"slices"
@@ -18,15 +17,6 @@ import (
 // maxTries bounds the endpoints that one connection is tried on. It is what [cluster.Tried] remembers.
 const maxTries = 4
 
-// DialFunc connects to the endpoint at address. It ends with ctx.
-type DialFunc func(ctx context.Context, address string) (net.Conn, error)
-
-// Dialer returns the plain TCP DialFunc. Host names are resolved each time.
-func Dialer() DialFunc {
-	d := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true}}
-	return func(ctx context.Context, address string) (net.Conn, error) { return d.DialContext(ctx, "tcp", address) }
-}
-
 // upstream is a cluster as one listener of one revision uses it. Immutable.
 type upstream struct {
 	cluster *cluster.Cluster
@@ -36,12 +26,14 @@ type upstream struct {
 	connect time.Duration // longest time to connect, TLS included, and to wait for a free slot
 }
 
-// connect leases an endpoint and connects to it; when that does not work, the next one. It reports whether there is a connection.
+// connect leases an endpoint and connects to it; when that does not work, the next one. It reports whether there is a
+// connection.
 func (c *conn) connect(ctx context.Context) bool {
+	a := &c.attempt
 	var tried cluster.Tried
 	var seen []*cluster.Endpoint
 	for len(seen) < maxTries {
-		ep, err := c.to.cluster.Pick(&tried)
+		ep, err := a.to.cluster.Pick(&tried)
 		if err == nil && slices.Contains(seen, ep) {
 			ep.Done(cluster.Ignored) // all have been tried
 			break
@@ -53,35 +45,51 @@ func (c *conn) connect(ctx context.Context) bool {
 			break
 		}
 		if len(seen) > 0 {
-			c.to.cluster.Telemetry().Retries.Inc()
+			a.to.cluster.Telemetry().Retries.Inc()
 		}
 		seen = append(seen, ep)
-		c.attempts = len(seen)
-		c.ep, c.address = ep, ep.Address()
+		a.count = len(seen)
+		a.ep, a.address = ep, ep.Address()
 		if err = c.open(ctx, ep); err == nil {
 			return true
 		}
-		c.ep = nil
-		switch {
-		case errors.Is(err, cluster.ErrOverflow):
-			ep.Done(cluster.Overflow)
-			c.stop(telemetry.UO)
-			return false
-		case netio.Exhausted(err): // another endpoint would not help
-			c.to.cluster.Telemetry().Overflow.Inc()
-			ep.Done(cluster.Overflow)
-			c.stop(telemetry.UO)
-			return false
-		case ctx.Err() != nil: // stopped, or the server's own has ended
-			ep.Done(cluster.Ignored)
-			c.stop(telemetry.LR)
+		outcome, flag := c.failure(ctx, err)
+		a.ep = nil
+		ep.Done(outcome)
+		if flag != telemetry.NoFlag {
+			c.stop(flag)
 			return false
 		}
-		ep.Done(cluster.ConnectFailure)
-		c.s.logger.Debug("connect", "listener", c.set.name, "cluster", c.to.cluster.Name(), "endpoint", ep.Address(), "reason", mtls.Reason(err))
 	}
 	c.stop(telemetry.UF)
 	return false
+}
+
+// failure is what a failed connect says of the endpoint, and the flag to stop with where another endpoint is not tried.
+func (c *conn) failure(ctx context.Context, err error) (cluster.Outcome, telemetry.Flag) {
+	switch {
+	case errors.Is(err, cluster.ErrOverflow):
+		return cluster.Overflow, telemetry.UO
+	case netio.Exhausted(err): // another endpoint would not help
+		c.attempt.to.cluster.Telemetry().Overflow.Inc()
+		return cluster.Overflow, telemetry.UO
+	case ctx.Err() != nil: // stopped, or the server's own has ended
+		return cluster.Ignored, telemetry.LR
+	}
+	c.explain(telemetry.UF, netio.NewConnectError(err))
+	return cluster.ConnectFailure, telemetry.NoFlag
+}
+
+// errBrokeOff is what an endpoint did that reset the connection before a byte came back.
+var errBrokeOff = errors.New("connection reset before a byte came back")
+
+// explain keeps for /status what was wrong with the endpoint, and logs it if that is news.
+func (c *conn) explain(flag telemetry.Flag, err error) {
+	ep := c.attempt.ep
+	if ep.Explain(err.Error()) {
+		c.s.logger.Warn("endpoint", "cluster", c.attempt.to.cluster.Name(), "address", ep.Address(),
+			"flag", flag.String(), "error", err)
+	}
 }
 
 // noEndpoint is the flag for what Pick returns.
@@ -93,29 +101,29 @@ func noEndpoint(err error) telemetry.Flag {
 }
 
 // open connects to ep under a slot of the cluster.
-func (c *conn) open(ctx context.Context, ep *cluster.Endpoint) error {
-	slot, err := c.to.reserve(ctx, ep)
-	if err != nil {
+func (c *conn) open(ctx context.Context, ep *cluster.Endpoint) (err error) {
+	a := &c.attempt
+	if a.slot, err = a.to.reserve(ctx, ep); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.to.connect)
+	ctx, cancel := context.WithTimeout(ctx, a.to.connect)
 	defer cancel()
 	begun := time.Now()
 	nc, err := c.s.dial(ctx, ep.Address())
 	if err == nil {
 		err = c.introduce(ctx, nc, ep.Address())
 	}
-	c.took = time.Since(begun)
-	c.to.cluster.Telemetry().RecordConnect(c.took, err == nil)
+	a.took = time.Since(begun)
+	a.to.cluster.Telemetry().RecordConnect(a.took, err == nil)
 	if err != nil {
-		slot.Release()
-		return err
+		a.slot.Release()
+		a.slot = nil
 	}
-	c.slot = slot
-	return nil
+	return err
 }
 
-// reserve takes the right to one connection. What the other plane has idle to the same endpoint gives way: it is no stream of ours.
+// reserve takes the right to one connection. What the other plane has idle to the same endpoint gives way: it is no
+// stream of ours.
 func (u *upstream) reserve(ctx context.Context, ep *cluster.Endpoint) (*cluster.Slot, error) {
 	ctx, cancel := context.WithTimeout(ctx, u.connect)
 	defer cancel()
@@ -128,30 +136,25 @@ func (u *upstream) reserve(ctx context.Context, ep *cluster.Endpoint) (*cluster.
 	}
 }
 
-// introduce does what comes first on a new connection to an endpoint: the PROXY header and the TLS handshake. Then it is the connection's
-// other side.
-func (c *conn) introduce(ctx context.Context, nc net.Conn, address string) error {
+// introduce does what comes first on a new connection to an endpoint: the PROXY header and the TLS handshake. Then it
+// is the connection's other side.
+func (c *conn) introduce(ctx context.Context, nc net.Conn, address string) (err error) {
 	if !c.connected(nc) {
 		_ = nc.Close() // nothing was sent
 		return context.Canceled
 	}
-	c.up = nc
-	var err error
-	if c.to.header != "" {
-		at, _ := ctx.Deadline()
-		_ = nc.SetWriteDeadline(at) // a closed connection says so at the write
-		_, err = nc.Write(proxyproto.Append(nil, c.to.header, c.who))
-		_ = nc.SetWriteDeadline(time.Time{})
+	up, to := nc, c.attempt.to
+	if to.header != "" {
+		err = proxyproto.Write(ctx, nc, to.header, c.client.who)
 	}
-	if err == nil && c.to.tls != nil {
-		tc := tls.Client(patient{nc}, c.to.tls.TunnelConfig(address))
-		err = tc.HandshakeContext(ctx)
-		c.up = tc
+	if err == nil && to.tls != nil {
+		up, err = to.tls.Tunnel(ctx, patient{nc}, address)
 	}
 	if err != nil {
 		c.connected(nil)
-		c.up = nil
 		_ = nc.Close() // it never was a connection
+		return err
 	}
-	return err
+	c.up = up
+	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
@@ -249,4 +251,47 @@ func TestOutcomesWithoutAnswers(t *testing.T) {
 	want(1, "a reset at once")
 	end("")
 	want(1, "nothing was sent, as a balancer's check does it")
+}
+
+// /status tells why an endpoint is not used: what connecting to it came to, and that it broke off.
+func TestLastError(t *testing.T) {
+	closing := backend(t, func(c *net.TCPConn) {
+		_, _ = io.ReadFull(c, make([]byte, 5)) // before that the reset could be taken for one of connecting
+		reset(c)
+	})
+	for name, tt := range map[string]struct {
+		endpoint, want string
+		dial           netio.DialFunc
+	}{
+		"refused":       {dead(t), "connect: connection refused", nil},
+		"timeout":       {dead(t), "connect: timeout", func(context.Context, string) (net.Conn, error) { return nil, context.DeadlineExceeded }},
+		"reset":         {closing, "connection reset before a byte came back", nil},
+		"nothing wrong": {backend(t, echo), "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log lockedBuffer
+			g := start(t, to([]string{tt.endpoint}, ""), func(o *l4.Options) {
+				o.Logger = hclog.New(&hclog.LoggerOptions{Output: &log})
+				if tt.dial != nil {
+					o.Dial = tt.dial
+				}
+			})
+			for range 2 {
+				if c, err := net.Dial("tcp", g.addr("in")); err == nil { // else it was reset meanwhile
+					_, _ = io.WriteString(c, "hello")
+					c.SetDeadline(time.Now().Add(patience))
+					_, _ = c.Read(make([]byte, 5)) // until it was answered, or reset
+					c.Close()
+				}
+			}
+			g.lines(2)
+			st := g.set.Status()[0].Endpoints[0].Passive
+			if st.LastError != tt.want || (st.LastErrorAt != nil) != (tt.want != "") {
+				t.Errorf("last_error = %q at %v, want %q", st.LastError, st.LastErrorAt, tt.want)
+			}
+			if n := strings.Count(log.String(), "[WARN]  endpoint: "); (n == 1) != (tt.want != "") || n > 1 {
+				t.Errorf("%d warnings, want one for the same error twice: %s", n, log.String())
+			}
+		})
+	}
 }

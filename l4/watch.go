@@ -10,14 +10,15 @@ import (
 const (
 	// period is how often all connections are looked at, and so how late a timeout may be.
 	period = 100 * time.Millisecond
-	// gonePeriods is in every how many of them a half-ended connection is asked whether it is gone: about once a second.
+	// gonePeriods is in every how many of them a half-ended connection is asked whether it is gone: about once a
+	// second.
 	gonePeriods = 10
 	// proofAfter is how long an endpoint that took bytes must not break off, to be held well without an answer.
 	proofAfter = time.Second
 )
 
-// watch ends connections whose time is over or whose half-ended side is gone, and passes on how many bytes have flowed, until the server's
-// context ends. Without connections it rests.
+// watch ends connections whose time is over or whose half-ended side is gone, and passes on how many bytes have flowed,
+// until the server's context ends. Without connections it rests.
 func (s *Server) watch() {
 	defer close(s.watched)
 	t := time.NewTicker(period)
@@ -47,16 +48,15 @@ func (s *Server) look(now time.Time) int {
 	defer s.mu.Unlock()
 	s.looks++
 	for c := range s.live {
-		c.look(now)
-		if (s.looks+c.shard)%gonePeriods == 0 { // some of them each time
-			c.lookGone()
-		}
+		c.look(now, (s.looks+c.shard)%gonePeriods == 0) // some of them each time
 	}
 	return len(s.live)
 }
 
-// look ends the connection if its time is over. Whether bytes have flowed is seen from their number, so that the pumps need no clock.
-func (c *conn) look(now time.Time) {
+// look ends the connection if its time is over, or, where gone asks for that, if a half-ended side is gone. Whether
+// bytes have flowed is seen from their number, so that the pumps need no clock.
+func (c *conn) look(now time.Time, gone bool) {
+	defer c.recovered()
 	if c.set.max > 0 && now.Sub(c.start) >= c.set.max {
 		c.stop(telemetry.DT)
 		return
@@ -65,37 +65,42 @@ func (c *conn) look(now time.Time) {
 		return
 	}
 	if c.count() {
-		c.last = now
+		c.watched.last = now
 	}
 	c.judge(now)
-	if c.set.idle > 0 && now.Sub(c.last) >= c.set.idle {
+	if c.set.idle > 0 && now.Sub(c.watched.last) >= c.set.idle {
 		c.stop(telemetry.SI)
+	}
+	if gone {
+		c.lookGone()
 	}
 }
 
-// judge reports success, once, where an endpoint that is probed took bytes a while ago and has said nothing since. Such a connection may last
-// for hours, as those to syslog do, and the endpoint is to be used meanwhile. Only a probe counts so: else an endpoint that takes what comes, is
-// silent for long and resets would have no failures in a row.
+// judge reports success, once, where an endpoint that is probed took bytes a while ago and has sent nothing since. Such
+// a connection may last for hours, as those to syslog do, and the endpoint is to be used meanwhile. Only a probe counts
+// so: else an endpoint that takes what comes, is silent for long and resets would have no failures in a row.
 func (c *conn) judge(now time.Time) {
+	w := &c.watched
 	switch {
-	case c.judged || c.seen[0] == 0:
-	case c.taken.IsZero():
-		c.taken = now
-	case now.Sub(c.taken) >= proofAfter:
-		c.judged = true
-		if c.seen[1] == 0 && c.ep.Probing() {
-			c.ep.Report(cluster.Success)
+	case w.judged || w.seen[0] == 0:
+	case w.taken.IsZero():
+		w.taken = now
+	case now.Sub(w.taken) >= proofAfter:
+		w.judged = true
+		if ep := c.attempt.ep; w.seen[1] == 0 && ep.Probing() {
+			ep.Report(cluster.Success)
 		}
 	}
 }
 
-// lookGone ends the connection if a side that has ended its direction has broken off since: nobody reads from it any more, and while the other
-// side is silent nobody writes to it, so nobody else would notice.
+// lookGone ends the connection if a side that has ended its direction has broken off since: nobody reads from it any
+// more, and while the other side is silent nobody writes to it, so nobody else would notice.
 func (c *conn) lookGone() {
+	_, server := c.ending()
 	switch {
 	case c.there.ended.Load() && brokeOff(raw(c.socket), &c.back):
 		c.stop(telemetry.DC)
-	case c.back.ended.Load() && brokeOff(raw(c.server), &c.there):
+	case c.back.ended.Load() && brokeOff(raw(server), &c.there):
 		c.stop(telemetry.UC)
 	}
 }
@@ -103,11 +108,12 @@ func (c *conn) lookGone() {
 // count passes on how many bytes have flowed since the last time, and reports whether there were any.
 func (c *conn) count() bool {
 	there, back := c.there.moved.Load(), c.back.moved.Load()
-	if there == c.seen[0] && back == c.seen[1] {
+	seen, tele := &c.watched.seen, c.attempt.to.tele
+	if there == seen[0] && back == seen[1] {
 		return false
 	}
-	c.to.tele.ToUpstream.Add(there - c.seen[0])
-	c.to.tele.ToDownstream.Add(back - c.seen[1])
-	c.seen = [2]int64{there, back}
+	tele.ToUpstream.Add(there - seen[0])
+	tele.ToDownstream.Add(back - seen[1])
+	*seen = [2]int64{there, back}
 	return true
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"unsafe"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -31,22 +32,15 @@ type tlsClient struct {
 }
 
 // trusts tells whether addr belongs to a proxy that is believed.
-func (s *Server) trusts(addr netip.Addr) bool {
-	for _, p := range s.trusted {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
+func (s *Server) trusts(addr netip.Addr) bool { return netio.Within(s.trusted, addr) }
 
 // name notes where the client is.
 func (s *Server) name(c *client, addr netip.Addr) {
 	c.ip, c.trusted = addr.String(), s.trusts(addr)
 }
 
-// remoteAddress finds the right-most address of X-Forwarded-For that is not a trusted proxy's: the nearest one that a proxy we believe vouches
-// for. Without a trusted peer it is the peer's own.
+// remoteAddress finds the right-most address of X-Forwarded-For that is not a trusted proxy's: the nearest one that a
+// proxy we believe vouches for. Without a trusted peer it is the peer's own.
 func (ex *exchange) remoteAddress() {
 	if !ex.c.trusted || !ex.req.Present.Has(message.XForwardedFor) {
 		return
@@ -77,7 +71,8 @@ func (ex *exchange) remoteAddress() {
 	}
 }
 
-// keepsID tells whether the request has an id that goes on: one that is for its connection only does not, and an empty one gives way to ours.
+// keepsID tells whether the request has an id that goes on: one that is for its connection only does not, and an empty
+// one gives way to ours.
 func (ex *exchange) keepsID() (keeps bool) {
 	if !ex.req.Present.Has(message.XRequestID) {
 		return false

@@ -16,7 +16,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// listener accepts the connections of one address. It lives as long as revisions name the address; what they say about it may change.
+// listener accepts the connections of one address. It lives as long as revisions name the address; what they say about
+// it may change.
 type listener struct {
 	s        *Server
 	address  string // as the document has it
@@ -58,16 +59,16 @@ func (l *listener) start() {
 	})
 }
 
-// accepted begins to serve a connection in a goroutine of its own, which ends with the connection and is tracked by the server.
+// accepted begins to serve a connection in a goroutine of its own, which ends with the connection and is tracked by the
+// server.
 func (l *listener) accepted(nc net.Conn) {
 	set := l.settings.Load()
 	set.tele.Accepted.Inc()
 	set.tele.Active.Inc()
 	c := client{listener: l, settings: set, shard: l.s.conns.Add(1)}
-	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
-		addr := a.AddrPort().Addr().Unmap()
+	if addr := netio.AddrPort(nc.RemoteAddr()).Addr(); addr.IsValid() {
 		l.s.name(&c, addr)
-		if len(set.from) > 0 && proxyproto.Trusted(set.from, addr) {
+		if len(set.from) > 0 && netio.Within(set.from, addr) {
 			l.arrive(nc, c, l.greeted)
 			return
 		}
@@ -84,8 +85,8 @@ func (l *listener) accepted(nc net.Conn) {
 	go d.serve(nil, 0)
 }
 
-// arrive takes from the client, in a goroutine, what comes before HTTP. Like every connection it is tracked before that: an accept loop that
-// has ended leaves none behind that a drain does not know of.
+// arrive takes from the client, in a goroutine, what comes before HTTP. Like every connection it is tracked before
+// that: an accept loop that has ended leaves none behind that a drain does not know of.
 func (l *listener) arrive(nc net.Conn, c client, take func(*arrival, client)) {
 	a := &arrival{nc: nc}
 	if !l.s.track(a) {

@@ -3,7 +3,7 @@
 //
 // # Life of a header
 //
-// A listener asks [Trusted] about each peer. From one that is trusted, [Read] (read.go) takes exactly the header off
+// A listener knows which peers send one. From one that is trusted, [Read] (read.go) takes exactly the header off
 // the connection: not a byte behind it, so that what follows (TLS, HTTP, anything) is still in the socket. The bytes
 // are parsed by go-proxyproto. Towards an endpoint [Append] (write.go) makes the header that goes in front of
 // everything, TLS included; [Dialer] (dial.go) sends it.

@@ -115,15 +115,6 @@ func TestAppend(t *testing.T) {
 	}
 }
 
-func TestTrusted(t *testing.T) {
-	from := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fe80::/10")}
-	for addr, want := range map[string]bool{"10.1.2.3": true, "::ffff:10.1.2.3": true, "fe80::1%eth0": true, "11.0.0.1": false, "::1": false} {
-		if got := proxyproto.Trusted(from, netip.MustParseAddr(addr)); got != want {
-			t.Errorf("Trusted(%s) = %v", addr, got)
-		}
-	}
-}
-
 // FuzzRead holds that a header that is read is read to its end and no further, and means the same when it is written
 // again.
 func FuzzRead(f *testing.F) {

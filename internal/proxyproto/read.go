@@ -7,11 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"strings"
 
 	"github.com/pires/go-proxyproto"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
 const (
@@ -117,25 +118,5 @@ func parse(raw []byte) (Header, error) {
 	case !h.TransportProtocol.IsStream():
 		return Header{}, errors.New("PROXY header: not of a stream")
 	}
-	return Header{Source: addrPort(h.SourceAddr), Destination: addrPort(h.DestinationAddr)}, nil
-}
-
-func addrPort(a net.Addr) netip.AddrPort {
-	t, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	p := t.AddrPort()
-	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
-}
-
-// Trusted tells whether addr is in one of the networks.
-func Trusted(from []netip.Prefix, addr netip.Addr) bool {
-	addr = addr.Unmap().WithZone("")
-	for _, p := range from {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
+	return Header{Source: netio.AddrPort(h.SourceAddr), Destination: netio.AddrPort(h.DestinationAddr)}, nil
 }

@@ -1,0 +1,29 @@
+package netio
+
+import (
+	"net"
+	"net/netip"
+)
+
+// AddrPort is the TCP address a, an IPv4 one never in its IPv6 form. It is not valid if a is of another kind. An IPv6
+// address keeps its zone; compare it with [Within].
+func AddrPort(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	p := t.AddrPort()
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+}
+
+// Within tells whether addr is in one of the networks, in whichever form and whichever zone it is written: a prefix has
+// none, so that with its zone no address would be in it.
+func Within(networks []netip.Prefix, addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	for _, p := range networks {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
