@@ -31,7 +31,8 @@ type Tracker struct {
 	OnOK    func()                         // nil = nothing
 	OnError func(telemetry.DiscoveryClass) // nil = nothing
 
-	mu      sync.Mutex // guards current
+	mu sync.Mutex
+	// +checklocks:mu
 	current Status
 }
 

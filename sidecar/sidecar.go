@@ -49,8 +49,9 @@ type Sidecar struct {
 	once   sync.Once     // closes drain
 
 	draining atomic.Bool
-	mu       sync.Mutex // guards now
-	now      serving
+	mu       sync.Mutex
+	// +checklocks:mu
+	now serving
 }
 
 // New checks what can be checked before anything runs: addresses of Consul, the access log's file. Errors name the knob.

@@ -19,8 +19,10 @@ type Catalog struct {
 	wanted  chan struct{} // one token: Watch was called
 	changed chan struct{} // one token: Take has something
 
-	mu      sync.Mutex // guards queries and watches
+	mu sync.Mutex // also guards what the two maps point to, but for watch and answered
+	// +checklocks:mu
 	queries map[Query]*subscription
+	// +checklocks:mu
 	watches map[service]*serviceWatch
 }
 

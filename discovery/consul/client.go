@@ -41,9 +41,11 @@ type Client struct {
 	answered atomic.Int64 // when Consul last gave a good answer, Unix ns; 0 = never
 	http2    atomic.Bool  // the agent speaks HTTP/2, so many requests share a connection
 
-	mu      sync.Mutex // guards the two below
+	mu sync.Mutex
+	// +checklocks:mu
 	lookers map[looker]struct{}
-	local   string // the agent's own datacenter, once it was asked for
+	// +checklocks:mu
+	local string // the agent's own datacenter, once it was queried
 }
 
 // looker is a watch, as the client sees it.

@@ -52,14 +52,18 @@ func (c *Catalog) reconcile(ctx context.Context, running *sync.WaitGroup) {
 	}
 }
 
-// drop ends a watch. Callers hold mu.
+// drop ends a watch.
+//
+// +checklocks:c.mu
 func (c *Catalog) drop(w *serviceWatch) {
 	w.stop()
 	delete(c.watches, w.service)
 }
 
 // promote ends watches that poll where there is a place for ones that block, for
-// reconcile to start again. What they have answered stays. Callers hold mu.
+// reconcile to start again. What they have answered stays.
+//
+// +checklocks:c.mu
 func (c *Catalog) promote() {
 	places := c.places()
 	for _, w := range c.watches {
@@ -70,7 +74,9 @@ func (c *Catalog) promote() {
 	}
 }
 
-// places is how many more watches may block. Callers hold mu.
+// places is how many more watches may block.
+//
+// +checklocks:c.mu
 func (c *Catalog) places() int {
 	most := watchesHTTP1
 	if c.consul.http2.Load() {
@@ -85,7 +91,9 @@ func (c *Catalog) places() int {
 }
 
 // start begins a watch: one that blocks while there is a place for it, else one
-// that polls. Callers hold mu.
+// that polls.
+//
+// +checklocks:c.mu
 func (c *Catalog) start(ctx context.Context, s service, running *sync.WaitGroup) {
 	w := &serviceWatch{service: s}
 	w.watch = &watch[[]cluster.Instance]{
@@ -146,7 +154,9 @@ func (c *Catalog) learn(w *serviceWatch, instances []cluster.Instance) {
 	}
 }
 
-// answer notes what instances say to q, if it is news. Callers hold mu.
+// answer notes what instances say to q, if it is news.
+//
+// +checklocks:c.mu
 func (c *Catalog) answer(q Query, s *subscription, instances []cluster.Instance) {
 	next := endpointsOf(q, instances)
 	if s.known && sameInstances(s.endpoints.Instances, next.Instances) {

@@ -18,9 +18,11 @@ type token struct {
 	file  string // CONSUL_HTTP_TOKEN_FILE; empty = none
 	given string // CONSUL_HTTP_TOKEN: without a file, or while the file is empty
 
-	mu    sync.Mutex // guards value and err
+	mu sync.Mutex
+	// +checklocks:mu
 	value string
-	err   error // why there is no value
+	// +checklocks:mu
+	err error // why there is no value
 }
 
 func newToken(file, given string) *token {

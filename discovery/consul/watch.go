@@ -72,9 +72,12 @@ type watch[T any] struct {
 	last   T
 	probed time.Time // when the leader was last asked
 
-	mu        sync.Mutex // guards the three below
-	cancel    context.CancelCauseFunc
-	again     bool // start from index 0
+	mu sync.Mutex
+	// +checklocks:mu
+	cancel context.CancelCauseFunc
+	// +checklocks:mu
+	again bool // start from index 0
+	// +checklocks:mu
 	redeliver bool // deliver also what is known
 }
 
