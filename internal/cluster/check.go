@@ -18,7 +18,7 @@ type Probe func(ctx context.Context, address string) error
 // ErrNoVerdict is returned by a Probe that could not ask, for reasons of this side's own.
 var ErrNoVerdict = errors.New("no verdict")
 
-// checked is what active checks have shown of an endpoint. It is part of its health, so it survives revisions; the set's mu guards it.
+// checked is what active checks have shown of an endpoint. It is part of its health, so it survives revisions.
 type checked struct {
 	state  checkState
 	streak int           // results in a row that say otherwise
@@ -116,15 +116,24 @@ func (k *checker) due() (list []*health, next time.Duration) {
 	next = lookEvery
 	for _, l := range k.c.view.Load().listed {
 		h := l.endpoint.health
-		later := k.cfg.Interval*9/10 + rand.N(k.cfg.Interval/5+1)
-		if h.check.due <= now {
+		due, wait := h.dueFor(k.cfg, now) // +checklocksignore: one set
+		if due {
 			list = append(list, h)
-			h.check.due = now + later
 		}
-		h.check.due = min(h.check.due, now+k.cfg.Interval*11/10) // the interval may have been longer
-		next = min(next, h.check.due-now)
+		next = min(next, wait)
 	}
 	return list, next
+}
+
+// dueFor tells whether the endpoint is to be asked now, and sets when it is asked next.
+//
+// +checklocks:h.group.set.mu
+func (h *health) dueFor(cfg config.HealthCheck, now time.Duration) (due bool, wait time.Duration) {
+	if due = h.check.due <= now; due {
+		h.check.due = now + cfg.Interval*9/10 + rand.N(cfg.Interval/5+1)
+	}
+	h.check.due = min(h.check.due, now+cfg.Interval*11/10) // the interval may have been longer
+	return due, h.check.due - now
 }
 
 // ask probes one endpoint.
@@ -145,7 +154,7 @@ var errTimeout = errors.New("timeout")
 
 // result takes the result of a probe.
 func (k *checker) result(h *health, err error) {
-	g := k.c.group
+	g := h.group
 	g.set.mu.Lock()
 	defer g.set.mu.Unlock()
 	if !slices.Contains(g.live, k.c) {
@@ -163,12 +172,12 @@ func (k *checker) result(h *health, err error) {
 	if h.check.state == checkPassing {
 		g.mu.Lock()
 		if h.gate.Load() == gateOpen {
-			g.startSlowly(h, g.clock.now())
+			h.startSlowly(g.clock.now())
 		}
 		g.mu.Unlock()
 	}
 	for _, c := range g.live {
-		c.view.Store(c.build())
+		c.view.Store(c.build()) // +checklocksignore: one set
 	}
 	g.notePanic()
 }
@@ -198,24 +207,30 @@ func (s *checked) take(err error, cfg config.HealthCheck, now time.Duration) boo
 	return true
 }
 
-// failsCheck tells whether the endpoint is out by c's active checks. The set's mu is held.
-func (c *Cluster) failsCheck(h *health) bool {
-	return c.cfg.HealthCheck.Type != "" && h.check.state == checkFailing
+// failsCheck tells whether the endpoint is out by active checks that cfg asks for.
+//
+// +checklocks:h.group.set.mu
+func (h *health) failsCheck(cfg *config.Cluster) bool {
+	return cfg.HealthCheck.Type != "" && h.check.state == checkFailing
 }
 
-// endCheck ends the checks of a cluster that is retired. The set's mu is held.
+// endCheck ends the checks of a cluster that is retired.
+//
+// +checklocks:c.group.set.mu
 func (c *Cluster) endCheck() {
 	if c.endChecks != nil {
 		c.endChecks()
 	}
 }
 
-// forgetChecks forgets the results when no revision asks any more. The set's mu is held.
+// forgetChecks forgets the results when no revision asks any more.
+//
+// +checklocks:g.set.mu
 func (g *group) forgetChecks() {
 	if slices.ContainsFunc(g.live, func(c *Cluster) bool { return c.cfg.HealthCheck.Type != "" }) {
 		return
 	}
 	for _, h := range g.healths {
-		h.check = checked{}
+		h.check = checked{} // +checklocksignore: one set
 	}
 }

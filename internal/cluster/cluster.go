@@ -30,7 +30,8 @@ type Cluster struct {
 	maxReqs int64
 	view    atomic.Pointer[view]
 
-	endChecks context.CancelFunc // nil: not checked; guarded by the set's mu
+	// +checklocks:group.set.mu
+	endChecks context.CancelFunc // nil: not checked
 }
 
 // way is how connections to an endpoint are made, as far as the document says: a

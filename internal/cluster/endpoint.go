@@ -39,12 +39,12 @@ func (e *Endpoint) Done(o Outcome) {
 func (e *Endpoint) Report(o Outcome) {
 	if o == Success {
 		if e.health.ailing.Load() {
-			e.group.succeeded(e.health)
+			e.health.succeeded()
 		}
 		return
 	}
 	if o.failed() {
-		e.group.failed(e.health, o)
+		e.health.failed(o)
 	}
 }
 

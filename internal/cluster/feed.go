@@ -16,12 +16,12 @@ const (
 
 // feed is what the catalog says to one question, and what is done about sudden
 // losses. Its entries have the raw state; what counts as a loss is up to
-// only_passing, so clusters that differ in it have a feed each. The set's mu
-// guards it.
+// only_passing, so clusters that differ in it have a feed each.
 type feed struct {
 	group       *group
 	onlyPassing bool
-	entries     map[string]*entry // by address
+	// +checklocks:group.set.mu
+	entries map[string]*entry // by address
 }
 
 // entry is an instance; immutable once in a view, so replaced, never edited.
@@ -53,6 +53,8 @@ func (e *entry) maintenance() bool { return e != nil && e.State == Maintenance }
 func (f *feed) up(e *entry) bool { return e != nil && e.State.serves(f.onlyPassing) && e.Weight > 0 }
 
 // entry of an address, or nil; safe on a nil feed.
+//
+// +checklocks:f.group.set.mu
 func (f *feed) entry(address string) *entry {
 	if f == nil {
 		return nil
@@ -61,6 +63,8 @@ func (f *feed) entry(address string) *entry {
 }
 
 // sorted gives the entries in an order that the catalog's does not change.
+//
+// +checklocks:f.group.set.mu
 func (f *feed) sorted() []*entry {
 	if f == nil {
 		return nil
@@ -74,6 +78,8 @@ func (f *feed) sorted() []*entry {
 }
 
 // deliver takes what the catalog says now, and tells whether anything changed.
+//
+// +checklocks:f.group.set.mu
 func (f *feed) deliver(list []Instance, now time.Duration) bool {
 	if len(list) == 0 {
 		return f.deliverNone(now)
@@ -107,6 +113,8 @@ func (e *entry) same(other *entry) bool {
 
 // deliverNone is that the catalog has nothing, which was confirmed: an agent that
 // leaves takes its node's services with it for some seconds.
+//
+// +checklocks:f.group.set.mu
 func (f *feed) deliverNone(now time.Duration) (changed bool) {
 	if hold := f.emptyHold(); hold > 0 {
 		return f.holdAll(now, hold)
@@ -120,6 +128,8 @@ func (f *feed) deliverNone(now time.Duration) (changed bool) {
 
 // emptyHold is what the clusters on the feed say. While two revisions are there
 // it is the longer one, so that preparing one takes nothing from the other.
+//
+// +checklocks:f.group.set.mu
 func (f *feed) emptyHold() (hold time.Duration) {
 	for _, c := range f.group.live {
 		if c.feed == f {
@@ -131,6 +141,8 @@ func (f *feed) emptyHold() (hold time.Duration) {
 
 // holdAll keeps everything but what is in maintenance for a while. What is held
 // already stays so until the time that was set for it.
+//
+// +checklocks:f.group.set.mu
 func (f *feed) holdAll(now, hold time.Duration) (changed bool) {
 	next := map[string]*entry{}
 	for address, e := range f.entries {
@@ -159,6 +171,8 @@ func (f *feed) holdAll(now, hold time.Duration) (changed bool) {
 
 // holdLost adds to next what is kept in use for a moment though the catalog has
 // taken it away.
+//
+// +checklocks:f.group.set.mu
 func (f *feed) holdLost(next map[string]*entry, now time.Duration) {
 	before := 0
 	var lost, ending []*entry // in order of address
@@ -204,6 +218,8 @@ func (f *feed) keep(next map[string]*entry, e *entry, until, now time.Duration) 
 }
 
 // expire ends the holds that are over, and tells whether any was.
+//
+// +checklocks:f.group.set.mu
 func (f *feed) expire(now time.Duration) (changed bool) {
 	for address, e := range f.entries {
 		if e.hold == notHeld || now < e.until {
@@ -226,6 +242,8 @@ func (f *feed) expire(now time.Duration) (changed bool) {
 const maxNamed = 8
 
 // log says what a delivery changes, before it replaces the entries.
+//
+// +checklocks:f.group.set.mu
 func (f *feed) log(next map[string]*entry) {
 	var changes []string
 	note := func(address, old, new string) {

@@ -10,22 +10,36 @@ const (
 )
 
 // noteFlips records the catalog's transitions; one that flaps returns slowly.
+//
+// +checklocks:f.group.set.mu
 func (f *feed) noteFlips(now time.Duration) {
 	seen := map[*health]bool{}
 	for address, e := range f.entries {
 		if h := f.group.healths[address]; h != nil {
 			seen[h] = true
-			f.noteFlip(h, f.up(e), now)
+			h.noteFlip(f.up(e), now) // +checklocksignore: one set
 		}
 	}
 	for _, h := range f.group.healths {
-		if h.told && !seen[h] {
-			f.noteFlip(h, false, now)
+		if !seen[h] {
+			h.noteGone(now) // +checklocksignore: one set
 		}
 	}
 }
 
-func (f *feed) noteFlip(h *health, up bool, now time.Duration) {
+// noteGone records that the catalog does not name the endpoint any more.
+//
+// +checklocks:h.group.set.mu
+func (h *health) noteGone(now time.Duration) {
+	if h.told {
+		h.noteFlip(false, now)
+	}
+}
+
+// noteFlip records the state of one endpoint.
+//
+// +checklocks:h.group.set.mu
+func (h *health) noteFlip(up bool, now time.Duration) {
 	if !h.told {
 		h.told, h.up = true, up
 		return
@@ -35,16 +49,18 @@ func (f *feed) noteFlip(h *health, up bool, now time.Duration) {
 	}
 	h.up = up
 	if h.flip(now) && up {
-		f.group.mu.Lock()
+		h.group.mu.Lock()
 		if h.gate.Load() == gateOpen {
-			f.group.startSlowly(h, now)
+			h.startSlowly(now)
 		}
-		f.group.mu.Unlock()
-		f.group.log.Info("endpoint flaps, it returns slowly", "cluster", f.group.name, "endpoint", h.address)
+		h.group.mu.Unlock()
+		h.group.log.Info("endpoint flaps, it returns slowly", "cluster", h.group.name, "endpoint", h.address)
 	}
 }
 
 // flip records a transition in the catalog and tells whether it flaps.
+//
+// +checklocks:h.group.set.mu
 func (h *health) flip(now time.Duration) bool {
 	copy(h.flips[:], h.flips[1:])
 	h.flips[len(h.flips)-1] = max(now, 1)

@@ -28,18 +28,24 @@ type group struct {
 	panicking atomic.Bool             // as last noted
 	active    atomic.Pointer[Cluster] // of the newest revision in service
 
-	waitMu  sync.Mutex // guards waiters; an endpoint's idle lock may be taken inside
+	waitMu sync.Mutex // an endpoint's idle lock may be taken inside
+	// +checklocks:waitMu
 	waiters []*waiter
 
-	mu       sync.Mutex // guards health (see there) and troubled; nothing is locked inside
-	troubled []*health  // those that time has to look after
+	mu sync.Mutex // nothing is locked inside
+	// +checklocks:mu
+	troubled []*health // those that time has to look after
 
-	// Guarded by the set's mu.
-	live      []*Cluster // of revisions not retired yet
-	feeds     map[config.Consul]*feed
+	// +checklocks:set.mu
+	live []*Cluster // of revisions not retired yet
+	// +checklocks:set.mu
+	feeds map[config.Consul]*feed
+	// +checklocks:set.mu
 	endpoints map[endpointKey]*Endpoint
-	healths   map[string]*health
-	gone      []*health // not named any more, the longest gone first
+	// +checklocks:set.mu
+	healths map[string]*health
+	// +checklocks:set.mu
+	gone []*health // not named any more, the longest gone first
 }
 
 // endpointKey: one address reached in two ways is two endpoints, of one health.
@@ -65,8 +71,9 @@ func newGroup(name string, s *Set, tele *telemetry.Cluster) *group {
 }
 
 // join adds a revision's cluster, of which the view is built. The rules of the
-// first one are in force at once: those of a revision long gone say nothing. The
-// set's mu is held.
+// first one are in force at once: those of a revision long gone say nothing.
+//
+// +checklocks:g.set.mu
 func (g *group) join(c *Cluster) {
 	if g.live = append(g.live, c); len(g.live) > 1 {
 		return
@@ -76,10 +83,14 @@ func (g *group) join(c *Cluster) {
 	g.tele.SetPanic(g.inPanic)
 }
 
-// forgotten tells whether nobody needs the group any more. The set's mu is held.
+// forgotten tells whether nobody needs the group any more.
+//
+// +checklocks:g.set.mu
 func (g *group) forgotten() bool { return len(g.live) == 0 && len(g.gone) == 0 }
 
-// endpoint gives the endpoint for an address, new or old. The set's mu is held.
+// endpoint gives the endpoint for an address, new or old.
+//
+// +checklocks:g.set.mu
 func (g *group) endpoint(address string, c *Cluster) *Endpoint {
 	key := endpointKey{address, c.way}
 	if e := g.endpoints[key]; e != nil {
@@ -87,7 +98,7 @@ func (g *group) endpoint(address string, c *Cluster) *Endpoint {
 	}
 	h := g.healths[address]
 	if h == nil {
-		h = newHealth(address, g.clock)
+		h = newHealth(address, g)
 		g.healths[address] = h
 	}
 	e := &Endpoint{address: address, way: c.way, health: h, group: g}
@@ -99,7 +110,9 @@ func (g *group) endpoint(address string, c *Cluster) *Endpoint {
 
 // feed gives what the catalog said to this question. A new one begins with what a feed of the
 // same question has, of this cluster or of another: a revision that renames a cluster, or only
-// changes its filter, loses neither endpoints nor holds. The set's mu is held.
+// changes its filter, loses neither endpoints nor holds.
+//
+// +checklocks:g.set.mu
 func (g *group) feed(q config.Consul) *feed {
 	if q.Service == "" {
 		return nil
@@ -109,7 +122,7 @@ func (g *group) feed(q config.Consul) *feed {
 	if f == nil {
 		f = &feed{group: g, onlyPassing: q.OnlyPassing, entries: map[string]*entry{}}
 		if twin := g.set.feedOf(q); twin != nil {
-			maps.Copy(f.entries, twin.entries)
+			maps.Copy(f.entries, twin.entries) // +checklocksignore: one set
 		}
 		g.feeds[q] = f
 	}
@@ -117,11 +130,12 @@ func (g *group) feed(q config.Consul) *feed {
 }
 
 // feedOf gives some feed of the same question, whatever its clusters make of the answer, or nil.
-// The set's mu is held.
+//
+// +checklocks:s.mu
 func (s *Set) feedOf(q config.Consul) *feed {
 	q.OnlyPassing = false
 	for _, g := range s.groups {
-		for other, f := range g.feeds {
+		for other, f := range g.feeds { // +checklocksignore: one set
 			if other.OnlyPassing = false; other == q {
 				return f
 			}
@@ -131,10 +145,12 @@ func (s *Set) feedOf(q config.Consul) *feed {
 }
 
 // rebuild gives each live cluster on f its new list of endpoints.
+//
+// +checklocks:g.set.mu
 func (g *group) rebuild(f *feed) {
 	for _, c := range g.live {
 		if c.feed == f {
-			c.view.Store(c.build())
+			c.view.Store(c.build()) // +checklocksignore: one set
 		}
 	}
 	g.sweep()
@@ -142,6 +158,8 @@ func (g *group) rebuild(f *feed) {
 }
 
 // sweep retires what no live cluster names, and remembers its health for a while.
+//
+// +checklocks:g.set.mu
 func (g *group) sweep() {
 	named := map[*Endpoint]bool{}
 	listed := map[*health]bool{}
@@ -160,24 +178,34 @@ func (g *group) sweep() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, h := range g.healths {
-		switch {
-		case listed[h] == h.listed:
-			continue
-		case listed[h]:
-			h.current = 0
-			g.gone = without(g.gone, h)
-		default:
-			h.goneAt = g.clock.now()
-			g.gone = append(g.gone, h)
-		}
-		h.listed = listed[h]
+		h.setListed(listed[h]) // +checklocksignore: one group
 	}
 }
 
+// setListed notes whether some live cluster names the endpoint.
+//
+// +checklocks:h.group.mu
+// +checklocks:h.group.set.mu
+func (h *health) setListed(listed bool) {
+	switch {
+	case listed == h.listed:
+		return
+	case listed:
+		h.current = 0
+		h.group.gone = without(h.group.gone, h)
+	default:
+		h.goneAt = h.clock.now()
+		h.group.gone = append(h.group.gone, h)
+	}
+	h.listed = listed
+}
+
 // forget lets go of those gone for long.
+//
+// +checklocks:g.set.mu
 func (g *group) forget(now time.Duration) {
 	n := max(0, len(g.gone)-rememberMost)
-	for n < len(g.gone) && now-g.gone[n].goneAt >= rememberFor {
+	for n < len(g.gone) && now-g.gone[n].goneAt >= rememberFor { // +checklocksignore: one set
 		n++
 	}
 	if n == 0 {

@@ -22,6 +22,7 @@ const (
 type health struct {
 	address string
 	clock   *clock
+	group   *group
 
 	// Read by every pick, without a lock.
 	inFlight atomic.Int64
@@ -31,30 +32,45 @@ type health struct {
 	ailing   atomic.Bool  // the next success matters: see group.succeeded
 	trouble  atomic.Pointer[trouble]
 
-	// Guarded by the group's mu.
-	current   int64         // of smooth weighted round robin
-	factor    int64         // de-preference: share of its weight, up to full
-	fails     int           // in a row
-	ejections int           // how many base times the next ejection is longer
-	sound     bool          // succeeded since the last change; lets ejections decay
-	cause     Outcome       // of the last ejection
-	since     time.Duration // of the present gate
-	until     time.Duration // end of the ejection
-	rampFrom  time.Duration // begin of the slow start
-	patience  time.Duration // while probing: how long a probe keeps others away
-	troubled  bool          // is in group.troubled
-	listed    bool          // some live cluster names it
+	// +checklocks:group.mu
+	current int64 // of smooth weighted round robin
+	// +checklocks:group.mu
+	factor int64 // de-preference: share of its weight, up to full
+	// +checklocks:group.mu
+	fails int // in a row
+	// +checklocks:group.mu
+	ejections int // how many base times the next ejection is longer
+	// +checklocks:group.mu
+	sound bool // succeeded since the last change; lets ejections decay
+	// +checklocks:group.mu
+	cause Outcome // of the last ejection
+	// +checklocks:group.mu
+	since time.Duration // of the present gate
+	// +checklocks:group.mu
+	until time.Duration // end of the ejection
+	// +checklocks:group.mu
+	rampFrom time.Duration // begin of the slow start
+	// +checklocks:group.mu
+	patience time.Duration // while probing: how long a probe keeps others away
+	// +checklocks:group.mu
+	troubled bool // is in group.troubled
+	// +checklocks:group.mu
+	listed bool // some live cluster names it
 
-	// Guarded by the set's mu.
-	up     bool             // by the catalog
-	told   bool             // the catalog has named it
-	flips  [4]time.Duration // its last transitions, oldest first; 0 = none
-	goneAt time.Duration    // when the last cluster ceased to name it
-	check  checked          // by active checks
+	// +checklocks:group.set.mu
+	up bool // by the catalog
+	// +checklocks:group.set.mu
+	told bool // the catalog has named it
+	// +checklocks:group.set.mu
+	flips [4]time.Duration // its last transitions, oldest first; 0 = none
+	// +checklocks:group.set.mu
+	goneAt time.Duration // when the last cluster ceased to name it
+	// +checklocks:group.set.mu
+	check checked // by active checks
 }
 
-func newHealth(address string, c *clock) *health {
-	h := &health{address: address, clock: c, factor: full}
+func newHealth(address string, g *group) *health {
+	h := &health{address: address, clock: g.clock, group: g, factor: full}
 	h.pace.Store(full)
 	return h
 }

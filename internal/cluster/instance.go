@@ -62,17 +62,17 @@ func (i Instance) Same(other Instance) bool {
 // address that is also static keeps its weight of the document. An empty list,
 // and the sudden loss of many, are softened as doc.go tells.
 func (c *Cluster) SetEndpoints(list []Instance) {
-	s := c.group.set
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c.feed == nil {
+	f := c.feed
+	if f == nil {
 		return
 	}
-	now := s.clock.now()
-	if c.feed.deliver(list, now) {
-		c.group.rebuild(c.feed)
+	f.group.set.mu.Lock()
+	defer f.group.set.mu.Unlock()
+	now := f.group.clock.now()
+	if f.deliver(list, now) {
+		f.group.rebuild(f)
 	}
-	if c.group.active.Load().feed == c.feed { // what is only prepared must not slow what serves
-		c.feed.noteFlips(now)
+	if f.group.active.Load().feed == f { // what is only prepared must not slow what serves
+		f.noteFlips(now)
 	}
 }

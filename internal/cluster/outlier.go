@@ -53,7 +53,8 @@ func (o outlier) room(n int) int {
 
 // failed counts a failure against h: it loses preference, and after too many in
 // a row, or as the first thing after an ejection, it is ejected.
-func (g *group) failed(h *health, o Outcome) {
+func (h *health) failed(o Outcome) {
+	g := h.group
 	c := g.active.Load()
 	now := g.clock.now()
 	g.mu.Lock()
@@ -64,7 +65,7 @@ func (g *group) failed(h *health, o Outcome) {
 	var old uint32
 	ejected := false
 	if old = h.gate.Load(); old == gateProbing || old == gateOpen && h.fails >= c.outlier.streak {
-		ejected = g.eject(h, c, o, now)
+		ejected = h.eject(c, o, now)
 	}
 	lasts, fails := h.until-now, h.fails
 	g.mu.Unlock()
@@ -76,14 +77,16 @@ func (g *group) failed(h *health, o Outcome) {
 	}
 }
 
-// eject shuts the gate if there is room for one more; g.mu is held.
-func (g *group) eject(h *health, c *Cluster, o Outcome, now time.Duration) bool {
+// eject shuts the gate if there is room for one more.
+//
+// +checklocks:h.group.mu
+func (h *health) eject(c *Cluster, o Outcome, now time.Duration) bool {
 	if !h.listed {
 		return false
 	}
 	out := 0
-	for _, t := range g.troubled {
-		if t != h && t.listed && t.gate.Load() != gateOpen {
+	for _, t := range h.group.troubled {
+		if t != h && t.listed && t.gate.Load() != gateOpen { // +checklocksignore: one group
 			out++
 		}
 	}
@@ -96,12 +99,13 @@ func (g *group) eject(h *health, c *Cluster, o Outcome, now time.Duration) bool 
 	h.cause, h.since = o, now
 	h.until = now + c.outlier.duration(h.ejections)
 	h.gate.Store(gateEjected)
-	g.trouble(h)
+	h.needsTime()
 	return true
 }
 
 // succeeded hears of successes of an endpoint that is ailing.
-func (g *group) succeeded(h *health) {
+func (h *health) succeeded() {
+	g := h.group
 	now := g.clock.now()
 	g.mu.Lock()
 	h.fails, h.sound = 0, true
@@ -116,7 +120,7 @@ func (g *group) succeeded(h *health) {
 	if returns {
 		h.since = now
 		h.gate.Store(gateOpen)
-		g.startSlowly(h, now)
+		h.startSlowly(now)
 	}
 	h.ailing.Store(false)
 	g.mu.Unlock()
@@ -128,11 +132,13 @@ func (g *group) succeeded(h *health) {
 }
 
 // probeAll ends all ejections at once: whatever they had in common seems to be
-// over, and the one that returns first shall not carry the load alone. g.mu is held.
+// over, and the one that returns first shall not carry the load alone.
+//
+// +checklocks:g.mu
 func (g *group) probeAll(now time.Duration) {
 	for _, h := range g.troubled {
 		if h.gate.Load() == gateEjected {
-			h.startProbing(now)
+			h.startProbing(now) // +checklocksignore: one group
 		}
 	}
 }
@@ -141,8 +147,9 @@ func (g *group) probeAll(now time.Duration) {
 // and a well endpoint would be out for hours with it. Each further one is given twice as long, so those that hang are a few, ten after an hour.
 const verdictWithin = 5 * time.Second
 
-// startProbing ends an ejection: the next request shows whether it was the last. The
-// group's mu is held.
+// startProbing ends an ejection: the next request shows whether it was the last.
+//
+// +checklocks:h.group.mu
 func (h *health) startProbing(now time.Duration) {
 	h.since, h.fails, h.factor = now, 0, full
 	h.pace.Store(slowest)
@@ -152,18 +159,22 @@ func (h *health) startProbing(now time.Duration) {
 	h.gate.Store(gateProbing)
 }
 
-// startSlowly begins a slow start; g.mu is held.
-func (g *group) startSlowly(h *health, now time.Duration) {
+// startSlowly begins a slow start.
+//
+// +checklocks:h.group.mu
+func (h *health) startSlowly(now time.Duration) {
 	h.rampFrom, h.factor = now, full
 	h.pace.Store(ramp(0))
-	g.trouble(h)
+	h.needsTime()
 }
 
-// trouble puts h among those that Tick looks after; g.mu is held.
-func (g *group) trouble(h *health) {
+// needsTime puts h among those that Tick looks after.
+//
+// +checklocks:h.group.mu
+func (h *health) needsTime() {
 	if !h.troubled {
 		h.troubled = true
-		g.troubled = append(g.troubled, h)
+		h.group.troubled = append(h.group.troubled, h)
 	}
 }
 
@@ -175,7 +186,7 @@ func (g *group) lookAfter(now time.Duration) {
 	defer g.mu.Unlock()
 	kept := g.troubled[:0]
 	for _, h := range g.troubled {
-		if h.troubled = g.heal(h, o, now); h.troubled {
+		if h.heal(o, now) { // +checklocksignore: one group
 			kept = append(kept, h)
 		}
 	}
@@ -183,14 +194,22 @@ func (g *group) lookAfter(now time.Duration) {
 	g.troubled = kept
 }
 
-// heal tells whether h still needs looking after; g.mu is held.
-func (g *group) heal(h *health, o outlier, now time.Duration) bool {
+// heal does what is due for h, and tells whether it still needs looking after.
+//
+// +checklocks:h.group.mu
+func (h *health) heal(o outlier, now time.Duration) bool {
+	h.troubled = h.grow(o, now)
+	return h.troubled
+}
+
+// +checklocks:h.group.mu
+func (h *health) grow(o outlier, now time.Duration) bool {
 	switch h.gate.Load() {
 	case gateEjected:
 		if o.streak == math.MaxInt { // passive health was switched off
 			h.since = now
 			h.gate.Store(gateOpen)
-			g.startSlowly(h, now)
+			h.startSlowly(now)
 		} else if now >= h.until {
 			h.startProbing(now)
 		}

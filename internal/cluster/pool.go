@@ -32,13 +32,19 @@ type idle struct {
 	clock *clock
 	count atomic.Int32 // len, to be read without the lock
 
-	mu      sync.Mutex // guards all below; never held over Close
-	ring    []parked
-	bottom  int // index of the oldest
-	len     int
-	max     int
+	mu sync.Mutex // never held over Close
+	// +checklocks:mu
+	ring []parked
+	// +checklocks:mu
+	bottom int // index of the oldest
+	// +checklocks:mu
+	len int
+	// +checklocks:mu
+	max int
+	// +checklocks:mu
 	timeout time.Duration
-	closed  bool // retired: nothing is kept
+	// +checklocks:mu
+	closed bool // retired: nothing is kept
 }
 
 // parked is an idle connection. Times are the clock's.
@@ -186,8 +192,7 @@ func (p *idle) shut() []Conn {
 	return out
 }
 
-// The helpers below are called with the lock held.
-
+// +checklocks:p.mu
 func (p *idle) at(i int) int {
 	i += p.bottom
 	if i >= len(p.ring) {
@@ -196,11 +201,13 @@ func (p *idle) at(i int) int {
 	return i
 }
 
+// +checklocks:p.mu
 func (p *idle) setLen(n int) {
 	p.len = n
 	p.count.Store(int32(n))
 }
 
+// +checklocks:p.mu
 func (p *idle) takeBottom() parked {
 	c := p.ring[p.bottom]
 	p.ring[p.bottom] = parked{}
@@ -209,6 +216,7 @@ func (p *idle) takeBottom() parked {
 	return c
 }
 
+// +checklocks:p.mu
 func (p *idle) grow() {
 	ring := make([]parked, max(4, 2*len(p.ring)))
 	for i := range p.len {

@@ -20,8 +20,10 @@ type Set struct {
 	reg   *telemetry.Registry
 	log   hclog.Logger
 
-	mu     sync.Mutex // guards groups and what in them says so; never held on the way of a request
+	mu sync.Mutex // also guards what in the groups says so; never held on the way of a request
+	// +checklocks:mu
 	groups map[string]*group
+	// +checklocks:mu
 	reaped time.Duration
 
 	checks sync.WaitGroup // the goroutines of active checks
@@ -60,6 +62,13 @@ func (s *Set) Prepare(cfg config.Cluster) (*Cluster, error) {
 		g = newGroup(cfg.Name, s, s.reg.Cluster(cfg.Name))
 		s.groups[cfg.Name] = g
 	}
+	return g.prepare(cfg), nil // +checklocksignore: one set
+}
+
+// prepare builds a revision's cluster.
+//
+// +checklocks:g.set.mu
+func (g *group) prepare(cfg config.Cluster) *Cluster {
 	c := &Cluster{
 		cfg:     cfg,
 		group:   g,
@@ -69,10 +78,10 @@ func (s *Set) Prepare(cfg config.Cluster) (*Cluster, error) {
 		strict:  cfg.Panic == config.PanicNever,
 		maxReqs: limit(cfg.Limits.MaxRequests),
 	}
-	c.view.Store(c.build())
+	c.view.Store(c.build()) // +checklocksignore: one set
 	g.join(c)
 	g.sweep()
-	return c, nil
+	return c
 }
 
 // check refuses what would not work; the document's own validation says it better.
@@ -105,29 +114,47 @@ func (s *Set) Retire(keep []*Cluster) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, g := range s.groups {
-		g.live = slices.DeleteFunc(g.live, func(c *Cluster) bool {
-			if !kept[c] {
-				c.endCheck()
-			}
-			return !kept[c]
-		})
-		g.forgetChecks()
-		if n := len(g.live); n > 0 {
-			g.enter(g.live[n-1])
-		}
-		g.dropFeeds()
-		g.sweep()
-		if len(g.live) == 0 {
-			g.tele.SetEndpoints(nil)
-			g.tele.SetPanic(nil)
-		}
-		if g.forgotten() || len(g.live) == 0 && len(s.groups) > len(keep)+rememberMost {
+		g.retire(kept) // +checklocksignore: one set
+		full := len(s.groups) > len(keep)+rememberMost
+		if g.forgotten() || full && !g.inService() { // +checklocksignore: one set
 			delete(s.groups, name)
 		}
 	}
 }
 
+// retire drops the clusters that are not kept.
+//
+// +checklocks:g.set.mu
+func (g *group) retire(kept map[*Cluster]bool) {
+	var live []*Cluster
+	for _, c := range g.live {
+		if kept[c] {
+			live = append(live, c)
+		} else {
+			c.endCheck() // +checklocksignore: one set
+		}
+	}
+	g.live = live
+	g.forgetChecks()
+	if n := len(live); n > 0 {
+		g.enter(live[n-1])
+	}
+	g.dropFeeds()
+	g.sweep()
+	if len(live) == 0 {
+		g.tele.SetEndpoints(nil)
+		g.tele.SetPanic(nil)
+	}
+}
+
+// inService tells whether a revision that is not retired names the cluster.
+//
+// +checklocks:g.set.mu
+func (g *group) inService() bool { return len(g.live) > 0 }
+
 // enter puts c's rules into force for what the revisions share.
+//
+// +checklocks:g.set.mu
 func (g *group) enter(c *Cluster) {
 	g.active.Store(c)
 	for _, e := range g.endpoints {
@@ -137,6 +164,8 @@ func (g *group) enter(c *Cluster) {
 }
 
 // dropFeeds forgets what the catalog said to questions that nobody asks any more.
+//
+// +checklocks:g.set.mu
 func (g *group) dropFeeds() {
 	for q, f := range g.feeds {
 		if !slices.ContainsFunc(g.live, func(c *Cluster) bool { return c.feed == f }) {
@@ -179,23 +208,30 @@ func (s *Set) Tick() {
 		s.reaped = now
 	}
 	for name, g := range s.groups {
-		g.lookAfter(now)
-		for _, f := range g.feeds {
-			if f.expire(now) {
-				g.rebuild(f)
-			}
+		g.tick(now, reap)          // +checklocksignore: one set
+		if reap && g.forgotten() { // +checklocksignore: one set
+			delete(s.groups, name)
 		}
-		if reap {
-			g.forget(now)
-			for _, e := range g.endpoints {
-				closeAll(e.idle.reap())
-			}
-			if g.forgotten() {
-				delete(s.groups, name)
-			}
+	}
+}
+
+// tick does what is due for one group; with reap also what is done seldom.
+//
+// +checklocks:g.set.mu
+func (g *group) tick(now time.Duration, reap bool) {
+	g.lookAfter(now)
+	for _, f := range g.feeds {
+		if f.expire(now) { // +checklocksignore: one set
+			g.rebuild(f)
 		}
-		if len(g.live) > 0 {
-			g.notePanic()
+	}
+	if reap {
+		g.forget(now)
+		for _, e := range g.endpoints {
+			closeAll(e.idle.reap())
 		}
+	}
+	if len(g.live) > 0 {
+		g.notePanic()
 	}
 }

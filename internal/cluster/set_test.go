@@ -49,8 +49,8 @@ func TestRevisionThatFails(t *testing.T) {
 	if len(st) != 1 || len(st[0].Endpoints) != 2 || k.closed != 0 {
 		t.Errorf("after the failed revision: %+v, closed %d", st, k.closed)
 	}
-	if len(c.group.endpoints) != 2 || len(s.groups) != 1 {
-		t.Errorf("%d endpoints in %d groups are left, want 2 in 1", len(c.group.endpoints), len(s.groups))
+	if len(c.group.endpoints) != 2 || len(s.groups) != 1 { // +checklocksignore: one goroutine
+		t.Errorf("%d endpoints in %d groups are left, want 2 in 1", len(c.group.endpoints), len(s.groups)) // +checklocksignore: one goroutine
 	}
 }
 
@@ -200,10 +200,10 @@ func TestMemoryOfTheGone(t *testing.T) {
 		}
 		<-time.After(reapEvery)
 		s.Tick()
-		if n := len(c.group.healths); n > rememberMost+3 {
+		if n := len(c.group.healths); n > rememberMost+3 { // +checklocksignore: one goroutine
 			t.Errorf("%d endpoints remembered, want at most %d", n, rememberMost+3)
 		}
-		if n := len(c.group.endpoints); n != 3 {
+		if n := len(c.group.endpoints); n != 3 { // +checklocksignore: one goroutine
 			t.Errorf("%d endpoints, want 3", n)
 		}
 	})
@@ -240,14 +240,14 @@ func TestMemoryOfClusters(t *testing.T) {
 		add(t, s, other)
 		<-time.After(rememberFor)
 		s.Tick()
-		if len(s.groups) != 1 {
-			t.Errorf("%d groups are kept, want that in service", len(s.groups))
+		if len(s.groups) != 1 { // +checklocksignore: one goroutine
+			t.Errorf("%d groups are kept, want that in service", len(s.groups)) // +checklocksignore: one goroutine
 		}
 		for i := range 2 * rememberMost {
 			cl.Name = fmt.Sprintf("x%d", i)
 			add(t, s, cl)
 		}
-		if n := len(s.groups); n > rememberMost+1 {
+		if n := len(s.groups); n > rememberMost+1 { // +checklocksignore: one goroutine
 			t.Errorf("%d groups are kept, want at most %d", n, rememberMost+1)
 		}
 	})

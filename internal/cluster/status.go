@@ -76,8 +76,8 @@ func (s *Set) Status() []Status {
 	defer s.mu.Unlock()
 	list := make([]Status, 0, len(s.groups))
 	for _, g := range s.groups {
-		if len(g.live) > 0 {
-			list = append(list, g.status())
+		if g.inService() { // +checklocksignore: one set
+			list = append(list, g.status()) // +checklocksignore: one set
 		}
 	}
 	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.Name, b.Name) })
@@ -91,7 +91,9 @@ func (c *Cluster) Status() Status {
 	return c.group.status()
 }
 
-// Status tells of one cluster; the whole group's as far as revisions share it.
+// status tells of one cluster; the whole group's as far as revisions share it.
+//
+// +checklocks:g.set.mu
 func (g *group) status() Status {
 	c := g.active.Load()
 	st := Status{
@@ -110,7 +112,7 @@ func (g *group) status() Status {
 	usable := c.usable(v)
 	for _, l := range v.listed {
 		named[l.endpoint.health] = true
-		e := g.endpointStatus(c, l)
+		e := l.endpoint.health.endpointStatus(c, l) // +checklocksignore: one group
 		if !usable[l.endpoint] {
 			e.Unused = e.whyUnused()
 		}
@@ -118,8 +120,9 @@ func (g *group) status() Status {
 	}
 	for _, h := range g.healths {
 		if n := h.inFlight.Load(); n > 0 && !named[h] {
+			passive := h.passiveStatus() // +checklocksignore: one group
 			st.Endpoints = append(st.Endpoints, EndpointStatus{
-				Address: h.address, State: stateDraining, Reason: goneReason, Unused: goneReason, InFlight: n, Passive: g.passiveStatus(h),
+				Address: h.address, State: stateDraining, Reason: goneReason, Unused: goneReason, InFlight: n, Passive: passive,
 			})
 		}
 	}
@@ -135,8 +138,11 @@ func (e *EndpointStatus) whyUnused() string {
 	return e.Reason
 }
 
-func (g *group) endpointStatus(c *Cluster, l listing) EndpointStatus {
-	h := l.endpoint.health
+// endpointStatus tells of the endpoint as c lists it.
+//
+// +checklocks:h.group.mu
+// +checklocks:h.group.set.mu
+func (h *health) endpointStatus(c *Cluster, l listing) EndpointStatus {
 	st := EndpointStatus{
 		Address:  l.endpoint.address,
 		Static:   l.static,
@@ -144,17 +150,17 @@ func (g *group) endpointStatus(c *Cluster, l listing) EndpointStatus {
 		State:    stateHealthy,
 		InFlight: h.inFlight.Load(),
 		Idle:     int(l.endpoint.idle.count.Load()),
-		Passive:  g.passiveStatus(h),
+		Passive:  h.passiveStatus(),
 	}
 	st.EffectiveWeight = float64(l.weight) * float64(h.factor) * float64(h.pace.Load()) / (full * full)
 	if e := l.entry; e != nil {
-		st.Consul = &ConsulStatus{State: e.State.String(), Since: g.clock.wall(e.since)}
+		st.Consul = &ConsulStatus{State: e.State.String(), Since: h.clock.wall(e.since)}
 		if e.hold != notHeld {
-			st.Consul.Held = g.at(e.until)
+			st.Consul.Held = h.at(e.until)
 		}
 	}
 	if c.cfg.HealthCheck.Type != "" {
-		st.Check = g.checkStatus(h)
+		st.Check = h.checkStatus()
 	}
 	switch {
 	case l.entry.maintenance():
@@ -173,35 +179,35 @@ func (g *group) endpointStatus(c *Cluster, l listing) EndpointStatus {
 	return st
 }
 
-// checkStatus is called with the set's mu held.
-func (g *group) checkStatus(h *health) *CheckStatus {
+// +checklocks:h.group.set.mu
+func (h *health) checkStatus() *CheckStatus {
 	st := &CheckStatus{State: h.check.state.String(), Reason: h.check.reason}
 	if h.check.state != unchecked {
-		st.Since = g.at(h.check.since)
+		st.Since = h.at(h.check.since)
 	}
 	return st
 }
 
-// passiveStatus is called with g.mu held.
-func (g *group) passiveStatus(h *health) PassiveStatus {
+// +checklocks:h.group.mu
+func (h *health) passiveStatus() PassiveStatus {
 	gate := h.gate.Load()
 	st := PassiveStatus{State: gateName(gate), Failures: h.fails}
 	if t := h.trouble.Load(); t != nil {
 		st.LastError, st.LastErrorAt = t.text, &t.at
 	}
 	if gate != gateOpen || h.ejections > 0 {
-		st.Since = g.at(h.since)
+		st.Since = h.at(h.since)
 	}
 	if gate != gateOpen {
 		st.Reason = h.cause.String()
 	}
 	if gate == gateEjected {
-		st.Until = g.at(h.until)
+		st.Until = h.at(h.until)
 	}
 	return st
 }
 
-func (g *group) at(d time.Duration) *time.Time {
-	t := g.clock.wall(d)
+func (h *health) at(d time.Duration) *time.Time {
+	t := h.clock.wall(d)
 	return &t
 }

@@ -37,8 +37,9 @@ type listing struct {
 // the time keeps about a third of its share.
 const regain = 32
 
-// build makes the view of what the document and the catalog name now. The set's
-// mu is held.
+// build makes the view of what the document and the catalog name now.
+//
+// +checklocks:c.group.set.mu
 func (c *Cluster) build() *view {
 	v := &view{}
 	static := make(map[string]bool, len(c.cfg.Endpoints))
@@ -48,17 +49,17 @@ func (c *Cluster) build() *view {
 		}
 		static[e.Address] = true
 		v.listed = append(v.listed, listing{
-			endpoint: c.group.endpoint(e.Address, c), weight: e.Weight, static: true, entry: c.feed.entry(e.Address),
+			endpoint: c.group.endpoint(e.Address, c), weight: e.Weight, static: true, entry: c.feed.entry(e.Address), // +checklocksignore: one set
 		})
 	}
-	for _, d := range c.feed.sorted() {
+	for _, d := range c.feed.sorted() { // +checklocksignore: one set
 		if !static[d.Address] {
 			v.listed = append(v.listed, listing{endpoint: c.group.endpoint(d.Address, c), weight: d.Weight, entry: d})
 		}
 	}
 	for i := range v.listed {
 		l := &v.listed[i]
-		l.sick = c.failsCheck(l.endpoint.health)
+		l.sick = l.endpoint.health.failsCheck(&c.cfg) // +checklocksignore: one set
 		if l.weight <= 0 || l.entry.maintenance() {
 			continue
 		}
