@@ -5,9 +5,9 @@
 // # Life of a change
 //
 // A [Source] ([NewEnv], [NewFile]; env.go, file.go) delivers a [Document]
-// whenever what it reads has changed. file.go is told by filewatch.go, which
-// watches folders, and reads after 50 ms without a change (debounce.go). A
-// [Tracker] keeps the [Status] of each source for people (status.go).
+// whenever what it reads has changed. file.go is told by internal/filewatch, after
+// 50 ms without a change. A [Tracker] keeps the [Status] of each source for people
+// (status.go).
 //
 // # Promises
 //

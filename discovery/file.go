@@ -10,20 +10,12 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/filewatch"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
-)
-
-// An editor that writes a file takes a few milliseconds for it, and some write it
-// twice: it is read when it was left alone for fileQuiet, and at the latest after
-// fileMost.
-const (
-	fileQuiet = 50 * time.Millisecond
-	fileMost  = time.Second
 )
 
 // file is the source that follows one file.
@@ -32,6 +24,7 @@ type file struct {
 	changes chan struct{} // one token: read it
 	again   atomic.Bool   // deliver also what has not changed
 	tracker *Tracker
+	log     hclog.Logger
 }
 
 // NewFile is the source that follows the document at path. One that is missing
@@ -44,6 +37,7 @@ func NewFile(path string, log hclog.Logger) (Source, error) {
 	return &file{
 		path:    whole,
 		changes: make(chan struct{}, 1),
+		log:     log,
 		tracker: NewTracker(log, fmt.Sprintf("file %q", whole)),
 	}, nil
 }
@@ -55,15 +49,20 @@ func (f *file) Run(ctx context.Context, out chan<- Document) {
 
 	var watcher sync.WaitGroup
 	defer watcher.Wait()
-	watcher.Go(func() { WatchFile(ctx, f.path, func() { Signal(f.changes) }) })
+	watcher.Go(func() { filewatch.Watch(ctx, func() { Signal(f.changes) }, f.log, f.path) })
 
-	Debounce(ctx, f.changes, fileQuiet, fileMost, func(struct{}) {
+	for {
+		select {
+		case <-f.changes:
+		case <-ctx.Done():
+			return
+		}
 		again := f.again.Swap(false)
 		if next := f.read(); again || !last.Same(next) {
 			last = next
 			Send(ctx, out, next)
 		}
-	})
+	}
 }
 
 func (f *file) Reload() {

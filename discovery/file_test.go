@@ -1,12 +1,15 @@
 package discovery
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
@@ -139,6 +142,56 @@ func TestFileFollowsSymlinkElsewhere(t *testing.T) {
 	want(t, out, "two")
 	replace(t, target, "three")
 	want(t, out, "three")
+}
+
+// TestFileFollowsWhatItsFolderDoesNotHear changes the document where no entry of its own folder changes.
+func TestFileFollowsWhatItsFolderDoesNotHear(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		path func(dir string) string
+		make func(t *testing.T, dir, text string)
+	}{
+		{"a link above", func(dir string) string { return filepath.Join(dir, "current", "gateway.yaml") }, func(t *testing.T, dir, text string) {
+			version := filepath.Join(dir, "version-"+text)
+			if err := os.Mkdir(version, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			write(t, filepath.Join(version, "gateway.yaml"), text)
+			link := filepath.Join(dir, "current")
+			if err := os.Symlink(version, link+".new"); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(link+".new", link); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"one file, mounted", func(dir string) string { return filepath.Join(dir, "in", "gateway.yaml") }, func(t *testing.T, dir, text string) {
+			write(t, filepath.Join(dir, "outside.yaml"), text)
+			if err := os.MkdirAll(filepath.Join(dir, "in"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			// A second name of the file: the mount is that too, for those who watch.
+			err := os.Link(filepath.Join(dir, "outside.yaml"), filepath.Join(dir, "in", "gateway.yaml"))
+			if err != nil && !errors.Is(err, fs.ErrExist) {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			dir := t.TempDir()
+			row.make(t, dir, "one")
+			out := follow(t, newFile(t, row.path(dir)))
+			want(t, out, "one")
+			row.make(t, dir, "two")
+			want(t, out, "two") // from here on it is watched for certain
+			began := time.Now()
+			row.make(t, dir, "three")
+			want(t, out, "three")
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("seen after %v, want a second or less", took)
+			}
+		})
+	}
 }
 
 func TestFileIgnoresItsNeighboursAndDeliversOnceForOneContent(t *testing.T) {

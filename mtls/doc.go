@@ -8,10 +8,10 @@
 // changed. A [Server] (server.go) is a listener's certificates, indexed by name (sni.go), and its rule for clients; a [Client]
 // (client.go, verify.go) is a cluster's roots, its pair and the name or URI to expect.
 //
-// The directories that the paths lead through, link by link (chain.go), are watched (watch.go). When something happens there, one
-// goroutine (watching.go) waits for quiet and reads every source again. A source that is whole replaces its material, and each server
-// and client of it builds its state anew and publishes it by one atomic store; a source that is broken keeps what it had, and is told
-// once in the log and, while it lasts, in [Set.Status] (status.go).
+// The files are watched (internal/filewatch). When one of them may have changed, every source is read again. A source that
+// is whole replaces its material, and each server and client of it builds its state anew and publishes it by one atomic
+// store. A source that is broken keeps what it had, and is told once in the log and, while it lasts, in [Set.Status]
+// (status.go).
 //
 // A handshake reads one pointer. Afterwards [Identity] and [Server.ForwardedCert] (peer.go, name.go) say who the client is, and [Reason]
 // (reason.go) why it did not come to that.
@@ -19,8 +19,8 @@
 // # Promises
 //
 //   - A handshake sees one state whole: never a new certificate with an old key, or new roots with old tickets.
-//   - New connections see a changed file within a second where the system tells of changes, within a minute elsewhere. Connections that
-//     are open stay as they are.
+//   - New connections see a changed file within two seconds, mostly within a tenth. Connections that are open stay as they
+//     are.
 //   - Once a revision is prepared, no state of its files takes away what serves: what is missing, cut off, mismatched or no certificate
 //     at all is reported and ignored. A certificate that has expired is whole: it serves, and is warned about.
 //   - Session tickets live and die with a listener's rule for clients (clientRule): not shared between listeners, kept when our

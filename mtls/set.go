@@ -3,7 +3,6 @@ package mtls
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/filewatch"
 )
 
 // Options are the settings of a Set; the zero value is good.
@@ -34,12 +34,12 @@ type Set struct {
 	unwatched bool
 	status    atomic.Pointer[[]Status]
 
-	mu       sync.Mutex // guards all below, all sources, and publishing
-	sources  map[sourceKey]*source
-	servers  map[string]*Server
-	clients  map[string]*Client
-	watching *watching // nil until there is something to watch
-	closed   bool
+	mu      sync.Mutex // guards all below, all sources, and publishing
+	sources map[sourceKey]*source
+	servers map[string]*Server
+	clients map[string]*Client
+	watcher *filewatch.Watcher // nil until there is something to watch
+	closed  bool
 }
 
 // NewSet makes an empty Set. Close it at the end of the process.
@@ -120,11 +120,11 @@ func (s *Set) Reload() {
 func (s *Set) Close() {
 	s.mu.Lock()
 	s.closed = true
-	w := s.watching
-	s.watching = nil
+	w := s.watcher
+	s.watcher = nil
 	s.mu.Unlock()
 	if w != nil {
-		w.end()
+		w.Close()
 	}
 }
 
@@ -170,14 +170,26 @@ func (s *Set) refresh() {
 	}
 }
 
-// entries are the directory entries to watch. The caller holds mu.
-func (s *Set) entries() []string {
+// settle makes the watches and the status fit the sources.
+//
+// +checklocks:s.mu
+func (s *Set) settle() {
+	if s.watcher == nil && len(s.sources) > 0 && !s.unwatched && !s.closed {
+		s.watcher = filewatch.New(s.Reload, s.log)
+	}
+	if s.watcher != nil {
+		s.watcher.Follow(s.files())
+	}
+	s.status.Store(s.describe())
+}
+
+// files are the paths to watch.
+//
+// +checklocks:s.mu
+func (s *Set) files() []string {
 	var all []string
 	for _, src := range s.sources {
-		for _, file := range src.files() {
-			all = append(all, watchedEntries(file)...)
-		}
+		all = append(all, src.files()...)
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	return all
 }

@@ -36,10 +36,11 @@ var layers = map[string]int{
 	"proxy/http1":         1,
 	"proxy/http2":         1,
 
-	"internal/config": 0,
-	"internal/netio":  0,
-	"telemetry":       0,
-	"proxy/message":   0,
+	"internal/config":    0,
+	"internal/netio":     0,
+	"telemetry":          0,
+	"internal/filewatch": 0,
+	"proxy/message":      0,
 
 	"internal/logfield": -1, // names that two packages of layer 0 must agree in
 }

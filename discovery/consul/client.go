@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/internal/filewatch"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -80,10 +81,10 @@ func (c *Client) Run(ctx context.Context) {
 	defer files.Wait()
 	l := c.link.Load()
 	if l.tokenFile != "" {
-		files.Go(func() { discovery.WatchFile(ctx, l.tokenFile, c.refreshToken) })
+		files.Go(func() { filewatch.Watch(ctx, c.refreshToken, c.log, l.tokenFile) })
 	}
-	for _, path := range l.files {
-		files.Go(func() { discovery.WatchFile(ctx, path, c.refreshLink) })
+	if len(l.files) > 0 {
+		files.Go(func() { filewatch.Watch(ctx, c.refreshLink, c.log, l.files...) })
 	}
 	<-ctx.Done()
 }

@@ -1,4 +1,4 @@
-package mtls
+package filewatch
 
 import (
 	"os"
@@ -9,13 +9,11 @@ import (
 // maxLinks is how many symbolic links one path may lead through, as in the kernel.
 const maxLinks = 40
 
-// watchedEntries are the directory entries that decide which file a path leads
-// to: the file itself, and each symbolic link on the way. Kubernetes changes a
-// mounted Secret by replacing the link `..data` beside tls.crt, certbot by
-// replacing the file's own link. The walk ends at what is missing, whose
-// appearance is then the news to wait for. Every directory is given by a path
-// without links.
-func watchedEntries(path string) []string {
+// chain returns the directory entries that decide which file a path leads to: each symbolic link on the way, and last the
+// file itself. Kubernetes changes a mounted Secret by replacing the link `..data` beside tls.crt, certbot by replacing the
+// file's own link. The walk ends at what is missing, and its appearance is what to wait for. Every directory is given by
+// a path without links.
+func chain(path string) []string {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil // no working directory; reading the file will tell

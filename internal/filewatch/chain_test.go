@@ -1,4 +1,4 @@
-package mtls
+package filewatch
 
 import (
 	"os"
@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestWatchedEntries(t *testing.T) {
+func TestChain(t *testing.T) {
 	root, err := filepath.EvalSymlinks(t.TempDir())
 	must(t, err)
 	at := func(parts ...string) string { return filepath.Join(append([]string{root}, parts...)...) }
@@ -41,15 +41,15 @@ func TestWatchedEntries(t *testing.T) {
 		{"plain/gone.pem", []string{at("plain/gone.pem"), at("gone")}},
 		{"plain/escape.pm", []string{at("plain/escape.pm"), "/x-not-there"}},
 	} {
-		if got := watchedEntries(at(row.path)); !slices.Equal(got, row.want) {
-			t.Errorf("watchedEntries(%s) = %q, want %q", row.path, got, row.want)
+		if got := chain(at(row.path)); !slices.Equal(got, row.want) {
+			t.Errorf("chain(%s) = %q, want %q", row.path, got, row.want)
 		}
 	}
-	if got := watchedEntries(at("loop")); len(got) > maxLinks+1 {
+	if got := chain(at("loop")); len(got) > maxLinks+1 {
 		t.Errorf("a loop of links gives %d entries", len(got))
 	}
 	t.Chdir(at("plain"))
-	if got := watchedEntries("a.pem"); !slices.Equal(got, []string{at("plain/a.pem")}) {
-		t.Errorf("watchedEntries of a relative path = %q", got)
+	if got := chain("a.pem"); !slices.Equal(got, []string{at("plain/a.pem")}) {
+		t.Errorf("chain of a relative path = %q", got)
 	}
 }
