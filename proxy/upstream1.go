@@ -93,7 +93,7 @@ func (u *upstream1) GiveBack(ex *exchange) {
 // rest makes the connection ready for another lease and reports whether it is good for one. Nobody may interrupt it any more;
 // an interrupt that met no read would end the next lease's. The memory of the response head is given back.
 func (u *upstream1) rest(h *message.Head) bool {
-	good := u.body.Ended() && u.r.Buffered() == 0 && !h.Close
+	good := u.body.Ended() && u.r.Buffered() == 0 && !u.conn.Unread() && !h.Close
 	u.conn.ClearInterrupt()
 	u.r.Done()
 	u.w.Done()

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// arrivals tells when a connection has come to a listening socket, and leaves it there. It has a handle of its own on the socket, since that of
-// a net.Listener can only accept.
+// arrivals tells when a connection has come to a listening socket, and leaves it there. It has a handle of its own on
+// the socket, since that of a net.Listener can only accept.
 type arrivals struct {
 	file *os.File
 	raw  syscall.RawConn
@@ -34,7 +34,8 @@ func watchArrivals(ln net.Listener) *arrivals {
 	return &arrivals{f, raw}
 }
 
-// wait returns when a connection is there, or with the error of a deadline that has passed. On a nil arrivals it returns at once.
+// wait returns when a connection is there, or with the error of a deadline that has passed. On a nil arrivals it
+// returns at once.
 func (a *arrivals) wait() error {
 	if a == nil {
 		return nil

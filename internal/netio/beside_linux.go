@@ -10,8 +10,9 @@ import (
 // soReuseport is SO_REUSEPORT of every architecture but MIPS and SPARC, where binding beside fails as without it.
 const soReuseport = 15
 
-// listenBeside binds an address, if need be one whose port leavers, which are about to be closed, hold on addresses that overlap: 127.0.0.1:80
-// becomes :80 without a moment in which nobody listens. Other processes are kept away as before, since both sides must agree to share.
+// listenBeside binds an address, if need be one whose port leavers, which are about to be closed, hold on addresses
+// that overlap: 127.0.0.1:80 becomes :80 without a moment in which nobody listens. Other processes are kept away as
+// before, since both sides must agree to share.
 func listenBeside(ctx context.Context, address string, leavers []*Listener) (net.Listener, error) {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if len(leavers) == 0 || !errors.Is(err, syscall.EADDRINUSE) {

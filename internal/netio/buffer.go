@@ -2,13 +2,15 @@ package netio
 
 import "sync"
 
-// BufferSize is the size in bytes of a pooled buffer. A request head and a small body fit; larger heads move to a buffer of their own.
+// BufferSize is the size in bytes of a pooled buffer. A request head and a small body fit; larger heads move to a
+// buffer of their own.
 const BufferSize = 8 << 10
 
 // BulkSize is the size in bytes of the buffers that long bodies are moved through.
 const BulkSize = 64 << 10
 
-// Buffer is a pooled byte slice. Whoever takes one with [NewBuffer] or [NewBulk] gives it back with Free, and does not touch it afterwards.
+// Buffer is a pooled byte slice. Whoever takes one with [NewBuffer] or [NewBulk] gives it back with Free, and does not
+// touch it afterwards.
 type Buffer struct {
 	B []byte
 }
@@ -35,7 +37,8 @@ func Sized(n int) *Buffer {
 	return &Buffer{B: make([]byte, n)}
 }
 
-// Free gives b back. A nil b is fine. Buffers of odd sizes are left to the garbage collector, so that one large head does not pin memory.
+// Free gives b back. A nil b is fine. Buffers of odd sizes are left to the garbage collector, so that one large head
+// does not pin memory.
 func (b *Buffer) Free() {
 	if b == nil {
 		return

@@ -11,10 +11,11 @@ import (
 )
 
 var (
-	// ErrTimeout is returned when the moment given to SetReadDeadline has passed, until another one is given; and by a write that stalled
-	// for the write timeout, and by all writes after it.
+	// ErrTimeout is returned when the moment given to SetReadDeadline has passed, until another one is given; and by a
+	// write that stalled for the write timeout, and by all writes after it.
 	ErrTimeout = errors.New("timeout")
-	// ErrInterrupted is returned by a Read that Interrupt woke. Nothing was consumed, and the connection is as good as before.
+	// ErrInterrupted is returned by a Read that Interrupt woke. Nothing was consumed, and the connection is as good as
+	// before.
 	ErrInterrupted = errors.New("interrupted")
 )
 
@@ -27,14 +28,16 @@ const (
 	Reset                    // the connection is gone in both directions
 )
 
-// Conn is one stream connection. Make it with New; it belongs to one goroutine, except where a method says otherwise. There is one for
-// each idle connection too, so its size matters: see TestConnSize.
+// Conn is one stream connection. Make it with New; it belongs to one goroutine, except where a method says otherwise.
+// There is one for each idle connection too, so its size matters: see TestConnSize.
 type Conn struct {
-	net.Conn                 // the connection as it was accepted or dialled: *net.TCPConn, *tls.Conn, *net.UnixConn, a pipe
+	// the connection as it was accepted or dialled: *net.TCPConn, *tls.Conn, *net.UnixConn, a pipe
+	net.Conn
 	raw      syscall.RawConn // the socket, also under TLS; nil when there is none
 	sweeper  *Sweeper
 
-	readAt  atomic.Int64 // moment (Sweeper.Now) at which a read gives up; 0 never, negative: the sweeper has woken the reader
+	// moment (Sweeper.Now) at which a read gives up; 0 never, negative: the sweeper has woken the reader
+	readAt  atomic.Int64
 	writeAt atomic.Int64 // the same for writes
 
 	writeTimeout time.Duration // longest stall of one write; 0 none
@@ -59,10 +62,12 @@ type Conn struct {
 	plain     bool    // Conn is the socket itself: read and written with raw; else Conn.Read and Conn.Write do the work
 	once      bool    // the call in hand makes one attempt and does not wait
 	quiet     bool    // the answer of quietFn
+	peeked    bool    // first has a byte that Unread has met
 	first     [1]byte // what ReadFirst waits with where it cannot wait without a buffer
 }
 
-// New wraps nc and puts it under the sweeper's care until Close. writeTimeout bounds each stall of a write; 0 means none.
+// New wraps nc and puts it under the sweeper's care until Close. writeTimeout bounds each stall of a write; 0 means
+// none.
 func New(nc net.Conn, s *Sweeper, writeTimeout time.Duration) *Conn {
 	c := &Conn{Conn: nc, sweeper: s, writeTimeout: writeTimeout}
 	if sc, ok := nc.(syscall.Conn); ok {
@@ -84,8 +89,8 @@ func New(nc net.Conn, s *Sweeper, writeTimeout time.Duration) *Conn {
 // SetWriteTimeout changes the longest stall of one write, in force from the next one.
 func (c *Conn) SetWriteTimeout(d time.Duration) { c.writeTimeout = d }
 
-// SetReadDeadline names the moment, on the clock of [Sweeper.Now], after which reads return [ErrTimeout]; 0 takes the limit away.
-// Safe from any goroutine; a reader that is already waiting obeys the new moment.
+// SetReadDeadline names the moment, on the clock of [Sweeper.Now], after which reads return [ErrTimeout]; 0 takes the
+// limit away. Safe from any goroutine; a reader that is already waiting obeys the new moment.
 func (c *Conn) SetReadDeadline(at int64) { c.readAt.Store(at) }
 
 // Interrupt makes the Read that is waiting now, or the next one, return [ErrInterrupted] once. Safe from any goroutine.
@@ -102,8 +107,9 @@ func (c *Conn) ClearInterrupt() {
 	}
 }
 
-// rest takes the wake-up of a read back, unless the sweeper has given, or is about to give, one that counts. Looking only after the
-// deadline was cleared is what makes that certain: the sweeper marks readAt before it wakes. It reports whether the moment has passed.
+// rest takes the wake-up of a read back, unless the sweeper has given, or is about to give, one that counts. Looking
+// only after the deadline was cleared is what makes that certain: the sweeper marks readAt before it wakes. It reports
+// whether the moment has passed.
 func (c *Conn) rest() (late bool) {
 	_ = c.Conn.SetReadDeadline(time.Time{}) // a closed connection says so at the next read
 	if late = c.readAt.Load() < 0; late {
@@ -122,14 +128,16 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Release takes c out of the sweeper's care without closing it, and hands out the connection it was made from, without any deadline.
+// Release takes c out of the sweeper's care without closing it, and hands out the connection it was made from, without
+// any deadline.
 func (c *Conn) Release() net.Conn {
 	c.sweeper.remove(c)
 	_ = c.Conn.SetDeadline(time.Time{}) // a closed connection has none
 	return c.Conn
 }
 
-// Abort closes the connection so that the peer sees a reset instead of an orderly end, where the transport knows the difference.
+// Abort closes the connection so that the peer sees a reset instead of an orderly end, where the transport knows the
+// difference.
 func (c *Conn) Abort() error {
 	nc := c.Conn
 	if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
@@ -154,7 +162,8 @@ func (c *Conn) CloseWrite() error {
 	return c.Conn.Close()
 }
 
-// Hangup asks how the peer stands, without consuming a byte and without blocking. Where it cannot be known the answer is Open.
+// Hangup asks how the peer stands, without consuming a byte and without blocking. Where it cannot be known the answer
+// is Open.
 func (c *Conn) Hangup() Hangup {
 	if c.raw == nil {
 		return Open
@@ -164,9 +173,13 @@ func (c *Conn) Hangup() Hangup {
 	return h
 }
 
-// Quiet tells whether an idle connection is open and has nothing to say: a peer that has closed it, or sent what nobody asked for, makes
-// it false. It consumes nothing and does not block. Where it cannot be known the answer is true.
+// Quiet tells whether an idle connection is open and has no unread data: a peer that has closed it, or sent what nobody
+// asked for, makes it false. It consumes nothing and does not block. Where it cannot be known the answer is true. It is
+// the reader's to call.
 func (c *Conn) Quiet() bool {
+	if c.Unread() {
+		return false
+	}
 	if c.raw == nil {
 		return true
 	}
@@ -176,8 +189,8 @@ func (c *Conn) Quiet() bool {
 	return c.raw.Control(c.quietFn) == nil && c.quiet // an error means closed
 }
 
-// Read reads into b, which must not be empty, like io.Reader: at least one byte, or an error. It waits until the moment given to
-// SetReadDeadline.
+// Read reads into b, which must not be empty, like io.Reader: at least one byte, or an error. It waits until the moment
+// given to SetReadDeadline.
 func (c *Conn) Read(b []byte) (int, error) {
 	for {
 		n, err := c.readOnce(b)
@@ -190,8 +203,8 @@ func (c *Conn) Read(b []byte) (int, error) {
 	}
 }
 
-// ReadFirst waits for bytes without holding a buffer, and hands out what came in a pooled buffer that the caller frees. Where Conn is no
-// plain socket that is a single byte: what came along with it costs the next Read no system call.
+// ReadFirst waits for bytes without holding a buffer, and hands out what came in a pooled buffer that the caller frees.
+// Where Conn is no plain socket that is a single byte: what came along with it costs the next Read no system call.
 func (c *Conn) ReadFirst() (*Buffer, int, error) {
 	if !c.plain {
 		n, err := c.Read(c.first[:])
@@ -229,12 +242,11 @@ func (c *Conn) takeFirst() (*Buffer, int, error) {
 }
 
 func (c *Conn) readOnce(b []byte) (int, error) {
+	if c.peeked {
+		return c.takePeeked(b), nil
+	}
 	if !c.plain {
-		n, err := c.Conn.Read(b)
-		if n > 0 {
-			return n, nil // the error, if any, comes again
-		}
-		return 0, err
+		return c.readOver(b)
 	}
 	c.rb = b
 	err := c.raw.Read(c.tryReadFn)
@@ -280,8 +292,8 @@ func (c *Conn) tryFirst(fd uintptr) bool {
 	return true
 }
 
-// why tells what a read without bytes means: nil when it was woken for nothing (a deadline that was moved meanwhile) and should be tried
-// again.
+// why tells what a read without bytes means: nil when it was woken for nothing (a deadline that was moved meanwhile)
+// and should be tried again.
 func (c *Conn) why(err error) error {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
@@ -326,7 +338,8 @@ func (c *Conn) Write(b []byte) (int, error) {
 	}
 }
 
-// tryWrite writes until the socket is full. Only a write that has to wait arms the deadline, so the common one costs nothing.
+// tryWrite writes until the socket is full. Only a write that has to wait arms the deadline, so the common one costs
+// nothing.
 func (c *Conn) tryWrite(fd uintptr) bool {
 	for {
 		n, e := rawWrite(fd, c.wb)
@@ -354,8 +367,8 @@ func (c *Conn) tryWrite(fd uintptr) bool {
 	}
 }
 
-// plainPiece is how many bytes a connection that is no plain socket is given at a time, each with the write timeout anew: the content of
-// one TLS record.
+// plainPiece is how many bytes a connection that is no plain socket is given at a time, each with the write timeout
+// anew: the content of one TLS record.
 const plainPiece = 16 << 10
 
 func (c *Conn) writePlain(b []byte) (n int, err error) {
@@ -367,7 +380,8 @@ func (c *Conn) writePlain(b []byte) (n int, err error) {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return n, ErrTimeout // for good, as in Write
 		case c.writeAt.Swap(0) < 0:
-			c.sweeper.settle() // the wake-up came too late; it must not meet the next write, to which, under TLS, it would be fatal
+			// the wake-up came too late; it must not meet the next write, to which, under TLS, it would be fatal
+			c.sweeper.settle()
 			_ = c.Conn.SetWriteDeadline(time.Time{})
 		}
 		if err != nil {

@@ -7,18 +7,19 @@ import (
 	"syscall"
 )
 
-// Cork lies between a TLS connection and its socket: tls.Server(netio.NewCork(nc), config). Until a [Writer] takes hold of it, it passes
-// everything through. From then on it gathers the records, so that a writer can send many with one non-blocking write, which crypto/tls by
-// itself can not: to it a short write is the end of the connection.
+// Cork lies between a TLS connection and its socket: tls.Server(netio.NewCork(nc), config). Until a [Writer] takes hold
+// of it, it passes everything through. From then on it gathers the records, so that a writer can send many with one
+// non-blocking write, which crypto/tls by itself can not: to it a short write is the end of the connection.
 type Cork struct {
 	net.Conn
 	raw        syscall.RawConn // nil when Conn is no socket
 	beforeWait func()          // of the reading goroutine; nil until a Writer sets it
 
-	mu      sync.Mutex // guards the four below; records come from the writing goroutine and, for alerts and key updates, from the reading one
+	// Records come from the writing goroutine and, for alerts and key updates, from the reading one.
+	mu      sync.Mutex // guards the four below
 	holding bool
 	pushing bool   // part of a record may be on its way
-	records []byte // in buf's memory unless there were too many
+	held    []byte // records, in buf's memory unless there were too many
 	buf     *Buffer
 
 	rb []byte // the read in hand
@@ -28,9 +29,13 @@ type Cork struct {
 	we syscall.Errno
 
 	readFn, waitFn, writeFn func(uintptr) bool
+
+	received records // the reading goroutine's
+	dry      bool    // Read hands out nothing and does not wait
 }
 
-// recordBuffers holds the memory that records are gathered in: a bulk buffer's worth of bytes and what TLS adds to them.
+// recordBuffers holds the memory that records are gathered in: a bulk buffer's worth of bytes and what TLS adds to
+// them.
 var recordBuffers = sync.Pool{New: func() any { return &Buffer{B: make([]byte, BulkSize+4<<10)} }}
 
 // NewCork returns the Cork over nc.
@@ -74,6 +79,15 @@ func (k *Cork) CloseWrite() error {
 
 // Read reads from the socket. Before it waits it calls what [Writer.BeforeWait] was given.
 func (k *Cork) Read(b []byte) (int, error) {
+	if k.dry {
+		return 0, errDry
+	}
+	n, err := k.read(b)
+	k.received.follow(b[:n])
+	return n, err
+}
+
+func (k *Cork) read(b []byte) (int, error) {
 	if k.raw == nil || len(b) == 0 {
 		return k.Conn.Read(b)
 	}
@@ -157,17 +171,18 @@ func (k *Cork) Write(b []byte) (int, error) {
 	}
 	if k.buf == nil {
 		k.buf = recordBuffers.Get().(*Buffer)
-		k.records = k.buf.B[:0]
+		k.held = k.buf.B[:0]
 	}
-	k.records = append(k.records, b...)
+	k.held = append(k.held, b...)
 	return len(b), nil
 }
 
-// Close closes the socket; what is still held (the close_notify of tls.Conn.Close, as a rule) is sent if that needs no waiting.
+// Close closes the socket; what is still held (the close_notify of tls.Conn.Close, as a rule) is sent if that needs no
+// waiting.
 func (k *Cork) Close() error {
 	k.mu.Lock()
-	if len(k.records) > 0 && !k.pushing {
-		w := &Writer{raw: k.raw, b: k.records}
+	if len(k.held) > 0 && !k.pushing {
+		w := &Writer{raw: k.raw, b: k.held}
 		w.tryFn = w.try
 		_ = k.raw.Write(w.tryFn) // a socket that is gone or full gets nothing more
 	}
@@ -181,20 +196,21 @@ func (k *Cork) hold() {
 	k.mu.Unlock()
 }
 
-// push sends the records by f, the way of w. One Writer at a time pushes, so bytes keep their order; the lock is not held while f waits.
+// push sends the records by f, the way of w. One Writer at a time pushes, so bytes keep their order; the lock is not
+// held while f waits.
 func (k *Cork) push(w *Writer, f func(uintptr) bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for len(k.records) > 0 {
-		b, buf := k.records, k.buf
-		k.records, k.buf, k.pushing = nil, nil, true
+	for len(k.held) > 0 {
+		b, buf := k.held, k.buf
+		k.held, k.buf, k.pushing = nil, nil, true
 		k.mu.Unlock()
 		n, err := w.send(b, f)
 		k.mu.Lock()
 		k.pushing = false
 		if n < len(b) { // what came meanwhile goes behind the rest
-			later, free := k.records, k.buf
-			k.records, k.buf = append(b[:copy(b, b[n:])], later...), buf
+			later, free := k.held, k.buf
+			k.held, k.buf = append(b[:copy(b, b[n:])], later...), buf
 			buf = free
 		}
 		if buf != nil {

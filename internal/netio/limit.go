@@ -2,8 +2,8 @@ package netio
 
 import "context"
 
-// Limit bounds how many accepted connections there are at a time, over all listeners. A place is taken before the accept, so that what is
-// over the limit waits in the kernel's queue instead of being cut.
+// Limit bounds how many accepted connections there are at a time, over all listeners. A place is taken before the
+// accept, so that what is over the limit waits in the kernel's queue instead of being cut.
 type Limit struct {
 	places chan struct{}
 }

@@ -70,7 +70,8 @@ func TestAcceptHoldsBack(t *testing.T) {
 	})
 }
 
-// TestAcceptSurvives: passing errors are told, waited out for longer and longer, and forgotten when an accept works again.
+// TestAcceptSurvives: passing errors are told, waited out for longer and longer, and forgotten when an accept works
+// again.
 func TestAcceptSurvives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limit := NewLimit(10)
@@ -164,7 +165,8 @@ func inTurn(t *testing.T, n int, limit *Limit, conns <-chan net.Conn) {
 	}
 }
 
-// TestAcceptReal: over a real listener, what is above the limit waits in the kernel's queue and is served when there is a place.
+// TestAcceptReal: over a real listener, what is above the limit waits in the kernel's queue and is served when there is
+// a place.
 func TestAcceptReal(t *testing.T) {
 	limit, conns := NewLimit(1), make(chan net.Conn, 9)
 	addr := listening(t, limit, conns)

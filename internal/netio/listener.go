@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Listener is a bound address. Connections are accepted from it between Start and Close, which belong to one goroutine at a time.
+// Listener is a bound address. Connections are accepted from it between Start and Close, which belong to one goroutine
+// at a time.
 type Listener struct {
 	ln       net.Listener
 	arrivals *arrivals          // nil: nobody tells of them
@@ -18,7 +19,8 @@ type Listener struct {
 // NewListener takes ln over, of whatever kind.
 func NewListener(ln net.Listener) *Listener { return &Listener{ln: ln, done: make(chan struct{})} }
 
-// Listen binds the TCP address, if need be beside leavers, which are about to be closed. It accepts nothing before Start.
+// Listen binds the TCP address, if need be beside leavers, which are about to be closed. It accepts nothing before
+// Start.
 func Listen(ctx context.Context, address string, leavers []*Listener) (*Listener, error) {
 	ln, err := listenBeside(ctx, address, leavers)
 	if err != nil {
@@ -30,8 +32,8 @@ func Listen(ctx context.Context, address string, leavers []*Listener) (*Listener
 // Addr is where it is bound. Safe from any goroutine.
 func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
 
-// Share gives a second handle on the socket, for another owner to accept from: so an address never stops being listened on while it changes
-// hands. nil: it is no socket that can be shared. The handle is the caller's to close.
+// Share gives a second handle on the socket, for another owner to accept from: so an address never stops being listened
+// on while it changes hands. nil: it is no socket that can be shared. The handle is the caller's to close.
 func (l *Listener) Share() *Listener {
 	t, ok := l.ln.(*net.TCPListener)
 	if !ok {
@@ -49,9 +51,9 @@ func (l *Listener) Share() *Listener {
 	return NewListener(second)
 }
 
-// Start begins to accept within limit, as long as ctx lasts. Each connection is handed to serve, which must not block and owes the limit a
-// Release. Errors that pass (no more descriptors, a connection gone before it was accepted) are told to report, waited out and survived. The
-// goroutine ends with Close, and is waited for there.
+// Start begins to accept within limit, as long as ctx lasts. Each connection is handed to serve, which must not block
+// and owes the limit a Release. Errors that pass (no more descriptors, a connection gone before it was accepted) are
+// told to report, waited out and survived. The goroutine ends with Close, and is waited for there.
 func (l *Listener) Start(ctx context.Context, limit *Limit, serve func(net.Conn), report func(error)) {
 	ctx, l.stop = context.WithCancel(ctx)
 	l.arrivals = watchArrivals(l.ln)
@@ -66,8 +68,8 @@ const (
 	lastPause  = time.Second
 )
 
-// accept is the loop of Start. The end of ctx frees it from waiting for a place or after an error; only a deadline, or closing the socket,
-// frees it from waiting for a connection.
+// accept is the loop of Start. The end of ctx frees it from waiting for a place or after an error; only a deadline, or
+// closing the socket, frees it from waiting for a connection.
 func (l *Listener) accept(ctx context.Context, limit *Limit, serve func(net.Conn), report func(error)) {
 	pause := firstPause
 	for {
@@ -92,8 +94,9 @@ func (l *Listener) accept(ctx context.Context, limit *Limit, serve func(net.Conn
 	}
 }
 
-// next waits for a connection and for its place. In this order, so that a listener to which nobody comes holds no place that another needs;
-// where nobody tells of arrivals it has to be the other one, or what is over the limit would be accepted.
+// next waits for a connection and for its place. In this order, so that a listener to which nobody comes holds no place
+// that another needs; where nobody tells of arrivals it has to be the other one, or what is over the limit would be
+// accepted.
 func (l *Listener) next(ctx context.Context, limit *Limit) (net.Conn, error) {
 	if err := l.arrivals.wait(); err != nil {
 		return nil, err
@@ -111,8 +114,8 @@ func (l *Listener) next(ctx context.Context, limit *Limit) (net.Conn, error) {
 // lastCall is how long connections are still accepted that have come already.
 const lastCall = 5 * time.Millisecond
 
-// Close stops accepting, after what has connected already: at once it would reset those in the kernel's queue, with their requests.
-// Connections that were accepted live on.
+// Close stops accepting, after what has connected already: at once it would reset those in the kernel's queue, with
+// their requests. Connections that were accepted live on.
 func (l *Listener) Close() {
 	if l.stop == nil {
 		_ = l.ln.Close() // it never began

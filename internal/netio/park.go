@@ -7,16 +7,18 @@ import (
 	"time"
 )
 
-// parkedPeriod is the least time between two looks at the deadlines of parked connections, and so how late one of them may be.
+// parkedPeriod is the least time between two looks at the deadlines of parked connections, and so how late one of them
+// may be.
 const parkedPeriod = time.Second
 
-// Resumer goes on with a connection that was parked. Exactly one of the two calls follows a [Conn.Park] that took it, or none after an
-// [Conn.Unpark] that gave it back.
+// Resumer goes on with a connection that was parked. Exactly one of the two calls follows a [Conn.Park] that took it,
+// or none after an [Conn.Unpark] that gave it back.
 type Resumer interface {
-	// Resume runs in a fresh goroutine once a read would not wait: bytes or the peer's end have come, Interrupt was called, or Close. Reading
-	// tells which.
+	// Resume runs in a fresh goroutine once a read would not wait: bytes or the peer's end have come, Interrupt was
+	// called, or Close. Reading tells which.
 	Resume()
-	// Expire is called when the moment given to SetReadDeadline has passed. It must not block: many may be waiting behind it.
+	// Expire is called when the moment given to SetReadDeadline has passed. It must not block: many may be waiting
+	// behind it.
 	Expire()
 }
 
@@ -32,25 +34,26 @@ type lot struct {
 	next   int64         // when they will be; 0: none is near
 }
 
-// Park waits for c without a goroutine: the caller's must end, without touching c any more, and r goes on where it left off. Before that
-// it has called [Conn.SetReadDeadline]; nobody changes it while c is parked. False: it cannot be done here (TLS, another system, no
-// sweeper at work, no descriptors, a wake-up that is due already), and c is still the caller's.
+// Park waits for c without a goroutine: the caller's must end, without touching c any more, and r goes on where it left
+// off. Before that it has called [Conn.SetReadDeadline]; nobody changes it while c is parked. False: it cannot be done
+// here (TLS, another system, no sweeper at work, no descriptors, a wake-up that is due already), and c is still the
+// caller's.
 //
-// Nothing is lost between the caller's last read and the parking: the kernel reports what is readable when the descriptor is armed, not
-// only what comes afterwards.
+// Nothing is lost between the caller's last read and the parking: the kernel reports what is readable when the
+// descriptor is armed, not only what comes afterwards.
 func (c *Conn) Park(r Resumer) bool {
 	if !c.plain {
 		return false
 	}
 	took := false
-	// Within Control the descriptor is not closed, so it is not another connection's. Once it is armed c may already belong to the
-	// resumed goroutine, and only took is looked at.
+	// Within Control the descriptor is not closed, so it is not another connection's. Once it is armed c may already
+	// belong to the resumed goroutine, and only took is looked at.
 	err := c.raw.Control(func(fd uintptr) { took = c.sweeper.park(c, int(fd), r) })
 	return err == nil && took
 }
 
-// Unpark gives a parked connection to the caller, in the place of its Resumer, which will not be called. False: it is not parked. Safe from
-// any goroutine.
+// Unpark gives a parked connection to the caller, in the place of its Resumer, which will not be called. False: it is
+// not parked. Safe from any goroutine.
 func (c *Conn) Unpark() bool {
 	s := c.sweeper
 	s.mu.Lock()
@@ -87,12 +90,14 @@ func (s *Sweeper) park(c *Conn, fd int, r Resumer) bool {
 	return false
 }
 
-// enter moves c into the lot. again tells that it was there before, so that its descriptor is in the set, disarmed. A nil set: it cannot be.
+// enter moves c into the lot. again tells that it was there before, so that its descriptor is in the set, disarmed. A
+// nil set: it cannot be.
 func (s *Sweeper) enter(c *Conn, fd int, r Resumer) (set *pollSet, ticket uint32, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := c.readAt.Load()
-	// Interrupt sets its mark before it asks, under this lock, whether c is parked: either we see the mark, or it sees c.
+	// Interrupt sets its mark before it asks, under this lock, whether c is parked: either we see the mark, or it sees
+	// c.
 	if !s.parked.ready() || c.place != inList || at < 0 || c.interrupt.Load() {
 		return nil, 0, false
 	}
@@ -127,7 +132,8 @@ func (l *lot) ready() bool {
 	return l.set != nil
 }
 
-// look has keep look at the deadlines at that moment, but not too soon after the last time; 0: not before it is told to.
+// look has keep look at the deadlines at that moment, but not too soon after the last time; 0: not before it is told
+// to.
 func (l *lot) look(s *Sweeper, at int64) {
 	if at != 0 && l.looked != 0 {
 		at = max(at, l.looked+int64(parkedPeriod))
@@ -142,8 +148,8 @@ func (l *lot) look(s *Sweeper, at int64) {
 	l.set.until(s.Time(at))
 }
 
-// leave takes c out of the lot, to nowhere, and returns its owner. Its descriptor stays in the set: disarmed if it was reported, else an
-// event may come that finds no connection, or another ticket. Called with the lock held.
+// leave takes c out of the lot, to nowhere, and returns its owner. Its descriptor stays in the set: disarmed if it was
+// reported, else an event may come that finds no connection, or another ticket. Called with the lock held.
 func (s *Sweeper) leave(c *Conn) Resumer {
 	owner := c.owner
 	s.parked.drop(c)
@@ -159,8 +165,8 @@ func (s *Sweeper) recall(c *Conn) Resumer {
 	return owner
 }
 
-// readable resumes the connection that was parked with the ticket on fd. An event that is older than the connection which has the
-// descriptor now, or than its parking, carries another ticket.
+// readable resumes the connection that was parked with the ticket on fd. An event that is older than the connection
+// which has the descriptor now, or than its parking, carries another ticket.
 func (s *Sweeper) readable(fd int, ticket uint32) {
 	s.mu.Lock()
 	var owner Resumer
@@ -186,8 +192,8 @@ func (s *Sweeper) wakeParked(c *Conn) {
 	}
 }
 
-// keep looks after the parked connections until ctx ends; those that are left then go on in goroutines. It holds no thread while it waits,
-// and takes no descriptor before the first connection is parked.
+// keep looks after the parked connections until ctx ends; those that are left then go on in goroutines. It holds no
+// thread while it waits, and takes no descriptor before the first connection is parked.
 func (s *Sweeper) keep(ctx context.Context) {
 	s.mu.Lock()
 	s.parked.open = true

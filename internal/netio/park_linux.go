@@ -8,13 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pollSet is an epoll set of our own, for sockets that are in the runtime's poller as well. The set itself is a file in that poller:
-// waiting for it parks a goroutine and holds no thread.
+// pollSet is an epoll set of our own, for sockets that are in the runtime's poller as well. The set itself is a file in
+// that poller: waiting for it parks a goroutine and holds no thread.
 //
-// Descriptors are armed for one event (EPOLLONESHOT) and stay in the set, disarmed, until they are closed, at which the kernel takes them
-// out: arming one again is one system call, disarming none. Between two events a descriptor is reported by the kernel as it is (level-
-// triggered), so arming one that is readable already is an event too. The runtime sees the set edge-triggered; that is why wait empties it
-// before it waits.
+// Descriptors are armed for one event (EPOLLONESHOT) and stay in the set, disarmed, until they are closed, at which the
+// kernel takes them out: arming one again is one system call, disarming none. Between two events a descriptor is
+// reported by the kernel as it is (level- triggered), so arming one that is readable already is an event too. The
+// runtime sees the set edge-triggered; that is why wait empties it before it waits.
 type pollSet struct {
 	file   *os.File
 	raw    syscall.RawConn
@@ -41,8 +41,8 @@ func newPollSet() (*pollSet, error) {
 	return p, nil
 }
 
-// arm has the next event of fd reported under the ticket. again tells that fd is in the set. False: the set is closed, or the kernel has
-// no room.
+// arm has the next event of fd reported under the ticket. again tells that fd is in the set. False: the set is closed,
+// or the kernel has no room.
 func (p *pollSet) arm(fd int, ticket uint32, again bool) bool {
 	op := unix.EPOLL_CTL_ADD
 	if again {
@@ -54,7 +54,8 @@ func (p *pollSet) arm(fd int, ticket uint32, again bool) bool {
 	return closed == nil && err == nil
 }
 
-// wait calls f for each event until the moment given to until has passed (os.ErrDeadlineExceeded) or the set is closed. One goroutine waits.
+// wait calls f for each event until the moment given to until has passed (os.ErrDeadlineExceeded) or the set is closed.
+// One goroutine waits.
 func (p *pollSet) wait(f func(fd int, ticket uint32)) error {
 	return p.raw.Read(func(set uintptr) bool {
 		for {

@@ -101,7 +101,8 @@ func TestParkResumes(t *testing.T) {
 	}
 }
 
-// TestParkExpires: the owner hears of the moment, not early and not much later, also when it is nearer than those of all others.
+// TestParkExpires: the owner hears of the moment, not early and not much later, also when it is nearer than those of
+// all others.
 func TestParkExpires(t *testing.T) {
 	testserver.Goroutines(t)
 	s := keeping(t)
@@ -138,7 +139,8 @@ func TestParkExpires(t *testing.T) {
 	}
 }
 
-// TestUnpark: what is taken back is the caller's alone; an event that was armed meets nobody, and it can be parked again.
+// TestUnpark: what is taken back is the caller's alone; an event that was armed meets nobody, and it can be parked
+// again.
 func TestUnpark(t *testing.T) {
 	testserver.Goroutines(t)
 	s := keeping(t)
@@ -278,7 +280,8 @@ func TestParkRefusedByTheKernel(t *testing.T) {
 	(<-reading(c)).wantBytes(t, 1)
 }
 
-// TestParkOutlived: connections that are parked when the sweeper ends go on in goroutines, and no descriptor is left behind.
+// TestParkOutlived: connections that are parked when the sweeper ends go on in goroutines, and no descriptor is left
+// behind.
 func TestParkOutlived(t *testing.T) {
 	testserver.Goroutines(t)
 	s := NewSweeper()
@@ -405,8 +408,9 @@ func (k *checker) Resume() {
 
 func (k *checker) Expire() {}
 
-// TestParkDescriptorsReused: events of a connection that was closed meanwhile never reach the next one with its descriptor. Half of the
-// connections are closed while their bytes are on the way, by two goroutines at once; their descriptors go to those that come next.
+// TestParkDescriptorsReused: events of a connection that was closed meanwhile never reach the next one with its
+// descriptor. Half of the connections are closed while their bytes are on the way, by two goroutines at once; their
+// descriptors go to those that come next.
 func TestParkDescriptorsReused(t *testing.T) {
 	testserver.Goroutines(t)
 	s := keeping(t)
@@ -487,8 +491,8 @@ func TestParkMany(t *testing.T) {
 	}
 }
 
-// BenchmarkPingPongParked is [BenchmarkPingPong] with a server that parks after every message: the difference is what parking and
-// resuming cost.
+// BenchmarkPingPongParked is [BenchmarkPingPong] with a server that parks after every message: the difference is what
+// parking and resuming cost.
 func BenchmarkPingPongParked(b *testing.B) {
 	s := keeping(b)
 	ours, peer := dialled(b)

@@ -64,7 +64,8 @@ func TestHangupConsumesNothing(t *testing.T) {
 	(<-reading(c)).wantBytes(t, len("unread"))
 }
 
-// TestHangupUnderTLS: the socket underneath is asked. A TLS peer that closes says so inside TLS first, which is data here.
+// TestHangupUnderTLS: the socket underneath is asked. A TLS peer that closes says so inside TLS first, which is data
+// here.
 func TestHangupUnderTLS(t *testing.T) {
 	ours, peer := encrypted(t)
 	c := New(ours, NewSweeper(), 0)

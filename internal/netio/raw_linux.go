@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rawRead is recv(2), which is read(2) with a shorter way through the kernel, on a non-blocking socket without telling the scheduler: the call returns at once. b must not be empty.
+// rawRead is recv(2), which is read(2) with a shorter way through the kernel, on a non-blocking socket without telling
+// the scheduler: the call returns at once. b must not be empty.
 func rawRead(fd uintptr, b []byte) (int, syscall.Errno) {
 	n, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0)
 	return int(n), e
@@ -19,7 +20,8 @@ func rawWrite(fd uintptr, b []byte) (int, syscall.Errno) {
 	return int(n), e
 }
 
-// hangup asks the kernel, without consuming a byte, how the peer's side stands; unread bytes in front of a FIN do not hide it.
+// hangup asks the kernel, without consuming a byte, how the peer's side stands; unread bytes in front of a FIN do not
+// hide it.
 func hangup(fd uintptr) Hangup {
 	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
 	for {

@@ -28,7 +28,8 @@ func errnoOf(err error) syscall.Errno {
 	return syscall.EIO
 }
 
-// hangup peeks at one byte: bytes that wait in front of a FIN hide it here, so a client that is gone may be noticed only when it is written to.
+// hangup peeks at one byte: bytes that wait in front of a FIN hide it here, so a client that is gone may be noticed
+// only when it is written to.
 func hangup(fd uintptr) Hangup {
 	var b [1]byte
 	n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)

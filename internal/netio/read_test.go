@@ -88,7 +88,8 @@ func TestReadDeadlineTakenAway(t *testing.T) {
 	})
 }
 
-// TestReadDeadlineStays: once the moment has passed every read says so, until another moment is named; then reading goes on where it was.
+// TestReadDeadlineStays: once the moment has passed every read says so, until another moment is named; then reading
+// goes on where it was.
 func TestReadDeadlineStays(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
@@ -396,7 +397,8 @@ func TestReadFirstLosesNothing(t *testing.T) {
 	}
 }
 
-// TestDeadlinesFromAnotherGoroutine: the deadline setters and Interrupt race with the reader and the sweeper, and no byte is lost.
+// TestDeadlinesFromAnotherGoroutine: the deadline setters and Interrupt race with the reader and the sweeper, and no
+// byte is lost.
 func TestDeadlinesFromAnotherGoroutine(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {

@@ -8,8 +8,9 @@ import (
 // ErrWouldBlock says that a call which never waits could not do all of its work now.
 var ErrWouldBlock = errors.New("would block")
 
-// TryFirst is [Conn.ReadFirst] that does not wait: with ErrWouldBlock nothing has come, or it can not be known. Whatever else went wrong, the
-// next read meets it too, if only as the end of the stream. Nobody else may read or write meanwhile.
+// TryFirst is [Conn.ReadFirst] that does not wait: with ErrWouldBlock nothing has come, or it can not be known.
+// Whatever else went wrong, the next read meets it too, if only as the end of the stream. Nobody else may read or write
+// meanwhile.
 func (c *Conn) TryFirst() (*Buffer, int, error) {
 	if !c.plain {
 		return nil, 0, ErrWouldBlock
@@ -23,8 +24,8 @@ func (c *Conn) TryFirst() (*Buffer, int, error) {
 	return c.takeFirst()
 }
 
-// TryWrite writes as much of b as the socket takes at once and reports how much that was; with ErrWouldBlock the rest is for [Conn.Write].
-// Nobody else may read or write meanwhile.
+// TryWrite writes as much of b as the socket takes at once and reports how much that was; with ErrWouldBlock the rest
+// is for [Conn.Write]. Nobody else may read or write meanwhile.
 func (c *Conn) TryWrite(b []byte) (int, error) {
 	if !c.plain || len(b) == 0 {
 		return 0, ErrWouldBlock
@@ -42,8 +43,9 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 	return n, nil
 }
 
-// TryRead is read(2) for callbacks of a syscall.RawConn: one attempt on a non-blocking descriptor, made without telling the scheduler, since
-// it returns at once. b must not be empty. With an error of 0, a count of 0 is the end of the stream.
+// TryRead is read(2) for callbacks of a syscall.RawConn: one attempt on a non-blocking descriptor, made without telling
+// the scheduler, since it returns at once. b must not be empty. With an error of 0, a count of 0 is the end of the
+// stream.
 func TryRead(fd uintptr, b []byte) (int, syscall.Errno) { return rawRead(fd, b) }
 
 // TryWrite is write(2) under the same terms.

@@ -152,8 +152,8 @@ func TestWriteTimeoutChanges(t *testing.T) {
 	})
 }
 
-// slowConn takes its time for a write, whatever the deadline, and then succeeds; a write that begins behind its deadline fails, as under
-// TLS, for good.
+// slowConn takes its time for a write, whatever the deadline, and then succeeds; a write that begins behind its
+// deadline fails, as under TLS, for good.
 type slowConn struct {
 	net.Conn
 	takes    time.Duration

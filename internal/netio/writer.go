@@ -14,8 +14,8 @@ func (c *Conn) Now() int64 { return c.sweeper.Now() }
 // Plain tells whether c is a plain socket, whose [Conn.ReadFirst] waits without a buffer.
 func (c *Conn) Plain() bool { return c.plain }
 
-// Writer writes to a Conn without blocking, for a connection that many goroutines append to. One goroutine at a time uses it, and as long
-// as there is a Writer, nobody calls Write of the Conn.
+// Writer writes to a Conn without blocking, for a connection that many goroutines append to. One goroutine at a time
+// uses it, and as long as there is a Writer, nobody calls Write of the Conn.
 type Writer struct {
 	c    *Conn
 	cork *Cork           // the connection is TLS over a Cork
@@ -42,7 +42,8 @@ func NewWriter(c *Conn) *Writer {
 	return w
 }
 
-// BeforeWait has f called on the reading goroutine each time before a read waits, and reports whether it will be: only a Cork can tell.
+// BeforeWait has f called on the reading goroutine each time before a read waits, and reports whether it will be: only
+// a Cork can tell.
 func (w *Writer) BeforeWait(f func()) bool {
 	if w.cork == nil {
 		return false
@@ -51,8 +52,8 @@ func (w *Writer) BeforeWait(f func()) bool {
 	return true
 }
 
-// Try writes as much of b as can be written now, and reports how much it has taken. With ErrWouldBlock not everything is out (which can
-// happen although all was taken): call Finish with the rest, even when it is empty.
+// Try writes as much of b as can be written now, and reports how much it has taken. With ErrWouldBlock not everything
+// is out (which can happen although all was taken): call Finish with the rest, even when it is empty.
 func (w *Writer) Try(b []byte) (int, error) {
 	switch {
 	case w.raw == nil:

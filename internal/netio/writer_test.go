@@ -130,7 +130,8 @@ func TestWriterStall(t *testing.T) {
 	}
 }
 
-// TestCorkWaits: the reader is told before it waits, and not while there is something to read; the end of TLS is said on Close.
+// TestCorkWaits: the reader is told before it waits, and not while there is something to read; the end of TLS is said
+// on Close.
 func TestCorkWaits(t *testing.T) {
 	c, w, far := writerPair(t, true, 0)
 	waits := 0
