@@ -19,7 +19,7 @@
 //
 // # Not here
 //
-// Which fields go on (package proxy), sockets and deadlines (package sock), the head's own vocabulary (package message).
+// Which fields go on (package proxy), sockets and deadlines (package netio), the head's own vocabulary (package message).
 //
 // # Decisions
 //

@@ -2,14 +2,14 @@ package http2
 
 import "github.com/fabian4/gateway-homebrew-go/internal/netio"
 
-// queue holds body bytes that could not go on yet, in order, in pooled memory. What it holds is bounded by the window of the stream they
+// bodyQueue holds body bytes that could not go on yet, in order, in pooled memory. What it holds is bounded by the window of the stream they
 // came on, since only what has left it is given back to the peer.
-type queue struct {
+type bodyQueue struct {
 	buf *netio.Buffer
 	b   []byte // what is held; its memory is buf's, or its own when that would be too small
 }
 
-func (q *queue) push(p []byte) {
+func (q *bodyQueue) push(p []byte) {
 	if len(p) == 0 {
 		return
 	}
@@ -24,7 +24,7 @@ func (q *queue) push(p []byte) {
 }
 
 // move goes to the start of the buffer, or to a larger one.
-func (q *queue) move(need int) {
+func (q *bodyQueue) move(need int) {
 	if need <= len(q.buf.B) {
 		q.b = q.buf.B[:copy(q.buf.B, q.b)]
 		return
@@ -38,9 +38,9 @@ func (q *queue) move(need int) {
 	q.buf = buf
 }
 
-func (q *queue) pop(n int) { q.b = q.b[n:] }
+func (q *bodyQueue) pop(n int) { q.b = q.b[n:] }
 
-func (q *queue) free() {
+func (q *bodyQueue) free() {
 	q.buf.Free()
-	*q = queue{}
+	*q = bodyQueue{}
 }

@@ -60,7 +60,7 @@ func TestChaos(t *testing.T) {
 	}
 	up.mu.Lock()
 	defer up.mu.Unlock()
-	if missing := up.opt.ConnWindow - up.window - up.credit; missing != 0 {
+	if missing := up.opt.ConnWindow - up.flow.window - up.flow.credit; missing != 0 {
 		t.Errorf("%d bytes of the connection's window were never given back", missing)
 	}
 }

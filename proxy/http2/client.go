@@ -10,7 +10,7 @@ import (
 type Client struct {
 	Conn
 	done chan struct{}
-	end  error // guarded by done
+	over error // why it is; good once done is closed
 }
 
 // NewClient makes the client side of nc, which it owns from now on, greets the server, and reads in a goroutine of its own until the
@@ -19,8 +19,8 @@ func NewClient(nc *netio.Conn, o Options) *Client {
 	c := &Client{done: make(chan struct{})}
 	c.init(nc, o, true)
 	c.mu.Lock()
-	c.grow(len(Preface))
-	c.out = append(c.out, Preface...)
+	c.out.grow(len(Preface))
+	c.out.b = append(c.out.b, Preface...)
 	c.mu.Unlock()
 	c.greet([]setting{
 		{settingEnablePush, 0},
@@ -33,7 +33,7 @@ func NewClient(nc *netio.Conn, o Options) *Client {
 
 // loop is the client's reading goroutine; the end of the connection ends it.
 func (c *Client) loop() {
-	c.end = c.run(nil)
+	c.over = c.in.run(nil)
 	close(c.done)
 }
 
@@ -43,7 +43,7 @@ func (c *Client) Done() <-chan struct{} { return c.done }
 // ending waits for the end of the connection and says why it is over.
 func (c *Client) ending() error {
 	<-c.done
-	return c.end
+	return c.over
 }
 
 // Usable tells whether Open may succeed, now or when there is room.
@@ -63,12 +63,15 @@ func (c *Client) freePlaces() int {
 	return max(0, c.free())
 }
 
+// free is how many more streams there are places for.
+//
+// +checklocks:c.mu
 func (c *Client) free() int {
-	most := c.peerStreams
-	if !c.peerSet {
+	most := c.peer.streams
+	if !c.peer.known {
 		most = min(most, 1)
 	}
-	return most - len(c.streams) - c.reserved
+	return most - len(c.streams.open) - c.places.reserved
 }
 
 // Reserve keeps a place for one stream, which is the caller's until OpenReserved or Unreserve. Where there is none, Options.Room is called when there
@@ -79,19 +82,19 @@ func (c *Client) Reserve() bool {
 	if !c.usable() {
 		return false
 	}
-	if c.free() <= 0 || len(c.out) > headBytes {
-		c.starved = true
+	if c.free() <= 0 || len(c.out.b) > headBytes {
+		c.places.starved = true
 		return false
 	}
-	c.reserved++
+	c.places.reserved++
 	return true
 }
 
 // Unreserve gives a place back.
 func (c *Client) Unreserve() {
 	c.mu.Lock()
-	c.reserved--
-	c.roomMade()
+	c.places.reserved--
+	c.placeFree()
 	c.leave(nil)
 }
 
@@ -99,11 +102,15 @@ func (c *Client) Unreserve() {
 func (c *Client) Settled() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.peerSet || !c.usable()
+	return c.peer.known || !c.usable()
 }
 
+// usable tells whether the connection takes streams at all.
+//
+// +checklocks:c.mu
 func (c *Client) usable() bool {
-	return !c.dead && c.err == nil && !c.peerGone && c.drain == notDraining && c.lastID < maxStreamID-2
+	return c.end.state == connOpen && c.end.err == nil && !c.drain.peerGone && c.drain.state == notDraining &&
+		c.streams.lastID < maxStreamID-2
 }
 
 // Open opens a stream with the request in f; with end it has no body. The events go to r, and may begin before Open returns. What Open refuses has not been sent.
@@ -115,42 +122,40 @@ func (c *Client) Open(b *Batch, f *Fields, end bool, r Receiver) (*Stream, error
 // OpenReserved is Open in a place that Reserve has kept. Whatever it returns, the place is used up.
 func (c *Client) OpenReserved(b *Batch, f *Fields, end bool, r Receiver) (*Stream, error) {
 	c.mu.Lock()
-	c.reserved--
+	c.places.reserved--
 	return c.open(b, f, end, r)
 }
 
-// open is called with the lock held, which it gives up.
+// open opens a stream, and leaves the connection.
+//
+// +checklocksrelease:c.mu
 func (c *Client) open(b *Batch, f *Fields, end bool, r Receiver) (*Stream, error) {
 	var err error
 	switch {
-	case c.dead || c.err != nil:
+	case c.end.state != connOpen || c.end.err != nil:
 		err = ErrClosed
 	case !c.usable():
 		err = ErrGoAway
-	case len(c.streams)+c.reserved >= c.peerStreams || len(c.out) > headBytes:
-		c.starved = true
+	case len(c.streams.open)+c.places.reserved >= c.peer.streams || len(c.out.b) > headBytes:
+		c.places.starved = true
 		err = ErrNoCapacity
-	case f.size > c.peerHeadBytes:
+	case f.size > c.peer.headBytes:
 		err = ErrHeadTooLarge
 	}
 	if err != nil {
 		if !errors.Is(err, ErrNoCapacity) {
-			c.roomMade()
+			c.placeFree()
 		}
 		c.leave(b)
 		return nil, err
 	}
-	if c.lastID == 0 {
-		c.lastID = 1
-	} else {
-		c.lastID += 2
-	}
-	s := c.newStream(c.lastID)
+	s := c.newStream(c.streams.next())
+	asStream(&c.Conn, s)
 	s.recv, s.isHead = r, f.isHead
-	c.appendHead(s.id, f, end)
+	s.c.appendHead(s.id, f, end)
 	if end {
 		s.endLocal()
 	}
-	c.leave(b)
+	s.c.leave(b)
 	return s, nil
 }

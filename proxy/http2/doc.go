@@ -1,20 +1,26 @@
-// Package http2 is the HTTP/2 codec (RFC 9113) for a proxy: connections and streams of both sides, flow control, and the limits that make
-// floods harmless. It knows no route, cluster or configuration.
+// Package http2 is the HTTP/2 codec (RFC 9113) for a proxy: connections and streams of both sides, flow control, and the limits
+// that make floods harmless. It knows no route, cluster or configuration.
 //
 // # Life of a request
 //
-//   - server.go: [Server.Serve] greets the client; conn.go reads, with one goroutine a connection, as many bytes as there are.
-//   - read.go takes them apart into frames, and handles every whole one on the spot: nothing is queued, nothing blocks.
-//   - headers.go feeds HPACK; block.go lays the fields out as a message.Head and check.go judges it; then [Handler.Request] is asked who
-//     takes the stream's events, the [Receiver].
-//   - The events call methods of other streams: client.go opens one on an upstream connection ([Client.Open]), stream.go writes heads,
-//     data and trailers. All of them only append to the out buffer of their connection (write.go, encoder.go, fields.go), whose lock they hold for that long.
+//   - server.go: [Server.Serve] sends our SETTINGS; reader.go reads, with one goroutine a connection, as many bytes as there
+//     are. frame_reader.go takes them apart into frames, and every whole one is handled on the spot: nothing is queued,
+//     nothing blocks.
+//   - read_headers.go feeds HPACK; header_block.go lays the fields out as a message.Head and header_rules.go judges it; then
+//     [Handler.Request] is asked who takes the stream's events, the [Receiver]. read_stream.go and read_control.go handle the
+//     other frames.
+//   - The events call methods of other streams: client.go opens one on an upstream connection ([Client.Open]), stream.go writes
+//     heads, data and trailers. All of them only append to the out buffer of their connection (output.go, encoder.go,
+//     fields.go), whose lock they hold for that long.
 //   - When the batch of frames is done, the goroutine yields once, and then writes each connection it has appended to with one
-//     non-blocking call ([Batch]). What a socket does not take is left to a goroutine.
-//   - flow.go keeps the windows; control.go answers SETTINGS and PING; limits.go counts what peers make us do; timing.go looks at what takes
-//     too long; drain.go ends connections, survive.go those on which something panicked.
-//   - relay.go passes one direction of an exchange from stream to stream; pipe.go turns events into calls that wait, for a goroutine that has
-//     an HTTP/1.1 connection on the other side.
+//     non-blocking call (batch.go, [Batch]). What a socket does not take is left to a goroutine.
+//   - relay.go passes one direction of an exchange from stream to stream; pipe.go turns events into calls that wait, for a
+//     goroutine that has an HTTP/1.1 connection on the other side. body_queue.go holds what could not go on yet.
+//
+// The parts of a connection: conn.go puts them together; streams.go is the table of streams, flow.go the windows,
+// peer_settings.go what the peer allows, places.go the streams that may still be opened, limits.go what peers make us do,
+// timers.go what takes too long, drain.go and end.go the end of a connection, recover.go that of one on which something
+// panicked.
 //
 // # Promises
 //
@@ -32,7 +38,7 @@
 //
 // # Not here
 //
-// Which fields go on, timeouts of requests, retries, metrics (package proxy); TLS (package mtls) and sockets (package sock).
+// Which fields go on, timeouts of requests, retries, metrics (package proxy); TLS (package mtls) and sockets (package netio).
 //
 // # Decisions
 //
@@ -41,6 +47,10 @@
 //
 // The batch is an argument. Who appends must see to the write, and the compiler should see to that: a reading goroutine gives its
 // own batch to whatever it calls, any other goroutine has one for as long as it likes, and nil writes at once.
+//
+// One lock for a connection and its streams, and parts that know nothing of it: what a part holds is used under the lock of the
+// [Conn] that it is in, and tools/locks sees to that. A stream that was found in the table has the connection's lock, which
+// the tool cannot know: asStream and asConn tell it.
 //
 // Frames are read and written by hand, and so is the HPACK encoder; golang.org/x/net/http2/hpack decodes. A frame is nine
 // bytes and a fixed layout, and x/net/http2's Framer would bring net/http along, block while it reads, and allocate for most frames. The

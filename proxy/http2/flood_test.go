@@ -156,8 +156,11 @@ func TestCalmPeersAreServed(t *testing.T) {
 			<-time.After(time.Second)
 		}
 		synctest.Wait()
-		if srv.err != nil || p.hits.of(LimitResets)+p.hits.of(LimitControl) != 0 {
-			t.Errorf("connection ended with %v", srv.err)
+		srv.mu.Lock()
+		err := srv.end.err
+		srv.mu.Unlock()
+		if err != nil || p.hits.of(LimitResets)+p.hits.of(LimitControl) != 0 {
+			t.Errorf("connection ended with %v", err)
 		}
 		p.nc.Close()
 		<-drained

@@ -2,90 +2,183 @@ package http2
 
 import "slices"
 
-// wait notes that s has data that did not go out. progress tells that some of it just did. Called with the lock held.
-func (c *Conn) wait(s *Stream, progress bool) {
-	s.waiting = true
-	if s.send > 0 && !s.queued {
-		c.enqueue(s)
-	}
-	if s.send > 0 && c.send > 0 {
-		c.full = true // only room in the out buffer is missing: that is the socket's stall, and write timeouts are for that
-		s.stallAt = 0
+// connFlow is the connection's windows (RFC 9113 section 6.9). Guarded by the connection's lock.
+type connFlow struct {
+	send      int       // for what we send
+	window    int       // what the peer may still send
+	credit    int       // consumed and not announced yet
+	newWindow int       // a new stream's window for what the peer sends; that of the protocol until our SETTINGS are acknowledged
+	blocked   []*Stream // wait for the connection's window or for room in the out buffer, in the order they came
+}
+
+// giveBack counts n bytes as consumed on the connection, and announces them once they are half of the window.
+//
+// +checklocks:c.mu
+func (c *Conn) giveBack(n int) {
+	if n == 0 || c.end.state != connOpen {
 		return
 	}
-	if s.stall > 0 && (progress || s.stallAt == 0) {
-		s.stallAt = c.nc.Now() + int64(s.stall)
-		c.wakeBy(s.stallAt)
+	c.flow.credit += n
+	if c.flow.credit >= c.opt.ConnWindow/2 {
+		c.appendControl(13)
+		c.out.b = appendWindowUpdate(c.out.b, 0, c.flow.credit)
+		c.flow.window += c.flow.credit
+		c.flow.credit = 0
 	}
 }
 
-// enqueue puts s behind the streams that wait for the connection. Those that are gone are weeded out before they are the greater part.
-func (c *Conn) enqueue(s *Stream) {
-	if len(c.blocked) > 2*len(c.streams)+8 {
-		c.blocked = slices.DeleteFunc(c.blocked, func(s *Stream) bool { return s.gone })
-	}
-	s.queued = true
-	c.blocked = append(c.blocked, s)
-}
-
-// wakeBlocked asks the streams that wait for the connection for more, first come first served. Reading goroutine only.
-func (c *Conn) wakeBlocked() {
+// wakeBlocked asks the streams that wait for the connection for more, first come first served.
+func (r *reader) wakeBlocked() {
+	c := r.c
 	c.mu.Lock()
-	for range len(c.blocked) {
-		if c.send <= 0 {
+	for range len(c.flow.blocked) {
+		if c.flow.send <= 0 {
 			break
 		}
-		if len(c.out) > outBytes/2 && c.writing {
-			c.full = true
+		if len(c.out.b) > outBytes/2 && c.out.writing {
+			c.out.awaited = true
 			break
 		}
-		s := c.blocked[0]
-		c.blocked[0] = nil
-		c.blocked = c.blocked[1:]
-		s.queued = false
-		if !s.waiting || s.gone || s.send <= 0 {
-			continue // the last of them hears from its own window
+		s := c.flow.blocked[0]
+		c.flow.blocked[0] = nil
+		c.flow.blocked = c.flow.blocked[1:]
+		asStream(c, s)
+		tell := s.unqueue()
+		asConn(s, c)
+		if tell {
+			c.mu.Unlock()
+			s.recv.Writable(&r.batch, s)
+			c.mu.Lock()
 		}
-		s.waiting = false
-		c.mu.Unlock()
-		s.recv.Writable(&c.batch, s)
-		c.mu.Lock()
 	}
-	if len(c.blocked) == 0 {
-		c.blocked = nil
+	if len(c.flow.blocked) == 0 {
+		c.flow.blocked = nil
 	}
 	c.mu.Unlock()
 }
 
-// widen adds n to the stream's window and tells its owner, if it waits for that. Reading goroutine; called with the lock held, which it
-// gives up.
-func (c *Conn) widen(s *Stream, n int) {
-	s.send += n
-	tell := s.waiting && s.send > 0 && !s.queued
-	if tell && (c.send <= 0 || c.writing && len(c.out) > outBytes/2) {
-		c.enqueue(s)
-		c.full = c.full || c.send > 0
-		tell = false
+// widenConn adds n to the connection's window for what we send.
+//
+// +checklocksrelease:r.c.mu
+func (r *reader) widenConn(n int) error {
+	c := r.c
+	if n == 0 {
+		c.mu.Unlock()
+		return connError(ProtocolError, "WINDOW_UPDATE of nothing")
 	}
-	if tell {
-		s.waiting = false
+	c.flow.send += n
+	over, waiting := c.flow.send > maxWindow, len(c.flow.blocked) > 0
+	c.mu.Unlock()
+	if over {
+		return connError(FlowControlError, "window too large")
 	}
-	c.leave(&c.batch)
-	if tell {
-		s.recv.Writable(&c.batch, s)
+	if waiting {
+		r.wakeBlocked()
+	}
+	return nil
+}
+
+// streamFlow is the windows of a stream. Guarded by the connection's lock.
+type streamFlow struct {
+	send    int   // window for what we send; a SETTINGS may make it negative
+	window  int   // what the peer may still send,
+	most    int   // when nothing is on its way
+	credit  int   // consumed and not announced yet
+	held    int   // given to the receiver and not consumed yet
+	waiting bool  // the owner wants to hear Writable
+	queued  bool  // in connFlow.blocked
+	stallAt int64 // when waiting for flow control takes too long; 0: nothing waits
+	stall   int64 // how long it may take, in nanoseconds; 0: for ever
+}
+
+// rest notes that nothing waits for the windows any more.
+func (f *streamFlow) rest() { f.waiting, f.stallAt = false, 0 }
+
+// wait notes that s has data that did not go out. progress tells that some of it just did.
+//
+// +checklocks:s.c.mu
+func (s *Stream) wait(progress bool) {
+	c := s.c
+	s.flow.waiting = true
+	if s.flow.send > 0 && !s.flow.queued {
+		s.enqueue()
+	}
+	if s.flow.send > 0 && c.flow.send > 0 {
+		c.out.awaited = true // only room in the out buffer is missing: that is the socket's stall, and write timeouts are for that
+		s.flow.stallAt = 0
+		return
+	}
+	if s.flow.stall > 0 && (progress || s.flow.stallAt == 0) {
+		s.flow.stallAt = c.nc.Now() + s.flow.stall
+		c.timers.wakeBy(s.flow.stallAt)
 	}
 }
 
-// giveBack counts n bytes as consumed on the connection, and announces them once they are half of the window.
-func (c *Conn) giveBack(n int) {
-	if n == 0 || c.dead {
+// enqueue puts s behind the streams that wait for the connection. Those that are gone are taken out before they are the
+// greater part.
+//
+// +checklocks:s.c.mu
+func (s *Stream) enqueue() {
+	f := &s.c.flow
+	if len(f.blocked) > 2*len(s.c.streams.open)+8 {
+		f.blocked = slices.DeleteFunc(f.blocked, (*Stream).isGone)
+	}
+	s.flow.queued = true
+	f.blocked = append(f.blocked, s)
+}
+
+// unqueue takes note that s is the first of connFlow.blocked no more, and reports whether its owner is to be told Writable:
+// one that waits for the stream's own window hears from that.
+//
+// +checklocks:s.c.mu
+func (s *Stream) unqueue() bool {
+	s.flow.queued = false
+	if !s.flow.waiting || s.state == streamGone || s.flow.send <= 0 {
+		return false
+	}
+	s.flow.waiting = false
+	return true
+}
+
+// widen adds n to the stream's window and tells its owner, if it waits for that. Reading goroutine only.
+//
+// +checklocksrelease:s.c.mu
+func (s *Stream) widen(b *Batch, n int) {
+	c := s.c
+	s.flow.send += n
+	tell := s.flow.waiting && s.flow.send > 0 && !s.flow.queued
+	if tell && (c.flow.send <= 0 || c.out.writing && len(c.out.b) > outBytes/2) {
+		s.enqueue()
+		c.out.awaited = c.out.awaited || c.flow.send > 0
+		tell = false
+	}
+	if tell {
+		s.flow.waiting = false
+	}
+	c.leave(b)
+	if tell {
+		s.recv.Writable(b, s)
+	}
+}
+
+// giveBack counts n bytes as consumed on the stream, and announces them once they are half of the window, which then doubles,
+// up to StreamWindow.
+//
+// +checklocks:s.c.mu
+func (s *Stream) giveBack(n int) {
+	c := s.c
+	if n == 0 || s.state >= streamRemoteEnded || c.end.state != connOpen {
 		return
 	}
-	c.credit += n
-	if c.credit >= c.opt.ConnWindow/2 {
-		c.appendControl(13)
-		c.out = appendWindowUpdate(c.out, 0, c.credit)
-		c.window += c.credit
-		c.credit = 0
+	f := &s.flow
+	f.credit += n
+	if f.credit < max(1, f.most/2) {
+		return
 	}
+	more := min(f.most, c.opt.StreamWindow-f.most)
+	f.most += more
+	c.appendControl(13)
+	c.out.b = appendWindowUpdate(c.out.b, s.id, f.credit+more)
+	f.window += f.credit + more
+	f.credit = 0
 }

@@ -268,7 +268,7 @@ func FuzzClientFrames(f *testing.F) {
 		c.init(netio.New(nc, sw, 0), Options{MaxHeaderBytes: 4 << 10, StreamWindow: 1 << 10}, true)
 		for _, method := range []string{"GET", "HEAD", "POST"} {
 			x := &checked{k: k}
-			s, err := c.Open(&c.batch, request1(method), method != "POST", x)
+			s, err := c.Open(&c.in.batch, request1(method), method != "POST", x)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -292,8 +292,8 @@ func bounded(t *testing.T, c *Conn, nc *script, in int) {
 	t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.streams) != 0 || len(c.out) != 0 || c.writing || c.in != nil || c.block != nil {
-		t.Errorf("left: %d streams, %d bytes to write, writing %v", len(c.streams), len(c.out), c.writing)
+	if len(c.streams.open) != 0 || len(c.out.b) != 0 || c.out.writing || c.in.frames.buf != nil || c.in.headers.block != nil {
+		t.Errorf("left: %d streams, %d bytes to write, writing %v", len(c.streams.open), len(c.out.b), c.out.writing)
 	}
 	if nc.wrote > 64*in+4096 {
 		t.Errorf("%d bytes were written in answer to %d", nc.wrote, in)

@@ -212,3 +212,24 @@ func (s *Stream) over() bool {
 	defer s.c.mu.Unlock()
 	return !s.sendable()
 }
+
+// streamOf is a stream of the connection, nil if it is not there.
+func streamOf(c *Conn, id uint32) *Stream {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.streams.open[id]
+}
+
+// unsent is how many bytes of the stream's window the peer has not used, or was given back.
+func unsent(s *Stream) int {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return s.flow.window + s.flow.credit
+}
+
+// stream is what was attached to the pipe.
+func (p *Pipe) stream() *Stream {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.s
+}

@@ -76,6 +76,13 @@ func (f *flood) control(now func() int64) bool {
 	return f.tokens > 0
 }
 
+// allow takes a token for a frame that is not useful by itself, where the lock is not held; false when the peer has spent all.
+func (c *Conn) allow() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.flood.control(c.nc.Now)
+}
+
 // useful brings n tokens back.
 func (f *flood) useful(n int) {
 	f.tokens = min(f.tokens+n, controlTokens)

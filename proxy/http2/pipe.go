@@ -23,23 +23,38 @@ func (e *ResetError) Unwrap() error { return e.Cause }
 // Pipe turns the events of one stream into calls that wait, for goroutines that own an HTTP/1.1 connection on the other side. One goroutine
 // at a time may call Head, Next and what belongs to them, and another one Write. It holds no more than the stream's window.
 type Pipe struct {
-	mu    sync.Mutex // guards what follows; taken before a connection's, never under it
-	cond  sync.Cond  // any of it has changed
-	s     *Stream
+	mu   sync.Mutex // taken before a connection's, never under it
+	cond sync.Cond  // any of what follows has changed
+
+	// +checklocks:mu
+	s *Stream
+	// +checklocks:mu
 	heads []*waitingHead
-	q     queue // has come
-	lent  queue // was handed out by Next, and counts as consumed at the following call
-
+	// +checklocks:mu
+	q bodyQueue // has come
+	// +checklocks:mu
+	lent bodyQueue // was handed out by Next, and counts as consumed at the following call
+	// +checklocks:mu
 	trailers *message.Head
-	end      bool // the peer has ended its side
-	err      error
-	watch    Interrupter // hears of err
+	// +checklocks:mu
+	end bool // the peer has ended its side
+	// +checklocks:mu
+	err error
+	// +checklocks:mu
+	watch Interrupter // hears of err
+	// +checklocks:mu
 	writable bool
-	closed   bool
+	// +checklocks:mu
+	closed bool
+	// +checklocks:mu
+	read pipeRead
+}
 
-	readAt      int64 // when a read gives up; 0 never
-	reading     bool  // a read waits
-	late        bool  // and its moment has passed
+// pipeRead is a call that waits for something to read. Guarded by the pipe's lock.
+type pipeRead struct {
+	at          int64 // when it gives up; 0 never
+	waits       bool  // one waits
+	late        bool  // and its time has passed
 	interrupted bool
 }
 
@@ -70,8 +85,8 @@ func (p *Pipe) Attach(s *Stream, end bool) {
 func (p *Pipe) SetReadDeadline(at int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.readAt, p.late = at, false
-	if p.reading {
+	p.read.at, p.read.late = at, false
+	if p.read.waits {
 		p.s.SetDeadline(at)
 	}
 }
@@ -80,7 +95,7 @@ func (p *Pipe) SetReadDeadline(at int64) {
 func (p *Pipe) Interrupt() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.interrupted = true
+	p.read.interrupted = true
 	p.cond.Broadcast()
 }
 
@@ -88,7 +103,7 @@ func (p *Pipe) Interrupt() {
 func (p *Pipe) Head() (h *message.Head, end bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.wait(func() bool { return len(p.heads) > 0 }); err != nil {
+	if err := p.wait(forHead); err != nil {
 		return nil, false, err
 	}
 	w := p.heads[0]
@@ -101,7 +116,7 @@ func (p *Pipe) Next() ([]byte, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.consume()
-	if err := p.wait(func() bool { return len(p.q.b) > 0 || p.end }); err != nil {
+	if err := p.wait(forBody); err != nil {
 		return nil, err
 	}
 	if len(p.q.b) == 0 {
@@ -129,7 +144,7 @@ func (p *Pipe) Ready() bool {
 func (p *Pipe) ClearInterrupt() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.interrupted = false
+	p.read.interrupted = false
 }
 
 // Trailers is the trailer section behind the body, nil without one; good for as long as the pipe.
@@ -223,6 +238,8 @@ func (p *Pipe) Close() {
 }
 
 // consume counts what Next has lent as passed on.
+//
+// +checklocks:p.mu
 func (p *Pipe) consume() {
 	n := len(p.lent.b)
 	if n == 0 {
@@ -236,27 +253,49 @@ func (p *Pipe) consume() {
 	p.s.Consumed(nil, n)
 }
 
-// wait waits until ready, and says why it gave up before that. Called with the lock held.
-func (p *Pipe) wait(ready func() bool) error {
-	defer func() { p.reading = false }()
-	for !ready() {
+// awaited is what a read waits for.
+type awaited bool
+
+const (
+	forHead awaited = false
+	forBody awaited = true // a piece of it, or its end
+)
+
+// has tells whether what a read waits for is there.
+//
+// +checklocks:p.mu
+func (p *Pipe) has(what awaited) bool {
+	if what == forHead {
+		return len(p.heads) > 0
+	}
+	return len(p.q.b) > 0 || p.end
+}
+
+// wait waits for something to read, and says why it gave up before that.
+//
+// +checklocks:p.mu
+func (p *Pipe) wait(what awaited) (err error) {
+	r := &p.read
+	for err == nil && !p.has(what) {
 		switch {
 		case p.err != nil:
-			return p.err
+			err = p.err
 		case p.closed:
-			return ErrClosed
-		case p.interrupted:
-			p.interrupted = false
-			return netio.ErrInterrupted
-		case p.late:
-			p.late = false
-			return netio.ErrTimeout
+			err = ErrClosed
+		case r.interrupted:
+			r.interrupted = false
+			err = netio.ErrInterrupted
+		case r.late:
+			r.late = false
+			err = netio.ErrTimeout
+		default:
+			if !r.waits && r.at != 0 {
+				p.s.SetDeadline(r.at)
+			}
+			r.waits = true
+			p.cond.Wait()
 		}
-		if !p.reading && p.readAt != 0 {
-			p.s.SetDeadline(p.readAt)
-		}
-		p.reading = true
-		p.cond.Wait()
 	}
-	return nil
+	r.waits = false
+	return err
 }

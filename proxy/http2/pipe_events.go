@@ -65,8 +65,8 @@ func (e *pipeEvents) Writable(*Batch, *Stream) {
 func (e *pipeEvents) Timeout(_ *Batch, s *Stream) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.reading && e.readAt != 0 && s.c.nc.Now() >= e.readAt {
-		e.late = true
+	if e.read.waits && e.read.at != 0 && s.c.nc.Now() >= e.read.at {
+		e.read.late = true
 		e.cond.Broadcast()
 	}
 }

@@ -44,7 +44,7 @@ func copyBack(p *Pipe, h *message.Head) {
 	if big, ok := h.Find("x-big"); ok {
 		f.Add([]byte("x-big"), big)
 	}
-	if p.s.WriteHead(&b, f, false) != nil {
+	if p.stream().WriteHead(&b, f, false) != nil {
 		return
 	}
 	for {
@@ -53,14 +53,14 @@ func copyBack(p *Pipe, h *message.Head) {
 			break
 		}
 		if err != nil || p.Write(&b, data, false) != nil {
-			p.s.Reset(&b, Cancel)
+			p.stream().Reset(&b, Cancel)
 			return
 		}
 	}
 	if tr := p.Trailers(); tr != nil {
 		f := b.Fields()
 		f.AddHead(tr, 0)
-		_ = p.s.WriteTrailers(&b, f)
+		_ = p.stream().WriteTrailers(&b, f)
 		return
 	}
 	_ = p.Write(&b, nil, true)
@@ -260,10 +260,10 @@ func TestPipeWaits(t *testing.T) {
 
 // A head may come while another goroutine writes. Only the race detector can tell when that goes wrong.
 func TestPipeHeadDuringWrite(t *testing.T) {
-	s := &Stream{c: &Conn{dead: true}}
+	s := &Stream{c: &Conn{end: ending{state: connEnding}}}
 	p := NewPipe()
 	p.Attach(s, false)
-	p.writable = true
+	p.Receiver().Writable(nil, s)
 	s.c.mu.Lock() // stops the write where it enters the stream
 	done := make(chan struct{})
 	go func() {
@@ -291,7 +291,7 @@ type lockHeld struct {
 func (l *lockHeld) Interrupt() {
 	l.n++
 	if l.p.mu.TryLock() {
-		l.p.mu.Unlock()
+		l.p.mu.Unlock() // +checklocksignore: TryLock is not known to tools/locks
 		l.t.Error("interrupted without the lock of the pipe")
 	}
 }

@@ -3,7 +3,8 @@ package http2
 import "encoding/binary"
 
 // readSettings takes the peer's SETTINGS (RFC 9113 section 6.5) and acknowledges them.
-func (c *Conn) readSettings(f frame, p []byte) error {
+func (r *reader) readSettings(f frame, p []byte) error {
+	c := r.c
 	switch {
 	case f.stream != 0:
 		return connError(ProtocolError, "SETTINGS on a stream")
@@ -15,71 +16,55 @@ func (c *Conn) readSettings(f frame, p []byte) error {
 	case len(p) > 6*64:
 		return c.flooded(LimitControl)
 	}
-	c.settled = true
+	r.settled = true
 	c.mu.Lock()
-	old := c.peerWindow
+	old := c.peer.window
 	for ; len(p) > 0; p = p[6:] {
-		if err := c.set(setting{binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:])}); err != nil {
+		s := setting{binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:])}
+		if s.id == settingHeaderTableSize {
+			c.out.enc.setLimit(s.value)
+		}
+		if err := c.peer.set(s, c.client); err != nil {
 			c.mu.Unlock()
 			return err
 		}
 	}
 	c.appendControl(frameHeaderLen)
-	c.out = appendFrame(c.out, frame{0, frameSettings, flagAck, 0})
-	c.peerSet = true
-	c.roomMade()
-	return c.rewindow(c.peerWindow - old)
+	c.out.b = appendFrame(c.out.b, frame{0, frameSettings, flagAck, 0})
+	c.peer.known = true
+	c.placeFree()
+	return r.rewindow(c.peer.window - old)
 }
 
-// set takes one setting. Called with the lock held.
-func (c *Conn) set(s setting) error {
-	switch s.id {
-	case settingHeaderTableSize:
-		c.enc.setLimit(s.value)
-	case settingEnablePush:
-		if s.value > 1 || c.client && s.value == 1 {
-			return connError(ProtocolError, "SETTINGS_ENABLE_PUSH that is not allowed")
-		}
-	case settingMaxConcurrentStreams:
-		c.peerStreams = int(min(s.value, maxStreamID))
-	case settingInitialWindowSize:
-		if s.value > maxWindow {
-			return connError(FlowControlError, "SETTINGS_INITIAL_WINDOW_SIZE too large")
-		}
-		c.peerWindow = int(s.value)
-	case settingMaxFrameSize:
-		if s.value < maxFrame || s.value > 1<<24-1 {
-			return connError(ProtocolError, "SETTINGS_MAX_FRAME_SIZE out of range")
-		}
-	case settingMaxHeaderListSize:
-		c.peerHeadBytes = int(s.value)
-	}
-	return nil
-}
-
-// rewindow moves the windows of all streams by delta (RFC 9113 section 6.9.2) and tells those that were waiting. Called with the lock
-// held, which it gives up.
-func (c *Conn) rewindow(delta int) error {
+// rewindow moves the windows of all streams by delta (RFC 9113 section 6.9.2) and tells those that were waiting.
+//
+// +checklocksrelease:r.c.mu
+func (r *reader) rewindow(delta int) error {
+	c := r.c
 	var waiting []*Stream
+	over := false
 	if delta != 0 {
-		for _, s := range c.streams {
-			if s.send += delta; s.send > maxWindow {
-				c.leave(&c.batch)
-				return connError(FlowControlError, "window too large")
-			}
-			if s.waiting && s.send > 0 {
+		for _, s := range c.streams.open {
+			asStream(c, s)
+			s.flow.send += delta
+			over = over || s.flow.send > maxWindow
+			if s.flow.waiting && s.flow.send > 0 {
 				waiting = append(waiting, s)
 			}
+			asConn(s, c)
 		}
 	}
-	c.leave(&c.batch)
+	c.leave(&r.batch)
+	if over {
+		return connError(FlowControlError, "window too large")
+	}
 	for _, s := range waiting {
-		c.mu.Lock()
-		if s.gone || !s.waiting {
-			c.mu.Unlock()
+		s.c.mu.Lock()
+		if s.state == streamGone || !s.flow.waiting {
+			s.c.mu.Unlock()
 			continue
 		}
-		c.widen(s, 0)
+		s.widen(&r.batch, 0)
 	}
 	return nil
 }
@@ -88,14 +73,16 @@ func (c *Conn) rewindow(delta int) error {
 func (c *Conn) acknowledged() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.settingsAt == 0 {
+	if c.timers.settingsAt == 0 {
 		return
 	}
-	c.settingsAt = 0
-	if delta := c.opt.firstWindow() - c.ourWindow; delta < 0 {
-		c.ourWindow = c.opt.firstWindow()
-		for _, s := range c.streams {
-			s.window += delta
+	c.timers.settingsAt = 0
+	if delta := c.opt.firstWindow() - c.flow.newWindow; delta < 0 {
+		c.flow.newWindow = c.opt.firstWindow()
+		for _, s := range c.streams.open {
+			asStream(c, s)
+			s.flow.window += delta
+			asConn(s, c)
 		}
 	}
 }
@@ -106,32 +93,34 @@ var (
 	pingDrain = [8]byte{'d', 'r', 'a', 'i', 'n'}
 )
 
-func (c *Conn) readPing(f frame, p []byte) error {
+func (r *reader) readPing(f frame, p []byte) error {
 	switch {
 	case len(p) != 8:
 		return connError(FrameSizeError, "PING of a wrong size")
 	case f.stream != 0:
 		return connError(ProtocolError, "PING on a stream")
 	}
+	c := r.c
 	c.mu.Lock()
 	data := [8]byte(p)
+	drained := false
 	switch {
 	case !f.has(flagAck):
 		c.appendControl(frameHeaderLen + 8)
-		c.out = appendPing(c.out, true, data)
-	case data == pingDrain && c.drain == drainFirst:
+		c.out.b = appendPing(c.out.b, true, data)
+	case data == pingDrain && c.drain.state == drainFirst:
 		c.sayLast()
-		if len(c.streams) == 0 {
-			c.leave(&c.batch)
-			return ErrDrained
-		}
+		drained = len(c.streams.open) == 0
 	}
-	c.leave(&c.batch)
+	c.leave(&r.batch)
+	if drained {
+		return ErrDrained
+	}
 	return nil
 }
 
 // readGoAway takes the peer's GOAWAY (RFC 9113 section 6.8): no more streams, and those above its last one were not processed.
-func (c *Conn) readGoAway(f frame, p []byte) error {
+func (r *reader) readGoAway(f frame, p []byte) error {
 	switch {
 	case f.stream != 0:
 		return connError(ProtocolError, "GOAWAY on a stream")
@@ -139,25 +128,28 @@ func (c *Conn) readGoAway(f frame, p []byte) error {
 		return connError(FrameSizeError, "GOAWAY of a wrong size")
 	}
 	last, code := binary.BigEndian.Uint32(p)&maxStreamID, ErrCode(binary.BigEndian.Uint32(p[4:]))
+	c := r.c
 	c.mu.Lock()
-	c.peerGone = true
-	c.roomGone()
-	if code != NoError && c.why == nil {
-		c.why = &ConnError{Code: code, Remote: true}
+	c.drain.peerGone = true
+	c.places.gone()
+	if code != NoError && c.end.said == nil {
+		c.end.said = &ConnError{Code: code, Remote: true}
 	}
 	var lost []*Stream
 	if c.client {
-		for id, s := range c.streams {
+		for id, s := range c.streams.open {
 			if id > last {
 				lost = append(lost, s)
-				s.remove()
+				asStream(c, s)
+				s.remove(false)
+				asConn(s, c)
 			}
 		}
 	}
-	none := len(c.streams) == 0
-	c.leave(&c.batch)
+	none := len(c.streams.open) == 0
+	c.leave(&r.batch)
 	for _, s := range lost {
-		s.recv.Reset(&c.batch, s, RefusedStream, ErrUnprocessed)
+		s.recv.Reset(&r.batch, s, RefusedStream, ErrUnprocessed)
 	}
 	if none {
 		return ErrDrained

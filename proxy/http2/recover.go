@@ -5,11 +5,13 @@ import (
 	"runtime/debug"
 )
 
-// survive is deferred around what delivers events. A panic there is a bug of the owner's or of ours, met by one stream as a rule: it ends this
-// connection with INTERNAL_ERROR, and must not end the process with all the others.
+// recoverPanic is deferred around what delivers events. A panic there is a bug of the owner's or of ours, met by one stream as
+// a rule: it ends this connection with INTERNAL_ERROR, and must not end the process with all the others.
 //
-// Locks that a panic has left locked stay so. Of this connection's own, which everybody would wait for, the process had better end.
-func (c *Conn) survive(err *error) {
+// Locks that a panic has left locked stay so. Of this connection's own, which everybody would wait for, the process had better
+// end.
+func (r *reader) recoverPanic(err *error) {
+	c := r.c
 	if c.opt.Panicked == nil {
 		return
 	}
@@ -25,6 +27,8 @@ func (c *Conn) survive(err *error) {
 }
 
 // lockable tells whether the lock can be had. Others hold it only for as long as it takes to append something.
+//
+// +checklocksignore
 func (c *Conn) lockable() bool {
 	for range lockTries {
 		if c.mu.TryLock() {
@@ -38,12 +42,3 @@ func (c *Conn) lockable() bool {
 
 // lockTries is some milliseconds' worth.
 const lockTries = 1 << 16
-
-// lose is the last event of a stream whose connection is over.
-func (c *Conn) lose(s *Stream, code ErrCode, cause error) {
-	var panicked error
-	defer c.survive(&panicked) // the others must hear of their end too
-	if s.recv != nil {
-		s.recv.Reset(&c.batch, s, code, cause)
-	}
-}

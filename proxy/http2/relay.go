@@ -13,14 +13,23 @@ import (
 // What returns an error does so once, when the trailers are larger than the receiving side takes (ErrHeadTooLarge): that stream was reset then, and no
 // event will tell its owner. Of all other ends of that stream its own Reset tells.
 type Relay struct {
-	mu       sync.Mutex // guards what follows; taken before a connection's, never under it
-	src, dst *Stream
-	held     queue
-	trailers *Fields  // a copy, while held is in front of them
-	end      bool     // src has ended
-	over     bool     // everything, or the end of all interest, was passed on
-	began    bool     // something was passed on
-	to       Receiver // takes what comes instead of dst
+	src *Stream
+
+	mu sync.Mutex // taken before a connection's, never under it
+	// +checklocks:mu
+	dst *Stream
+	// +checklocks:mu
+	held bodyQueue
+	// +checklocks:mu
+	trailers *Fields // a copy, while held is in front of them
+	// +checklocks:mu
+	end bool // src has ended
+	// +checklocks:mu
+	over bool // everything, or the end of all interest, was passed on
+	// +checklocks:mu
+	began bool // something was passed on
+	// +checklocks:mu
+	to Receiver // takes what comes instead of dst
 }
 
 // Init names the stream that data comes from. Call it before the first event.
@@ -129,6 +138,9 @@ func (r *Relay) Over() bool {
 	return r.over
 }
 
+// pass passes on what is held.
+//
+// +checklocks:r.mu
 func (r *Relay) pass(b *Batch) error {
 	if r.over || r.to != nil {
 		return nil
@@ -158,6 +170,8 @@ func (r *Relay) pass(b *Batch) error {
 }
 
 // finish ends dst; all data has been passed on.
+//
+// +checklocks:r.mu
 func (r *Relay) finish(b *Batch, trailers *Fields) error {
 	r.over, r.trailers = true, nil
 	var err error
@@ -173,6 +187,9 @@ func (r *Relay) finish(b *Batch, trailers *Fields) error {
 	return nil // else dst's own Reset tells the owner
 }
 
+// stop drops what is held and whatever comes.
+//
+// +checklocks:r.mu
 func (r *Relay) stop(b *Batch) {
 	r.over, r.trailers = true, nil
 	if n := len(r.held.b); n > 0 {

@@ -12,7 +12,7 @@ func NewServer(nc *netio.Conn, h Handler, o Options) *Server {
 	s := new(Server)
 	s.init(nc, o, false)
 	s.serve = h
-	s.preface = len(Preface)
+	s.in.frames.preface = len(Preface)
 	return s
 }
 
@@ -26,17 +26,17 @@ func (s *Server) Serve(early []byte) error {
 		{settingInitialWindowSize, uint32(o.firstWindow())},
 		{settingMaxHeaderListSize, uint32(o.MaxHeaderBytes)},
 	})
-	return s.run(early)
+	return s.in.run(early)
 }
 
 // greet appends our SETTINGS and opens the connection's window; the first batch writes them.
 func (c *Conn) greet(list []setting) {
 	c.mu.Lock()
-	c.grow(128)
-	c.out = appendSettings(c.out, list...)
-	if more := c.opt.ConnWindow - c.window; more > 0 {
-		c.out = appendWindowUpdate(c.out, 0, more)
-		c.window += more
+	c.out.grow(128)
+	c.out.b = appendSettings(c.out.b, list...)
+	if more := c.opt.ConnWindow - c.flow.window; more > 0 {
+		c.out.b = appendWindowUpdate(c.out.b, 0, more)
+		c.flow.window += more
 	}
-	c.leave(&c.batch)
+	c.leave(&c.in.batch)
 }

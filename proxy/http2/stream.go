@@ -24,34 +24,41 @@ type Receiver interface {
 	Timeout(b *Batch, s *Stream)
 }
 
-// Stream is one request and its response on a connection. Its methods are safe from any goroutine; those that take a batch leave the
-// writing to it, or write at once when it is nil.
+// Stream is one request and its response on a connection. Its methods are safe from any goroutine; those that take a batch
+// leave the writing to it, or write at once when it is nil.
 type Stream struct {
 	c    *Conn
 	id   uint32
 	recv Receiver // set before the first event; the reading goroutine's
 
-	// What follows is guarded by c.mu.
-	send     int           // window for what we send; a SETTINGS may make it negative
-	window   int           // what the peer may still send,
-	most     int           // when nothing is on its way
-	credit   int           // consumed and not announced yet
-	held     int           // given to the receiver and not consumed yet
-	left     int64         // body bytes that content-length still promises; -1: it promises nothing
-	stallAt  int64         // when waiting for flow control takes too long; 0: nothing waits
-	stall    time.Duration // how long it may take
-	deadline int64         // the owner's; 0 none
-
-	localEnd  bool // we sent END_STREAM
-	remoteEnd bool // the peer did
-	gone      bool // no longer among the connection's streams
-	waiting   bool // the owner wants to hear Writable
-	queued    bool // in c.blocked
-	begun     bool // the final head of what we receive has come
-	noBody    bool // what we receive may have no body: HEAD, 204, 304
-	isHead    bool // the request is HEAD,
-	connect   bool // or CONNECT
+	// The lock is the connection's.
+	// +checklocks:c.mu
+	state streamState
+	// +checklocks:c.mu
+	flow streamFlow
+	// +checklocks:c.mu
+	deadline int64 // the owner's; 0 none
+	// +checklocks:c.mu
+	left int64 // body bytes that content-length still promises; -1: it promises nothing
+	// +checklocks:c.mu
+	begun bool // the final head of what we receive has come
+	// +checklocks:c.mu
+	noBody bool // what we receive may have no body: HEAD, 204, 304
+	// +checklocks:c.mu
+	isHead bool // the request is HEAD,
+	// +checklocks:c.mu
+	connect bool // or CONNECT
 }
+
+// streamState is the state of a stream (RFC 9113 section 5.1).
+type streamState uint8
+
+const (
+	streamOpen        streamState = iota
+	streamLocalEnded              // half-closed (local): we sent END_STREAM
+	streamRemoteEnded             // half-closed (remote): the peer did
+	streamGone                    // closed, and no longer among the connection's streams
+)
 
 // WriteHead sends a response head: an interim (1xx) one, or the final one. Flow control does not hold heads back.
 func (s *Stream) WriteHead(b *Batch, f *Fields, end bool) error { return s.writeSection(b, f, end) }
@@ -66,7 +73,7 @@ func (s *Stream) writeSection(b *Batch, f *Fields, end bool) error {
 		c.mu.Unlock()
 		return ErrEnded
 	}
-	if f.size > c.peerHeadBytes {
+	if f.size > c.peer.headBytes {
 		c.mu.Unlock()
 		return ErrHeadTooLarge
 	}
@@ -87,8 +94,8 @@ func (s *Stream) WriteData(b *Batch, p []byte, end bool) (int, error) {
 		c.mu.Unlock()
 		return 0, ErrEnded
 	}
-	n := c.appendData(s, p, end)
-	for n < len(p) && s.send > 0 && c.send > 0 && !c.writing {
+	n := s.appendData(p, end)
+	for n < len(p) && s.flow.send > 0 && c.flow.send > 0 && !c.out.writing {
 		// The out buffer is full: make room now instead of waiting for the end of the batch.
 		c.mu.Unlock()
 		c.flush()
@@ -97,12 +104,12 @@ func (s *Stream) WriteData(b *Batch, p []byte, end bool) (int, error) {
 			c.mu.Unlock()
 			return n, ErrEnded
 		}
-		n += c.appendData(s, p[n:], end)
+		n += s.appendData(p[n:], end)
 	}
 	if n < len(p) {
-		c.wait(s, n > 0)
+		s.wait(n > 0)
 	} else {
-		s.waiting, s.stallAt = false, 0
+		s.flow.rest()
 	}
 	c.leave(b)
 	return n, nil
@@ -112,7 +119,7 @@ func (s *Stream) WriteData(b *Batch, p []byte, end bool) (int, error) {
 func (s *Stream) Room(n int) bool {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
-	return s.sendable() && n <= min(s.send, s.c.send)
+	return s.sendable() && n <= min(s.flow.send, s.c.flow.send)
 }
 
 // Reset ends the stream in both directions with RST_STREAM. No event follows it, but for one that is being delivered just now. What the owner
@@ -120,9 +127,9 @@ func (s *Stream) Room(n int) bool {
 func (s *Stream) Reset(b *Batch, code ErrCode) {
 	c := s.c
 	c.mu.Lock()
-	if !s.gone && !c.dead {
+	if s.state != streamGone && c.end.state == connOpen {
 		c.sendReset(s.id, code)
-		s.remove()
+		s.remove(false)
 	}
 	c.leave(b)
 }
@@ -131,8 +138,8 @@ func (s *Stream) Reset(b *Batch, code ErrCode) {
 func (s *Stream) Consumed(b *Batch, n int) {
 	c := s.c
 	c.mu.Lock()
-	n = min(n, s.held)
-	s.held -= n
+	n = min(n, s.flow.held)
+	s.flow.held -= n
 	s.giveBack(n)
 	c.giveBack(n)
 	c.leave(b)
@@ -143,75 +150,103 @@ func (s *Stream) SetDeadline(at int64) {
 	c := s.c
 	c.mu.Lock()
 	s.deadline = at
-	if at > 0 && !s.gone {
-		c.wakeBy(at)
+	if at > 0 && s.state != streamGone {
+		c.timers.wakeBy(at)
 	}
 	c.mu.Unlock()
 }
 
 // SetStallTimeout is Options.StallTimeout for this stream, from the next time on that its data waits. Not from two goroutines at once.
 func (s *Stream) SetStallTimeout(d time.Duration) {
-	if d == s.stall { // as a rule; only this call writes it
+	if int64(d) == s.flow.stall { // +checklocksignore: only this call writes it
 		return
 	}
 	s.c.mu.Lock()
-	s.stall = d
+	s.flow.stall = int64(d)
 	s.c.mu.Unlock()
 }
 
-func (s *Stream) sendable() bool { return !s.localEnd && !s.gone && !s.c.dead }
+// sendable tells whether this side may still send on the stream.
+//
+// +checklocks:s.c.mu
+func (s *Stream) sendable() bool {
+	return (s.state == streamOpen || s.state == streamRemoteEnded) && s.c.end.state == connOpen
+}
+
+// isGone is for where the lock is held, and cannot be seen to be.
+//
+// +checklocksignore
+func (s *Stream) isGone() bool { return s.state == streamGone }
 
 // endLocal notes that END_STREAM was sent.
+//
+// +checklocks:s.c.mu
 func (s *Stream) endLocal() {
-	s.localEnd = true
-	s.waiting, s.stallAt = false, 0
-	if s.remoteEnd {
-		s.c.flood.finished()
-		s.remove()
-	}
+	s.flow.rest()
+	s.ended(streamLocalEnded, streamRemoteEnded)
 }
 
 // endRemote notes that END_STREAM was received.
-func (s *Stream) endRemote() {
-	s.remoteEnd = true
-	if s.localEnd {
-		s.c.flood.finished()
-		s.remove()
+//
+// +checklocks:s.c.mu
+func (s *Stream) endRemote() { s.ended(streamRemoteEnded, streamLocalEnded) }
+
+// ended goes over to the half-closed state, or closes the stream where the other half was closed before.
+//
+// +checklocks:s.c.mu
+func (s *Stream) ended(half, other streamState) {
+	if s.state != other {
+		s.state = half
+		return
 	}
+	s.c.flood.finished()
+	s.remove(true)
 }
 
-// remove takes the stream out of its connection. What the owner holds of the body of a stream that ended well stays charged to the
-// connection until it is consumed; of one that was cut off it is given back here.
-func (s *Stream) remove() {
-	if s.gone {
+// remove takes the stream out of its connection. What the owner holds of the body of a stream that ended well stays charged to
+// the connection until it is consumed; of one that was cut off it is given back here.
+//
+// +checklocks:s.c.mu
+func (s *Stream) remove(well bool) {
+	if s.state == streamGone {
 		return
 	}
 	c := s.c
-	s.gone = true
-	s.waiting, s.stallAt, s.deadline = false, 0, 0
-	if !s.remoteEnd || !s.localEnd {
-		c.giveBack(s.held)
-		s.held = 0
+	s.state = streamGone
+	s.flow.rest()
+	s.deadline = 0
+	if !well {
+		c.giveBack(s.flow.held)
+		s.flow.held = 0
 	}
-	delete(c.streams, s.id)
+	delete(c.streams.open, s.id)
 	c.streamGone()
 }
 
-// giveBack counts n bytes as consumed on the stream, and announces them once they are half of the window, which then doubles, up to StreamWindow.
-func (s *Stream) giveBack(n int) {
-	if n == 0 || s.remoteEnd || s.gone || s.c.dead {
-		return
+// lost takes a stream out of a connection that is over.
+//
+// +checklocks:s.c.mu
+func (s *Stream) lost() {
+	s.state = streamGone
+	s.flow.waiting, s.flow.queued = false, false
+}
+
+// reject ends the stream because of what the peer did on it.
+//
+// +checklocksrelease:s.c.mu
+func (s *Stream) reject(b *Batch, code ErrCode, reason string) error {
+	c := s.c
+	c.sendReset(s.id, code)
+	s.remove(false)
+	calm := c.calm()
+	c.leave(b)
+	if s.recv != nil {
+		s.recv.Reset(b, s, code, &StreamError{code, reason})
 	}
-	s.credit += n
-	if s.credit < max(1, s.most/2) {
-		return
+	if !calm {
+		return c.flooded(LimitResets)
 	}
-	more := min(s.most, s.c.opt.StreamWindow-s.most)
-	s.most += more
-	s.c.appendControl(13)
-	s.c.out = appendWindowUpdate(s.c.out, s.id, s.credit+more)
-	s.window += s.credit + more
-	s.credit = 0
+	return nil
 }
 
 // discard is the receiver of a stream whose owner wants to hear nothing.

@@ -15,7 +15,7 @@ import (
 func missing(c *Conn) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.opt.ConnWindow - c.window - c.credit
+	return c.opt.ConnWindow - c.flow.window - c.flow.credit
 }
 
 // TestWindowIsGivenBack: padding and what was sent on streams that are cut off count as consumed, whatever the owner does.
@@ -48,8 +48,8 @@ func TestWindowIsGivenBack(t *testing.T) {
 					t.Errorf("%d bytes of the connection's window are missing, want %d", n, row.held)
 				}
 				used := -1
-				if s := srv.streams[1]; s != nil {
-					used = 20_000 - s.window - s.credit
+				if s := streamOf(&srv.Conn, 1); s != nil {
+					used = 20_000 - unsent(s)
 				}
 				if used != row.window {
 					t.Errorf("%d bytes of the stream's window are used, want %d", used, row.window)
@@ -70,7 +70,7 @@ func TestWindowGrows(t *testing.T) {
 		p.write(p.fr.WriteSettingsAck())
 		p.headers(1, false, post...)
 		synctest.Wait()
-		s := srv.streams[1]
+		s := streamOf(&srv.Conn, 1)
 		for _, row := range []struct{ send, consume, window int }{
 			{0, 0, 65_535},
 			{16_000, 0, 49_535},      // held
@@ -88,9 +88,9 @@ func TestWindowGrows(t *testing.T) {
 			}
 			synctest.Wait()
 			s.Consumed(nil, row.consume)
-			srv.mu.Lock()
-			window := s.window
-			srv.mu.Unlock()
+			s.c.mu.Lock()
+			window := s.flow.window
+			s.c.mu.Unlock()
 			if window != row.window {
 				t.Errorf("after %d bytes sent and %d consumed the window is %d, want %d", row.send, row.consume, window, row.window)
 			}
