@@ -107,7 +107,8 @@ func ReadFile(path string) ([]byte, error) {
 		return nil, pathError(path, err)
 	}
 	if len(text) > config.MaxDocumentBytes {
-		return nil, fmt.Errorf("%s: larger than %d MiB (%d bytes)", path, config.MaxDocumentBytes>>20, max(info.Size(), int64(len(text))))
+		seen := max(info.Size(), int64(len(text)))
+		return nil, fmt.Errorf("%s: larger than %d MiB (%d bytes)", path, config.MaxDocumentBytes>>20, seen)
 	}
 	return text, nil
 }

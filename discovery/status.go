@@ -19,7 +19,7 @@ type Status struct {
 	Error         string    `json:"error,omitempty"`         // empty when the last answer was good
 	Errors        uint64    `json:"errors,omitempty"`        // since the start
 	Wakeups       uint64    `json:"wakeups,omitempty"`       // blocking requests that came back before their time
-	Confirmations uint64    `json:"confirmations,omitempty"` // answers that were asked for once more before they were believed
+	Confirmations uint64    `json:"confirmations,omitempty"` // results that were confirmed before use
 	Polling       bool      `json:"polling,omitempty"`       // asked at intervals, since too many watches are open
 }
 
@@ -57,7 +57,7 @@ func (t *Tracker) OK(index uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.current.Failing > 0 {
-		t.log.Info("discovery answers again", "watch", t.current.Name, "errors", t.current.Failing)
+		t.log.Info("discovery recovered", "watch", t.current.Name, "errors", t.current.Failing)
 	}
 	t.current.LastOK, t.current.Index = time.Now(), index
 	t.current.Failing, t.current.Class, t.current.Error = 0, "", ""
@@ -70,7 +70,8 @@ func (t *Tracker) Failed(class telemetry.DiscoveryClass, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.current.Failing == 0 || t.current.Class != class.String() {
-		t.log.Warn("discovery holds what it knows", "watch", t.current.Name, "class", class.String(), "error", err.Error())
+		t.log.Warn("discovery failed, the last result stays in use", "watch", t.current.Name,
+			"class", class.String(), "error", err.Error())
 	}
 	t.current.Failing++
 	t.current.Errors++

@@ -195,7 +195,7 @@ func TestMaxDurationBeforeBytesFlow(t *testing.T) {
 						t.Fatal(err)
 					}
 					defer ep.Done(cluster.Ignored)
-					slot, err := g.clusters["out"].TryReserve(ep)
+					_, slot, err := g.clusters["out"].ReserveWithin(t.Context(), ep, 0)
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -187,7 +187,7 @@ func (s *Sidecar) prepare(ctx context.Context, active *revision, doc *config.Doc
 	wait, cancel := context.WithDeadline(ctx, s.patience(active))
 	defer cancel()
 	for _, q := range s.catalog.Wait(wait) {
-		s.logger.Warn("no word of a service yet, its cluster begins without endpoints", "service", q.String())
+		s.logger.Warn("no endpoints received yet, the cluster begins without any", "service", q.String())
 	}
 	for q := range r.queries {
 		if e, ok := s.catalog.Endpoints(q); ok {

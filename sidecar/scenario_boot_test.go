@@ -161,7 +161,7 @@ node_prefix "" { policy = "read" }`)
 		g.wait("the alarm", func(s status) bool {
 			return s.Discovery[0].Class == "acl" && strings.Contains(s.Discovery[0].Error, "ACL not found")
 		})
-		g.waitLogged("discovery holds what it knows")
+		g.waitLogged("discovery failed, the last result stays in use")
 		if s := g.status(); !s.Ready || s.Revision.Orphaned || len(s.Clusters[0].Endpoints) != 1 {
 			t.Errorf("without rights: ready %v, orphaned %v, %d endpoints; want the last good", s.Ready, s.Revision.Orphaned, len(s.Clusters[0].Endpoints))
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 )
 
-// Catalog follows the instances of just those services that somebody asked for.
+// Catalog follows the instances of just those services that Watch was told of.
 // Its methods may be called from any goroutine.
 type Catalog struct {
 	consul  *Client
@@ -29,7 +29,7 @@ type Catalog struct {
 // subscription is what is known for one query.
 type subscription struct {
 	endpoints Endpoints
-	known     bool          // endpoints is an answer
+	known     bool          // endpoints holds a result
 	answered  chan struct{} // closed when it is
 	fresh     bool          // not taken yet
 }
@@ -46,10 +46,10 @@ func (c *Client) Catalog() *Catalog {
 	}
 }
 
-// Run keeps the watches that the last call of Watch asked for until ctx ends, and
+// Run keeps the watches that the last call of Watch named until ctx ends, and
 // returns when all of them have ended. It is called once.
 func (c *Catalog) Run(ctx context.Context) {
-	defer c.consul.rest()
+	defer c.consul.closeIdle()
 	var running sync.WaitGroup
 	defer running.Wait()
 	for {
@@ -77,13 +77,13 @@ func (c *Catalog) Watch(queries []Query) {
 		}
 		c.queries[q] = s
 		if w := c.watches[q.service()]; !ok && w != nil && w.known {
-			c.answer(q, s, w.instances)
+			c.update(q, s, w.instances)
 		}
 	}
 	discovery.Signal(c.wanted)
 }
 
-// Wait returns when each query that is followed has had an answer (none may be
+// Wait returns when each query that is followed has had a response (none may be
 // that there is nothing), or when ctx ends: then it names those without one.
 func (c *Catalog) Wait(ctx context.Context) []Query {
 	c.mu.Lock()
@@ -120,8 +120,8 @@ func (c *Catalog) Endpoints(q Query) (e Endpoints, ok bool) {
 // Changed has a token when Take has something to give. It is for one receiver.
 func (c *Catalog) Changed() <-chan struct{} { return c.changed }
 
-// Take returns the queries whose answer changed since the last Take, with the
-// latest answer of each: what came in between is skipped.
+// Take returns the queries whose response changed since the last Take, with the
+// latest response of each: what came in between is skipped.
 func (c *Catalog) Take() []Endpoints {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -136,13 +136,13 @@ func (c *Catalog) Take() []Endpoints {
 	return changed
 }
 
-// Reload asks for everything anew, and delivers also what has not changed.
+// Reload fetches everything anew, and delivers also what has not changed.
 func (c *Catalog) Reload() {
 	c.consul.Reload()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, w := range c.watches {
-		w.watch.look(true)
+		w.watch.restart(true)
 	}
 	for _, s := range c.queries {
 		if s.known {

@@ -39,24 +39,24 @@ type Client struct {
 	token   *token
 	link    atomic.Pointer[link] // replaced when the TLS files change
 
-	answered atomic.Int64 // when Consul last gave a good answer, Unix ns; 0 = never
+	answered atomic.Int64 // when Consul last gave a good response, Unix ns; 0 = never
 	http2    atomic.Bool  // the agent speaks HTTP/2, so many requests share a connection
 
 	mu sync.Mutex
 	// +checklocks:mu
-	lookers map[looker]struct{}
+	restarters map[restarter]struct{}
 	// +checklocks:mu
 	local string // the agent's own datacenter, once it was queried
 }
 
-// looker is a watch, as the client sees it.
-type looker interface{ look(redeliver bool) }
+// restarter is a watch, as the client sees it.
+type restarter interface{ restart(redeliver bool) }
 
 // New checks what the environment says and connects to nothing. What is
 // wrong with the environment will not get better, so it is an error; a token
 // file that is not there yet is waited for.
 func New(options Options) (*Client, error) {
-	c := &Client{options: options, log: options.Log, made: time.Now(), lookers: map[looker]struct{}{}}
+	c := &Client{options: options, log: options.Log, made: time.Now(), restarters: map[restarter]struct{}{}}
 	if c.log == nil {
 		c.log = hclog.NewNullLogger()
 	}
@@ -69,14 +69,14 @@ func New(options Options) (*Client, error) {
 	}
 	c.link.Store(l)
 	c.token = newToken(l.tokenFile, l.token)
-	c.http2.Store(l.base.Scheme == "https") // until the first answer
+	c.http2.Store(l.base.Scheme == "https") // until the first response
 	return c, nil
 }
 
 // Run follows the token file and the TLS files until ctx ends. Without it they
 // are read anew only on Reload, and the token when Consul refuses it.
 func (c *Client) Run(ctx context.Context) {
-	defer c.rest()
+	defer c.closeIdle()
 	var files sync.WaitGroup
 	defer files.Wait()
 	l := c.link.Load()
@@ -95,7 +95,7 @@ func (c *Client) Reload() {
 	c.refreshLink()
 }
 
-// Age is how long ago Consul last gave a good answer. If it never did, ok is
+// Age is how long ago Consul last gave a good response. If it never did, ok is
 // false, and age is how long it has been waited for.
 func (c *Client) Age() (age time.Duration, ok bool) {
 	if at := c.answered.Load(); at != 0 {
@@ -108,7 +108,7 @@ func (c *Client) Age() (age time.Duration, ok bool) {
 func (c *Client) refreshToken() {
 	if c.token.refresh() {
 		c.log.Info("consul token changed")
-		c.lookAgain()
+		c.restartAll()
 	}
 }
 
@@ -120,35 +120,35 @@ func (c *Client) refreshLink() {
 		c.log.Warn("consul connection stays as it was", "error", err)
 	case l.content != old.content && c.link.CompareAndSwap(old, l):
 		c.log.Info("consul TLS files changed")
-		c.lookAgain()
+		c.restartAll()
 		old.http.CloseIdleConnections()
 	}
 }
 
-func (c *Client) lookAgain() {
+func (c *Client) restartAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for l := range c.lookers {
-		l.look(false)
+	for l := range c.restarters {
+		l.restart(false)
 	}
 }
 
 // enlist has l told of a new token or connection until leave is called.
-func (c *Client) enlist(l looker) (leave func()) {
+func (c *Client) enlist(l restarter) (leave func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lookers[l] = struct{}{}
+	c.restarters[l] = struct{}{}
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		delete(c.lookers, l)
+		delete(c.restarters, l)
 	}
 }
 
-// rest closes the connections that nobody uses, when one of the users has ended.
-func (c *Client) rest() { c.link.Load().http.CloseIdleConnections() }
+// closeIdle closes the connections that are not in use, when one of the users has ended.
+func (c *Client) closeIdle() { c.link.Load().http.CloseIdleConnections() }
 
-// newTracker is the tracker of a watch that asks this Consul.
+// newTracker is the tracker of a watch that queries this Consul.
 func (c *Client) newTracker(name string) *discovery.Tracker {
 	t := discovery.NewTracker(c.log, name)
 	t.OnOK = func() { c.answered.Store(time.Now().UnixNano()) }

@@ -30,7 +30,7 @@ func (q Query) String() string {
 	return s
 }
 
-// Endpoints is the answer to a query: every instance that is registered, in
+// Endpoints is the response to a query: every instance that is registered, in
 // order of address, each address once. None means that nothing is registered (or
 // nothing with that tag), and that this was confirmed.
 type Endpoints struct {
@@ -38,7 +38,7 @@ type Endpoints struct {
 	Instances []cluster.Instance // never edited
 }
 
-// endpointsOf answers a query from all instances of its service.
+// endpointsOf derives the endpoints of a query from all instances of its service.
 func endpointsOf(q Query, service []cluster.Instance) Endpoints {
 	var found []cluster.Instance
 	for _, i := range service {

@@ -51,7 +51,7 @@ func fakeConsul(t *testing.T, answer http.HandlerFunc, set ...func(*Options)) *C
 	return newConsul(t, server.Listener.Addr().String(), set...)
 }
 
-// reply writes an answer as Consul does.
+// say writes a response as Consul does.
 func say(w http.ResponseWriter, index string, body string, header ...string) {
 	w.Header().Set("X-Consul-Index", index)
 	for i := 0; i < len(header); i += 2 {

@@ -10,7 +10,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// fault is an answer of Consul that must not change anything, or no answer.
+// fault is a response of Consul that must not change anything, or no response.
 type fault struct {
 	class telemetry.DiscoveryClass
 	err   error
@@ -23,7 +23,7 @@ func faultf(class telemetry.DiscoveryClass, format string, args ...any) error {
 	return &fault{class: class, err: fmt.Errorf(format, args...)}
 }
 
-// classOf sorts an error; what nobody sorted did not come from Consul.
+// classOf sorts an error; what was not sorted did not come from Consul.
 func classOf(err error) telemetry.DiscoveryClass {
 	if f, ok := errors.AsType[*fault](err); ok {
 		return f.class
@@ -31,9 +31,9 @@ func classOf(err error) telemetry.DiscoveryClass {
 	return telemetry.DiscoveryTransport
 }
 
-// Errors that look like answers.
+// Errors that look like responses.
 var (
-	// errFiltered: some of what we asked for was left out, and what is left must
+	// errFiltered: some of it was left out, and what is left must
 	// not be taken for all there is.
 	errFiltered = &fault{telemetry.DiscoveryACL, errors.New("filtered by ACLs: the token may not read all of it")}
 
@@ -41,10 +41,10 @@ var (
 	// not say that it filtered.
 	errAnonymous = &fault{telemetry.DiscoveryACL, errors.New("nothing found, without a token while ACLs deny by default")}
 
-	errTooLarge = &fault{telemetry.DiscoveryServer, errors.New("answer is over the limit")}
+	errTooLarge = &fault{telemetry.DiscoveryServer, errors.New("response is over the limit")}
 )
 
-// statusFault is the error of an answer that is neither 200 nor 404.
+// statusFault is the error of a response that is neither 200 nor 404.
 func statusFault(status int, header http.Header, text string) error {
 	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
 	class := telemetry.DiscoveryServer

@@ -18,7 +18,7 @@ import (
 // maxInstances bounds the instances of one service.
 const maxInstances = 50_000
 
-// service is what Consul is asked for. The query is the same for all sidecars, so
+// service is what Consul is queried for. The query is the same for all sidecars, so
 // that an agent keeps one view of a service for all of them: who wants what of it
 // is decided here.
 type service struct{ name, datacenter string }
@@ -56,8 +56,8 @@ type entry struct {
 }
 
 // health reads all instances of a service, whatever their checks say.
-func (c *Client) health(ctx context.Context, s service, q read) (answer[[]cluster.Instance], error) {
-	var none answer[[]cluster.Instance]
+func (c *Client) health(ctx context.Context, s service, q fetchOptions) (result[[]cluster.Instance], error) {
+	var none result[[]cluster.Instance]
 	query := url.Values{}
 	remote := false
 	if s.datacenter != "" {
@@ -77,12 +77,12 @@ func (c *Client) health(ctx context.Context, s service, q read) (answer[[]cluste
 		return none, err
 	}
 	if r.absent {
-		return none, faultf(telemetry.DiscoveryServer, "status %d: not an answer of Consul", http.StatusNotFound)
+		return none, faultf(telemetry.DiscoveryServer, "status %d: not a response of Consul", http.StatusNotFound)
 	}
 	if err := r.whole(len(entries) == 0); err != nil {
 		return none, err
 	}
-	a := answer[[]cluster.Instance]{index: r.index, bytes: r.bytes, absent: len(entries) == 0}
+	a := result[[]cluster.Instance]{index: r.index, bytes: r.bytes, absent: len(entries) == 0}
 	a.value = make([]cluster.Instance, 0, len(entries))
 	for i := range entries {
 		a.value = append(a.value, entries[i].instance(remote && !r.translated))

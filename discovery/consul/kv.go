@@ -82,15 +82,15 @@ func checkKey(key string) error {
 func (s *keySource) folder() bool { return strings.HasSuffix(s.key, "/") }
 
 func (s *keySource) Run(ctx context.Context, out chan<- discovery.Document) {
-	defer s.consul.rest()
+	defer s.consul.closeIdle()
 	defer s.consul.enlist(s.watch)()
 	if !s.folder() {
-		s.watch.deliver = func(ctx context.Context, a answer[discovery.Document]) { discovery.Send(ctx, out, a.value) }
+		s.watch.deliver = func(ctx context.Context, a result[discovery.Document]) { discovery.Send(ctx, out, a.value) }
 		s.watch.run(ctx)
 		return
 	}
 	states := make(chan discovery.Document)
-	s.watch.deliver = func(ctx context.Context, a answer[discovery.Document]) { discovery.Send(ctx, states, a.value) }
+	s.watch.deliver = func(ctx context.Context, a result[discovery.Document]) { discovery.Send(ctx, states, a.value) }
 	var settling sync.WaitGroup
 	defer settling.Wait()
 	settling.Go(func() {
@@ -101,19 +101,19 @@ func (s *keySource) Run(ctx context.Context, out chan<- discovery.Document) {
 
 func (s *keySource) Reload() {
 	s.consul.Reload()
-	s.watch.look(true)
+	s.watch.restart(true)
 }
 
 func (s *keySource) Status() discovery.Status { return s.watch.tracker.Status() }
 
-// fetchKey reads the one key. Without the right to it the answer is 403, so a 404
+// fetchKey reads the one key. Without the right to it the response is 403, so a 404
 // means that there is none.
-func (s *keySource) fetchKey(ctx context.Context, q read) (answer[discovery.Document], error) {
+func (s *keySource) fetchKey(ctx context.Context, q fetchOptions) (result[discovery.Document], error) {
 	pairs, r, err := s.list(ctx, url.Values{}, q)
 	if err != nil {
-		return answer[discovery.Document]{}, err
+		return result[discovery.Document]{}, err
 	}
-	a := answer[discovery.Document]{index: r.index, bytes: r.bytes, absent: len(pairs) == 0}
+	a := result[discovery.Document]{index: r.index, bytes: r.bytes, absent: len(pairs) == 0}
 	if r.filtered {
 		return a, errFiltered
 	}
@@ -127,11 +127,11 @@ func (s *keySource) fetchKey(ctx context.Context, q read) (answer[discovery.Docu
 }
 
 // fetchFolder reads the folder, which Consul does as of one moment. Keys that lie
-// deeper come with the answer and are left out.
-func (s *keySource) fetchFolder(ctx context.Context, q read) (answer[discovery.Document], error) {
+// deeper come with the response and are left out.
+func (s *keySource) fetchFolder(ctx context.Context, q fetchOptions) (result[discovery.Document], error) {
 	pairs, r, err := s.list(ctx, url.Values{"recurse": {""}}, q)
 	if err != nil {
-		return answer[discovery.Document]{}, err
+		return result[discovery.Document]{}, err
 	}
 	var parts []config.Part
 	modified := uint64(0)
@@ -144,7 +144,7 @@ func (s *keySource) fetchFolder(ctx context.Context, q read) (answer[discovery.D
 		modified = max(modified, pair.ModifyIndex)
 	}
 	slices.SortFunc(parts, func(a, b config.Part) int { return cmp.Compare(a.Name, b.Name) })
-	a := answer[discovery.Document]{index: r.index, bytes: r.bytes, absent: len(parts) == 0}
+	a := result[discovery.Document]{index: r.index, bytes: r.bytes, absent: len(parts) == 0}
 	if err := r.whole(a.absent); err != nil {
 		return a, err
 	}
@@ -158,7 +158,7 @@ func (s *keySource) fetchFolder(ctx context.Context, q read) (answer[discovery.D
 }
 
 // list reads the key, or all that begin with it. A key that is not there is no error.
-func (s *keySource) list(ctx context.Context, query url.Values, q read) ([]api.KVPair, reply, error) {
+func (s *keySource) list(ctx context.Context, query url.Values, q fetchOptions) ([]api.KVPair, responseHead, error) {
 	var pairs []api.KVPair
 	r, err := s.consul.get(ctx, "/v1/kv/"+s.key, query, q, func(body io.Reader) error {
 		return decodeList(body, maxKeys, func(p api.KVPair) { pairs = append(pairs, p) })

@@ -22,12 +22,12 @@ const (
 	dialTimeout = 3 * time.Second
 	tlsTimeout  = 5 * time.Second
 
-	// A connection with many parked requests and no traffic is asked for a sign of
+	// A connection with many parked requests and no traffic must give a sign of
 	// life, or a cut cable would hold them all until their deadline.
 	pingAfter   = 30 * time.Second
 	pingTimeout = 15 * time.Second
 
-	// spareConnections are for what is asked besides the parked watches.
+	// spareConnections are for requests besides the parked watches.
 	spareConnections = 4
 )
 
@@ -95,7 +95,7 @@ func checkSwitches() error {
 }
 
 // newTransport keeps its connections, ignores HTTP_PROXY (the agent is beside
-// us), and has no timeout for the head of an answer: requests block on purpose,
+// us), and has no timeout for the head of a response: requests block on purpose,
 // and each has a deadline of its own.
 func newTransport() *http.Transport {
 	return &http.Transport{

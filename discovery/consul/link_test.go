@@ -196,7 +196,7 @@ func TestUnixSocket(t *testing.T) {
 	defer server.Close()
 	c := newConsul(t, "unix://"+path)
 	for range 3 {
-		if a, err := c.health(t.Context(), service{name: "api"}, read{}); err != nil || len(a.value) != 1 {
+		if a, err := c.health(t.Context(), service{name: "api"}, fetchOptions{}); err != nil || len(a.value) != 1 {
 			t.Fatalf("health = %+v, %v", a, err)
 		}
 	}
@@ -226,7 +226,7 @@ func TestTLSUsesHTTP2AndFollowsItsFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.health(t.Context(), service{name: "api"}, read{}); err == nil {
+	if _, err := c.health(t.Context(), service{name: "api"}, fetchOptions{}); err == nil {
 		t.Fatal("a server of another authority was believed")
 	}
 	if err := os.WriteFile(path, ca, 0o600); err != nil {
@@ -234,7 +234,7 @@ func TestTLSUsesHTTP2AndFollowsItsFiles(t *testing.T) {
 	}
 	c.Reload()
 	defer c.link.Load().http.CloseIdleConnections()
-	if _, err := c.health(t.Context(), service{name: "api"}, read{}); err != nil {
+	if _, err := c.health(t.Context(), service{name: "api"}, fetchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if !c.http2.Load() {
@@ -244,7 +244,7 @@ func TestTLSUsesHTTP2AndFollowsItsFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Reload()
-	if _, err := c.health(t.Context(), service{name: "api"}, read{}); err != nil {
+	if _, err := c.health(t.Context(), service{name: "api"}, fetchOptions{}); err != nil {
 		t.Errorf("after a bad file: %v, want the connection as it was", err)
 	}
 }

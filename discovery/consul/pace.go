@@ -19,19 +19,19 @@ const (
 	healthBurst = 2
 	healthEvery = time.Second
 
-	// Large answers are fetched less often: each 4 MiB add a second to the pause. So
+	// Large responses are fetched less often: each 4 MiB add a second to the pause. So
 	// 2,000 instances (3.4 MB) are fetched every 1.8 s, for some 6 % of a core.
 	pacedBytes = 4 << 20
 	paceMost   = 15 * time.Second
 )
 
 // newLimiter makes a token bucket. A bucket and not a pause between requests: the
-// first change after a quiet time is asked for at once.
+// first change after a quiet time is fetched at once.
 func newLimiter(burst int, every time.Duration) *rate.Limiter {
 	return rate.NewLimiter(rate.Every(every), burst)
 }
 
-// pause is how far apart requests are whose answers have so many bytes.
+// pause is how far apart requests are whose responses have so many bytes.
 func pause(usual time.Duration, bytes int64) time.Duration {
 	return min(usual+time.Duration(bytes)*time.Second/pacedBytes, paceMost)
 }

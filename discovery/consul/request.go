@@ -14,18 +14,18 @@ import (
 )
 
 const (
-	// maxBodyBytes bounds one answer, unzipped; a service of 5,000 instances has 9 MB.
+	// maxBodyBytes bounds one response, unzipped; a service of 5,000 instances has 9 MB.
 	maxBodyBytes = 64 << 20
 
-	// maxElementBytes bounds one entry of an answer: a KV value is at most 512 KiB.
+	// maxElementBytes bounds one entry of a response: a KV value is at most 512 KiB.
 	maxElementBytes = 1 << 20
 
 	// maxErrorBytes is how much of an error's text is read.
 	maxErrorBytes = 4 << 10
 )
 
-// reply is what the head of an answer says.
-type reply struct {
+// responseHead is what the head of a response says.
+type responseHead struct {
 	absent     bool // 404
 	index      uint64
 	filtered   bool // some of it was left out for want of rights
@@ -34,8 +34,10 @@ type reply struct {
 	bytes      int64
 }
 
-// get asks one blocking or plain question. On a 200 the body goes to decode.
-func (c *Client) get(ctx context.Context, path string, query url.Values, q read, decode func(io.Reader) error) (reply, error) {
+// get makes one blocking or plain request. On a 200 the body goes to decode.
+func (c *Client) get(
+	ctx context.Context, path string, query url.Values, q fetchOptions, decode func(io.Reader) error,
+) (responseHead, error) {
 	if q.index > 0 {
 		query.Set("index", strconv.FormatUint(q.index, 10))
 		query.Set("wait", strconv.FormatInt(q.wait.Milliseconds(), 10)+"ms")
@@ -45,7 +47,7 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, q read,
 	}
 	resp, named, err := c.do(ctx, path, query)
 	if err != nil {
-		return reply{}, err
+		return responseHead{}, err
 	}
 	defer resp.Body.Close()
 	r, err := headOf(resp)
@@ -95,15 +97,16 @@ func (c *Client) do(ctx context.Context, path string, query url.Values) (resp *h
 	return nil, false, err
 }
 
-// headOf reads the fields that decide what an answer is worth. An index is in
-// every answer of the endpoints that we ask; without one it was not Consul's.
-func headOf(resp *http.Response) (reply, error) {
+// headOf reads the fields that decide what a response is worth. An index is in
+// every response of the endpoints that we query; without one it was not Consul's.
+func headOf(resp *http.Response) (responseHead, error) {
 	index := resp.Header.Get("X-Consul-Index")
 	n, err := strconv.ParseUint(index, 10, 64)
 	if err != nil {
-		return reply{}, faultf(telemetry.DiscoveryServer, "status %d with X-Consul-Index %q: not an answer of Consul", resp.StatusCode, index)
+		return responseHead{}, faultf(telemetry.DiscoveryServer,
+			"status %d with X-Consul-Index %q: not a response of Consul", resp.StatusCode, index)
 	}
-	return reply{
+	return responseHead{
 		absent:     resp.StatusCode == http.StatusNotFound,
 		index:      n,
 		filtered:   resp.Header.Get("X-Consul-Results-Filtered-By-ACLs") == "true",
@@ -112,7 +115,7 @@ func headOf(resp *http.Response) (reply, error) {
 }
 
 // whole reports why a list is not all that there is, if it is not.
-func (r reply) whole(empty bool) error {
+func (r responseHead) whole(empty bool) error {
 	switch {
 	case r.filtered:
 		return errFiltered
@@ -131,7 +134,7 @@ func transportFault(err error) error {
 	return &fault{telemetry.DiscoveryTransport, err}
 }
 
-// bounded is a body that must not go on for ever, nor one entry of it.
+// bounded is a body that must end, and so must each entry of it.
 type bounded struct {
 	r       io.Reader
 	left    int64 // of the body
@@ -160,7 +163,7 @@ func decodeList[T any](body io.Reader, most int, each func(T)) error {
 	if t, err := dec.Token(); err != nil {
 		return bodyFault(err)
 	} else if t != json.Delim('[') {
-		return faultf(telemetry.DiscoveryServer, "answer is not a list but begins with %v", t)
+		return faultf(telemetry.DiscoveryServer, "response is not a list but begins with %v", t)
 	}
 	for n := 0; dec.More(); n++ {
 		if n == most {
@@ -192,7 +195,7 @@ func bodyFault(err error) error {
 	syntax, _ := errors.AsType[*json.SyntaxError](err)
 	mistyped, _ := errors.AsType[*json.UnmarshalTypeError](err)
 	if syntax != nil || mistyped != nil {
-		return faultf(telemetry.DiscoveryServer, "answer: %w", err)
+		return faultf(telemetry.DiscoveryServer, "response: %w", err)
 	}
-	return faultf(telemetry.DiscoveryTransport, "answer: %w", err)
+	return faultf(telemetry.DiscoveryTransport, "response: %w", err)
 }

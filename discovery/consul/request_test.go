@@ -63,11 +63,11 @@ func TestHealthAnswers(t *testing.T) {
 			},
 		},
 		{
-			name: "another server", class: telemetry.DiscoveryServer, text: "not an answer of Consul",
+			name: "another server", class: telemetry.DiscoveryServer, text: "not a response of Consul",
 			answer: func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "[]") },
 		},
 		{
-			name: "another server that finds nothing", class: telemetry.DiscoveryServer, text: "not an answer of Consul",
+			name: "another server that finds nothing", class: telemetry.DiscoveryServer, text: "not a response of Consul",
 			answer: func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) },
 		},
 		{
@@ -119,7 +119,7 @@ func TestHealthAnswers(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := fakeConsul(t, row.answer)
-			a, err := c.health(t.Context(), service{name: "api"}, read{})
+			a, err := c.health(t.Context(), service{name: "api"}, fetchOptions{})
 			if row.text == "" {
 				if err != nil || len(a.value) != 1 || a.index != 7 || a.absent {
 					t.Fatalf("health = %+v, %v, want one instance at index 7", a, err)
@@ -162,7 +162,7 @@ func TestLargeService(t *testing.T) {
 	}
 	body.WriteString("]")
 	c := fakeConsul(t, func(w http.ResponseWriter, r *http.Request) { say(w, "7", body.String()) })
-	a, err := c.health(t.Context(), service{name: "api"}, read{})
+	a, err := c.health(t.Context(), service{name: "api"}, fetchOptions{})
 	if err != nil || len(a.value) != 5000 || a.bytes != int64(body.Len()) {
 		t.Errorf("%d instances in %d bytes, %v, want 5000 in %d", len(a.value), a.bytes, err, body.Len())
 	}
@@ -174,7 +174,7 @@ func TestQuestion(t *testing.T) {
 		last.Store(r)
 		say(w, "7", "[]")
 	}, func(o *Options) { o.Token = "secret" })
-	_, err := c.health(t.Context(), service{name: "a b?c"}, read{index: 9, wait: 2 * time.Minute, stale: true})
+	_, err := c.health(t.Context(), service{name: "a b?c"}, fetchOptions{index: 9, wait: 2 * time.Minute, stale: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestQuestion(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, v, want)
 		}
 	}
-	_, err = c.health(t.Context(), service{name: "api"}, read{})
+	_, err = c.health(t.Context(), service{name: "api"}, fetchOptions{})
 	if got = last.Load(); err != nil || got.RequestURI != "/v1/health/service/api" {
 		t.Errorf("asked %s, %v, want no query: the leader, at once, uncached", got.RequestURI, err)
 	}
@@ -207,7 +207,7 @@ func TestSlowBodyAndHungConnection(t *testing.T) {
 			defer close(release)
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
-			_, err := c.health(ctx, service{name: "api"}, read{})
+			_, err := c.health(ctx, service{name: "api"}, fetchOptions{})
 			if !errors.Is(err, context.DeadlineExceeded) || classOf(err) != telemetry.DiscoveryTransport {
 				t.Errorf("health: %v, want the deadline", err)
 			}
@@ -222,7 +222,7 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 		say(w, "7", oneInstance+strings.Repeat(" ", 4096)) // it does not end where we have what we need
 	})
 	for range 5 {
-		if _, err := c.health(t.Context(), service{name: "api"}, read{}); err != nil {
+		if _, err := c.health(t.Context(), service{name: "api"}, fetchOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -248,10 +248,10 @@ func TestTokenFileIsReadAgainAfter403(t *testing.T) {
 	if err := os.WriteFile(path, []byte("new\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.health(t.Context(), service{name: "api"}, read{}); classOf(err) != telemetry.DiscoveryACL {
+	if _, err := c.health(t.Context(), service{name: "api"}, fetchOptions{}); classOf(err) != telemetry.DiscoveryACL {
 		t.Fatalf("with the old token: %v, want a 403", err)
 	}
-	if _, err := c.health(t.Context(), service{name: "api"}, read{}); err != nil {
+	if _, err := c.health(t.Context(), service{name: "api"}, fetchOptions{}); err != nil {
 		t.Errorf("with the new token: %v", err)
 	}
 }
@@ -263,14 +263,14 @@ func TestNothingIsAskedWithoutTheTokenThatWasPromised(t *testing.T) {
 		asked.Store(true)
 		say(w, "7", "[]")
 	}, func(o *Options) { o.TokenFile = path })
-	_, err := c.health(t.Context(), service{name: "api"}, read{})
+	_, err := c.health(t.Context(), service{name: "api"}, fetchOptions{})
 	if asked.Load() || classOf(err) != telemetry.DiscoveryACL || !strings.Contains(err.Error(), path) {
 		t.Fatalf("health: %v (asked: %v), want an error that names %s", err, asked.Load(), path)
 	}
 	if err := os.WriteFile(path, []byte("late"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.health(t.Context(), service{name: "api"}, read{}); err != nil || !asked.Load() {
+	if _, err := c.health(t.Context(), service{name: "api"}, fetchOptions{}); err != nil || !asked.Load() {
 		t.Errorf("once the file is there: %v (asked: %v)", err, asked.Load())
 	}
 }
@@ -294,7 +294,7 @@ func TestDatacenter(t *testing.T) {
 	for _, row := range []struct{ dc, want string }{
 		{"", "10.0.0.9:80"}, {"dc1", "10.0.0.9:80"}, {"dc2", "192.0.2.9:80"}, {"dc3", "10.0.0.9:80"},
 	} {
-		a, err := c.health(t.Context(), service{name: "a", datacenter: row.dc}, read{})
+		a, err := c.health(t.Context(), service{name: "a", datacenter: row.dc}, fetchOptions{})
 		if err != nil || len(a.value) != 1 || a.value[0].Address != row.want || dc.Load() != row.dc {
 			t.Errorf("datacenter %q: %+v, %v (dc=%v), want %s", row.dc, a.value, err, dc.Load(), row.want)
 		}

@@ -22,16 +22,16 @@ const (
 	pollsAtOnce  = 4
 )
 
-// serviceWatch is one loop, from when it is asked for to when it has ended.
+// serviceWatch is one loop, from its start to its end.
 type serviceWatch struct {
 	service   service
 	watch     *watch[[]cluster.Instance]
-	instances []cluster.Instance // the last answer, guarded by Catalog.mu
+	instances []cluster.Instance // the last response, guarded by Catalog.mu
 	known     bool               // instances is one
 	stop      context.CancelFunc
 }
 
-// reconcile starts the watches that are missing and stops those that nobody wants.
+// reconcile starts the watches that are missing and stops those that no query names.
 func (c *Catalog) reconcile(ctx context.Context, running *sync.WaitGroup) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -61,7 +61,7 @@ func (c *Catalog) drop(w *serviceWatch) {
 }
 
 // promote ends watches that poll where there is a place for ones that block, for
-// reconcile to start again. What they have answered stays.
+// reconcile to start again. Their last result stays.
 //
 // +checklocks:c.mu
 func (c *Catalog) promote() {
@@ -97,12 +97,12 @@ func (c *Catalog) places() int {
 func (c *Catalog) start(ctx context.Context, s service, running *sync.WaitGroup) {
 	w := &serviceWatch{service: s}
 	w.watch = &watch[[]cluster.Instance]{
-		fetch: func(ctx context.Context, q read) (answer[[]cluster.Instance], error) {
+		fetch: func(ctx context.Context, q fetchOptions) (result[[]cluster.Instance], error) {
 			return c.consul.health(ctx, s, q)
 		},
 		same:    sameInstances,
 		shrinks: func(from, to []cluster.Instance) bool { return c.shrinks(s, from, to) },
-		deliver: func(_ context.Context, a answer[[]cluster.Instance]) { c.learn(w, a.value) },
+		deliver: func(_ context.Context, a result[[]cluster.Instance]) { c.receive(w, a.value) },
 		wait:    c.consul.options.Wait,
 		polls:   c.places() <= 0,
 		limiter: newLimiter(healthBurst, healthEvery),
@@ -126,21 +126,21 @@ func (c *Catalog) start(ctx context.Context, s service, running *sync.WaitGroup)
 }
 
 // inTurn lets a few polls run at a time.
-func (c *Catalog) inTurn(fetch func(context.Context, read) (answer[[]cluster.Instance], error)) func(context.Context, read) (answer[[]cluster.Instance], error) {
-	return func(ctx context.Context, q read) (answer[[]cluster.Instance], error) {
+func (c *Catalog) inTurn(fetch fetcher[[]cluster.Instance]) fetcher[[]cluster.Instance] {
+	return func(ctx context.Context, q fetchOptions) (result[[]cluster.Instance], error) {
 		select {
 		case c.polls <- struct{}{}:
 			defer func() { <-c.polls }()
 			return fetch(ctx, q)
 		case <-ctx.Done():
-			return answer[[]cluster.Instance]{}, &fault{telemetry.DiscoveryLimit, context.Cause(ctx)}
+			return result[[]cluster.Instance]{}, &fault{telemetry.DiscoveryLimit, context.Cause(ctx)}
 		}
 	}
 }
 
-// learn takes an answer in and derives that of each query from it. An answer of a
-// watch that was stopped meanwhile is nobody's.
-func (c *Catalog) learn(w *serviceWatch, instances []cluster.Instance) {
+// receive takes a response in and derives that of each query from it. A response of a
+// watch that was stopped meanwhile is dropped.
+func (c *Catalog) receive(w *serviceWatch, instances []cluster.Instance) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.watches[w.service] != w {
@@ -149,15 +149,15 @@ func (c *Catalog) learn(w *serviceWatch, instances []cluster.Instance) {
 	w.instances, w.known = instances, true
 	for q, s := range c.queries {
 		if q.service() == w.service {
-			c.answer(q, s, instances)
+			c.update(q, s, instances)
 		}
 	}
 }
 
-// answer notes what instances say to q, if it is news.
+// update notes the endpoints of q, if they are news.
 //
 // +checklocks:c.mu
-func (c *Catalog) answer(q Query, s *subscription, instances []cluster.Instance) {
+func (c *Catalog) update(q Query, s *subscription, instances []cluster.Instance) {
 	next := endpointsOf(q, instances)
 	if s.known && sameInstances(s.endpoints.Instances, next.Instances) {
 		return
@@ -170,8 +170,8 @@ func (c *Catalog) answer(q Query, s *subscription, instances []cluster.Instance)
 	discovery.Signal(c.changed)
 }
 
-// shrinks reports whether an answer takes so much from a query that it is asked
-// for once more: all it had, or more than half of at least four.
+// shrinks reports whether a response takes so much from a query that it is
+// confirmed: all it had, or more than half of at least four.
 func (c *Catalog) shrinks(s service, from, to []cluster.Instance) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -32,7 +32,7 @@ func newToken(file, given string) *token {
 }
 
 // current is the token to send; empty = none is configured. An error is no
-// reason to ask without one: the answers to nobody look like deletions.
+// reason to send a request without one: the responses to that look like deletions.
 func (t *token) current() (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

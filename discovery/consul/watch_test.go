@@ -18,16 +18,16 @@ import (
 // step is what a scripted Consul does with one request.
 type step struct {
 	after time.Duration // how long it takes; longer than the deadline = it hangs
-	say   answer[string]
+	say   result[string]
 	err   error
 }
 
 func has(value string, index uint64) step {
-	return step{say: answer[string]{value: value, index: index}}
+	return step{say: result[string]{value: value, index: index}}
 }
 
 func nothing(index uint64) step {
-	return step{say: answer[string]{absent: true, index: index}}
+	return step{say: result[string]{absent: true, index: index}}
 }
 
 func fails(class telemetry.DiscoveryClass) step { return step{err: faultf(class, "scripted")} }
@@ -44,11 +44,11 @@ type script struct {
 	done  chan struct{}
 }
 
-func (s *script) fetch(ctx context.Context, q read) (answer[string], error) {
+func (s *script) fetch(ctx context.Context, q fetchOptions) (result[string], error) {
 	if len(s.steps) == 0 {
 		close(s.done)
 		<-ctx.Done()
-		return answer[string]{}, ctx.Err()
+		return result[string]{}, ctx.Err()
 	}
 	if s.begun.IsZero() {
 		s.begun = time.Now()
@@ -58,12 +58,12 @@ func (s *script) fetch(ctx context.Context, q read) (answer[string], error) {
 	s.asked = append(s.asked, asked(q))
 	s.at = append(s.at, time.Since(s.begun))
 	if err := sleep(ctx, next.after); err != nil {
-		return answer[string]{}, ctx.Err()
+		return result[string]{}, ctx.Err()
 	}
 	return next.say, next.err
 }
 
-func asked(q read) string {
+func asked(q fetchOptions) string {
 	whom := "leader"
 	if q.stale {
 		whom = "any"
@@ -80,7 +80,7 @@ func play(t *testing.T, s *script, set func(*watch[string])) (delivered []string
 		fetch:   s.fetch,
 		same:    func(a, b string) bool { return a == b },
 		shrinks: func(from, to string) bool { return len(to)*2 < len(from) },
-		deliver: func(_ context.Context, a answer[string]) {
+		deliver: func(_ context.Context, a result[string]) {
 			if a.absent {
 				a.value = "-"
 			}
@@ -237,8 +237,8 @@ func TestWatchDeadlines(t *testing.T) {
 		if got := s.at[2] - s.at[1]; got < blocking || got > blocking+retryFirst {
 			t.Errorf("a blocking request was given up after %v, want %v", got, blocking)
 		}
-		if got := s.at[3] - s.at[2]; got < askTimeout || got > askTimeout+2*retryFirst {
-			t.Errorf("a plain request was given up after %v, want %v", got, askTimeout)
+		if got := s.at[3] - s.at[2]; got < plainTimeout || got > plainTimeout+2*retryFirst {
+			t.Errorf("a plain request was given up after %v, want %v", got, plainTimeout)
 		}
 	})
 }
@@ -362,7 +362,7 @@ func TestWatchLook(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &script{steps: []step{has("a", 7), has("never", 8).in(time.Minute), has("a", 9)}}
 				delivered, st := play(t, s, func(w *watch[string]) {
-					time.AfterFunc(time.Second, func() { w.look(row.redeliver) })
+					time.AfterFunc(time.Second, func() { w.restart(row.redeliver) })
 				})
 				if got, want := strings.Join(s.asked, ", "), "0 leader, 7 any, 0 leader"; got != want {
 					t.Errorf("asked %s, want %s", got, want)
@@ -382,7 +382,7 @@ func TestWatchLookEndsBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: []step{fails(telemetry.DiscoveryACL), has("a", 7)}}
 		play(t, s, func(w *watch[string]) {
-			time.AfterFunc(100*time.Millisecond, func() { w.look(false) })
+			time.AfterFunc(100*time.Millisecond, func() { w.restart(false) })
 		})
 		if s.at[1] != 100*time.Millisecond {
 			t.Errorf("asked again after %v, want 100ms", s.at[1])
@@ -395,8 +395,8 @@ func TestWatchDeliversWhatLookInterrupts(t *testing.T) {
 		s := &script{steps: []step{has("a", 7), has("a", 7)}}
 		var delivered []string
 		play(t, s, func(w *watch[string]) {
-			w.deliver = func(ctx context.Context, a answer[string]) {
-				w.look(false)
+			w.deliver = func(ctx context.Context, a result[string]) {
+				w.restart(false)
 				if sleep(ctx, time.Second) == nil { // the receiver is busy
 					delivered = append(delivered, a.value)
 				}

@@ -11,11 +11,11 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
-// Probe asks the endpoint at address how it is; nil is well, ErrNoVerdict says nothing, any other error says in a few words what is wrong. It ends
-// with ctx.
+// Probe checks the endpoint at address. The error is nil for a healthy endpoint, ErrNoVerdict if it
+// could not be checked, else it says in a few words what is wrong. Probe ends with ctx.
 type Probe func(ctx context.Context, address string) error
 
-// ErrNoVerdict is returned by a Probe that could not ask, for reasons of this side's own.
+// ErrNoVerdict is returned by a Probe that could not check, for a reason that is not the endpoint's.
 var ErrNoVerdict = errors.New("no verdict")
 
 // checked is what active checks have shown of an endpoint. It is part of its health, so it survives revisions.
@@ -23,7 +23,7 @@ type checked struct {
 	state  checkState
 	streak int           // results in a row that say otherwise
 	since  time.Duration // of the state
-	due    time.Duration // when it is asked again
+	due    time.Duration // when it is probed next
 	reason string        // of the last failure
 }
 
@@ -50,8 +50,8 @@ func (s checkState) String() string {
 const (
 	// checksAtOnce bounds the probes of one cluster under way.
 	checksAtOnce = 16
-	// lookEvery is how soon an endpoint that is new is seen.
-	lookEvery = time.Second
+	// rescanEvery is how soon a new endpoint is found.
+	rescanEvery = time.Second
 	// maxReason bounds what is kept of a failure.
 	maxReason = 200
 )
@@ -63,8 +63,9 @@ type checker struct {
 	cfg   config.HealthCheck
 }
 
-// Check asks the endpoints how they are, as health_check in the document says, until the cluster is retired or ctx ends; Run waits for that. It
-// is for the applying goroutine, once, when the cluster comes into service.
+// Check probes the endpoints as health_check in the document says, until the cluster is retired or
+// ctx ends; Run waits for that. It is for the applying goroutine, once, when the cluster comes into
+// service.
 func (c *Cluster) Check(ctx context.Context, p Probe) {
 	s := c.group.set
 	s.mu.Lock()
@@ -99,21 +100,22 @@ func (k *checker) run(ctx context.Context) {
 			}
 			probes.Go(func() {
 				defer func() { <-places }()
-				k.ask(ctx, h)
+				k.check(ctx, h)
 			})
 		}
 		wake.Reset(next)
 	}
 }
 
-// due gives the endpoints that are to be asked now, and how long until there may be others. Their next time is set: about an interval later, so
-// that gateways which began together do not stay together.
+// due gives the endpoints that are to be probed now, and how long until there may be others. Their
+// next time is set: about an interval later, so that gateways which began together do not stay
+// together.
 func (k *checker) due() (list []*health, next time.Duration) {
 	s := k.c.group.set
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock.now()
-	next = lookEvery
+	next = rescanEvery
 	for _, l := range k.c.view.Load().listed {
 		h := l.endpoint.health
 		due, wait := h.dueFor(k.cfg, now) // +checklocksignore: one set
@@ -125,7 +127,7 @@ func (k *checker) due() (list []*health, next time.Duration) {
 	return list, next
 }
 
-// dueFor tells whether the endpoint is to be asked now, and sets when it is asked next.
+// dueFor tells whether the endpoint is to be probed now, and sets when it is probed next.
 //
 // +checklocks:h.group.set.mu
 func (h *health) dueFor(cfg config.HealthCheck, now time.Duration) (due bool, wait time.Duration) {
@@ -136,8 +138,8 @@ func (h *health) dueFor(cfg config.HealthCheck, now time.Duration) (due bool, wa
 	return due, h.check.due - now
 }
 
-// ask probes one endpoint.
-func (k *checker) ask(ctx context.Context, h *health) {
+// check probes one endpoint.
+func (k *checker) check(ctx context.Context, h *health) {
 	probing, cancel := context.WithTimeout(ctx, k.cfg.Timeout)
 	defer cancel()
 	err := k.probe(probing, h.address)
@@ -207,7 +209,7 @@ func (s *checked) take(err error, cfg config.HealthCheck, now time.Duration) boo
 	return true
 }
 
-// failsCheck tells whether the endpoint is out by active checks that cfg asks for.
+// failsCheck tells whether the endpoint is out by the active checks of cfg.
 //
 // +checklocks:h.group.set.mu
 func (h *health) failsCheck(cfg *config.Cluster) bool {
@@ -223,7 +225,7 @@ func (c *Cluster) endCheck() {
 	}
 }
 
-// forgetChecks forgets the results when no revision asks any more.
+// forgetChecks forgets the results when no revision checks any more.
 //
 // +checklocks:g.set.mu
 func (g *group) forgetChecks() {

@@ -329,7 +329,7 @@ func TestCheckOfNewEndpoints(t *testing.T) {
 		synctest.Wait()
 		p.turn("b", "down")
 		c.SetEndpoints(discovered("b"))
-		<-time.After(lookEvery)
+		<-time.After(rescanEvery)
 		synctest.Wait()
 		if got, want := states(s), "a=healthy/healthy b=unhealthy/unhealthy"; got != want {
 			t.Errorf("states = %s, want %s", got, want)

@@ -10,7 +10,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// What a request is told when there is no endpoint for it.
+// The errors of Pick.
 var (
 	// ErrNoEndpoint: none is left that may be used (flag UH).
 	ErrNoEndpoint = errors.New("no healthy upstream")
@@ -35,7 +35,7 @@ type Cluster struct {
 }
 
 // way is how connections to an endpoint are made, as far as the document says: a
-// connection made in one way is never used for a cluster that asks for another.
+// connection made in one way is never used for a cluster that needs another.
 type way struct {
 	protocol      string
 	tls           config.ClusterTLS

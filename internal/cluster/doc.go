@@ -1,68 +1,94 @@
-// Package cluster keeps the endpoints of every cluster: which one is next, which are
-// well, the idle connections to them, and the limits on all that. Both planes use it.
+// Package cluster keeps the endpoints of every cluster: which one is next, which are healthy, the
+// idle connections to them, and the limits on all that. Both planes use it.
 //
 // # Life of a lease
 //
-// [Cluster.Pick] counts the request against the limits, loads the list of endpoints once (view.go) and lets the balancer choose
-// (balance.go: wrr.go, least_request.go, random.go). [Endpoint.Take] gives the most recently used idle connection (pool.go). When there is
-// none, [Cluster.ReserveWithin] gives a [Slot] to dial under (limits.go), at the limit it waits; [Cluster.TryReserve] never does. [Endpoint.Put] gives the connection back.
-// [Endpoint.Done] ends the lease with an [Outcome], which feeds passive health (outlier.go, health.go). What lives long
-// calls [Endpoint.Report] as soon as the endpoint has proved itself. A retry passes the same [Tried] to its next Pick.
+// [Cluster.Pick] counts the request against the limits, loads the list of endpoints once (view.go)
+// and lets the balancer choose (balance.go, random.go). [Endpoint.Take]
+// gives the most recently used idle connection (pool.go). When there is none,
+// [Cluster.ReserveWithin] gives a [Slot] to dial under (limits.go), at the limit it waits, if there
+// is time. [Endpoint.Put] gives the connection back. [Endpoint.Done] ends the lease with an
+// [Outcome], which feeds passive health (outlier.go, health.go). What lives long calls
+// [Endpoint.Report] as soon as the endpoint has proved itself. A retry passes the same [Tried] to
+// its next Pick.
 //
 // # Life of an endpoint
 //
-// [Set.Prepare] builds a revision's [Cluster] on the endpoints that are there (set.go, group.go). [Cluster.SetEndpoints] takes what Consul
-// says (discovered.go, feed.go, flap.go) and stores a new list; [Cluster.Check] does so for what active checks find (check.go). [Set.Retire]
-// names the clusters that serve; what they do not name is closed. [Set.Run] keeps time.
+// [Set.Prepare] builds a revision's [Cluster] on the endpoints that are there (set.go, group.go).
+// [Cluster.SetEndpoints] takes what Consul says (instance.go, feed.go, flap.go) and stores a new
+// list; [Cluster.Check] does so for what active checks find (check.go). [Set.Retire] names the
+// clusters that serve; what they do not name is closed. [Set.Run] keeps time.
 //
 // # Promises
 //
-//   - Pick, Take, Put and Done together allocate nothing, look nothing up, and block on nothing but short locks. Conn.Close and
-//     Conn.Usable are called outside those locks, but for the reaper's Usable (it peeks at up to 32 sockets in one hold).
-//   - Every successful Pick is ended by exactly one Done; every Slot is released when its connection is closed, by Conn.Close itself.
-//   - One goroutine calls Prepare, SetEndpoints and Retire; Run is one more; all else is safe from any goroutine.
-//   - Health (failures, ejection, slow start, in-flight) is keyed by (cluster name, address): it survives revisions, and for five minutes
-//     the absence of the endpoint or of the whole cluster. So do the turn of the round robin and the counts behind the limits: a reload changes no sequence.
-//   - Idle connections survive revisions too, unless protocol, TLS or PROXY protocol changed: those are other endpoints of the same health.
-//   - Nothing is unbounded: idle connections by keepalive.max_idle, those who wait by limits.max_pending and their context, memory of
-//     endpoints gone by number and time.
-//   - One goroutine checks a cluster, with at most 16 probes under way; they end with the cluster's revision, and their verdicts do not.
+//   - Pick, Take, Put and Done together allocate nothing, use no map, and block on nothing but
+//     short locks. Conn.Close and Conn.Usable are called outside those locks, but for the reaper's
+//     Usable (it peeks at up to 32 sockets in one hold).
+//   - Every successful Pick is ended by exactly one Done; every Slot is released when its
+//     connection is closed, by Conn.Close itself.
+//   - One goroutine calls Prepare, SetEndpoints and Retire; Run is one more; all else is safe from
+//     any goroutine.
+//   - Health (failures, ejection, slow start, in-flight) is keyed by (cluster name, address): it
+//     survives revisions, and for five minutes the absence of the endpoint or of the whole cluster.
+//     So do the turn of the round robin and the counts behind the limits: a reload changes no
+//     sequence.
+//   - Idle connections survive revisions too, unless protocol, TLS or PROXY protocol changed: those
+//     are other endpoints of the same health.
+//   - Nothing is unbounded: idle connections by keepalive.max_idle, those who wait by
+//     limits.max_pending and their context, memory of endpoints gone by number and time.
+//   - One goroutine checks a cluster, with at most 16 probes under way; they end with the cluster's
+//     revision, and their verdicts do not.
 //   - Outcomes of clients that went away, and of our own limits, never count.
 //
 // # Not here
 //
-// Dialling, TLS, protocols, retries and their budget, Consul, how a check asks. Addresses are host:port strings: a host name is resolved by the
-// dialler at each dial, and counts as one endpoint whatever it resolves to.
+// Dialling, TLS, protocols, retries and their budget, Consul, how a check is made. Addresses are
+// host:port strings: a host name is resolved by the dialler at each dial, and counts as one
+// endpoint whatever it resolves to.
 //
 // # Decisions
 //
-// One small lock per cluster for round robin. A turn of the smooth round robin reads and writes every endpoint; done without a lock, two
-// callers pick the same one. It is held for some 20 ns and 2 ns an endpoint; a sole endpoint takes no lock. Above 64 endpoints
-// draws at random by weight are even enough and need neither lock nor scan. The idle stack has a lock per endpoint.
+// One small lock per cluster for round robin. A turn of the smooth round robin reads and writes
+// every endpoint; done without a lock, two callers pick the same one. It is held for some 20 ns and
+// 2 ns an endpoint; a sole endpoint takes no lock. Above 64 endpoints draws at random by weight are
+// even enough and need neither lock nor scan. The idle stack has a lock per endpoint.
 //
-// De-preference is for round robin only, with or without passive_health: each failure takes 1/consecutive_failures (1/5 without) of the
-// endpoint's weight, each turn of its own gives 1/32 back, whoever is picked. So the failures of a half-broken endpoint are held to about a sixth of
-// its share of requests. nginx gives back 1 a pick, which for a weight of 1 is all of it at once. The other balancers know only the gate and the slow
-// start: least_request avoids a slow endpoint by its load.
+// De-preference is for round robin only, with or without passive_health: each failure takes
+// 1/consecutive_failures (1/5 without) of the endpoint's weight, each turn of its own gives 1/32
+// back, whoever is picked. So the failures of a half-broken endpoint are held to about a sixth of
+// its share of requests. nginx gives back 1 a pick, which for a weight of 1 is all of it at once.
+// The other balancers know only the gate and the slow start: least_request avoids a slow endpoint
+// by its load.
 //
-// Ejection is by failures in a row, for base_ejection times the number of ejections, up to max_ejection (as Envoy). The number
-// falls by one for each base_ejection with successes and without an ejection. The end of an ejection is no return but a probe: one request at a time, at
-// a tenth of the weight; success opens the gate and starts slowly (10 % to 100 % of the weight over 10 s), failure ejects again at once. So
-// a dead endpoint costs one request an ejection. A probe that says nothing is joined by another after 5 s, then 10, 20 and so on.
-// max_ejected_percent is rounded down, but of several endpoints one may always be out (as Envoy), and the sole one never is, for nothing would
-// be won.
+// Ejection is by failures in a row, for base_ejection times the number of ejections, up to
+// max_ejection (as Envoy). The number falls by one for each base_ejection with successes and
+// without an ejection. The end of an ejection is no return but a probe: one request at a time, at a
+// tenth of the weight; success opens the gate and starts slowly (10 % to 100 % of the weight over
+// 10 s), failure ejects again at once. So a dead endpoint costs one request an ejection. A probe
+// that says nothing is joined by another after 5 s, then 10, 20 and so on. max_ejected_percent is
+// rounded down, but of several endpoints one may always be out (as Envoy), and the sole one never
+// is: there is no other to use.
 //
-// Panic: when no endpoint is both healthy by Consul and not ejected, all that are not in maintenance are used, unless the cluster says `panic:
-// never`. If all are critical in Consul, passive health still chooses among them. While all are ejected any success ends an ejection.
+// Panic: when no endpoint is both healthy by Consul and not ejected, all that are not in
+// maintenance are used, unless the cluster says `panic: never`. If all are critical in Consul,
+// passive health still chooses among them. While all are ejected any success ends an ejection.
 //
-// Consul takes endpoints away softly (after a confirmed answer; see discovery). The last ones deregistered are held for consul.empty_hold (30 s): an agent that
-// restarts takes its node's services along for seconds. A delivery that loses more than half of four or more is applied one by one over 5 s. When others come back
-// during a hold, the held ones go within 5 s. Maintenance and weight 0 are an operator's wish, and act at once. More than three
-// transitions in 60 s: the endpoint returns with a slow start.
+// Consul takes endpoints away slowly (after a confirmed response; see discovery/consul). The last
+// ones deregistered are held for consul.empty_hold (30 s): an agent that restarts takes its node's
+// services along for seconds. A delivery that loses more than half of four or more is applied one
+// by one over 5 s. When others come back during a hold, the held ones go within 5 s. Maintenance
+// and weight 0 are set by an operator, and act at once. More than three transitions in 60 s: the
+// endpoint returns with a slow start.
 //
-// Active checks are a third fact beside Consul's and passive health: they take out and bring back like Consul's (views are built anew), and
-// end no ejection. An endpoint is used until its first check, which decides alone; so a gateway that starts serves at once, and finds a dead
-// endpoint at once.
+// Active checks are a third fact beside Consul's and passive health: they take out and bring back
+// like Consul's (views are built anew), and end no ejection. An endpoint is used until its first
+// check, which decides alone; so a gateway that starts serves at once, and finds a dead endpoint at
+// once.
 //
-// Time is coarse on the hot path (100 ms): a connection idle for "over a second" is one of 0.9 to 1.1 s.
+// What the set's mutex and that of a group guard is annotated, and so are the functions that need
+// them. The analyzer cannot know that all groups are of one set, and all healths of a group of that
+// group: where a loop passes from one to the other, a line is excepted ("one set", "one group").
+//
+// Time is coarse on the hot path (100 ms): a connection idle for "over a second" is one of 0.9 to
+// 1.1 s.
 package cluster

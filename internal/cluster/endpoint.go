@@ -38,7 +38,7 @@ func (e *Endpoint) Done(o Outcome) {
 // stream) reports Success when the endpoint has proved itself, not hours later.
 func (e *Endpoint) Report(o Outcome) {
 	if o == Success {
-		if e.health.ailing.Load() {
+		if e.health.unsettled.Load() {
 			e.health.succeeded()
 		}
 		return
@@ -51,24 +51,25 @@ func (e *Endpoint) Report(o Outcome) {
 // Probing tells whether the endpoint was ejected, and the next success or failure decides whether it returns.
 func (e *Endpoint) Probing() bool { return e.health.gate.Load() == gateProbing }
 
-// trouble is the last thing that went wrong, in words.
-type trouble struct {
+// lastError is the last thing that went wrong, in words.
+type lastError struct {
 	text string
 	at   time.Time
 }
 
-// Explain keeps, for /status, why the last connection or answer was bad, and reports whether it is news: another text than before, or the
-// same one after troubleAgain. It is for failures only; text must be short and safe to show.
+// Explain keeps, for /status, why the last connection or response was bad, and reports whether it
+// is news: another text than before, or the same one after newsAgain. It is for failures only; text
+// must be short and safe to show.
 func (e *Endpoint) Explain(text string) (news bool) {
-	now, old := time.Now(), e.health.trouble.Load()
-	e.health.trouble.Store(&trouble{text, now})
-	return old == nil || old.text != text || now.Sub(old.at) > troubleAgain
+	now, old := time.Now(), e.health.lastError.Load()
+	e.health.lastError.Store(&lastError{text, now})
+	return old == nil || old.text != text || now.Sub(old.at) > newsAgain
 }
 
-// troubleAgain is the silence after which the same trouble is news once more.
-const troubleAgain = time.Minute
+// newsAgain is the silence after which the same error is news once more.
+const newsAgain = time.Minute
 
-// lease counts the use that Done ends; callers have looked at the gate.
+// lease counts the use that Done ends; callers have checked the gate.
 func (e *Endpoint) lease() *Endpoint {
 	h := e.health
 	h.inFlight.Add(1)
@@ -110,17 +111,10 @@ func (e *Endpoint) Share(s Shared) Shared {
 	return e.Shared()
 }
 
-// Unshare empties the slot if s is in it, for a set that is of no more use.
-func (e *Endpoint) Unshare(s Shared) {
-	if b := e.shared.Load(); b != nil && b.Shared == s && s != nil {
-		e.shared.CompareAndSwap(b, nil)
-	}
-}
-
 // retire closes what is idle; what is leased is closed when it is put back.
 func (e *Endpoint) retire() {
 	if b := e.shared.Swap(retiredBox()); b != nil && b.Shared != nil {
-		_ = b.Close() // nobody is left to hear of it
+		_ = b.Close() // no one is left to handle it
 	}
 	closeAll(e.idle.shut())
 }

@@ -9,12 +9,12 @@ import (
 
 const (
 	// A delivery that takes away more than half of at least dampFrom instances
-	// is applied over dampOver, so that what remains is not run over.
+	// is applied over dampOver, so that what remains is not overloaded.
 	dampFrom = 4
 	dampOver = 5 * time.Second
 )
 
-// feed is what the catalog says to one question, and what is done about sudden
+// feed is what the catalog says to one query, and what is done about sudden
 // losses. Its entries have the raw state; what counts as a loss is up to
 // only_passing, so clusters that differ in it have a feed each.
 type feed struct {
@@ -119,7 +119,7 @@ func (f *feed) deliverNone(now time.Duration) (changed bool) {
 	if hold := f.emptyHold(); hold > 0 {
 		return f.holdAll(now, hold)
 	}
-	none := map[string]*entry{} // at once: nothing is left that could be run over
+	none := map[string]*entry{} // at once: nothing is left that could be overloaded
 	changed = len(f.entries) > 0
 	f.log(none)
 	f.entries = none
@@ -226,7 +226,7 @@ func (f *feed) expire(now time.Duration) (changed bool) {
 			continue
 		}
 		changed = true
-		f.group.log.Info("endpoint held no longer", "cluster", f.group.name, "endpoint", address, "state", e.word())
+		f.group.log.Info("endpoint held no longer", "cluster", f.group.name, "endpoint", address, "state", e.stateName())
 		if e.State == deregistered {
 			delete(f.entries, address)
 			continue
@@ -252,11 +252,11 @@ func (f *feed) log(next map[string]*entry) {
 		}
 	}
 	for address, e := range next {
-		note(address, f.entries[address].word(), e.word())
+		note(address, f.entries[address].stateName(), e.stateName())
 	}
 	for address, e := range f.entries {
 		if next[address] == nil {
-			note(address, e.word(), (*entry)(nil).word())
+			note(address, e.stateName(), (*entry)(nil).stateName())
 		}
 	}
 	if len(changes) == 0 {
@@ -268,8 +268,8 @@ func (f *feed) log(next map[string]*entry) {
 		"changed", len(changes), "of", len(next), "endpoints", strings.Join(named, ", "))
 }
 
-// word is what the catalog says of an entry.
-func (e *entry) word() string {
+// stateName is what the catalog says of an entry.
+func (e *entry) stateName() string {
 	if e == nil {
 		return "absent"
 	}

@@ -34,7 +34,7 @@ type group struct {
 
 	mu sync.Mutex // nothing is locked inside
 	// +checklocks:mu
-	troubled []*health // those that time has to look after
+	timed []*health // those that Tick has to look after
 
 	// +checklocks:set.mu
 	live []*Cluster // of revisions not retired yet
@@ -83,7 +83,7 @@ func (g *group) join(c *Cluster) {
 	g.tele.SetPanic(g.inPanic)
 }
 
-// forgotten tells whether nobody needs the group any more.
+// forgotten tells whether no one needs the group any more.
 //
 // +checklocks:g.set.mu
 func (g *group) forgotten() bool { return len(g.live) == 0 && len(g.gone) == 0 }
@@ -108,8 +108,8 @@ func (g *group) endpoint(address string, c *Cluster) *Endpoint {
 	return e
 }
 
-// feed gives what the catalog said to this question. A new one begins with what a feed of the
-// same question has, of this cluster or of another: a revision that renames a cluster, or only
+// feed gives what the catalog said to this query. A new one begins with what a feed of the
+// same query has, of this cluster or of another: a revision that renames a cluster, or only
 // changes its filter, loses neither endpoints nor holds.
 //
 // +checklocks:g.set.mu
@@ -117,7 +117,7 @@ func (g *group) feed(q config.Consul) *feed {
 	if q.Service == "" {
 		return nil
 	}
-	q.EmptyHold = 0 // of the cluster: the catalog is asked the same
+	q.EmptyHold = 0 // of the cluster: the query is the same
 	f := g.feeds[q]
 	if f == nil {
 		f = &feed{group: g, onlyPassing: q.OnlyPassing, entries: map[string]*entry{}}
@@ -129,7 +129,7 @@ func (g *group) feed(q config.Consul) *feed {
 	return f
 }
 
-// feedOf gives some feed of the same question, whatever its clusters make of the answer, or nil.
+// feedOf gives some feed of the same query, whatever the filter of its clusters, or nil.
 //
 // +checklocks:s.mu
 func (s *Set) feedOf(q config.Consul) *feed {
@@ -215,7 +215,7 @@ func (g *group) forget(now time.Duration) {
 	defer g.mu.Unlock()
 	for _, h := range g.gone[:n] {
 		delete(g.healths, h.address)
-		g.troubled = without(g.troubled, h)
+		g.timed = without(g.timed, h)
 	}
 	g.gone = append(g.gone[:0:0], g.gone[n:]...)
 }

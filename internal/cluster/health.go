@@ -25,12 +25,12 @@ type health struct {
 	group   *group
 
 	// Read by every pick, without a lock.
-	inFlight atomic.Int64
-	gate     atomic.Uint32
-	pace     atomic.Int64 // slow start: share of its weight, up to full
-	probe    atomic.Int64 // while probing: when the probe under way began, by the coarse clock; 0 = none
-	ailing   atomic.Bool  // the next success matters: see group.succeeded
-	trouble  atomic.Pointer[trouble]
+	inFlight  atomic.Int64
+	gate      atomic.Uint32
+	pace      atomic.Int64 // slow start: share of its weight, up to full
+	probe     atomic.Int64 // while probing: when the probe under way began, by the coarse clock; 0 = none
+	unsettled atomic.Bool  // the next success matters: see succeeded
+	lastError atomic.Pointer[lastError]
 
 	// +checklocks:group.mu
 	current int64 // of smooth weighted round robin
@@ -41,7 +41,7 @@ type health struct {
 	// +checklocks:group.mu
 	ejections int // how many base times the next ejection is longer
 	// +checklocks:group.mu
-	sound bool // succeeded since the last change; lets ejections decay
+	proven bool // succeeded since the last change; lets ejections decay
 	// +checklocks:group.mu
 	cause Outcome // of the last ejection
 	// +checklocks:group.mu
@@ -51,9 +51,9 @@ type health struct {
 	// +checklocks:group.mu
 	rampFrom time.Duration // begin of the slow start
 	// +checklocks:group.mu
-	patience time.Duration // while probing: how long a probe keeps others away
+	probeWait time.Duration // while probing: how long a probe keeps others away
 	// +checklocks:group.mu
-	troubled bool // is in group.troubled
+	timed bool // is in group.timed
 	// +checklocks:group.mu
 	listed bool // some live cluster names it
 

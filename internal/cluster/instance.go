@@ -13,7 +13,7 @@ const (
 	Passing State = iota
 	Warning
 	Critical
-	Maintenance // an operator's wish: no new picks, not even in panic
+	Maintenance // set by an operator: no new picks, not even in panic
 
 	deregistered // the catalog does not name the instance any more; only of what a feed holds
 )
@@ -40,7 +40,7 @@ func (s State) String() string {
 // place that knows what only_passing means.
 func (s State) serves(onlyPassing bool) bool { return s == Passing || s == Warning && !onlyPassing }
 
-// Instance is one instance of a service, from the catalog's answer to the view
+// Instance is one instance of a service, from the catalog's response to the view
 // that requests pick from. It is never edited once it was delivered.
 type Instance struct {
 	Address string // host:port; the host may be a name
@@ -58,7 +58,7 @@ func (i Instance) Same(other Instance) bool {
 }
 
 // SetEndpoints takes what Consul says now: the whole list, confirmed. It changes
-// each live cluster of this name, question and only_passing by one store. An
+// each live cluster of this name, query and only_passing by one store. An
 // address that is also static keeps its weight of the document. An empty list,
 // and the sudden loss of many, are softened as doc.go tells.
 func (c *Cluster) SetEndpoints(list []Instance) {

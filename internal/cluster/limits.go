@@ -39,9 +39,9 @@ type grant struct {
 	slot *Slot
 }
 
-// TryReserve gives a slot for a new connection to e, or ErrOverflow. At the limit
+// tryReserve gives a slot for a new connection to e, or ErrOverflow. At the limit
 // it first closes an idle connection to another endpoint. It never blocks.
-func (c *Cluster) TryReserve(e *Endpoint) (*Slot, error) {
+func (c *Cluster) tryReserve(e *Endpoint) (*Slot, error) {
 	if s := c.reserve(e); s != nil {
 		return s, nil
 	}
@@ -49,16 +49,17 @@ func (c *Cluster) TryReserve(e *Endpoint) (*Slot, error) {
 	return nil, ErrOverflow
 }
 
-// Reserve is for when Take had nothing: it gives a slot for a new connection to
+// reserveWaiting is for when Take had nothing: it gives a slot for a new connection to
 // e or, at the limit, waits for one, or for a connection to e that is put back,
 // whichever comes first. At most limits.max_pending wait, until ctx ends. The
 // error is ErrOverflow, also when ctx's deadline passed, or ctx's other errors.
-func (c *Cluster) Reserve(ctx context.Context, e *Endpoint) (Conn, *Slot, error) {
+func (c *Cluster) reserveWaiting(ctx context.Context, e *Endpoint) (Conn, *Slot, error) {
 	for {
 		if s := c.reserve(e); s != nil {
 			return nil, s, nil
 		}
-		got, err := c.group.wait(ctx, &waiter{endpoint: e, max: limit(c.cfg.Limits.MaxConnections), got: make(chan grant, 1)}, c.cfg.Limits.MaxPending)
+		w := &waiter{endpoint: e, max: limit(c.cfg.Limits.MaxConnections), got: make(chan grant, 1)}
+		got, err := c.group.wait(ctx, w, c.cfg.Limits.MaxPending)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -72,11 +73,12 @@ func (c *Cluster) Reserve(ctx context.Context, e *Endpoint) (Conn, *Slot, error)
 	}
 }
 
-// ReserveWithin is Reserve for at most wait; the context with that deadline is
-// made only when there is something to wait for. With wait 0 it is TryReserve.
+// ReserveWithin is for when Take had nothing: it is reserveWaiting for at most wait; the context
+// with that deadline is made only when there is something to wait for. With wait 0 it is
+// tryReserve.
 func (c *Cluster) ReserveWithin(ctx context.Context, e *Endpoint, wait time.Duration) (Conn, *Slot, error) {
 	if wait <= 0 || c.cfg.Limits.MaxPending == 0 {
-		s, err := c.TryReserve(e)
+		s, err := c.tryReserve(e)
 		return nil, s, err
 	}
 	if s := c.reserve(e); s != nil {
@@ -84,7 +86,7 @@ func (c *Cluster) ReserveWithin(ctx context.Context, e *Endpoint, wait time.Dura
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	return c.Reserve(ctx, e)
+	return c.reserveWaiting(ctx, e)
 }
 
 // reserve takes a slot, if need be from an idle connection to another endpoint.

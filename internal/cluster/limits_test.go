@@ -18,7 +18,7 @@ func limited(t *testing.T, endpoints string, connections, pending int) *Cluster 
 
 func dial(t *testing.T, c *Cluster, e *Endpoint) *conn {
 	t.Helper()
-	s, err := c.TryReserve(e)
+	s, err := c.tryReserve(e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,10 +50,10 @@ func TestMaxConnections(t *testing.T) {
 	c := limited(t, "a b", 2, 0)
 	a, b := c.view.Load().listed[0].endpoint, c.view.Load().listed[1].endpoint
 	k1, k2 := dial(t, c, a), dial(t, c, a)
-	if _, err := c.TryReserve(b); !errors.Is(err, ErrOverflow) {
+	if _, err := c.tryReserve(b); !errors.Is(err, ErrOverflow) {
 		t.Errorf("third of two: %v, want overflow", err)
 	}
-	if _, _, err := c.Reserve(t.Context(), b); !errors.Is(err, ErrOverflow) {
+	if _, _, err := c.reserveWaiting(t.Context(), b); !errors.Is(err, ErrOverflow) {
 		t.Errorf("third of two, none may wait: %v, want overflow", err)
 	}
 	a.Put(k1, 0)
@@ -108,11 +108,11 @@ func TestPending(t *testing.T) {
 				defer cancel()
 				got := make(chan result, 1)
 				go func() {
-					k, s, err := c.Reserve(ctx, a)
+					k, s, err := c.reserveWaiting(ctx, a)
 					got <- result{k, s, err}
 				}()
 				synctest.Wait()
-				if _, _, err := c.Reserve(ctx, a); !errors.Is(err, ErrOverflow) {
+				if _, _, err := c.reserveWaiting(ctx, a); !errors.Is(err, ErrOverflow) {
 					t.Errorf("second of one that may wait: %v, want overflow", err)
 				}
 				row.event(c, a, b, ka, kb, cancel)
@@ -191,7 +191,7 @@ func TestPendingUnderLoad(t *testing.T) {
 				}
 				k := e.Take()
 				if k == nil {
-					got, slot, err := c.Reserve(t.Context(), e)
+					got, slot, err := c.reserveWaiting(t.Context(), e)
 					if err != nil {
 						t.Error(err)
 						return

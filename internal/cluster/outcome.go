@@ -11,17 +11,17 @@ const (
 	ClientGone
 	// Overflow: one of our own limits refused.
 	Overflow
-	// Success is any answer below 500, and at L4 a connection that carried bytes back, or took some and ended well.
+	// Success is any response below 500, and at L4 a connection that carried bytes back, or took some and ended well.
 	Success
-	// ServerError is a 5xx answer, or a gRPC status that means the same.
+	// ServerError is a 5xx response, or a gRPC status that means the same.
 	ServerError
 	// ConnectFailure: no connection, or no TLS session, could be made.
 	ConnectFailure
-	// Reset: the endpoint broke off before its answer was whole.
+	// Reset: the endpoint broke off before its response was whole.
 	Reset
 	// Timeout: the endpoint was silent for too long.
 	Timeout
-	// Malformed: what came back was no valid answer.
+	// Malformed: what came back was no valid response.
 	Malformed
 )
 
@@ -46,7 +46,7 @@ func (o Outcome) String() string {
 	case Timeout:
 		return "timeout"
 	case Malformed:
-		return "malformed answer"
+		return "malformed response"
 	default:
 		return "ignored"
 	}

@@ -12,7 +12,7 @@ import (
 const defaultStreak = 5
 
 // outlier is when endpoints are ejected; a cluster without passive health has one
-// that never does, so that nobody needs to ask.
+// that never does, so that no caller needs an if.
 type outlier struct {
 	streak  int // failures in a row; MaxInt = never
 	base    time.Duration
@@ -58,8 +58,8 @@ func (h *health) failed(o Outcome) {
 	c := g.active.Load()
 	now := g.clock.now()
 	g.mu.Lock()
-	h.ailing.Store(true)
-	h.sound = false
+	h.unsettled.Store(true)
+	h.proven = false
 	h.fails++
 	h.factor = max(0, h.factor-c.outlier.step)
 	var old uint32
@@ -85,7 +85,7 @@ func (h *health) eject(c *Cluster, o Outcome, now time.Duration) bool {
 		return false
 	}
 	out := 0
-	for _, t := range h.group.troubled {
+	for _, t := range h.group.timed {
 		if t != h && t.listed && t.gate.Load() != gateOpen { // +checklocksignore: one group
 			out++
 		}
@@ -99,18 +99,18 @@ func (h *health) eject(c *Cluster, o Outcome, now time.Duration) bool {
 	h.cause, h.since = o, now
 	h.until = now + c.outlier.duration(h.ejections)
 	h.gate.Store(gateEjected)
-	h.needsTime()
+	h.addTimed()
 	return true
 }
 
-// succeeded hears of successes of an endpoint that is ailing.
+// succeeded hears of successes of an endpoint that is unsettled.
 func (h *health) succeeded() {
 	g := h.group
 	now := g.clock.now()
 	g.mu.Lock()
-	h.fails, h.sound = 0, true
+	h.fails, h.proven = 0, true
 	old := h.gate.Load()
-	// While all are out, any answer is good news; otherwise the successes of an
+	// While all are out, any response is good news; otherwise the successes of an
 	// ejected endpoint are of requests from before its ejection.
 	returns := old == gateProbing
 	if old == gateEjected && g.panicking.Load() {
@@ -122,7 +122,7 @@ func (h *health) succeeded() {
 		h.gate.Store(gateOpen)
 		h.startSlowly(now)
 	}
-	h.ailing.Store(false)
+	h.unsettled.Store(false)
 	g.mu.Unlock()
 	if returns {
 		g.log.Info("endpoint returned", "cluster", g.name, "endpoint", h.address,
@@ -136,15 +136,17 @@ func (h *health) succeeded() {
 //
 // +checklocks:g.mu
 func (g *group) probeAll(now time.Duration) {
-	for _, h := range g.troubled {
+	for _, h := range g.timed {
 		if h.gate.Load() == gateEjected {
 			h.startProbing(now) // +checklocksignore: one group
 		}
 	}
 }
 
-// verdictWithin is how long the first probe keeps others away. What lives long may have no verdict until it ends (a tunnel in which nothing moves),
-// and a well endpoint would be out for hours with it. Each further one is given twice as long, so those that hang are a few, ten after an hour.
+// verdictWithin is how long the first probe keeps others away. What lives long may have no verdict
+// until it ends (a tunnel in which nothing moves), and a healthy endpoint would be out for hours
+// with it. Each further one is given twice as long, so those that hang are a few, ten after an
+// hour.
 const verdictWithin = 5 * time.Second
 
 // startProbing ends an ejection: the next request shows whether it was the last.
@@ -153,9 +155,9 @@ const verdictWithin = 5 * time.Second
 func (h *health) startProbing(now time.Duration) {
 	h.since, h.fails, h.factor = now, 0, full
 	h.pace.Store(slowest)
-	h.patience = verdictWithin
+	h.probeWait = verdictWithin
 	h.endProbe()
-	h.ailing.Store(true)
+	h.unsettled.Store(true)
 	h.gate.Store(gateProbing)
 }
 
@@ -165,16 +167,16 @@ func (h *health) startProbing(now time.Duration) {
 func (h *health) startSlowly(now time.Duration) {
 	h.rampFrom, h.factor = now, full
 	h.pace.Store(ramp(0))
-	h.needsTime()
+	h.addTimed()
 }
 
-// needsTime puts h among those that Tick looks after.
+// addTimed puts h among those that Tick looks after.
 //
 // +checklocks:h.group.mu
-func (h *health) needsTime() {
-	if !h.troubled {
-		h.troubled = true
-		h.group.troubled = append(h.group.troubled, h)
+func (h *health) addTimed() {
+	if !h.timed {
+		h.timed = true
+		h.group.timed = append(h.group.timed, h)
 	}
 }
 
@@ -184,26 +186,26 @@ func (g *group) lookAfter(now time.Duration) {
 	o := g.active.Load().outlier
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	kept := g.troubled[:0]
-	for _, h := range g.troubled {
+	kept := g.timed[:0]
+	for _, h := range g.timed {
 		if h.heal(o, now) { // +checklocksignore: one group
 			kept = append(kept, h)
 		}
 	}
-	clear(g.troubled[len(kept):])
-	g.troubled = kept
+	clear(g.timed[len(kept):])
+	g.timed = kept
 }
 
-// heal does what is due for h, and tells whether it still needs looking after.
+// heal does what is due for h, and tells whether it stays timed.
 //
 // +checklocks:h.group.mu
 func (h *health) heal(o outlier, now time.Duration) bool {
-	h.troubled = h.grow(o, now)
-	return h.troubled
+	h.timed = h.advance(o, now)
+	return h.timed
 }
 
 // +checklocks:h.group.mu
-func (h *health) grow(o outlier, now time.Duration) bool {
+func (h *health) advance(o outlier, now time.Duration) bool {
 	switch h.gate.Load() {
 	case gateEjected:
 		if o.streak == math.MaxInt { // passive health was switched off
@@ -216,16 +218,16 @@ func (h *health) grow(o outlier, now time.Duration) bool {
 		return true
 	case gateProbing:
 		began := h.probe.Load()
-		if began > 0 && now-time.Duration(began) >= h.patience && h.probe.CompareAndSwap(began, 0) {
-			h.patience *= 2
+		if began > 0 && now-time.Duration(began) >= h.probeWait && h.probe.CompareAndSwap(began, 0) {
+			h.probeWait *= 2
 		}
 		return true
 	}
 	h.pace.Store(ramp(now - h.rampFrom))
-	if h.ejections > 0 && h.sound && now-h.since >= o.base {
+	if h.ejections > 0 && h.proven && now-h.since >= o.base {
 		h.ejections--
-		h.since, h.sound = now, false
-		h.ailing.Store(true) // ask for the next success
+		h.since, h.proven = now, false
+		h.unsettled.Store(true) // the next success counts
 	}
 	return h.ejections > 0 || h.pace.Load() < full
 }

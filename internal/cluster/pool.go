@@ -8,9 +8,9 @@ import (
 
 const (
 	// freshFor is how long an idle connection is taken on trust; a peer's close
-	// that is older than that is looked for before use.
+	// that is older than that is detected before use.
 	freshFor = time.Second
-	// probeEvery is how often the reaper looks at an idle connection.
+	// probeEvery is how often the reaper checks an idle connection.
 	probeEvery = 5 * time.Second
 	// probesAtOnce bounds the peeks (some 0.3 us each) in one hold of an endpoint's lock.
 	probesAtOnce = 32

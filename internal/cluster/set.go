@@ -49,7 +49,7 @@ func NewSet(o Options) *Set {
 // Prepare builds a revision's cluster on the endpoints that are there already.
 // Nothing that serves notices before the cluster is used. What it adopts from
 // the catalog is what was last delivered to a cluster of the same name and the
-// same question to Consul; otherwise it begins with its static endpoints alone.
+// same query to Consul; otherwise it begins with its static endpoints alone.
 // A prepared cluster is either kept or dropped by the next Retire.
 func (s *Set) Prepare(cfg config.Cluster) (*Cluster, error) {
 	if err := check(&cfg); err != nil {
@@ -104,8 +104,8 @@ const maxWeight = 65535
 // Retire says which clusters are in service from now on: after a revision was
 // stored, its own; after one failed, those that still serve. Endpoints that none
 // of them names lose their idle connections at once and the leased ones when
-// they are put back. A cluster that is not kept still answers picks, of
-// requests that began before, but hears of no changes any more.
+// they are put back. A cluster that is not kept still serves picks, of
+// requests that began before, but gets no changes any more.
 func (s *Set) Retire(keep []*Cluster) {
 	kept := make(map[*Cluster]bool, len(keep))
 	for _, c := range keep {
@@ -163,7 +163,7 @@ func (g *group) enter(c *Cluster) {
 	g.notePanic()
 }
 
-// dropFeeds forgets what the catalog said to questions that nobody asks any more.
+// dropFeeds forgets what the catalog said to queries that no cluster has any more.
 //
 // +checklocks:g.set.mu
 func (g *group) dropFeeds() {
@@ -177,7 +177,7 @@ func (g *group) dropFeeds() {
 // period of Run: the grain of the coarse clock, of slow starts and holds.
 const period = 100 * time.Millisecond
 
-// reapEvery is how often idle connections are looked through.
+// reapEvery is how often idle connections are checked.
 const reapEvery = time.Second
 
 // Run keeps time until ctx ends. The caller owns its goroutine, and closes what

@@ -209,7 +209,8 @@ func TestMemoryOfTheGone(t *testing.T) {
 	})
 }
 
-// TestMemoryOfClusters: a cluster that no revision names is remembered like an endpoint, and is told of to nobody meanwhile.
+// TestMemoryOfClusters: a cluster that no revision names is remembered like an endpoint, and is
+// told of to nobody meanwhile.
 func TestMemoryOfClusters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cl := cfg("a b")
@@ -304,7 +305,7 @@ func TestRace(t *testing.T) {
 				}
 				k := e.Take()
 				if k == nil {
-					got, slot, err := c.Reserve(ctx, e)
+					got, slot, err := c.reserveWaiting(ctx, e)
 					if err != nil {
 						t.Error(err)
 						return

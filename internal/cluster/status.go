@@ -66,7 +66,7 @@ type PassiveStatus struct {
 	Until    *time.Time `json:"until,omitempty"`
 	Failures int        `json:"failures"` // in a row
 
-	LastError   string     `json:"last_error,omitempty"` // of a connection or an answer, however long ago
+	LastError   string     `json:"last_error,omitempty"` // of a connection or a response, however long ago
 	LastErrorAt *time.Time `json:"last_error_at,omitempty"`
 }
 
@@ -192,7 +192,7 @@ func (h *health) checkStatus() *CheckStatus {
 func (h *health) passiveStatus() PassiveStatus {
 	gate := h.gate.Load()
 	st := PassiveStatus{State: gateName(gate), Failures: h.fails}
-	if t := h.trouble.Load(); t != nil {
+	if t := h.lastError.Load(); t != nil {
 		st.LastError, st.LastErrorAt = t.text, &t.at
 	}
 	if gate != gateOpen || h.ejections > 0 {

@@ -12,7 +12,8 @@ type Tried struct {
 // Reset forgets all.
 func (t *Tried) Reset() { *t = Tried{} }
 
-// Untried tells whether there is an endpoint in use that the request has not been sent to: one that a Pick with t would choose.
+// Untried tells whether there is an endpoint in use that the request has not been sent to: one that
+// a Pick with t would choose.
 func (c *Cluster) Untried(t *Tried) bool {
 	for _, m := range c.view.Load().members {
 		if !t.has(m.health) && m.health.open() {

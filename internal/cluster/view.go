@@ -48,8 +48,9 @@ func (c *Cluster) build() *view {
 			continue
 		}
 		static[e.Address] = true
+		known := c.feed.entry(e.Address) // +checklocksignore: one set
 		v.listed = append(v.listed, listing{
-			endpoint: c.group.endpoint(e.Address, c), weight: e.Weight, static: true, entry: c.feed.entry(e.Address), // +checklocksignore: one set
+			endpoint: c.group.endpoint(e.Address, c), weight: e.Weight, static: true, entry: known,
 		})
 	}
 	for _, d := range c.feed.sorted() { // +checklocksignore: one set
