@@ -18,16 +18,16 @@ const (
 	firstServes = 1800 * time.Millisecond
 )
 
-// patience is until when a revision waits for its endpoints: the first one has little time.
-func (s *Sidecar) patience(active *revision) time.Time {
-	if active == nil {
-		return s.started.Add(firstServes)
+// endpointsDeadline is until when a revision waits for its endpoints: the first one has little time.
+func (a *applier) endpointsDeadline() time.Time {
+	if a.active == nil {
+		return a.started.Add(firstServes)
 	}
 	return time.Now().Add(firstAnswer)
 }
 
-// asks is what the bootstrap itself wants to know of the catalog.
-func (b *Bootstrap) asks() []consul.Query {
+// catalogQueries returns what the bootstrap itself wants to know of the catalog.
+func (b *Bootstrap) catalogQueries() []consul.Query {
 	var all []consul.Query
 	for _, c := range b.clusters() {
 		if c.Consul.Service != "" {
@@ -37,45 +37,39 @@ func (b *Bootstrap) asks() []consul.Query {
 	return all
 }
 
-// orFallBack keeps what is active; where nothing is, the bootstrap's revision must do.
-func (s *Sidecar) orFallBack(ctx context.Context, active *revision, why string) (*revision, error) {
-	if active != nil {
-		return active, nil
+// orFallBack keeps what is active. Where nothing is, it puts the bootstrap's own revision into service; why says what is
+// wrong with the source.
+func (a *applier) orFallBack(ctx context.Context, why string) error {
+	if a.active != nil {
+		return nil
 	}
-	return s.fallBack(ctx, why)
+	a.mu.Lock()
+	rejected := a.now.status.LastRejected
+	a.mu.Unlock()
+	if err := a.bootstrap(ctx); err != nil || a.active == nil {
+		return err
+	}
+	a.mu.Lock()
+	a.now.fellBack(why, rejected)
+	a.mu.Unlock()
+	return nil
 }
 
-// fallBack puts the bootstrap's own revision into service while the source has nothing.
-func (s *Sidecar) fallBack(ctx context.Context, why string) (*revision, error) {
-	s.mu.Lock()
-	refused := s.now.status.LastRejected
-	s.mu.Unlock()
-	r, err := s.bootstrap(ctx)
-	if r == nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	s.now.fallback, s.now.waiting = true, why
-	s.now.status.LastRejected = refused // that nothing better serves is why we are here
-	s.mu.Unlock()
-	return r, nil
-}
-
-// bootstrap puts the bootstrap's own revision into service. It was checked when it was read: what goes wrong now is the surroundings, and
-// the operator must know at once.
-func (s *Sidecar) bootstrap(ctx context.Context) (*revision, error) {
-	r, err := s.apply(ctx, nil, config.FromBootstrap(s.boot.Base()), string(SourceEnv))
+// bootstrap puts the bootstrap's own revision into service. It was checked when it was read: what goes wrong now is the
+// surroundings, and the operator must know at once.
+func (a *applier) bootstrap(ctx context.Context) error {
+	err := a.apply(ctx, config.FromBootstrap(a.boot.Base()), string(SourceEnv))
 	if err == nil {
-		return r, nil
+		return nil
 	}
 	if ctx.Err() != nil {
-		return nil, nil //nolint:nilerr // it was given up because the end has come, which is no fault of the bootstrap
+		return nil //nolint:nilerr // it was given up because the end has come, which is no fault of the bootstrap
 	}
 	var all []error
 	for _, why := range reasons(err) {
 		all = append(all, errors.New(knob(why)))
 	}
-	return nil, startError(errors.Join(all...), err)
+	return startError(errors.Join(all...), err)
 }
 
 // knob has a sentence about the bootstrap's revision begin with the variable that the operator turns.

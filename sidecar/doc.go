@@ -1,15 +1,10 @@
-// Package sidecar is the top layer: it reads the bootstrap, wires the layers below, puts revisions into service, and ends the process
-// in good order. The verbs of the command line are in package cli.
+// Package sidecar is the top layer: it reads the bootstrap, wires the layers below, puts revisions into service, and ends
+// the process in good order. The verbs of the command line are in package cli.
 //
-// # The house
+// # Layers
 //
-//	layer 4   main.go                              arguments, signals, exit code
-//	layer 3   sidecar, sidecar/cli                 bootstrap, wiring, revisions, drain, admin port, verbs
-//	layer 2   discovery  proxy  l4                 where documents and endpoints come from | L7 | L4: none imports another
-//	layer 1   mtls  internal/cluster  internal/proxyproto  proxy/http1  proxy/http2
-//	layer 0   internal/config  telemetry  proxy/message  internal/netio
-//
-// Imports point down; layers_test.go holds it, and the fences (which package alone may import Consul's API, OpenTelemetry's SDK, envconfig).
+// Imports only point down. layers_test.go has the layer of each package, and the packages that alone may import Consul's
+// API, OpenTelemetry's SDK and envconfig.
 //
 // # Life of a request
 //
@@ -17,15 +12,17 @@
 //
 // # Life of a revision
 //
-//   - A source of package discovery (env, file, consul) delivers the document's text to the applying goroutine (apply.go), the only writer.
-//   - Package config decodes it, puts the bootstrap's values (base.go) under it, and lists all that is wrong. A bad document changes
-//     nothing: it is noted (status.go), counted and logged with its reasons.
-//   - Certificates, clusters and the tables of both planes are prepared; endpoints of services that are new are waited for, for a bounded
-//     time. Any failure drops what was prepared.
+//   - A source of package discovery (env, file, consul) delivers the document's text to the applying goroutine (apply.go),
+//     the only writer.
+//   - Package config decodes it, puts the bootstrap's values (base.go) under it, and lists all that is wrong. A bad
+//     document changes nothing: it is noted (serving.go), counted and logged with its reasons.
+//   - Certificates, clusters and the tables of both planes are prepared (revision.go has what belongs together). Endpoints
+//     of services that are new are waited for, for a bounded time. After a failure one rollback undoes every step before.
 //   - Commit: one pointer for each plane. What is no longer named is retired.
-//   - Between revisions the same goroutine hands the catalog's answers to the clusters that asked.
+//   - Between revisions the same goroutine gives the catalog's answers to the clusters that subscribed to them.
 //
-// The bootstrap is env.go (the one struct), flags.go, load.go and what they parse; the admin port admin.go and its neighbours.
+// The bootstrap is env.go (the one struct), flags.go, load.go and what they parse; the admin port admin.go and its
+// neighbours.
 //
 // # Promises
 //

@@ -130,17 +130,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 			s.logger.Error("no metrics are exported", "error", problem)
 		}
 	}
-	limit := netio.NewLimit(s.boot.connections())
-	s.proxy = proxy.New(life, proxy.Options{
-		Registry: s.registry, Logger: s.logger.Named("proxy"), Sweeper: s.sweeper, Limit: limit,
-		Log: s.log, Trusted: s.boot.TrustedProxies, MaxHead: int(s.boot.MaxHeaderBytes),
-		Queue:     proxy.Queue{Cluster: appCluster, Concurrency: s.boot.AppConcurrency, Timeout: s.boot.AppQueueTimeout},
-		Inherit:   func(address string) *netio.Listener { return s.l4.Share(address) },
-		Unchecked: s.boot.Benchmark,
-	})
-	s.l4 = l4.New(life, l4.Options{
-		Registry: s.registry, Logger: s.logger.Named("l4"), Limit: limit, Log: s.log, Inherit: s.proxy.Share,
-	})
+	s.makePlanes(life)
 	run(s.sweeper.Run)
 	run(s.set.Run)
 	run(trim)
@@ -158,11 +148,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	control.Go(func() { s.source.Run(reading, documents) })
 	control.Go(func() { s.consul.Run(following) })
 	control.Go(func() { s.catalog.Run(following) })
-	control.Go(func() {
-		active, err := s.applyAll(reading, documents)
-		frozen <- err
-		s.follow(following, active)
-	})
+	control.Go(func() { (&applier{Sidecar: s}).run(reading, following, documents, frozen) })
 
 	var failed error
 	select {
@@ -181,6 +167,21 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	end()
 	background.Wait()
 	return errors.Join(failed, admin.close(ctx))
+}
+
+// makePlanes makes both data planes. What they start ends with life.
+func (s *Sidecar) makePlanes(life context.Context) {
+	limit := netio.NewLimit(s.boot.connections())
+	s.proxy = proxy.New(life, proxy.Options{
+		Registry: s.registry, Logger: s.logger.Named("proxy"), Sweeper: s.sweeper, Limit: limit,
+		Log: s.log, Trusted: s.boot.TrustedProxies, MaxHead: int(s.boot.MaxHeaderBytes),
+		Queue:     proxy.Queue{Cluster: appCluster, Concurrency: s.boot.AppConcurrency, Timeout: s.boot.AppQueueTimeout},
+		Inherit:   func(address string) *netio.Listener { return s.l4.Share(address) },
+		Unchecked: s.boot.Benchmark,
+	})
+	s.l4 = l4.New(life, l4.Options{
+		Registry: s.registry, Logger: s.logger.Named("l4"), Limit: limit, Log: s.log, Inherit: s.proxy.Share,
+	})
 }
 
 // lastExport bounds the wait for a collector that takes the last metrics slowly, or not at all.

@@ -22,7 +22,7 @@ func (s *Sidecar) notReady() []string {
 		return append([]string{"no revision serves: the first one was rejected"}, s.now.status.LastRejected.Reasons...)
 	case s.now.doc == nil:
 		return []string{"no revision serves yet"}
-	case s.now.fallback && len(s.now.doc.Routes) == 0 && !forwards(s.now.doc):
+	case s.now.phase == phaseFallback && len(s.now.doc.Routes) == 0 && !forwards(s.now.doc):
 		return []string{"no routes: the bootstrap has none, and " + s.now.waiting}
 	}
 	return nil
@@ -53,7 +53,7 @@ func (s *Sidecar) explain(q proxy.Question) (*proxy.Explanation, error) {
 
 func (s *Sidecar) status() Status {
 	s.mu.Lock()
-	doc, rev := s.now.doc, s.now.status
+	doc, rev := s.now.doc, s.now.revisionStatus()
 	s.mu.Unlock()
 	st := Status{
 		Version: Built(), Service: s.boot.Service, Instance: s.boot.Instance, Started: s.started, Draining: s.draining.Load(),

@@ -1,0 +1,60 @@
+package sidecar
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/mtls"
+)
+
+// revision is a document with all that was made for it. It belongs to the applying goroutine. A nil revision has no
+// clusters and no queries.
+type revision struct {
+	doc      *config.Document
+	clusters map[string]*cluster.Cluster
+	queries  map[consul.Query][]*cluster.Cluster // who wants to know what of the catalog
+	certs    *mtls.Prepared
+}
+
+// add makes a cluster part of the revision.
+func (r *revision) add(c *cluster.Cluster) {
+	r.clusters[c.Name()] = c
+	if cfg := c.Config().Consul; cfg.Service != "" {
+		q := query(cfg)
+		r.queries[q] = append(r.queries[q], c)
+	}
+}
+
+// list returns all clusters, in no order.
+func (r *revision) list() []*cluster.Cluster {
+	if r == nil {
+		return nil
+	}
+	return slices.Collect(maps.Values(r.clusters))
+}
+
+// query is what the catalog is asked for a cluster.
+func query(c config.Consul) consul.Query {
+	return consul.Query{Service: c.Service, Tag: c.Tag, Datacenter: c.Datacenter}
+}
+
+// catalogQueries returns what the revision wants to know of the catalog, in no order.
+func (r *revision) catalogQueries() []consul.Query {
+	if r == nil {
+		return nil
+	}
+	return slices.Collect(maps.Keys(r.queries))
+}
+
+// deliver gives what the catalog says to the clusters that subscribed to it.
+func (r *revision) deliver(e consul.Endpoints) {
+	if r == nil {
+		return
+	}
+	for _, c := range r.queries[e.Query] {
+		c.SetEndpoints(e.Instances)
+	}
+}

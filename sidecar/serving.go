@@ -1,0 +1,72 @@
+package sidecar
+
+import (
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+)
+
+// phase is where the revision that serves comes from.
+type phase uint8
+
+const (
+	phaseStarting phase = iota // nothing serves yet
+	phaseFallback              // the bootstrap serves alone, since the source has no document that can
+	phaseCurrent               // the document of the source serves
+	phaseOrphaned              // a document serves that the source has no more
+)
+
+// serving is what is in service, and what was refused. The applying goroutine writes it, the admin port reads it.
+type serving struct {
+	phase   phase
+	doc     *config.Document // nil in phaseStarting
+	waiting string           // in phaseFallback: why there is no document of the source
+	status  RevisionStatus   // but for Orphaned
+}
+
+// revisionStatus is what GET /status shows.
+func (n *serving) revisionStatus() RevisionStatus {
+	st := n.status
+	st.Orphaned = n.phase == phaseOrphaned
+	return st
+}
+
+// applied notes that a document has come into service.
+func (n *serving) applied(doc *config.Document, source string, now time.Time) {
+	n.phase, n.doc, n.waiting = phaseCurrent, doc, ""
+	n.status.ID, n.status.Source, n.status.Since, n.status.LastRejected = doc.Revision, source, now, nil
+	n.status.Applied++
+}
+
+// fellBack notes that what was applied is the bootstrap alone, and why. What was rejected before is shown again: it is
+// the reason why nothing better serves.
+func (n *serving) fellBack(why string, rejected *Rejection) {
+	n.phase, n.waiting = phaseFallback, why
+	n.status.LastRejected = rejected
+}
+
+// confirmed notes that the source still, or again, has the document that serves.
+func (n *serving) confirmed(source string) {
+	n.phase, n.waiting = phaseCurrent, ""
+	n.status.Source, n.status.LastRejected = source, nil
+}
+
+// missing notes that the source has no document, which was confirmed. It reports whether what serves is orphaned by it.
+func (n *serving) missing(why string) (orphaned bool) {
+	n.status.LastRejected = nil
+	switch n.phase {
+	case phaseFallback:
+		n.waiting = why
+	case phaseCurrent:
+		n.phase = phaseOrphaned
+		return true
+	case phaseStarting, phaseOrphaned:
+	}
+	return false
+}
+
+// rejected notes a document that does not come into service.
+func (n *serving) rejected(r *Rejection) {
+	n.status.Rejected++
+	n.status.LastRejected = r
+}
