@@ -37,8 +37,8 @@ func (a *applier) run(reading, life context.Context, documents <-chan discovery.
 	}
 }
 
-// revisions applies documents and endpoints until ctx ends. The error is that not even the bootstrap can serve; it comes
-// only before anything does.
+// revisions applies documents and endpoints until ctx ends. The error is that not even the bootstrap can serve; it
+// comes only before anything does.
 func (a *applier) revisions(ctx context.Context, documents <-chan discovery.Document) error {
 	boot := time.NewTimer(time.Until(a.started.Add(bootstrapAfter)))
 	defer boot.Stop()
@@ -144,8 +144,8 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, source string
 	return nil
 }
 
-// prepare makes the revision's identities and clusters, and gives a bounded time to the catalog for services that are new.
-// How to undo each step is added to undo.
+// prepare makes the revision's identities and clusters, and gives a bounded time to the catalog for services that are
+// new. How to undo each step is added to undo.
 func (a *applier) prepare(ctx context.Context, doc *config.Document, undo *rollback) (*revision, error) {
 	r := &revision{doc: doc, clusters: map[string]*cluster.Cluster{}, queries: map[consul.Query][]*cluster.Cluster{}}
 	var err error

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// bootstrapAfter is how long after the start the bootstrap's own revision is put into service if the source has delivered nothing: a
-	// Consul that hangs holds nobody up.
+	// bootstrapAfter is how long after the start the bootstrap's own revision is put into service if the source has
+	// delivered nothing: a Consul that hangs holds nobody up.
 	bootstrapAfter = 1500 * time.Millisecond
 	// firstServes is how long after the start the first revision serves at the latest; 2 s are promised.
 	firstServes = 1800 * time.Millisecond
@@ -37,8 +37,8 @@ func (b *Bootstrap) catalogQueries() []consul.Query {
 	return all
 }
 
-// orFallBack keeps what is active. Where nothing is, it puts the bootstrap's own revision into service; why says what is
-// wrong with the source.
+// orFallBack keeps what is active. Where nothing is, it puts the bootstrap's own revision into service; why says what
+// is wrong with the source.
 func (a *applier) orFallBack(ctx context.Context, why string) error {
 	if a.active != nil {
 		return nil

@@ -120,7 +120,8 @@ func (l *loader) checkDurations() {
 	l.checkDrain()
 }
 
-// checkDrain sees to it that the delay leaves time for what is in flight. A timeout of 0 says that nothing is to be waited for.
+// checkDrain sees to it that the delay leaves time for what is in flight. A timeout of 0 says that nothing is to be
+// waited for.
 func (l *loader) checkDrain() {
 	delay, timeout := l.b.DrainDelay, l.b.DrainTimeout
 	if timeout > 0 && delay >= timeout && !l.bad["GATEWAY_DRAIN_DELAY"] && !l.bad["GATEWAY_DRAIN_TIMEOUT"] {

@@ -9,8 +9,8 @@ const (
 	manyConnections = 1 << 20
 )
 
-// connections is how many connections may be accepted at a time: what the operator says, else half of what the descriptor limit leaves,
-// since each needs a second one upstream.
+// connections is how many connections may be accepted at a time: what the operator says, else half of what the
+// descriptor limit leaves, since each needs a second one upstream.
 func (b *Bootstrap) connections() int {
 	if b.MaxConnections > 0 {
 		return b.MaxConnections
@@ -22,5 +22,6 @@ func (b *Bootstrap) connections() int {
 	return connectionsFor(limit)
 }
 
-// connectionsFor is the connections that a descriptor limit allows: never more than it has room for, and one where there is hardly any.
+// connectionsFor is the connections that a descriptor limit allows: never more than it has room for, and one where
+// there is hardly any.
 func connectionsFor(limit int64) int { return int(min(max((limit-fdReserve)/2, 1), manyConnections)) }

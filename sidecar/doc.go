@@ -1,10 +1,10 @@
-// Package sidecar is the top layer: it reads the bootstrap, wires the layers below, puts revisions into service, and ends
-// the process in good order. The verbs of the command line are in package cli.
+// Package sidecar is the top layer: it reads the bootstrap, wires the layers below, puts revisions into service, and
+// ends the process in good order. The verbs of the command line are in package cli.
 //
 // # Layers
 //
-// Imports only point down. layers_test.go has the layer of each package, and the packages that alone may import Consul's
-// API, OpenTelemetry's SDK and envconfig.
+// Imports only point down. layers_test.go has the layer of each package, and the packages that alone may import
+// Consul's API, OpenTelemetry's SDK and envconfig.
 //
 // # Life of a request
 //
@@ -12,12 +12,13 @@
 //
 // # Life of a revision
 //
-//   - A source of package discovery (env, file, consul) delivers the document's text to the applying goroutine (apply.go),
-//     the only writer.
+//   - A source of package discovery (env, file, consul) delivers the document's text to the applying goroutine
+//     (apply.go), the only writer.
 //   - Package config decodes it, puts the bootstrap's values (base.go) under it, and lists all that is wrong. A bad
 //     document changes nothing: it is noted (serving.go), counted and logged with its reasons.
-//   - Certificates, clusters and the tables of both planes are prepared (revision.go has what belongs together). Endpoints
-//     of services that are new are waited for, for a bounded time. After a failure one rollback undoes every step before.
+//   - Certificates, clusters and the tables of both planes are prepared (revision.go has what belongs together).
+//     Endpoints of services that are new are waited for, for a bounded time. After a failure one rollback undoes every
+//     step before.
 //   - Commit: one pointer for each plane. What is no longer named is retired.
 //   - Between revisions the same goroutine gives the catalog's answers to the clusters that subscribed to them.
 //
@@ -27,9 +28,12 @@
 // # Promises
 //
 //   - The process never ends because Consul, a collector or a document is missing or bad.
-//   - The bootstrap's own revision serves at the latest two seconds after the start; the source's replaces it when it comes.
-//   - The stop is ordered (drain.go): not ready, a delay, no new connections, what is in flight, the rest is cut, last metrics.
-//   - Every goroutine that Run starts has ended when Run returns, but for one that is stuck in a write of the access log.
+//   - The bootstrap's own revision serves at the latest two seconds after the start; the source's replaces it when it
+//     comes.
+//   - The stop is ordered (drain.go): not ready, a delay, no new connections, what is in flight, the rest is cut, last
+//     metrics.
+//   - Every goroutine that Run starts has ended when Run returns, but for one that is stuck in a write of the access
+//     log.
 //
 // # Not here
 //
@@ -37,10 +41,12 @@
 //
 // # Decisions
 //
-// Two kinds of setting, never mixed: bootstrap (a restart changes it) and revision (hot). Bootstrap values are the defaults of each revision.
+// Two kinds of setting, never mixed: bootstrap (a restart changes it) and revision (hot). Bootstrap values are the
+// defaults of each revision.
 //
-// Readiness does not depend on Consul: with routes of the bootstrap's own, or a revision in service, traffic can be served.
+// Readiness does not depend on Consul: with routes of the bootstrap's own, or a revision in service, traffic can be
+// served.
 //
-// Memory of a burst is given back once it is quiet (trim.go): a gateway that allocates nothing rarely collects, and an idle sidecar should
-// cost its neighbours nothing.
+// Memory of a burst is given back once it is quiet (trim.go): a gateway that allocates nothing rarely collects, and an
+// idle sidecar should cost its neighbours nothing.
 package sidecar

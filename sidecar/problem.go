@@ -29,15 +29,15 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// StartError is that the bootstrap cannot serve in these surroundings: a file is not there, an address is not ours. It is as wrong as what
-// Load refuses; only here it shows.
+// StartError is that the bootstrap cannot serve in these surroundings: a file is not there, an address is not ours. It
+// is as wrong as what Load refuses; only here it shows.
 type StartError struct{ err error }
 
 func (e *StartError) Error() string { return e.err.Error() }
 func (e *StartError) Unwrap() error { return e.err }
 
-// startError makes one of told, which is what the operator gets to read of cause. That somebody else has the port is no fault of the
-// bootstrap, and may be over at the next start.
+// startError makes one of told, which is what the operator gets to read of cause. That somebody else has the port is no
+// fault of the bootstrap, and may be over at the next start.
 func startError(told, cause error) error {
 	if errors.Is(cause, syscall.EADDRINUSE) {
 		return told

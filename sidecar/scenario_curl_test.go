@@ -51,7 +51,8 @@ func curlApp(t testing.TB, text, zipped string) (address string) {
 	return s.Listener.Addr().String()
 }
 
-// What curl reports of requests and answers of every shape; twice each, and the second time on the connection of the first.
+// What curl reports of requests and answers of every shape; twice each, and the second time on the connection of the
+// first.
 func TestCurlReports(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat("what is told twice is told once. ", 6000)

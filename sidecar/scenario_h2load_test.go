@@ -51,8 +51,8 @@ clusters: [{name: one, endpoints: [{address: %q, weight: %d}, %q]}, {name: other
 	}
 }
 
-// One of two backends is killed under load and comes back; then it is the other's turn. What was in flight on it is asked of the other, and h2load
-// does not notice. Where the route does not ask for that, it is all that is lost.
+// One of two backends is killed under load and comes back; then it is the other's turn. What was in flight on it is
+// asked of the other, and h2load does not notice. Where the route does not ask for that, it is all that is lost.
 func TestH2loadWhileABackendDies(t *testing.T) {
 	listeners, address := encrypted(t)
 	a, b := testserver.Nginx(t, `location / { return 200 "a"; }`), testserver.Nginx(t, `location / { return 200 "b"; }`)
@@ -92,7 +92,8 @@ type h2load struct {
 	ended chan struct{} // closed when it has ended, with err set
 	err   error
 
-	mu   sync.Mutex // guards said
+	mu sync.Mutex
+	// +checklocks:mu
 	said strings.Builder
 }
 

@@ -13,8 +13,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// TestRotationUnderLoad with clients that speak HTTP/2, and one thing more that changes: the authority of the clients. Each change is made while h2load
-// presses a listener, and others ask on it and on one that wants their certificate, over one connection for all and over a new one each time.
+// TestRotationUnderLoad with clients that speak HTTP/2, and one thing more that changes: the authority of the clients.
+// Each change is made while h2load presses a listener, and others ask on it and on one that wants their certificate,
+// over one connection for all and over a new one each time.
 func TestRotationUnderHTTP2Load(t *testing.T) {
 	dir := t.TempDir()
 	front, back := testcert.NewCA(t, "front"), testcert.NewCA(t, "back")

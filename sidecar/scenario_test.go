@@ -417,11 +417,13 @@ func run(t testing.TB, name string, args ...string) string {
 
 // load asks for a path on several kept connections until it is stopped.
 type load struct {
-	done     chan struct{}
-	workers  sync.WaitGroup
-	mu       sync.Mutex // guards the two below
+	done    chan struct{}
+	workers sync.WaitGroup
+	mu      sync.Mutex
+	// +checklocks:mu
 	answered int
-	failed   []string
+	// +checklocks:mu
+	failed []string
 }
 
 // load begins to ask, about 1,000 times a second in all. Answers that are not 200
@@ -462,6 +464,8 @@ func (l *load) stop() (answered int, failed []string) {
 		close(l.done)
 	}
 	l.workers.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return l.answered, l.failed
 }
 

@@ -49,8 +49,8 @@ func loopback(t testing.TB, ca *testcert.CA) *tls.Certificate {
 	return &c
 }
 
-// asks begins to ask with a client of its own until it is stopped, on kept connections or on a new one each time; over HTTP/2 where the
-// configuration names it, and then nothing else is an answer.
+// asks begins to ask with a client of its own until it is stopped, on kept connections or on a new one each time; over
+// HTTP/2 where the configuration names it, and then nothing else is an answer.
 func asks(t testing.TB, url string, config *tls.Config, kept bool) *load {
 	l := &load{done: make(chan struct{})}
 	h2 := slices.Contains(config.NextProtos, "h2")
@@ -87,8 +87,8 @@ func asks(t testing.TB, url string, config *tls.Config, kept bool) *load {
 	return l
 }
 
-// Certificates and authorities change, a cluster's connections become encrypted and plain again, while clients go on asking, on live connections
-// and on new ones. Not one request fails.
+// Certificates and authorities change, a cluster's connections become encrypted and plain again, while clients go on
+// asking, on live connections and on new ones. Not one request fails.
 func TestRotationUnderLoad(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -170,7 +170,8 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 }
 
-// A listener's TLS comes and goes: live connections go on as what they are, new ones are what the document says, other listeners do not notice.
+// A listener's TLS comes and goes: live connections go on as what they are, new ones are what the document says, other
+// listeners do not notice.
 func TestListenerTurnsTLSOnAndOff(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -251,7 +252,8 @@ func TestUnverifiedEndpoint(t *testing.T) {
 	})
 }
 
-// What curl can ask for it gets: versions by ALPN and by prior knowledge, certificates by name, with and without one of its own.
+// What curl can ask for it gets: versions by ALPN and by prior knowledge, certificates by name, with and without one of
+// its own.
 func TestCurl(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

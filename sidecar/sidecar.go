@@ -54,7 +54,8 @@ type Sidecar struct {
 	now serving
 }
 
-// New checks what can be checked before anything runs: addresses of Consul, the access log's file. Errors name the knob.
+// New checks what can be checked before anything runs: addresses of Consul, the access log's file. Errors name the
+// knob.
 func New(b Bootstrap, o Options) (*Sidecar, error) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
@@ -111,7 +112,8 @@ func (s *Sidecar) connect() error {
 	return err
 }
 
-// Run serves until ctx ends or the admin port asks for a drain; then it drains and returns. The error is why it could not begin.
+// Run serves until ctx ends or the admin port asks for a drain; then it drains and returns. The error is why it could
+// not begin.
 func (s *Sidecar) Run(ctx context.Context) error {
 	life, end := context.WithCancel(context.WithoutCancel(ctx)) // of everything; ends after the drain
 	defer end()
@@ -196,8 +198,8 @@ func (s *Sidecar) flush(ctx context.Context, provider *telemetry.Provider) {
 	}
 }
 
-// Reload reads the source, the certificates and the Consul token anew and reopens the access log, as SIGHUP asks for. It does not wait for
-// the result. Safe from any goroutine.
+// Reload reads the source, the certificates and the Consul token anew and reopens the access log, as SIGHUP asks for.
+// It does not wait for the result. Safe from any goroutine.
 func (s *Sidecar) Reload() {
 	s.source.Reload()
 	s.consul.Reload()

@@ -9,7 +9,8 @@ import (
 
 const (
 	trimEvery = 250 * time.Millisecond
-	// trimQuiet is how long it must be quiet before memory goes back to the system, trimAgain the least time between two trims.
+	// trimQuiet is how long it must be quiet before memory goes back to the system, trimAgain the least time between
+	// two trims.
 	trimQuiet = 500 * time.Millisecond
 	trimAgain = 10 * time.Second
 	// trimCalm is the processor time within trimEvery that is still quiet.
@@ -18,8 +19,9 @@ const (
 	trimWorth = 2 << 20
 )
 
-// trim gives the memory of a burst back to the system once it is over: an idle sidecar should cost its app's machine next to nothing. The
-// runtime alone would do so only after the next collection, and a gateway that allocates nothing rarely has one. It ends with ctx.
+// trim gives the memory of a burst back to the system once it is over: an idle sidecar should cost its app's machine
+// next to nothing. The runtime alone would do so only after the next collection, and a gateway that allocates nothing
+// rarely has one. It ends with ctx.
 func trim(ctx context.Context) {
 	used, ok := processorTime()
 	if !ok {
@@ -50,7 +52,8 @@ func trim(ctx context.Context) {
 	}
 }
 
-// spare is the memory that the heap holds beyond what is known to be alive: free, unused in its spans, or garbage that nobody has looked for.
+// spare is the memory that the heap holds beyond what is known to be alive: free, unused in its spans, or garbage that
+// nobody has looked for.
 func spare() uint64 {
 	s := []metrics.Sample{
 		{Name: "/memory/classes/heap/free:bytes"},

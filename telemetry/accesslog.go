@@ -26,8 +26,8 @@ const (
 	logLastFlush = time.Second
 )
 
-// AccessLog takes one line for each request or connection and writes them whole, soon, and without ever making traffic wait: when
-// the file takes no more, lines are dropped and counted. Write is safe from any goroutine.
+// AccessLog takes one line for each request or connection and writes them whole, soon, and without ever making traffic
+// wait: when the file takes no more, lines are dropped and counted. Write is safe from any goroutine.
 type AccessLog struct {
 	path    string // "stdout" or a file
 	dropped *Counter
@@ -38,19 +38,26 @@ type AccessLog struct {
 	next   atomic.Pointer[os.File] // what Reopen has opened; the next flush goes on with it
 	inHand atomic.Int64            // lines that are being written
 
-	mu      sync.Mutex // guards file, failing and rest; held while writing
-	file    io.WriteCloser
+	mu sync.Mutex // held while writing
+	// +checklocks:mu
+	file io.WriteCloser
+	// +checklocks:mu
 	failing bool
-	rest    []byte // of a line whose beginning is in the file already
+	// +checklocks:mu
+	rest []byte // of a line whose beginning is in the file already
 }
 
 type logShard struct {
-	mu     sync.Mutex // guards the rest
-	buf    []byte
-	spare  []byte
-	second int64    // for which stamp is right
-	stamp  [19]byte // 2006-01-02T15:04:05
-	_      [64]byte // keeps neighbours off the cache line
+	mu sync.Mutex
+	// +checklocks:mu
+	buf []byte
+	// +checklocks:mu
+	spare []byte
+	// +checklocks:mu
+	second int64 // for which stamp is right
+	// +checklocks:mu
+	stamp [19]byte // 2006-01-02T15:04:05
+	_     [64]byte // keeps neighbours off the cache line
 }
 
 // OpenAccessLog opens the log at path: "stdout" or a file, which is made (0640) or appended to. Run does the writing.
@@ -77,8 +84,8 @@ type nopCloser struct{ io.Writer }
 
 func (nopCloser) Close() error { return nil }
 
-// Reopen opens the path anew, for log rotation; the next flush closes the old file and goes on there. When that does not work the old file
-// stays in use. It waits for no write that is under way.
+// Reopen opens the path anew, for log rotation; the next flush closes the old file and goes on there. When that does
+// not work the old file stays in use. It waits for no write that is under way.
 func (l *AccessLog) Reopen() error {
 	if l.path == "stdout" {
 		return nil
@@ -93,7 +100,9 @@ func (l *AccessLog) Reopen() error {
 	return nil
 }
 
-// turn goes on with what Reopen has opened. Called with mu held.
+// turn goes on with what Reopen has opened.
+//
+// +checklocks:l.mu
 func (l *AccessLog) turn() {
 	f := l.next.Swap(nil)
 	if f == nil {
@@ -105,8 +114,8 @@ func (l *AccessLog) turn() {
 	l.file, l.rest = f, nil // the rest belongs to the old file
 }
 
-// Run writes what has been gathered until ctx ends, then once more. One goroutine runs it. A last write that does not come to its end is left
-// behind, with the goroutine that is stuck in it, and its lines are counted as dropped.
+// Run writes what has been gathered until ctx ends, then once more. One goroutine runs it. A last write that does not
+// come to its end is left behind, with the goroutine that is stuck in it, and its lines are counted as dropped.
 func (l *AccessLog) Run(ctx context.Context) {
 	done := make(chan struct{})
 	go func() {
@@ -180,7 +189,10 @@ func (l *AccessLog) Flush() {
 	}
 }
 
-// write writes lines, or drops and counts them. Where the file took a part of a line only, the rest of it comes first the next time.
+// write writes lines, or drops and counts them. Where the file took a part of a line only, the rest of it comes first
+// the next time.
+//
+// +checklocks:l.mu
 func (l *AccessLog) write(lines []byte) {
 	var n int
 	var err error
@@ -207,7 +219,8 @@ func (l *AccessLog) write(lines []byte) {
 	}
 }
 
-// Write formats r as f says and gathers the line. shard is any number that spreads the writers, such as a count of connections.
+// Write formats r as f says and gathers the line. shard is any number that spreads the writers, such as a count of
+// connections.
 func (l *AccessLog) Write(f *LogFormat, r *Record, shard uint32) {
 	s := &l.shards[shard%logShards]
 	s.mu.Lock()

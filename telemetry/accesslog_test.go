@@ -132,7 +132,8 @@ func TestAccessLogKeepsLinesWhole(t *testing.T) {
 	}
 }
 
-// A file that takes nothing must not make traffic wait: what does not fit is dropped and counted, and what fits comes when it can.
+// A file that takes nothing must not make traffic wait: what does not fit is dropped and counted, and what fits comes
+// when it can.
 func TestBlockedAccessLogDropsAndCounts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
@@ -194,8 +195,10 @@ func TestStuckAccessLogLetsTheProcessEnd(t *testing.T) {
 		l := openLog(t, path, &dropped, func(err error) { told = append(told, err.Error()) })
 		f := stuck{make(chan struct{})}
 		defer close(f.free)
+		l.mu.Lock()
 		l.file.Close()
 		l.file = f
+		l.mu.Unlock()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { defer close(ended); l.Run(ctx) }()

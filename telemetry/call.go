@@ -7,8 +7,9 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 )
 
-// RecordCall counts a gRPC call that ended with the status code after d. It goes to http.server.request.duration like the request that it is
-// (POST, 200), with rpc.grpc.status_code on top. Once a code and scheme were seen, it neither allocates nor locks.
+// RecordCall counts a gRPC call that ended with the status code after d. It goes to http.server.request.duration like
+// the request that it is (POST, 200), with rpc.grpc.status_code on top. Once a code and scheme were seen, it neither
+// allocates nor locks.
 func (r *Route) RecordCall(code int, s Scheme, d time.Duration) {
 	if s >= numSchemes {
 		s = SchemeHTTP

@@ -93,15 +93,3 @@ func (c *Cluster) SetPanic(f func() bool) {
 	}
 	c.panicking.Store(&f)
 }
-
-// Requests is how many tries were sent to this cluster since the process began.
-// It adds up the series, so it is for status pages rather than for every request.
-func (c *Cluster) Requests() (n int64) {
-	c.answered.each(func(_ int, h *histogram) { n += int64(h.load().count()) })
-	for i := range c.failed {
-		if h := c.failed[i].Load(); h != nil {
-			n += int64(h.load().count())
-		}
-	}
-	return n
-}

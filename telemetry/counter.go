@@ -33,8 +33,5 @@ func (u *UpDown) Inc() { u.n.Add(1) }
 // Dec lowers the level by one.
 func (u *UpDown) Dec() { u.n.Add(-1) }
 
-// Add moves the level by n, up or down.
-func (u *UpDown) Add(n int64) { u.n.Add(n) }
-
 // Load is the level now.
 func (u *UpDown) Load() int64 { return u.n.Load() }

@@ -56,7 +56,10 @@ func TestExportMessageByMessage(t *testing.T) {
 			if otlp.got != tt.sent {
 				t.Errorf("%d messages were sent, want %d", otlp.got, tt.sent)
 			}
-			if committed := p.sent.at.Equal(p.taken.at); committed != tt.committed {
+			p.mu.Lock()
+			committed := p.sent.at.Equal(p.taken.at)
+			p.mu.Unlock()
+			if committed != tt.committed {
 				t.Errorf("committed = %v, want %v", committed, tt.committed)
 			}
 			want := 0

@@ -56,7 +56,8 @@ func TestLoggerFormats(t *testing.T) {
 
 // writes keeps what each Write was given.
 type writes struct {
-	mu  sync.Mutex // guards all
+	mu sync.Mutex
+	// +checklocks:mu
 	all []string
 }
 

@@ -24,11 +24,14 @@ type producer struct {
 	registry    *Registry
 	scope       instrumentation.Scope
 	temporality metric.TemporalitySelector
-	runtime     goRuntime
 
-	mu    sync.Mutex // guards sent, taken and runtime
-	sent  state      // what has arrived
-	taken state      // what the last collection read
+	mu sync.Mutex
+	// +checklocks:mu
+	runtime goRuntime
+	// +checklocks:mu
+	sent state // what has arrived
+	// +checklocks:mu
+	taken state // what the last collection read
 }
 
 func newProducer(r *Registry, version string, t metric.TemporalitySelector) *producer {

@@ -31,7 +31,7 @@ func fill(r *Registry) {
 
 	web := r.Listener("web", L7)
 	web.Accepted.Add(3)
-	web.Active.Add(2)
+	web.Active.n.Add(2)
 	web.Requests(MethodGet, SchemeHTTP).Inc()
 	web.Handshake(0x0304, true)
 	web.Handshake(0, false)

@@ -112,14 +112,6 @@ func newResource(ctx context.Context, o Options) *resource.Resource {
 	return r
 }
 
-// Flush sends the state of now, and returns when it has arrived or cannot.
-func (p *Provider) Flush(ctx context.Context) error {
-	if p.sdk == nil {
-		return nil
-	}
-	return p.sdk.ForceFlush(ctx)
-}
-
 // Shutdown sends the last state and ends the exporter's goroutines. It takes no
 // longer than ctx allows, which should be a few seconds: a collector that
 // refuses is noticed at once, one that is silent is waited for.

@@ -40,7 +40,7 @@ func TestNoEndpointIsNoExport(t *testing.T) {
 			if err != nil || p.sdk != nil {
 				t.Errorf("Start = %v, %v; want a provider that does nothing", p, err)
 			}
-			if err := p.Flush(t.Context()); err != nil {
+			if err := p.flush(t.Context()); err != nil {
 				t.Errorf("Flush: %v", err)
 			}
 			if err := p.Shutdown(t.Context()); err != nil {
@@ -111,7 +111,7 @@ func TestExportToARealCollector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	within(t, p.Flush)
+	within(t, p.flush)
 	metrics := map[string]testserver.Metric{}
 	eventually(t, "the collector wrote the first export", func() bool {
 		for _, m := range collector.Metrics(t) {
@@ -163,19 +163,19 @@ func TestDeltasToARealCollector(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Fault(NR).Add(2)
-	within(t, p.Flush)
+	within(t, p.flush)
 	// One that is killed before it has written has lost what it took.
 	eventually(t, "the first delta is written", func() bool { return fmt.Sprint(deltasOf(t, collector)) == "[2]" })
 	r.Fault(NR).Add(3)
 	collector.Stop()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if p.Flush(ctx) == nil {
+	if p.flush(ctx) == nil {
 		t.Error("Flush to a collector that is away is no error")
 	}
 	r.Fault(NR).Add(4)
 	collector.Start()
-	eventually(t, "an export arrived again", func() bool { return p.Flush(ctx) == nil })
+	eventually(t, "an export arrived again", func() bool { return p.flush(ctx) == nil })
 	within(t, p.Shutdown)
 
 	eventually(t, "then comes all that had not arrived", func() bool {
@@ -217,13 +217,13 @@ func TestCollectorAwayIsOneLine(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for range 5 {
-		if p.Flush(ctx) == nil {
+		if p.flush(ctx) == nil {
 			t.Error("Flush to a collector that is away is no error")
 		}
 	}
 	collector.start(t, strings.TrimPrefix(real.Endpoint(), "http://"))
 	eventually(t, "a line about the recovery", func() bool { return len(log.with("metrics exported again")) > 0 })
-	within(t, p.Flush)
+	within(t, p.flush)
 	collector.stop()
 	eventually(t, "a second warning", func() bool { return len(log.with("metrics not exported")) == 2 })
 
@@ -332,7 +332,8 @@ func eventually(t *testing.T, what string, done func() bool) {
 
 // lines is a log that is read while it is written.
 type lines struct {
-	mu  sync.Mutex // guards buf
+	mu sync.Mutex
+	// +checklocks:mu
 	buf bytes.Buffer
 }
 
@@ -366,7 +367,8 @@ func (l *lines) with(text string) (all []string) {
 type relay struct {
 	addr string
 
-	mu    sync.Mutex // guards open
+	mu sync.Mutex
+	// +checklocks:mu
 	open  []io.Closer
 	group sync.WaitGroup
 }
@@ -416,4 +418,12 @@ func (r *relay) stop() {
 	r.open = nil
 	r.mu.Unlock()
 	r.group.Wait()
+}
+
+// flush sends the state of now, and returns when it has arrived or cannot.
+func (p *Provider) flush(ctx context.Context) error {
+	if p.sdk == nil {
+		return nil
+	}
+	return p.sdk.ForceFlush(ctx)
 }

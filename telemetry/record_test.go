@@ -15,7 +15,7 @@ import (
 func TestEachFieldIsWritten(t *testing.T) {
 	for f := range logfield.Count {
 		if appendValue[f] == nil {
-			t.Errorf("nothing appends the value of %s", f)
+			t.Errorf("nothing appends the value of %s", logfield.Names()[f])
 		}
 	}
 }

@@ -47,12 +47,17 @@ type Registry struct {
 	discoveryAge    atomic.Pointer[func() time.Duration]
 	certificates    atomic.Pointer[func() []Certificate]
 
-	mu        sync.Mutex // guards all below, and Listener.tunnels
-	routes    map[string]*Route
-	clusters  map[string]*Cluster
+	mu sync.Mutex // guards Listener.tunnels too
+	// +checklocks:mu
+	routes map[string]*Route
+	// +checklocks:mu
+	clusters map[string]*Cluster
+	// +checklocks:mu
 	listeners map[listenerKey]*Listener
-	tunnels   int
-	rejected  map[string]*Counter
+	// +checklocks:mu
+	tunnels int
+	// +checklocks:mu
+	rejected map[string]*Counter
 }
 
 type listenerKey struct {
@@ -117,11 +122,12 @@ func (r *Registry) Listener(name string, plane Plane) *Listener {
 func (r *Registry) tunnel(l *Listener, cluster string) *Tunnel {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	limit := len(l.tunnels) + maxTunnels - r.tunnels
-	return getOrMake(l.tunnels, label(cluster), limit, Overflow, func(name string) *Tunnel {
-		r.tunnels++
+	before := len(l.tunnels)
+	t := getOrMake(l.tunnels, label(cluster), before+maxTunnels-r.tunnels, Overflow, func(name string) *Tunnel {
 		return &Tunnel{cluster: name, duration: histogram{bounds: tunnelBounds}}
 	})
+	r.tunnels += len(l.tunnels) - before
+	return t
 }
 
 // Fault counts answers we made ourselves, and connections that ended badly, by

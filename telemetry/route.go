@@ -39,8 +39,8 @@ func (r *Route) recordFirst(m Method, status int, s Scheme, d time.Duration) {
 	slot.Load().record(status, d)
 }
 
-// Requests is how many requests this route has answered since the process began.
-// It adds up the series, so it is for status pages rather than for every request.
+// Requests is how many requests this route has answered since the process began. It adds up the series, which is too
+// much for every request: tests count by it.
 func (r *Route) Requests() (n int64) {
 	r.each(func(_ Method, _ Scheme, _ int, h *histogram) { n += int64(h.load().count()) })
 	r.eachCall(func(_ int, _ Scheme, h *histogram) { n += int64(h.load().count()) })

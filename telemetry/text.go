@@ -35,14 +35,15 @@ func appendText(dst, b []byte) []byte {
 	return append(dst, '"')
 }
 
-// plain tells, eight bytes at a time, that all of b is ASCII that JSON takes as it is. Nearly every text of a request is.
+// plain tells, eight bytes at a time, that all of b is ASCII that JSON takes as it is. Nearly every text of a request
+// is.
 func plain(b []byte) bool {
 	const ones, high = 0x0101010101010101, 0x8080808080808080
 	for len(b) >= 8 {
 		x := binary.LittleEndian.Uint64(b)
 		quote, slash := x^ones*'"', x^ones*'\\'
-		// A byte below 0x20, or one that has become zero, borrows from its high bit; the rest of the word may then be judged wrongly, and
-		// only ever as not plain.
+		// A byte below 0x20, or one that has become zero, borrows from its high bit; the rest of the word may then be
+		// judged wrongly, and only ever as not plain.
 		if (x|(x-ones*0x20)|(quote-ones)|(slash-ones))&high != 0 {
 			return plainSlow(b)
 		}

@@ -9,10 +9,10 @@ import (
 // maxLinks is how many symbolic links one path may lead through, as in the kernel.
 const maxLinks = 40
 
-// chain returns the directory entries that decide which file a path leads to: each symbolic link on the way, and last the
-// file itself. Kubernetes changes a mounted Secret by replacing the link `..data` beside tls.crt, certbot by replacing the
-// file's own link. The walk ends at what is missing, and its appearance is what to wait for. Every directory is given by
-// a path without links.
+// chain returns the directory entries that decide which file a path leads to: each symbolic link on the way, and last
+// the file itself. Kubernetes changes a mounted Secret by replacing the link `..data` beside tls.crt, certbot by
+// replacing the file's own link. The walk ends at what is missing, and its appearance is what to wait for. Every
+// directory is given by a path without links.
 func chain(path string) []string {
 	abs, err := filepath.Abs(path)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// notifier hears of changes of directory entries and files. One goroutine at a time uses it, but for the channels. A nil
-// notifier hears nothing: the system gives us none.
+// notifier hears of changes of directory entries and files. One goroutine at a time uses it, but for the channels. A
+// nil notifier hears nothing: the system gives us none.
 type notifier struct {
 	events   *fsnotify.Watcher
 	relevant map[string]bool // entries that matter, their directories, and files

@@ -75,8 +75,8 @@ func relink(t *testing.T, target, link string) {
 	must(t, os.Rename(link+".new", link))
 }
 
-// ways are the ways in which what a path leads to changes. Each makes a file with the content "one" and returns the path
-// to watch and what changes it.
+// ways are the ways in which what a path leads to changes. Each makes a file with the content "one" and returns the
+// path to watch and what changes it.
 var ways = []struct {
 	name string
 	make func(t *testing.T, dir string) (path string, change func(text string))

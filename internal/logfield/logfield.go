@@ -70,9 +70,6 @@ var names = [Count]string{
 	GRPCStatus:     "grpc_status",
 }
 
-// String returns the name as it is in the log and in the document.
-func (f Field) String() string { return names[f] }
-
 // Names returns all names in the default order. The caller owns the slice.
 func Names() []string { return append([]string(nil), names[:]...) }
 

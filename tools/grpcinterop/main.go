@@ -1,4 +1,5 @@
-// Command grpcinterop is gRPC's own interoperability suite (google.golang.org/grpc/interop), server and client, for the tests.
+// Command grpcinterop is gRPC's own interoperability suite (google.golang.org/grpc/interop), server and client, for the
+// tests.
 //
 //	grpcinterop server ADDRESS           listens, and prints the address as bound
 //	grpcinterop client ADDRESS [CA.pem]  runs every case that needs no authentication; with a CA over TLS

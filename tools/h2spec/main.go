@@ -2,7 +2,8 @@
 //
 //	h2spec [-tls] [-timeout SECONDS] HOST PORT [SECTION...]
 //
-// It is the strict mode of the public tool, with nothing but what the tests here need. It exits with 1 when a test has failed.
+// It is the strict mode of the public tool, with nothing but what the tests here need. It exits with 1 when a test has
+// failed.
 package main
 
 import (
