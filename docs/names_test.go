@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -10,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/logfield"
-	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -170,7 +170,7 @@ func TestRejections(t *testing.T) {
 
 // The parts of /status and /explain are those of their types.
 func TestAdminAnswers(t *testing.T) {
-	for column, of := range map[string]reflect.Type{"part": reflect.TypeFor[sidecar.Status](), "answer": reflect.TypeFor[proxy.Explanation]()} {
+	for column, of := range map[string]reflect.Type{"part": reflect.TypeFor[sidecar.Status](), "answer": reflect.TypeFor[route.Explanation]()} {
 		var got, want []string
 		for _, row := range tableOf(t, "operations.md", column).rows {
 			got = append(got, codes(row[0])...)

@@ -39,7 +39,8 @@ func round(t testing.TB, c net.Conn, request, buf []byte) {
 	}
 }
 
-// A request allocates nothing, from the first byte read to the line in the access log: pools, buffers and counters are warm after the first few.
+// A request allocates nothing, from the first byte read to the line in the access log: pools, buffers and counters
+// are warm after the first few.
 func TestRequestDoesNotAllocate(t *testing.T) {
 	const many = "User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nCookie: a=b; c=d\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
 	for _, tt := range []struct{ name, route, request, answer, want string }{
@@ -74,7 +75,8 @@ func TestRequestDoesNotAllocate(t *testing.T) {
 				round(t, c, request, buf)
 			}
 			runtime.ReadMemStats(&after)
-			// The runtime itself allocates a little now and then, for a goroutine that comes back on another thread, say.
+			// The runtime itself allocates a little now and then, for a goroutine that comes back on another thread,
+			// say.
 			if per := float64(after.Mallocs-before.Mallocs) / n; per > 0.05 {
 				t.Errorf("%.3f allocations a request, want none", per)
 			}

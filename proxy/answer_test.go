@@ -8,7 +8,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// Each answer is read by its own rules on both sides; a second request on the same two connections proves that both agree where it ended.
+// Each answer is read by its own rules on both sides; a second request on the same two connections proves that both
+// agree where it ended.
 func TestAnswersWithoutABody(t *testing.T) {
 	for _, tt := range []struct {
 		name, request, answer string

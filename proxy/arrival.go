@@ -3,9 +3,12 @@ package proxy
 import (
 	"net"
 	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
-// arrival is a connection that has been accepted and does not carry HTTP yet: its client is in the middle of a PROXY header or a TLS handshake.
+// arrival is a connection that has been accepted and does not carry HTTP yet: its client is in the middle of a PROXY
+// header or a TLS handshake.
 type arrival struct {
 	nc    net.Conn
 	until time.Time // the end of its time, once the server is draining; guarded by Server.mu
@@ -38,7 +41,7 @@ func (s *Server) arrived(a *arrival, c tracked) {
 }
 
 // lost ends a connection that never carried HTTP.
-func (s *Server) lost(a *arrival, who *client) {
+func (s *Server) lost(a *arrival, who *route.Client) {
 	_ = a.nc.Close() // nothing was begun on it
 	s.untrack(a, who)
 }

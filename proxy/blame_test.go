@@ -116,7 +116,8 @@ func TestRequestThatIsTooLateIsNoFailureOfTheEndpoint(t *testing.T) {
 	e.unused()
 }
 
-// The probe of an ejected endpoint may be an answer that lasts for hours: once it has lasted for a moment, the endpoint is back.
+// The probe of an ejected endpoint may be an answer that lasts for hours: once it has lasted for a moment, the
+// endpoint is back.
 func TestLongAnswerProvesTheEndpoint(t *testing.T) {
 	for _, tt := range []struct {
 		name, status string

@@ -60,8 +60,8 @@ func crowd(g *gateway, c *http.Client, n int) map[string]int {
 	return got
 }
 
-// More requests at a time than an endpoint takes on one connection go on more connections, or wait for one another: none is lost, whether the limit
-// is known yet or not.
+// More requests at a time than an endpoint takes on one connection go on more connections, or wait for one another:
+// none is lost, whether the limit is known yet or not.
 func TestMoreRequestsThanStreams(t *testing.T) {
 	for name, tt := range map[string]struct {
 		limits string
@@ -162,7 +162,7 @@ func TestPanicWhileConnecting(t *testing.T) {
 	down.text(1, "upstream connect failed\n")
 	down.ask(3, true, "GET", "/")
 	down.answer(3, "200")
-	if n := g.server.Crashes(); n != 1 {
+	if n := g.server.Panics(); n != 1 {
 		t.Errorf("%d panics were survived, want 1", n)
 	}
 }

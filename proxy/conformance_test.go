@@ -13,8 +13,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
 )
 
-// TestH2spec runs the public conformance tests of HTTP/2, strict ones included, against listeners of the gateway with an HTTP/1.1 app behind
-// them.
+// TestH2spec runs the public conformance tests of HTTP/2, strict ones included, against listeners of the gateway with
+// an HTTP/1.1 app behind them.
 func TestH2spec(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program")

@@ -128,7 +128,8 @@ func (l *load) more(n int64) {
 	testserver.WaitFor(l.g.t, patience, "more requests", func() bool { return l.asked.Load() >= from+n })
 }
 
-// Three nginx under load, one of which is killed and comes back. Whoever was not in flight on it does not notice, and with retries nobody does.
+// Three nginx under load, one of which is killed and comes back. Whoever was not in flight on it does not notice, and
+// with retries nobody does.
 func TestEndpointIsKilledUnderLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs for some seconds")

@@ -5,16 +5,18 @@ import (
 	"time"
 )
 
-// lastWord is the least time between Leave and the end of idle connections: a client that keeps one busy, whose next request is under way,
-// gets its answer, and with that the word that the connection ends. It is longer than a round trip to a client near enough to do so.
-const lastWord = 250 * time.Millisecond
+// drainNotice is the least time between Leave and the end of idle connections: a client that keeps one busy, whose next
+// request is under way, gets its response, and with that the notice that the connection ends. It is longer than a round
+// trip to a client near enough to do so.
+const drainNotice = 250 * time.Millisecond
 
-// Leave tells clients, with every answer, that their connection closes, while new ones are still taken: so those that keep one busy have
-// gone elsewhere before Drain. A second call does nothing.
+// Leave tells clients, with every answer, that their connection closes, while new ones are still taken: so those that
+// keep one busy have gone elsewhere before Drain. A second call does nothing.
 func (s *Server) Leave() {
-	if !s.left.CompareAndSwap(0, s.sweeper.Now()) {
+	if !s.left.CompareAndSwap(0, s.engine.Now()) {
 		return
 	}
+	s.engine.Leave()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.live {
@@ -22,18 +24,17 @@ func (s *Server) Leave() {
 	}
 }
 
-func (s *Server) leaving() bool { return s.left.Load() != 0 }
-
-// Drain ends the server's work with nothing lost: it stops accepting, tells clients with every answer that their connection closes, ends
-// idle connections, and waits for the rest until ctx ends. Then it cuts what is left and returns how many connections that were.
+// Drain ends the server's work with nothing lost: it stops accepting, tells clients with every answer that their
+// connection closes, ends idle connections, and waits for the rest until ctx ends. Then it cuts what is left and
+// returns how many connections that were.
 func (s *Server) Drain(ctx context.Context) (cut int) {
 	s.Leave()
 	for _, l := range *s.listeners.Load() {
 		l.ln.Close()
 	}
 	idle := s.last()
-	word := time.NewTimer(time.Duration(s.left.Load() - s.sweeper.Now() + int64(lastWord)))
-	defer word.Stop()
+	notice := time.NewTimer(time.Duration(s.left.Load() - s.engine.Now() + int64(drainNotice)))
+	defer notice.Stop()
 	t := time.NewTicker(100 * time.Millisecond)
 	defer t.Stop()
 	for {
@@ -41,12 +42,12 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 		case <-idle:
 			s.cancel()
 			return 0
-		case <-word.C:
+		case <-notice.C:
 			s.draining.Store(true)
-			s.nudge()
+			s.drainAll()
 		case <-t.C:
 			if s.draining.Load() {
-				s.nudge() // a connection that became idle in the same moment
+				s.drainAll() // a connection that became idle in the same moment
 			}
 		case <-ctx.Done():
 			cut = s.cut()
@@ -70,8 +71,8 @@ func (s *Server) last() <-chan struct{} {
 	return idle
 }
 
-// nudge tells every connection that it is to end.
-func (s *Server) nudge() {
+// drainAll tells every connection that it is to end.
+func (s *Server) drainAll() {
 	s.mu.Lock()
 	for c := range s.live {
 		c.drain()
@@ -80,7 +81,7 @@ func (s *Server) nudge() {
 	s.roused = nil
 	s.mu.Unlock()
 	for _, c := range roused { // one by one: a goroutine for each of them would need a lot of memory at once
-		if c.conn.Quiet() {
+		if c.Conn.Quiet() {
 			c.end(false)
 		} else {
 			go c.Resume() // a request has come in the same moment

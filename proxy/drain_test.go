@@ -84,8 +84,9 @@ func TestDrainLetsRequestsFinish(t *testing.T) {
 	}
 }
 
-// Pipelined requests behind the one in flight are not answered: the client was told that the connection ends.
-// A client whose answer had begun when the end was decided does not know of it, and gets another answer, with which it hears.
+// Pipelined requests behind the one in flight are not answered: the client was told that the connection ends. A
+// client whose answer had begun when the end was decided does not know of it, and gets another answer, with which it
+// hears.
 func TestDrainTellsWhoDoesNotKnow(t *testing.T) {
 	e := listen(t)
 	g := start(t, to(e.addr))

@@ -57,7 +57,8 @@ func mixed(t testing.TB) string {
 	})
 }
 
-// Streams that come together are answered by whoever sees their answer first, the reading goroutine or one of their own. Nobody can tell by which.
+// Streams that come together are answered by whoever sees their answer first, the reading goroutine or one of their
+// own. Nobody can tell by which.
 func TestStreamsThatComeTogether(t *testing.T) {
 	log := newLog(t)
 	g := start(t, to(mixed(t)), log.use)
@@ -143,7 +144,8 @@ func (f *frames) collect(asked map[uint32]string) {
 	}
 }
 
-// An answer that the client's window does not take waits for it, and a client that has gone by then is no fault of the endpoint's.
+// An answer that the client's window does not take waits for it, and a client that has gone by then is no fault of
+// the endpoint's.
 func TestStreamsThatComeTogetherWithSmallWindows(t *testing.T) {
 	g := start(t, to(mixed(t)))
 	c := g.dial2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 10})

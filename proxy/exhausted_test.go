@@ -13,7 +13,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// A gateway that is out of descriptors or ports says so itself, and holds it against no endpoint: neither a request nor an active check.
+// A gateway that is out of descriptors or ports says so itself, and holds it against no endpoint: neither a request
+// nor an active check.
 func TestExhausted(t *testing.T) {
 	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.EADDRNOTAVAIL} {
 		t.Run(e.Error(), func(t *testing.T) {

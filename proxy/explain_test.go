@@ -2,12 +2,12 @@ package proxy_test
 
 import (
 	"fmt"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"strings"
 	"testing"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
-	"github.com/fabian4/gateway-homebrew-go/proxy"
 )
 
 const explained = `
@@ -26,7 +26,7 @@ routes:
 `
 
 // told writes an explanation's routes, a line each.
-func told(e *proxy.Explanation) string {
+func told(e *route.Explanation) string {
 	var b strings.Builder
 	if rt := e.Route; rt == nil {
 		b.WriteString("none\n")
@@ -44,12 +44,12 @@ func TestExplain(t *testing.T) {
 	const otherHosts = "other: the host is not below example.org\n"
 	for _, row := range []struct {
 		name string
-		q    proxy.Question
+		q    route.ExplainRequest
 		as   string // host and path, as matched
 		want string
 	}{
 		{
-			"exact host", proxy.Question{URL: "http://Shop.Example.com:8080/x/../%6Frders/7?a=b"}, "shop.example.com/orders/7",
+			"exact host", route.ExplainRequest{URL: "http://Shop.Example.com:8080/x/../%6Frders/7?a=b"}, "shop.example.com/orders/7",
 			`orders: host "shop.example.com" exact, prefix /orders, methods [], headers [], listeners []
 canary: there is no header x-canary
 wild: it fits too, but orders comes first: its host is more specific
@@ -61,7 +61,7 @@ blog: the host is not blog.example.com
 ` + otherHosts,
 		},
 		{
-			"conditions", proxy.Question{Method: "PUT", URL: "http://shop.example.com/orders/new/", Fields: []string{"X-Canary: secret"}}, "shop.example.com/orders/new/",
+			"conditions", route.ExplainRequest{Method: "PUT", URL: "http://shop.example.com/orders/new/", Fields: []string{"X-Canary: secret"}}, "shop.example.com/orders/new/",
 			`write: host "shop.example.com" exact, prefix /orders/new, methods [POST PUT], headers [], listeners []
 canary: it fits too, but write comes first: its prefix is longer
 orders: it fits too, but write comes first: its prefix is longer
@@ -73,7 +73,7 @@ blog: the host is not blog.example.com
 ` + otherHosts,
 		},
 		{
-			"Host field instead of the URL's", proxy.Question{URL: "http://127.0.0.1/orders", Fields: []string{"x-canary: secret", "Host: shop.example.com"}}, "shop.example.com/orders",
+			"Host field instead of the URL's", route.ExplainRequest{URL: "http://127.0.0.1/orders", Fields: []string{"x-canary: secret", "Host: shop.example.com"}}, "shop.example.com/orders",
 			`canary: host "shop.example.com" exact, prefix /orders, methods [], headers [x-canary], listeners []
 orders: it fits too, but canary comes first: it has more conditions
 wild: it fits too, but canary comes first: its host is more specific
@@ -85,7 +85,7 @@ blog: the host is not blog.example.com
 ` + otherHosts,
 		},
 		{
-			"wildcard", proxy.Question{URL: "http://a.shop.example.com/orders"}, "a.shop.example.com/orders",
+			"wildcard", route.ExplainRequest{URL: "http://a.shop.example.com/orders"}, "a.shop.example.com/orders",
 			`wild: host "*.example.com" wildcard, prefix /, methods [], headers [], listeners []
 get: it fits too, but wild comes first: its host is more specific
 also-get: it fits too, but wild comes first: its host is more specific
@@ -97,7 +97,7 @@ blog: the host is not blog.example.com
 ` + otherHosts,
 		},
 		{
-			"order of the document", proxy.Question{URL: "http://localhost/orders"}, "localhost/orders",
+			"order of the document", route.ExplainRequest{URL: "http://localhost/orders"}, "localhost/orders",
 			`get: host "" any, prefix /, methods [GET], headers [], listeners []
 also-get: it fits too, but get comes first: it stands before it in the document
 write: the host is not shop.example.com
@@ -109,7 +109,7 @@ wild: the host is not below example.com
 ` + otherHosts,
 		},
 		{
-			"none", proxy.Question{Method: "DELETE", URL: "https://[::1]/"}, "[::1]/",
+			"none", route.ExplainRequest{Method: "DELETE", URL: "https://[::1]/"}, "[::1]/",
 			`none
 get: the method is not GET
 also-get: the method is not GET or HEAD
@@ -122,11 +122,11 @@ wild: the host is not below example.com
 ` + otherHosts,
 		},
 		{
-			"values of headers", proxy.Question{URL: "http://shop.example.com/orders", Fields: []string{"X-Canary: 0"}}, "shop.example.com/orders",
+			"values of headers", route.ExplainRequest{URL: "http://shop.example.com/orders", Fields: []string{"X-Canary: 0"}}, "shop.example.com/orders",
 			"...\ncanary: the header x-canary has another value\n...",
 		},
 		{
-			"first of several", proxy.Question{URL: "http://shop.example.com/orders", Fields: []string{"X-Canary: 0", "x-canary: secret"}}, "shop.example.com/orders",
+			"first of several", route.ExplainRequest{URL: "http://shop.example.com/orders", Fields: []string{"X-Canary: 0", "x-canary: secret"}}, "shop.example.com/orders",
 			"...\ncanary: the header x-canary has another value first, and only its first one counts\n...",
 		},
 	} {
@@ -151,7 +151,7 @@ wild: the host is not below example.com
 
 func TestExplainRefusesAPathThatClimbs(t *testing.T) {
 	g := start(t, explained)
-	_, err := g.server.Explain(proxy.Question{URL: "http://a/b/../../c"}, config.Standard())
+	_, err := g.server.Explain(route.ExplainRequest{URL: "http://a/b/../../c"}, config.Standard())
 	if want := `url "http://a/b/../../c": its path climbs above the root or ends inside an encoding, which is answered with 400`; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
@@ -177,7 +177,7 @@ reports: the listener is not inner`},
 		t.Run(row.name, func(t *testing.T) {
 			g := start(t, row.document)
 			got := ""
-			if e, err := g.server.Explain(proxy.Question{URL: "http://a/reports/1", Listener: row.listener}, config.Standard()); err != nil {
+			if e, err := g.server.Explain(route.ExplainRequest{URL: "http://a/reports/1", Listener: row.listener}, config.Standard()); err != nil {
 				got = err.Error()
 			} else {
 				got = strings.TrimSpace(e.Listener + " " + told(e))
@@ -197,7 +197,7 @@ func TestExplainListsTheNearest(t *testing.T) {
 		fmt.Fprintf(&doc, "- {name: far%d, match: {host: h%d.example.com}, cluster: app}\n", i, i)
 	}
 	doc.WriteString("- {name: near, match: {host: a, path_prefix: /near}, cluster: app}\n- {name: post, match: {methods: [POST]}, cluster: app}\n- {name: last, cluster: app}\n")
-	e, err := start(t, doc.String()).server.Explain(proxy.Question{URL: "http://a/"}, config.Standard())
+	e, err := start(t, doc.String()).server.Explain(route.ExplainRequest{URL: "http://a/"}, config.Standard())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,14 +220,14 @@ routes:
 - {name: split, match: {path_prefix: /split}, clusters: [{name: a, weight: 95}, {name: b, weight: 5}], timeouts: {request: 1m}, retries: {attempts: 3, on: [reset, "503"], per_try_timeout: 2s}}
 - {name: plain, cluster: a}
 `)
-	ask := func(path string, fields ...string) *proxy.Explanation {
-		e, err := g.server.Explain(proxy.Question{URL: "http://a" + path, Fields: fields}, config.Standard())
+	ask := func(path string, fields ...string) *route.Explanation {
+		e, err := g.server.Explain(route.ExplainRequest{URL: "http://a" + path, Fields: fields}, config.Standard())
 		if err != nil {
 			t.Fatal(err)
 		}
 		return e
 	}
-	settings := func(e *proxy.Explanation) string {
+	settings := func(e *route.Explanation) string {
 		var all []string
 		for _, s := range e.Timeouts {
 			all = append(all, s.Name+" "+s.Value+" "+s.From)
@@ -243,7 +243,7 @@ routes:
 		t.Errorf("endpoints %+v, want one that is used and one that is not", split.Clusters)
 	}
 	for _, row := range []struct {
-		e    *proxy.Explanation
+		e    *route.Explanation
 		want string
 	}{
 		{split, "read 15s default, connect 1s document, upstream 10s default, request 1m route, response_idle 0s default, write 30s default, tcp_idle 5m default; 3 [reset 503] 2s route"},

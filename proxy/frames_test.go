@@ -9,7 +9,8 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// frames is one end of an HTTP/2 connection with the gateway, held by a test that writes and reads frames itself: a client's, or an endpoint's.
+// frames is one end of an HTTP/2 connection with the gateway, held by a test that writes and reads frames itself: a
+// client's, or an endpoint's.
 type frames struct {
 	*http2.Framer
 	w   *wire
@@ -186,8 +187,8 @@ func values(h *http2.MetaHeadersFrame, name string) (v []string) {
 	return v
 }
 
-// relaying is a gateway between a client and an endpoint that speak HTTP/2 frame by frame, with one exchange behind them, so that the next
-// ones need no connection to be made. Stream 3 is the client's next.
+// relaying is a gateway between a client and an endpoint that speak HTTP/2 frame by frame, with one exchange behind
+// them, so that the next ones need no connection to be made. Stream 3 is the client's next.
 func relaying(t *testing.T, route string, settings ...http2.Setting) (g *gateway, e *endpoint, down, up *frames) {
 	t.Helper()
 	e = listen(t)

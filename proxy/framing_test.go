@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// How an answer of HTTP/2 ends is said in HTTP/1.1's own words, to the byte: the client must know where the next answer begins.
+// How an answer of HTTP/2 ends is said in HTTP/1.1's own words, to the byte: the client must know where the next
+// answer begins.
 func TestEndOfAnAnswerBetweenVersions(t *testing.T) {
 	const head, data, sized, trailers = "head", "empty data", "sized", "trailers"
 	e := listen(t)

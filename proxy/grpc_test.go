@@ -12,8 +12,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
 )
 
-// TestGRPCInterop runs gRPC's own client against gRPC's own server through the gateway: every case that needs no authentication, over h2c
-// and over TLS.
+// TestGRPCInterop runs gRPC's own client against gRPC's own server through the gateway: every case that needs no
+// authentication, over h2c and over TLS.
 func TestGRPCInterop(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -23,33 +24,37 @@ const (
 const plainOnTLS = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 48\r\nConnection: close\r\n\r\n" +
 	"this port speaks TLS, the request came in plain\n"
 
-// handshake makes a TLS session and then serves it from a fresh goroutine: the deep stack of the handshake ends with this one.
-func (l *listener) handshake(a *arrival, c client) {
-	s, set, nc := l.s, c.settings, a.nc
+// handshake makes a TLS session and then serves it from a fresh goroutine: the deep stack of the handshake ends with
+// this one.
+func (l *listener) handshake(a *arrival, c route.Client, set *settings) {
+	s, nc := l.s, a.nc
 	ctx, cancel := context.WithTimeout(s.ctx, handshakeTime)
 	defer cancel()
 	tc := tls.Server(netio.NewCork(nc), set.tls.ServerConfig())
 	err := s.handshakes.Do(ctx, ctx, tc)
 	state := tc.ConnectionState()
-	set.tele.Handshake(state.Version, err == nil)
+	set.Telemetry.Handshake(state.Version, err == nil)
 	if err != nil {
-		s.logger.Debug("handshake", "listener", set.name, "remote", nc.RemoteAddr(), "reason", mtls.Reason(err))
+		s.engine.Logger.Debug("handshake", "listener", set.Name, "remote", nc.RemoteAddr(), "reason", mtls.Reason(err))
 		if mtls.PlainHTTP(err) {
 			answerPlain(nc)
 		}
 		s.lost(a, &c)
 		return
 	}
-	c.scheme = telemetry.SchemeHTTPS
-	c.tls = &tlsClient{mtls.VersionName(state.Version), mtls.Identity(&state), []byte(set.tls.ForwardedCert(&state))}
+	c.Scheme = telemetry.SchemeHTTPS
+	c.TLS = &route.TLSClient{
+		Version: mtls.VersionName(state.Version), Identity: mtls.Identity(&state),
+		Cert: []byte(set.tls.ForwardedCert(&state)),
+	}
 	if state.NegotiatedProtocol == "h2" {
-		go s.serveHTTP2(a, netio.New(tc, s.sweeper, s.writeTimeout()), c)
+		go s.serveHTTP2(a, netio.New(tc, s.engine.Sweeper, s.engine.WriteTimeout()), c)
 		return
 	}
 	l.begin(a, tc, c)
 }
 
-// answerPlain tells a client that does not speak TLS. What it still sends is read for a while, as server1.end does.
+// answerPlain tells a client that does not speak TLS. What it still sends is read for a while, as connH1.end does.
 func answerPlain(nc net.Conn) {
 	_ = nc.SetDeadline(time.Now().Add(lingerFor)) // a closed connection needs no answer
 	if _, err := io.WriteString(nc, plainOnTLS); err != nil {

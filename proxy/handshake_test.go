@@ -148,7 +148,8 @@ func TestTLSConnectionIsDrained(t *testing.T) {
 	}
 }
 
-// A client that is in the middle of its handshake when the drain begins gets its answer; one that stays silent does not hold it up for long.
+// A client that is in the middle of its handshake when the drain begins gets its answer; one that stays silent does
+// not hold it up for long.
 func TestDrainInTheMiddleOfAHandshake(t *testing.T) {
 	for _, protocol := range []string{"http/1.1", "h2"} {
 		t.Run(protocol, func(t *testing.T) {

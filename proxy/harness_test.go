@@ -35,7 +35,8 @@ type gateway struct {
 	drained  sync.Once
 }
 
-// start runs a gateway on a document. The listener "web" is added on a port that the kernel chooses, unless the document has listeners.
+// start runs a gateway on a document. The listener "web" is added on a port that the kernel chooses, unless the
+// document has listeners.
 func start(t testing.TB, document string, options ...func(*proxy.Options)) *gateway {
 	t.Helper()
 	alone(t)
@@ -134,7 +135,8 @@ func to(address string) string { return routed(address, "") }
 // routed is a document with one route, which has the options, to one endpoint.
 func routed(address, options string) string { return clustered(options, "", address) }
 
-// clustered is a document with one route to one cluster of these endpoints. The options are of the route and of the cluster.
+// clustered is a document with one route to one cluster of these endpoints. The options are of the route and of the
+// cluster.
 func clustered(route, cluster string, addresses ...string) string {
 	if route != "" {
 		route = ", " + route

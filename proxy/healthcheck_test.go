@@ -316,7 +316,7 @@ func TestCheckPanics(t *testing.T) {
 						return dial(ctx, address)
 					}
 				})
-			testserver.WaitFor(t, patience, "two rounds to panic", func() bool { return g.server.Crashes() >= 2 })
+			testserver.WaitFor(t, patience, "two rounds to panic", func() bool { return g.server.Panics() >= 2 })
 			if st := g.set.Status()[0].Endpoints[0].Check; st.State != "unknown" {
 				t.Errorf("the panic was taken for a result: %+v", st)
 			}

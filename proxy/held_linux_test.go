@@ -21,8 +21,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// taken is how much of what was written to each connection the process at its other end, on this machine too, has read: what its kernel has
-// acknowledged, without what still waits there.
+// taken is how much of what was written to each connection the process at its other end, on this machine too, has
+// read: what its kernel has acknowledged, without what still waits there.
 func taken(t testing.TB, conns []*net.TCPConn) (bytes []int) {
 	t.Helper()
 	acked := map[string]int{} // by the addresses of the other end
@@ -73,8 +73,8 @@ func heap() int {
 	return int(m.HeapInuse)
 }
 
-// Clients that do not read make the gateway hold a bounded part of what endpoints have to say: what it takes from them ahead of its clients, and
-// what the process needs for it.
+// Clients that do not read make the gateway hold a bounded part of what endpoints have to say: what it takes from
+// them ahead of its clients, and what the process needs for it.
 func TestHeldForASlowReader(t *testing.T) {
 	const streams, window, size = 16, 1000, 64 << 20
 	for _, tt := range []struct {

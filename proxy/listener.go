@@ -13,6 +13,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/proxyproto"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -27,8 +28,7 @@ type listener struct {
 
 // settings are what a revision says about a listener. Immutable; a connection keeps those it was accepted under.
 type settings struct {
-	name string
-	tele *telemetry.Listener
+	route.Listener
 	tls  *mtls.Server   // nil: in the clear
 	from []netip.Prefix // peers that begin with a PROXY header
 }
@@ -48,14 +48,18 @@ func (s *Server) open(c *config.Listener, leavers []*netio.Listener) (*listener,
 	return &listener{s: s, address: c.Address, ln: ln}, nil
 }
 
-func (s *Server) settings(c *config.Listener, certs *mtls.Prepared) *settings {
-	return &settings{name: c.Name, tele: s.registry.Listener(c.Name, telemetry.L7), tls: certs.Server(c.Name), from: c.ProxyProtocol.From}
+func (s *Server) settings(c *config.Listener, address string, certs *mtls.Prepared) *settings {
+	tele := s.engine.Registry.Listener(c.Name, telemetry.L7)
+	return &settings{
+		Listener: route.Listener{Address: address, Name: c.Name, Telemetry: tele},
+		tls:      certs.Server(c.Name), from: c.ProxyProtocol.From,
+	}
 }
 
 // start begins to accept.
 func (l *listener) start() {
 	l.ln.Start(l.s.ctx, l.s.limit, l.accepted, func(err error) {
-		l.s.logger.Warn("accept", "listener", l.settings.Load().name, "error", err)
+		l.s.engine.Logger.Warn("accept", "listener", l.settings.Load().Name, "error", err)
 	})
 }
 
@@ -63,23 +67,23 @@ func (l *listener) start() {
 // server.
 func (l *listener) accepted(nc net.Conn) {
 	set := l.settings.Load()
-	set.tele.Accepted.Inc()
-	set.tele.Active.Inc()
-	c := client{listener: l, settings: set, shard: l.s.conns.Add(1)}
+	set.Telemetry.Accepted.Inc()
+	set.Telemetry.Active.Inc()
+	c := route.Client{Listener: &set.Listener, Shard: l.s.conns.Add(1)}
 	if addr := netio.AddrPort(nc.RemoteAddr()).Addr(); addr.IsValid() {
-		l.s.name(&c, addr)
+		c.SetAddress(addr, l.s.trusted)
 		if len(set.from) > 0 && netio.Within(set.from, addr) {
-			l.arrive(nc, c, l.greeted)
+			l.arrive(nc, c, set, l.greeted)
 			return
 		}
 	}
 	if set.tls != nil {
-		l.arrive(nc, c, l.handshake)
+		l.arrive(nc, c, set, l.handshake)
 		return
 	}
-	d := l.newServer1(nc, c)
+	d := l.newConnH1(nc, c)
 	if !l.s.track(d) {
-		l.gone(d.conn, set) // the drain has ended
+		l.gone(d.Conn, set) // the drain has ended
 		return
 	}
 	go d.serve(nil, 0)
@@ -87,55 +91,58 @@ func (l *listener) accepted(nc net.Conn) {
 
 // arrive takes from the client, in a goroutine, what comes before HTTP. Like every connection it is tracked before
 // that: an accept loop that has ended leaves none behind that a drain does not know of.
-func (l *listener) arrive(nc net.Conn, c client, take func(*arrival, client)) {
+func (l *listener) arrive(nc net.Conn, c route.Client, set *settings, take func(*arrival, route.Client, *settings)) {
 	a := &arrival{nc: nc}
 	if !l.s.track(a) {
-		l.gone(nc, c.settings) // the drain has ended
+		l.gone(nc, set) // the drain has ended
 		return
 	}
-	go take(a, c)
+	go take(a, c, set)
 }
 
 // begin serves HTTP/1.1, from a fresh goroutine, on what has become of an arrival.
-func (l *listener) begin(a *arrival, nc net.Conn, c client) {
-	d := l.newServer1(nc, c)
+func (l *listener) begin(a *arrival, nc net.Conn, c route.Client) {
+	d := l.newConnH1(nc, c)
 	l.s.arrived(a, d)
 	go d.serve(nil, 0)
 }
 
 // greeted takes the PROXY header first, which a trusted peer has to send: it says who the client is.
-func (l *listener) greeted(a *arrival, c client) {
+func (l *listener) greeted(a *arrival, c route.Client, set *settings) {
 	nc := a.nc
-	_ = nc.SetDeadline(time.Now().Add(l.s.table.Load().timeouts.Read)) // a closed connection says so at the read
+	_ = nc.SetDeadline(time.Now().Add(l.s.engine.Table().Timeouts.Read)) // a closed connection says so at the read
 	h, err := proxyproto.Read(nc)
 	if err == nil {
 		err = nc.SetDeadline(time.Time{})
 	}
 	if err != nil {
 		if !errors.Is(err, proxyproto.ErrNone) {
-			l.s.registry.Fault(telemetry.DPE).Inc()
-			l.s.logger.Debug("PROXY header", "listener", c.settings.name, "remote", c.ip, "reason", err)
+			l.s.engine.Registry.Fault(telemetry.DPE).Inc()
+			l.s.engine.Logger.Debug("PROXY header", "listener", set.Name, "remote", c.IP, "reason", err)
 		}
 		l.s.lost(a, &c)
 		return
 	}
 	if h.Known() {
-		l.s.name(&c, h.Source.Addr().Unmap())
+		c.SetAddress(h.Source.Addr(), l.s.trusted)
 	}
-	if c.settings.tls != nil {
-		l.handshake(a, c)
+	if set.tls != nil {
+		l.handshake(a, c, set)
 		return
 	}
 	l.begin(a, nc, c)
 }
 
-func (l *listener) newServer1(nc net.Conn, c client) *server1 {
-	return &server1{s: l.s, c: c, fresh: true, conn: netio.New(nc, l.s.sweeper, l.s.table.Load().timeouts.Write)}
+func (l *listener) newConnH1(nc net.Conn, c route.Client) *connH1 {
+	d := &connH1{s: l.s, fresh: true}
+	d.Engine, d.Client = l.s.engine, c
+	d.Conn = netio.New(nc, l.s.engine.Sweeper, l.s.engine.WriteTimeout())
+	return d
 }
 
 // gone ends a connection that was accepted but never served.
 func (l *listener) gone(nc io.Closer, set *settings) {
 	_ = nc.Close() // nothing was begun on it
-	set.tele.Active.Dec()
+	set.Telemetry.Active.Dec()
 	l.s.limit.Release()
 }

@@ -129,7 +129,8 @@ func TestParkedConnectionsDrain(t *testing.T) {
 	g.freed()
 }
 
-// Many connections park and go on, over and over, with requests that come at any moment: none is lost, and those parked have no goroutine.
+// Many connections park and go on, over and over, with requests that come at any moment: none is lost, and those
+// parked have no goroutine.
 func TestParkedConnectionsChurn(t *testing.T) {
 	app := backend(t, ofPath)
 	g := start(t, to(app))

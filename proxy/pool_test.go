@@ -103,7 +103,8 @@ func TestKeepAliveOfTheEndpointIsObeyed(t *testing.T) {
 	}
 }
 
-// What an endpoint sends behind an answer that has no body is never taken for the answer to the next request, which may be anybody's.
+// What an endpoint sends behind an answer that has no body is never taken for the answer to the next request, which
+// may be anybody's.
 func TestBytesThatNobodyAskedFor(t *testing.T) {
 	for _, tt := range []struct{ name, request, answer string }{
 		{"HEAD", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n"},
@@ -130,7 +131,8 @@ func TestBytesThatNobodyAskedFor(t *testing.T) {
 	}
 }
 
-// The usual race of keep-alive: the endpoint closes just when we send. A request that may be sent twice is; nobody notices.
+// The usual race of keep-alive: the endpoint closes just when we send. A request that may be sent twice is; nobody
+// notices.
 func TestStaleConnectionIsReplacedOnce(t *testing.T) {
 	for _, tt := range []struct {
 		name, request string
@@ -199,7 +201,8 @@ func TestPostIsNeverSentTwice(t *testing.T) {
 	}
 }
 
-// The part of a body that has passed is gone, unless the route wants it held: a request that is still coming in cannot be sent again.
+// The part of a body that has passed is gone, unless the route wants it held: a request that is still coming in
+// cannot be sent again.
 func TestUploadIsNeverSentTwice(t *testing.T) {
 	for _, whole := range []bool{false, true} {
 		e := listen(t)
@@ -301,7 +304,8 @@ func TestConnectionAfterAnAnswerFromOldHTTP(t *testing.T) {
 	}
 }
 
-// The endpoint may answer in the same moment in which the last byte of the request leaves: both connections are as good as before.
+// The endpoint may answer in the same moment in which the last byte of the request leaves: both connections are as
+// good as before.
 func TestUploadKeepsTheConnection(t *testing.T) {
 	e := listen(t)
 	g := start(t, to(e.addr))

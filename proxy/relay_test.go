@@ -102,7 +102,8 @@ func TestEarlyAnswerIsPassedOn(t *testing.T) {
 	down.reset(5, http2.ErrCodeNo)
 }
 
-// A client that has no window for the whole of an early answer gets the rest of it before it hears that the rest of its request is not wanted.
+// A client that has no window for the whole of an early answer gets the rest of it before it hears that the rest of
+// its request is not wanted.
 func TestEarlyAnswerIsPassedOnWhole(t *testing.T) {
 	_, _, down, up := relaying(t, "", http2.Setting{ID: http2.SettingInitialWindowSize, Val: 10})
 	down.ask(3, false, "POST", "/", "content-length", "100000")
@@ -123,8 +124,8 @@ func TestEarlyAnswerIsPassedOnWhole(t *testing.T) {
 	down.reset(3, http2.ErrCodeNo)
 }
 
-// Trailers that are larger than the receiving side takes end the exchange on both sides, whether they could go on at once or had to wait for
-// the data in front of them.
+// Trailers that are larger than the receiving side takes end the exchange on both sides, whether they could go on at
+// once or had to wait for the data in front of them.
 func TestTrailersThatAreNotTaken(t *testing.T) {
 	large := strings.Repeat("x", 1200)
 	for name, route := range map[string]string{"relayed": "", "with a goroutine": "retries: {on: [reset]}"} {
@@ -280,7 +281,8 @@ func (f *frames) next2() http2.Frame {
 	}
 }
 
-// unprocessed has the endpoint say that it has not processed a stream, and returns the connection on which the request comes again.
+// unprocessed has the endpoint say that it has not processed a stream, and returns the connection on which the
+// request comes again.
 func unprocessed(e *endpoint, up *frames, id uint32, how string) *frames {
 	up.t.Helper()
 	if how == "GOAWAY" {
@@ -291,8 +293,8 @@ func unprocessed(e *endpoint, up *frames, id uint32, how string) *frames {
 	return up
 }
 
-// A stream that the endpoint has not processed, as it says, is sent again as long as nothing of its body is lost: no client need hear of it, and
-// it is no failure of the endpoint.
+// A stream that the endpoint has not processed, as it says, is sent again as long as nothing of its body is lost: no
+// client need hear of it, and it is no failure of the endpoint.
 func TestUnprocessedStreams(t *testing.T) {
 	for _, how := range []string{"REFUSED_STREAM", "GOAWAY"} {
 		t.Run(how, func(t *testing.T) {
@@ -376,8 +378,8 @@ func TestUnprocessedAfterTheDeadline(t *testing.T) {
 	}
 }
 
-// An answer that breaks the rules is told as such, counts against the endpoint, and is no reason to send the request once more: the connection was
-// not closed while it was idle.
+// An answer that breaks the rules is told as such, counts against the endpoint, and is no reason to send the request
+// once more: the connection was not closed while it was idle.
 func TestMalformedAnswersOfHTTP2(t *testing.T) {
 	for name, fields := range map[string][]string{
 		"connection-specific field": {":status", "200", "connection", "close"},
@@ -459,7 +461,8 @@ func TestStreamLimitOfTheEndpoint(t *testing.T) {
 	e.unused()
 }
 
-// A request whose head is larger than the endpoint takes is the client's fault: whoever sends it must not get an endpoint ejected.
+// A request whose head is larger than the endpoint takes is the client's fault: whoever sends it must not get an
+// endpoint ejected.
 func TestRequestHeadThatTheEndpointDoesNotTake(t *testing.T) {
 	e := listen(t)
 	g := start(t, clustered("", "protocol: http2, passive_health: {consecutive_failures: 1}", e.addr))
@@ -550,7 +553,8 @@ func TestRelayedExchangesAreLogged(t *testing.T) {
 	}
 }
 
-// An answer whose head is larger than the client takes is no answer for that client; the exchange ends on both sides, and nothing else does.
+// An answer whose head is larger than the client takes is no answer for that client; the exchange ends on both sides,
+// and nothing else does.
 func TestAnswerHeadThatTheClientDoesNotTake(t *testing.T) {
 	for name, route := range map[string]string{"relayed": "", "with a goroutine": "retries: {on: [reset]}"} {
 		t.Run(name, func(t *testing.T) {

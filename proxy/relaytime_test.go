@@ -30,8 +30,8 @@ func tiny() []http2.Setting {
 	return []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 2}}
 }
 
-// A client that is silent inside its body for too long is answered, as over HTTP/1.1; but not a caller of gRPC, nor one whose body the endpoint does
-// not take, nor one that waits to be asked, nor one that has its answer.
+// A client that is silent inside its body for too long is answered, as over HTTP/1.1; but not a caller of gRPC, nor
+// one whose body the endpoint does not take, nor one that waits to be asked, nor one that has its answer.
 func TestRelayedBodyThatIsSlow(t *testing.T) {
 	limit := "read: " + short.String()
 	t.Run("silent", func(t *testing.T) {

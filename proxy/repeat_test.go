@@ -18,7 +18,8 @@ import (
 // two is a document with a route that has the options to a cluster of two endpoints, the first of which is asked first.
 func two(a, b *endpoint, options string) string { return clustered(options, "", a.addr, b.addr) }
 
-// An endpoint that fails in the middle of an upload is replaced by another one, which gets what has come so far; the rest follows as it comes.
+// An endpoint that fails in the middle of an upload is replaced by another one, which gets what has come so far; the
+// rest follows as it comes.
 func TestRetryInTheMiddleOfAnUpload(t *testing.T) {
 	const sized, chunked = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n", "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for _, tt := range []struct {
@@ -91,7 +92,8 @@ func dechunk(t *testing.T, w *wire) string {
 	}
 }
 
-// More than 64 KiB are not held, and neither is anything where the route does not repeat requests, or the method must not be.
+// More than 64 KiB are not held, and neither is anything where the route does not repeat requests, or the method must
+// not be.
 func TestUploadThatIsNotHeld(t *testing.T) {
 	for _, tt := range []struct {
 		name, method, options string

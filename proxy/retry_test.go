@@ -178,7 +178,8 @@ func TestRetriesAreBudgeted(t *testing.T) {
 	}
 }
 
-// A retry that has its answer is none any more, however long the body is: downloads and tunnels must not use the budget up.
+// A retry that has its answer is none any more, however long the body is: downloads and tunnels must not use the
+// budget up.
 func TestRetryEndsWithTheHeadOfItsAnswer(t *testing.T) {
 	for _, tt := range []struct{ name, request, answer string }{
 		{"download", get("/"), "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"},

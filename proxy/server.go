@@ -9,14 +9,19 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
+	"github.com/fabian4/gateway-homebrew-go/proxy/forward"
 	"github.com/fabian4/gateway-homebrew-go/proxy/healthcheck"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// Options are what a Server is made of. Registry, Logger, Sweeper and Limit are shared with the other planes and must be set.
+// Options are what a Server is made of. Registry, Logger, Sweeper and Limit are shared with the other planes and must
+// be set.
 type Options struct {
 	Registry *telemetry.Registry
 	Logger   hclog.Logger
@@ -27,11 +32,12 @@ type Options struct {
 	MaxHead  int                  // bytes of a request or response head; 0 = 64 KiB
 	Dial     netio.DialFunc       // nil = plain TCP
 	Queue    Queue                // in front of one cluster; none by default
-	// Unchecked leaves out the active checks that documents want, for runs in which nothing may happen besides requests.
+	// Unchecked leaves out the active checks that documents want, for runs in which nothing may happen besides
+	// requests.
 	Unchecked bool
 
-	// Inherit asks the other plane for a second handle on its listening socket of that address, nil if it has none: so an address can change its
-	// protocol in one revision. May be nil. See [Server.Share] for the way back.
+	// Inherit asks the other plane for a second handle on its listening socket of that address, nil if it has none:
+	// so an address can change its protocol in one revision. May be nil. See [Server.Share] for the way back.
 	Inherit func(address string) *netio.Listener
 }
 
@@ -39,71 +45,81 @@ type Options struct {
 type Server struct {
 	ctx    context.Context // ends with Close: cuts what is still waiting
 	cancel context.CancelFunc
+	engine *forward.Engine
 
-	registry *telemetry.Registry
-	logger   hclog.Logger
-	sweeper  *netio.Sweeper
-	limit    *netio.Limit
-	log      *telemetry.AccessLog
-	trusted  []netip.Prefix
-	limits   http1.Limits
-	dial     netio.DialFunc
-	inherit  func(address string) *netio.Listener
-
-	health *healthcheck.Checker // nil: no active checks
-
-	table      atomic.Pointer[Table]
-	conns      atomic.Uint32 // connections so far
-	crashes    atomic.Int64  // requests that have panicked
-	left       atomic.Int64  // when it began that answers say that their connection ends, on the sweeper's clock; 0 = not yet
-	draining   atomic.Bool   // idle connections end
+	limit      *netio.Limit
+	trusted    []netip.Prefix
+	dial       netio.DialFunc
+	inherit    func(address string) *netio.Listener
+	health     *healthcheck.Checker // nil: no active checks
 	handshakes *mtls.Handshakes
-	workers    workers
+	conns      atomic.Uint32 // connections so far
 
 	listeners atomic.Pointer[map[string]*listener] // by address; never edited, the applying goroutine stores a new one
-	queue     *queue                               // in front of the cluster queued; nil: none
+	queue     *cluster.Queue                       // in front of the cluster queued; nil: none
 	queued    string
-	budgets   map[string]*retryBudget // by cluster name; the applying goroutine's alone
+	budgets   map[string]*cluster.RetryBudget // by cluster name; the applying goroutine's alone
 
-	mu     sync.Mutex // guards the four below
-	live   map[tracked]struct{}
-	roused []*server1    // parked connections that a drain has taken over, and ends
-	idle   chan struct{} // closed when draining and live is empty; nil before
-	over   bool          // nothing is taken among live any more
+	left     atomic.Int64 // when the drain notice began, on the sweeper's clock; 0 = not yet
+	draining atomic.Bool  // idle connections end
+
+	mu sync.Mutex
+	// +checklocks:mu
+	live map[tracked]struct{}
+	// roused are parked connections that a drain has taken over, and ends.
+	// +checklocks:mu
+	roused []*connH1
+	// idle is closed when draining and live is empty; nil before.
+	// +checklocks:mu
+	idle chan struct{}
+	// over: nothing is taken among live any more.
+	// +checklocks:mu
+	over bool
 }
 
 // New returns a server without listeners. ctx cuts everything when it ends.
 func New(ctx context.Context, o Options) *Server {
-	s := &Server{
-		registry: o.Registry, logger: o.Logger, sweeper: o.Sweeper, limit: o.Limit, log: o.Log, trusted: o.Trusted,
-		limits: http1.DefaultLimits(), handshakes: mtls.NewHandshakes(handshakesAtOnce), dial: o.Dial, inherit: o.Inherit,
-		queue: newQueue(o.Queue), queued: o.Queue.Cluster, budgets: map[string]*retryBudget{}, live: map[tracked]struct{}{},
-	}
+	limits := http1.DefaultLimits()
 	if o.MaxHead > 0 {
-		s.limits.HeadBytes = o.MaxHead
+		limits.HeadBytes = o.MaxHead
 	}
+	s := &Server{
+		limit: o.Limit, trusted: o.Trusted, handshakes: mtls.NewHandshakes(handshakesAtOnce), dial: o.Dial,
+		inherit: o.Inherit, queue: cluster.NewQueue(cluster.QueueOptions{Concurrency: o.Queue.Concurrency, Timeout: o.Queue.Timeout}), queued: o.Queue.Cluster,
+		budgets: map[string]*cluster.RetryBudget{}, live: map[tracked]struct{}{},
+	}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	s.engine = forward.New(s.ctx, forward.Options{
+		Registry: o.Registry, Logger: o.Logger, Sweeper: o.Sweeper, Limits: limits, Log: o.Log,
+	})
 	if s.dial == nil {
 		s.dial = netio.Dialer()
 	}
 	if !o.Unchecked {
 		s.health = healthcheck.New(healthcheck.Options{
-			Sweeper: s.sweeper, Dial: s.dial, Limits: s.limits, Panicked: s.panickedIn("an active check"),
+			Sweeper: o.Sweeper, Dial: s.dial, Limits: limits, Panicked: s.engine.PanickedIn("an active check"),
 		})
 	}
 	s.listeners.Store(&map[string]*listener{})
-	s.ctx, s.cancel = context.WithCancel(ctx)
-	go s.workers.reap(s.ctx) // ends with the server
 	return s
 }
 
-func (s *Server) budget(name string) *retryBudget {
-	if s.budgets[name] == nil {
-		s.budgets[name] = new(retryBudget)
-	}
-	return s.budgets[name]
+// Queue protects one cluster from more requests at a time than it can serve. The zero value protects none.
+type Queue struct {
+	Cluster     string
+	Concurrency int           // requests at a time; 0 = no limit
+	Timeout     time.Duration // the longest wait for a place; 0 = none waits
 }
 
-func (s *Server) writeTimeout() time.Duration { return s.table.Load().timeouts.Write }
+// Panics is how many panics have been recovered since the start. Safe from any goroutine.
+func (s *Server) Panics() int64 { return s.engine.Panics() }
+
+// Explain tells which route a request would take by the table that serves now, and why the others lose. base is what
+// the document was read with. The error says what is wrong with the request. Safe from any goroutine once a revision
+// serves.
+func (s *Server) Explain(q route.ExplainRequest, base config.Base) (*route.Explanation, error) {
+	return s.engine.Table().Explain(q, &s.engine.Limits, base)
+}
 
 // tracked is a live connection from a client. Its methods are called with Server.mu held and must not block.
 type tracked interface {
@@ -123,7 +139,8 @@ func (s *Server) track(c tracked) bool {
 	return true
 }
 
-// retrack puts c in the place of was: the same connection, which now speaks another version. It goes on also when the server is draining.
+// retrack puts c in the place of was: the same connection, which now speaks another version. It goes on also when the
+// server is draining.
 func (s *Server) retrack(was, c tracked) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,7 +149,7 @@ func (s *Server) retrack(was, c tracked) {
 }
 
 // untrack is the end of a connection, whose place in the limit is free again.
-func (s *Server) untrack(c tracked, who *client) {
+func (s *Server) untrack(c tracked, who *route.Client) {
 	s.mu.Lock()
 	delete(s.live, c)
 	if s.idle != nil && len(s.live) == 0 {
@@ -140,23 +157,23 @@ func (s *Server) untrack(c tracked, who *client) {
 		s.idle, s.over = nil, true
 	}
 	s.mu.Unlock()
-	who.settings.tele.Active.Dec()
+	who.Listener.Telemetry.Active.Dec()
 	s.limit.Release()
 }
 
-// Listener tells of the listener with that name: where it is bound (the port is the kernel's choice where the document says 0) and how many
-// connections it has. Safe from any goroutine.
+// Listener tells of the listener with that name: where it is bound (the port is the kernel's choice where the
+// document says 0) and how many connections it has. Safe from any goroutine.
 func (s *Server) Listener(name string) (address string, connections int64, ok bool) {
 	for _, l := range *s.listeners.Load() {
-		if set := l.settings.Load(); set.name == name {
-			return l.ln.Addr().String(), set.tele.Active.Load(), true
+		if set := l.settings.Load(); set.Name == name {
+			return l.ln.Addr().String(), set.Telemetry.Active.Load(), true
 		}
 	}
 	return "", 0, false
 }
 
-// Share gives a second handle on the listening socket that is bound to address, nil if there is none. It is the caller's to close. For the
-// applying goroutine.
+// Share gives a second handle on the listening socket that is bound to address, nil if there is none. It is the
+// caller's to close. For the applying goroutine.
 func (s *Server) Share(address string) *netio.Listener {
 	if l := s.find(address); l != nil {
 		return l.ln.Share()

@@ -7,7 +7,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// What two readers could understand in two ways is refused. Nothing of it reaches the endpoint, and nothing behind it is read.
+// What two readers could understand in two ways is refused. Nothing of it reaches the endpoint, and nothing behind it
+// is read.
 func TestAmbiguousRequestsGoNowhere(t *testing.T) {
 	const smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
 	fields := func(f string) string { return "POST / HTTP/1.1\r\nHost: a\r\n" + f + "\r\n" }

@@ -17,7 +17,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy"
 )
 
-// TestPanicEndsOneConnection has a request panic, over HTTP/1.1 and HTTP/2: its connection or stream ends, the others never notice.
+// TestPanicEndsOneConnection has a request panic, over HTTP/1.1 and HTTP/2: its connection or stream ends, the others
+// never notice.
 func TestPanicEndsOneConnection(t *testing.T) {
 	for name, h2 := range map[string]bool{"h1": false, "h2": true} {
 		t.Run(name, func(t *testing.T) {
@@ -46,7 +47,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 			if b, _ := io.ReadAll(res.Body); res.StatusCode != 200 || string(b) != "ok" {
 				t.Errorf("the next request: %d %q", res.StatusCode, b)
 			}
-			if n := g.server.Crashes(); n != 1 {
+			if n := g.server.Panics(); n != 1 {
 				t.Errorf("%d panics were survived, want 1", n)
 			}
 		})
@@ -80,7 +81,8 @@ func TestPanicGivesItsRetryBack(t *testing.T) {
 	c.status(200)
 }
 
-// TestPanicEndsItsUpload has a request panic in the middle of its upload: the connection to the endpoint ends, its slot is free, and there is a record.
+// TestPanicEndsItsUpload has a request panic in the middle of its upload: the connection to the endpoint ends, its
+// slot is free, and there is a record.
 func TestPanicEndsItsUpload(t *testing.T) {
 	for name, h2 := range map[string]bool{"h1": false, "h2": true} {
 		t.Run(name, func(t *testing.T) {
@@ -132,7 +134,8 @@ func (l touchy) Debug(what string, _ ...any) {
 	}
 }
 
-// A panic on a goroutine that reads a connection of HTTP/2, where no request has a goroutine of its own, ends that connection alone.
+// A panic on a goroutine that reads a connection of HTTP/2, where no request has a goroutine of its own, ends that
+// connection alone.
 func TestPanicInAnEventEndsOneConnection(t *testing.T) {
 	app := versionBackend(t, true, func(http.ResponseWriter, *http.Request) {})
 	g := start(t, clustered("", "protocol: http2", app), func(o *proxy.Options) { o.Logger, o.MaxHead = touchy{o.Logger}, 1000 })
@@ -145,7 +148,7 @@ func TestPanicInAnEventEndsOneConnection(t *testing.T) {
 	}
 	one.ask(3, true, "GET", "/")
 	one.answer(3, "200")
-	if n := g.server.Crashes(); n != 1 {
+	if n := g.server.Panics(); n != 1 {
 		t.Errorf("%d panics were survived, want 1", n)
 	}
 }

@@ -20,8 +20,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// FuzzTranslate sends a request of HTTP/2 through the gateway to an endpoint that speaks HTTP/1.1. Whatever the bytes: either nothing arrives
-// there, or exactly one request, with the method, target, fields and body that were sent.
+// FuzzTranslate sends a request of HTTP/2 through the gateway to an endpoint that speaks HTTP/1.1. Whatever the
+// bytes: either nothing arrives there, or exactly one request, with the method, target, fields and body that were
+// sent.
 func FuzzTranslate(f *testing.F) {
 	for _, s := range []struct{ method, path, authority, name, value, body string }{
 		{"GET", "/", "a", "accept", "*/*", ""},
@@ -179,7 +180,8 @@ func translated(t *testing.T, address string, fields []string, body []byte) (sta
 	}
 }
 
-// check1 reads what the endpoint got as the gateway's own reader of HTTP/1.1 would and, for the second opinion, as Go's.
+// check1 reads what the endpoint got as the gateway's own reader of HTTP/1.1 would and, for the second opinion, as
+// Go's.
 func check1(t *testing.T, all []byte, method, path, authority, name, value string, body []byte) {
 	t.Helper()
 	r := bufio.NewReader(bytes.NewReader(all))

@@ -94,7 +94,8 @@ func TestUpgradePassesResetsOn(t *testing.T) {
 	})
 }
 
-// Neither the timeouts of HTTP nor those of the route apply to a tunnel, only tcp_idle does, and that only when nothing moves either way.
+// Neither the timeouts of HTTP nor those of the route apply to a tunnel, only tcp_idle does, and that only when
+// nothing moves either way.
 func TestUpgradedConnectionHasItsOwnTimeout(t *testing.T) {
 	document := func(addr string) string {
 		return "timeouts: {read: 300ms, upstream: 300ms, idle: 300ms, write: 300ms, tcp_idle: 800ms}\n" +

@@ -101,7 +101,8 @@ func TestVersions(t *testing.T) {
 	})
 }
 
-// An endpoint that answers before the request is through is heard; the connection or stream to the client ends in good order.
+// An endpoint that answers before the request is through is heard; the connection or stream to the client ends in
+// good order.
 func TestVersionsEarlyAnswer(t *testing.T) {
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/early" {
@@ -303,8 +304,8 @@ func TestVersionsWithoutBody(t *testing.T) {
 	})
 }
 
-// A client that does not read stops the endpoint, in every pair of versions: what the endpoint can write is bounded by windows and socket
-// buffers, not by the answer.
+// A client that does not read stops the endpoint, in every pair of versions: what the endpoint can write is bounded
+// by windows and socket buffers, not by the answer.
 func TestVersionsSlowReader(t *testing.T) {
 	const size = 256 << 20
 	var written atomic.Int64

@@ -20,7 +20,8 @@ import (
 // patience is how long a test waits for what should come at once.
 const patience = 10 * time.Second
 
-// wire is one end of a connection to the gateway, held by a test that writes and reads bytes itself: a client's, or an endpoint's.
+// wire is one end of a connection to the gateway, held by a test that writes and reads bytes itself: a client's, or
+// an endpoint's.
 type wire struct {
 	*net.TCPConn
 	t testing.TB

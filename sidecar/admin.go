@@ -3,6 +3,7 @@ package sidecar
 import (
 	"context"
 	"errors"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"net"
 	"net/http"
 	"time"
@@ -11,7 +12,6 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
-	"github.com/fabian4/gateway-homebrew-go/proxy"
 )
 
 // Bounds of the admin port. Who asks is a probe, a script or a person: few, and
@@ -34,7 +34,7 @@ type View struct {
 
 	// Explain tells what would become of a request. The error is errNoRevision, or
 	// a sentence about the question.
-	Explain func(proxy.Question) (*proxy.Explanation, error)
+	Explain func(route.ExplainRequest) (*route.Explanation, error)
 }
 
 // errNoRevision is that there is nothing to show yet.

@@ -3,10 +3,9 @@ package sidecar
 import (
 	"errors"
 	"fmt"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"net/http"
 	"net/url"
-
-	"github.com/fabian4/gateway-homebrew-go/proxy"
 )
 
 func (v View) explain(w http.ResponseWriter, r *http.Request) {
@@ -28,7 +27,7 @@ func (v View) explain(w http.ResponseWriter, r *http.Request) {
 
 // question reads the parameters of /explain. One that is not known is mostly the
 // rest of a URL that was not encoded.
-func question(query string) (q proxy.Question, err error) {
+func question(query string) (q route.ExplainRequest, err error) {
 	values, err := url.ParseQuery(query)
 	if err != nil {
 		return q, fmt.Errorf("query: %w", err)

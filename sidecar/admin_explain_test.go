@@ -3,23 +3,22 @@ package sidecar
 import (
 	"encoding/json"
 	"errors"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"reflect"
 	"testing"
-
-	"github.com/fabian4/gateway-homebrew-go/proxy"
 )
 
 func TestAdminExplain(t *testing.T) {
-	var asked proxy.Question
-	f := startAdmin(t, View{Explain: func(q proxy.Question) (*proxy.Explanation, error) {
+	var asked route.ExplainRequest
+	f := startAdmin(t, View{Explain: func(q route.ExplainRequest) (*route.Explanation, error) {
 		if asked = q; q.Method == "G T" {
 			return nil, errors.New(`method "G T": not a token`)
 		}
-		return &proxy.Explanation{Host: "a", Others: []proxy.RouteLost{}}, nil
+		return &route.Explanation{Host: "a", Others: []route.RouteLost{}}, nil
 	}}, AdminOptions{})
 
 	got := f.ask(t, "GET", "/explain?method=PUT&url=http://a/b%3Fx=1%26y=%252F&header=X-A:+1&header=X-B:+a%26b&listener=web")
-	want := proxy.Question{Method: "PUT", URL: "http://a/b?x=1&y=%2F", Fields: []string{"X-A: 1", "X-B: a&b"}, Listener: "web"}
+	want := route.ExplainRequest{Method: "PUT", URL: "http://a/b?x=1&y=%2F", Fields: []string{"X-A: 1", "X-B: a&b"}, Listener: "web"}
 	if !reflect.DeepEqual(asked, want) {
 		t.Errorf("asked %+v, want %+v", asked, want)
 	}
@@ -52,7 +51,7 @@ func TestAdminExplain(t *testing.T) {
 
 // Routes are not for web pages to read, as nothing of the port is.
 func TestAdminExplainGuard(t *testing.T) {
-	f := startAdmin(t, View{Explain: func(proxy.Question) (*proxy.Explanation, error) {
+	f := startAdmin(t, View{Explain: func(route.ExplainRequest) (*route.Explanation, error) {
 		t.Error("the question came through")
 		return nil, errNoRevision
 	}}, AdminOptions{})

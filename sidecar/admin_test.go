@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"io"
 	"net"
 	"net/http"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
-	"github.com/fabian4/gateway-homebrew-go/proxy"
 )
 
 // adminFixture is a running admin port and what it shows.
@@ -39,7 +39,7 @@ func startAdmin(t *testing.T, view View, o AdminOptions) adminFixture {
 		view.Config = func() *config.Document { return nil }
 	}
 	if view.Explain == nil {
-		view.Explain = func(proxy.Question) (*proxy.Explanation, error) { return nil, errNoRevision }
+		view.Explain = func(route.ExplainRequest) (*route.Explanation, error) { return nil, errNoRevision }
 	}
 	view.Drain = func() { f.drains <- struct{}{} }
 	a := NewAdmin(view, o)

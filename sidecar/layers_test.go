@@ -28,6 +28,9 @@ var layers = map[string]int{
 	"discovery":         2, // control plane
 	"proxy":             2, // L7 data plane
 	"proxy/healthcheck": 2, // see sameLayer
+	"proxy/relay":       2,
+	"proxy/forward":     2,
+	"proxy/route":       2,
 	"l4":                2, // L4 data plane
 
 	"mtls":                1,
@@ -50,6 +53,12 @@ var sameLayer = map[[2]string]string{
 	{"sidecar/cli", "sidecar"}:        "the commands run the sidecar",
 	{"discovery/consul", "discovery"}: "Consul is one of the sources of documents",
 	{"proxy", "proxy/healthcheck"}:    "active checks are a part of the plane that knows nothing of the rest",
+	{"proxy", "proxy/relay"}:          "connections hand their requests over to who carries them",
+	{"proxy", "proxy/forward"}:        "connections hand their requests over to who carries them",
+	{"proxy", "proxy/route"}:          "a revision is compiled before it serves",
+	{"proxy/relay", "proxy/forward"}:  "a relay shares the rules, and falls back to a goroutine",
+	{"proxy/relay", "proxy/route"}:    "a relay does what was decided",
+	{"proxy/forward", "proxy/route"}:  "a request is carried as it was decided",
 }
 
 // fence keeps an import (and all below it) to some files.

@@ -2,7 +2,7 @@ package sidecar
 
 import (
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
-	"github.com/fabian4/gateway-homebrew-go/proxy"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
 // view is what the admin port shows of the sidecar.
@@ -44,7 +44,7 @@ func (s *Sidecar) config() *config.Document {
 	return s.now.doc
 }
 
-func (s *Sidecar) explain(q proxy.Question) (*proxy.Explanation, error) {
+func (s *Sidecar) explain(q route.ExplainRequest) (*route.Explanation, error) {
 	if s.config() == nil {
 		return nil, errNoRevision // there need not even be a data plane
 	}

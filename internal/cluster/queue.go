@@ -1,51 +1,51 @@
-package proxy
+package cluster
 
 import (
 	"container/list"
 	"context"
 	"sync"
 	"time"
-
-	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
-	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
-// Queue says how many requests may be in a cluster at a time. It protects an app that can do only so much at once: the others wait in front of
-// it, first come first served, instead of inside. The zero value holds nothing back.
-type Queue struct {
-	Cluster     string
-	Concurrency int           // 0 = no limit
+// QueueOptions says how many requests may be in a cluster at a time. It protects an app that can serve only so many at
+// once: the others wait in front of it, first come first served. The zero value limits nothing.
+type QueueOptions struct {
+	Concurrency int           // requests at a time; 0 = no limit
 	Timeout     time.Duration // the longest wait; 0 = none waits
 }
 
-// mostWaiting is how many requests wait at a time: ten rounds of what is let in, and at least as many as make no difference to our memory.
-func (q Queue) mostWaiting() int {
-	if q.Timeout <= 0 {
+// maxWaiting is how many requests wait at a time: ten rounds of what is let in, and at least 1024, whose memory is small.
+func (o QueueOptions) maxWaiting() int {
+	if o.Timeout <= 0 {
 		return 0
 	}
-	return max(1024, 10*q.Concurrency)
+	return max(1024, 10*o.Concurrency)
 }
 
-// queue is the state of a Queue. It belongs to the server, so it survives revisions.
-type queue struct {
-	most    int // that wait
-	timeout time.Duration
+// Queue is the state of QueueOptions. It outlives revisions. Safe for concurrent use.
+type Queue struct {
+	maxWaiting int
+	timeout    time.Duration
 
-	mu      sync.Mutex // guards what follows
-	free    int        // places; none while somebody waits
-	waiting list.List  // of chan struct{}, each with room for the one token that is its place
+	mu sync.Mutex
+	// free is the number of places; 0 while somebody waits.
+	// +checklocks:mu
+	free int
+	// waiting holds values of chan struct{}, each with room for the one token that is its place.
+	// +checklocks:mu
+	waiting list.List
 }
 
-// newQueue returns nil for a Queue that holds nothing back.
-func newQueue(o Queue) *queue {
+// NewQueue returns nil for options that limit nothing.
+func NewQueue(o QueueOptions) *Queue {
 	if o.Concurrency <= 0 {
 		return nil
 	}
-	return &queue{most: o.mostWaiting(), timeout: o.Timeout, free: o.Concurrency}
+	return &Queue{maxWaiting: o.maxWaiting(), timeout: o.Timeout, free: o.Concurrency}
 }
 
-// tryEnter takes a place if one is free.
-func (q *queue) tryEnter() bool {
+// TryEnter takes a place if one is free. Leave gives it back.
+func (q *Queue) TryEnter() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.free == 0 {
@@ -55,8 +55,8 @@ func (q *queue) tryEnter() bool {
 	return true
 }
 
-// leave gives a place to who has waited for longest.
-func (q *queue) leave() {
+// Leave gives a place to the request that has waited longest.
+func (q *Queue) Leave() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if first := q.waiting.Front(); first != nil {
@@ -66,43 +66,51 @@ func (q *queue) leave() {
 	q.free++
 }
 
-// enter takes a place, if need be after a wait. Now and then while it waits it asks look, whose fault ends the wait.
-func (q *queue) enter(ctx context.Context, look func() *fault) *fault {
+// The first poll of a waiting request's client comes after FirstPoll, later ones up to MaxPoll apart.
+const (
+	FirstPoll = 100 * time.Millisecond
+	MaxPoll   = 500 * time.Millisecond
+)
+
+// Enter takes a place, waiting for one if need be. While it waits it calls poll, whose error ends the wait and is
+// returned. Other errors: [ErrOverflow] when the queue is full or the wait took too long, ctx's own when that ended.
+// An error means that there is no place to give back.
+func (q *Queue) Enter(ctx context.Context, poll func() error) error {
 	granted, at := q.join()
 	if granted == nil {
-		return faultQueue
+		return ErrOverflow
 	}
-	end, nudge := time.NewTimer(q.timeout), time.NewTimer(firstNudge)
+	end, next := time.NewTimer(q.timeout), time.NewTimer(FirstPoll)
 	defer end.Stop()
-	defer nudge.Stop()
-	for next := 2 * firstNudge; ; next *= 2 {
-		var f *fault
+	defer next.Stop()
+	for interval := FirstPoll; ; {
+		var err error
 		select {
 		case <-granted:
 			return nil
 		case <-end.C:
-			f = faultQueue
+			if !q.quit(at) {
+				return nil // the place came at the same moment
+			}
+			return ErrOverflow
 		case <-ctx.Done():
-			f = faultGone
-		case <-nudge.C:
-			if f = look(); f == nil {
-				nudge.Reset(min(next, lastNudge))
+			err = ctx.Err()
+		case <-next.C:
+			if err = poll(); err == nil {
+				interval = min(2*interval, MaxPoll)
+				next.Reset(interval)
 				continue
 			}
 		}
-		if q.quit(at) {
-			return f
+		if !q.quit(at) {
+			q.Leave()
 		}
-		if f == faultQueue {
-			return nil // the place came in the same moment
-		}
-		q.leave()
-		return f
+		return err
 	}
 }
 
-// join stands in line, unless that is too long already. It is granted at once where a place is free.
-func (q *queue) join() (granted chan struct{}, at *list.Element) {
+// join queues up, unless too many wait already: then granted is nil. It is granted at once where a place is free.
+func (q *Queue) join() (granted chan struct{}, at *list.Element) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	granted = make(chan struct{}, 1)
@@ -111,63 +119,19 @@ func (q *queue) join() (granted chan struct{}, at *list.Element) {
 		q.free--
 		granted <- struct{}{}
 		return granted, nil
-	case q.waiting.Len() >= q.most:
+	case q.waiting.Len() >= q.maxWaiting:
 		return nil, nil
 	}
 	return granted, q.waiting.PushBack(granted)
 }
 
-// quit leaves the line. It reports whether the place had not been granted yet.
-func (q *queue) quit(at *list.Element) bool {
+// quit stops waiting. It reports whether the place had not been granted yet.
+func (q *Queue) quit(at *list.Element) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n := q.waiting.Len()
 	if at != nil {
-		q.waiting.Remove(at) // which is nothing once leave has done it
+		q.waiting.Remove(at) // does nothing when Leave has removed it
 	}
 	return q.waiting.Len() < n
-}
-
-// faultQueue is that the queue is full, or that the wait in it took too long.
-var faultQueue = noEndpoint(cluster.ErrOverflow)
-
-// enter takes the request's place in front of its cluster. It is kept over all tries, until leave.
-func (ex *exchange) enter() *fault {
-	q := ex.up.queue
-	if ex.tryEnter() {
-		return nil
-	}
-	halfClosed := int64(0) // since when
-	f := q.enter(ex.s.ctx, func() *fault {
-		now := ex.now()
-		if ex.deadline > 0 && now >= ex.deadline {
-			return faultTimeout
-		}
-		switch ex.d.Hangup() {
-		case netio.Reset:
-			return faultGone
-		case netio.HalfClosed: // it may still read an answer that comes soon
-			if halfClosed == 0 {
-				halfClosed = now
-			}
-			if now >= halfClosed+int64(halfClosedGrace) {
-				return faultGone
-			}
-		}
-		return nil
-	})
-	if f == faultQueue {
-		ex.up.cluster.Telemetry().Overflow.Inc()
-	}
-	ex.inside = f == nil
-	return f
-}
-
-// tryEnter is enter for those who cannot wait.
-func (ex *exchange) tryEnter() bool {
-	if ex.up.queue == nil || ex.inside {
-		return true
-	}
-	ex.inside = ex.up.queue.tryEnter()
-	return ex.inside
 }

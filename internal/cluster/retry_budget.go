@@ -1,25 +1,27 @@
-package proxy
+package cluster
 
 import "sync/atomic"
 
-// retryBudget bounds the retries in flight to a share of the live requests, so that retries never multiply an outage. While things go well
-// it saves the same share of the requests, up to a bound: an endpoint that dies takes more than its share with it in one moment, and that moment
-// may be retried; what lasts may not.
-type retryBudget struct {
+// RetryBudget bounds the retries in flight to a share of the live requests, so that retries never multiply an outage.
+// While requests succeed it saves the same share of them, up to a bound: an endpoint that dies fails more than its share
+// at one moment, and these requests may be retried; a lasting outage may not be. The zero value is ready. Safe for
+// concurrent use.
+type RetryBudget struct {
 	live  atomic.Int64 // retries in flight under the budget
-	saved atomic.Int64 // retries, in units of a whole one
+	saved atomic.Int64 // retries, in units of oneRetry
 }
 
 const (
-	// minRetries is what any cluster may retry at a time, however quiet it is.
+	// minRetries is what any cluster may retry at a time, however few requests it has.
 	minRetries = 3
-	// mostSaved bounds the retries that are saved.
-	mostSaved = 256
-	oneRetry  = 1 << 10
+	// maxSaved bounds the retries that are saved.
+	maxSaved = 256
+	oneRetry = 1 << 10
 )
 
-// take takes a place for one retry; give returns n of them. share is of the requests in flight; 0 or less means no budget.
-func (b *retryBudget) take(inFlight int64, share float64) bool {
+// Take takes a place for one retry. inFlight is the number of the cluster's live requests, share the budget's part of
+// them; a share of 0 or less means no budget.
+func (b *RetryBudget) Take(inFlight int64, share float64) bool {
 	n := b.live.Add(1)
 	if share <= 0 || n <= minRetries || float64(n) <= share*float64(inFlight) || b.spend() {
 		return true
@@ -28,10 +30,11 @@ func (b *retryBudget) take(inFlight int64, share float64) bool {
 	return false
 }
 
-func (b *retryBudget) give(n int64) { b.live.Add(-n) }
+// Give returns a place that Take has given.
+func (b *RetryBudget) Give() { b.live.Add(-1) }
 
-// spend takes a retry from what was saved.
-func (b *retryBudget) spend() bool {
+// spend takes a retry from those saved.
+func (b *RetryBudget) spend() bool {
 	for {
 		n := b.saved.Load()
 		if n < oneRetry {
@@ -43,9 +46,9 @@ func (b *retryBudget) spend() bool {
 	}
 }
 
-// earn counts a request that went well at its first try.
-func (b *retryBudget) earn(share float64) {
-	if b.saved.Load() < mostSaved*oneRetry { // a few too many do no harm
+// Earn counts a request that succeeded at its first attempt.
+func (b *RetryBudget) Earn(share float64) {
+	if b.saved.Load() < maxSaved*oneRetry { // concurrent calls may exceed the bound by a few, which does no harm
 		b.saved.Add(int64(share * oneRetry))
 	}
 }

@@ -1,53 +1,66 @@
-package proxy
+package forward
 
 import (
+	"net/netip"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/logfield"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// typical is an exchange that has been decided on.
-func typical(t testing.TB, route config.Route) *exchange {
+// typical is an exchange that has been decided on by a document with that one route.
+func typical(t testing.TB, rt config.Route) *exchange {
 	t.Helper()
-	raw := []byte("GET /api/v1/users/%37?id=1 HTTP/1.1\r\nHost: app.example.com\r\nConnection: keep-alive, x-hop\r\nX-Hop: 1\r\nUser-Agent: test\r\n" +
-		"Accept: */*\r\nCookie: a=b\r\nX-Forwarded-For: 1.1.1.1\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n")
+	raw := []byte("GET /api/v1/users/%37?id=1 HTTP/1.1\r\nHost: app.example.com\r\nConnection: keep-alive, x-hop\r\nX-Hop: 1\r\n" +
+		"User-Agent: test\r\nAccept: */*\r\nCookie: a=b\r\nX-Forwarded-For: 1.1.1.1\r\n" +
+		"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n")
 	registry := telemetry.NewRegistry()
-	log, err := telemetry.OpenAccessLog(filepath.Join(t.TempDir(), "log"), new(telemetry.Counter), func(err error) { t.Error(err) })
+	dropped := new(telemetry.Counter)
+	log, err := telemetry.OpenAccessLog(filepath.Join(t.TempDir(), "log"), dropped, func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{registry: registry, sweeper: netio.NewSweeper(), log: log}
-	ex := &exchange{
-		s: s, work: new(workspace), c: &client{ip: "127.0.0.1", settings: &settings{name: "web"}},
-		t:  &Table{log: telemetry.NewLogFormat(logfield.Names()), sampling: 1, noRoute: registry.Route("")},
-		rt: &Route{name: "r", cfg: &route, prefix: route.Match.PathPrefix, tele: registry.Route("r")},
+	rt.Name = "r"
+	doc := &config.Document{Routes: []config.Route{rt}}
+	doc.AccessLog.Enabled, doc.AccessLog.Sampling, doc.AccessLog.Fields = true, 1, logfield.Names()
+	table, err := route.Compile(route.Options{
+		Document: doc, Registry: registry, AccessLog: true, Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	e := &Engine{Options: Options{Registry: registry, Sweeper: netio.NewSweeper(), Log: log}}
+	e.SetTable(table)
+	c := &route.Client{IP: "127.0.0.1", Trusted: true, Listener: &route.Listener{Name: "web"}}
+	ex := new(exchange)
+	ex.attach(e, c, nil, new(Workspace))
 	lim := http1.DefaultLimits()
 	if err := http1.ParseRequest(raw, &ex.req, &lim); err != nil {
 		t.Fatal(err)
 	}
-	ex.path, _, _ = config.NormalPath(ex.req.Path, nil)
-	ex.requestID()
+	if r := ex.decide(); r != route.ReplyNoCluster { // the route has none
+		t.Fatalf("decided on %v", r)
+	}
 	return ex
 }
 
 func TestHeadIsWrittenWithoutAllocating(t *testing.T) {
-	for name, route := range map[string]config.Route{
-		"as it came":       {},
+	for name, rt := range map[string]config.Route{
+		"as it came":       {Match: config.Match{PathPrefix: "/"}},
 		"prefix rewritten": {Match: config.Match{PathPrefix: "/api"}, PrefixRewrite: "/v2"},
-		"host rewritten":   {HostRewrite: "b.example.com"},
-		"endpoint's host":  {EndpointHost: true},
+		"host rewritten":   {Match: config.Match{PathPrefix: "/"}, HostRewrite: "b.example.com"},
+		"endpoint's host":  {Match: config.Match{PathPrefix: "/"}, EndpointHost: true},
 	} {
-		ex := typical(t, route)
+		ex := typical(t, rt)
+		head := requestHead{&ex.req, &ex.decision, ex.client, "10.0.0.1:80", ex.work}
 		dst := make([]byte, 0, 4096)
-		if n := testing.AllocsPerRun(100, func() { dst = ex.appendRequest(dst[:0], "10.0.0.1:80") }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { dst = head.appendH1(dst[:0]) }); n != 0 {
 			t.Errorf("%s: %v allocations, want 0", name, n)
 		}
 		var back message.Head
@@ -58,39 +71,44 @@ func TestHeadIsWrittenWithoutAllocating(t *testing.T) {
 	}
 }
 
+func (ex *exchange) write() {
+	ex.record.Write(ex.engine, ex.client, &ex.decision, &ex.attempt, &ex.req)
+}
+
 func TestRecordDoesNotAllocate(t *testing.T) {
-	ex := typical(t, config.Route{})
-	ex.status, ex.start = 200, ex.now()
+	ex := typical(t, config.Route{Match: config.Match{PathPrefix: "/"}})
+	ex.record.Status, ex.record.Start = 200, ex.now()
 	for range 1000 { // the log's buffers grow
-		ex.record()
+		ex.write()
 	}
-	ex.s.log.Flush()
+	ex.engine.Log.Flush()
 	for range 1000 {
-		ex.record()
+		ex.write()
 	}
-	ex.s.log.Flush()
-	if n := testing.AllocsPerRun(200, ex.record); n != 0 {
+	ex.engine.Log.Flush()
+	if n := testing.AllocsPerRun(200, ex.write); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
 	}
 }
 
 func BenchmarkAppendRequest(b *testing.B) {
-	ex := typical(b, config.Route{})
+	ex := typical(b, config.Route{Match: config.Match{PathPrefix: "/"}})
+	head := requestHead{&ex.req, &ex.decision, ex.client, "10.0.0.1:80", ex.work}
 	dst := make([]byte, 0, 4096)
 	b.ReportAllocs()
 	for b.Loop() {
-		dst = ex.appendRequest(dst[:0], "10.0.0.1:80")
+		dst = head.appendH1(dst[:0])
 	}
 }
 
 func BenchmarkRecord(b *testing.B) {
-	ex := typical(b, config.Route{})
-	ex.status, ex.start = 200, ex.now()
+	ex := typical(b, config.Route{Match: config.Match{PathPrefix: "/"}})
+	ex.record.Status, ex.record.Start = 200, ex.now()
 	b.ReportAllocs()
-	for n := time.Duration(0); b.Loop(); n++ {
-		ex.record()
+	for n := 0; b.Loop(); n++ {
+		ex.write()
 		if n%1000 == 0 {
-			ex.s.log.Flush()
+			ex.engine.Log.Flush()
 		}
 	}
 }

@@ -1,110 +1,61 @@
-package proxy
+package forward
 
 import (
-	"strconv"
-	"time"
-
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// isGRPC tells a gRPC call by its content type: application/grpc, also with +proto, +json and parameters.
-func isGRPC(h *message.Head) bool {
-	const prefix = "application/grpc"
-	v := h.Get(message.ContentType)
-	if len(v) < len(prefix) || string(v[:len(prefix)]) != prefix {
-		return false
+// NoGRPCStatus is that no grpc-status has come.
+const NoGRPCStatus = -1
+
+// The codes of gRPC (https://grpc.github.io/grpc/core/md_doc_statuscodes.html) that the gateway knows.
+const (
+	grpcCancelled         = 1
+	grpcUnknown           = 2
+	grpcDeadlineExceeded  = 4
+	grpcResourceExhausted = 8
+	grpcUnimplemented     = 12
+	grpcInternal          = 13
+	grpcUnavailable       = 14
+	grpcDataLoss          = 15
+	grpcUnauthenticated   = 16
+)
+
+// saysUnavailable tells whether the head of a response to a gRPC call alone says UNAVAILABLE to its caller: a
+// trailers-only response, or one of a proxy that does not know gRPC.
+func saysUnavailable(h *message.Head) bool {
+	if h.Present.Has(message.GRPCStatus) {
+		return string(h.Get(message.GRPCStatus)) == "14"
 	}
-	return len(v) == len(prefix) || v[len(prefix)] == '+' || v[len(prefix)] == ';'
+	return h.Status >= 502 && h.Status <= 504
 }
 
-// grpcTimeout reads a grpc-timeout: up to eight digits and a unit (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). What is
-// no timeout is none: the endpoint will say what it thinks of it.
-func grpcTimeout(v []byte) time.Duration {
-	if len(v) < 2 || len(v) > 9 {
-		return 0
-	}
-	unit := time.Duration(0)
-	switch v[len(v)-1] {
-	case 'H':
-		unit = time.Hour
-	case 'M':
-		unit = time.Minute
-	case 'S':
-		unit = time.Second
-	case 'm':
-		unit = time.Millisecond
-	case 'u':
-		unit = time.Microsecond
-	case 'n':
-		unit = time.Nanosecond
-	}
-	n := time.Duration(0)
-	for _, c := range v[:len(v)-1] {
-		if c-'0' > 9 {
-			return 0
-		}
-		n = n*10 + time.Duration(c-'0')
-	}
-	if n > maxGRPCTimeout/max(unit, 1) {
-		return maxGRPCTimeout
-	}
-	return n * unit
+// grpcFailed tells whether a gRPC status speaks against the endpoint.
+func grpcFailed(status int) bool {
+	return status == grpcUnknown || status == grpcInternal || status == grpcUnavailable || status == grpcDataLoss
 }
 
-// maxGRPCTimeout is as good as none.
-const maxGRPCTimeout = 365 * 24 * time.Hour
-
-// noGRPCStatus is that no grpc-status has come.
-const noGRPCStatus = -1
-
-// noteGRPC takes the status of a gRPC call from the head or the trailers that carry it.
-func (ex *exchange) noteGRPC(h *message.Head) {
-	if !ex.grpc || h == nil || !h.Present.Has(message.GRPCStatus) {
-		return
-	}
-	if n, err := strconv.Atoi(string(h.Get(message.GRPCStatus))); err == nil && n >= 0 {
-		ex.grpcStatus = n
-	}
-}
-
-// unavailable tells whether the head of the answer alone says UNAVAILABLE to a caller of gRPC: a trailers-only answer, or one of a proxy that
-// does not know gRPC.
-func (ex *exchange) unavailable() bool {
-	switch {
-	case !ex.grpc:
-		return false
-	case ex.resp.Present.Has(message.GRPCStatus):
-		return string(ex.resp.Get(message.GRPCStatus)) == "14"
-	}
-	return ex.resp.Status >= 502 && ex.resp.Status <= 504
-}
-
-// grpcFailed tells whether a gRPC status speaks against the endpoint: UNKNOWN, INTERNAL, UNAVAILABLE, DATA_LOSS.
-func grpcFailed(status int) bool { return status == 2 || status == 13 || status == 14 || status == 15 }
-
-// grpcCode is the code a gRPC client understands (https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md).
-func grpcCode(f *fault) int {
-	const (
-		cancelled, unknown, deadlineExceeded, resourceExhausted, unimplemented, internal, unavailable, unauthenticated = 1, 2, 4, 8, 12, 13, 14, 16
-	)
-	switch f.flag {
+// grpcCode is the code that tells a gRPC client of a local reply
+// (https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md).
+func grpcCode(r *route.LocalReply) int {
+	switch r.Flag {
 	case telemetry.DC:
-		return cancelled
+		return grpcCancelled
 	case telemetry.UT:
-		return deadlineExceeded
+		return grpcDeadlineExceeded
 	case telemetry.NR:
-		return unimplemented
+		return grpcUnimplemented
 	case telemetry.RL:
-		return resourceExhausted
+		return grpcResourceExhausted
 	case telemetry.UPE, telemetry.DPE:
-		return internal
+		return grpcInternal
 	}
-	switch f.status {
+	switch r.Status {
 	case 401:
-		return unauthenticated
+		return grpcUnauthenticated
 	case 429, 502, 503, 504:
-		return unavailable
+		return grpcUnavailable
 	}
-	return unknown
+	return grpcUnknown
 }

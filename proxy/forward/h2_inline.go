@@ -1,7 +1,6 @@
-package proxy
+package forward
 
 import (
-	"bytes"
 	"runtime"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
@@ -9,131 +8,130 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// A request of HTTP/2 without a body, for an endpoint that speaks HTTP/1.1 and has a connection to spare, needs no goroutine of its own as long as
-// nothing has to be waited for. The reading goroutine of the client's connection sends it at once. When it has handled all frames that had come, and
-// the other goroutines have had their turn, it looks for the answers; those that are whole by then it passes on, by the same calls as every
-// exchange, and all of them leave with one write. The others go on in a goroutine each, from where they are. It saves a fifth of the CPU time of
-// such a request where many streams are busy, and costs a look at the socket where few are.
+// A request of HTTP/2 without a body, for an endpoint that speaks HTTP/1.1 and has a connection to spare, needs no
+// goroutine of its own as long as nothing has to be waited for. The reading goroutine of the client's connection sends
+// it at once. When it has handled all frames that had come, and the other goroutines have had their turn, it polls for
+// the responses; those that are whole by then it passes on, by the same calls as every exchange, and all of them leave
+// with one write. The others go on in a goroutine each, from where they are. It saves a fifth of the CPU time of such a
+// request where many streams are busy, and costs a look at the socket where few are.
 
-// early1 is what was done of a try before the exchange got its goroutine.
-type early1 struct {
-	u    *upstream1 // the request has gone out on it, or is about to; nil: nothing was done
-	head bool       // the first head of the answer has been read,
-	err  error      // or this has come of reading it
-}
+// inlineHeadBytes is the largest request head that is sent inline: a socket that has nothing else to send takes it.
+const inlineHeadBytes = 4 << 10
 
-// earlyHead is the largest request head that is sent early: a socket that has nothing else to send takes it.
-const earlyHead = 4 << 10
+// inlineResult is what came of sending a request inline.
+type inlineResult uint8
 
-// sendEarly sends the request if that needs no waiting, and tells whether it did. If not, what it has decided is not decided again.
-func (q *request2) sendEarly() bool {
-	ex := &q.exchange
-	if ex.t == nil {
-		ex.t = ex.s.table.Load()
+const (
+	notInline inlineResult = iota // who goes on takes over what has been leased
+	inlineSent
+	inlinePanicked // and given up
+)
+
+// sendInline sends a request that has been decided on, if that needs no waiting.
+func (q *requestH2) sendInline() (result inlineResult) {
+	ex := &q.ex
+	defer func() {
+		if ex.engine.recovered(recover()) {
+			ex.giveUp()
+			result = inlinePanicked
+		}
+	}()
+	if !ex.mayInline() || !ex.tryEnter() || ex.attempt.Pick(ex.decision.Upstream) != nil {
+		return notInline
 	}
-	if ex.decide() != nil || !ex.sendsEarly() || !ex.tryEnter() || ex.pick() != nil {
-		return false
-	}
-	ex.picked = ex.ep // whoever goes on takes the lease from there
-	c := ex.ep.Take()
+	a := &ex.attempt
+	c := a.Endpoint.Take()
 	if c == nil {
-		return false
+		return notInline
 	}
-	u := again(c)
-	ex.tryStart = ex.start
+	u := reuse(c)
+	a.Start, a.up = ex.record.Start, u
 	if !ex.sound(u) {
+		a.up = nil
 		_ = u.Close()
-		return false
+		return notInline
 	}
-	ex.begin()
-	u.SetWriteTimeout(ex.t.timeouts.Write)
-	u.w.Head(ex.appendRequest(u.w.Begin(), ex.ep.Address()), false)
+	ex.record.Begin(ex.client, ex.decision.Method)
+	u.SetWriteTimeout(ex.decision.Table.Timeouts.Write)
+	head := ex.requestHead()
+	u.w.Head(head.appendH1(u.w.Begin()), false)
 	u.w.TryFlush()
-	ex.early = early1{u: u}
-	return true
+	a.Begin(ex.record.Start)
+	a.state = sentInline
+	return inlineSent
 }
 
-// sendsEarly tells whether nothing but the endpoint may have to be waited for.
-func (ex *exchange) sendsEarly() bool {
-	return ex.up.protocol == config.ProtocolHTTP1 && !ex.rt.retry.repeats && ex.rt.retry.perTry == 0 && len(ex.req.Buf) <= earlyHead
+// mayInline tells whether nothing but the endpoint may have to be waited for.
+func (ex *exchange) mayInline() bool {
+	p := ex.policy()
+	return ex.decision.Upstream.Protocol == config.ProtocolHTTP1 && !p.Replays && p.PerTry == 0 &&
+		len(ex.req.Buf) <= inlineHeadBytes
 }
 
-// answered reads the answer, if it has come. It tells whether it is whole, and the client's windows take it.
-func (q *request2) answered() bool {
-	e, h := &q.early, &q.resp
-	if e.u.w.Pending() > 0 {
+// answered tells whether the whole response has come and can be passed on without waiting.
+func (q *requestH2) answered() bool {
+	a, h := &q.ex.attempt, &q.ex.resp
+	u := a.up.(*upstreamH1)
+	if u.w.Pending() > 0 {
 		return false
 	}
-	e.head, e.err = e.u.r.TryResponse(h, q.exchange.head)
-	if !e.head || e.err != nil || h.Status < 200 {
+	read, err := u.r.TryResponse(h, q.ex.decision.Head)
+	if !read {
+		return false
+	}
+	a.state, a.headErr = headRead, err
+	if err != nil || h.Status < 200 {
 		return false
 	}
 	n := 0
 	if h.Body == message.Sized {
-		n = e.u.r.Buffered()
+		n = u.r.Buffered()
 	}
 	return (h.Body == message.NoBody || h.Body == message.Sized && h.ContentLength <= int64(n)) && q.stream.Room(n)
 }
 
-// answerEarly goes on with the requests that were sent early. It is called before the batch is written. Where some of the answers are there the
-// others are not far: they are worth a second look, which costs less than a goroutine each.
-func (d *server2) answerEarly(*http2.Batch) {
-	if sent := len(d.early); d.passOn() && len(d.early) < sent {
+// settleInline goes on with the requests that were sent inline. It is called before the batch is written. Where some of
+// the responses are there the others are not far: they are worth a second look, which costs less than a goroutine each.
+func (c *ConnH2) settleInline(*http2.Batch) {
+	if sent := len(c.inline); c.passInline() && len(c.inline) < sent {
 		runtime.Gosched()
-		d.passOn()
+		c.passInline()
 	}
-	d.giveUpEarly()
+	c.giveUpInline()
 }
 
-// passOn passes on the answers that have come, and reports whether there are others.
-func (d *server2) passOn() (more bool) {
-	left := d.early[:0]
-	for i, q := range d.early {
-		d.early[i] = nil // it is in one hand only, whatever happens in the other
-		if q.early.head || !q.answered() {
+// passInline passes on the responses that have come, and reports whether there are others.
+func (c *ConnH2) passInline() (more bool) {
+	left := c.inline[:0]
+	for i, q := range c.inline {
+		c.inline[i] = nil // it is in one hand only, whatever happens in the other
+		if q.ex.attempt.state != sentInline || !q.answered() {
 			left = append(left, q)
 			continue
 		}
-		d.s.handle(&q.exchange)
-		if !q.crashed {
-			q.release()
-		}
+		q.ex.serve()
+		q.release()
 	}
-	d.early = left
+	c.inline = left
 	return len(left) > 0
 }
 
-// giveUpEarly gives those that are left a goroutine each.
-func (d *server2) giveUpEarly() {
-	for i, q := range d.early {
-		d.early[i] = nil
+// giveUpInline gives those that are left a goroutine each.
+func (c *ConnH2) giveUpInline() {
+	for i, q := range c.inline {
+		c.inline[i] = nil
 		if q == nil { // a panic of the connection's came in between
 			continue
 		}
 		events, st := q.events, q.stream // q is its goroutine's in a moment
-		events.pass(d.handOver(q), st)
+		events.pass(c.carry(q), st)
 	}
-	d.early = d.early[:0]
+	c.inline = c.inline[:0]
 }
 
-// finish sends the rest of an answer, for which another stream has taken the window that was seen to be there, from a goroutine that ends when it
-// has; serve waits for it.
-func (d *server2) finish(st *http2.Stream, events *events2, p []byte, end bool) {
-	pipe := http2.NewPipe()
-	pipe.Attach(st, true)
-	events.pass(pipe.Receiver(), st)
-	p = bytes.Clone(p)
-	d.requests.Go(func() {
-		var own http2.Batch
-		_ = pipe.Write(&own, p, end) // what is wrong with the client's stream, nobody needs to know any more
-		own.Flush()
-		pipe.Close()
-	})
-}
-
-// events2 takes the events of a stream whose request the reading goroutine carries, and later passes them to who goes on. It is that
-// goroutine's alone, and not pooled: an event may come late.
-type events2 struct {
+// inlineEvents takes the events of a stream whose request the reading goroutine carries, and later passes them to who
+// goes on. It is that goroutine's alone, and not pooled: an event may come late.
+type inlineEvents struct {
 	to    http2.Receiver // nil: nobody yet
 	reset bool
 	code  http2.ErrCode
@@ -141,14 +139,14 @@ type events2 struct {
 }
 
 // pass names who takes the events from now on. A reset that has come is told at once.
-func (e *events2) pass(to http2.Receiver, s *http2.Stream) {
+func (e *inlineEvents) pass(to http2.Receiver, s *http2.Stream) {
 	e.to = to
 	if e.reset {
 		to.Reset(nil, s, e.code, e.cause)
 	}
 }
 
-func (e *events2) Reset(b *http2.Batch, s *http2.Stream, code http2.ErrCode, cause error) {
+func (e *inlineEvents) Reset(b *http2.Batch, s *http2.Stream, code http2.ErrCode, cause error) {
 	if e.to != nil {
 		e.to.Reset(b, s, code, cause)
 		return
@@ -156,19 +154,19 @@ func (e *events2) Reset(b *http2.Batch, s *http2.Stream, code http2.ErrCode, cau
 	e.reset, e.code, e.cause = true, code, cause
 }
 
-func (e *events2) Writable(b *http2.Batch, s *http2.Stream) {
+func (e *inlineEvents) Writable(b *http2.Batch, s *http2.Stream) {
 	if e.to != nil {
 		e.to.Writable(b, s)
 	}
 }
 
-func (e *events2) Timeout(b *http2.Batch, s *http2.Stream) {
+func (e *inlineEvents) Timeout(b *http2.Batch, s *http2.Stream) {
 	if e.to != nil {
 		e.to.Timeout(b, s)
 	}
 }
 
 // The request has ended: nothing else comes.
-func (e *events2) Head(*http2.Batch, *http2.Stream, *message.Head, bool)  {}
-func (e *events2) Data(b *http2.Batch, s *http2.Stream, p []byte, _ bool) { s.Consumed(b, len(p)) }
-func (e *events2) Trailers(*http2.Batch, *http2.Stream, *message.Head)    {}
+func (e *inlineEvents) Head(*http2.Batch, *http2.Stream, *message.Head, bool)  {}
+func (e *inlineEvents) Data(b *http2.Batch, s *http2.Stream, p []byte, _ bool) { s.Consumed(b, len(p)) }
+func (e *inlineEvents) Trailers(*http2.Batch, *http2.Stream, *message.Head)    {}

@@ -1,4 +1,4 @@
-package proxy
+package forward
 
 import (
 	"errors"
@@ -9,12 +9,12 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 )
 
-// shared2 is the set of HTTP/2 connections to one endpoint: few, since many streams share one. It lives in the endpoint's slot. Requests that find
-// no place on them stand in line, while one more connection is made.
-type shared2 struct {
+// h2Pool is the set of HTTP/2 connections to one endpoint: few, since many streams share one. It lives in the
+// endpoint's slot. Requests that find no place on them stand in line, while one more connection is made.
+type h2Pool struct {
 	mu      sync.Mutex // guards what follows, and the waiters in line; taken before a connection's
 	clients []*http2.Client
-	line    []*waiter2 // first come, first served
+	line    []*h2Waiter // first come, first served
 	opening openingState
 	plain   bool // the last connection has agreed on HTTP/1.1
 	closed  bool // the endpoint is retired
@@ -29,28 +29,40 @@ const (
 	connecting
 )
 
-// waiter2 is a request in line. Once it is called it is in the line no more, and its fields are its own.
-type waiter2 struct {
+// h2Waiter is a request in line. Once it is called it is in the line no more, and its fields are its own.
+type h2Waiter struct {
 	called chan struct{} // holds one
-	plain  leased        // a connection of HTTP/1.1, which is what came of connecting
+	plain  upstream      // a connection of HTTP/1.1, which is what came of connecting
 	err    error         // no connection could be made
 	full   bool          // nor can it, as long as those that there are last: it waits for a place on one of them
 }
 
-// shared returns the set in ep's slot, which it fills if it is empty. On a retired endpoint the set serves only who asked.
-func shared(ep *cluster.Endpoint) *shared2 {
-	if s, ok := ep.Shared().(*shared2); ok {
+// h2PoolOf returns the set in ep's slot, which it fills if it is empty. On a retired endpoint the set serves only who
+// asked.
+func h2PoolOf(ep *cluster.Endpoint) *h2Pool {
+	if s, ok := ep.Shared().(*h2Pool); ok {
 		return s
 	}
-	own := new(shared2)
-	if s, ok := ep.Share(own).(*shared2); ok {
+	own := new(h2Pool)
+	if s, ok := ep.Share(own).(*h2Pool); ok {
 		return s
 	}
 	return own
 }
 
-// take reserves a place for a stream on one of the connections, and returns nil where there is none, or others wait for it.
-func (s *shared2) take() *http2.Client {
+// ReserveH2 reserves a place for a stream on one of the HTTP/2 connections to ep, if one has room and nobody waits for
+// it; else it returns nil.
+func ReserveH2(ep *cluster.Endpoint) *http2.Client {
+	set, ok := ep.Shared().(*h2Pool)
+	if !ok {
+		return nil
+	}
+	return set.take()
+}
+
+// take reserves a place for a stream on one of the connections, and returns nil where there is none, or others wait
+// for it.
+func (s *h2Pool) take() *http2.Client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.line) > 0 {
@@ -59,7 +71,7 @@ func (s *shared2) take() *http2.Client {
 	return s.reserve()
 }
 
-func (s *shared2) reserve() *http2.Client {
+func (s *h2Pool) reserve() *http2.Client {
 	for _, c := range s.clients {
 		if c.Reserve() {
 			return c
@@ -68,9 +80,10 @@ func (s *shared2) reserve() *http2.Client {
 	return nil
 }
 
-// join is take for who can wait. Where there is no place yet, w is in line afterwards, and called when there may be one; who was called and comes
-// again is the first in line. open is started, in a goroutine, if another connection is to be made; it ends with opened.
-func (s *shared2) join(w *waiter2, again bool, open func()) *http2.Client {
+// join is take for who can wait. Where there is no place yet, w is in line afterwards, and called when there may be
+// one; who was called and comes again is the first in line. open is started, in a goroutine, if another connection is
+// to be made; it ends with opened.
+func (s *h2Pool) join(w *h2Waiter, again bool, open func()) *http2.Client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if again || len(s.line) == 0 {
@@ -92,12 +105,13 @@ func (s *shared2) join(w *waiter2, again bool, open func()) *http2.Client {
 }
 
 // unsettled tells whether there is a connection whose limit of streams is not known yet: it may have room for all.
-func (s *shared2) unsettled() bool {
+func (s *h2Pool) unsettled() bool {
 	return slices.ContainsFunc(s.clients, func(c *http2.Client) bool { return !c.Settled() })
 }
 
-// call calls the first in line. Whoever is called and takes a place, or does not want one any more, calls the next. Called with the lock held.
-func (s *shared2) call() {
+// call calls the first in line. Whoever is called and takes a place, or does not want one any more, calls the next.
+// Called with the lock held.
+func (s *h2Pool) call() {
 	if len(s.line) == 0 {
 		return
 	}
@@ -106,14 +120,15 @@ func (s *shared2) call() {
 	w.called <- struct{}{}
 }
 
-func (s *shared2) callAll() {
+func (s *h2Pool) callAll() {
 	for len(s.line) > 0 {
 		s.call()
 	}
 }
 
-// leave takes w out of the line, because its time is up, and says why there was nothing for it; or gives it what came in the same moment.
-func (s *shared2) leave(w *waiter2) (leased, error) {
+// leave takes w out of the line, because its time is up, and says why there was nothing for it; or gives it what came
+// in the same moment.
+func (s *h2Pool) leave(w *h2Waiter) (upstream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := slices.Index(s.line, w); i >= 0 {
@@ -129,8 +144,9 @@ func (s *shared2) leave(w *waiter2) (leased, error) {
 	return nil, cluster.ErrOverflow
 }
 
-// connects notes that there is a slot for the connection that is being made; false: nobody wants it any more, and whoever comes next asks anew.
-func (s *shared2) connects() bool {
+// connects notes that there is a slot for the connection that is being made; false: nobody wants it any more, and
+// whoever comes next asks anew.
+func (s *h2Pool) connects() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.line) == 0 {
@@ -142,7 +158,7 @@ func (s *shared2) connects() bool {
 }
 
 // opened says what came of making a connection, to all who wait for it.
-func (s *shared2) opened(c *http2.Client, plain leased, err error) {
+func (s *h2Pool) opened(c *http2.Client, plain upstream, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if errors.Is(err, errUnwanted) {
@@ -174,28 +190,30 @@ func (s *shared2) opened(c *http2.Client, plain leased, err error) {
 }
 
 // room is told by a connection that had none that there is some.
-func (s *shared2) room() {
+func (s *h2Pool) room() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.call()
 }
 
-// expectsPlain tells that the endpoint does not speak HTTP/2, as far as is known: then nobody need wait for another's connection.
-func (s *shared2) expectsPlain() bool {
+// expectsPlain tells that the endpoint does not speak HTTP/2, as far as is known: then nobody need wait for another's
+// connection.
+func (s *h2Pool) expectsPlain() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.plain
 }
 
 // adopt takes a connection that was made without open.
-func (s *shared2) adopt(c *http2.Client) {
+func (s *h2Pool) adopt(c *http2.Client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.add(c)
 }
 
-// add takes a connection. That of a retired endpoint is for those in line, and ends when it is idle. Called with the lock held.
-func (s *shared2) add(c *http2.Client) {
+// add takes a connection. That of a retired endpoint is for those in line, and ends when it is idle. Called with the
+// lock held.
+func (s *h2Pool) add(c *http2.Client) {
 	s.plain = false
 	select {
 	case <-c.Done():
@@ -209,7 +227,7 @@ func (s *shared2) add(c *http2.Client) {
 }
 
 // drop forgets a connection that is over. Who waits for a place may make another.
-func (s *shared2) drop(c *http2.Client) {
+func (s *h2Pool) drop(c *http2.Client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := slices.Index(s.clients, c); i >= 0 {
@@ -222,7 +240,7 @@ func (s *shared2) drop(c *http2.Client) {
 }
 
 // Close lets what is in flight finish and takes nothing new.
-func (s *shared2) Close() error {
+func (s *h2Pool) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	clients := slices.Clone(s.clients)

@@ -1,4 +1,4 @@
-package proxy
+package forward
 
 import (
 	"errors"
@@ -10,104 +10,96 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// fault is an answer that we give ourselves, and why. The text is all that a client gets to know.
-type fault struct {
-	status int
-	flag   telemetry.Flag
-	text   string
-	cause  error // for the log; may be nil
-}
-
-func (f *fault) Error() string {
-	if f.cause != nil {
-		return f.cause.Error()
-	}
-	return f.text
-}
-
-// Unwrap is the cause, in which a peer's own error code may lie.
-func (f *fault) Unwrap() error { return f.cause }
-
-// The faults without a cause worth telling.
+// The local replies without a cause worth telling. Those of a decision are in package route.
 var (
-	faultNoRoute  = &fault{status: 404, flag: telemetry.NR, text: "no route"}
-	faultPath     = &fault{status: 400, flag: telemetry.DPE, text: "malformed path"}
-	faultConnect  = &fault{status: 405, flag: telemetry.DPE, text: "CONNECT is not supported"}
-	faultMaxBody  = &fault{status: 413, flag: telemetry.DPE, text: "request body is too large"}
-	faultSlowHead = &fault{status: 408, flag: telemetry.DPE, text: "request head took too long"}
-	faultSlowBody = &fault{status: 408, flag: telemetry.DPE, text: "request body took too long"}
-	// Both sides say how large a head or trailer section they take (SETTINGS_MAX_HEADER_LIST_SIZE). What is larger is no fault of the endpoint's.
-	faultLargeRequest = &fault{status: 431, flag: telemetry.DPE, text: "request head is larger than the endpoint takes"}
-	faultLargeAnswer  = &fault{status: 502, flag: telemetry.DPE, text: "answer head is larger than the client takes"}
-	faultGone         = &fault{status: 499, flag: telemetry.DC, text: "client went away"}
-	faultTimeout      = &fault{status: 504, flag: telemetry.UT, text: "upstream timeout"}
-	// The same to the client, but no endpoint is to blame: the time that was up was the client's own, or was up before one was asked.
-	faultDeadline = &fault{status: 504, flag: telemetry.UT, text: "upstream timeout"}
-	// The answer says, in Retry-After, how long exchange.retryIn is.
-	faultRateLimited = &fault{status: 429, flag: telemetry.RL, text: "rate limited"}
-	faultNoCluster   = &fault{status: 503, flag: telemetry.UH, text: "no healthy upstream"}
+	ReplySlowBody = &route.LocalReply{Status: 408, Flag: telemetry.DPE, Text: "request body took too long"}
+	ReplyGone     = &route.LocalReply{Status: 499, Flag: telemetry.DC, Text: "client went away"}
+	ReplyTimeout  = &route.LocalReply{Status: 504, Flag: telemetry.UT, Text: "upstream timeout"}
+	// ReplyLargeRequest and ReplyLargeResponse: both sides say how large a head or trailer section they take
+	// (SETTINGS_MAX_HEADER_LIST_SIZE). What is larger is no fault of the endpoint's.
+	ReplyLargeRequest = &route.LocalReply{
+		Status: 431, Flag: telemetry.DPE, Text: "request head is larger than the endpoint takes",
+	}
+	ReplyLargeResponse = &route.LocalReply{
+		Status: 502, Flag: telemetry.DPE, Text: "answer head is larger than the client takes",
+	}
+
+	replySlowHead = &route.LocalReply{Status: 408, Flag: telemetry.DPE, Text: "request head took too long"}
+	// replyDeadline is ReplyTimeout to the client, but no endpoint is to blame: the time that was up was the client's
+	// own, or was up before one was asked.
+	replyDeadline = &route.LocalReply{Status: 504, Flag: telemetry.UT, Text: "upstream timeout"}
+	// replyPanic stands for a panic of ours in the middle of a request.
+	replyPanic = &route.LocalReply{Status: 500, Flag: telemetry.NoFlag, Text: "internal error"}
+	// replyRetry stands for a response that is not passed on because the request is sent again.
+	replyRetry = &route.LocalReply{Status: 503, Flag: telemetry.UC, Text: "upstream answered with an error"}
 )
 
-// badRequest is the fault for a request that the codec refused.
-func badRequest(e *http1.Error) *fault {
-	return &fault{status: e.Status, flag: telemetry.DPE, text: e.Text}
+// BadRequest is the reply to a request that the codec refused.
+func BadRequest(e *http1.Error) *route.LocalReply {
+	return &route.LocalReply{Status: e.Status, Flag: telemetry.DPE, Text: e.Text}
 }
 
-// noEndpoint is the fault for what Pick and lease return.
-func noEndpoint(err error) *fault {
+// noEndpoint is the reply for what Pick and a lease return.
+func noEndpoint(err error) *route.LocalReply {
 	if errors.Is(err, cluster.ErrOverflow) {
-		return &fault{status: 503, flag: telemetry.UO, text: "upstream limit reached"}
+		return &route.LocalReply{Status: 503, Flag: telemetry.UO, Text: "upstream limit reached"}
 	}
-	return faultNoCluster
+	return route.ReplyNoCluster
 }
 
-// upstreamFault sorts what went wrong on an upstream connection before the answer began.
-func upstreamFault(err error) *fault {
-	var connect *connectError
+// UpstreamReply sorts what went wrong on an upstream connection before the response began.
+func UpstreamReply(err error) *route.LocalReply {
+	var connect *netio.ConnectError
 	switch {
 	case errors.Is(err, cluster.ErrOverflow), errors.Is(err, cluster.ErrNoEndpoint):
 		return noEndpoint(err)
 	case errors.Is(err, http2.ErrNoCapacity):
-		return &fault{503, telemetry.UO, "upstream limit reached", err}
+		return &route.LocalReply{Status: 503, Flag: telemetry.UO, Text: "upstream limit reached", Cause: err}
 	case errors.As(err, &connect) && connect.Ours:
-		return &fault{503, telemetry.UO, "upstream limit reached", err}
+		return &route.LocalReply{Status: 503, Flag: telemetry.UO, Text: "upstream limit reached", Cause: err}
 	case errors.As(err, &connect):
-		return &fault{502, telemetry.UF, "upstream connect failed", err}
+		return &route.LocalReply{Status: 502, Flag: telemetry.UF, Text: "upstream connect failed", Cause: err}
 	case malformed(err):
-		return &fault{502, telemetry.UPE, "malformed upstream response", err}
+		return &route.LocalReply{Status: 502, Flag: telemetry.UPE, Text: "malformed upstream response", Cause: err}
 	case errors.Is(err, netio.ErrTimeout):
-		return faultTimeout
+		return ReplyTimeout
 	case errors.Is(err, http2.ErrStalled):
-		return &fault{504, telemetry.UT, "upstream timeout", err}
+		return &route.LocalReply{Status: 504, Flag: telemetry.UT, Text: "upstream timeout", Cause: err}
 	case errors.Is(err, http2.ErrHeadTooLarge):
-		return faultLargeRequest
-	case unprocessed(err):
-		return &fault{503, telemetry.UC, "upstream did not take the request", err} // it may well be sent again
+		return ReplyLargeRequest
+	case Unprocessed(err): // it may well be sent again
+		return &route.LocalReply{Status: 503, Flag: telemetry.UC, Text: "upstream did not take the request", Cause: err}
 	}
-	return &fault{502, telemetry.UC, "upstream broke off", err}
+	return &route.LocalReply{Status: 502, Flag: telemetry.UC, Text: "upstream broke off", Cause: err}
 }
 
-// late says what a timeout, or an endpoint that broke off, is after the request's deadline: with grpc-timeout both ends have the same one, so
-// breaking off then is keeping it. How long a client is ready to wait says nothing about the endpoint; how long the route lets it take does.
-func (ex *exchange) late(f *fault) *fault {
+// Unprocessed tells that the endpoint has said that it did nothing with a request (RFC 9113 section 8.7): it can be
+// sent again, whatever it is.
+func Unprocessed(cause error) bool { return errors.Is(cause, http2.ErrUnprocessed) }
+
+// Late says what a timeout, or an endpoint that broke off, is after the deadline of the request: with grpc-timeout both
+// ends have the same one, so breaking off then is keeping it. How long a client is ready to wait says nothing about the
+// endpoint; how long the route lets it take does.
+func Late(r *route.LocalReply, d *route.Decision, now int64) *route.LocalReply {
 	switch {
-	case f.flag != telemetry.UC && f.flag != telemetry.UT || ex.deadline == 0 || ex.now() < ex.deadline:
-		return f
-	case ex.clients:
-		return faultDeadline
+	case r.Flag != telemetry.UC && r.Flag != telemetry.UT || !Passed(d.Deadline, now):
+		return r
+	case d.ClientDeadline:
+		return replyDeadline
 	}
-	return faultTimeout
+	return ReplyTimeout
 }
 
-// outcome is what a fault says about the endpoint.
-func (f *fault) outcome() cluster.Outcome {
-	if f == faultDeadline || unprocessed(f.cause) {
+// Outcome is what a local reply says about the endpoint.
+func Outcome(r *route.LocalReply) cluster.Outcome {
+	if r == replyDeadline || Unprocessed(r.Cause) {
 		return cluster.Ignored
 	}
-	switch f.flag {
+	switch r.Flag {
 	case telemetry.UF:
 		return cluster.ConnectFailure
 	case telemetry.UC:
@@ -124,79 +116,47 @@ func (f *fault) outcome() cluster.Outcome {
 	return cluster.Ignored
 }
 
-// answerFault tells the client, if it can still be told, and notes the fault for the record.
-func (ex *exchange) answerFault(f *fault) {
-	ex.flag, ex.reason = f.flag, f
-	ex.s.registry.Fault(f.flag).Inc()
-	if ex.d.Began() {
-		if ex.grpc {
-			ex.grpcStatus = grpcCode(f) // which is what a caller makes of a reset
-		}
-		ex.closing = true
-		ex.d.Abort()
-		return
+// ResponseOutcome is what a response with that status, and that gRPC status, says about the endpoint.
+func ResponseOutcome(status, grpcStatus int) cluster.Outcome {
+	if status >= 500 || grpcFailed(grpcStatus) {
+		return cluster.ServerError
 	}
-	ex.faultStatus(f)
-	if !ex.skipBody() {
-		ex.closing = true
-	}
-	if f.flag == telemetry.DC {
-		ex.closing = true
-		ex.d.Abort()
-		return
-	}
-	h := &ex.resp
-	h.Reset()
-	ex.faultHead(h, f)
-	body := []byte(f.text + "\n")
-	if h.Body == message.NoBody {
-		body = nil
-	}
-	if err := ex.d.Begin(ex, h); err == nil && body != nil {
-		_ = ex.d.Body(body) // gathered, not written: End tells
-	}
-	if err := ex.d.End(nil); err != nil {
-		ex.closing = true
-	}
-}
-
-// faultStatus notes what the client gets for a status: of gRPC there are two.
-func (ex *exchange) faultStatus(f *fault) {
-	ex.status = f.status
-	if ex.grpc {
-		ex.status, ex.grpcStatus = 200, grpcCode(f)
-	}
+	return cluster.Success
 }
 
 // dateFormat is that of HTTP (RFC 9110 section 5.6.7), for times in UTC.
 const dateFormat = "Mon, 02 Jan 2006 15:04:05 GMT"
 
-// faultHead builds the head of the answer. Callers of gRPC get a trailers-only answer with the status that gRPC maps to.
-func (ex *exchange) faultHead(h *message.Head, f *fault) {
-	h.Version, h.Status = message.HTTP11, f.status
+// FillReply makes h the head of the response that tells the client, and returns its body, nil for none. Callers of gRPC
+// get a trailers-only response with the status that gRPC maps to.
+func FillReply(h *message.Head, r *route.LocalReply, d *route.Decision) (body []byte) {
+	h.Reset()
+	h.Version, h.Status = message.HTTP11, r.Status
 	h.Buf = h.Buf[:0]
-	if ex.grpc {
+	if d.GRPC {
 		h.Status = 200
 		h.Append([]byte("Content-Type"), []byte("application/grpc"))
-		h.Append([]byte("Grpc-Status"), strconv.AppendInt(nil, int64(grpcCode(f)), 10))
-		h.Append([]byte("Grpc-Message"), []byte(f.text))
+		h.Append([]byte("Grpc-Status"), strconv.AppendInt(nil, int64(grpcCode(r)), 10))
+		h.Append([]byte("Grpc-Message"), []byte(r.Text))
 		h.Append([]byte("Content-Length"), []byte("0"))
 		h.Body = message.NoBody
-		return
+		return nil
 	}
 	var date [len(dateFormat)]byte
 	h.Append([]byte("Date"), time.Now().UTC().AppendFormat(date[:0], dateFormat))
-	if f == faultConnect { // RFC 9110 section 15.5.6; an endpoint may know others, and it may refuse some of these
+	switch r {
+	case route.ReplyConnect: // RFC 9110 section 15.5.6; an endpoint may know others, and it may refuse some of these
 		h.Append([]byte("Allow"), []byte("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"))
-	}
-	if f == faultRateLimited {
-		seconds := (ex.retryIn + time.Second - 1) / time.Second
+	case route.ReplyRateLimited:
+		seconds := (d.RetryAfter + time.Second - 1) / time.Second
 		h.Append([]byte("Retry-After"), strconv.AppendInt(nil, int64(seconds), 10))
 	}
 	h.Append([]byte("Content-Type"), []byte("text/plain; charset=utf-8"))
-	h.Append([]byte("Content-Length"), strconv.AppendInt(nil, int64(len(f.text)+1), 10))
-	h.Body, h.ContentLength = message.Sized, int64(len(f.text)+1)
-	if ex.head {
+	h.Append([]byte("Content-Length"), strconv.AppendInt(nil, int64(len(r.Text)+1), 10))
+	if d.Head {
 		h.Body = message.NoBody
+		return nil
 	}
+	h.Body, h.ContentLength = message.Sized, int64(len(r.Text)+1)
+	return []byte(r.Text + "\n")
 }

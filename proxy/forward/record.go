@@ -1,71 +1,142 @@
-package proxy
+package forward
 
 import (
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// record counts the exchange and writes its line: the last step of every request, also of those that were no requests.
-func (ex *exchange) record() {
-	if ex.endAt == 0 {
-		ex.endAt = ex.now()
-	}
-	took := time.Duration(ex.endAt - ex.start)
-	rt := ex.t.noRoute
-	if ex.rt != nil {
-		rt = ex.rt.tele
-	}
-	if ex.grpcStatus != noGRPCStatus && ex.status == 200 {
-		rt.RecordCall(ex.grpcStatus, ex.c.scheme, took)
-	} else {
-		rt.Record(ex.method, ex.status, ex.c.scheme, took)
-	}
-	if t := ex.t; t.log != nil && (t.sampling >= 1 || ex.status >= 400 || ex.grpcStatus > 0 || ex.flag != telemetry.NoFlag || rand.Float64() < t.sampling) {
-		ex.writeLog(took)
+// Record is what is counted and logged of one request.
+type Record struct {
+	Start         int64 // moments on the sweeper's clock: the first byte came,
+	End           int64 // the response had been passed on; 0: it was none of an upstream
+	Status        int
+	GRPCStatus    int // NoGRPCStatus: none has come
+	Flag          telemetry.Flag
+	Reason        error // why the request ended badly, for the log
+	Read, Written int64 // bytes from and to the client, heads included
+
+	active *telemetry.UpDown // counts the request among those in flight; nil: it is not counted
+}
+
+// NewRecord is the record of a request that began at start.
+func NewRecord(start int64) Record { return Record{Start: start, GRPCStatus: NoGRPCStatus} }
+
+// reset makes r ready for the next request.
+func (r *Record) reset() { *r = NewRecord(0) }
+
+// Begin counts the request among those in flight, once.
+func (r *Record) Begin(c *route.Client, m telemetry.Method) {
+	if r.active == nil {
+		r.active = c.Listener.Telemetry.Requests(m, c.Scheme)
+		r.active.Inc()
 	}
 }
 
-// records are pooled, for the log's fields are functions, for which a record is on the heap. A workspace would not do: an exchange that is relayed
-// ends on whichever goroutine brings its end.
-var records = sync.Pool{New: func() any { return new(telemetry.Record) }}
+// EndActive takes the request out of those in flight, if it is counted there.
+func (r *Record) EndActive() {
+	if r.active != nil {
+		r.active.Dec()
+		r.active = nil
+	}
+}
 
-func (ex *exchange) writeLog(took time.Duration) {
-	h := &ex.req
-	r := records.Get().(*telemetry.Record)
-	*r = telemetry.Record{
-		Time: ex.s.sweeper.Time(ex.start), Method: h.Method, Path: h.Path, Query: h.Query, Host: h.Authority, Protocol: h.Version.String(),
-		Status: ex.status, Duration: took, UserAgent: h.Get(message.UserAgent), Referer: h.Get(message.Referer),
-		Listener: ex.c.settings.name, Attempts: ex.attempts, BytesRead: ex.read, BytesWritten: ex.written,
-		Flag: ex.flag, RequestID: h.Get(message.XRequestID), Revision: ex.t.revision,
-		Peer: ex.c.ip, RemoteIP: ex.remote,
+// NoteGRPC takes the status of a gRPC call from the head or the trailers that carry it. h may be nil.
+func (r *Record) NoteGRPC(grpc bool, h *message.Head) {
+	if !grpc || h == nil || !h.Present.Has(message.GRPCStatus) {
+		return
 	}
-	if tc := ex.c.tls; tc != nil {
-		r.TLSVersion, r.ClientIdentity = tc.version, tc.identity
+	if n, err := strconv.Atoi(string(h.Get(message.GRPCStatus))); err == nil && n >= 0 {
+		r.GRPCStatus = n
 	}
-	if ex.idLen > 0 {
-		r.RequestID = ex.id[:ex.idLen]
+}
+
+// Fail notes and counts a local reply. began: a response had begun by then, so the client is only told by a reset.
+func (r *Record) Fail(e *Engine, reply *route.LocalReply, grpc, began bool) {
+	r.Flag, r.Reason = reply.Flag, reply
+	e.Registry.Fault(reply.Flag).Inc()
+	switch {
+	case !began && grpc: // of gRPC there are two statuses
+		r.Status, r.GRPCStatus = 200, grpcCode(reply)
+	case !began:
+		r.Status = reply.Status
+	case grpc:
+		r.GRPCStatus = grpcCode(reply) // which is what a caller makes of a reset
+	}
+}
+
+// Write counts the request and writes its line: the last step of every request, also of those that were no requests.
+func (r *Record) Write(e *Engine, c *route.Client, d *route.Decision, a *Attempt, h *message.Head) {
+	if r.End == 0 {
+		r.End = e.Now()
+	}
+	took := time.Duration(r.End - r.Start)
+	t, rt := d.Table, d.Table.NoRoute
+	if d.Route != nil {
+		rt = d.Route.Telemetry
+	}
+	if r.GRPCStatus != NoGRPCStatus && r.Status == 200 {
+		rt.RecordCall(r.GRPCStatus, c.Scheme, took)
+	} else {
+		rt.Record(d.Method, r.Status, c.Scheme, took)
+	}
+	if t.Log == nil {
+		return
+	}
+	failed := r.Status >= 400 || r.GRPCStatus > 0 || r.Flag != telemetry.NoFlag
+	if failed || t.Sampling >= 1 || rand.Float64() < t.Sampling {
+		r.writeLine(e, c, d, a, h, took)
+	}
+}
+
+// line is the memory of one line: the log's fields are functions, for which a record is on the heap.
+type line struct {
+	telemetry.Record
+	ip [64]byte
+}
+
+// lines are pooled. A Workspace would not do: a request that is relayed ends on whichever goroutine brings its end.
+var linePool = sync.Pool{New: func() any { return new(line) }}
+
+func (r *Record) writeLine(e *Engine, c *route.Client, d *route.Decision, a *Attempt, h *message.Head, took time.Duration) {
+	l := linePool.Get().(*line)
+	l.Record = telemetry.Record{
+		Time: e.Sweeper.Time(r.Start), Method: h.Method, Path: h.Path, Query: h.Query, Host: h.Authority,
+		Protocol: h.Version.String(), Status: r.Status, Duration: took, UserAgent: h.Get(message.UserAgent),
+		Referer: h.Get(message.Referer), Listener: c.Listener.Name, Attempts: a.Number, BytesRead: r.Read,
+		BytesWritten: r.Written, Flag: r.Flag, RequestID: h.Get(message.XRequestID), Revision: d.Table.Revision,
+		Peer: c.IP, GRPC: r.GRPCStatus != NoGRPCStatus, GRPCStatus: r.GRPCStatus,
+	}
+	if d.RemoteIP.IsValid() {
+		l.RemoteIP = d.RemoteIP.AppendTo(l.ip[:0])
+	}
+	if tc := c.TLS; tc != nil {
+		l.TLSVersion, l.ClientIdentity = tc.Version, tc.Identity
+	}
+	if id := d.ID.Bytes(); len(id) > 0 {
+		l.RequestID = id
 	}
 	if tp := h.Get(message.Traceparent); len(tp) >= 35 && tp[2] == '-' { // 00-<32 hex>-...
-		r.TraceID = tp[3:35]
+		l.TraceID = tp[3:35]
 	}
-	if ex.rt != nil {
-		r.Route = ex.rt.name
+	if d.Route != nil {
+		l.Route = d.Route.Name
 	}
-	if ex.up != nil {
-		r.Cluster = ex.up.cluster.Name()
+	if d.Upstream != nil {
+		l.Cluster = d.Upstream.Cluster.Name()
 	}
-	if ex.ep != nil {
-		r.Endpoint = ex.ep.Address()
+	if a.Endpoint != nil {
+		l.Endpoint = a.Endpoint.Address()
 	}
-	if ex.headAt > 0 {
-		r.Upstream = time.Duration(ex.headAt - ex.tryStart)
+	if a.HeadAt > 0 {
+		l.Upstream = time.Duration(a.HeadAt - a.Start)
 	}
-	r.GRPC, r.GRPCStatus = ex.grpcStatus != noGRPCStatus, ex.grpcStatus
-	ex.s.log.Write(ex.t.log, r, ex.c.shard)
-	*r = telemetry.Record{} // what it points to is not its own
-	records.Put(r)
+	e.Log.Write(d.Table.Log, &l.Record, c.Shard)
+	l.Record = telemetry.Record{} // what it points to is not its own
+	linePool.Put(l)
 }

@@ -1,70 +1,87 @@
-package proxy
+package forward
 
-import "github.com/fabian4/gateway-homebrew-go/internal/netio"
+import (
+	"sync/atomic"
 
-// Where a route repeats requests that were sent already, what is read of a body is held until the answer begins, as long as it is not too
-// much. It still goes upstream as it comes: nobody waits for the end of a body, which of a gRPC stream may never come.
-
-const (
-	// holdBytes bounds how much of a body is gathered before a request is sent.
-	holdBytes = 16 << 10
-	// repeatBytes bounds how much of it is held for another try, on routes that repeat requests.
-	repeatBytes = 64 << 10
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
-// The states of upload.kept.
+// Where a route sends requests again, what is read of a body is kept until the response begins, as long as it is not
+// too much. It still goes upstream as it comes: nobody waits for the end of a body, which of a gRPC stream may never
+// come.
+
 const (
-	keptSoFar uint32 = iota // all that was read is held
-	keptForUs               // and must be, whatever the bound: a retry is about to send it
-	keptNot                 // some was passed on and is gone
+	// gatherBytes bounds how much of a body is gathered before a request is sent.
+	gatherBytes = 16 << 10
+	// replayBytes bounds how much of it is kept for another attempt, on routes that send requests again.
+	replayBytes = 64 << 10
 )
 
-// gather adds p to what is held, in memory that is ours.
-func (ex *exchange) gather(p []byte) {
-	if ex.heldBuf == nil {
-		ex.heldBuf = netio.NewBulk()
-		ex.held = append(ex.heldBuf.B[:0], ex.held...)
+// The states of a replayBuffer.
+const (
+	replayWhole   uint32 = iota // holds all that was read of the body
+	replayClaimed               // must hold all of it, whatever the bound: an attempt is about to send it
+	replayPartial               // some was passed on and is gone
+)
+
+// replayBuffer keeps the beginning of a request's body, which every attempt sends along with the head. state is safe
+// from any goroutine; the rest belongs to whoever reads the body.
+type replayBuffer struct {
+	data  []byte
+	buf   *netio.Buffer // what data is gathered in; nil: data is the reader's own memory, or there is none
+	state atomic.Uint32
+}
+
+// reset releases the memory and begins with an empty body.
+func (r *replayBuffer) reset() {
+	r.release()
+	r.state.Store(replayWhole)
+}
+
+// gather adds p, in memory that is ours.
+func (r *replayBuffer) gather(p []byte) {
+	if r.buf == nil {
+		r.buf = netio.NewBulk()
+		r.data = append(r.buf.B[:0], r.data...)
 	}
-	ex.held = append(ex.held, p...)
+	r.data = append(r.data, p...)
 }
 
-// letGo ends the holding.
-func (ex *exchange) letGo() {
-	ex.heldBuf.Free()
-	ex.held, ex.heldBuf = nil, nil
+// release gives the memory back.
+func (r *replayBuffer) release() {
+	r.buf.Free()
+	r.data, r.buf = nil, nil
 }
 
-// goOnHolding prepares for the uploading goroutine, which keeps what it reads if the route repeats requests.
-func (ex *exchange) goOnHolding() {
-	if !ex.rt.retry.repeats {
-		ex.upload.kept.Store(keptNot)
+// retain prepares for the uploading goroutine, which keeps what it reads if the route sends requests again.
+func (r *replayBuffer) retain(replays bool) {
+	if !replays {
+		r.state.Store(replayPartial)
 		return
 	}
-	if ex.upload.kept.CompareAndSwap(keptForUs, keptSoFar) || ex.upload.kept.Load() == keptSoFar {
-		ex.gather(nil) // what follows may overwrite it
+	if r.state.CompareAndSwap(replayClaimed, replayWhole) || r.state.Load() == replayWhole {
+		r.gather(nil) // what follows may overwrite the reader's memory
 	}
 }
 
-// keep holds p, a piece that is about to be passed on. For the uploading goroutine.
-func (ex *exchange) keep(p []byte) {
-	k := &ex.upload.kept
-	if k.Load() == keptNot {
+// keep adds p, a piece that is about to be passed on, unless the buffer is full or the response has begun.
+func (r *replayBuffer) keep(p []byte, answered bool) {
+	if r.state.Load() == replayPartial {
 		return
 	}
-	if (ex.upload.answered.Load() || len(ex.held)+len(p) > repeatBytes) && k.CompareAndSwap(keptSoFar, keptNot) {
+	if (answered || len(r.data)+len(p) > replayBytes) && r.state.CompareAndSwap(replayWhole, replayPartial) {
 		return
 	}
-	ex.gather(p)
+	r.gather(p)
 }
 
-// bodyHeld tells whether everything that was read of the body is held, so that another try can send it. While an upload runs this may change,
-// until claim.
-func (ex *exchange) bodyHeld() bool { return ex.upload.kept.Load() != keptNot }
+// whole tells whether all that was read of the body is kept, so that another attempt can send it. While an upload runs
+// this may change, until claim.
+func (r *replayBuffer) whole() bool { return r.state.Load() != replayPartial }
 
-// claim sees to it that what is held stays whole, and reports whether it is; unclaim takes that back.
-func (ex *exchange) claim() bool {
-	k := &ex.upload.kept
-	return k.CompareAndSwap(keptSoFar, keptForUs) || k.Load() == keptForUs
+// claim makes sure that what is kept stays whole, and reports whether it is; unclaim takes that back.
+func (r *replayBuffer) claim() bool {
+	return r.state.CompareAndSwap(replayWhole, replayClaimed) || r.state.Load() == replayClaimed
 }
 
-func (ex *exchange) unclaim() { ex.upload.kept.CompareAndSwap(keptForUs, keptSoFar) }
+func (r *replayBuffer) unclaim() { r.state.CompareAndSwap(replayClaimed, replayWhole) }

@@ -1,37 +1,72 @@
-package proxy
+package forward
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // forwarded are the fields that say who the client is: ours to write.
 var forwarded = message.Of(message.XForwardedFor, message.XForwardedHost, message.XForwardedProto, message.XForwardedClientCert)
 
-// neverTrailer are the fields that must not come behind a body: framing, routing, authentication and what we vouch for ourselves
-// (RFC 9110 section 6.5.1).
-var neverTrailer = message.HopByHop | message.Of(message.ContentLength, message.Host, message.Trailer, message.Authorization, message.Cookie,
+// NeverTrailer are the fields that must not come behind a body: framing, routing, authentication and what we vouch
+// for ourselves (RFC 9110 section 6.5.1).
+var NeverTrailer = message.HopByHop | message.Of(message.ContentLength, message.Host, message.Trailer, message.Authorization, message.Cookie,
 	message.SetCookie, message.Expect, message.ContentEncoding, message.ContentType, message.ContentRange, message.XForwardedFor,
 	message.XForwardedHost, message.XForwardedProto, message.XForwardedClientCert, message.XRequestID)
 
-// appendRequest appends the head that goes to ep in HTTP/1.1. What is kept keeps its order, its case and its bytes.
-func (ex *exchange) appendRequest(dst []byte, address string) []byte {
-	h := &ex.req
+// requestHead is the head of one request as it goes to one endpoint.
+type requestHead struct {
+	*message.Head
+	decision *route.Decision
+	client   *route.Client
+	address  string // of the endpoint
+	work     *Workspace
+}
+
+func (ex *exchange) requestHead() requestHead {
+	return requestHead{&ex.req, &ex.decision, ex.client, ex.attempt.Endpoint.Address(), ex.work}
+}
+
+// FillRequest adds to f the head of the request h as it goes to the endpoint at address over HTTP/2.
+func FillRequest(f *http2.Fields, h *message.Head, d *route.Decision, c *route.Client, address string, w *Workspace) {
+	r := requestHead{h, d, c, address, w}
+	r.fillH2(f)
+}
+
+// host is the endpoint's address as a Host field has it: without a zone, which means something on this host only (RFC
+// 6874 section 4).
+func (r *requestHead) host() string {
+	before, after, zoned := strings.Cut(r.address, "%")
+	if !zoned {
+		return r.address
+	}
+	if end := strings.IndexByte(after, ']'); end >= 0 {
+		return before + after[end:]
+	}
+	return before
+}
+
+// appendH1 appends the head that goes to the endpoint in HTTP/1.1. What is kept keeps its order, its case and its
+// bytes.
+func (r *requestHead) appendH1(dst []byte) []byte {
+	h := r.Head
 	dst = append(dst, h.Method...)
 	dst = append(dst, ' ')
-	dst = ex.appendTarget(dst)
+	dst = r.appendTarget(dst)
 	dst = append(dst, " HTTP/1.1\r\n"...)
 
 	drop := message.HopByHop | forwarded
 	if !h.Expect100 {
 		drop |= message.Of(message.Expect)
 	}
-	dst, changed := ex.appendHost(dst, address)
+	dst, changed := r.appendHost(dst)
 	if changed {
 		drop |= message.Of(message.Host)
 	}
@@ -40,11 +75,11 @@ func (ex *exchange) appendRequest(dst []byte, address string) []byte {
 		drop |= message.Of(message.Cookie)
 	}
 	dst = h.AppendFields(dst, drop)
-	ex.work.lines.b = dst
-	ex.addForwarded(&ex.work.lines)
-	dst, ex.work.lines.b = ex.work.lines.b, nil
+	r.work.lines.b = dst
+	r.addForwarded(&r.work.lines)
+	dst, r.work.lines.b = r.work.lines.b, nil
 	switch {
-	case h.Upgrade != nil:
+	case r.decision.Upgrade:
 		dst = append(dst, "Connection: Upgrade\r\n"...)
 		dst = http1.AppendField(dst, "Upgrade", h.Upgrade)
 	case h.TETrailers:
@@ -56,37 +91,37 @@ func (ex *exchange) appendRequest(dst []byte, address string) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// fillRequest is appendRequest for HTTP/2.
-func (ex *exchange) fillRequest(f *http2.Fields) {
-	h := &ex.req
-	ex.work.target = ex.appendTarget(ex.work.target[:0])
+// fillH2 is appendH1 for HTTP/2.
+func (r *requestHead) fillH2(f *http2.Fields) {
+	h := r.Head
+	r.work.target = r.appendTarget(r.work.target[:0])
 	authority := h.Authority
-	switch c := ex.rt.cfg; {
+	switch c := r.decision.Route.Config; {
 	case c.HostRewrite != "":
-		authority = append(ex.work.authority[:0], c.HostRewrite...)
-		ex.work.authority = authority
+		authority = append(r.work.authority[:0], c.HostRewrite...)
+		r.work.authority = authority
 	case c.EndpointHost || len(authority) == 0:
-		authority = append(ex.work.authority[:0], ex.ep.Address()...)
-		ex.work.authority = authority
+		authority = append(r.work.authority[:0], r.host()...)
+		r.work.authority = authority
 	}
-	f.Request(h.Method, ex.up.scheme, authority, ex.work.target)
+	f.Request(h.Method, r.decision.Upstream.Scheme, authority, r.work.target)
 	f.AddHead(h, message.HopByHop|forwarded|message.Of(message.Host))
-	ex.addForwarded(f)
+	r.addForwarded(f)
 	if h.TETrailers {
 		f.AddTETrailers()
 	}
 }
 
 // appendTarget appends the request target: the bytes that came, unless the route rewrites its prefix.
-func (ex *exchange) appendTarget(dst []byte) []byte {
-	h := &ex.req
-	if rewrite := ex.rt.cfg.PrefixRewrite; rewrite != "" && h.Path != nil && string(h.Path) != "*" {
+func (r *requestHead) appendTarget(dst []byte) []byte {
+	h, rt := r.Head, r.decision.Route
+	if rewrite := rt.Config.PrefixRewrite; rewrite != "" && h.Path != nil && string(h.Path) != "*" {
 		rest := h.Path
-		n := len(ex.rt.prefix)
-		if len(rest) >= n && string(rest[:n]) == ex.rt.prefix && config.StaysBelow(rest[n:]) {
+		n := len(rt.Prefix())
+		if len(rest) >= n && string(rest[:n]) == rt.Prefix() && config.StaysBelow(rest[n:]) {
 			rest = rest[n:]
 		} else {
-			rest = ex.path[n:]
+			rest = r.decision.Path(h)[n:]
 		}
 		if rewrite != "/" {
 			dst = append(dst, rewrite...)
@@ -94,7 +129,7 @@ func (ex *exchange) appendTarget(dst []byte) []byte {
 			dst = append(dst, '/')
 		}
 		dst = append(dst, rest...)
-		return ex.appendQuery(dst)
+		return r.appendQuery(dst)
 	}
 	if h.Scheme == nil || h.Version == message.HTTP2 {
 		return append(dst, h.Target...)
@@ -108,27 +143,27 @@ func (ex *exchange) appendTarget(dst []byte) []byte {
 	default:
 		dst = append(dst, '/')
 	}
-	return ex.appendQuery(dst)
+	return r.appendQuery(dst)
 }
 
-func (ex *exchange) appendQuery(dst []byte) []byte {
-	if ex.req.Query != nil {
+func (r *requestHead) appendQuery(dst []byte) []byte {
+	if r.Query != nil {
 		dst = append(dst, '?')
-		dst = append(dst, ex.req.Query...)
+		dst = append(dst, r.Query...)
 	}
 	return dst
 }
 
 // appendHost appends the Host that goes upstream, unless it is the request's own field, which then stays in its place.
-func (ex *exchange) appendHost(dst []byte, address string) (out []byte, changed bool) {
-	c := ex.rt.cfg
+func (r *requestHead) appendHost(dst []byte) (out []byte, changed bool) {
+	c := r.decision.Route.Config
 	switch {
 	case c.HostRewrite != "":
 		return http1.AppendField(dst, "Host", c.HostRewrite), true
-	case c.EndpointHost || len(ex.req.Authority) == 0:
-		return http1.AppendField(dst, "Host", address), true
-	case !ex.req.Present.Has(message.Host):
-		return http1.AppendField(dst, "Host", ex.req.Authority), true
+	case c.EndpointHost || len(r.Authority) == 0:
+		return http1.AppendField(dst, "Host", r.host()), true
+	case !r.Present.Has(message.Host):
+		return http1.AppendField(dst, "Host", r.Authority), true
 	}
 	return dst, false
 }
@@ -145,51 +180,52 @@ func (l *lines) AddID(id message.ID, value []byte) {
 	l.b = http1.AppendField(l.b, id.Canonical(), value)
 }
 
+// The schemes of requests, for HTTP/2. Not to be edited.
 var (
-	schemeHTTP  = []byte("http")
-	schemeHTTPS = []byte("https")
+	SchemeHTTP  = []byte("http")
+	SchemeHTTPS = []byte("https")
 )
 
 // addForwarded says who the client is. A trusted proxy's word is kept and added to; anybody else's is replaced.
-func (ex *exchange) addForwarded(to sink) {
-	h, c := &ex.req, ex.c
-	ex.work.chain = ex.work.chain[:0]
-	if c.trusted && h.Present.Has(message.XForwardedFor) {
+func (r *requestHead) addForwarded(to sink) {
+	h, c := r.Head, r.client
+	r.work.chain = r.work.chain[:0]
+	if c.Trusted && h.Present.Has(message.XForwardedFor) {
 		for i := range h.Fields {
 			if f := &h.Fields[i]; f.ID == message.XForwardedFor && len(h.Value(f)) > 0 {
-				ex.work.chain = append(append(ex.work.chain, h.Value(f)...), ", "...)
+				r.work.chain = append(append(r.work.chain, h.Value(f)...), ", "...)
 			}
 		}
 	}
-	ex.work.chain = append(ex.work.chain, c.ip...)
-	to.AddID(message.XForwardedFor, ex.work.chain)
+	r.work.chain = append(r.work.chain, c.IP...)
+	to.AddID(message.XForwardedFor, r.work.chain)
 
 	host := h.Authority
-	if c.trusted && h.Present.Has(message.XForwardedHost) {
+	if c.Trusted && h.Present.Has(message.XForwardedHost) {
 		host = h.Get(message.XForwardedHost)
 	}
 	if len(host) > 0 {
 		to.AddID(message.XForwardedHost, host)
 	}
 	switch {
-	case c.trusted && h.Present.Has(message.XForwardedProto):
+	case c.Trusted && h.Present.Has(message.XForwardedProto):
 		to.AddID(message.XForwardedProto, h.Get(message.XForwardedProto))
-	case c.scheme == telemetry.SchemeHTTPS:
-		to.AddID(message.XForwardedProto, schemeHTTPS)
+	case c.Scheme == telemetry.SchemeHTTPS:
+		to.AddID(message.XForwardedProto, SchemeHTTPS)
 	default:
-		to.AddID(message.XForwardedProto, schemeHTTP)
+		to.AddID(message.XForwardedProto, SchemeHTTP)
 	}
-	if c.tls != nil && len(c.tls.cert) > 0 {
-		to.AddID(message.XForwardedClientCert, c.tls.cert)
+	if c.TLS != nil && len(c.TLS.Cert) > 0 {
+		to.AddID(message.XForwardedClientCert, c.TLS.Cert)
 	}
-	if ex.idLen > 0 {
-		to.AddID(message.XRequestID, ex.id[:ex.idLen])
+	if id := r.decision.ID.Bytes(); len(id) > 0 {
+		to.AddID(message.XRequestID, id)
 	}
 }
 
-// vetted marks the trailers that have no ID and still must not pass: what the client's proxies say of it, and who authenticated whom.
-// t may be nil.
-func vetted(t *message.Head) *message.Head {
+// VetTrailers marks the trailers that have no ID and still must not pass: what the sender says of the client, and who
+// authenticated whom (RFC 9110 section 6.5.1). t may be nil.
+func VetTrailers(t *message.Head) *message.Head {
 	if t == nil {
 		return nil
 	}
@@ -198,16 +234,15 @@ func vetted(t *message.Head) *message.Head {
 		if f.ID != message.Other {
 			continue
 		}
-		const ours = "x-forwarded-"
 		name := t.Name(f)
-		f.Hop = len(name) > len(ours) && message.EqualFold(name[:len(ours)], ours) || message.EqualFold(name, "forwarded") ||
-			message.EqualFold(name, "www-authenticate") || message.EqualFold(name, "authentication-info") || message.EqualFold(name, "proxy-authentication-info")
+		f.Hop = route.IsClaim(name) || message.EqualFold(name, "www-authenticate") ||
+			message.EqualFold(name, "authentication-info") || message.EqualFold(name, "proxy-authentication-info")
 	}
 	return t
 }
 
-// responseDrop are the fields of a response with this status that do not go to the client.
-func responseDrop(h *message.Head) message.Set {
+// ResponseDrop are the fields of a response with this status that do not go to the client.
+func ResponseDrop(h *message.Head) message.Set {
 	drop := message.HopByHop
 	if h.Status < 200 || h.Status == 204 || h.Body == message.Chunked || h.Body == message.UntilClose {
 		drop |= message.Of(message.ContentLength) // RFC 9110 section 8.6: none in 1xx and 204

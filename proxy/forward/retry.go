@@ -1,170 +1,149 @@
-package proxy
+package forward
 
 import (
 	"math/rand/v2"
-	"slices"
-	"strconv"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// retryPolicy is what a route says about trying again. The zero value never does.
-type retryPolicy struct {
-	attempts                             int // tries in all
-	connect, reset, timeout, unavailable bool
-	statuses                             []int
-	perTry                               time.Duration // longest wait of one try for the response head; 0 none
-
-	failover bool // the route says nothing: only to endpoints not tried yet, and at once
-	repeats  bool // also requests that were sent
-}
-
-// failovers bounds the endpoints that a request is tried on where its route says nothing about retries. It is what [cluster.Tried] remembers,
-// and what L4 does.
-const failovers = 4
-
-func compileRetry(c *config.Retries) retryPolicy {
-	if len(c.On) == 0 { // no harm can come of a connection that could not be made
-		return retryPolicy{attempts: failovers, connect: true, failover: true}
-	}
-	p := retryPolicy{attempts: c.Attempts, perTry: c.PerTryTimeout}
-	for _, on := range c.On {
-		switch on {
-		case config.RetryConnectFailure:
-			p.connect = true
-		case config.RetryReset:
-			p.reset = true
-		case config.RetryTimeout:
-			p.timeout = true
-		case config.RetryUnavailable:
-			p.unavailable = true
-		default:
-			if n, err := strconv.Atoi(on); err == nil {
-				p.statuses = append(p.statuses, n)
-			}
-		}
-	}
-	p.repeats = p.attempts > 1 && (p.reset || p.timeout || p.unavailable || len(p.statuses) > 0)
-	return p
-}
-
-func (p *retryPolicy) status(n int) bool { return slices.Contains(p.statuses, n) }
-
-// faultTryAgain stands for an answer that is not passed on because the request is sent again.
-var faultTryAgain = &fault{status: 503, flag: telemetry.UC, text: "upstream answered with an error"}
-
-// replayable tells whether sending the request once more cannot do harm: its method is idempotent (RFC 9110 section 9.2.2) and what was read
-// of its body is held. POST and PATCH are, only where the route asks for retries on resets.
-func (ex *exchange) replayable() bool {
-	if !ex.bodyHeld() {
+// Replayable tells whether sending a request once more cannot do harm: its method is idempotent (RFC 9110 section
+// 9.2.2) and what was read of its body is kept. POST and PATCH are, only where the route asks for retries on resets.
+func Replayable(p *route.RetryPolicy, m telemetry.Method, bodyKept bool) bool {
+	if !bodyKept {
 		return false
 	}
-	switch ex.method {
-	case telemetry.MethodGet, telemetry.MethodHead, telemetry.MethodOptions, telemetry.MethodTrace, telemetry.MethodPut, telemetry.MethodDelete:
+	switch m {
+	case telemetry.MethodGet, telemetry.MethodHead, telemetry.MethodOptions, telemetry.MethodTrace, telemetry.MethodPut,
+		telemetry.MethodDelete:
 		return true
 	case telemetry.MethodPost, telemetry.MethodPatch:
-		return ex.rt.retry.reset
+		return p.Reset
 	}
 	return false
 }
 
-// again tells whether the request that ended in out is tried once more.
-func (ex *exchange) again(out *result) bool {
-	if out.fault == faultTryAgain {
-		return true // decided, and counted, when the answer was there
-	}
-	p := &ex.rt.retry
-	harmless := ex.bodyHeld() && (out.unsent || ex.replayable())
-	connect := p.connect || p.unavailable && ex.grpc // which is what the caller would see
-	ok := false
-	switch out.fault.flag {
+// failedAttempt is what decides whether a request is sent again whose attempt ended without a response.
+type failedAttempt struct {
+	flag       telemetry.Flag
+	grpc       bool
+	unsent     bool // no byte of the request was written, or the endpoint says that it did nothing with it
+	bodyKept   bool
+	replayable bool
+}
+
+// retryable tells whether the policy wants another attempt after a, and no harm can come of it.
+func retryable(p *route.RetryPolicy, a failedAttempt) bool {
+	harmless := a.bodyKept && (a.unsent || a.replayable)
+	connect := p.Connect || p.Unavailable && a.grpc // which is what the caller would see
+	switch a.flag {
 	case telemetry.UF:
-		ok = connect && harmless
+		return connect && harmless
 	case telemetry.UC:
-		ok = p.reset && harmless || connect && harmless && out.unsent
+		return p.Reset && harmless || connect && harmless && a.unsent
 	case telemetry.UT:
-		ok = p.timeout && ex.replayable()
+		return p.Timeout && a.replayable
 	}
-	if ok && p.failover {
-		ok = ex.up.cluster.Untried(&ex.tried)
+	return false
+}
+
+// backoffLimit is the longest wait before attempt number n+1: a bound that doubles.
+func backoffLimit(n int) time.Duration {
+	const base, most = 25 * time.Millisecond, 250 * time.Millisecond
+	return min(base<<min(n-1, 8), most)
+}
+
+func (ex *exchange) replayable() bool {
+	return Replayable(ex.policy(), ex.decision.Method, ex.upload.buffer.whole())
+}
+
+// again tells whether the request whose attempt ended in out is attempted once more.
+func (ex *exchange) again(out *result) bool {
+	if out.reply == replyRetry {
+		return true // decided, and counted, when the response was there
+	}
+	p := ex.policy()
+	ok := retryable(p, failedAttempt{
+		flag: out.reply.Flag, grpc: ex.decision.GRPC, unsent: out.unsent,
+		bodyKept: ex.upload.buffer.whole(), replayable: ex.replayable(),
+	})
+	if ok && p.Failover {
+		ok = ex.cluster().Untried(&ex.attempt.tried)
 	}
 	return ok && ex.mayRetry(out.unsent)
 }
 
-// repeatsAnswer tells whether the answer whose head has come is dropped, because the route wants another try then.
-func (ex *exchange) repeatsAnswer() bool {
-	p := &ex.rt.retry
-	again := ex.resp.Status >= 500 && p.status(ex.resp.Status) && ex.replayable() || p.unavailable && ex.unavailable()
-	if !again || !ex.claim() {
+// dropsResponse tells whether the response whose head has come is dropped, because the route wants another attempt
+// then.
+func (ex *exchange) dropsResponse() bool {
+	p, h := ex.policy(), &ex.resp
+	again := h.Status >= 500 && p.OnStatus(h.Status) && ex.replayable() ||
+		p.Unavailable && ex.decision.GRPC && saysUnavailable(h)
+	if !again || !ex.upload.buffer.claim() {
 		return false
 	}
 	if !ex.mayRetry(false) {
-		ex.unclaim()
+		ex.upload.buffer.unclaim()
 		return false
 	}
 	return true
 }
 
-// mayRetry tells whether there is a try left, nothing has been answered, and the cluster's retry budget allows it. It takes a place there,
-// unless nothing was sent: then no endpoint has had work with the request.
+// mayRetry tells whether there is an attempt left, nothing has been answered, and the cluster's retry budget allows it.
+// It takes a place there, unless nothing was sent: then no endpoint has had work with the request.
 func (ex *exchange) mayRetry(unsent bool) bool {
-	if ex.attempts >= ex.rt.retry.attempts || ex.d.Began() || ex.deadline > 0 && ex.now() >= ex.deadline {
+	if ex.attempt.Number >= ex.policy().Attempts || ex.down.Began() || Passed(ex.decision.Deadline, ex.now()) {
 		return false
 	}
+	c := ex.cluster()
 	if !unsent {
 		ex.endRetry()
-		if !ex.up.budget.take(ex.up.cluster.InFlight(), ex.up.cluster.Config().Limits.RetryBudget) {
-			ex.up.cluster.Telemetry().Overflow.Inc()
+		if !ex.decision.Upstream.Budget.Take(c.InFlight(), c.Config().Limits.RetryBudget) {
+			c.Telemetry().Overflow.Inc()
 			return false
 		}
 		ex.retrying = true
 	}
-	ex.up.cluster.Telemetry().Retries.Inc()
+	c.Telemetry().Retries.Inc()
 	return true
 }
 
-// endRetry gives the place in the retry budget back, if there is one: the retry has failed, or has its answer, whose body may last for hours.
+// endRetry gives the place in the retry budget back, if there is one: the retry has failed, or has its response, whose
+// body may last for hours.
 func (ex *exchange) endRetry() {
 	if ex.retrying {
 		ex.retrying = false
-		ex.up.budget.give(1)
+		ex.decision.Upstream.Budget.Give()
 	}
 }
 
-// settle ends the exchange's part in the retry budget; f is what became of it.
-func (ex *exchange) settle(f *fault) {
+// settleRetries ends the exchange's part in the retry budget; reply is how it ended.
+func (ex *exchange) settleRetries(reply *route.LocalReply) {
 	ex.endRetry()
-	if f == nil && ex.attempts == 1 && ex.rt.retry.repeats && ex.status < 500 {
-		ex.up.budget.earn(ex.up.cluster.Config().Limits.RetryBudget)
+	if reply == nil && ex.attempt.Number == 1 && ex.policy().Replays && ex.record.Status < 500 {
+		ex.decision.Upstream.Budget.Earn(ex.cluster().Config().Limits.RetryBudget)
 	}
 }
 
-const (
-	baseBackoff = 25 * time.Millisecond
-	maxBackoff  = 250 * time.Millisecond
-)
-
-// backoff waits before another try: a random time up to a bound that doubles. It ends early, with a fault, when the gateway cuts what is
-// left at the end of its drain.
-func (ex *exchange) backoff() *fault {
-	if ex.rt.retry.failover {
+// backoff waits before another attempt: a random time up to a bound that doubles. It ends early, with a reply, when the
+// gateway cuts what is left at the end of its drain.
+func (ex *exchange) backoff() *route.LocalReply {
+	if ex.policy().Failover {
 		return nil // another endpoint need not recover first
 	}
-	limit := min(baseBackoff<<min(ex.attempts-1, 8), maxBackoff)
-	t := time.NewTimer(rand.N(limit))
+	t := time.NewTimer(rand.N(backoffLimit(ex.attempt.Number)))
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-ex.s.ctx.Done():
-		return faultGone
+	case <-ex.engine.ctx.Done():
+		return ReplyGone
 	}
-	if ex.deadline > 0 && ex.now() >= ex.deadline {
-		return faultTimeout
+	if Passed(ex.decision.Deadline, ex.now()) {
+		return ReplyTimeout
 	}
-	if ex.gone(ex.d.Ended()) {
-		return faultGone
+	if ex.gone(ex.down.Ended()) {
+		return ReplyGone
 	}
 	return nil
 }

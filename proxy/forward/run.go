@@ -1,116 +1,98 @@
-package proxy
+package forward
 
 import (
-	"github.com/fabian4/gateway-homebrew-go/internal/config"
-	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// handle takes one request from its head to its record. It is the table of contents of the proxy: every step is a plain call,
-// in the order in which a request meets it.
-func (s *Server) handle(ex *exchange) {
-	defer ex.survive()
-	if ex.t == nil {
-		ex.t = s.table.Load() // one snapshot; every later step uses it
+// decide asks the table that serves now what is to be done with the request. Nothing in it blocks.
+func (ex *exchange) decide() *route.LocalReply {
+	reply := ex.engine.Table().Decide(&ex.decision, &ex.req, ex.client, ex.record.Start, &ex.work.Workspace)
+	ex.state = decided
+	return reply
+}
+
+// serve decides on a request, unless that has been done, and takes it to its record.
+func (ex *exchange) serve() {
+	defer ex.recover()
+	reply := ex.refusal
+	if ex.state == undecided {
+		reply = ex.decide()
 	}
-	if f := ex.decide(); f != nil {
-		ex.answerFault(f)
+	ex.run(reply)
+}
+
+// run takes a request that has been decided on to its record. It is the table of contents of this package: every step
+// is a plain call, in the order in which a request meets it. reply is what the decision ended with.
+func (ex *exchange) run(reply *route.LocalReply) {
+	if reply != nil {
+		ex.reply(reply)
 		ex.finish()
 		return
 	}
-	ex.begin()
-	f := ex.hold()
-	if f == nil {
-		f = ex.enter()
+	ex.record.Begin(ex.client, ex.decision.Method)
+	ex.upload.prepare(ex)
+	if reply = ex.upload.gather(); reply == nil {
+		reply = ex.enter()
 	}
-	for f == nil {
-		if err := ex.pick(); err != nil {
-			f = noEndpoint(err)
+	for reply == nil {
+		if err := ex.attempt.Pick(ex.decision.Upstream); err != nil {
+			reply = noEndpoint(err)
 			break
 		}
-		ex.attempts++
-		ex.leasing = true
 		out := ex.try()
-		ex.d.Watch(nil)
-		ex.leasing = false
-		ex.ep.Done(out.outcome)
-		if f = out.fault; f == nil || !ex.again(&out) {
+		ex.down.Watch(nil)
+		ex.attempt.Done(out.outcome)
+		if reply = out.reply; reply == nil || !ex.again(&out) {
 			break
 		}
-		f = ex.backoff()
+		reply = ex.backoff()
 	}
-	if f != nil {
-		ex.answerFault(f)
+	if reply != nil {
+		ex.reply(reply)
 	}
-	ex.leave()
-	ex.settle(f)
-	ex.active.Dec()
-	ex.active = nil
+	ex.attempt.Done(cluster.Ignored) // one that was picked and not tried
+	ex.leaveQueue()
+	ex.settleRetries(reply)
+	ex.record.EndActive()
 	ex.finish()
-}
-
-// begin counts the exchange among those in flight.
-func (ex *exchange) begin() {
-	if ex.active == nil {
-		ex.active = ex.c.settings.tele.Requests(ex.method, ex.c.scheme)
-		ex.active.Inc()
+	if ex.upload.crashed() {
+		ex.state = panicked
 	}
 }
 
 // finish counts what went over the client's connection and records the exchange.
 func (ex *exchange) finish() {
-	ex.finished = true
-	ex.read += ex.d.Received()
-	ex.written += ex.d.Sent()
-	ex.record()
+	ex.state = recorded
+	ex.record.Read += ex.down.Received()
+	ex.record.Written += ex.down.Sent()
+	ex.record.Write(ex.engine, ex.client, &ex.decision, &ex.attempt, &ex.req)
 }
 
-// decide finds out what is to be done with the request; nothing in it blocks. What has been decided is not decided again.
-func (ex *exchange) decide() *fault {
-	if ex.decided {
-		return nil
+// reply tells the client, if it can still be told, and notes why for the record.
+func (ex *exchange) reply(r *route.LocalReply) {
+	began := ex.down.Began()
+	ex.record.Fail(ex.engine, r, ex.decision.GRPC, began)
+	if began {
+		ex.closing = true
+		ex.down.Abort(r)
+		return
 	}
-	h := &ex.req
-	ex.method = telemetry.ParseMethod(h.Method)
-	ex.head = ex.method == telemetry.MethodHead
-	ex.grpc, ex.grpcStatus = isGRPC(h), noGRPCStatus
-	if ex.method == telemetry.MethodConnect {
-		return faultConnect
+	if ex.upload.crashed() || !ex.upload.skip() {
+		ex.closing = true
 	}
-	ex.requestID()
-	ex.remoteAddress()
-	path := h.Path
-	if len(path) == 0 {
-		path = slash
+	if r.Flag == telemetry.DC {
+		ex.closing = true
+		ex.down.Abort(r)
+		return
 	}
-	var ok bool
-	if ex.path, ex.work.path, ok = config.NormalPath(path, ex.work.path); !ok {
-		return faultPath
+	h := &ex.resp
+	body := FillReply(h, r, &ex.decision)
+	if err := ex.down.Begin(h); err == nil && body != nil {
+		_ = ex.down.Body(body) // gathered, not written: End tells
 	}
-	if ex.rt = ex.t.router.match(h, ex.path, ex.t.listenerName(ex.c), &ex.work.edges, ex.work.hostname[:0]); ex.rt == nil {
-		return faultNoRoute
+	if err := ex.down.End(nil); err != nil {
+		ex.closing = true
 	}
-	if f := ex.admit(); f != nil {
-		return f
-	}
-	if limit := ex.t.maxBody; limit > 0 && h.ContentLength > limit {
-		return faultMaxBody
-	}
-	if h.Upgrade != nil && (h.Body != message.NoBody || !ex.rt.mayUpgrade(h.Upgrade)) {
-		h.Upgrade = nil // stripped; the request itself goes on
-	}
-	if d := ex.rt.cfg.Timeouts.Request; d > 0 {
-		ex.deadline = ex.start + int64(d)
-	}
-	if ex.grpc {
-		if d := grpcTimeout(h.Get(message.GRPCTimeout)); d > 0 {
-			own := ex.deadline
-			ex.deadline = sooner(own, ex.start+int64(d))
-			ex.clients = ex.deadline != own
-		}
-	}
-	ex.decided = true
-	return nil
 }
-
-var slash = []byte("/")

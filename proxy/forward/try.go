@@ -1,25 +1,31 @@
-package proxy
+package forward
 
 import (
 	"errors"
+	"io"
 	"runtime"
-	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// result is how one try ended.
+// result is how one attempt ended.
 type result struct {
-	outcome cluster.Outcome // for the endpoint's health
-	fault   *fault          // nil: the client has its answer
-	unsent  bool            // with a fault: no byte of the request was written
+	outcome cluster.Outcome   // for the endpoint's health
+	reply   *route.LocalReply // nil: the client has its response
+	unsent  bool              // with a reply: no byte of the request was written
 }
 
-// try sends the request to the picked endpoint and passes the answer on. A connection that the endpoint closed while it was idle is not
-// held against anybody: where that is safe the request goes out once more, on a fresh one.
+// errUnexpectedSwitch is a 101 that nobody asked for.
+var errUnexpectedSwitch = &http1.Error{Status: 502, Text: "unexpected 101 Switching Protocols"}
+
+// try makes one attempt: it sends the request to the endpoint that was picked and passes the response on. A connection
+// that the endpoint closed while it was idle is not held against anybody: where that is safe the request goes out once
+// more, on a fresh one.
 func (ex *exchange) try() result {
 	u, err := ex.connection()
 	if err != nil {
@@ -33,30 +39,33 @@ func (ex *exchange) try() result {
 		}
 		sent, err = ex.roundTrip(u)
 	}
-	if err == nil && ex.repeatsAnswer() {
-		ex.stopUpload(u)
-		_ = u.Close() // the rest of an answer that nobody gets
-		ex.up.cluster.Telemetry().RecordRequest(ex.resp.Status, time.Duration(ex.now()-ex.tryStart))
-		return result{outcome: cluster.ServerError, fault: faultTryAgain}
+	if err == nil && ex.dropsResponse() {
+		ex.upload.stop(u)
+		_ = u.Close() // the rest of a response that nobody gets
+		ex.attempt.Answered(ex.cluster(), ex.resp.Status, ex.now())
+		return result{outcome: cluster.ServerError, reply: replyRetry}
 	}
 	if err != nil {
-		ex.stopUpload(u)
+		ex.upload.stop(u)
 		_ = u.Close() // whatever comes on it now belongs to nobody
 		return ex.failed(err, sent == 0)
 	}
-	if ex.tunnel {
+	if ex.state == tunnelled {
 		return ex.switchProtocols(u)
 	}
 	return ex.deliver(u)
 }
 
-// connection is what the try goes out on: the one that it has gone out on already, or one that is open and silent as far as can be known.
-func (ex *exchange) connection() (leased, error) {
-	if ex.early.u != nil {
-		ex.using = ex.early.u
-		return ex.early.u, nil
+func (ex *exchange) cluster() *cluster.Cluster { return ex.decision.Upstream.Cluster }
+
+// connection is what the attempt goes out on: the one on which the request was sent inline, or one that is open and
+// silent as far as can be known.
+func (ex *exchange) connection() (upstream, error) {
+	a := &ex.attempt
+	if a.state != picked {
+		return a.up, nil // begun by sendInline
 	}
-	ex.tryStart = ex.now()
+	a.Begin(ex.now())
 	u, err := ex.lease(false)
 	if err == nil && !ex.sound(u) {
 		_ = u.Close()
@@ -65,134 +74,184 @@ func (ex *exchange) connection() (leased, error) {
 	return u, err
 }
 
-// sound tells whether the request may go out on u. A connection that was closed, or sent what nobody asked for, while it was idle must not
-// carry a request that could not be repeated, nor what came unasked be taken for the answer.
-func (ex *exchange) sound(u leased) bool {
-	if !u.Reused() || u.Trusted(ex.tryStart) && ex.replayable() && ex.d.Ended() {
+// sound tells whether the request may go out on u. A connection that was closed, or sent what nobody asked for, while
+// it was idle must not carry a request that could not be repeated, nor what came unasked be taken for the response.
+func (ex *exchange) sound(u upstream) bool {
+	if !u.Reused() || u.Trusted(ex.attempt.Start) && ex.replayable() && ex.down.Ended() {
 		return true
 	}
 	return u.Quiet()
 }
 
-// stale tells whether a try failed only because its connection was closed by the endpoint while it was idle, and can be made again.
-func (ex *exchange) stale(u leased, err error, sent int64) bool {
-	var ours *fault
-	if !u.Reused() || !brokeOff(err) || errors.As(err, &ours) || errors.Is(err, http2.ErrReset) || ex.d.Began() {
+// stale tells whether an attempt failed only because its connection was closed by the endpoint while it was idle, and
+// can be made again.
+func (ex *exchange) stale(u upstream, err error, sent int64) bool {
+	var ours *route.LocalReply
+	if !u.Reused() || !brokeOff(err) || errors.As(err, &ours) || errors.Is(err, http2.ErrReset) || ex.down.Began() {
 		return false
 	}
-	ex.stopUpload(u)
-	return ex.bodyHeld() && (sent == 0 || ex.replayable())
+	ex.upload.stop(u)
+	return ex.upload.buffer.whole() && (sent == 0 || ex.replayable())
 }
 
-// lease connects to the picked endpoint, within the time that the request has left.
-func (ex *exchange) lease(fresh bool) (leased, error) {
-	within := ex.up.connect
-	limit := ex.deadline
-	if d := ex.rt.retry.perTry; d > 0 {
-		limit = sooner(limit, ex.tryStart+int64(d))
-	}
-	if limit > 0 {
-		within = min(within, time.Duration(limit-ex.now()))
-	}
+// lease connects to the endpoint that was picked, within the time that the request has left.
+func (ex *exchange) lease(fresh bool) (upstream, error) {
+	d := &ex.decision
+	within, until := ConnectWithin(ex.now(), d.Deadline, ex.attempt.Start, ex.policy().PerTry, d.Upstream.Connect)
 	if within <= 0 {
-		return nil, faultDeadline // nobody was asked
+		return nil, replyDeadline // nobody was asked
 	}
-	u, err := ex.up.lease(ex.s, ex.ep, fresh, within)
-	if err != nil && within < ex.up.connect && ex.now() >= limit && upstreamFault(err).flag != telemetry.UO {
-		err = netio.ErrTimeout
-	}
-	if err == nil {
-		ex.using = u
-		u.SetWriteTimeout(ex.t.timeouts.Write)
-	}
-	return u, err
-}
-
-// failed turns an error that came before the answer began into a result, and counts the try.
-func (ex *exchange) failed(err error, unsent bool) result {
-	var f *fault
-	if !errors.As(err, &f) {
-		f = ex.late(upstreamFault(err))
-	}
-	if f.flag != telemetry.UO {
-		ex.up.cluster.Telemetry().RecordFailure(f.flag, time.Duration(ex.now()-ex.tryStart))
-	}
-	ex.explain(f)
-	return result{f.outcome(), f, unsent}
-}
-
-// explain tells the operator, once, what is wrong with an endpoint; connecting tells so itself.
-func (ex *exchange) explain(f *fault) {
-	if f == faultDeadline {
-		return
-	}
-	switch f.flag {
-	case telemetry.UC, telemetry.UPE, telemetry.UT:
-		if ex.ep.Explain(f.Error()) {
-			ex.s.logger.Warn("endpoint", "cluster", ex.up.cluster.Name(), "address", ex.ep.Address(), "flag", f.flag.String(), "error", f)
+	u, err := ex.engine.lease(d.Upstream, ex.attempt.Endpoint, fresh, within)
+	if err != nil {
+		if within < d.Upstream.Connect && ex.now() >= until && UpstreamReply(err).Flag != telemetry.UO {
+			err = netio.ErrTimeout
 		}
+		return nil, err
 	}
+	ex.attempt.up = u
+	u.SetWriteTimeout(d.Table.Timeouts.Write)
+	return u, nil
 }
 
-// roundTrip writes the request and waits for the head of the final answer, passing interim ones on. sent is how many bytes went out.
-func (ex *exchange) roundTrip(u leased) (sent int64, err error) {
-	ex.headAt = 0
-	ex.sentAt.Store(0)
-	whole := ex.d.Ended()
-	early := ex.early
-	ex.early = early1{}
-	if early.u != nil {
-		err = u.Flush() // mostly nothing is left
-	} else {
-		err = u.Send(ex, whole)
-		runtime.Gosched() // others go first: by the time this goroutine is back, the answer may be there
+// failed turns an error that came before the response began into a result, and counts the attempt.
+func (ex *exchange) failed(err error, unsent bool) result {
+	now := ex.now()
+	var r *route.LocalReply
+	if !errors.As(err, &r) {
+		r = Late(UpstreamReply(err), &ex.decision, now)
 	}
-	ex.d.Watch(u)
-	sent = u.Sent()
+	if r.Flag != telemetry.UO {
+		ex.attempt.Failed(ex.cluster(), r.Flag, now)
+	}
+	ex.attempt.Explain(ex.cluster(), r, ex.engine.Logger)
+	return result{Outcome(r), r, unsent}
+}
+
+// send writes the request, unless it has gone out inline. sent is how many bytes went out.
+func (ex *exchange) send(u upstream, whole bool) (sent int64, err error) {
+	if ex.attempt.state != inFlight {
+		err = u.Flush() // mostly nothing is left
+		return u.Sent(), err
+	}
+	ex.out = outgoing{head: ex.requestHead(), body: ex.upload.buffer.data, whole: whole, from: ex.down}
+	if whole {
+		ex.out.trailers = VetTrailers(ex.down.Trailers())
+	}
+	err = u.Send(&ex.out)
+	ex.out = outgoing{}
+	runtime.Gosched() // others go first: by the time this goroutine is back, the response may be there
+	return u.Sent(), err
+}
+
+// roundTrip writes the request and waits for the head of the final response, passing interim ones on. sent is how many
+// bytes went out.
+func (ex *exchange) roundTrip(u upstream) (sent int64, err error) {
+	ex.attempt.HeadAt = 0
+	ex.upload.sentAt.Store(0)
+	whole := ex.down.Ended()
+	sent, err = ex.send(u, whole)
+	ex.down.Watch(u)
 	switch {
 	case whole:
-		ex.sentAt.Store(ex.now())
+		ex.upload.sentAt.Store(ex.now())
 	case err == nil:
-		ex.startUpload(u) // from here on the writing side is its
+		ex.upload.start(u) // from here on the writing side is its
 	}
-	// An endpoint may answer and close before it has read everything: the answer counts, if there is one.
+	// An endpoint may answer and close before it has read everything: the response counts, if there is one.
 	if err != nil && (sent == 0 || errors.Is(err, netio.ErrTimeout)) {
+		ex.attempt.state = inFlight
 		return sent, err
 	}
 	for {
-		herr := early.err
-		if early.head {
-			early.head = false
-		} else {
-			herr = ex.awaitHead(u)
-		}
+		herr := ex.head(u)
 		if herr != nil {
 			if err != nil {
 				herr = err
 			}
-			if errors.Is(herr, http2.ErrUnprocessed) {
+			if Unprocessed(herr) {
 				sent = 0 // as good as
 			}
 			return sent, herr
 		}
-		if ex.resp.Status >= 200 {
-			break
+		final, err := ex.interim(u)
+		if err != nil {
+			return sent, err
 		}
-		if ex.resp.Status == 101 {
-			if !ex.offered(ex.resp.Upgrade) {
-				return sent, errUnexpectedSwitch
-			}
-			ex.tunnel = true
-			break
+		if final {
+			ex.attempt.HeadAt = ex.now()
+			return sent, nil
 		}
-		if err := ex.d.Inform(&ex.resp); err != nil {
-			return sent, faultGone
-		}
-		if ex.resp.Status == 100 {
-			ex.ask()
-		}
-		u.Interim()
 	}
-	ex.headAt = ex.now()
-	return sent, nil
+}
+
+// head reads one response head, or takes the one that was read inline.
+func (ex *exchange) head(u upstream) error {
+	state := ex.attempt.state
+	ex.attempt.state = inFlight
+	if state == headRead {
+		return ex.attempt.headErr
+	}
+	return ex.awaitHead(u)
+}
+
+// interim passes a head that is not final on, and tells whether it is.
+func (ex *exchange) interim(u upstream) (final bool, err error) {
+	h := &ex.resp
+	switch {
+	case h.Status >= 200:
+		return true, nil
+	case h.Status == 101:
+		if !ex.decision.Offers(&ex.req, h.Upgrade) {
+			return false, errUnexpectedSwitch
+		}
+		ex.state = tunnelled
+		return true, nil
+	}
+	if err := ex.down.Inform(h); err != nil {
+		return false, ReplyGone
+	}
+	if h.Status == 100 {
+		ex.upload.continued()
+	}
+	u.Interim()
+	return false, nil
+}
+
+// awaitHead reads one response head. Every now and then it polls whether the client is still there.
+func (ex *exchange) awaitHead(u upstream) error {
+	wait := HeadWait{
+		Deadline: ex.decision.Deadline, Timeout: ex.decision.UpstreamTimeout(),
+		AttemptStart: ex.attempt.Start, PerTry: ex.policy().PerTry,
+	}
+	begun := ex.now()
+	if at := ex.upload.sentAt.Load(); at > 0 {
+		begun = at
+	}
+	for poll := cluster.FirstPoll; ; poll = min(2*poll, cluster.MaxPoll) {
+		wait.Begun, wait.HalfClosed = ex.upload.timedFrom(), ex.halfClosed
+		limit := wait.Until()
+		u.SetReadDeadline(Earlier(limit, after(begun, poll)))
+		err := u.Head(&ex.resp, ex.decision.Head)
+		if err == nil {
+			return nil
+		}
+		if r := ex.upload.fault(); r != nil {
+			return r
+		}
+		begun = ex.now()
+		switch {
+		case errors.Is(err, netio.ErrInterrupted):
+			if ex.down.Hangup() == netio.Reset {
+				return ReplyGone
+			}
+		case errors.Is(err, io.EOF):
+			return io.ErrUnexpectedEOF
+		case !errors.Is(err, netio.ErrTimeout):
+			return err
+		case ex.gone(ex.upload.sentAt.Load() > 0):
+			return ReplyGone
+		case Passed(limit, begun):
+			return netio.ErrTimeout
+		}
+	}
 }

@@ -1,4 +1,4 @@
-package proxy
+package forward
 
 import (
 	"errors"
@@ -8,245 +8,298 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// upload is the request body's way upstream. What lies in the buffer when the head has been read goes along with the head; a second
-// goroutine exists only while there is more to come.
+// upload is the request body's way upstream. What lies in the buffer when the head has been read goes along with the
+// head; a second goroutine exists only while there is more to come. The atomic fields are shared with that goroutine,
+// which also owns read and buffer while it runs; the rest belongs to the exchange's.
 type upload struct {
-	running  bool                  // the exchange's own view: started and not waited for
-	kept     atomic.Uint32         // whether all that was read of the body is held: see held.go
-	read     atomic.Bool           // the whole body has been read from the client
-	answered atomic.Bool           // the response head has passed: the client may take its time
-	fault    atomic.Pointer[fault] // why it ended early, if the client is to blame
-	stuck    atomic.Int64          // when the upstream ceased to take the body; 0: it has not
-	unasked  atomic.Int64          // since when the client waits for a 100 (Continue) of the upstream; 0: it does not
-	asked    bool                  // the 100 has been passed on
-	done     chan struct{}         // holds a token when the goroutine has ended
+	engine  *Engine
+	down    downstream
+	wait    BodyWait
+	maxBody int64
+	replays bool // the route sends requests again
+	expects bool // the client waits for a 100 (Continue)
+
+	buffer replayBuffer
+	bytes  int64 // of the body so far
+
+	running  bool                             // started and not waited for
+	asked    bool                             // the 100 (Continue) has been passed on
+	done     chan struct{}                    // holds a token when the goroutine has ended
+	sentAt   atomic.Int64                     // the whole request went upstream; 0: not yet
+	read     atomic.Bool                      // the whole body has been read from the client
+	answered atomic.Bool                      // the response head has passed: the client may take its time
+	reply    atomic.Pointer[route.LocalReply] // why it ended early, if the endpoint is not to blame
+	stuck    atomic.Int64                     // when the endpoint ceased to take the body; 0: it has not
+	waiting  atomic.Int64                     // since when the client waits for a 100 (Continue); 0: it does not
 }
 
-// hold reads what has come of the body already, without waiting: every try sends it along with the head.
-func (ex *exchange) hold() *fault {
-	if ex.d.Ended() {
-		return nil
+// reset makes u ready for the next request of the same connection.
+func (u *upload) reset() {
+	u.buffer.reset()
+	u.bytes, u.asked = 0, false
+	u.sentAt.Store(0)
+	u.reply.Store(nil)
+}
+
+// prepare tells u about the request that has been decided on.
+func (u *upload) prepare(ex *exchange) {
+	t := ex.decision.Table
+	u.wait = BodyWait{Read: t.Timeouts.Read, GRPC: ex.decision.GRPC}
+	u.maxBody, u.replays, u.expects = t.MaxBody, ex.policy().Replays, ex.req.Expect100
+	if !u.down.Ended() {
+		u.down.SetReadDeadline(after(ex.record.Start, u.wait.Read))
 	}
-	ex.d.SetReadDeadline(ex.start + int64(ex.t.timeouts.Read))
-	most := holdBytes
-	if ex.rt.retry.repeats {
-		most = repeatBytes
+}
+
+// gather reads what has come of the body already, without waiting: every attempt sends it along with the head.
+func (u *upload) gather() *route.LocalReply {
+	most := gatherBytes
+	if u.replays {
+		most = replayBytes
 	}
-	for !ex.d.Ended() && ex.d.Ready() && len(ex.held) < most {
-		if ex.held != nil {
-			ex.gather(nil) // the next piece may overwrite it
+	b := &u.buffer
+	for !u.down.Ended() && u.down.Ready() && len(b.data) < most {
+		if b.data != nil {
+			b.gather(nil) // the next piece may overwrite it
 		}
-		p, err := ex.d.Next()
+		p, err := u.down.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return ex.bodyFault(err)
+			return bodyReply(err)
 		}
-		if f := ex.countBody(len(p)); f != nil {
-			return f
+		if r := u.count(len(p)); r != nil {
+			return r
 		}
-		if ex.held == nil {
-			ex.held = p // mostly all there is
+		if b.data == nil {
+			b.data = p // mostly all there is
 			continue
 		}
-		ex.gather(p)
+		b.gather(p)
 	}
 	return nil
 }
 
-// countBody holds the body to limits.max_body.
-func (ex *exchange) countBody(n int) *fault {
-	ex.bodyBytes += int64(n)
-	if limit := ex.t.maxBody; limit > 0 && ex.bodyBytes > limit {
-		return faultMaxBody
+// count holds the body to limits.max_body.
+func (u *upload) count(n int) *route.LocalReply {
+	u.bytes += int64(n)
+	if u.maxBody > 0 && u.bytes > u.maxBody {
+		return route.ReplyMaxBody
 	}
 	return nil
 }
 
-// bodyFault sorts an error of the client's side in the middle of a body.
-func (ex *exchange) bodyFault(err error) *fault {
+// bodyReply sorts an error of the client's side in the middle of a body.
+func bodyReply(err error) *route.LocalReply {
 	var malformed *http1.Error
 	switch {
 	case errors.As(err, &malformed):
-		return badRequest(malformed)
+		return BadRequest(malformed)
 	case errors.Is(err, netio.ErrTimeout):
-		return faultSlowBody
+		return ReplySlowBody
 	}
-	return &fault{499, telemetry.DC, "client went away", err}
+	return &route.LocalReply{Status: 499, Flag: telemetry.DC, Text: "client went away", Cause: err}
 }
 
-// startUpload sends the rest of the body while the exchange waits for the answer.
-func (ex *exchange) startUpload(u leased) {
-	if ex.upload.done == nil {
-		ex.upload.done = make(chan struct{}, 1)
+// start sends the rest of the body to up while the exchange waits for the response.
+func (u *upload) start(up upstream) {
+	if u.done == nil {
+		u.done = make(chan struct{}, 1)
 	}
-	ex.goOnHolding()
-	ex.upload.read.Store(false)
-	ex.upload.answered.Store(false)
-	ex.upload.fault.Store(nil)
-	ex.upload.stuck.Store(0)
-	ex.upload.unasked.Store(0)
-	if ex.req.Expect100 && !ex.upload.asked && ex.bodyBytes == 0 {
-		ex.upload.unasked.Store(ex.now())
+	u.buffer.retain(u.replays)
+	u.read.Store(false)
+	u.answered.Store(false)
+	u.reply.Store(nil)
+	u.stuck.Store(0)
+	u.waiting.Store(0)
+	if u.expects && !u.asked && u.bytes == 0 {
+		u.waiting.Store(u.engine.Now())
 	}
-	ex.upload.running = true
-	go ex.runUpload(u)
+	u.running = true
+	go u.run(up)
 }
 
-// runUpload is the uploading goroutine. It is started by startUpload and waited for by endUploadOn.
-func (ex *exchange) runUpload(u leased) {
-	f := ex.copyBody(u)
+// run is the uploading goroutine. It is started by start and waited for by stop.
+func (u *upload) run(up upstream) {
+	defer func() {
+		if u.engine.recovered(recover()) {
+			u.reply.Store(replyPanic)
+			up.Interrupt()
+		}
+		u.done <- struct{}{}
+	}()
+	r := u.copy(up)
 	switch {
-	case f != nil:
-		ex.upload.fault.Store(f)
-		u.Interrupt() // the exchange waits there
-	case ex.sentAt.Load() == 0:
-		ex.upload.stuck.Store(ex.now()) // from here on it has the time of upstream for its answer
-	}
-	ex.upload.done <- struct{}{}
-}
-
-// ask notes that the client has got a 100 (Continue): from here on it is its turn.
-func (ex *exchange) ask() {
-	ex.upload.asked = true
-	if ex.upload.running && ex.upload.unasked.Swap(0) != 0 {
-		ex.d.SetReadDeadline(ex.now() + int64(ex.t.timeouts.Read))
+	case r != nil:
+		u.reply.Store(r)
+		up.Interrupt() // the exchange waits there
+	case u.sentAt.Load() == 0:
+		u.stuck.Store(u.engine.Now()) // from here on the endpoint has the time of upstream for its response
 	}
 }
 
-// awaitBody sets the time for the next piece of the body. patient tells that it may well be later: a client that waits for a 100 of the upstream
-// is right to be silent, and so is one that has its answer, or a caller of gRPC, whose stream no limit of ours cuts that it has not been told of.
-func (ex *exchange) awaitBody() (patient bool) {
-	if ex.grpc || ex.upload.answered.Load() {
-		ex.d.SetReadDeadline(0)
-		return true
+// continued notes that the client has got a 100 (Continue): from here on it is its turn.
+func (u *upload) continued() {
+	u.asked = true
+	if u.running && u.waiting.Swap(0) != 0 {
+		u.down.SetReadDeadline(after(u.engine.Now(), u.wait.Read))
 	}
-	patient = ex.upload.unasked.Load() != 0
-	ex.d.SetReadDeadline(ex.now() + int64(ex.t.timeouts.Read)) // also then: ask may be doing the same
+}
+
+// await sets the time for the next piece of the body.
+func (u *upload) await() (patient bool) {
+	w := u.wait
+	w.Answered, w.Unprompted = u.answered.Load(), u.waiting.Load() != 0
+	at, patient := w.Until(u.engine.Now())
+	u.down.SetReadDeadline(at) // also while the client waits: continued may be doing the same
 	return patient
 }
 
-// copyBody moves the body. It returns a fault if the client is the reason that it ended early; an upstream that takes no more is no fault
-// here, since its answer may say why.
-func (ex *exchange) copyBody(u leased) *fault {
+// copy moves the body. It returns a reply if the client is the reason that it ended early; an endpoint that takes no
+// more is none, since its response may say why.
+func (u *upload) copy(up upstream) *route.LocalReply {
 	for patient := false; ; {
-		if !ex.d.Ready() {
-			if u.Flush() != nil {
+		if !u.down.Ready() {
+			if up.Flush() != nil {
 				return nil //nolint:nilerr // see above
 			}
-			patient = ex.awaitBody()
+			patient = u.await()
 		}
-		p, err := ex.d.Next()
+		p, err := u.down.Next()
 		switch {
 		case err == nil:
-			if ex.upload.unasked.Load() != 0 {
-				ex.upload.unasked.Store(0) // it does not wait any longer
+			if u.waiting.Load() != 0 {
+				u.waiting.Store(0) // it does not wait any longer
 			}
-			if f := ex.countBody(len(p)); f != nil {
-				return f
+			if r := u.count(len(p)); r != nil {
+				return r
 			}
-			ex.keep(p)
-			if ex.d.Ended() {
-				ex.upload.read.Store(true)
+			u.buffer.keep(p, u.answered.Load())
+			if u.down.Ended() {
+				u.read.Store(true)
 			}
-			if u.Body(p) != nil {
+			if up.Body(p) != nil {
 				return nil //nolint:nilerr // see above
 			}
 		case errors.Is(err, io.EOF):
-			ex.upload.read.Store(true)
-			if u.End(vetted(ex.d.Trailers())) == nil {
-				ex.sentAt.Store(ex.now())
+			u.read.Store(true)
+			if up.End(VetTrailers(u.down.Trailers())) == nil {
+				u.sentAt.Store(u.engine.Now())
 			}
 			return nil
-		case errors.Is(err, netio.ErrTimeout) && (patient || ex.upload.answered.Load()):
+		case errors.Is(err, netio.ErrTimeout) && (patient || u.answered.Load()):
 		case errors.Is(err, netio.ErrInterrupted):
 			return nil
 		default:
-			return ex.bodyFault(err)
+			return bodyReply(err)
 		}
 	}
 }
 
-// requestRead tells whether the whole request has been read from the client.
-func (ex *exchange) requestRead() bool {
-	if ex.upload.running {
-		return ex.upload.read.Load()
+// timedFrom is since when the endpoint has its time for the response head; 0: not yet.
+func (u *upload) timedFrom() int64 {
+	if at := u.sentAt.Load(); at > 0 || !u.running {
+		return at
 	}
-	return ex.d.Ended()
+	return Earlier(u.stuck.Load(), u.waiting.Load())
 }
 
-// uploadFault is what the client did wrong while its body was uploaded, nil if nothing.
-func (ex *exchange) uploadFault() *fault {
-	if !ex.upload.running {
+// whole tells whether the whole request has been read from the client.
+func (u *upload) whole() bool {
+	if u.running {
+		return u.read.Load()
+	}
+	return u.down.Ended()
+}
+
+// fault is what the client did wrong while its body was uploaded, nil if nothing.
+func (u *upload) fault() *route.LocalReply {
+	if !u.running {
 		return nil
 	}
-	return ex.upload.fault.Load()
+	return u.reply.Load()
 }
 
-// skipBody reads what is at hand of the request's body and tells whether that was the rest of it.
-func (ex *exchange) skipBody() bool {
-	for !ex.d.Ended() && ex.d.Ready() {
-		if _, err := ex.d.Next(); err != nil {
+// answer notes that the response has begun: the client may take its time with the rest of its body, which no other
+// attempt will send.
+func (u *upload) answer() {
+	if !u.running {
+		u.buffer.release()
+		return
+	}
+	u.answered.Store(true)
+	u.down.SetReadDeadline(0)
+}
+
+// skip reads what is at hand of the request's body and tells whether that was the rest of it.
+func (u *upload) skip() bool {
+	for !u.down.Ended() && u.down.Ready() {
+		if _, err := u.down.Next(); err != nil {
 			break // at its end it has ended, else it never will
 		}
 	}
-	return ex.d.Ended()
+	return u.down.Ended()
 }
 
-// endUploadOn is stopUpload at the end of an answer: a client that was stopped in the middle of its body can send no other request.
-func (ex *exchange) endUploadOn(u leased) (early bool) {
-	early = ex.stopUpload(u)
-	if early {
-		ex.closing = ex.closing || !ex.upload.read.Load()
-	}
-	return early
-}
-
-// stopUpload waits for the uploading goroutine, if there is one, and reports whether the request has not gone upstream whole. Then it may have
-// been stopped, so that the upstream connection can carry nothing more. Another try goes on where it has stopped.
-func (ex *exchange) stopUpload(u leased) (early bool) {
-	if !ex.upload.running {
+// stop waits for the uploading goroutine, if there is one, and reports whether the request has not gone upstream whole.
+// Then it may have been stopped, so that the upstream connection can carry nothing more. Another attempt goes on where
+// it has stopped.
+func (u *upload) stop(up upstream) (early bool) {
+	if !u.running {
 		return false
 	}
-	ex.upload.running = false
-	if ex.sentAt.Load() > 0 {
-		<-ex.upload.done // it has nothing left to do
+	u.running = false
+	if u.sentAt.Load() > 0 {
+		<-u.done // it has nothing left to do
 		return false
 	}
-	if !ex.uploadEnds() {
+	if !u.ends() {
 		early = true
-		u.Cut()          // wakes a blocked write
-		ex.d.Interrupt() // or a blocked read
-		<-ex.upload.done
-		ex.d.ClearInterrupt()
+		up.Cut()           // wakes a blocked write
+		u.down.Interrupt() // or a blocked read
+		<-u.done
+		u.down.ClearInterrupt()
 	}
-	return early || ex.sentAt.Load() == 0
+	return early || u.sentAt.Load() == 0
 }
 
-// lastWrite is how long the uploading goroutine, when the answer is there, may take for the last bytes of a request that has all been read:
-// an endpoint is quick to answer, and then both connections are as good as before.
+// lastWrite is how long the uploading goroutine, when the response is there, may take for the last bytes of a request
+// that has all been read: an endpoint is quick to answer, and then both connections are as good as before.
 const lastWrite = 20 * time.Millisecond
 
-// uploadEnds tells whether the uploading goroutine has ended by itself.
-func (ex *exchange) uploadEnds() bool {
+// ends tells whether the uploading goroutine has ended by itself.
+func (u *upload) ends() bool {
 	select {
-	case <-ex.upload.done:
+	case <-u.done:
 		return true
 	default:
 	}
-	if !ex.upload.read.Load() {
+	if !u.read.Load() {
 		return false
 	}
 	t := time.NewTimer(lastWrite)
 	defer t.Stop()
 	select {
-	case <-ex.upload.done:
+	case <-u.done:
 		return true
 	case <-t.C:
 		return false
+	}
+}
+
+// crashed tells that the uploading goroutine has panicked.
+func (u *upload) crashed() bool { return u.reply.Load() == replyPanic }
+
+// abandon waits for the uploading goroutine after the connections on both sides were closed.
+func (u *upload) abandon() {
+	if u.running {
+		u.running = false
+		u.down.Interrupt()
+		<-u.done
 	}
 }

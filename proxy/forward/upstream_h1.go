@@ -1,4 +1,4 @@
-package proxy
+package forward
 
 import (
 	"net"
@@ -10,8 +10,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// upstream1 is an HTTP/1.1 connection to an endpoint. It is leased to one exchange, or idle in the endpoint's pool, where it holds no buffer.
-type upstream1 struct {
+// upstreamH1 is an HTTP/1.1 connection to an endpoint. It is leased to one exchange, or idle in the endpoint's pool,
+// where it holds no buffer.
+type upstreamH1 struct {
 	conn   *netio.Conn
 	r      http1.Reader
 	w      http1.Writer
@@ -22,15 +23,15 @@ type upstream1 struct {
 	bare   bool  // its last answer could have no body, which some endpoints send all the same
 }
 
-func newUpstream1(s *Server, nc net.Conn, slot *cluster.Slot) *upstream1 {
-	u := &upstream1{conn: netio.New(nc, s.sweeper, s.writeTimeout()), slot: slot}
-	u.r = *http1.NewReader(u.conn, s.limits, nil, 0)
+func newUpstreamH1(e *Engine, nc net.Conn, slot *cluster.Slot) *upstreamH1 {
+	u := &upstreamH1{conn: netio.New(nc, e.Sweeper, e.WriteTimeout()), slot: slot}
+	u.r = *http1.NewReader(u.conn, e.Limits, nil, 0)
 	u.w.Conn = u.conn
 	return u
 }
 
 // Close closes the connection and gives its slot back. It must not be leased.
-func (u *upstream1) Close() error {
+func (u *upstreamH1) Close() error {
 	u.r.Free()
 	u.w.Done()
 	err := u.conn.Close()
@@ -39,60 +40,62 @@ func (u *upstream1) Close() error {
 }
 
 // Usable tells whether the idle connection is open and silent.
-func (u *upstream1) Usable() bool { return u.conn.Quiet() }
+func (u *upstreamH1) Usable() bool { return u.conn.Quiet() }
 
 // The methods of a leased connection.
 
-func (u *upstream1) Reused() bool                    { return u.reused }
-func (u *upstream1) Trusted(now int64) bool          { return !u.bare && now-u.since < trustFor }
-func (u *upstream1) Quiet() bool                     { return u.conn.Quiet() }
-func (u *upstream1) SetWriteTimeout(d time.Duration) { u.conn.SetWriteTimeout(d) }
-func (u *upstream1) Sent() int64                     { return u.w.Sent() }
-func (u *upstream1) Body(p []byte) error             { return u.w.Body(p) }
-func (u *upstream1) End(t *message.Head) error       { return u.w.End(t, neverTrailer) }
-func (u *upstream1) Flush() error                    { return u.w.Flush() }
-func (u *upstream1) SetReadDeadline(at int64)        { u.conn.SetReadDeadline(at) }
-func (u *upstream1) Head(ex *exchange) error         { return u.r.ReadResponse(&ex.resp, ex.head) }
-func (u *upstream1) Interim()                        { u.r.Done() }
-func (u *upstream1) Answer(h *message.Head)          { u.r.Body(&u.body, h) }
-func (u *upstream1) Ready() bool                     { return u.body.Ready() }
-func (u *upstream1) Next() ([]byte, error)           { return u.body.Next() }
-func (u *upstream1) Trailers() *message.Head         { return u.body.Trailers() }
-func (u *upstream1) Interrupt()                      { u.conn.Interrupt() }
-func (u *upstream1) Cut()                            { _ = u.conn.Close() }
+func (u *upstreamH1) Reused() bool                            { return u.reused }
+func (u *upstreamH1) Trusted(now int64) bool                  { return !u.bare && now-u.since < trustFor }
+func (u *upstreamH1) Quiet() bool                             { return u.conn.Quiet() }
+func (u *upstreamH1) SetWriteTimeout(d time.Duration)         { u.conn.SetWriteTimeout(d) }
+func (u *upstreamH1) Sent() int64                             { return u.w.Sent() }
+func (u *upstreamH1) Body(p []byte) error                     { return u.w.Body(p) }
+func (u *upstreamH1) End(t *message.Head) error               { return u.w.End(t, NeverTrailer) }
+func (u *upstreamH1) Flush() error                            { return u.w.Flush() }
+func (u *upstreamH1) SetReadDeadline(at int64)                { u.conn.SetReadDeadline(at) }
+func (u *upstreamH1) Head(h *message.Head, toHead bool) error { return u.r.ReadResponse(h, toHead) }
+func (u *upstreamH1) Interim()                                { u.r.Done() }
+func (u *upstreamH1) Answer(h *message.Head)                  { u.r.Body(&u.body, h) }
+func (u *upstreamH1) Ready() bool                             { return u.body.Ready() }
+func (u *upstreamH1) Next() ([]byte, error)                   { return u.body.Next() }
+func (u *upstreamH1) Trailers() *message.Head                 { return u.body.Trailers() }
+func (u *upstreamH1) Interrupt()                              { u.conn.Interrupt() }
+func (u *upstreamH1) Cut()                                    { _ = u.conn.Close() }
 
-// Send appends the head in HTTP/1.1 and writes it with what is held.
-func (u *upstream1) Send(ex *exchange, whole bool) error {
-	u.w.Head(ex.appendRequest(u.w.Begin(), ex.ep.Address()), ex.req.Body == message.Chunked)
-	if len(ex.held) > 0 {
-		if err := u.w.Body(ex.held); err != nil {
+// Send appends the head in HTTP/1.1 and writes it with what is kept of the body.
+func (u *upstreamH1) Send(o *outgoing) error {
+	u.w.Head(o.head.appendH1(u.w.Begin()), o.head.Body == message.Chunked)
+	if len(o.body) > 0 {
+		if err := u.w.Body(o.body); err != nil {
 			return err
 		}
 	}
-	if whole {
-		return u.End(vetted(ex.d.Trailers()))
+	if o.whole {
+		return u.End(o.trailers)
 	}
 	return u.w.Flush()
 }
 
-// trustFor is how long a connection must have been idle to be looked at before it is used again: one system call. Bytes that an endpoint sends
-// behind the end of its answer, by its framing, would be taken for the answer to the next request, whoever asks.
+// trustFor is how long a connection must have been idle to be looked at before it is used again: one system call.
+// Bytes that an endpoint sends behind the end of its answer, by its framing, would be taken for the answer to the
+// next request, whoever asks.
 const trustFor = int64(10 * time.Millisecond)
 
-// GiveBack ends the lease: the connection goes back to the pool when the answer was read to its end and nothing came behind it.
-func (u *upstream1) GiveBack(ex *exchange) {
-	keep := keepFor(&ex.resp)
-	u.since, u.bare = ex.endAt, ex.head || message.Bodiless(ex.resp.Status)
-	if u.rest(&ex.resp) {
-		ex.ep.Put(u, keep)
+// GiveBack ends the lease: the connection goes back to the pool when the response was read to its end and nothing came
+// behind it.
+func (u *upstreamH1) GiveBack(h *message.Head, toHead bool, ep *cluster.Endpoint, now int64) {
+	keep := keepFor(h)
+	u.since, u.bare = now, toHead || message.Bodiless(h.Status)
+	if u.rest(h) {
+		ep.Put(u, keep)
 	} else {
 		_ = u.Close() // it has served
 	}
 }
 
-// rest makes the connection ready for another lease and reports whether it is good for one. Nobody may interrupt it any more;
-// an interrupt that met no read would end the next lease's. The memory of the response head is given back.
-func (u *upstream1) rest(h *message.Head) bool {
+// rest makes the connection ready for another lease and reports whether it is good for one. Nobody may interrupt it any
+// more; an interrupt that met no read would end the next lease's. The memory of the response head is given back.
+func (u *upstreamH1) rest(h *message.Head) bool {
 	good := u.body.Ended() && u.r.Buffered() == 0 && !u.conn.Unread() && !h.Close
 	u.conn.ClearInterrupt()
 	u.r.Done()
@@ -101,7 +104,8 @@ func (u *upstream1) rest(h *message.Head) bool {
 	return good
 }
 
-// keepFor is how long the peer lets the connection be idle: a second less than it said, since it may count from earlier. 0: it said nothing.
+// keepFor is how long the peer lets the connection be idle: a second less than it said, since it may count from
+// earlier. 0: it said nothing.
 func keepFor(h *message.Head) time.Duration {
 	switch s := keepAlive(h); s {
 	case 0:

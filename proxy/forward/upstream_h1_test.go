@@ -1,4 +1,4 @@
-package proxy
+package forward
 
 import (
 	"net"
@@ -30,12 +30,12 @@ func TestKeepFor(t *testing.T) {
 	}
 }
 
-// TestRestForgetsAnInterrupt: the client of one request may be gone when the response is through already. The next request on
-// the connection must not hear of it: an upgraded one would take it for the end.
+// TestRestForgetsAnInterrupt: the client of one request may be gone when the response is through already. The next
+// request on the connection must not hear of it: an upgraded one would take it for the end.
 func TestRestForgetsAnInterrupt(t *testing.T) {
 	ours, theirs := net.Pipe()
 	t.Cleanup(func() { ours.Close(); theirs.Close() })
-	u := &upstream1{conn: netio.New(ours, netio.NewSweeper(), 0)}
+	u := &upstreamH1{conn: netio.New(ours, netio.NewSweeper(), 0)}
 	u.w.Conn = u.conn
 	u.Interrupt()
 	if !u.rest(&message.Head{}) {
@@ -53,59 +53,9 @@ func TestTrusted(t *testing.T) {
 		bare bool
 		want bool
 	}{{0, false, true}, {time.Millisecond, false, true}, {10 * time.Millisecond, false, false}, {time.Hour, false, false}, {0, true, false}} {
-		u := upstream1{since: int64(time.Minute), bare: tt.bare}
+		u := upstreamH1{since: int64(time.Minute), bare: tt.bare}
 		if got := u.Trusted(int64(time.Minute + tt.idle)); got != tt.want {
 			t.Errorf("idle for %v, behind an answer without a body %v: Trusted = %v, want %v", tt.idle, tt.bare, got, tt.want)
 		}
-	}
-}
-
-func TestRetryBudget(t *testing.T) {
-	for _, tt := range []struct {
-		inFlight int64
-		share    float64
-		want     int // places
-	}{{0, 0.2, 3}, {10, 0.2, 3}, {20, 0.2, 4}, {100, 0.2, 20}, {100, 1, 100}, {5, 0, 200}} {
-		var b retryBudget
-		n := 0
-		for n < 200 && b.take(tt.inFlight, tt.share) {
-			n++
-		}
-		if n != tt.want {
-			t.Errorf("%d in flight, share %v: %d places, want %d", tt.inFlight, tt.share, n, tt.want)
-		}
-		b.give(1)
-		if n < 200 && !b.take(tt.inFlight, tt.share) {
-			t.Errorf("%d in flight, share %v: a place given back is not taken", tt.inFlight, tt.share)
-		}
-	}
-}
-
-// What was saved in good times covers a moment, and no more.
-func TestRetryBudgetSaves(t *testing.T) {
-	const share = 0.2
-	var b retryBudget
-	for range 50 {
-		b.earn(share)
-	}
-	n := 0
-	for b.take(0, share) {
-		n++
-	}
-	if n != minRetries+9 && n != minRetries+10 { // 50 times a fifth, rounded down each
-		t.Errorf("%d places after 50 good requests, want %d", n, minRetries+10)
-	}
-	b.give(int64(n))
-	for n = 0; b.take(0, share); {
-		n++
-	}
-	if n != minRetries {
-		t.Errorf("%d places after that, want %d", n, minRetries)
-	}
-	for range 100_000 {
-		b.earn(share)
-	}
-	if got := b.saved.Load() / oneRetry; got != mostSaved {
-		t.Errorf("saved %d, want %d", got, mostSaved)
 	}
 }

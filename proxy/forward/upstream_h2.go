@@ -1,4 +1,4 @@
-package proxy
+package forward
 
 import (
 	"context"
@@ -14,10 +14,12 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
-// upstream2 is a stream on a shared HTTP/2 connection to an endpoint, leased to one exchange that waits in a goroutine.
-type upstream2 struct {
+// upstreamH2 is a stream on a shared HTTP/2 connection to an endpoint, leased to one exchange that waits in a
+// goroutine.
+type upstreamH2 struct {
 	client *http2.Client
 	pipe   *http2.Pipe
 	stream *http2.Stream // nil before Send
@@ -26,86 +28,90 @@ type upstream2 struct {
 	waits  bool // for Send: its place on the connection is reserved
 	end    bool // the request was ended
 	sent   int64
-	from   *http2.Pipe // the client's stream, if it has one
+	from   downstream  // whose request it carries; nil before Send
 	large  atomic.Bool // the trailers were larger than the endpoint takes
 }
 
-// leaseStream is lease for clusters whose endpoints speak, or may speak, HTTP/2. A fresh connection is never needed: one that is going away has
-// no room.
-func (up *Upstream) leaseStream(s *Server, ep *cluster.Endpoint, fresh bool, within time.Duration) (leased, error) {
-	set := shared(ep)
+// leaseStream is lease for clusters whose endpoints speak, or may speak, HTTP/2. A fresh connection is never needed:
+// one that is going away has no room.
+func (e *Engine) leaseStream(up *route.Upstream, ep *cluster.Endpoint, fresh bool, within time.Duration) (upstream, error) {
+	set := h2PoolOf(ep)
 	if c := set.take(); c != nil {
-		return newUpstream2(c, true), nil
+		return newUpstreamH2(c, true), nil
 	}
 	if !fresh {
 		if c := ep.Take(); c != nil {
-			return again(c), nil
+			return reuse(c), nil
 		}
 	}
 	if set.expectsPlain() {
-		return up.leaseAlone(s, set, ep, within)
+		return e.leaseAlone(up, set, ep, within)
 	}
-	return up.leaseInLine(s, set, ep, within)
+	return e.leaseWaiting(up, set, ep, within)
 }
 
-// leaseInLine waits for a place on a connection, which may have to be made.
-func (up *Upstream) leaseInLine(s *Server, set *shared2, ep *cluster.Endpoint, within time.Duration) (leased, error) {
-	limit := s.sweeper.Now() + int64(within)
+// leaseWaiting waits for a place on a connection, which may have to be made.
+func (e *Engine) leaseWaiting(up *route.Upstream, set *h2Pool, ep *cluster.Endpoint, within time.Duration) (upstream, error) {
+	limit := e.Now() + int64(within)
 	t := time.NewTimer(within)
 	defer t.Stop()
-	w := &waiter2{called: make(chan struct{}, 1)}
-	open := func() { up.open(s, set, ep) }
+	w := &h2Waiter{called: make(chan struct{}, 1)}
+	open := func() { e.open(up, set, ep) }
 	for again := false; ; again = true {
 		if c := set.join(w, again, open); c != nil {
-			return newUpstream2(c, true), nil
+			return newUpstreamH2(c, true), nil
 		}
 		select {
 		case <-w.called:
 		case <-t.C:
-			return up.tooLate(set.leave(w))
-		case <-s.ctx.Done():
-			return up.tooLate(set.leave(w))
+			return e.tooLate(up, set, w)
+		case <-e.ctx.Done():
+			return e.tooLate(up, set, w)
 		}
 		switch {
 		case w.plain != nil || w.err != nil:
 			return w.plain, w.err
 		case set.expectsPlain():
-			return up.leaseAlone(s, set, ep, time.Duration(limit-s.sweeper.Now()))
+			return e.leaseAlone(up, set, ep, time.Duration(limit-e.Now()))
 		}
 	}
 }
 
-// tooLate counts a request that has waited in vain for one of the limits, the endpoint's of streams or the cluster's of connections.
-func (up *Upstream) tooLate(u leased, err error) (leased, error) {
+// tooLate ends the wait of w, and counts it where one of the limits was in the way: the endpoint's of streams or the
+// cluster's of connections.
+func (e *Engine) tooLate(up *route.Upstream, set *h2Pool, w *h2Waiter) (upstream, error) {
+	u, err := set.leave(w)
 	if errors.Is(err, cluster.ErrOverflow) {
-		up.cluster.Telemetry().Overflow.Inc()
+		up.Cluster.Telemetry().Overflow.Inc()
 	}
 	return u, err
 }
 
-// open makes a connection for those who wait in line. It belongs to none of them: how long one of them can wait is nothing to the others.
-func (up *Upstream) open(s *Server, set *shared2, ep *cluster.Endpoint) {
+// open makes a connection for those who wait in line. It belongs to none of them: how long one of them can wait is
+// nothing to the others.
+func (e *Engine) open(up *route.Upstream, set *h2Pool, ep *cluster.Endpoint) {
 	var c *http2.Client
-	var plain leased
+	var plain upstream
 	err := errPanicked
 	defer func() {
 		if p := recover(); p != nil {
-			s.panicked(p, debug.Stack())
+			e.Panicked(p, debug.Stack())
 		}
 		set.opened(c, plain, err)
 	}()
-	c, plain, err = up.connectEither(s, set, ep, up.connect, set.connects)
+	c, plain, err = e.connectEither(up, set, ep, up.Connect, set.connects)
 }
 
 var (
-	errPanicked    error = &connectError{Err: errors.New("panic")}
-	errSlowConnect error = &connectError{Err: context.DeadlineExceeded}
+	errPanicked    error = &netio.ConnectError{Err: errors.New("panic")}
+	errSlowConnect error = &netio.ConnectError{Err: context.DeadlineExceeded}
 	errUnwanted          = errors.New("connect: nobody waits for it")
 )
 
-// leaseAlone makes a connection for one request, or waits for one that is put back: the endpoint is not expected to speak HTTP/2.
-func (up *Upstream) leaseAlone(s *Server, set *shared2, ep *cluster.Endpoint, within time.Duration) (leased, error) {
-	c, plain, err := up.connectEither(s, set, ep, within, func() bool { return true })
+// leaseAlone makes a connection for one request, or waits for one that is put back: the endpoint is not expected to
+// speak HTTP/2.
+func (e *Engine) leaseAlone(up *route.Upstream, set *h2Pool, ep *cluster.Endpoint, within time.Duration) (upstream, error) {
+	c, plain, err := e.connectEither(up, set, ep, within, func() bool { return true })
 	if plain != nil || err != nil {
 		return plain, err
 	}
@@ -114,40 +120,40 @@ func (up *Upstream) leaseAlone(s *Server, set *shared2, ep *cluster.Endpoint, wi
 	if !reserved { // it is over already, or was never meant to take any
 		return nil, http2.ErrGoAway
 	}
-	return newUpstream2(c, true), nil
+	return newUpstreamH2(c, true), nil
 }
 
-// connectEither makes a connection, or waits for one that is put back, and returns what it speaks. begin is asked in front of connecting
-// whether it is still wanted.
-func (up *Upstream) connectEither(s *Server, set *shared2, ep *cluster.Endpoint, within time.Duration, begin func() bool) (*http2.Client, leased, error) {
-	idle, slot, err := up.cluster.ReserveWithin(s.ctx, ep, within)
+// connectEither makes a connection, or waits for one that is put back, and returns what it speaks. begin is asked in
+// front of connecting whether it is still wanted.
+func (e *Engine) connectEither(up *route.Upstream, set *h2Pool, ep *cluster.Endpoint, within time.Duration, begin func() bool) (*http2.Client, upstream, error) {
+	idle, slot, err := up.Cluster.ReserveWithin(e.ctx, ep, within)
 	switch {
 	case err != nil:
 		return nil, nil, err
 	case idle != nil:
-		return nil, again(idle), nil
+		return nil, reuse(idle), nil
 	}
 	if !begin() {
 		slot.Release()
 		return nil, nil, errUnwanted
 	}
-	nc, err := up.connectTo(s, ep, slot, within)
+	nc, err := e.connect(up, ep, slot, within)
 	if err != nil {
 		return nil, nil, err
 	}
-	if up.protocol == config.ProtocolAuto && !mtls.HTTP2(nc) {
-		return nil, newUpstream1(s, nc, slot), nil
+	if up.Protocol == config.ProtocolAuto && !mtls.HTTP2(nc) {
+		return nil, newUpstreamH1(e, nc, slot), nil
 	}
-	return s.newClient2(up, nc, slot, set), nil, nil
+	return e.newH2Client(up, nc, slot, set), nil, nil
 }
 
-// newClient2 makes an HTTP/2 connection of nc. A goroutine sees to its end: it gives the slot back.
-func (s *Server) newClient2(up *Upstream, nc net.Conn, slot *cluster.Slot, set *shared2) *http2.Client {
-	o := s.options2(s.table.Load())
-	o.IdleTimeout = up.cluster.Config().Keepalive.IdleTimeout
+// newH2Client makes an HTTP/2 connection of nc. A goroutine sees to its end: it gives the slot back.
+func (e *Engine) newH2Client(up *route.Upstream, nc net.Conn, slot *cluster.Slot, set *h2Pool) *http2.Client {
+	o := e.H2Options(e.Table())
+	o.IdleTimeout = up.Cluster.Config().Keepalive.IdleTimeout
 	o.PingInterval = pingInterval
 	o.Room = set.room
-	c := http2.NewClient(netio.New(nc, s.sweeper, s.writeTimeout()), o)
+	c := http2.NewClient(netio.New(nc, e.Sweeper, e.WriteTimeout()), o)
 	go func() { // ends with the connection
 		<-c.Done()
 		set.drop(c)
@@ -156,33 +162,29 @@ func (s *Server) newClient2(up *Upstream, nc net.Conn, slot *cluster.Slot, set *
 	return c
 }
 
-// pingInterval is the silence on an upstream connection with streams after which it is asked whether it is there. Servers of gRPC end a
-// connection on which PINGs come more often than every 5 minutes, unless they were told otherwise, and half a minute is for the network. A host that
-// is gone is noticed sooner than that by the kernel, whose keep-alive Dialer asks for; the PING is for a process that hangs.
+// pingInterval is the silence on an upstream connection with streams after which it is asked whether it is there.
+// Servers of gRPC end a connection on which PINGs come more often than every 5 minutes, unless they were told
+// otherwise, and half a minute is for the network. A host that is gone is noticed sooner than that by the kernel,
+// whose keep-alive Dialer asks for; the PING is for a process that hangs.
 const pingInterval = 5*time.Minute + 30*time.Second
 
-// newUpstream2 takes a place that is reserved on c.
-func newUpstream2(c *http2.Client, reused bool) *upstream2 {
-	return &upstream2{client: c, pipe: http2.NewPipe(), reused: reused, waits: true}
+// newUpstreamH2 takes a place that is reserved on c.
+func newUpstreamH2(c *http2.Client, reused bool) *upstreamH2 {
+	return &upstreamH2{client: c, pipe: http2.NewPipe(), reused: reused, waits: true}
 }
 
-func (u *upstream2) Reused() bool                  { return u.reused }
-func (u *upstream2) Trusted(int64) bool            { return true } // its reading goroutine has an eye on it
-func (u *upstream2) Quiet() bool                   { return u.client.Usable() }
-func (u *upstream2) SetWriteTimeout(time.Duration) {} // the connection's own; a stream that stalls is reset by Options.StallTimeout
+func (u *upstreamH2) Reused() bool                  { return u.reused }
+func (u *upstreamH2) Trusted(int64) bool            { return true } // its reading goroutine has an eye on it
+func (u *upstreamH2) Quiet() bool                   { return u.client.Usable() }
+func (u *upstreamH2) SetWriteTimeout(time.Duration) {} // the connection's own; a stream that stalls is reset by Options.StallTimeout
 
 // Send opens the stream.
-func (u *upstream2) Send(ex *exchange, whole bool) error {
-	if q, ok := ex.d.(*request2); ok {
-		u.from = q.pipe
-	}
+func (u *upstreamH2) Send(o *outgoing) error {
+	u.from = o.from
 	f := u.batch.Fields()
-	ex.fillRequest(f)
-	trailers := (*message.Head)(nil)
-	if whole {
-		trailers = vetted(ex.d.Trailers())
-	}
-	u.end = whole && len(ex.held) == 0 && trailers == nil
+	o.head.fillH2(f)
+	// A request that ended behind its head ends so again, by a frame of its own: servers of gRPC wait for that one.
+	u.end = o.whole && o.head.Body == message.NoBody && o.trailers == nil
 	u.waits = false
 	st, err := u.client.OpenReserved(&u.batch, f, u.end, u.pipe.Receiver())
 	if err != nil {
@@ -191,30 +193,30 @@ func (u *upstream2) Send(ex *exchange, whole bool) error {
 	u.stream = st
 	u.pipe.Attach(st, false)
 	u.sent = int64(f.Len())
-	if len(ex.held) > 0 {
-		u.sent += int64(len(ex.held))
-		u.end = whole && trailers == nil
-		if err := u.pipe.Write(&u.batch, ex.held, u.end); err != nil {
+	if len(o.body) > 0 {
+		u.sent += int64(len(o.body))
+		u.end = o.whole && o.trailers == nil
+		if err := u.pipe.Write(&u.batch, o.body, u.end); err != nil {
 			return err
 		}
 	}
-	if whole && !u.end {
-		return u.End(trailers)
+	if o.whole && !u.end {
+		return u.End(o.trailers)
 	}
 	return u.Flush()
 }
 
 // Sent is 0 also when the peer has said that it did not process the request.
-func (u *upstream2) Sent() int64 {
+func (u *upstreamH2) Sent() int64 {
 	if errors.Is(u.pipe.Err(), http2.ErrUnprocessed) {
 		return 0
 	}
 	return u.sent
 }
 
-func (u *upstream2) Body(p []byte) error { return u.pipe.Write(&u.batch, p, false) }
+func (u *upstreamH2) Body(p []byte) error { return u.pipe.Write(&u.batch, p, false) }
 
-func (u *upstream2) End(t *message.Head) error {
+func (u *upstreamH2) End(t *message.Head) error {
 	if u.end {
 		return nil
 	}
@@ -222,7 +224,7 @@ func (u *upstream2) End(t *message.Head) error {
 	var err error
 	if t != nil {
 		f := u.batch.Fields()
-		f.AddHead(t, neverTrailer)
+		f.AddHead(t, NeverTrailer)
 		err = u.stream.WriteTrailers(&u.batch, f)
 		if errors.Is(err, http2.ErrHeadTooLarge) {
 			u.large.Store(true)
@@ -235,50 +237,50 @@ func (u *upstream2) End(t *message.Head) error {
 	return err
 }
 
-func (u *upstream2) Flush() error {
+func (u *upstreamH2) Flush() error {
 	u.batch.Flush()
 	return nil
 }
 
-func (u *upstream2) SetReadDeadline(at int64) { u.pipe.SetReadDeadline(at) }
+func (u *upstreamH2) SetReadDeadline(at int64) { u.pipe.SetReadDeadline(at) }
 
-// Head takes over the next head; the pipe has made it for this one reader. Where an answer has no body whatever is said of it, the end of the
-// stream may still come in a frame of its own: HTTP/1.1 must not make chunks of that.
-func (u *upstream2) Head(ex *exchange) error {
-	h, end, err := u.pipe.Head()
+// Head takes over the next head; the pipe has made it for this one reader. Where an answer has no body whatever is
+// said of it, the end of the stream may still come in a frame of its own: HTTP/1.1 must not make chunks of that.
+func (u *upstreamH2) Head(h *message.Head, toHead bool) error {
+	got, end, err := u.pipe.Head()
 	if err != nil && u.large.Load() {
 		return http2.ErrHeadTooLarge
 	}
 	if err != nil {
 		return err
 	}
-	ex.resp = *h
+	*h = *got
 	switch {
-	case end || ex.head || message.Bodiless(h.Status):
-		ex.resp.Body = message.NoBody
-	case ex.resp.Body == message.Sized && ex.resp.Present.Has(message.Trailer):
-		ex.resp.Body = message.Chunked // HTTP/1.1 has room for trailers only behind chunks
+	case end || toHead || message.Bodiless(h.Status):
+		h.Body = message.NoBody
+	case h.Body == message.Sized && h.Present.Has(message.Trailer):
+		h.Body = message.Chunked // HTTP/1.1 has room for trailers only behind chunks
 	}
 	return nil
 }
 
-func (u *upstream2) Interim()                {}
-func (u *upstream2) Answer(*message.Head)    {}
-func (u *upstream2) Ready() bool             { return u.pipe.Ready() }
-func (u *upstream2) Next() ([]byte, error)   { return u.pipe.Next() }
-func (u *upstream2) Trailers() *message.Head { return u.pipe.Trailers() }
-func (u *upstream2) Interrupt()              { u.pipe.Interrupt() }
+func (u *upstreamH2) Interim()                {}
+func (u *upstreamH2) Answer(*message.Head)    {}
+func (u *upstreamH2) Ready() bool             { return u.pipe.Ready() }
+func (u *upstreamH2) Next() ([]byte, error)   { return u.pipe.Next() }
+func (u *upstreamH2) Trailers() *message.Head { return u.pipe.Trailers() }
+func (u *upstreamH2) Interrupt()              { u.pipe.Interrupt() }
 
-func (u *upstream2) Cut() {
+func (u *upstreamH2) Cut() {
 	u.stream.Reset(nil, u.code())
 	u.pipe.Close()
 }
 
 // GiveBack ends the lease of a stream that both sides have ended.
-func (u *upstream2) GiveBack(*exchange) { u.pipe.Close() }
+func (u *upstreamH2) GiveBack(*message.Head, bool, *cluster.Endpoint, int64) { u.pipe.Close() }
 
 // Close ends a stream that is of no more use; one that has ended is not reset again.
-func (u *upstream2) Close() error {
+func (u *upstreamH2) Close() error {
 	if u.waits {
 		u.waits = false
 		u.client.Unreserve()
@@ -290,12 +292,10 @@ func (u *upstream2) Close() error {
 	return nil
 }
 
-// code is what the endpoint is told of a stream that nobody needs any more: the client's own word, if it has reset its stream.
-func (u *upstream2) code() http2.ErrCode {
-	if u.from != nil {
-		if r, ok := errors.AsType[*http2.ResetError](u.from.Err()); ok && r.Code != http2.NoError {
-			return r.Code
-		}
+// code is what the endpoint is told of a stream that nobody needs any more.
+func (u *upstreamH2) code() http2.ErrCode {
+	if u.from == nil {
+		return http2.Cancel
 	}
-	return http2.Cancel
+	return u.from.ResetCode()
 }

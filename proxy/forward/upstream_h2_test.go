@@ -1,4 +1,4 @@
-package proxy
+package forward
 
 import (
 	"context"
@@ -29,8 +29,9 @@ func (c *pinged) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// TestQuietStreamsOfGRPC has a stream to a server of gRPC's own be quiet for several PINGs, in a time a thousand times as fast. The server
-// counts those that come sooner than its policy wants them, and ends the connection at the third.
+// TestQuietStreamsOfGRPC has a stream to a server of gRPC's own be quiet for several PINGs, in a time a thousand
+// times as fast. The server counts those that come sooner than its policy wants them, and ends the connection at the
+// third.
 func TestQuietStreamsOfGRPC(t *testing.T) {
 	const scale = 1000
 	testserver.Goroutines(t)

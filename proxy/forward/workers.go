@@ -1,4 +1,4 @@
-package proxy
+package forward
 
 import (
 	"context"
@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// workers are goroutines that carry the exchanges of HTTP/2 streams one after the other. A fresh goroutine for each would grow its stack
-// anew each time, which costs as much as all of the proxy's own work (15 % of a small request, by profile).
+// workers are goroutines that carry the exchanges of HTTP/2 streams one after the other. A fresh goroutine for each
+// would grow its stack anew each time, which costs as much as all of the proxy's own work (15 % of a small request,
+// by profile).
 type workers struct {
 	mu    sync.Mutex // guards what follows
 	idle  []*worker  // the last one is the warmest
@@ -16,8 +17,8 @@ type workers struct {
 }
 
 type worker struct {
-	next  chan *request2 // holds one
-	since uint64         // the epoch since when it is idle; guarded by workers.mu
+	next  chan *requestH2 // holds one
+	since uint64          // the epoch since when it is idle; guarded by workers.mu
 }
 
 const (
@@ -27,7 +28,7 @@ const (
 )
 
 // serve has q carried by a goroutine.
-func (w *workers) serve(q *request2) {
+func (w *workers) serve(q *requestH2) {
 	w.mu.Lock()
 	var k *worker
 	if n := len(w.idle); n > 0 {
@@ -36,7 +37,7 @@ func (w *workers) serve(q *request2) {
 	}
 	w.mu.Unlock()
 	if k == nil {
-		k = &worker{next: make(chan *request2, 1)}
+		k = &worker{next: make(chan *requestH2, 1)}
 		go k.run(w) // ends when it is not needed any more: reap closes its channel
 	}
 	k.next <- q
@@ -56,7 +57,8 @@ func (k *worker) run(w *workers) {
 	}
 }
 
-// reap ends workers that have been idle for a while, until ctx ends; then all of them, those at work when they are done.
+// reap ends workers that have been idle for a while, until ctx ends; then all of them, those at work when they are
+// done.
 func (w *workers) reap(ctx context.Context) {
 	t := time.NewTicker(workerRest)
 	defer t.Stop()
@@ -71,7 +73,8 @@ func (w *workers) reap(ctx context.Context) {
 	}
 }
 
-// shed ends the idle workers that nobody has needed since the look before the last one, but for a few; with all it ends every one.
+// shed ends the idle workers that nobody has needed since the look before the last one, but for a few; with all it
+// ends every one.
 func (w *workers) shed(all bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -1,136 +1,148 @@
-package proxy
+package relay
 
 import (
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/forward"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 )
 
-// The time limits of a relay2. Those of the answer are the deadline of the endpoint's stream, those of the request's body that of the client's.
+// Those deadlines that concern the response are the deadline of the endpoint's stream, those of the request's body that
+// of the client's. When they fall due, package forward says.
 
-// await sets the time for the response head. It runs from the end of the request, or while the client waits to be asked for its body (100-continue).
-// Called with the lock held.
-func (r *relay2) await() {
-	timeout := r.rt.cfg.Timeouts.Upstream
-	if r.grpc {
-		timeout = r.rt.cfg.Timeouts.UpstreamGRPC
+// waits are what the endpoint's stream is waited for. Moments are on the sweeper's clock.
+type waits struct {
+	headBy int64 // when the head of the response is due; 0 never
+	silent int64 // since when nothing of the response has come that could; 0: the client takes nothing more
+	timed  bool  // the endpoint's stream has a deadline
+	proven bool  // a long response need not tell its endpoint's health any more
+}
+
+// awaitHead sets the time for the response head. It runs from the end of the request, or while the client waits to be
+// asked for its body (100-continue).
+//
+// +checklocks:r.mu
+func (r *relay) awaitHead() {
+	d := &r.decision
+	w := forward.HeadWait{Deadline: d.Deadline, Timeout: d.UpstreamTimeout()}
+	if r.request != requestOpen {
+		w.Begun = r.conn.Engine.Now()
 	}
-	r.headBy = r.deadline
-	if (r.sent || r.unasked) && timeout > 0 {
-		r.headBy = sooner(r.headBy, r.now()+int64(timeout))
-	}
-	if r.headBy > 0 || r.timed {
-		r.timed = true
-		r.server.SetDeadline(r.headBy)
+	r.wait.headBy = w.Until()
+	if r.wait.headBy > 0 || r.wait.timed {
+		r.wait.timed = true
+		r.server.SetDeadline(r.wait.headBy)
 	}
 }
 
-// awaitBody sets the time for the next piece of the request's body, which ends with the answer's head. A caller of gRPC may be silent in a call
-// for as long as it likes, and so may a client that waits to be asked. Called with the lock held.
-func (r *relay2) awaitBody() {
-	if r.grpc || r.unasked || r.t.timeouts.Read <= 0 {
-		return
+// awaitBody sets the time for the next piece of the request's body, which ends with the response's head.
+//
+// +checklocks:r.mu
+func (r *relay) awaitBody() {
+	w := forward.BodyWait{
+		Read: r.decision.Table.Timeouts.Read, GRPC: r.decision.GRPC, Answered: r.response != awaitingHead,
+		Unprompted: r.request == requestExpected,
+	}
+	if w.GRPC || w.Unprompted || w.Read <= 0 {
+		return // none was set
 	}
 	at := int64(0)
-	if !r.sent && !r.answered && !r.over {
-		at = r.now() + int64(r.t.timeouts.Read)
+	if r.request == requestOpen {
+		at, _ = w.Until(r.conn.Engine.Now())
 	}
 	r.client.SetDeadline(at)
 }
 
 // bodyComes notes a piece of the request's body, with end the last one.
-func (r *relay2) bodyComes(end bool) {
-	if r.grpc && !end {
+func (r *relay) bodyComes(end bool) {
+	if r.decision.GRPC && !end {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.answered || r.over {
+	if r.response != awaitingHead {
 		return
 	}
-	asked := r.unasked
-	r.sent, r.unasked = end, false
+	expected := r.request == requestExpected
+	r.request = requestOpen
+	if end {
+		r.request = requestSent
+	}
 	r.awaitBody()
-	if end || asked {
-		r.await()
+	if end || expected {
+		r.awaitHead()
 	}
 }
 
-// Timeout of the client's stream: a piece of the body is due. What waits for the endpoint to take it has come.
-func (e *clientEvents) Timeout(b *http2.Batch, st *http2.Stream) {
-	r := (*relay2)(e)
+// bodyLate tells whether a piece of the body that is due has not come, and who takes the client's events by now. What
+// waits for the endpoint to take it has come.
+func (r *relay) bodyLate() (late bool, to http2.Receiver) {
 	r.mu.Lock()
-	heir := r.heir
-	over := r.sent || r.answered || r.over
-	if !over && r.toUp.Holding() {
+	defer r.mu.Unlock()
+	late = r.request != requestSent && r.response == awaitingHead
+	if late && r.toUp.Holding() {
 		r.awaitBody()
-		over = true
+		late = false
 	}
-	r.mu.Unlock()
-	switch {
-	case heir != nil:
-		heir.Timeout(b, st)
-	case !over:
-		r.server.Reset(b, http2.Cancel)
-		r.fail(b, faultSlowBody, http2.Cancel)
-	}
+	return late, r.fallback
 }
 
-// awaitAnswer sets the time for the next piece of the answer's body. There is none while the client does not take what there is: the endpoint can
-// not send more than that. Called with the lock held.
-func (r *relay2) awaitAnswer() {
-	r.silentBy = 0
-	if idle := r.rt.cfg.Timeouts.ResponseIdle; idle > 0 && !r.toDown.Holding() {
-		r.silentBy = r.now() + int64(idle)
+// awaitResponse sets the time for the next piece of the response's body. There is none while the client does not take
+// what there is: the endpoint can not send more than that.
+//
+// +checklocks:r.mu
+func (r *relay) awaitResponse() {
+	r.wait.silent = 0
+	if r.decision.Route.Config.Timeouts.ResponseIdle > 0 && !r.toDown.Holding() {
+		r.wait.silent = r.conn.Engine.Now()
 	}
-	r.server.SetDeadline(r.answerBy())
+	r.server.SetDeadline(r.nextLook())
 }
 
-// answerBy is when something is to be looked at inside the answer. Called with the lock held.
-func (r *relay2) answerBy() int64 {
-	at := sooner(r.deadline, r.silentBy)
-	if !r.proven {
-		at = sooner(at, r.headAt+int64(provenAfter))
-	}
-	return at
+// responseBy is when the next piece of the response is due.
+//
+// +checklocks:r.mu
+func (r *relay) responseBy() int64 {
+	w := forward.ResponseWait{Deadline: r.decision.Deadline, Idle: r.decision.Route.Config.Timeouts.ResponseIdle}
+	return w.Until(r.wait.silent)
 }
 
-// answerComes notes that the answer has gone on, or can.
-func (r *relay2) answerComes() {
-	if r.rt.cfg.Timeouts.ResponseIdle <= 0 {
+// nextLook is when something is to be done inside the response.
+//
+// +checklocks:r.mu
+func (r *relay) nextLook() int64 {
+	if r.wait.proven {
+		return r.responseBy()
+	}
+	return forward.Earlier(r.responseBy(), forward.ProvenAt(r.attempt.HeadAt))
+}
+
+// responseComes notes that the response has gone on, or can.
+func (r *relay) responseComes() {
+	if r.decision.Route.Config.Timeouts.ResponseIdle <= 0 {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.headAt > 0 && !r.over {
-		r.awaitAnswer()
+	if r.response == streaming {
+		r.awaitResponse()
 	}
 }
 
-// Timeout of the endpoint's stream: the head of the answer is due, or its next piece, or its first second is over.
-func (e *serverEvents) Timeout(b *http2.Batch, st *http2.Stream) {
-	r := (*relay2)(e)
-	if !r.due(st) {
-		return
-	}
-	st.Reset(b, http2.Cancel)
-	r.fail(b, r.late(faultTimeout), http2.Cancel)
-}
-
-// due tells whether a moment that has passed ends the exchange.
-func (r *relay2) due(st *http2.Stream) bool {
+// due tells whether a moment that has passed ends the request.
+func (r *relay) due(st *http2.Stream) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now, at := r.now(), r.headBy
-	if r.headAt > 0 {
-		if !r.proven && now >= r.headAt+int64(provenAfter) {
-			r.proven = true // once: later on it says nothing new
-			if !r.over {
-				r.ep.Report(cluster.Success)
+	now, at := r.conn.Engine.Now(), r.wait.headBy
+	if r.attempt.HeadAt > 0 {
+		if !r.wait.proven && forward.Passed(forward.ProvenAt(r.attempt.HeadAt), now) {
+			r.wait.proven = true // once: later on it says nothing new
+			if r.response != done {
+				r.attempt.Endpoint.Report(cluster.Success)
 			}
 		}
-		at = r.answerBy()
+		at = r.nextLook()
 	}
-	if at > 0 && at <= now {
+	if forward.Passed(at, now) {
 		return true
 	}
 	st.SetDeadline(at)

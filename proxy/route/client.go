@@ -1,10 +1,7 @@
-package proxy
+package route
 
 import (
 	"bytes"
-	"encoding/binary"
-	"encoding/hex"
-	"math/rand/v2"
 	"net/netip"
 	"unsafe"
 
@@ -13,97 +10,138 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// client is what is known about who is on a downstream connection; it lives as long as the connection, so it is small.
-type client struct {
-	listener *listener
-	settings *settings  // the listener's, as they were when the connection came
-	tls      *tlsClient // nil in the clear
-	ip       string     // of the peer, for the log and X-Forwarded-For
-	shard    uint32     // spreads connections over the access log's locks
-	trusted  bool       // the peer is a proxy whose X-Forwarded-* fields are believed
-	scheme   telemetry.Scheme
+// Listener is what a client's connection knows of the listener it came to. Immutable.
+type Listener struct {
+	Address   string // as it was bound first, which identifies it over revisions
+	Name      string // in the revision under which the connection was accepted
+	Telemetry *telemetry.Listener
 }
 
-// tlsClient is what a TLS session tells about a client.
-type tlsClient struct {
-	version  string
-	identity string // of its certificate; empty without one
-	cert     []byte // X-Forwarded-Client-Cert, if the listener passes it on
+// Client is what is known about who is on a downstream connection. It lives as long as the connection, so it is small.
+type Client struct {
+	Listener *Listener
+	TLS      *TLSClient // nil in the clear
+	IP       string     // of the peer, without a zone, for the log and X-Forwarded-For
+	Shard    uint32     // spreads connections over the access log's locks
+	Trusted  bool       // the peer is a proxy whose X-Forwarded-* fields are believed
+	Scheme   telemetry.Scheme
 }
 
-// trusts tells whether addr belongs to a proxy that is believed.
-func (s *Server) trusts(addr netip.Addr) bool { return netio.Within(s.trusted, addr) }
-
-// name notes where the client is.
-func (s *Server) name(c *client, addr netip.Addr) {
-	c.ip, c.trusted = addr.String(), s.trusts(addr)
+// TLSClient is what a TLS session tells about a client.
+type TLSClient struct {
+	Version  string
+	Identity string // of its certificate; empty without one
+	Cert     []byte // X-Forwarded-Client-Cert, if the listener passes it on
 }
 
-// remoteAddress finds the right-most address of X-Forwarded-For that is not a trusted proxy's: the nearest one that a
-// proxy we believe vouches for. Without a trusted peer it is the peer's own.
-func (ex *exchange) remoteAddress() {
-	if !ex.c.trusted || !ex.req.Present.Has(message.XForwardedFor) {
-		return
+// SetAddress notes where the client is, and whether it is one of the trusted proxies. A zone (RFC 4007) means something
+// on this host only: it neither decides about trust nor leaves the host.
+func (c *Client) SetAddress(addr netip.Addr, trusted []netip.Prefix) {
+	addr = addr.Unmap().WithZone("")
+	c.IP, c.Trusted = addr.String(), netio.Within(trusted, addr)
+}
+
+// remoteIP finds the right-most address of X-Forwarded-For that is not a trusted proxy's: the nearest one that a proxy
+// we believe vouches for. It is the zero Addr, which stands for the peer's own, when the peer is not trusted or names
+// nobody. Behind an element that is no address nothing is believed.
+func remoteIP(h *message.Head, c *Client, trusted []netip.Prefix) (remote netip.Addr) {
+	if !c.Trusted || !h.Present.Has(message.XForwardedFor) {
+		return remote
 	}
-	for i := len(ex.req.Fields) - 1; i >= 0; i-- {
-		f := &ex.req.Fields[i]
+	for i := len(h.Fields) - 1; i >= 0; i-- {
+		f := &h.Fields[i]
 		if f.ID != message.XForwardedFor {
 			continue
 		}
-		for list := ex.req.Value(f); len(list) > 0; {
+		for list := h.Value(f); len(list) > 0; {
 			e := list
 			if j := bytes.LastIndexByte(list, ','); j >= 0 {
 				e, list = list[j+1:], list[:j]
 			} else {
 				list = nil
 			}
-			e = message.TrimSpace(e)
-			// ParseAddr keeps the text in its error only, which is not kept: no copy is needed.
-			addr, err := netip.ParseAddr(unsafe.String(unsafe.SliceData(e), len(e)))
-			if err != nil {
-				return // what is left of garbage is nobody's word
+			if e = message.TrimSpace(e); len(e) == 0 {
+				continue // an empty element of a list counts for nothing (RFC 9110 section 5.6.1.2)
 			}
-			ex.remote = e
-			if !ex.s.trusts(addr.Unmap()) {
-				return
+			addr, ok := forwardedAddr(e)
+			if !ok {
+				return remote
+			}
+			if remote = addr; !netio.Within(trusted, addr) {
+				return remote
 			}
 		}
 	}
+	return remote
 }
 
-// keepsID tells whether the request has an id that goes on: one that is for its connection only does not, and an empty
-// one gives way to ours.
-func (ex *exchange) keepsID() (keeps bool) {
-	if !ex.req.Present.Has(message.XRequestID) {
+// forwardedAddr reads one element of X-Forwarded-For: an address, which some proxies write with a port or in brackets.
+// An IPv4 address that is written as an IPv6 one is taken for the former; a zone is left out.
+func forwardedAddr(e []byte) (netip.Addr, bool) {
+	host := e
+	switch colon := bytes.IndexByte(e, ':'); {
+	case e[0] == '[':
+		end := bytes.IndexByte(e, ']')
+		if end < 0 || !portOrNothing(e[end+1:]) {
+			return netip.Addr{}, false
+		}
+		host = e[1:end]
+	case colon >= 0 && bytes.IndexByte(e[colon+1:], ':') < 0: // one colon: not IPv6
+		if !portOrNothing(e[colon:]) {
+			return netip.Addr{}, false
+		}
+		host = e[:colon]
+	}
+	// ParseAddr keeps the text in its error only, which is not kept: no copy is needed.
+	addr, err := netip.ParseAddr(unsafe.String(unsafe.SliceData(host), len(host)))
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	return netip.AddrFrom16(addr.As16()).Unmap(), true // without a zone, whose text would have to be kept
+}
+
+// portOrNothing tells whether b is empty, or a colon and a port.
+func portOrNothing(b []byte) bool {
+	if len(b) == 0 {
+		return true
+	}
+	if b[0] != ':' || len(b) < 2 || len(b) > len(":65535") {
 		return false
 	}
-	for i := range ex.req.Fields {
-		f := &ex.req.Fields[i]
-		if f.ID != message.XRequestID {
-			continue
+	for _, c := range b[1:] {
+		if c-'0' > 9 {
+			return false
 		}
-		f.Hop = f.Hop || len(ex.req.Value(f)) == 0
-		keeps = keeps || !f.Hop
 	}
-	return keeps
+	return true
 }
 
-// requestID makes an id for a request that has none: a random UUID (RFC 9562 version 4).
-func (ex *exchange) requestID() {
-	if ex.keepsID() {
+// markClaims marks what a client that is not trusted says about itself, so that it is not passed on: X-Forwarded-* of
+// any name, Forwarded (RFC 7239) and X-Real-IP. Apps believe these fields, so they may only come from a proxy that the
+// operator trusts. The fields that the gateway writes itself are left to the writer of the head.
+func markClaims(h *message.Head, c *Client) {
+	if c.Trusted {
 		return
 	}
-	var raw [16]byte
-	binary.LittleEndian.PutUint64(raw[:8], rand.Uint64())
-	binary.LittleEndian.PutUint64(raw[8:], rand.Uint64())
-	raw[6] = raw[6]&0x0f | 0x40
-	raw[8] = raw[8]&0x3f | 0x80
-	b := &ex.id
-	hex.Encode(b[0:8], raw[0:4])
-	hex.Encode(b[9:13], raw[4:6])
-	hex.Encode(b[14:18], raw[6:8])
-	hex.Encode(b[19:23], raw[8:10])
-	hex.Encode(b[24:36], raw[10:16])
-	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
-	ex.idLen = len(b)
+	for i := range h.Fields {
+		if f := &h.Fields[i]; f.ID == message.Other && IsClaim(h.Name(f)) {
+			f.Hop = true
+		}
+	}
+}
+
+// IsClaim tells whether a field of that name says who the client is, or how it came.
+func IsClaim(name []byte) bool {
+	if len(name) < len("forwarded") {
+		return false
+	}
+	switch name[0] | 0x20 {
+	case 'f':
+		return message.EqualFold(name, "forwarded")
+	case 'x':
+		const forwarded = "x-forwarded-"
+		return message.EqualFold(name, "x-real-ip") ||
+			len(name) > len(forwarded) && message.EqualFold(name[:len(forwarded)], forwarded)
+	}
+	return false
 }

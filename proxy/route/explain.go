@@ -1,4 +1,4 @@
-package proxy
+package route
 
 import (
 	"cmp"
@@ -9,10 +9,11 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// Explanation is what would become of a request, and why, as /explain shows it.
+// Explanation is the route that a request takes, and why, as /explain shows it.
 type Explanation struct {
 	Revision string `json:"revision"`
 	Method   string `json:"method"`
@@ -51,9 +52,9 @@ type ClusterShare struct {
 	cluster.Status
 }
 
-// RetriesInForce is how often and why a request is tried again.
+// RetriesInForce is how many attempts a request gets, and why.
 type RetriesInForce struct {
-	Attempts      int      `json:"attempts"` // tries in all
+	Attempts      int      `json:"attempts"` // in all
 	On            []string `json:"on"`
 	PerTryTimeout string   `json:"per_try_timeout"`
 	From          string   `json:"from"`
@@ -69,14 +70,14 @@ const (
 	hostAny      = "any"
 )
 
-// errClimbs is the question for which the answer is 400, whatever the routes are.
+// errClimbs: the request is answered with 400, whatever the routes are.
 var errClimbs = errors.New("its path climbs above the root or ends inside an encoding, which is answered with 400")
 
-// Explain tells what would become of a request by the table that serves now. The error says what is wrong with the question. base is what
-// the document was read with. Safe from any goroutine once a revision serves.
-func (s *Server) Explain(q Question, base config.Base) (*Explanation, error) {
-	t := s.table.Load()
-	h, err := q.head(&s.limits)
+// Explain tells which route the request takes by the table, and why the others lose. lim is what the parser of
+// requests is held to, base what the document was read with. The error says what is wrong with q. Safe from any
+// goroutine.
+func (t *Table) Explain(q ExplainRequest, lim *http1.Limits, base config.Base) (*Explanation, error) {
+	h, err := q.head(lim)
 	if err != nil {
 		return nil, err
 	}
@@ -89,14 +90,14 @@ func (s *Server) Explain(q Question, base config.Base) (*Explanation, error) {
 		return nil, fmt.Errorf("url %q: %w", q.URL, errClimbs)
 	}
 	e := &Explanation{
-		Revision: t.revision, Method: string(h.Method), Host: string(hostname(h.Authority, nil)), Path: string(path), Listener: listener,
+		Revision: t.Revision, Method: string(h.Method), Host: string(hostname(h.Authority, nil)), Path: string(path), Listener: listener,
 		Clusters: []ClusterShare{}, Timeouts: []config.Setting{},
 	}
 	rt, others := t.router.explain(h, path, listener)
 	e.More = max(0, len(others)-maxLost)
 	e.Others = make([]RouteLost, 0, len(others)-e.More)
 	for _, o := range others[:len(others)-e.More] {
-		e.Others = append(e.Others, RouteLost{o.name, o.why(rt, h)})
+		e.Others = append(e.Others, RouteLost{o.Name, o.why(rt, h)})
 	}
 	if rt != nil {
 		e.take(rt, t, h, base)
@@ -106,22 +107,22 @@ func (s *Server) Explain(q Question, base config.Base) (*Explanation, error) {
 
 // take tells of the route that h takes.
 func (e *Explanation) take(rt *Route, t *Table, h *message.Head, base config.Base) {
-	m := &rt.cfg.Match
+	m := &rt.Config.Match
 	e.Route = &RouteWon{
-		Name: rt.name, Host: m.Host, HostMatch: hostMatch(m.Host), PathPrefix: m.PathPrefix,
-		Methods: append([]string{}, m.Methods...), Headers: []string{}, Listeners: append([]string{}, rt.cfg.Listeners...),
+		Name: rt.Name, Host: m.Host, HostMatch: hostMatch(m.Host), PathPrefix: m.PathPrefix,
+		Methods: append([]string{}, m.Methods...), Headers: []string{}, Listeners: append([]string{}, rt.Config.Listeners...),
 	}
 	for _, f := range m.Headers {
 		e.Route.Headers = append(e.Route.Headers, f.Name)
 	}
 	for _, w := range rt.upstream {
-		e.Clusters = append(e.Clusters, ClusterShare{w.weight, w.up.cluster.Status()})
+		e.Clusters = append(e.Clusters, ClusterShare{w.weight, w.up.Cluster.Status()})
 	}
-	e.Timeouts = rt.cfg.EffectiveTimeouts(t.timeouts, base, isGRPC(h))
+	e.Timeouts = rt.Config.EffectiveTimeouts(t.Timeouts, base, isGRPC(h))
 	e.Retries = &RetriesInForce{
-		Attempts: rt.retry.attempts, On: rt.cfg.Retries.On, PerTryTimeout: config.DurationText(rt.retry.perTry), From: config.OriginRoute,
+		Attempts: rt.Retry.Attempts, On: rt.Config.Retries.On, PerTryTimeout: config.DurationText(rt.Retry.PerTry), From: config.OriginRoute,
 	}
-	if rt.retry.failover {
+	if rt.Retry.Failover {
 		e.Retries.On, e.Retries.From = []string{config.RetryConnectFailure}, config.OriginDefault
 	}
 }
@@ -152,7 +153,8 @@ const (
 	fitsAll
 )
 
-// explain is match, with all other routes: first those that are tried, in that order; then those of the host; then the rest.
+// explain is match, with all other routes: first those that are tried, in that order; then those of the host; then
+// the rest.
 func (r *router) explain(h *message.Head, path []byte, listener string) (won *Route, others []lost) {
 	var edges [maxSegments + 2]int
 	won = r.match(h, path, listener, &edges, nil)
@@ -192,23 +194,24 @@ func (r *router) ofHosts(host []byte) map[*Route]bool {
 	return all
 }
 
-// precedence is negative when a is tried before b for a request that both fit, positive when after it, and 0 when the document's order decides.
+// precedence is negative when a is tried before b for a request that both fit, positive when after it, and 0 when the
+// document's order decides.
 func precedence(a, b *Route) int {
 	return cmp.Or(precedenceOfHosts(a, b), cmp.Compare(segments(b), segments(a)), cmp.Compare(b.conditions(), a.conditions()))
 }
 
 func precedenceOfHosts(a, b *Route) int {
 	rank := func(rt *Route) int {
-		return slices.Index([]string{hostExact, hostWildcard, hostAny}, hostMatch(rt.cfg.Match.Host))
+		return slices.Index([]string{hostExact, hostWildcard, hostAny}, hostMatch(rt.Config.Match.Host))
 	}
-	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(len(b.cfg.Match.Host), len(a.cfg.Match.Host)))
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(len(b.Config.Match.Host), len(a.Config.Match.Host)))
 }
 
 func segments(rt *Route) int { return strings.Count(rt.prefix, "/") }
 
 // why says in a sentence why the route is not taken, but won is (nil: none).
 func (l *lost) why(won *Route, h *message.Head) string {
-	m := &l.cfg.Match
+	m := &l.Config.Match
 	switch {
 	case l.fits == fitsNot && hostMatch(m.Host) == hostWildcard:
 		return "the host is not below " + m.Host[len("*."):]
@@ -219,11 +222,11 @@ func (l *lost) why(won *Route, h *message.Head) string {
 	case l.unmet == methodUnmet:
 		return "the method is not " + strings.Join(m.Methods, " or ")
 	case l.unmet == listenerUnmet:
-		return "the listener is not " + strings.Join(l.cfg.Listeners, " or ")
+		return "the listener is not " + strings.Join(l.Config.Listeners, " or ")
 	case l.unmet != allMet:
 		return whyHeader(h, m.Headers[l.unmet].Name)
 	}
-	return "it fits too, but " + won.name + " comes first: " + whyBefore(won, l.Route)
+	return "it fits too, but " + won.Name + " comes first: " + whyBefore(won, l.Route)
 }
 
 // whyHeader does not show the value wanted: it may be a secret.

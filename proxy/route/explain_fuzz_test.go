@@ -1,4 +1,4 @@
-package proxy
+package route
 
 import (
 	"math/rand/v2"
@@ -23,7 +23,8 @@ func checkExplained(t *testing.T, r *router, h *message.Head, path []byte, liste
 	if n := len(r.routes); won != nil && len(others) != n-1 || won == nil && len(others) != n {
 		t.Fatalf("%d other routes of %d, won: %s", len(others), n, show(won))
 	}
-	// Of those that are asked in vain until the winner is asked, each refuses; the winner's place among all is the first that does not.
+	// Of those that are asked in vain until the winner is asked, each refuses; the winner's place among all is the
+	// first that does not.
 	tried := r.tried(hostname(h.Authority, nil), path)
 	first := slices.IndexFunc(tried, func(rt *Route) bool { return rt.unmet(h, listener) == allMet })
 	if first < 0 != (won == nil) || first >= 0 && tried[first] != won {
@@ -54,7 +55,7 @@ func TestExplainAgreesWithMatch(t *testing.T) {
 	for range 200 {
 		routes := someRoutes(rng)
 		for _, rt := range routes {
-			rt.cfg.Listeners = oneOf(rng, nil, nil, []string{"web"}, []string{"inner", "web"})
+			rt.Config.Listeners = oneOf(rng, nil, nil, []string{"web"}, []string{"inner", "web"})
 		}
 		r := newRouter(routes)
 		for range 50 {
@@ -75,7 +76,7 @@ func FuzzExplain(f *testing.F) {
 	f.Add("HTTP://b.a?x", "PUT", "content-length: 1", uint64(3))
 	lim := http1.DefaultLimits()
 	f.Fuzz(func(t *testing.T, url, method, field string, seed uint64) {
-		q := Question{URL: url, Method: method, Fields: []string{field}}
+		q := ExplainRequest{URL: url, Method: method, Fields: []string{field}}
 		h, err := q.head(&lim)
 		if err != nil {
 			name, _, _ := strings.Cut(err.Error(), " ")

@@ -1,4 +1,4 @@
-package proxy
+package route
 
 import (
 	"errors"
@@ -10,17 +10,17 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// Question is a request that nobody sends: one that is to be explained.
-type Question struct {
+// ExplainRequest describes a request that is to be explained without being sent.
+type ExplainRequest struct {
 	Method   string   // empty = GET
-	URL      string   // http://host/path or https://host/path, as the client would have it
+	URL      string   // http://host/path or https://host/path, as the client writes it
 	Fields   []string // "Name: value"; a Host counts instead of the URL's, as with curl
 	Listener string   // where it comes in, by name; may be empty as long as no route asks for it
 }
 
-// head makes the request's head by the parser that reads those of clients. The error is a sentence that begins with what is wrong: method,
-// url or header.
-func (q *Question) head(lim *http1.Limits) (*message.Head, error) {
+// head makes the request's head by the parser that reads those of clients. The error is a sentence that begins with
+// what is wrong: method, url or header.
+func (q *ExplainRequest) head(lim *http1.Limits) (*message.Head, error) {
 	method := q.Method
 	switch {
 	case method == "":
@@ -50,7 +50,7 @@ func (q *Question) head(lim *http1.Limits) (*message.Head, error) {
 }
 
 // target takes the URL apart by hand: a library would make it uniform, and what counts are the bytes that come.
-func (q *Question) target() (host, target string, err error) {
+func (q *ExplainRequest) target() (host, target string, err error) {
 	scheme, rest, ok := strings.Cut(q.URL, "://")
 	if !ok || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
 		return "", "", fmt.Errorf("url %q: begins with neither http:// nor https://", q.URL)
@@ -72,7 +72,7 @@ func (q *Question) target() (host, target string, err error) {
 }
 
 // fields writes the header's lines, but for a Host, which it returns.
-func (q *Question) fields(urlHost string) (lines, host string, err error) {
+func (q *ExplainRequest) fields(urlHost string) (lines, host string, err error) {
 	var b strings.Builder
 	for _, f := range q.Fields {
 		name, value, ok := strings.Cut(f, ":")
@@ -101,7 +101,7 @@ func (q *Question) fields(urlHost string) (lines, host string, err error) {
 	return b.String(), host, nil
 }
 
-// listener is the name of the one that the question is about. Without a route that is for some only, it does not matter.
+// listener is the name of the listener that is asked about. It only matters where a route is for some listeners only.
 func (t *Table) listener(asked string) (string, error) {
 	known := "there is none"
 	if len(t.listeners) > 0 {

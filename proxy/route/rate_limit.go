@@ -1,4 +1,4 @@
-package proxy
+package route
 
 import (
 	"hash/maphash"
@@ -9,13 +9,15 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// rateLimit is a token bucket in front of a route: one for all its requests, or one for each client address or value of a field. It
-// belongs to the route's name, and survives revisions that leave the setting as it is.
+// rateLimit is a token bucket in front of a route: one for all its requests, or one for each client address or value
+// of a field. It belongs to the route's name, and survives revisions that leave the setting as it is.
 //
-// A bucket is one number, the moment at which it will be full again: a request moves that moment by the time that one token takes to come
-// back, and is refused where it would then lie further off than it takes to fill an empty bucket (the virtual scheduling of GCRA).
+// A bucket is one number, the moment at which it will be full again: a request moves that moment by the time that one
+// token takes to come back, and is refused where it would then lie further off than it takes to fill an empty bucket
+// (the virtual scheduling of GCRA).
 type rateLimit struct {
 	cfg   config.RateLimit
 	token int64 // nanoseconds until one token is back
@@ -31,7 +33,8 @@ type rateLimit struct {
 
 const (
 	rateShards = 64
-	// maxBuckets bounds the keys of one route. When there are more, those not seen for the longest time are forgotten, which fills their buckets.
+	// maxBuckets bounds the keys of one route. When there are more, those not seen for the longest time are
+	// forgotten, which fills their buckets.
 	maxBuckets = 65536
 )
 
@@ -48,12 +51,12 @@ func newRateLimit(c config.RateLimit) *rateLimit {
 	return l
 }
 
-// rateLimit is the limit of a route: the one in force if its setting is the same, nil if it has none.
-func (s *Server) rateLimit(c *config.Route) *rateLimit {
+// rateLimit is the limit of a route: the one in force if its setting is the same, nil if it has none. t may be nil.
+func (t *Table) rateLimit(c *config.Route) *rateLimit {
 	if c.RateLimit.Rate <= 0 {
 		return nil
 	}
-	if t := s.table.Load(); t != nil {
+	if t != nil {
 		if l := t.rates[c.Name]; l != nil && l.cfg == c.RateLimit {
 			return l
 		}
@@ -61,8 +64,8 @@ func (s *Server) rateLimit(c *config.Route) *rateLimit {
 	return newRateLimit(c.RateLimit)
 }
 
-// spend takes a token from a bucket that is full at the moment full. wait is how long until there will be one, 0 if there was; next is when
-// the bucket is full now.
+// spend takes a token from a bucket that is full at the moment full. wait is how long until there will be one, 0 if
+// there was; next is when the bucket is full now.
 func (l *rateLimit) spend(full, now int64) (next, wait int64) {
 	next = max(full, now) + l.token
 	if wait = next - now - l.depth; wait > 0 {
@@ -71,30 +74,26 @@ func (l *rateLimit) spend(full, now int64) (next, wait int64) {
 	return next, 0
 }
 
-// take takes a token for the exchange's request and tells how long it would have to wait for one; 0: it need not.
-func (l *rateLimit) take(ex *exchange) time.Duration {
-	now := ex.now()
+// take takes a token for a request and tells how long it would have to wait for one; 0: it need not. remote is the
+// client's address as a trusted proxy tells it, or the zero Addr.
+func (l *rateLimit) take(h *message.Head, c *Client, remote netip.Addr, now int64) time.Duration {
 	switch {
 	case l.shards == nil:
 		return time.Duration(l.takeWhole(now))
 	case l.byAddress:
-		return time.Duration(l.takeKey(l.address(ex), now))
+		return time.Duration(l.takeKey(l.address(c, remote), now))
 	}
-	v, _ := ex.req.Find(l.field) // requests without the field share a bucket
+	v, _ := h.Find(l.field) // requests without the field share a bucket
 	return time.Duration(l.takeKey(maphash.Bytes(l.seed, v), now))
 }
 
-// address is the key of the client's address.
-func (l *rateLimit) address(ex *exchange) uint64 {
-	if ex.remote == nil {
-		return maphash.String(l.seed, ex.c.ip)
+// address is the key of the client's address, however it was written.
+func (l *rateLimit) address(c *Client, remote netip.Addr) uint64 {
+	if !remote.IsValid() {
+		return maphash.String(l.seed, c.IP)
 	}
-	addr, err := netip.ParseAddr(string(ex.remote))
-	if err != nil { // it was parsed before
-		return maphash.Bytes(l.seed, ex.remote)
-	}
-	var b [64]byte // an address in X-Forwarded-For may be written in many ways
-	return maphash.Bytes(l.seed, addr.Unmap().AppendTo(b[:0]))
+	var b [64]byte
+	return maphash.Bytes(l.seed, remote.AppendTo(b[:0]))
 }
 
 func (l *rateLimit) takeWhole(now int64) (wait int64) {
@@ -107,8 +106,8 @@ func (l *rateLimit) takeWhole(now int64) (wait int64) {
 	}
 }
 
-// takeKey takes a token from the bucket of one key. Keys are kept as their hashes under a secret seed: so a key takes the same small room
-// however long the field was, and nobody can choose one that shares a bucket with another.
+// takeKey takes a token from the bucket of one key. Keys are kept as their hashes under a secret seed: so a key takes
+// the same small room however long the field was, and nobody can choose one that shares a bucket with another.
 func (l *rateLimit) takeKey(key uint64, now int64) (wait int64) {
 	s := &l.shards[key%rateShards]
 	s.mu.Lock()
@@ -120,10 +119,14 @@ func (l *rateLimit) takeKey(key uint64, now int64) (wait int64) {
 
 // rateShard is a part of the keys.
 type rateShard struct {
-	mu      sync.Mutex // guards what follows
-	places  map[uint64]int32
-	buckets []tokens // a ring by use: from the newest, older leads to the oldest, and back
-	newest  int32
+	mu sync.Mutex
+	// +checklocks:mu
+	places map[uint64]int32
+	// buckets are a ring by use: from the newest, older leads to the oldest, and back.
+	// +checklocks:mu
+	buckets []tokens
+	// +checklocks:mu
+	newest int32
 }
 
 // tokens is the bucket of one key.
@@ -134,6 +137,8 @@ type tokens struct {
 }
 
 // bucket finds the bucket of key, which is the newest then. One that was not there is full.
+//
+// +checklocks:s.mu
 func (s *rateShard) bucket(key uint64) *tokens {
 	i, ok := s.places[key]
 	switch {
@@ -154,6 +159,8 @@ func (s *rateShard) bucket(key uint64) *tokens {
 }
 
 // add makes a bucket, as the oldest.
+//
+// +checklocks:s.mu
 func (s *rateShard) add() int32 {
 	i := int32(len(s.buckets))
 	if i == 0 {
@@ -168,6 +175,8 @@ func (s *rateShard) add() int32 {
 }
 
 // touch makes a bucket the newest.
+//
+// +checklocks:s.mu
 func (s *rateShard) touch(i int32) {
 	if i == s.newest {
 		return

@@ -1,4 +1,4 @@
-package proxy
+package route
 
 import (
 	"fmt"
@@ -13,16 +13,20 @@ import (
 
 // Route is one compiled route: everything a request needs to know is resolved. Immutable.
 type Route struct {
-	name     string
-	cfg      *config.Route
-	tele     *telemetry.Route
+	Name      string
+	Config    *config.Route
+	Telemetry *telemetry.Route
+	Retry     RetryPolicy
+
 	prefix   string // without its last slash; "" is "/"
 	upstream []weighted
-	total    int // sum of the weights
-	retry    retryPolicy
+	total    int        // sum of the weights
 	rate     *rateLimit // nil: none
 	upgrades []string   // protocols that may be upgraded to, lower case
 }
+
+// Prefix is the route's path prefix without its last slash; empty is "/".
+func (rt *Route) Prefix() string { return rt.prefix }
 
 // weighted is a cluster and its share of the route's requests.
 type weighted struct {
@@ -31,14 +35,13 @@ type weighted struct {
 }
 
 // compileRoute resolves the names of c. What it cannot resolve is a fault of the validation before it.
-func compileRoute(c *config.Route, ups map[string]*Upstream, s *Server) (*Route, error) {
+func compileRoute(c *config.Route, o *Options) (*Route, error) {
 	rt := &Route{
-		name: c.Name, cfg: c, tele: s.registry.Route(c.Name),
-		prefix: strings.TrimSuffix(c.Match.PathPrefix, "/"),
-		retry:  compileRetry(&c.Retries), upgrades: c.Upgrades, rate: s.rateLimit(c),
+		Name: c.Name, Config: c, Telemetry: o.Registry.Route(c.Name), Retry: compileRetry(&c.Retries),
+		prefix: strings.TrimSuffix(c.Match.PathPrefix, "/"), upgrades: c.Upgrades, rate: o.Previous.rateLimit(c),
 	}
 	for _, w := range c.Clusters {
-		up := ups[w.Name]
+		up := o.Upstreams[w.Name]
 		if up == nil {
 			return nil, fmt.Errorf("route %q: cluster %q is not defined", c.Name, w.Name)
 		}
@@ -50,7 +53,7 @@ func compileRoute(c *config.Route, ups map[string]*Upstream, s *Server) (*Route,
 
 // conditions is how many conditions the route has besides host and prefix.
 func (rt *Route) conditions() int {
-	return min(len(rt.cfg.Match.Methods), 1) + len(rt.cfg.Match.Headers)
+	return min(len(rt.Config.Match.Methods), 1) + len(rt.Config.Match.Headers)
 }
 
 // accepts tells whether the request meets the route's conditions.
@@ -69,7 +72,7 @@ const (
 
 // unmet is the first condition of the route that the request does not meet.
 func (rt *Route) unmet(h *message.Head, listener string) condition {
-	m := &rt.cfg.Match
+	m := &rt.Config.Match
 	if len(m.Methods) > 0 && !contains(m.Methods, h.Method) {
 		return methodUnmet
 	}
@@ -78,7 +81,7 @@ func (rt *Route) unmet(h *message.Head, listener string) condition {
 			return condition(i)
 		}
 	}
-	if len(rt.cfg.Listeners) > 0 && !slices.Contains(rt.cfg.Listeners, listener) {
+	if len(rt.Config.Listeners) > 0 && !slices.Contains(rt.Config.Listeners, listener) {
 		return listenerUnmet
 	}
 	return allMet

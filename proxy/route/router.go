@@ -1,4 +1,4 @@
-package proxy
+package route
 
 import (
 	"bytes"
@@ -31,8 +31,8 @@ type bucket struct {
 func newRouter(routes []*Route) *router {
 	r := &router{exact: map[string]*bucket{}, wildcard: map[string]*bucket{}, routes: routes}
 	for _, rt := range routes {
-		b := r.bucket(rt.cfg.Match.Host)
-		key := strings.TrimSuffix(rt.cfg.Match.PathPrefix, "/")
+		b := r.bucket(rt.Config.Match.Host)
+		key := strings.TrimSuffix(rt.Config.Match.PathPrefix, "/")
 		b.prefixes[key] = append(b.prefixes[key], rt)
 		b.depth = max(b.depth, strings.Count(key, "/"))
 	}
@@ -76,7 +76,8 @@ func (r *router) buckets() []*bucket {
 	return all
 }
 
-// match returns the route for a request that came to the listener, or nil. path is normalised; edges and room are for the call's own use.
+// match returns the route for a request that came to the listener, or nil. path is normalised; edges and room are for
+// the call's own use.
 func (r *router) match(h *message.Head, path []byte, listener string, edges *[maxSegments + 2]int, room []byte) *Route {
 	if len(r.exact)+len(r.wildcard) > 0 {
 		host := hostname(h.Authority, room)
@@ -110,8 +111,8 @@ func (r *router) hosts(host []byte) []*bucket {
 	return slices.DeleteFunc(append(all, r.any), func(b *bucket) bool { return b == nil })
 }
 
-// tried lists every route that match asks for a host and a path while none accepts, in its order: what explains a match. It goes the same way,
-// by the same steps, and does not stop.
+// tried lists every route that match asks for a host and a path while none accepts, in its order: what explains a
+// match. It goes the same way, by the same steps, and does not stop.
 func (r *router) tried(host, path []byte) []*Route {
 	var edges [maxSegments + 2]int
 	var all []*Route
@@ -135,7 +136,8 @@ func (b *bucket) match(h *message.Head, path []byte, listener string, edges *[ma
 	return nil
 }
 
-// cut notes in edges where the segments of path end, as deep as the bucket's prefixes go, and returns the last one's index.
+// cut notes in edges where the segments of path end, as deep as the bucket's prefixes go, and returns the last one's
+// index.
 func (b *bucket) cut(path []byte, edges *[maxSegments + 2]int) int {
 	n := 1 // edges[0] is 0, the prefix "/"
 	for at := 1; n <= b.depth; n++ {
@@ -156,7 +158,8 @@ func (b *bucket) cut(path []byte, edges *[maxSegments + 2]int) int {
 	return n - 1
 }
 
-// hostname is the host of authority in lower case, without port and without the dot that ends a full name, built in room.
+// hostname is the host of authority in lower case, without port and without the dot that ends a full name, built in
+// room.
 func hostname(authority, room []byte) []byte {
 	end := len(authority)
 	if i := bytes.LastIndexByte(authority, ':'); i >= 0 && bytes.IndexByte(authority[i:], ']') < 0 {

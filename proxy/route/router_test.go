@@ -1,4 +1,4 @@
-package proxy
+package route
 
 import (
 	"fmt"
@@ -19,11 +19,11 @@ func naive(routes []*Route, host, path, method string, fields map[string]string)
 	host = strings.TrimSuffix(host, ".")
 	var best *Route
 	for _, rt := range routes {
-		m := rt.cfg.Match
+		m := rt.Config.Match
 		if !naiveAccepts(m, host, path, method, fields) {
 			continue
 		}
-		if best == nil || naiveRank(m, host).beats(naiveRank(best.cfg.Match, host)) {
+		if best == nil || naiveRank(m, host).beats(naiveRank(best.Config.Match, host)) {
 			best = rt
 		}
 	}
@@ -73,7 +73,7 @@ func (r rank) beats(other rank) bool {
 }
 
 func routeFor(m config.Match) *Route {
-	return &Route{cfg: &config.Route{Match: m}, prefix: strings.TrimSuffix(m.PathPrefix, "/")}
+	return &Route{Config: &config.Route{Match: m}, prefix: strings.TrimSuffix(m.PathPrefix, "/")}
 }
 
 // lookup matches as decide does. ok is false for a path that has no route because it is refused.
@@ -164,7 +164,7 @@ func show(rt *Route) string {
 	if rt == nil {
 		return "no route"
 	}
-	return fmt.Sprintf("%+v", rt.cfg.Match)
+	return fmt.Sprintf("%+v", rt.Config.Match)
 }
 
 // fuzzRoutes have something of each kind.
@@ -210,27 +210,26 @@ func FuzzMatch(f *testing.F) {
 	})
 }
 
-func TestMatchDoesNotAllocate(t *testing.T) {
+func TestDecideDoesNotAllocate(t *testing.T) {
 	var routes []*Route
 	for i := range 1000 {
 		routes = append(routes, routeFor(config.Match{Host: fmt.Sprintf("h%d.example.com", i), PathPrefix: fmt.Sprintf("/api/v%d", i)}),
 			routeFor(config.Match{Host: fmt.Sprintf("*.h%d.example.com", i), PathPrefix: "/", Methods: []string{"GET"}, Headers: []config.HeaderMatch{{Name: "x-a", Value: "1"}}}))
 	}
 	routes = append(routes, routeFor(config.Match{PathPrefix: "/"}))
-	ex := &exchange{t: &Table{router: newRouter(routes)}, work: new(workspace)}
-	ex.req.Append([]byte("X-A"), []byte("1"))
-	ex.req.Method = []byte("GET")
+	table := &Table{router: newRouter(routes)}
+	c := &Client{Listener: &Listener{Name: "web"}, IP: "127.0.0.1"}
+	var d Decision
+	var w Workspace
+	var h message.Head
+	h.Append([]byte("X-A"), []byte("1"))
+	h.Method = []byte("GET")
 	for _, tt := range []struct{ host, path string }{
 		{"H7.example.com:8080", "/api/v7/x/y"}, {"x.y.h9.example.com", "/%61/../b"}, {"other", "/a/b/c"}, {"h3.example.com", "/api/v9"},
 	} {
-		ex.req.Authority = []byte(tt.host)
-		path := []byte(tt.path)
+		h.Authority, h.Path = []byte(tt.host), []byte(tt.path)
 		run := func() {
-			var ok bool
-			if ex.path, ex.work.path, ok = config.NormalPath(path, ex.work.path); !ok {
-				t.Fatal("refused")
-			}
-			if ex.t.router.match(&ex.req, ex.path, "web", &ex.work.edges, ex.work.hostname[:0]) == nil {
+			if table.Decide(&d, &h, c, 1, &w); d.Route == nil {
 				t.Fatal("no route")
 			}
 		}
@@ -248,12 +247,14 @@ func BenchmarkMatch(b *testing.B) {
 			for i := range n {
 				routes = append(routes, routeFor(config.Match{Host: "app.example.com", PathPrefix: fmt.Sprintf("/api/v%d", i)}))
 			}
-			ex := &exchange{t: &Table{router: newRouter(routes)}, work: new(workspace)}
-			ex.req.Authority = []byte("app.example.com")
+			r := newRouter(routes)
+			var h message.Head
+			var w Workspace
+			h.Authority = []byte("app.example.com")
 			path := fmt.Appendf(nil, "/api/v%d/users/7", n-1)
 			b.ReportAllocs()
 			for b.Loop() {
-				ex.t.router.match(&ex.req, path, "web", &ex.work.edges, ex.work.hostname[:0])
+				r.match(&h, path, "web", &w.edges, w.hostname[:0])
 			}
 		})
 	}

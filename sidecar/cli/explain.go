@@ -5,16 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"io"
 	"net/url"
 
 	"github.com/spf13/cobra"
-
-	"github.com/fabian4/gateway-homebrew-go/proxy"
 )
 
 func explainCommand(p *Process) *cobra.Command {
-	var q proxy.Question
+	var q route.ExplainRequest
 	raw := false
 	cmd := &cobra.Command{
 		Use:   "explain METHOD URL",
@@ -55,7 +54,7 @@ func completeMethod(_ *cobra.Command, args []string, _ string) ([]string, cobra.
 	return []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, cobra.ShellCompDirectiveNoFileComp
 }
 
-func explain(ctx context.Context, w io.Writer, address string, q *proxy.Question, raw bool) error {
+func explain(ctx context.Context, w io.Writer, address string, q *route.ExplainRequest, raw bool) error {
 	values := url.Values{"method": {q.Method}, "url": {q.URL}, "header": q.Fields}
 	if q.Listener != "" {
 		values.Set("listener", q.Listener)
@@ -67,7 +66,7 @@ func explain(ctx context.Context, w io.Writer, address string, q *proxy.Question
 	if err != nil {
 		return bad("admin port %s: %v", address, err)
 	}
-	var e proxy.Explanation
+	var e route.Explanation
 	if err := json.Unmarshal(text, &e); err != nil {
 		return bad("admin port %s: the answer is not an explanation: %v", address, err)
 	}

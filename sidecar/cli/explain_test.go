@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -10,23 +11,22 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
-	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
-func explanationFixture() *proxy.Explanation {
-	return &proxy.Explanation{
+func explanationFixture() *route.Explanation {
+	return &route.Explanation{
 		Revision: "1a2b", Method: "GET", Host: "shop.example.com", Path: "/orders/7", Listener: "default",
-		Route: &proxy.RouteWon{
+		Route: &route.RouteWon{
 			Name: "orders", Host: "shop.example.com", HostMatch: "exact", PathPrefix: "/orders",
 			Methods: []string{"GET", "HEAD"}, Headers: []string{"x-canary"}, Listeners: []string{"default"},
 		},
-		Others: []proxy.RouteLost{
+		Others: []route.RouteLost{
 			{Name: "all", Reason: "it fits too, but orders comes first: its host is more specific"},
 			{Name: "blog", Reason: "the host is not blog.example.com"},
 		},
 		More: 7,
-		Clusters: []proxy.ClusterShare{
+		Clusters: []route.ClusterShare{
 			{Share: 95, Status: cluster.Status{Name: "orders-v1", Endpoints: []cluster.EndpointStatus{
 				{Address: "10.0.0.1:80", State: "healthy", Weight: 3},
 				{Address: "10.0.0.2:80", State: "unhealthy", Reason: "consul: critical", Unused: "consul: critical", Weight: 1},
@@ -36,7 +36,7 @@ func explanationFixture() *proxy.Explanation {
 			{Share: 5, Status: cluster.Status{Name: "orders-v2"}},
 		},
 		Timeouts: []config.Setting{{Name: "connect", Value: "2s", From: "bootstrap"}, {Name: "request", Value: "0s", From: "default"}},
-		Retries:  &proxy.RetriesInForce{Attempts: 3, On: []string{"reset", "503"}, PerTryTimeout: "1s", From: "route"},
+		Retries:  &route.RetriesInForce{Attempts: 3, On: []string{"reset", "503"}, PerTryTimeout: "1s", From: "route"},
 	}
 }
 
@@ -58,22 +58,22 @@ other routes, in the order in which they are tried:
 `
 
 // explaining is an admin port that gives one answer; it gives its address.
-func explaining(t *testing.T, asked *proxy.Question, e *proxy.Explanation, err error) string {
+func explaining(t *testing.T, asked *route.ExplainRequest, e *route.Explanation, err error) string {
 	t.Helper()
-	return showing(t, sidecar.View{Explain: func(q proxy.Question) (*proxy.Explanation, error) {
+	return showing(t, sidecar.View{Explain: func(q route.ExplainRequest) (*route.Explanation, error) {
 		*asked = q
 		return e, err
 	}})
 }
 
 func TestExplain(t *testing.T) {
-	var asked proxy.Question
+	var asked route.ExplainRequest
 	address := explaining(t, &asked, explanationFixture(), nil)
 	got := do(t, Process{}, "explain", "--admin-listen", address, "PATCH", "http://a/x?y=1&z=%2F#", "-H", "X-A: 1, 2", "--header", "X-B:", "--listener", "web")
 	if got.code != 0 || got.stderr != "" {
 		t.Errorf("explain: %+v, want code 0", got)
 	}
-	want := proxy.Question{Method: "PATCH", URL: "http://a/x?y=1&z=%2F#", Fields: []string{"X-A: 1, 2", "X-B:"}, Listener: "web"}
+	want := route.ExplainRequest{Method: "PATCH", URL: "http://a/x?y=1&z=%2F#", Fields: []string{"X-A: 1, 2", "X-B:"}, Listener: "web"}
 	if !reflect.DeepEqual(asked, want) {
 		t.Errorf("asked %+v, want %+v", asked, want)
 	}
@@ -83,8 +83,8 @@ func TestExplain(t *testing.T) {
 }
 
 func TestExplainNoRoute(t *testing.T) {
-	var asked proxy.Question
-	e := &proxy.Explanation{Method: "GET", Host: "a", Path: "/", Others: []proxy.RouteLost{{Name: "blog", Reason: "the host is not blog.example.com"}}}
+	var asked route.ExplainRequest
+	e := &route.Explanation{Method: "GET", Host: "a", Path: "/", Others: []route.RouteLost{{Name: "blog", Reason: "the host is not blog.example.com"}}}
 	address := explaining(t, &asked, e, nil)
 	got := do(t, Process{Environ: []string{"GATEWAY_ADMIN_LISTEN=" + address}}, "explain", "GET", "http://a/")
 	want := `request  GET a/
@@ -98,8 +98,8 @@ other routes, in the order in which they are tried:
 }
 
 func TestExplainJSON(t *testing.T) {
-	var asked proxy.Question
-	got := do(t, Process{}, "explain", "--json", "GET", "http://a/", "--admin-listen", explaining(t, &asked, &proxy.Explanation{}, nil))
+	var asked route.ExplainRequest
+	got := do(t, Process{}, "explain", "--json", "GET", "http://a/", "--admin-listen", explaining(t, &asked, &route.Explanation{}, nil))
 	if got.code != 1 || !strings.Contains(got.stdout, `"route": null`) {
 		t.Errorf("explain --json: %+v, want code 1 and the answer", got)
 	}
@@ -107,7 +107,7 @@ func TestExplainJSON(t *testing.T) {
 
 // A bad question is usage; a gateway that cannot answer is not.
 func TestExplainRefused(t *testing.T) {
-	var asked proxy.Question
+	var asked route.ExplainRequest
 	address := explaining(t, &asked, nil, errors.New(`url "a": begins with neither http:// nor https://`))
 	got := do(t, Process{}, "explain", "GET", "a", "--admin-listen", address)
 	if want := "gateway: url \"a\": begins with neither http:// nor https://\n"; got.code != 2 || got.stderr != want || got.stdout != "" {

@@ -2,17 +2,17 @@ package cli
 
 import (
 	"fmt"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"io"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
-	"github.com/fabian4/gateway-homebrew-go/proxy"
 )
 
 // explanation tells people what would become of a request: where it goes, then
 // what holds for it, then why it goes nowhere else.
-func explanation(to io.Writer, e *proxy.Explanation) error {
+func explanation(to io.Writer, e *route.Explanation) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "request\t%s %s%s%s\n", e.Method, e.Host, e.Path, when(e.Listener != "", " on listener "+e.Listener))
 	if e.Route == nil {
@@ -32,7 +32,7 @@ func explanation(to io.Writer, e *proxy.Explanation) error {
 	return w.Flush()
 }
 
-func explanationRoute(w io.Writer, e *proxy.Explanation) {
+func explanationRoute(w io.Writer, e *route.Explanation) {
 	fmt.Fprintf(w, "route\t%s: %s (revision %s)\n", e.Route.Name, matched(e.Route), e.Revision)
 	total := 0
 	for _, c := range e.Clusters {
@@ -51,7 +51,7 @@ func explanationRoute(w io.Writer, e *proxy.Explanation) {
 }
 
 // matched says by what a route was taken.
-func matched(r *proxy.RouteWon) string {
+func matched(r *route.RouteWon) string {
 	parts := []string{"any host", "prefix " + r.PathPrefix}
 	if r.Host != "" {
 		parts[0] = "host " + r.Host + " (" + r.HostMatch + ")"
@@ -67,7 +67,7 @@ func matched(r *proxy.RouteWon) string {
 	return strings.Join(parts, ", ")
 }
 
-func explanationCluster(w io.Writer, c *proxy.ClusterShare, total int) {
+func explanationCluster(w io.Writer, c *route.ClusterShare, total int) {
 	used := 0
 	for i := range c.Endpoints {
 		if c.Endpoints[i].Unused == "" {

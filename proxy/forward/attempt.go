@@ -1,0 +1,102 @@
+package forward
+
+import (
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// Attempt is one attempt to have a request answered: the endpoint, its moments, and what is told of it. Later attempts
+// of the same request use it again. It belongs to whoever carries the request.
+type Attempt struct {
+	Endpoint *cluster.Endpoint
+	Number   int   // of attempts so far
+	Start    int64 // on the sweeper's clock
+	HeadAt   int64 // the response head came; 0: not yet
+
+	tried cluster.Tried
+	state attemptState
+
+	// Of an attempt with a goroutine.
+	up      upstream // the connection that was leased last; nil: none, or it may be somebody else's already
+	headErr error    // with headRead: what came of reading the head
+}
+
+// attemptState is how far an attempt has come.
+type attemptState uint8
+
+const (
+	unleased   attemptState = iota // none is leased
+	picked                         // an endpoint is leased, nothing was sent to it
+	sentInline                     // the reading goroutine of the client's connection has sent the request
+	headRead                       // it has read the first head of the response too, or has failed to
+	inFlight                       // under way
+)
+
+func (a *Attempt) reset() { *a = Attempt{} }
+
+// Pick leases the endpoint of the next attempt, unless one is leased already that has not been tried. The error is
+// cluster.ErrNoEndpoint or cluster.ErrOverflow. Done ends the lease.
+func (a *Attempt) Pick(up *route.Upstream) error {
+	if a.state == unleased {
+		ep, err := up.Cluster.Pick(&a.tried)
+		if err != nil {
+			return err
+		}
+		a.Endpoint, a.state = ep, picked
+	}
+	return nil
+}
+
+// Begin starts the attempt on the endpoint that was picked.
+func (a *Attempt) Begin(now int64) {
+	a.Number++
+	a.Start, a.HeadAt, a.state = now, 0, inFlight
+}
+
+// Done ends the lease of the endpoint, if there is one.
+func (a *Attempt) Done(o cluster.Outcome) {
+	if a.state != unleased {
+		a.state = unleased
+		a.Endpoint.Done(o)
+	}
+}
+
+// Answered counts an attempt that was answered with status.
+func (a *Attempt) Answered(c *cluster.Cluster, status int, now int64) {
+	c.Telemetry().RecordRequest(status, time.Duration(now-a.Start))
+}
+
+// Failed counts an attempt that ended with flag instead of a whole response.
+func (a *Attempt) Failed(c *cluster.Cluster, flag telemetry.Flag, now int64) {
+	c.Telemetry().RecordFailure(flag, time.Duration(now-a.Start))
+}
+
+// Explain tells the operator, once, what is wrong with an endpoint; connecting tells so itself.
+func (a *Attempt) Explain(c *cluster.Cluster, r *route.LocalReply, logger hclog.Logger) {
+	if r == replyDeadline {
+		return
+	}
+	switch r.Flag {
+	case telemetry.UC, telemetry.UPE, telemetry.UT:
+		if a.Endpoint.Explain(r.Error()) {
+			logger.Warn("endpoint", "cluster", c.Name(), "address", a.Endpoint.Address(), "flag", r.Flag.String(), "error", r)
+		}
+	}
+}
+
+// abandon ends the lease of the upstream connection after a panic, without a step into the state that may be broken.
+func (a *Attempt) abandon() {
+	switch u := a.up.(type) {
+	case nil:
+	case *upstreamH1:
+		u.Cut()
+		u.slot.Release()
+	default:
+		_ = u.Close() // the stream; the connection is others' too
+	}
+}

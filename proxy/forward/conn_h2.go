@@ -1,0 +1,140 @@
+package forward
+
+import (
+	"bytes"
+	"sync"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// ConnH2 is an HTTP/2 connection from a client, as far as its requests know it. Its reading goroutine calls Carry and
+// GiveUpInline; Resume and Wait are as they say.
+type ConnH2 struct {
+	Engine *Engine
+	Client route.Client
+	Work   Workspace // the reading goroutine's
+
+	requests sync.WaitGroup // the goroutines of its requests
+
+	// Of the reading goroutine:
+	inline []*requestH2 // sent by it, and not answered yet
+	settle func(*http2.Batch)
+}
+
+// Init makes c ready for the requests of one connection.
+func (c *ConnH2) Init(e *Engine, client route.Client) {
+	c.Engine, c.Client = e, client
+	c.settle = c.settleInline // made once
+}
+
+// Wait waits for all requests of the connection, which has ended.
+func (c *ConnH2) Wait() {
+	c.giveUpInline()
+	c.requests.Wait()
+}
+
+// Carry takes a request that has been decided on, and its head out of h, and answers it: inline where it can, else from
+// a goroutine. It returns who takes the stream's events. Called by the reading goroutine.
+func (c *ConnH2) Carry(b *http2.Batch, st *http2.Stream, h *message.Head, end bool, g *Given) http2.Receiver {
+	q := c.newRequest(st, h, end)
+	q.take(g)
+	if end && g.Reply == nil {
+		switch q.sendInline() {
+		case inlineSent:
+			q.events, q.batch = new(inlineEvents), b
+			c.inline = append(c.inline, q)
+			b.Later(c.settle)
+			return q.events
+		case inlinePanicked:
+			return new(inlineEvents) // of a stream that was reset
+		}
+	}
+	return c.carry(q)
+}
+
+// Given is what has been done for a request before an exchange carries it.
+type Given struct {
+	Start    int64
+	Decision *route.Decision
+	Reply    *route.LocalReply // what the decision ended with
+	Attempt  Attempt           // may hold an endpoint that is leased and not tried yet
+	Queued   bool              // the request has a place in front of its cluster
+}
+
+// GiveUp gives back what the request has been given.
+func (g *Given) GiveUp() {
+	g.Attempt.Done(cluster.Ignored)
+	if g.Queued {
+		g.Queued = false
+		g.Decision.Upstream.Queue.Leave()
+	}
+}
+
+// take makes what was given for the request the exchange's own.
+func (q *requestH2) take(g *Given) {
+	ex := &q.ex
+	ex.record.Start, ex.decision, ex.refusal, ex.queued = g.Start, *g.Decision, g.Reply, g.Queued
+	ex.decision.Detach()
+	ex.attempt = g.Attempt
+	ex.state = decided
+}
+
+// Resume has a request that had another carrier so far answered from a goroutine. pipe has been attached to its stream.
+// Safe from any goroutine, as long as the connection lives.
+func (c *ConnH2) Resume(st *http2.Stream, h *message.Head, bodyless bool, pipe *http2.Pipe, g *Given) {
+	q := c.newRequest(st, h, bodyless)
+	q.take(g)
+	q.pipe = pipe
+	c.requests.Add(1)
+	c.Engine.workers.serve(q)
+}
+
+// carry gives q to a goroutine, and returns who takes its stream's events from now on.
+func (c *ConnH2) carry(q *requestH2) http2.Receiver {
+	q.batch = &q.own
+	q.pipe = http2.NewPipe()
+	q.pipe.Attach(q.stream, q.bodyless)
+	events := q.pipe.Receiver()
+	c.requests.Add(1)
+	c.Engine.workers.serve(q)
+	return events
+}
+
+// Refused counts and logs a request that was turned away for its head, with status.
+func (c *ConnH2) Refused(h *message.Head, status int) {
+	q := c.newRequest(nil, h, true)
+	ex := &q.ex
+	ex.record.Start = ex.now()
+	ex.decision.Table, ex.record.Read = c.Engine.Table(), q.received
+	ex.decision.Method = telemetry.ParseMethod(ex.req.Method)
+	ex.req.Version = message.HTTP2
+	ex.req.Path, ex.req.Query, _ = bytes.Cut(ex.req.Target, questionMark)
+	ex.record.Status, ex.record.Flag = status, telemetry.DPE
+	if status != 431 { // else the connection has counted it
+		c.Engine.Registry.Fault(telemetry.DPE).Inc()
+	}
+	ex.record.Write(c.Engine, ex.client, &ex.decision, &ex.attempt, &ex.req)
+	q.release()
+}
+
+var questionMark = []byte("?")
+
+// finish sends the rest of a response, for which another stream has taken the window that was seen to be there, from a
+// goroutine that ends when it has; Wait waits for it.
+func (c *ConnH2) finish(st *http2.Stream, events *inlineEvents, p []byte, end bool) {
+	pipe := http2.NewPipe()
+	pipe.Attach(st, true)
+	events.pass(pipe.Receiver(), st)
+	p = bytes.Clone(p)
+	c.requests.Go(func() {
+		defer func() { c.Engine.recovered(recover()) }()
+		var own http2.Batch
+		_ = pipe.Write(&own, p, end) // what is wrong with the client's stream, nobody needs to know any more
+		own.Flush()
+		pipe.Close()
+	})
+}

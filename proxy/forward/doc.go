@@ -1,0 +1,51 @@
+// Package forward carries one request to an endpoint, and the response back, from a goroutine. Its rules about
+// deadlines, retries, local replies and outcomes are pure functions, which package relay uses too.
+//
+// # Life of a request
+//
+//   - downstream_h1.go and downstream_h2.go are the client's side (downstream.go), and hold the exchange (exchange.go).
+//   - run.go is the table of contents: decide, read what has come of the body (upload.go), wait in the cluster's queue,
+//     then attempts until one is answered; record (record.go).
+//   - try.go is one attempt: lease a connection (upstream.go; upstream_h1.go, upstream_h2.go and h2_pool.go for the two
+//     versions), write the head (request_head.go), wait for the response head. What it knows is an [Attempt]
+//     (attempt.go).
+//   - response.go passes the response on, upgrade.go makes a tunnel of it, retry.go says when another attempt is right,
+//     replay_buffer.go keeps the body for it, deadlines.go says how long anything is waited for, and local_reply.go
+//     what the client is told when there is no response.
+//   - conn_h2.go chooses who carries a stream: its connection's reading goroutine where nothing has to be waited for
+//     (h2_inline.go), else a worker (workers.go).
+//
+// # Promises
+//
+//   - Everything is bounded: bodies in memory (16 KiB, 64 KiB where a route retries), streams, retries.
+//   - In the steady state an HTTP/1.1 request allocates nothing.
+//   - Who leads a request ends what it started: the uploading goroutine and the upstream connection never outlive it.
+//   - A panic ends one request and its connections; what it held is given back (recover.go).
+//
+// # Not here
+//
+// Connections and listeners (package proxy), routes (route), the wire (http1, http2), sockets (netio).
+//
+// # Decisions
+//
+// An exchange is written once, against two interfaces: downstream and upstream. The four pairs of versions differ in
+// who implements them.
+//
+// While a request waits, the client's socket is polled every 100 to 500 ms instead of being read by a second goroutine:
+// a client that is gone is noticed a little later, and nobody else pays for it. Of a stream that is reset its
+// connection tells at once.
+//
+// A connection that was idle is looked at before it is used again when it had 10 ms to change, and always behind a
+// response that could have no body: what an endpoint sends without being asked would be taken for the next response. A
+// look each time would cost 5 % of a request.
+//
+// Without a word about retries a request still goes on to another endpoint where no connection could be made, as in L4:
+// nothing was sent, so nothing can go wrong, and the death of one endpoint of several costs only what was in flight on
+// it.
+//
+// A body is kept for another attempt while it goes upstream, instead of being collected before: the first attempt is
+// not held up, and a stream whose client waits for a response before it ends can be tried again too.
+//
+// The retry budget is a share of the live requests, plus what was saved while nothing failed: an endpoint that dies
+// takes a third of three's requests with it in one moment, which a share small enough for an outage would not let pass.
+package forward

@@ -1,0 +1,130 @@
+package route
+
+import (
+	"bytes"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"net/netip"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// Decision is what shall be done with one request. It is made once, by [Table.Decide], and not edited afterwards.
+type Decision struct {
+	Table    *Table    // the revision that serves the request
+	Route    *Route    // nil: none matched
+	Upstream *Upstream // drawn by the weights of the route
+
+	Method telemetry.Method
+	Head   bool // the method is HEAD
+	GRPC   bool
+	// Upgrade: the protocols that the client offers are passed on.
+	Upgrade bool
+
+	// Deadline is that of the whole request, on the sweeper's clock; 0 none. ClientDeadline: it is the client's own
+	// (grpc-timeout), so no endpoint is to blame when it passes.
+	Deadline       int64
+	ClientDeadline bool
+
+	RemoteIP   netip.Addr    // the client's own, as a trusted proxy tells it; the zero Addr: the peer's
+	ID         RequestID     // empty: the request has its own
+	RetryAfter time.Duration // with ReplyRateLimited: when there is a token again
+
+	normal []byte // the normalised path, where it is not the request's own
+}
+
+// Workspace is memory that a decision is made in. It is kept between requests; a Decision with a path that had to be
+// normalised points into it.
+type Workspace struct {
+	path     []byte
+	edges    [maxSegments + 2]int
+	hostname [256]byte
+}
+
+var slash = []byte("/")
+
+// Decide finds out what is to be done with the request h, which came from c and began at start on the sweeper's clock.
+// It fills d and returns the local reply that ends the request, or nil. It blocks on nothing; it takes a token where
+// the route limits rates. Fields of h that must not be passed on it marks as such. Safe from any goroutine, with a d, h
+// and w of its own.
+func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *Workspace) *LocalReply {
+	*d = Decision{Table: t, Method: telemetry.ParseMethod(h.Method), GRPC: isGRPC(h)}
+	d.Head = d.Method == telemetry.MethodHead
+	if d.Method == telemetry.MethodConnect {
+		return ReplyConnect
+	}
+	d.ID.make(h)
+	markClaims(h, c)
+	d.RemoteIP = remoteIP(h, c, t.trusted)
+	path := h.Path
+	if len(path) == 0 {
+		path = slash
+	}
+	normal, scratch, ok := config.NormalPath(path, w.path)
+	w.path = scratch
+	if !ok {
+		return ReplyPath
+	}
+	if len(h.Path) == 0 || &normal[0] != &h.Path[0] {
+		d.normal = normal
+	}
+	rt := t.router.match(h, normal, t.listenerName(c), &w.edges, w.hostname[:0])
+	if rt == nil {
+		return ReplyNoRoute
+	}
+	d.Route = rt
+	if l := rt.rate; l != nil {
+		if d.RetryAfter = l.take(h, c, d.RemoteIP, start); d.RetryAfter > 0 {
+			return ReplyRateLimited
+		}
+	}
+	if d.Upstream = rt.choose(); d.Upstream == nil {
+		return ReplyNoCluster
+	}
+	if t.MaxBody > 0 && h.ContentLength > t.MaxBody {
+		return ReplyMaxBody
+	}
+	d.Upgrade = h.Upgrade != nil && h.Body == message.NoBody && rt.mayUpgrade(h.Upgrade)
+	d.decideDeadline(h, start)
+	return nil
+}
+
+func (d *Decision) decideDeadline(h *message.Head, start int64) {
+	if limit := d.Route.Config.Timeouts.Request; limit > 0 {
+		d.Deadline = start + int64(limit)
+	}
+	if !d.GRPC {
+		return
+	}
+	if limit := grpcTimeout(h.Get(message.GRPCTimeout)); limit > 0 {
+		if at := start + int64(limit); d.Deadline == 0 || at < d.Deadline {
+			d.Deadline, d.ClientDeadline = at, true
+		}
+	}
+}
+
+// Path is the normalised path of the request h on which d was made.
+func (d *Decision) Path(h *message.Head) []byte {
+	if d.normal != nil {
+		return d.normal
+	}
+	return h.Path
+}
+
+// Detach makes d independent of the Workspace in which it was made.
+func (d *Decision) Detach() { d.normal = bytes.Clone(d.normal) }
+
+// UpstreamTimeout is the longest wait for the response head once the request has been sent; 0 none.
+func (d *Decision) UpstreamTimeout() time.Duration {
+	if d.GRPC {
+		return d.Route.Config.Timeouts.UpstreamGRPC
+	}
+	return d.Route.Config.Timeouts.Upstream
+}
+
+// Offers tells whether protocol is among those that the client has offered to go over to, and all offers are it.
+func (d *Decision) Offers(h *message.Head, protocol []byte) bool {
+	return d.Upgrade && len(protocol) > 0 &&
+		!message.EachElement(h.Upgrade, func(e []byte) bool { return !bytes.EqualFold(e, protocol) })
+}

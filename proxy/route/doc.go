@@ -1,0 +1,32 @@
+// Package route compiles the routes of one revision into a table, and decides by it what is to be done with a request.
+//
+// # Life of a decision
+//
+//   - table.go compiles a document: route.go resolves each route (retry_policy.go, rate_limit.go), router.go sorts them
+//     by host, prefix and conditions.
+//   - decide.go is [Table.Decide], one straight line: method, request id (request_id.go), what the client may say of
+//     itself (client.go), path, route, rate limit, cluster, deadlines (grpc.go). It ends in a [Decision] or a
+//     [LocalReply] (reply.go).
+//   - explain.go asks the same router about a request that nobody sends (explain_request.go).
+//
+// # Promises
+//
+//   - A Table is immutable: built, stored once, read by every request from then on. Rate limits outlive it by route
+//     name.
+//   - A decision blocks on nothing, does no I/O, reads no clock and allocates nothing.
+//   - A request is decided once, whoever carries it then.
+//
+// # Not here
+//
+// What is done with a decision (packages forward and relay), endpoints (cluster), the document and its checks (config).
+//
+// # Decisions
+//
+// What a client that is not trusted says about itself goes upstream from nobody: X-Forwarded-* of any name, Forwarded
+// and X-Real-IP are dropped, in the head and in trailers alike, and the gateway writes its own X-Forwarded-*. Apps
+// believe these fields, whichever they happen to read. A proxy in trusted_proxies may send them all. Traefik does the
+// same; Envoy and HAProxy pass Forwarded and X-Real-IP unless told otherwise, which their guides warn of.
+//
+// A rate limit's buckets are kept under hashes of their keys, with a secret seed: small, without the clients' values in
+// memory, and nobody can choose a key that meets another's.
+package route

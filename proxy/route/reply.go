@@ -1,0 +1,32 @@
+package route
+
+import "github.com/fabian4/gateway-homebrew-go/telemetry"
+
+// LocalReply is a response that the gateway makes itself, and why. The client sees Status and Text only. Immutable.
+type LocalReply struct {
+	Status int
+	Flag   telemetry.Flag
+	Text   string
+	Cause  error // for the log; may be nil
+}
+
+func (r *LocalReply) Error() string {
+	if r.Cause != nil {
+		return r.Cause.Error()
+	}
+	return r.Text
+}
+
+// Unwrap is the cause, which may hold a peer's own error code.
+func (r *LocalReply) Unwrap() error { return r.Cause }
+
+// The local replies of a decision.
+var (
+	ReplyConnect = &LocalReply{Status: 405, Flag: telemetry.DPE, Text: "CONNECT is not supported"}
+	ReplyPath    = &LocalReply{Status: 400, Flag: telemetry.DPE, Text: "malformed path"}
+	ReplyNoRoute = &LocalReply{Status: 404, Flag: telemetry.NR, Text: "no route"}
+	// ReplyRateLimited tells in Retry-After how long Decision.RetryAfter is.
+	ReplyRateLimited = &LocalReply{Status: 429, Flag: telemetry.RL, Text: "rate limited"}
+	ReplyNoCluster   = &LocalReply{Status: 503, Flag: telemetry.UH, Text: "no healthy upstream"}
+	ReplyMaxBody     = &LocalReply{Status: 413, Flag: telemetry.DPE, Text: "request body is too large"}
+)

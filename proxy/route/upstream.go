@@ -1,0 +1,20 @@
+package route
+
+import (
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+)
+
+// Upstream is a cluster as the routes of one revision use it: where to pick and how to connect. Immutable; Budget and
+// Queue point to state that outlives the revision.
+type Upstream struct {
+	Cluster  *cluster.Cluster
+	Protocol string // config.ProtocolHTTP1, ProtocolHTTP2 or ProtocolAuto
+	Dial     netio.DialFunc
+	Scheme   []byte        // for HTTP/2: http, or https under TLS
+	Connect  time.Duration // longest time to connect, and to wait for a free connection
+	Budget   *cluster.RetryBudget
+	Queue    *cluster.Queue // in front of the cluster; nil: none
+}
