@@ -139,6 +139,8 @@ func (c *connH1) busy() {
 func (c *connH1) leave() {}
 
 // drain makes an idle connection look at Server.draining; a busy one does so after its request.
+//
+// +checklocks:c.s.mu
 func (c *connH1) drain() {
 	switch {
 	case c.Conn.Unpark():

@@ -26,11 +26,14 @@ type relay struct {
 	req      message.Head
 	decision route.Decision
 
-	received, sent atomic.Int64 // bytes from and to the client
+	received atomic.Int64 // bytes from the client
+	sent     atomic.Int64 // bytes to it
 
-	mu sync.Mutex // taken before a connection's lock, never under it
+	// mu is taken before a connection's lock, never under it.
+	mu sync.Mutex
+	// queued: the request has a place in the queue in front of the cluster.
 	// +checklocks:mu
-	queued bool // has a place in the queue in front of the cluster
+	queued bool
 	// +checklocks:mu
 	attempt forward.Attempt
 	// +checklocks:mu
@@ -41,12 +44,14 @@ type relay struct {
 	response responseState
 	// +checklocks:mu
 	wait waits
+	// refused: the endpoint has ended the response, and wants no more of the request. It has said so with code.
 	// +checklocks:mu
-	refused bool // the endpoint wants no more of the request whose response it has ended, and has said so
+	refused bool
 	// +checklocks:mu
-	code http2.ErrCode // in these words
+	code http2.ErrCode
+	// fallback takes the client's events instead, nil: nobody.
 	// +checklocks:mu
-	fallback http2.Receiver // who takes the client's events instead: see fallback.go
+	fallback http2.Receiver
 }
 
 // requestState is how far the request has come.

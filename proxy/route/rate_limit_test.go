@@ -99,15 +99,20 @@ func TestRateLimitForgetsTheKeyNotSeenForLongest(t *testing.T) {
 		l.takeKey(rand.Uint64(), int64(i))
 	}
 	for i := range l.shards {
-		if s := &l.shards[i]; len(s.buckets) > room || len(s.places) > room {
+		s := &l.shards[i]
+		s.mu.Lock()
+		if len(s.buckets) > room || len(s.places) > room {
 			t.Fatalf("shard %d has %d buckets for %d keys, want at most %d", i, len(s.buckets), len(s.places), room)
 		}
+		s.mu.Unlock()
 	}
 }
 
 // The ring stays in the order of use, whatever is touched.
 func TestRateShardOrder(t *testing.T) {
 	var s rateShard
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var want []uint64 // newest first
 	for range 2000 {
 		key := rand.Uint64N(12)
