@@ -231,10 +231,10 @@ func TestAccessLogOfRefusedHeads(t *testing.T) {
 	log := newLog(t)
 	g := start(t, to(echo(t)), log.use, headOf(1000))
 	down := g.dial2()
-	down.ask(1, true, "GET", "/large?q=1", "x-big", strings.Repeat("x", 2000))
-	down.answer(1, "431")
-	down.ask(3, true, "POST", "/malformed", "Upper-Case", "x")
-	down.reset(3, http2.ErrCodeProtocol)
+	down.Ask(1, true, "GET", "/large?q=1", "x-big", strings.Repeat("x", 2000))
+	down.Answer(1, "431")
+	down.Ask(3, true, "POST", "/malformed", "Upper-Case", "x")
+	down.Reset(3, http2.ErrCodeProtocol)
 	for i, want := range []map[string]any{
 		{"method": "GET", "path": "/large", "query": "q=1", "host": "a.example", "status": 431.0},
 		{"method": "POST", "path": "/malformed", "query": "", "host": "a.example", "status": 400.0},

@@ -69,17 +69,17 @@ func TestStreamsThatComeTogether(t *testing.T) {
 	for range rounds {
 		asked := map[uint32]string{}
 		var heads bytes.Buffer
-		c.to(&heads)
+		c.To(&heads)
 		for range each {
 			for _, kind := range kinds {
 				method := map[bool]string{true: "HEAD", false: "GET"}[kind == "head"]
 				asked[id] = "/" + kind + "/" + fmt.Sprint(id)
-				c.ask(id, true, method, asked[id])
+				c.Ask(id, true, method, asked[id])
 				id += 2
 			}
 		}
 		wantLines += len(asked)
-		c.to(c.w)
+		c.To(c.w)
 		c.w.send(heads.String())
 		c.collect(asked)
 	}
@@ -104,7 +104,7 @@ func (f *frames) collect(asked map[uint32]string) {
 	status, body := map[uint32]string{}, map[uint32]*strings.Builder{}
 	for len(asked) > 0 {
 		id, end := uint32(0), false
-		switch fr := f.next().(type) {
+		switch fr := f.Next().(type) {
 		case *http2.MetaHeadersFrame:
 			id, end = fr.StreamID, fr.StreamEnded()
 			status[id] += fr.PseudoValue("status") + " "
@@ -113,7 +113,7 @@ func (f *frames) collect(asked map[uint32]string) {
 			id, end = fr.StreamID, fr.StreamEnded()
 			body[id].Write(fr.Data())
 			if n := uint32(len(fr.Data())); n > 0 {
-				f.must(f.WriteWindowUpdate(0, n))
+				f.Must(f.WriteWindowUpdate(0, n))
 			}
 		default:
 			f.t.Fatalf("got %v", fr)
@@ -152,14 +152,14 @@ func TestStreamsThatComeTogetherWithSmallWindows(t *testing.T) {
 	for round := range uint32(10) {
 		first := 1 + 8*round
 		for i := range uint32(4) {
-			c.ask(first+2*i, true, "GET", "/sized/"+strings.Repeat("x", 20))
+			c.Ask(first+2*i, true, "GET", "/sized/"+strings.Repeat("x", 20))
 		}
 		for i := range uint32(4) {
-			c.must(c.WriteWindowUpdate(first+2*i, 5))
+			c.Must(c.WriteWindowUpdate(first+2*i, 5))
 		}
 		pending := map[uint32]int{first: 0, first + 2: 0, first + 4: 0, first + 6: 0}
 		for sum := 0; sum < 4*15; {
-			switch fr := c.next().(type) {
+			switch fr := c.Next().(type) {
 			case *http2.MetaHeadersFrame:
 			case *http2.DataFrame:
 				sum += len(fr.Data())
@@ -172,7 +172,7 @@ func TestStreamsThatComeTogetherWithSmallWindows(t *testing.T) {
 			if n != 15 {
 				t.Fatalf("stream %d has had %d bytes, want 15", id, n)
 			}
-			c.must(c.WriteRSTStream(id, http2.ErrCodeCancel))
+			c.Must(c.WriteRSTStream(id, http2.ErrCodeCancel))
 		}
 		g.counted(telemetry.DC, 4*int64(round+1))
 	}
@@ -209,21 +209,21 @@ func TestStreamsThatComeTogetherWithASlowOne(t *testing.T) {
 			for range 10 {
 				slow := id
 				var heads bytes.Buffer
-				c.to(&heads)
+				c.To(&heads)
 				for range streams {
-					c.ask(id, true, "GET", map[bool]string{true: "/slow", false: "/quick"}[id == slow])
+					c.Ask(id, true, "GET", map[bool]string{true: "/slow", false: "/quick"}[id == slow])
 					id += 2
 				}
-				c.to(c.w)
+				c.To(c.w)
 				c.w.send(heads.String())
 				for ended := 1; ended < streams; {
-					if fr, ok := c.next().(*http2.DataFrame); ok && fr.StreamEnded() {
+					if fr, ok := c.Next().(*http2.DataFrame); ok && fr.StreamEnded() {
 						ended++
 					}
 				}
 				release <- map[string]string{"body": " more", "interim": ok("some more")}[name]
 				for done := false; !done; {
-					fr, ok := c.next().(*http2.DataFrame)
+					fr, ok := c.Next().(*http2.DataFrame)
 					done = ok && fr.StreamID == slow && fr.StreamEnded()
 				}
 			}
@@ -243,14 +243,14 @@ func TestStreamsThatAreResetAtOnce(t *testing.T) {
 	c := g.dial2()
 	for i := range uint32(5) {
 		id := 1 + 4*i
-		c.ask(id, true, "GET", "/warm")
-		c.answer(id, "200")
-		c.text(id, "x")
+		c.Ask(id, true, "GET", "/warm")
+		c.Answer(id, "200")
+		c.Text(id, "x")
 		var both bytes.Buffer
-		c.to(&both)
-		c.ask(id+2, true, "GET", "/never")
-		c.must(c.WriteRSTStream(id+2, http2.ErrCodeCancel))
-		c.to(c.w)
+		c.To(&both)
+		c.Ask(id+2, true, "GET", "/never")
+		c.Must(c.WriteRSTStream(id+2, http2.ErrCodeCancel))
+		c.To(c.w)
 		c.w.send(both.String())
 		g.counted(telemetry.DC, int64(i+1))
 	}

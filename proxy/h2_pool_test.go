@@ -89,21 +89,21 @@ func TestNoStreamInTime(t *testing.T) {
 	e := listen(t)
 	g := start(t, "timeouts: {connect: "+short.String()+"}\n"+clustered("", "protocol: http2, limits: {max_connections: 1}", e.addr))
 	down := g.dial2()
-	down.ask(1, true, "GET", "/first")
+	down.Ask(1, true, "GET", "/first")
 	up := e.accept2(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 1})
-	up.head(up.any().StreamID, true, ":status", "200")
-	down.answer(1, "200")
-	down.ask(3, true, "GET", "/")
-	held := up.any().StreamID
-	down.ask(5, true, "GET", "/")
-	down.answer(5, "503")
-	down.text(5, "upstream limit reached\n")
+	up.Head(up.Any().StreamID, true, ":status", "200")
+	down.Answer(1, "200")
+	down.Ask(3, true, "GET", "/")
+	held := up.Any().StreamID
+	down.Ask(5, true, "GET", "/")
+	down.Answer(5, "503")
+	down.Text(5, "upstream limit reached\n")
 	g.counted(telemetry.UO, 1)
-	down.ask(7, true, "GET", "/")
-	up.head(held, true, ":status", "200")
-	down.answer(3, "200")
-	up.head(up.any().StreamID, true, ":status", "201")
-	down.answer(7, "201")
+	down.Ask(7, true, "GET", "/")
+	up.Head(held, true, ":status", "200")
+	down.Answer(3, "200")
+	up.Head(up.Any().StreamID, true, ":status", "201")
+	down.Answer(7, "201")
 	if s := g.set.Status()[0].Endpoints[0].Passive; s.Failures != 0 {
 		t.Errorf("%d failures of the endpoint, want none", s.Failures)
 	}
@@ -127,16 +127,16 @@ func TestShortDeadlineWhileConnecting(t *testing.T) {
 		}
 	})
 	down := g.dial2()
-	down.ask(1, true, "POST", "/", "content-type", "application/grpc", "grpc-timeout", "50m")
+	down.Ask(1, true, "POST", "/", "content-type", "application/grpc", "grpc-timeout", "50m")
 	testserver.WaitFor(t, patience, "a dial", func() bool { return dials.Load() == 1 })
-	down.ask(3, true, "GET", "/")
-	if got := values(down.fields(1), "grpc-status"); len(got) != 1 || got[0] != "4" {
+	down.Ask(3, true, "GET", "/")
+	if got := values(down.Section(1), "grpc-status"); len(got) != 1 || got[0] != "4" {
 		t.Errorf("grpc-status = %v, want 4", got)
 	}
 	close(let)
 	up := e.accept2()
-	up.head(up.any().StreamID, true, ":status", "204")
-	down.answer(3, "204")
+	up.Head(up.Any().StreamID, true, ":status", "204")
+	down.Answer(3, "204")
 	if n := dials.Load(); n != 1 {
 		t.Errorf("dialled %d times, want once", n)
 	}
@@ -157,11 +157,11 @@ func TestPanicWhileConnecting(t *testing.T) {
 	})
 	broken.Store(true)
 	down := g.dial2()
-	down.ask(1, true, "GET", "/")
-	down.answer(1, "502")
-	down.text(1, "upstream connect failed\n")
-	down.ask(3, true, "GET", "/")
-	down.answer(3, "200")
+	down.Ask(1, true, "GET", "/")
+	down.Answer(1, "502")
+	down.Text(1, "upstream connect failed\n")
+	down.Ask(3, true, "GET", "/")
+	down.Answer(3, "200")
 	if n := g.server.Panics(); n != 1 {
 		t.Errorf("%d panics were survived, want 1", n)
 	}

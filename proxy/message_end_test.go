@@ -12,10 +12,10 @@ func TestEndOfAnAnswerBetweenVersions(t *testing.T) {
 	e := listen(t)
 	g := start(t, clustered("", "protocol: http2", e.addr))
 	down := g.dial2()
-	down.ask(1, true, "GET", "/first")
+	down.Ask(1, true, "GET", "/first")
 	up := e.accept2()
-	up.head(up.any().StreamID, true, ":status", "200")
-	down.answer(1, "200")
+	up.Head(up.Any().StreamID, true, ":status", "200")
+	down.Answer(1, "200")
 
 	const close, keep, chunks, zero = "Connection: close\r\n", "Connection: keep-alive\r\n", "Transfer-Encoding: chunked\r\n", "Content-Length: 0\r\n"
 	for _, tt := range []struct {
@@ -50,7 +50,7 @@ func TestEndOfAnAnswerBetweenVersions(t *testing.T) {
 		t.Run(tt.method+" "+tt.status+" "+tt.ends+" "+tt.version, func(t *testing.T) {
 			c := g.dial()
 			c.send(tt.method + " / HTTP/" + tt.version + "\r\nHost: a.example\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n")
-			end(up, up.any().StreamID, tt.status, tt.ends)
+			end(up, up.Any().StreamID, tt.status, tt.ends)
 			got := c.head()
 			_, fields, _ := strings.Cut(strings.TrimSuffix(got, "\r\n"), "\r\n")
 			if fields != tt.fields {
@@ -62,7 +62,7 @@ func TestEndOfAnAnswerBetweenVersions(t *testing.T) {
 				return
 			}
 			c.send(get("/next"))
-			up.head(up.any().StreamID, true, ":status", "202")
+			up.Head(up.Any().StreamID, true, ":status", "202")
 			c.expect("HTTP/1.1 202 ")
 		})
 	}
@@ -73,15 +73,15 @@ func end(up *frames, id uint32, status, how string) {
 	up.t.Helper()
 	switch how {
 	case "head":
-		up.head(id, true, ":status", status)
+		up.Head(id, true, ":status", status)
 	case "empty data":
-		up.head(id, false, ":status", status)
-		up.must(up.WriteData(id, true, nil))
+		up.Head(id, false, ":status", status)
+		up.Must(up.WriteData(id, true, nil))
 	case "sized":
-		up.head(id, false, ":status", status, "content-length", "0")
-		up.must(up.WriteData(id, true, nil))
+		up.Head(id, false, ":status", status, "content-length", "0")
+		up.Must(up.WriteData(id, true, nil))
 	case "trailers":
-		up.head(id, false, ":status", status)
-		up.head(id, true, "x-sum", "1")
+		up.Head(id, false, ":status", status)
+		up.Head(id, true, "x-sum", "1")
 	}
 }

@@ -140,14 +140,14 @@ func TestPanicInAnEventEndsOneConnection(t *testing.T) {
 	app := versionBackend(t, true, func(http.ResponseWriter, *http.Request) {})
 	g := start(t, clustered("", "protocol: http2", app), func(o *proxy.Options) { o.Logger, o.MaxHead = touchy{o.Logger}, 1000 })
 	one, other := g.dial2(), g.dial2()
-	one.ask(1, true, "GET", "/")
-	one.answer(1, "200")
-	other.ask(1, true, "GET", "/", "x-big", strings.Repeat("x", 2000))
-	if away, ok := other.next().(*http2.GoAwayFrame); !ok || away.ErrCode != http2.ErrCodeInternal {
+	one.Ask(1, true, "GET", "/")
+	one.Answer(1, "200")
+	other.Ask(1, true, "GET", "/", "x-big", strings.Repeat("x", 2000))
+	if away, ok := other.Next().(*http2.GoAwayFrame); !ok || away.ErrCode != http2.ErrCodeInternal {
 		t.Errorf("got %v, want a GOAWAY with INTERNAL_ERROR", away)
 	}
-	one.ask(3, true, "GET", "/")
-	one.answer(3, "200")
+	one.Ask(3, true, "GET", "/")
+	one.Answer(3, "200")
 	if n := g.server.Panics(); n != 1 {
 		t.Errorf("%d panics were survived, want 1", n)
 	}

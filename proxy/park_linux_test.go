@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testpeer"
 )
 
 // parked waits until n connections are parked.
@@ -67,11 +69,7 @@ func TestParkedConnectionSpeaksHTTP2(t *testing.T) {
 	g := start(t, to(backend(t, ofPath)))
 	c := g.dial()
 	g.parked(1)
-	c.send(http2.ClientPreface)
-	f := http2.NewFramer(c, c.r)
-	if err := f.WriteSettings(); err != nil {
-		t.Fatal(err)
-	}
+	f := testpeer.Client(t, c.r, c)
 	if frame, err := f.ReadFrame(); err != nil || frame.Header().Type != http2.FrameSettings {
 		t.Errorf("the first frame = %v, %v, want SETTINGS", frame, err)
 	}

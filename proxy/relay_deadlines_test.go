@@ -18,10 +18,10 @@ func relayingWithin(t *testing.T, timeouts, route string, ofClient, ofEndpoint [
 	e := listen(t)
 	g = start(t, "timeouts: {"+timeouts+"}\n"+clustered(route, "protocol: http2", e.addr), options...)
 	down = g.dial2(ofClient...)
-	down.ask(1, true, "GET", "/first")
+	down.Ask(1, true, "GET", "/first")
 	up = e.accept2(ofEndpoint...)
-	up.head(up.any().StreamID, true, ":status", "200")
-	down.answer(1, "200")
+	up.Head(up.Any().StreamID, true, ":status", "200")
+	down.Answer(1, "200")
 	return g, down, up
 }
 
@@ -36,15 +36,15 @@ func TestRelayedBodyThatIsSlow(t *testing.T) {
 	limit := "read: " + short.String()
 	t.Run("silent", func(t *testing.T) {
 		g, down, up := relayingWithin(t, limit, "", nil, nil)
-		down.ask(3, false, "POST", "/")
-		id := up.any().StreamID
+		down.Ask(3, false, "POST", "/")
+		id := up.Any().StreamID
 		for range 3 {
 			pass(short / 2)
-			down.must(down.WriteData(3, false, []byte("x")))
-			up.text(id, "x")
+			down.Must(down.WriteData(3, false, []byte("x")))
+			up.Text(id, "x")
 		}
-		down.answer(3, "408")
-		up.reset(id, http2.ErrCodeCancel)
+		down.Answer(3, "408")
+		up.Reset(id, http2.ErrCodeCancel)
 		g.counted(telemetry.DPE, 1)
 		if n := g.set.Status()[0].Endpoints[0].Passive.Failures; n != 0 {
 			t.Errorf("%d failures of the endpoint, want none", n)
@@ -62,28 +62,28 @@ func TestRelayedBodyThatIsSlow(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g, down, up := relayingWithin(t, limit, "", nil, tt.window)
-			down.ask(3, false, "POST", "/", tt.field, tt.value)
-			id := up.any().StreamID
+			down.Ask(3, false, "POST", "/", tt.field, tt.value)
+			id := up.Any().StreamID
 			if tt.before != "" {
-				up.head(id, false, ":status", tt.before)
-				down.answer(3, tt.before)
+				up.Head(id, false, ":status", tt.before)
+				down.Answer(3, tt.before)
 			}
 			if tt.field != "expect" {
-				down.must(down.WriteData(3, false, []byte("text")))
+				down.Must(down.WriteData(3, false, []byte("text")))
 			}
 			pass(2 * short)
 			if tt.window != nil {
-				up.text(id, "te")
-				up.must(up.WriteWindowUpdate(id, 100))
-				up.text(id, "xt")
+				up.Text(id, "te")
+				up.Must(up.WriteWindowUpdate(id, 100))
+				up.Text(id, "xt")
 			} else if tt.field != "expect" {
-				up.text(id, "text")
+				up.Text(id, "text")
 			}
-			down.must(down.WriteData(3, true, []byte("end")))
-			up.text(id, "end")
+			down.Must(down.WriteData(3, true, []byte("end")))
+			up.Text(id, "end")
 			if tt.before == "" {
-				up.head(id, true, ":status", "204")
-				down.answer(3, "204")
+				up.Head(id, true, ":status", "204")
+				down.Answer(3, "204")
 			}
 			if n := g.faults(telemetry.DPE); n != 0 {
 				t.Errorf("faults DPE = %d, want none", n)
@@ -95,21 +95,21 @@ func TestRelayedBodyThatIsSlow(t *testing.T) {
 // The time that an endpoint may be silent does not run while it is the client that holds it up.
 func TestRelayedAnswerThatTheClientHoldsUp(t *testing.T) {
 	g, down, up := relayingWithin(t, "read: 9s", "timeouts: {response_idle: "+short.String()+"}", tiny(), nil)
-	down.ask(3, true, "GET", "/")
-	id := up.any().StreamID
-	up.head(id, false, ":status", "200")
-	up.must(up.WriteData(id, false, []byte("text")))
-	down.answer(3, "200")
-	down.text(3, "te")
+	down.Ask(3, true, "GET", "/")
+	id := up.Any().StreamID
+	up.Head(id, false, ":status", "200")
+	up.Must(up.WriteData(id, false, []byte("text")))
+	down.Answer(3, "200")
+	down.Text(3, "te")
 	pass(2 * short)
-	down.must(down.WriteWindowUpdate(3, 100))
+	down.Must(down.WriteWindowUpdate(3, 100))
 	at := time.Now()
-	down.text(3, "xt")
-	down.reset(3, http2.ErrCodeCancel)
+	down.Text(3, "xt")
+	down.Reset(3, http2.ErrCodeCancel)
 	if d := time.Since(at); d < short/2 {
 		t.Errorf("the stream was reset after %v, want about %v", d, short)
 	}
-	up.reset(id, http2.ErrCodeCancel)
+	up.Reset(id, http2.ErrCodeCancel)
 	g.counted(telemetry.UT, 1)
 }
 
@@ -126,12 +126,12 @@ func TestRelayedDeadlines(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			g, _, down, up := relaying(t, tt.route)
 			g.failures(1) // the success of the first request is known
-			down.ask(3, true, "POST", "/", "content-type", "application/grpc", "grpc-timeout", tt.timeout)
-			id := up.any().StreamID
-			if got := values(down.fields(3), "grpc-status"); len(got) != 1 || got[0] != "4" {
+			down.Ask(3, true, "POST", "/", "content-type", "application/grpc", "grpc-timeout", tt.timeout)
+			id := up.Any().StreamID
+			if got := values(down.Section(3), "grpc-status"); len(got) != 1 || got[0] != "4" {
 				t.Errorf("grpc-status = %v, want 4", got)
 			}
-			up.reset(id, http2.ErrCodeCancel)
+			up.Reset(id, http2.ErrCodeCancel)
 			g.counted(telemetry.UT, 1)
 			if n := g.failures(2); n != tt.want {
 				t.Errorf("%d failures of the endpoint, want %d", n, tt.want)
@@ -147,22 +147,22 @@ func TestRelayedDeadlines(t *testing.T) {
 func TestLongRelayedAnswerProvesTheEndpoint(t *testing.T) {
 	g, _, down, up := relaying(t, "")
 	g.failures(1) // the success of the first request is known
-	down.ask(3, true, "GET", "/")
-	up.head(up.any().StreamID, true, ":status", "500")
-	down.answer(3, "500")
+	down.Ask(3, true, "GET", "/")
+	up.Head(up.Any().StreamID, true, ":status", "500")
+	down.Answer(3, "500")
 	if n := g.failures(2); n != 1 {
 		t.Fatalf("%d failures of the endpoint, want 1", n)
 	}
-	down.ask(5, true, "GET", "/")
-	id, begun := up.any().StreamID, time.Now()
-	up.head(id, false, ":status", "200")
-	down.answer(5, "200")
+	down.Ask(5, true, "GET", "/")
+	id, begun := up.Any().StreamID, time.Now()
+	up.Head(id, false, ":status", "200")
+	down.Answer(5, "200")
 	testserver.WaitFor(t, patience, "the endpoint to be well", func() bool { return g.set.Status()[0].Endpoints[0].Passive.Failures == 0 })
 	if d := time.Since(begun); d < 900*time.Millisecond {
 		t.Errorf("the endpoint was believed after %v, want about a second", d)
 	}
-	up.must(up.WriteData(id, true, []byte("end")))
-	down.text(5, "end")
+	up.Must(up.WriteData(id, true, []byte("end")))
+	down.Text(5, "end")
 }
 
 // What ends a call inside its answer is a status of its own: the one that the caller makes of it.
@@ -171,12 +171,12 @@ func TestStatusOfACallThatBreaksOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			log := newLog(t)
 			_, down, up := relayingWithin(t, "read: 9s", route, nil, nil, log.use)
-			down.ask(3, true, "POST", "/", "content-type", "application/grpc")
-			id := up.any().StreamID
-			up.head(id, false, ":status", "200", "content-type", "application/grpc")
-			down.answer(3, "200")
-			up.must(up.WriteRSTStream(id, http2.ErrCodeInternal))
-			down.reset(3, http2.ErrCodeInternal)
+			down.Ask(3, true, "POST", "/", "content-type", "application/grpc")
+			id := up.Any().StreamID
+			up.Head(id, false, ":status", "200", "content-type", "application/grpc")
+			down.Answer(3, "200")
+			up.Must(up.WriteRSTStream(id, http2.ErrCodeInternal))
+			down.Reset(3, http2.ErrCodeInternal)
 			if got := fmt.Sprint(log.lines(2)[1]["grpc_status"]); got != "14" {
 				t.Errorf("grpc_status = %s, want 14", got)
 			}
@@ -190,19 +190,19 @@ func TestClientThatTakesNothing(t *testing.T) {
 		for timeout, patient := range map[string]bool{short.String(): false, "9s": true} {
 			t.Run(name+", "+timeout, func(t *testing.T) {
 				_, down, up := relayingWithin(t, "write: "+short.String(), "timeouts: {write: "+timeout+"}"+retries, tiny(), nil)
-				down.ask(3, true, "GET", "/")
-				id := up.any().StreamID
-				up.head(id, false, ":status", "200")
-				up.must(up.WriteData(id, false, []byte("text")))
-				down.answer(3, "200")
-				down.text(3, "te")
+				down.Ask(3, true, "GET", "/")
+				id := up.Any().StreamID
+				up.Head(id, false, ":status", "200")
+				up.Must(up.WriteData(id, false, []byte("text")))
+				down.Answer(3, "200")
+				down.Text(3, "te")
 				if !patient {
-					down.reset(3, http2.ErrCodeCancel)
+					down.Reset(3, http2.ErrCodeCancel)
 					return
 				}
 				pass(2 * short)
-				down.must(down.WriteWindowUpdate(3, 100))
-				down.text(3, "xt")
+				down.Must(down.WriteWindowUpdate(3, 100))
+				down.Text(3, "xt")
 			})
 		}
 	}

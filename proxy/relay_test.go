@@ -30,98 +30,98 @@ func TestResetsGoOn(t *testing.T) {
 func resetsGoOn(t *testing.T, route string, code http2.ErrCode) {
 	g, _, down, up := relaying(t, route)
 	t.Log("the client, before the answer")
-	down.ask(3, false, "POST", "/")
-	id := up.any().StreamID
-	down.must(down.WriteData(3, false, []byte("some")))
-	up.text(id, "some")
-	down.must(down.WriteRSTStream(3, code))
-	up.reset(id, code)
+	down.Ask(3, false, "POST", "/")
+	id := up.Any().StreamID
+	down.Must(down.WriteData(3, false, []byte("some")))
+	up.Text(id, "some")
+	down.Must(down.WriteRSTStream(3, code))
+	up.Reset(id, code)
 
 	t.Log("the client, in the answer")
-	down.ask(5, true, "GET", "/")
-	id = up.any().StreamID
-	up.head(id, false, ":status", "200")
-	down.answer(5, "200")
-	down.must(down.WriteRSTStream(5, code))
-	up.reset(id, code)
+	down.Ask(5, true, "GET", "/")
+	id = up.Any().StreamID
+	up.Head(id, false, ":status", "200")
+	down.Answer(5, "200")
+	down.Must(down.WriteRSTStream(5, code))
+	up.Reset(id, code)
 	g.counted(telemetry.DC, 2)
 
 	t.Log("the endpoint, in the answer")
-	down.ask(7, true, "GET", "/")
-	id = up.any().StreamID
-	up.head(id, false, ":status", "200")
-	up.must(up.WriteData(id, false, []byte("half")))
-	down.answer(7, "200")
-	down.text(7, "half")
-	up.must(up.WriteRSTStream(id, code))
-	down.reset(7, code)
+	down.Ask(7, true, "GET", "/")
+	id = up.Any().StreamID
+	up.Head(id, false, ":status", "200")
+	up.Must(up.WriteData(id, false, []byte("half")))
+	down.Answer(7, "200")
+	down.Text(7, "half")
+	up.Must(up.WriteRSTStream(id, code))
+	down.Reset(7, code)
 
 	t.Log("the endpoint, before the answer")
-	down.ask(9, true, "GET", "/")
-	id = up.any().StreamID
-	up.must(up.WriteRSTStream(id, code))
-	down.answer(9, "502")
-	down.text(9, "upstream broke off\n")
+	down.Ask(9, true, "GET", "/")
+	id = up.Any().StreamID
+	up.Must(up.WriteRSTStream(id, code))
+	down.Answer(9, "502")
+	down.Text(9, "upstream broke off\n")
 	g.counted(telemetry.UC, 2)
 
 	t.Log("the connections go on")
-	down.ask(11, true, "GET", "/")
-	up.head(up.any().StreamID, true, ":status", "204")
-	down.answer(11, "204")
+	down.Ask(11, true, "GET", "/")
+	up.Head(up.Any().StreamID, true, ":status", "204")
+	down.Answer(11, "204")
 
 	t.Log("the client, as if it were an endpoint that did nothing")
-	down.ask(13, false, "POST", "/")
-	id = up.any().StreamID
-	down.must(down.WriteRSTStream(13, http2.ErrCodeRefusedStream))
-	up.reset(id, http2.ErrCodeRefusedStream)
-	down.ask(15, true, "GET", "/")
-	up.head(up.any().StreamID, true, ":status", "204")
-	down.answer(15, "204")
+	down.Ask(13, false, "POST", "/")
+	id = up.Any().StreamID
+	down.Must(down.WriteRSTStream(13, http2.ErrCodeRefusedStream))
+	up.Reset(id, http2.ErrCodeRefusedStream)
+	down.Ask(15, true, "GET", "/")
+	up.Head(up.Any().StreamID, true, ":status", "204")
+	down.Answer(15, "204")
 	g.counted(telemetry.DC, 3)
 }
 
 // An endpoint that has answered wants no more of the request, and says so; so does the gateway to the client.
 func TestEarlyAnswerIsPassedOn(t *testing.T) {
 	_, _, down, up := relaying(t, "")
-	down.ask(3, false, "POST", "/", "content-length", "100000")
-	id := up.any().StreamID
-	up.head(id, false, ":status", "413")
-	up.must(up.WriteData(id, true, []byte("too much")))
-	up.must(up.WriteRSTStream(id, http2.ErrCodeNo))
-	down.answer(3, "413")
-	if !down.text(3, "too much") {
-		down.text(3, "") // the end came alone
+	down.Ask(3, false, "POST", "/", "content-length", "100000")
+	id := up.Any().StreamID
+	up.Head(id, false, ":status", "413")
+	up.Must(up.WriteData(id, true, []byte("too much")))
+	up.Must(up.WriteRSTStream(id, http2.ErrCodeNo))
+	down.Answer(3, "413")
+	if !down.Text(3, "too much") {
+		down.Text(3, "") // the end came alone
 	}
-	down.reset(3, http2.ErrCodeNo)
+	down.Reset(3, http2.ErrCodeNo)
 
-	down.ask(5, false, "POST", "/", "content-length", "100000")
-	id = up.any().StreamID
-	up.head(id, true, ":status", "401")
-	up.must(up.WriteRSTStream(id, http2.ErrCodeNo))
-	down.answer(5, "401")
-	down.reset(5, http2.ErrCodeNo)
+	down.Ask(5, false, "POST", "/", "content-length", "100000")
+	id = up.Any().StreamID
+	up.Head(id, true, ":status", "401")
+	up.Must(up.WriteRSTStream(id, http2.ErrCodeNo))
+	down.Answer(5, "401")
+	down.Reset(5, http2.ErrCodeNo)
 }
 
 // A client that has no window for the whole of an early answer gets the rest of it before it hears that the rest of
 // its request is not wanted.
 func TestEarlyAnswerIsPassedOnWhole(t *testing.T) {
 	_, _, down, up := relaying(t, "", http2.Setting{ID: http2.SettingInitialWindowSize, Val: 10})
-	down.ask(3, false, "POST", "/", "content-length", "100000")
-	id := up.any().StreamID
-	up.head(id, false, ":status", "413")
-	up.must(up.WriteData(id, true, []byte("that is too much for us")))
-	up.must(up.WriteRSTStream(id, http2.ErrCodeNo))
-	down.answer(3, "413")
-	down.text(3, "that is to")
-	up.must(up.WritePing(false, [8]byte{1})) // whose answer comes when all of the above has been read
+	down.Ask(3, false, "POST", "/", "content-length", "100000")
+	id := up.Any().StreamID
+	up.Head(id, false, ":status", "413")
+	up.Must(up.WriteData(id, true, []byte("that is too much for us")))
+	up.Must(up.WriteRSTStream(id, http2.ErrCodeNo))
+	down.Answer(3, "413")
+	down.Text(3, "that is to")
+	up.Must(up.WritePing(false, [8]byte{1})) // whose answer comes when all of the above has been read
 	if p, ok := up.next2().(*http2.PingFrame); !ok || !p.IsAck() {
 		t.Fatal("no answer to the PING")
 	}
-	down.must(down.WriteWindowUpdate(3, 1000))
-	if !down.text(3, "o much for us") {
+	down.Must(down.WriteWindowUpdate(3, 1000))
+	if !down.Text(3, "o much for us") {
 		t.Error("the answer has no end")
 	}
-	down.reset(3, http2.ErrCodeNo)
+	down.Reset(3, http2.ErrCodeNo)
 }
 
 // Trailers that are larger than the receiving side takes end the exchange on both sides, whether they could go on at
@@ -132,16 +132,16 @@ func TestTrailersThatAreNotTaken(t *testing.T) {
 		for _, window := range []uint32{65535, 2} {
 			t.Run(fmt.Sprint("of the answer, ", name, ", ", window), func(t *testing.T) {
 				g, _, down, up := relaying(t, route, http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1000}, http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
-				down.ask(3, true, "GET", "/")
-				id := up.any().StreamID
-				up.head(id, false, ":status", "200")
-				up.must(up.WriteData(id, false, []byte("body")))
-				up.head(id, true, "x-big", large)
-				down.answer(3, "200")
-				if down.text(3, "body"[:min(4, window)]); window < 4 {
-					down.must(down.WriteWindowUpdate(3, 100))
+				down.Ask(3, true, "GET", "/")
+				id := up.Any().StreamID
+				up.Head(id, false, ":status", "200")
+				up.Must(up.WriteData(id, false, []byte("body")))
+				up.Head(id, true, "x-big", large)
+				down.Answer(3, "200")
+				if down.Text(3, "body"[:min(4, window)]); window < 4 {
+					down.Must(down.WriteWindowUpdate(3, 100))
 				}
-				down.reset(3, http2.ErrCodeInternal)
+				down.Reset(3, http2.ErrCodeInternal)
 				if window > 4 || route != "" {
 					g.counted(telemetry.DPE, 1)
 				}
@@ -150,18 +150,18 @@ func TestTrailersThatAreNotTaken(t *testing.T) {
 				e := listen(t)
 				g := start(t, clustered(route, "protocol: http2", e.addr))
 				down := g.dial2()
-				down.ask(1, true, "GET", "/first")
+				down.Ask(1, true, "GET", "/first")
 				up := e.accept2(http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1000}, http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
-				up.head(up.any().StreamID, true, ":status", "200")
-				down.answer(1, "200")
-				down.ask(3, false, "POST", "/")
-				id := up.any().StreamID
-				down.must(down.WriteData(3, false, []byte("body")))
-				if up.text(id, "body"[:min(4, window)]); window < 4 {
-					up.must(up.WriteWindowUpdate(id, 100))
+				up.Head(up.Any().StreamID, true, ":status", "200")
+				down.Answer(1, "200")
+				down.Ask(3, false, "POST", "/")
+				id := up.Any().StreamID
+				down.Must(down.WriteData(3, false, []byte("body")))
+				if up.Text(id, "body"[:min(4, window)]); window < 4 {
+					up.Must(up.WriteWindowUpdate(id, 100))
 				}
-				down.head(3, true, "x-big", large)
-				down.answer(3, "431")
+				down.Head(3, true, "x-big", large)
+				down.Answer(3, "431")
 				g.counted(telemetry.DPE, 1)
 			})
 		}
@@ -171,8 +171,8 @@ func TestTrailersThatAreNotTaken(t *testing.T) {
 // What an endpoint gets of a client and a client of an endpoint, field by field.
 func TestRelayedFields(t *testing.T) {
 	_, _, down, up := relaying(t, "")
-	down.ask(3, false, "POST", "/a/%62?c=d", "cookie", "a=1", "te", "trailers", "cookie", "b=2", "content-length", "2", "x-forwarded-client-cert", "Hash=me")
-	h := up.any()
+	down.Ask(3, false, "POST", "/a/%62?c=d", "cookie", "a=1", "te", "trailers", "cookie", "b=2", "content-length", "2", "x-forwarded-client-cert", "Hash=me")
+	h := up.Any()
 	for name, want := range map[string][]string{
 		":authority": {"a.example"}, ":path": {"/a/%62?c=d"}, ":method": {"POST"}, "te": {"trailers"}, "content-length": {"2"}, "x-forwarded-client-cert": nil,
 		"x-forwarded-proto": {"http"}, "host": nil, "connection": nil, "transfer-encoding": nil,
@@ -181,21 +181,21 @@ func TestRelayedFields(t *testing.T) {
 			t.Errorf("%s = %q, want %q", name, got, want)
 		}
 	}
-	down.must(down.WriteData(3, true, []byte("ok")))
-	up.text(h.StreamID, "ok")
-	up.head(h.StreamID, false, ":status", "103", "link", "</x>; rel=preload")
-	if got := values(down.answer(3, "103"), "link"); len(got) != 1 {
+	down.Must(down.WriteData(3, true, []byte("ok")))
+	up.Text(h.StreamID, "ok")
+	up.Head(h.StreamID, false, ":status", "103", "link", "</x>; rel=preload")
+	if got := values(down.Answer(3, "103"), "link"); len(got) != 1 {
 		t.Errorf("link of the 103 = %q", got)
 	}
-	up.head(h.StreamID, false, ":status", "200", "content-length", "2", "set-cookie", "a", "set-cookie", "b")
-	up.must(up.WriteData(h.StreamID, false, []byte("hi")))
-	up.head(h.StreamID, true, "x-sum", "1", "x-forwarded-for", "8.8.8.8")
-	a := down.answer(3, "200")
+	up.Head(h.StreamID, false, ":status", "200", "content-length", "2", "set-cookie", "a", "set-cookie", "b")
+	up.Must(up.WriteData(h.StreamID, false, []byte("hi")))
+	up.Head(h.StreamID, true, "x-sum", "1", "x-forwarded-for", "8.8.8.8")
+	a := down.Answer(3, "200")
 	if got := values(a, "set-cookie"); !slices.Equal(got, []string{"a", "b"}) || !slices.Equal(values(a, "content-length"), []string{"2"}) {
 		t.Errorf("answer = %v", a.Fields)
 	}
-	down.text(3, "hi")
-	if tr := down.fields(3); !slices.Equal(values(tr, "x-sum"), []string{"1"}) || values(tr, "x-forwarded-for") != nil {
+	down.Text(3, "hi")
+	if tr := down.Section(3); !slices.Equal(values(tr, "x-sum"), []string{"1"}) || values(tr, "x-forwarded-for") != nil {
 		t.Errorf("trailers = %v", tr.Fields)
 	}
 }
@@ -203,32 +203,32 @@ func TestRelayedFields(t *testing.T) {
 // A client that does not read stops the endpoint: no more is taken from it than the windows of both connections hold.
 func TestSlowReaderHoldsTheEndpoint(t *testing.T) {
 	_, _, down, up := relaying(t, "")
-	down.ask(3, true, "GET", "/")
-	id := up.any().StreamID
-	up.head(id, false, ":status", "200")
-	down.answer(3, "200")
+	down.Ask(3, true, "GET", "/")
+	id := up.Any().StreamID
+	up.Head(id, false, ":status", "200")
+	down.Answer(3, "200")
 	// What the gateway gives in windows is what it can be made to hold. Our own is 65,535 bytes and stays so.
 	sent, given := 0, 0
 	piece := make([]byte, 16384)
-	window := up.window
+	window := up.Window
 	for quiet := 0; quiet < 5; {
-		for min(window, up.room)-sent >= len(piece) {
-			up.must(up.WriteData(id, false, piece))
+		for min(window, up.Room)-sent >= len(piece) {
+			up.Must(up.WriteData(id, false, piece))
 			sent += len(piece)
 		}
 		// A PING comes back behind whatever windows the gateway gives for what it has read.
-		up.must(up.WritePing(false, [8]byte{1}))
+		up.Must(up.WritePing(false, [8]byte{1}))
 		before := given
 		for acked := false; !acked; {
 			fr, err := up.ReadFrame()
-			up.must(err)
+			up.Must(err)
 			switch fr := fr.(type) {
 			case *http2.WindowUpdateFrame:
 				if fr.StreamID == id {
 					window += int(fr.Increment)
 					given += int(fr.Increment)
 				} else {
-					up.room += int(fr.Increment)
+					up.Room += int(fr.Increment)
 				}
 			case *http2.PingFrame:
 				acked = fr.IsAck()
@@ -245,26 +245,26 @@ func TestSlowReaderHoldsTheEndpoint(t *testing.T) {
 	if sent > 2<<20 {
 		t.Errorf("the endpoint could send %d bytes that nobody read", sent)
 	}
-	down.must(down.WriteRSTStream(3, http2.ErrCodeCancel))
-	up.reset(id, http2.ErrCodeCancel)
+	down.Must(down.WriteRSTStream(3, http2.ErrCodeCancel))
+	up.Reset(id, http2.ErrCodeCancel)
 }
 
 // An endpoint that goes away lets its streams finish; new ones go on another connection.
 func TestEndpointGoesAway(t *testing.T) {
 	_, e, down, up := relaying(t, "")
-	down.ask(3, true, "GET", "/before")
-	last := up.any().StreamID
-	up.must(up.WriteGoAway(last, http2.ErrCodeNo, nil))
-	up.must(up.WritePing(false, [8]byte{7}))
+	down.Ask(3, true, "GET", "/before")
+	last := up.Any().StreamID
+	up.Must(up.WriteGoAway(last, http2.ErrCodeNo, nil))
+	up.Must(up.WritePing(false, [8]byte{7}))
 	if p, ok := up.next2().(*http2.PingFrame); !ok || !p.IsAck() {
 		t.Fatal("no answer to the PING")
 	}
-	down.ask(5, true, "GET", "/after")
+	down.Ask(5, true, "GET", "/after")
 	other := e.accept2()
-	other.head(other.any().StreamID, true, ":status", "201")
-	down.answer(5, "201")
-	up.head(last, true, ":status", "200")
-	down.answer(3, "200")
+	other.Head(other.Any().StreamID, true, ":status", "201")
+	down.Answer(5, "201")
+	up.Head(last, true, ":status", "200")
+	down.Answer(3, "200")
 }
 
 // next2 is next that gives the answer to a PING too.
@@ -272,7 +272,7 @@ func (f *frames) next2() http2.Frame {
 	f.t.Helper()
 	for {
 		fr, err := f.ReadFrame()
-		f.must(err)
+		f.Must(err)
 		switch fr.(type) {
 		case *http2.SettingsFrame, *http2.WindowUpdateFrame:
 		default:
@@ -286,10 +286,10 @@ func (f *frames) next2() http2.Frame {
 func unprocessed(e *endpoint, up *frames, id uint32, how string) *frames {
 	up.t.Helper()
 	if how == "GOAWAY" {
-		up.must(up.WriteGoAway(id-2, http2.ErrCodeNo, nil))
+		up.Must(up.WriteGoAway(id-2, http2.ErrCodeNo, nil))
 		return e.accept2()
 	}
-	up.must(up.WriteRSTStream(id, http2.ErrCodeRefusedStream))
+	up.Must(up.WriteRSTStream(id, http2.ErrCodeRefusedStream))
 	return up
 }
 
@@ -300,35 +300,35 @@ func TestUnprocessedStreams(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			g, e, down, up := relaying(t, "")
 			t.Log("a request without a body")
-			down.ask(3, true, "POST", "/")
-			up = unprocessed(e, up, up.any().StreamID, how)
-			id := up.any().StreamID
-			up.head(id, false, ":status", "200")
-			up.must(up.WriteData(id, true, []byte("hello")))
-			down.answer(3, "200")
-			if !down.text(3, "hello") {
-				down.text(3, "") // the end came alone
+			down.Ask(3, true, "POST", "/")
+			up = unprocessed(e, up, up.Any().StreamID, how)
+			id := up.Any().StreamID
+			up.Head(id, false, ":status", "200")
+			up.Must(up.WriteData(id, true, []byte("hello")))
+			down.Answer(3, "200")
+			if !down.Text(3, "hello") {
+				down.Text(3, "") // the end came alone
 			}
 
 			t.Log("a request whose body is still to come")
-			down.ask(5, false, "POST", "/")
-			up = unprocessed(e, up, up.any().StreamID, how)
-			id = up.any().StreamID
-			down.must(down.WriteData(5, false, []byte("body")))
-			up.text(id, "body")
-			down.head(5, true, "x-sum", "1")
-			if tr := up.fields(id); !slices.Equal(values(tr, "x-sum"), []string{"1"}) {
+			down.Ask(5, false, "POST", "/")
+			up = unprocessed(e, up, up.Any().StreamID, how)
+			id = up.Any().StreamID
+			down.Must(down.WriteData(5, false, []byte("body")))
+			up.Text(id, "body")
+			down.Head(5, true, "x-sum", "1")
+			if tr := up.Section(id); !slices.Equal(values(tr, "x-sum"), []string{"1"}) {
 				t.Errorf("trailers = %v", tr.Fields)
 			}
-			up.head(id, true, ":status", "201")
-			down.answer(5, "201")
+			up.Head(id, true, ":status", "201")
+			down.Answer(5, "201")
 
 			t.Log("a client that goes away after that")
-			down.ask(7, false, "POST", "/")
-			up = unprocessed(e, up, up.any().StreamID, how)
-			id = up.any().StreamID
-			down.must(down.WriteRSTStream(7, http2.ErrCodeCancel))
-			up.reset(id, http2.ErrCodeCancel)
+			down.Ask(7, false, "POST", "/")
+			up = unprocessed(e, up, up.Any().StreamID, how)
+			id = up.Any().StreamID
+			down.Must(down.WriteRSTStream(7, http2.ErrCodeCancel))
+			up.Reset(id, http2.ErrCodeCancel)
 			g.counted(telemetry.DC, 1)
 
 			if n := g.set.Status()[0].Endpoints[0].Passive.Failures; n != 0 || g.faults(telemetry.UC) != 0 {
@@ -341,36 +341,36 @@ func TestUnprocessedStreams(t *testing.T) {
 // Where a piece of the body has gone on, only the client can send the request again, and is told so.
 func TestUnprocessedStreamWithABody(t *testing.T) {
 	g, _, down, up := relaying(t, "")
-	down.ask(3, false, "POST", "/")
-	id := up.any().StreamID
-	down.must(down.WriteData(3, false, []byte("body")))
-	up.text(id, "body")
-	up.must(up.WriteRSTStream(id, http2.ErrCodeRefusedStream))
-	down.reset(3, http2.ErrCodeRefusedStream)
+	down.Ask(3, false, "POST", "/")
+	id := up.Any().StreamID
+	down.Must(down.WriteData(3, false, []byte("body")))
+	up.Text(id, "body")
+	up.Must(up.WriteRSTStream(id, http2.ErrCodeRefusedStream))
+	down.Reset(3, http2.ErrCodeRefusedStream)
 	g.counted(telemetry.UC, 1)
 	if n := g.set.Status()[0].Endpoints[0].Passive.Failures; n != 0 {
 		t.Errorf("%d failures of the endpoint, want none", n)
 	}
-	down.ask(5, true, "GET", "/")
-	up.head(up.any().StreamID, true, ":status", "200")
-	down.answer(5, "200")
+	down.Ask(5, true, "GET", "/")
+	up.Head(up.Any().StreamID, true, ":status", "200")
+	down.Answer(5, "200")
 }
 
 // A refusal that comes when the caller's time is up is told as such, and changes nothing for the next.
 func TestUnprocessedAfterTheDeadline(t *testing.T) {
 	_, _, down, up := relaying(t, "")
 	for id := uint32(3); id < 43; id += 2 { // mostly the deadline has passed by then, and nobody has looked yet
-		down.ask(id, true, "POST", "/", "content-type", "application/grpc", "grpc-timeout", "1m")
+		down.Ask(id, true, "POST", "/", "content-type", "application/grpc", "grpc-timeout", "1m")
 		at := time.Now()
-		in, ok := up.next().(*http2.MetaHeadersFrame)
+		in, ok := up.Next().(*http2.MetaHeadersFrame)
 		for !ok { // a reset: somebody had looked in time
-			in, ok = up.next().(*http2.MetaHeadersFrame)
+			in, ok = up.Next().(*http2.MetaHeadersFrame)
 		}
 		for time.Since(at) < 1500*time.Microsecond {
 			runtime.Gosched()
 		}
-		up.must(up.WriteRSTStream(in.StreamID, http2.ErrCodeRefusedStream))
-		down.fields(id)
+		up.Must(up.WriteRSTStream(in.StreamID, http2.ErrCodeRefusedStream))
+		down.Section(id)
 	}
 	g := start(t, routed(replies(t, ""), "timeouts: {upstream: "+short.String()+"}"))
 	if res, body := g.ask(get("/")); res.StatusCode != 504 {
@@ -392,23 +392,23 @@ func TestMalformedAnswersOfHTTP2(t *testing.T) {
 				e := listen(t)
 				g := start(t, clustered("", "protocol: http2", e.addr), func(o *proxy.Options) { o.MaxHead = 4000 })
 				down, old := g.dial2(), g.dial()
-				down.ask(1, true, "GET", "/first")
+				down.Ask(1, true, "GET", "/first")
 				up := e.accept2()
-				up.head(up.any().StreamID, true, ":status", "200")
-				down.answer(1, "200")
+				up.Head(up.Any().StreamID, true, ":status", "200")
+				down.Answer(1, "200")
 				g.failures(1) // the success of the first request is known
 				if client == "HTTP/2" {
-					down.ask(3, true, "GET", "/")
+					down.Ask(3, true, "GET", "/")
 				} else {
 					old.send(get("/"))
 				}
-				if id := up.any().StreamID; fields != nil {
-					up.head(id, true, fields...)
+				if id := up.Any().StreamID; fields != nil {
+					up.Head(id, true, fields...)
 				} else {
-					up.must(up.WriteRawFrame(http2.FramePushPromise, http2.FlagPushPromiseEndHeaders, id, make([]byte, 5)))
+					up.Must(up.WriteRawFrame(http2.FramePushPromise, http2.FlagPushPromiseEndHeaders, id, make([]byte, 5)))
 				}
 				if client == "HTTP/2" {
-					down.answer(3, "502")
+					down.Answer(3, "502")
 				} else {
 					old.status(502)
 				}
@@ -421,7 +421,7 @@ func TestMalformedAnswersOfHTTP2(t *testing.T) {
 				}
 				e.unused()
 				if fields != nil {
-					up.must(up.WritePing(false, [8]byte{1})) // whose answer would come behind another request
+					up.Must(up.WritePing(false, [8]byte{1})) // whose answer would come behind another request
 					if r, ok := up.next2().(*http2.RSTStreamFrame); !ok {
 						t.Errorf("got %v, want the stream reset", r)
 					}
@@ -439,24 +439,24 @@ func TestStreamLimitOfTheEndpoint(t *testing.T) {
 	e := listen(t)
 	g := start(t, clustered("", "protocol: http2", e.addr))
 	down := g.dial2()
-	down.ask(1, true, "GET", "/")
+	down.Ask(1, true, "GET", "/")
 	limit := http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 2}
 	up := e.accept2(limit)
-	first := up.any().StreamID
-	up.head(first, true, ":status", "200")
-	down.answer(1, "200") // so the limit is known by now
+	first := up.Any().StreamID
+	up.Head(first, true, ":status", "200")
+	down.Answer(1, "200") // so the limit is known by now
 	var open []uint32
 	for i := range 2 {
-		down.ask(uint32(3+2*i), true, "GET", fmt.Sprintf("/%d", i))
-		open = append(open, up.any().StreamID)
+		down.Ask(uint32(3+2*i), true, "GET", fmt.Sprintf("/%d", i))
+		open = append(open, up.Any().StreamID)
 	}
-	down.ask(7, true, "GET", "/2")
+	down.Ask(7, true, "GET", "/2")
 	second := e.accept2(limit)
-	second.head(second.any().StreamID, true, ":status", "202")
-	down.answer(7, "202")
+	second.Head(second.Any().StreamID, true, ":status", "202")
+	down.Answer(7, "202")
 	for i, id := range open {
-		up.head(id, true, ":status", "200")
-		down.answer(uint32(3+2*i), "200")
+		up.Head(id, true, ":status", "200")
+		down.Answer(uint32(3+2*i), "200")
 	}
 	e.unused()
 }
@@ -467,13 +467,13 @@ func TestRequestHeadThatTheEndpointDoesNotTake(t *testing.T) {
 	e := listen(t)
 	g := start(t, clustered("", "protocol: http2, passive_health: {consecutive_failures: 1}", e.addr))
 	down, old := g.dial2(), g.dial()
-	down.ask(1, true, "GET", "/first")
+	down.Ask(1, true, "GET", "/first")
 	up := e.accept2(http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1000})
-	up.head(up.any().StreamID, true, ":status", "200")
-	down.answer(1, "200")
+	up.Head(up.Any().StreamID, true, ":status", "200")
+	down.Answer(1, "200")
 	large := strings.Repeat("x", 2000)
-	down.ask(3, true, "GET", "/", "x-big", large)
-	down.answer(3, "431")
+	down.Ask(3, true, "GET", "/", "x-big", large)
+	down.Answer(3, "431")
 	old.send("GET / HTTP/1.1\r\nHost: a.example\r\nX-Big: " + large + "\r\n\r\n")
 	old.status(431)
 	g.counted(telemetry.DPE, 2)
@@ -486,27 +486,27 @@ func TestRequestHeadThatTheEndpointDoesNotTake(t *testing.T) {
 // Each stream has its own time; the others and the connection live on.
 func TestStreamTimesOut(t *testing.T) {
 	g, _, down, up := relaying(t, "timeouts: {upstream: "+short.String()+"}")
-	down.ask(3, true, "GET", "/slow")
-	slow := up.any().StreamID
-	down.answer(3, "504")
-	down.text(3, "upstream timeout\n")
-	up.reset(slow, http2.ErrCodeCancel)
+	down.Ask(3, true, "GET", "/slow")
+	slow := up.Any().StreamID
+	down.Answer(3, "504")
+	down.Text(3, "upstream timeout\n")
+	up.Reset(slow, http2.ErrCodeCancel)
 	g.counted(telemetry.UT, 1)
-	down.ask(5, true, "GET", "/")
-	up.head(up.any().StreamID, true, ":status", "200")
-	down.answer(5, "200")
+	down.Ask(5, true, "GET", "/")
+	up.Head(up.Any().StreamID, true, ":status", "200")
+	down.Answer(5, "200")
 }
 
 // A client's connection that breaks ends its streams upstream at once.
 func TestClientConnectionBreaks(t *testing.T) {
 	g, _, down, up := relaying(t, "")
-	down.ask(3, true, "GET", "/")
-	down.ask(5, false, "POST", "/")
-	a, b := up.any().StreamID, up.any().StreamID
+	down.Ask(3, true, "GET", "/")
+	down.Ask(5, false, "POST", "/")
+	a, b := up.Any().StreamID, up.Any().StreamID
 	down.w.reset()
 	seen := map[uint32]bool{}
 	for range 2 {
-		r, ok := up.next().(*http2.RSTStreamFrame)
+		r, ok := up.Next().(*http2.RSTStreamFrame)
 		if !ok {
 			t.Fatalf("got %v, want a reset", r)
 		}
@@ -559,18 +559,18 @@ func TestAnswerHeadThatTheClientDoesNotTake(t *testing.T) {
 	for name, route := range map[string]string{"relayed": "", "with a goroutine": "retries: {on: [reset]}"} {
 		t.Run(name, func(t *testing.T) {
 			g, _, down, up := relaying(t, route, http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 100})
-			down.ask(3, true, "GET", "/")
-			id := up.any().StreamID
-			up.head(id, false, ":status", "103", "link", strings.Repeat("x", 200)) // left out
-			up.head(id, false, ":status", "200", "x-big", strings.Repeat("x", 200))
-			up.must(up.WriteData(id, false, []byte("some body")))
-			down.reset(3, http2.ErrCodeInternal)
-			up.reset(id, http2.ErrCodeCancel)
+			down.Ask(3, true, "GET", "/")
+			id := up.Any().StreamID
+			up.Head(id, false, ":status", "103", "link", strings.Repeat("x", 200)) // left out
+			up.Head(id, false, ":status", "200", "x-big", strings.Repeat("x", 200))
+			up.Must(up.WriteData(id, false, []byte("some body")))
+			down.Reset(3, http2.ErrCodeInternal)
+			up.Reset(id, http2.ErrCodeCancel)
 			g.counted(telemetry.DPE, 1)
-			down.must(down.WriteRSTStream(3, http2.ErrCodeCancel)) // may have been on its way
-			down.ask(5, true, "GET", "/")
-			up.head(up.any().StreamID, true, ":status", "204")
-			down.answer(5, "204")
+			down.Must(down.WriteRSTStream(3, http2.ErrCodeCancel)) // may have been on its way
+			down.Ask(5, true, "GET", "/")
+			up.Head(up.Any().StreamID, true, ":status", "204")
+			down.Answer(5, "204")
 		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/testpeer"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -327,7 +328,7 @@ func refusesStreams(t *testing.T, count *atomic.Int64) string {
 			if err != nil {
 				return
 			}
-			refuse(c, count)
+			refuse(t, c, count)
 		}
 	}()
 	t.Cleanup(func() { ln.Close(); <-done })
@@ -335,12 +336,12 @@ func refusesStreams(t *testing.T, count *atomic.Int64) string {
 }
 
 // refuse carries one connection.
-func refuse(c net.Conn, count *atomic.Int64) {
+func refuse(t *testing.T, c net.Conn, count *atomic.Int64) {
 	defer c.Close()
 	if _, err := io.ReadFull(c, make([]byte, len(http2.ClientPreface))); err != nil {
 		return
 	}
-	f := http2.NewFramer(c, c)
+	f := testpeer.New(t, c, c)
 	if f.WriteSettings() != nil {
 		return
 	}

@@ -114,15 +114,15 @@ func TestHeldForASlowReader(t *testing.T) {
 			t.Cleanup(s.Close)
 			g := start(t, clustered("", "protocol: "+tt.protocol, s.Listener.Addr().String()))
 			c := g.dial2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
-			c.ask(1, true, "GET", "/first")
-			c.answer(1, "200")
+			c.Ask(1, true, "GET", "/first")
+			c.Answer(1, "200")
 			before := heap()
 
 			for i := range streams {
-				c.ask(uint32(3+2*i), true, "GET", "/")
+				c.Ask(uint32(3+2*i), true, "GET", "/")
 			}
 			for got := 0; got < streams*window; {
-				if d, ok := c.next().(*http2.DataFrame); ok {
+				if d, ok := c.Next().(*http2.DataFrame); ok {
 					got += len(d.Data())
 				}
 			}

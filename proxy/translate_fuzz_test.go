@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/testpeer"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
@@ -147,24 +147,17 @@ func translated(t *testing.T, address string, fields []string, body []byte) (sta
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(patience))
-	var out, block bytes.Buffer
-	out.WriteString(http2.ClientPreface)
-	fr := http2.NewFramer(&out, c)
-	fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	_ = fr.WriteSettings()
-	enc := hpack.NewEncoder(&block)
-	for i := 0; i < len(fields); i += 2 {
-		_ = enc.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
-	}
-	_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: len(body) == 0})
+	var out bytes.Buffer
+	p := testpeer.Client(t, c, &out)
+	p.Head(1, len(body) == 0, fields...)
 	if len(body) > 0 {
-		_ = fr.WriteData(1, true, body)
+		p.Must(p.WriteData(1, true, body))
 	}
 	if _, err := c.Write(out.Bytes()); err != nil {
 		t.Fatal(err)
 	}
 	for {
-		switch f, err := fr.ReadFrame(); f := f.(type) {
+		switch f, err := p.ReadFrame(); f := f.(type) {
 		case nil:
 			if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 				t.Fatal("no answer")

@@ -96,6 +96,11 @@ var fences = map[string]fence{
 		inside: []string{"internal/"},
 		tests:  true,
 	},
+	module + "/internal/testpeer": {
+		reason: "what tests are made with is no part of the gateway",
+		inside: []string{"internal/"},
+		tests:  true,
+	},
 	module + "/internal/testcert": {
 		reason: "what tests are made with is no part of the gateway",
 		inside: []string{"internal/"},

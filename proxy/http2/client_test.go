@@ -24,7 +24,7 @@ func (p *peer) open(c *Client, end bool) (*Stream, *events) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.until("HEADERS")
+	p.Until("HEADERS")
 	return s, e
 }
 
@@ -41,18 +41,18 @@ func TestClientEvents(t *testing.T) {
 		{"answer with a body", "GET", func(p *peer) { p.headers(1, false, answer...); p.data(1, false, 5); p.data(1, true, 0) }, []string{"head 2xx", "data", "data end"}},
 		{"trailers", "GET", func(p *peer) { p.headers(1, false, answer...); p.headers(1, true, "grpc-status", "0") }, []string{"head 2xx", "trailers"}},
 		{"interim heads", "GET", func(p *peer) { p.headers(1, false, ":status", "103"); p.headers(1, true, answer...) }, []string{"head 1xx", "head 2xx end"}},
-		{"refused", "GET", func(p *peer) { p.write(p.fr.WriteRSTStream(1, xhttp2.ErrCodeRefusedStream)) }, []string{"reset REFUSED_STREAM unprocessed"}},
+		{"refused", "GET", func(p *peer) { p.write(p.WriteRSTStream(1, xhttp2.ErrCodeRefusedStream)) }, []string{"reset REFUSED_STREAM unprocessed"}},
 		{"reset", "GET", func(p *peer) {
 			p.headers(1, false, answer...)
-			p.write(p.fr.WriteRSTStream(1, xhttp2.ErrCodeInternal))
+			p.write(p.WriteRSTStream(1, xhttp2.ErrCodeInternal))
 		}, []string{"head 2xx", "reset INTERNAL_ERROR"}},
-		{"goaway below", "GET", func(p *peer) { p.write(p.fr.WriteGoAway(0, xhttp2.ErrCodeNo, nil)) }, []string{"reset REFUSED_STREAM unprocessed"}},
+		{"goaway below", "GET", func(p *peer) { p.write(p.WriteGoAway(0, xhttp2.ErrCodeNo, nil)) }, []string{"reset REFUSED_STREAM unprocessed"}},
 		{"goaway above", "GET", func(p *peer) {
-			p.write(p.fr.WriteGoAway(1, xhttp2.ErrCodeNo, nil))
+			p.write(p.WriteGoAway(1, xhttp2.ErrCodeNo, nil))
 			p.headers(1, true, answer...)
 		}, []string{"head 2xx end"}},
 		{"goaway and nothing more", "GET", func(p *peer) {
-			p.write(p.fr.WriteGoAway(1, xhttp2.ErrCodeEnhanceYourCalm, nil))
+			p.write(p.WriteGoAway(1, xhttp2.ErrCodeEnhanceYourCalm, nil))
 			p.nc.Close()
 		}, []string{"reset ENHANCE_YOUR_CALM"}},
 		{"connection lost", "GET", func(p *peer) { p.nc.Close() }, []string{"reset CANCEL"}},
@@ -79,7 +79,7 @@ func TestClientEvents(t *testing.T) {
 			p.data(1, true, 2)
 		}, []string{"head 2xx", "reset PROTOCOL_ERROR"}},
 		{"push", "GET", func(p *peer) {
-			p.write(p.fr.WritePushPromise(xhttp2.PushPromiseParam{StreamID: 1, PromiseID: 2, BlockFragment: p.block(get...), EndHeaders: true}))
+			p.write(p.WritePushPromise(xhttp2.PushPromiseParam{StreamID: 1, PromiseID: 2, BlockFragment: p.Block(get...), EndHeaders: true}))
 		}, []string{"reset PROTOCOL_ERROR"}},
 		{"stream nobody opened", "GET", func(p *peer) { p.headers(3, true, answer...) }, []string{"reset PROTOCOL_ERROR"}},
 	} {
@@ -90,10 +90,10 @@ func TestClientEvents(t *testing.T) {
 				if _, err := c.Open(nil, request1(row.method), true, e); err != nil {
 					t.Fatal(err)
 				}
-				p.until("HEADERS")
+				p.Until("HEADERS")
 				go func() {
 					row.send(p)
-					for p.next() != "end" {
+					for p.Line() != "end" {
 					}
 				}()
 				for _, w := range row.want {
@@ -116,7 +116,7 @@ func TestStreamLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		room := make(chan struct{}, 10)
 		p, c := clientPeer(t, Options{Room: func() { room <- struct{}{} }}, xhttp2.Setting{ID: xhttp2.SettingMaxConcurrentStreams, Val: 2})
-		p.want("SETTINGS ack")
+		p.Want("SETTINGS ack")
 		_, one := p.open(c, true)
 		p.open(c, true)
 		if _, err := c.Open(nil, request1("GET"), true, one); !errors.Is(err, ErrNoCapacity) || c.freePlaces() != 0 {
@@ -133,17 +133,17 @@ func TestStreamLimit(t *testing.T) {
 		if !errors.Is(err, ErrNoCapacity) {
 			t.Fatalf("Open over the limit: %v", err)
 		}
-		p.write(p.fr.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingMaxConcurrentStreams, Val: 3}))
-		p.want("SETTINGS ack")
+		p.write(p.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingMaxConcurrentStreams, Val: 3}))
+		p.Want("SETTINGS ack")
 		<-room
-		p.write(p.fr.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingMaxHeaderListSize, Val: 50}))
-		p.want("SETTINGS ack")
+		p.write(p.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingMaxHeaderListSize, Val: 50}))
+		p.Want("SETTINGS ack")
 		if _, err := c.Open(nil, request1("GET"), true, one); !errors.Is(err, ErrHeadTooLarge) {
 			t.Errorf("Open of a head the peer does not take: %v", err)
 		}
-		p.write(p.fr.WriteGoAway(5, xhttp2.ErrCodeNo, nil))
-		p.write(p.fr.WritePing(false, [8]byte{}))
-		p.want("PING ack")
+		p.write(p.WriteGoAway(5, xhttp2.ErrCodeNo, nil))
+		p.write(p.WritePing(false, [8]byte{}))
+		p.Want("PING ack")
 		if _, err := c.Open(nil, request1("GET"), true, one); !errors.Is(err, ErrGoAway) || c.Usable() {
 			t.Errorf("Open after GOAWAY: %v", err)
 		}
@@ -154,8 +154,8 @@ func TestStreamLimit(t *testing.T) {
 func TestFlowControlOfTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c := clientPeer(t, Options{StallTimeout: 10 * time.Second}, xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 10})
-		p.write(p.fr.WriteSettingsAck())
-		p.want("SETTINGS ack")
+		p.write(p.WriteSettingsAck())
+		p.Want("SETTINGS ack")
 		s, e := p.open(c, false)
 		write := func(n int, end bool, want int) {
 			t.Helper()
@@ -164,37 +164,37 @@ func TestFlowControlOfTheClient(t *testing.T) {
 			}
 		}
 		write(25, true, 10)
-		p.want("DATA 1 10")
-		p.write(p.fr.WriteWindowUpdate(1, 7))
+		p.Want("DATA 1 10")
+		p.write(p.WriteWindowUpdate(1, 7))
 		e.want("writable")
 		write(15, true, 7)
-		p.want("DATA 1 7")
-		p.write(p.fr.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 11}))
-		p.want("SETTINGS ack")
+		p.Want("DATA 1 7")
+		p.write(p.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 11}))
+		p.Want("SETTINGS ack")
 		e.want("writable")
 		write(8, true, 1)
-		p.want("DATA 1 1")
-		p.write(p.fr.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 0})) // the window is negative now
-		p.want("SETTINGS ack")
-		p.write(p.fr.WriteWindowUpdate(1, 12))
+		p.Want("DATA 1 1")
+		p.write(p.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 0})) // the window is negative now
+		p.Want("SETTINGS ack")
+		p.write(p.WriteWindowUpdate(1, 12))
 		e.want("writable")
 		write(7, true, 1)
-		p.want("DATA 1 1")
-		p.write(p.fr.WriteWindowUpdate(1, 6))
+		p.Want("DATA 1 1")
+		p.write(p.WriteWindowUpdate(1, 6))
 		e.want("writable")
 		write(6, true, 6)
-		p.want("DATA 1 6 end")
+		p.Want("DATA 1 6 end")
 		if _, err := s.WriteData(nil, nil, true); !errors.Is(err, ErrEnded) {
 			t.Errorf("WriteData behind the end: %v", err)
 		}
 
 		// The connection's window is shared by those that wait for it.
-		p.write(p.fr.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 1 << 20}))
-		p.want("SETTINGS ack")
+		p.write(p.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 1 << 20}))
+		p.Want("SETTINGS ack")
 		two, e2 := p.open(c, false)
 		three, e3 := p.open(c, false)
 		go func() {
-			for p.next() != "end" {
+			for p.Line() != "end" {
 			}
 		}()
 		n, err := two.WriteData(nil, make([]byte, 1<<20), false)
@@ -209,7 +209,7 @@ func TestFlowControlOfTheClient(t *testing.T) {
 		if m, _ := three.WriteData(nil, make([]byte, 10), true); m != 0 {
 			t.Fatalf("took %d beyond the connection's window", m)
 		}
-		p.write(p.fr.WriteWindowUpdate(0, 1000))
+		p.write(p.WriteWindowUpdate(0, 1000))
 		e2.want("writable")
 		e3.want("writable")
 		if m, _ := three.WriteData(nil, make([]byte, 10), true); m != 10 {
@@ -227,12 +227,12 @@ func TestFlowControlOfTheClient(t *testing.T) {
 func TestPings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c := clientPeer(t, Options{PingInterval: 10 * time.Second, PingTimeout: 3 * time.Second, SettingsTimeout: time.Hour})
-		p.want("SETTINGS ack")
+		p.Want("SETTINGS ack")
 		<-time.After(time.Minute) // nothing waits: no PING
 		_, e := p.open(c, true)
-		p.want("PING alive?")
-		p.write(p.fr.WritePing(true, pingAlive))
-		p.want("PING alive?")
+		p.Want("PING alive?")
+		p.write(p.WritePing(true, pingAlive))
+		p.Want("PING alive?")
 		began := time.Now()
 		e.want("reset CANCEL")
 		if took := time.Since(began); took < 3*time.Second || took > 3100*time.Millisecond {
@@ -252,7 +252,7 @@ func TestDeadlines(t *testing.T) {
 		began := time.Now()
 		s.SetDeadline(p.sw.Now() + int64(time.Hour))
 		s.SetDeadline(p.sw.Now() + int64(2*time.Second))
-		p.write(p.fr.WriteSettingsAck())
+		p.write(p.WriteSettingsAck())
 		e.want("timeout")
 		if took := time.Since(began); took < 2*time.Second || took > 2100*time.Millisecond {
 			t.Errorf("took %v, want 2s", took)
@@ -268,7 +268,7 @@ func TestClientClose(t *testing.T) {
 		p, c := clientPeer(t, Options{})
 		_, e := p.open(c, false)
 		go func() {
-			for p.next() != "end" {
+			for p.Line() != "end" {
 			}
 		}()
 		c.Close()
@@ -288,10 +288,10 @@ func TestClientShutdown(t *testing.T) {
 		p, c := clientPeer(t, Options{})
 		_, e := p.open(c, true)
 		c.Shutdown()
-		p.want("GOAWAY 0 NO_ERROR")
+		p.Want("GOAWAY 0 NO_ERROR")
 		p.headers(1, true, ":status", "200")
 		e.want("head 2xx end")
-		p.want("end")
+		p.Want("end")
 		if err := c.ending(); !errors.Is(err, ErrDrained) {
 			t.Errorf("ended with %v", err)
 		}

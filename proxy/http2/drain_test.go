@@ -15,28 +15,28 @@ import (
 func TestShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, srv, ended := serverPeer(t, echo{}, Options{})
-		p.write(p.fr.WriteSettingsAck())
+		p.write(p.WriteSettingsAck())
 		p.headers(1, false, post...)
-		p.want("HEADERS 1 :status: 200")
+		p.Want("HEADERS 1 :status: 200")
 		srv.Shutdown()
-		p.want("GOAWAY 2147483647 NO_ERROR")
-		p.want("PING drain")
+		p.Want("GOAWAY 2147483647 NO_ERROR")
+		p.Want("PING drain")
 		p.headers(3, false, post...) // on its way when the first GOAWAY came
-		p.want("HEADERS 3 :status: 200")
-		p.write(p.fr.WritePing(true, pingDrain))
-		p.want("GOAWAY 3 NO_ERROR")
+		p.Want("HEADERS 3 :status: 200")
+		p.write(p.WritePing(true, pingDrain))
+		p.Want("GOAWAY 3 NO_ERROR")
 		p.headers(5, false, post...) // the client should know better: ignored
 		p.data(5, true, 10)
 		p.data(1, true, 10)
-		p.want("DATA 1 10 end")
+		p.Want("DATA 1 10 end")
 		select {
 		case err := <-ended:
 			t.Fatalf("ended with %v before its last stream", err)
 		default:
 		}
 		p.data(3, true, 20)
-		p.want("DATA 3 20 end")
-		p.want("end")
+		p.Want("DATA 3 20 end")
+		p.Want("end")
 		if err := <-ended; !errors.Is(err, ErrDrained) {
 			t.Errorf("ended with %v, want ErrDrained", err)
 		}
@@ -47,15 +47,15 @@ func TestShutdown(t *testing.T) {
 func TestShutdownOfSilentClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, srv, ended := serverPeer(t, echo{}, Options{})
-		p.want("SETTINGS ack")
+		p.Want("SETTINGS ack")
 		began := time.Now()
 		srv.Shutdown()
-		p.want("GOAWAY 2147483647 NO_ERROR")
-		p.want("GOAWAY 0 NO_ERROR")
+		p.Want("GOAWAY 2147483647 NO_ERROR")
+		p.Want("GOAWAY 0 NO_ERROR")
 		if took := time.Since(began); took < time.Second || took > 1100*time.Millisecond {
 			t.Errorf("took %v, want 1s", took)
 		}
-		p.want("end")
+		p.Want("end")
 		if err := <-ended; !errors.Is(err, ErrDrained) {
 			t.Errorf("ended with %v, want ErrDrained", err)
 		}
@@ -69,11 +69,11 @@ func TestDrainWritesEverything(t *testing.T) {
 		p.headers(1, true, get...)
 		synctest.Wait() // the pipe takes nothing, so all of it waits
 		srv.Shutdown()
-		p.write(p.fr.WritePing(true, pingDrain))
+		p.write(p.WritePing(true, pingDrain))
 		synctest.Wait()
 		got := 0
 		for {
-			f, err := p.fr.ReadFrame()
+			f, err := p.ReadFrame()
 			if err != nil {
 				break
 			}

@@ -27,16 +27,16 @@ func TestFloods(t *testing.T) {
 		send  func(*peer)
 		limit Limit
 	}{
-		{"ping", many(func(p *peer, _ int) { p.write(p.fr.WritePing(false, [8]byte{})) }), LimitControl},
-		{"settings", many(func(p *peer, _ int) { p.write(p.fr.WriteSettings()) }), LimitControl},
+		{"ping", many(func(p *peer, _ int) { p.write(p.WritePing(false, [8]byte{})) }), LimitControl},
+		{"settings", many(func(p *peer, _ int) { p.write(p.WriteSettings()) }), LimitControl},
 		{"priority", many(func(p *peer, i int) {
-			p.write(p.fr.WritePriority(uint32(2*i+1), xhttp2.PriorityParam{Weight: 1}))
+			p.write(p.WritePriority(uint32(2*i+1), xhttp2.PriorityParam{Weight: 1}))
 		}), LimitControl},
-		{"window updates", many(func(p *peer, _ int) { p.write(p.fr.WriteWindowUpdate(0, 1)) }), LimitControl},
-		{"unknown frames", many(func(p *peer, _ int) { p.write(p.fr.WriteRawFrame(0x77, 0, 0, nil)) }), LimitControl},
+		{"window updates", many(func(p *peer, _ int) { p.write(p.WriteWindowUpdate(0, 1)) }), LimitControl},
+		{"unknown frames", many(func(p *peer, _ int) { p.write(p.WriteRawFrame(0x77, 0, 0, nil)) }), LimitControl},
 		{"resets of a stream that is gone", func(p *peer) {
 			p.headers(1, true, get...)
-			many(func(p *peer, _ int) { p.write(p.fr.WriteRSTStream(1, 8)) })(p)
+			many(func(p *peer, _ int) { p.write(p.WriteRSTStream(1, 8)) })(p)
 		}, LimitControl},
 		{"empty data", func(p *peer) {
 			p.headers(1, false, post...)
@@ -44,41 +44,41 @@ func TestFloods(t *testing.T) {
 		}, LimitControl},
 		{"padding only", func(p *peer) {
 			p.headers(1, false, post...)
-			many(func(p *peer, _ int) { p.write(p.fr.WriteDataPadded(1, false, nil, make([]byte, 10))) })(p)
+			many(func(p *peer, _ int) { p.write(p.WriteDataPadded(1, false, nil, make([]byte, 10))) })(p)
 		}, LimitControl},
 		{"rapid reset", many(func(p *peer, i int) {
 			p.headers(uint32(2*i+1), false, post...)
-			p.write(p.fr.WriteRSTStream(uint32(2*i+1), xhttp2.ErrCodeCancel))
+			p.write(p.WriteRSTStream(uint32(2*i+1), xhttp2.ErrCodeCancel))
 		}), LimitResets},
 		{"reset of answered requests", many(func(p *peer, i int) { // the answers wait for a window that is closed
 			if i == 0 {
-				p.write(p.fr.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 0}))
+				p.write(p.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 0}))
 			}
 			p.headers(uint32(2*i+1), true, get...)
-			p.write(p.fr.WriteRSTStream(uint32(2*i+1), xhttp2.ErrCodeCancel))
+			p.write(p.WriteRSTStream(uint32(2*i+1), xhttp2.ErrCodeCancel))
 		}), LimitResets},
 		{"made you reset, by window", many(func(p *peer, i int) {
 			p.headers(uint32(2*i+1), false, post...)
-			p.write(p.fr.WriteWindowUpdate(uint32(2*i+1), 0))
+			p.write(p.WriteWindowUpdate(uint32(2*i+1), 0))
 		}), LimitResets},
 		{"made you reset, by priority", many(func(p *peer, i int) {
 			p.headers(uint32(2*i+1), false, post...)
-			p.write(p.fr.WriteRawFrame(xhttp2.FramePriority, 0, uint32(2*i+1), make([]byte, 4)))
+			p.write(p.WriteRawFrame(xhttp2.FramePriority, 0, uint32(2*i+1), make([]byte, 4)))
 		}), LimitResets},
 		{"malformed requests", many(func(p *peer, i int) { p.headers(uint32(2*i+1), true, with(get, "connection", "close")...) }), LimitResets},
 		{"refused streams", func(p *peer) {
-			p.write(p.fr.WriteSettingsAck())
+			p.write(p.WriteSettingsAck())
 			many(func(p *peer, i int) { p.headers(uint32(2*i+1), false, post...) })(p)
 		}, LimitResets},
 		{"continuations", func(p *peer) {
-			p.write(p.fr.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: p.block(get...)}))
-			many(func(p *peer, _ int) { p.write(p.fr.WriteContinuation(1, false, nil)) })(p)
+			p.write(p.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: p.Block(get...)}))
+			many(func(p *peer, _ int) { p.write(p.WriteContinuation(1, false, nil)) })(p)
 		}, LimitContinuation},
 		{"long continuations", func(p *peer) {
-			block := p.block(with(get, "x", strings.Repeat("~", 16_000))...)
-			p.write(p.fr.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: block}))
+			block := p.Block(with(get, "x", strings.Repeat("~", 16_000))...)
+			p.write(p.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: block}))
 			many(func(p *peer, _ int) {
-				p.write(p.fr.WriteContinuation(1, false, p.block("y", strings.Repeat("~", 16_000))))
+				p.write(p.WriteContinuation(1, false, p.Block("y", strings.Repeat("~", 16_000))))
 			})(p)
 		}, LimitContinuation},
 		{"bombs", func(p *peer) { // one large entry, referred to again and again: each stream is refused, and then it is enough
@@ -91,7 +91,7 @@ func TestFloods(t *testing.T) {
 				p, srv, ended := serverPeer(t, sink{}, Options{MaxStreams: 50})
 				go row.send(p)
 				go func() {
-					for p.next() != "end" {
+					for p.Line() != "end" {
 					}
 				}()
 				if err := <-ended; !isConnError(err, EnhanceYourCalm) {
@@ -128,21 +128,21 @@ func TestAnswersPileUp(t *testing.T) {
 func TestCalmPeersAreServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, srv, _ := serverPeer(t, echo{}, Options{})
-		p.write(p.fr.WriteSettingsAck())
+		p.write(p.WriteSettingsAck())
 		drained := make(chan struct{})
 		go func() {
 			defer close(drained)
-			for p.next() != "end" {
+			for p.Line() != "end" {
 			}
 		}()
 		id := uint32(1)
 		for range 3000 {
 			p.headers(id, true, get...)
-			p.write(p.fr.WritePing(false, [8]byte{}))
-			p.write(p.fr.WriteWindowUpdate(0, 5))
+			p.write(p.WritePing(false, [8]byte{}))
+			p.write(p.WriteWindowUpdate(0, 5))
 			if id%8 == 1 { // one in four is cancelled
 				p.headers(id+2, false, post...)
-				p.write(p.fr.WriteRSTStream(id+2, xhttp2.ErrCodeCancel))
+				p.write(p.WriteRSTStream(id+2, xhttp2.ErrCodeCancel))
 				id += 2
 			}
 			id += 2
@@ -150,7 +150,7 @@ func TestCalmPeersAreServed(t *testing.T) {
 		for range 20 { // bursts of cancelled calls, with time between them
 			for range 50 {
 				p.headers(id, false, post...)
-				p.write(p.fr.WriteRSTStream(id, xhttp2.ErrCodeCancel))
+				p.write(p.WriteRSTStream(id, xhttp2.ErrCodeCancel))
 				id += 2
 			}
 			<-time.After(time.Second)

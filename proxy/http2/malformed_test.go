@@ -78,12 +78,12 @@ func TestMalformedRequests(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, _, _ := serverPeer(t, echo{}, Options{})
 				p.headers(1, row.fields[1] != "CONNECT" || row.want == bad, row.fields...)
-				if got := p.until("RST", "HEADERS", "GOAWAY"); got != row.want {
+				if got := p.Until("RST", "HEADERS", "GOAWAY"); got != row.want {
 					t.Errorf("%q, want %q", got, row.want)
 				}
 				// The connection and its table go on.
 				p.headers(3, true, get...)
-				p.want("HEADERS 3 :status: 200")
+				p.Want("HEADERS 3 :status: 200")
 			})
 		})
 	}
@@ -118,21 +118,21 @@ func TestBrokenRules(t *testing.T) {
 		{"window of one stream", func(p *peer) {
 			p.headers(1, false, post...)
 			synctest.Wait()
-			p.write(p.fr.WriteWindowUpdate(1, 1<<31-1))
+			p.write(p.WriteWindowUpdate(1, 1<<31-1))
 		}, "RST 1 FLOW_CONTROL_ERROR"},
-		{"window of the connection", func(p *peer) { p.write(p.fr.WriteWindowUpdate(0, 1<<31-1)) }, "GOAWAY 0 FLOW_CONTROL_ERROR"},
+		{"window of the connection", func(p *peer) { p.write(p.WriteWindowUpdate(0, 1<<31-1)) }, "GOAWAY 0 FLOW_CONTROL_ERROR"},
 		{"push", func(p *peer) {
-			p.write(p.fr.WritePushPromise(xhttp2.PushPromiseParam{StreamID: 1, PromiseID: 2, BlockFragment: p.block(get...), EndHeaders: true}))
+			p.write(p.WritePushPromise(xhttp2.PushPromiseParam{StreamID: 1, PromiseID: 2, BlockFragment: p.Block(get...), EndHeaders: true}))
 		}, "GOAWAY 0 PROTOCOL_ERROR"},
 		{"even stream", func(p *peer) { p.headers(2, true, get...) }, "GOAWAY 0 PROTOCOL_ERROR"},
 		{"stream that went down", func(p *peer) { p.headers(5, true, get...); synctest.Wait(); p.headers(3, true, get...) }, "GOAWAY 5 PROTOCOL_ERROR"},
 		{"stream twice", func(p *peer) { p.headers(1, true, get...); synctest.Wait(); p.headers(1, true, get...) }, "GOAWAY 1 STREAM_CLOSED"},
 		{"frame inside a block", func(p *peer) {
-			p.write(p.fr.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: p.block(get...)}))
-			p.write(p.fr.WritePing(false, [8]byte{}))
+			p.write(p.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: p.Block(get...)}))
+			p.write(p.WritePing(false, [8]byte{}))
 		}, "GOAWAY 0 PROTOCOL_ERROR"},
 		{"garbage for HPACK", func(p *peer) {
-			p.write(p.fr.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0xff, 0xff, 0xff, 0xff, 0xff}, EndHeaders: true}))
+			p.write(p.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0xff, 0xff, 0xff, 0xff, 0xff}, EndHeaders: true}))
 		}, "GOAWAY 0 COMPRESSION_ERROR"},
 		{"frame too large", func(p *peer) { p.headers(1, false, post...); p.data(1, false, 1<<14+1) }, "GOAWAY 1 FRAME_SIZE_ERROR"},
 		{"more than the stream's window", func(p *peer) {
@@ -154,7 +154,7 @@ func TestBrokenRules(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, _, _ := serverPeer(t, sink{}, Options{StreamWindow: 8 << 14, ConnWindow: 16 << 14})
 				go row.send(p)
-				if got := p.until("RST", "GOAWAY"); got != row.want {
+				if got := p.Until("RST", "GOAWAY"); got != row.want {
 					t.Errorf("%q, want %q", got, row.want)
 				}
 			})
@@ -196,12 +196,12 @@ func TestHeadLimits(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, _, _ := serverPeer(t, echo{}, Options{MaxHeaderBytes: 8 << 10, MaxFields: 100})
 				p.headers(1, true, row.fields...)
-				p.want(row.want)
+				p.Want(row.want)
 				if want := strings.HasSuffix(row.want, "431 end"); (p.hits.of(LimitHead) == 1) != want {
 					t.Errorf("limit counted %d times", p.hits.of(LimitHead))
 				}
 				p.headers(3, true, get...)
-				p.want("HEADERS 3 :status: 200")
+				p.Want("HEADERS 3 :status: 200")
 			})
 		})
 	}
@@ -214,7 +214,7 @@ func TestRequestAsTheOwnerSeesIt(t *testing.T) {
 		p, _, _ := serverPeer(t, echo{seen: func(h *message.Head) { CopyHead(&seen, h) }}, Options{})
 		p.headers(1, false, ":method", "PUT", ":scheme", "https", ":path", "/a/b?c=d&e", ":authority", "a.example:1", "cookie", "a=1",
 			"x-one", "1", "cookie", "b=2", "content-length", "7", "te", "trailers", "expect", "100-continue")
-		p.want("HEADERS 1 :status: 200")
+		p.Want("HEADERS 1 :status: 200")
 		got := []string{string(seen.Method), string(seen.Scheme), string(seen.Target), string(seen.Path), string(seen.Query), string(seen.Authority),
 			seen.Version.String(), strconv.FormatInt(seen.ContentLength, 10)}
 		want := []string{"PUT", "https", "/a/b?c=d&e", "/a/b", "c=d&e", "a.example:1", "HTTP/2.0", "7"}
@@ -247,11 +247,11 @@ func TestSilentPeers(t *testing.T) {
 		{"idle", nil, func(*peer) {}, "GOAWAY 0 NO_ERROR", 20 * time.Second, limitCount},
 		{"settings", func(o *Options) { o.SettingsTimeout = 3 * time.Second }, func(*peer) {}, "GOAWAY 0 SETTINGS_TIMEOUT", 3 * time.Second, LimitSilence},
 		{"half a head", nil, func(p *peer) {
-			p.write(p.fr.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: p.block(get...)}))
+			p.write(p.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: p.Block(get...)}))
 		}, "GOAWAY 0 NO_ERROR", 5 * time.Second, LimitSilence},
 		{"half a frame", nil, func(p *peer) { _, _ = p.nc.Write([]byte{0, 0, 8, framePing, 0}) }, "GOAWAY 0 NO_ERROR", 5 * time.Second, LimitSilence},
 		{"closed window", nil, func(p *peer) {
-			p.write(p.fr.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 1}))
+			p.write(p.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 1}))
 			p.headers(1, true, get...)
 		}, "RST 1 CANCEL", 7 * time.Second, LimitStall},
 	} {
@@ -264,7 +264,7 @@ func TestSilentPeers(t *testing.T) {
 				began := time.Now()
 				p, _, _ := serverPeer(t, echo{}, o)
 				go row.send(p)
-				if got := p.until("RST", "GOAWAY"); got != row.want {
+				if got := p.Until("RST", "GOAWAY"); got != row.want {
 					t.Errorf("%q, want %q", got, row.want)
 				}
 				if took := time.Since(began); took < row.took || took > row.took+100*time.Millisecond {

@@ -141,15 +141,15 @@ func TestBlockingClientWithGoServer(t *testing.T) {
 func TestPipeWaits(t *testing.T) {
 	open := func(t *testing.T, o Options, s ...xhttp2.Setting) (*peer, *Client, *Pipe) {
 		p, c := clientPeer(t, o, s...)
-		p.want("SETTINGS ack")
-		p.write(p.fr.WriteSettingsAck())
+		p.Want("SETTINGS ack")
+		p.write(p.WriteSettingsAck())
 		pipe := NewPipe()
 		st, err := c.Open(nil, request1("POST"), false, pipe.Receiver())
 		if err != nil {
 			t.Fatal(err)
 		}
 		pipe.Attach(st, false)
-		p.until("HEADERS")
+		p.Until("HEADERS")
 		return p, c, pipe
 	}
 	t.Run("deadline", func(t *testing.T) {
@@ -198,7 +198,7 @@ func TestPipeWaits(t *testing.T) {
 			p, _, pipe := open(t, Options{})
 			p.headers(1, false, ":status", "200")
 			p.data(1, false, 5)
-			p.write(p.fr.WriteRSTStream(1, xhttp2.ErrCodeInternal))
+			p.write(p.WriteRSTStream(1, xhttp2.ErrCodeInternal))
 			synctest.Wait()
 			if data, err := pipe.Next(); err != nil || len(data) != 5 {
 				t.Errorf("Next: %d bytes, %v", len(data), err)
@@ -217,11 +217,11 @@ func TestPipeWaits(t *testing.T) {
 			p, _, pipe := open(t, Options{StallTimeout: 4 * time.Second}, xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 100})
 			began := time.Now()
 			go func() {
-				p.want("DATA 1 100")
+				p.Want("DATA 1 100")
 				<-time.After(3 * time.Second)
-				p.write(p.fr.WriteWindowUpdate(1, 50))
-				p.want("DATA 1 50")
-				p.want("RST 1 CANCEL")
+				p.write(p.WriteWindowUpdate(1, 50))
+				p.Want("DATA 1 50")
+				p.Want("RST 1 CANCEL")
 			}()
 			if err := pipe.Write(nil, make([]byte, 200), true); !errors.Is(err, ErrStalled) {
 				t.Errorf("Write: %v, want a stall", err)
@@ -242,7 +242,7 @@ func TestPipeWaits(t *testing.T) {
 				t.Fatalf("Next: %d bytes, %v", len(data), err)
 			}
 			frames := make(chan string, 1)
-			go func() { frames <- p.until("WINDOW") }()
+			go func() { frames <- p.Until("WINDOW") }()
 			synctest.Wait()
 			select {
 			case f := <-frames:

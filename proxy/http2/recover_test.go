@@ -35,8 +35,8 @@ func TestPanicEndsTheConnection(t *testing.T) {
 		p.headers(1, false, post...)
 		p.headers(3, false, post...)
 		p.headers(5, true, get...)
-		p.want("GOAWAY 5 INTERNAL_ERROR")
-		p.want("end")
+		p.Want("GOAWAY 5 INTERNAL_ERROR")
+		p.Want("end")
 		if err := <-ended; !isConnError(err, InternalError) {
 			t.Errorf("ended with %v, want INTERNAL_ERROR", err)
 		}

@@ -27,20 +27,20 @@ func TestWindowIsGivenBack(t *testing.T) {
 		window int // of the stream, what the peer has used of it; -1: it is gone
 	}{
 		{"data nobody consumes", func(p *peer) { p.data(1, false, 300) }, 300, 300},
-		{"padding", func(p *peer) { p.write(p.fr.WriteDataPadded(1, false, make([]byte, 10), make([]byte, 200))) }, 10, 10},
-		{"reset by the peer", func(p *peer) { p.data(1, false, 300); p.write(p.fr.WriteRSTStream(1, xhttp2.ErrCodeCancel)) }, 0, -1},
-		{"reset of its making", func(p *peer) { p.data(1, false, 300); p.write(p.fr.WriteWindowUpdate(1, 0)) }, 0, -1},
-		{"data behind a reset", func(p *peer) { p.write(p.fr.WriteWindowUpdate(1, 0)); p.data(1, false, 300) }, 0, -1},
+		{"padding", func(p *peer) { p.write(p.WriteDataPadded(1, false, make([]byte, 10), make([]byte, 200))) }, 10, 10},
+		{"reset by the peer", func(p *peer) { p.data(1, false, 300); p.write(p.WriteRSTStream(1, xhttp2.ErrCodeCancel)) }, 0, -1},
+		{"reset of its making", func(p *peer) { p.data(1, false, 300); p.write(p.WriteWindowUpdate(1, 0)) }, 0, -1},
+		{"data behind a reset", func(p *peer) { p.write(p.WriteWindowUpdate(1, 0)); p.data(1, false, 300) }, 0, -1},
 		{"too much data", func(p *peer) { p.data(1, false, 16_000); p.data(1, false, 16_000) }, 0, -1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, srv, _ := serverPeer(t, sink{}, Options{StreamWindow: 20_000})
 				go func() {
-					for p.next() != "end" {
+					for p.Line() != "end" {
 					}
 				}()
-				p.write(p.fr.WriteSettingsAck())
+				p.write(p.WriteSettingsAck())
 				p.headers(1, false, post...)
 				row.send(p)
 				synctest.Wait()
@@ -64,10 +64,10 @@ func TestWindowGrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, srv, _ := serverPeer(t, sink{}, Options{StreamWindow: 150_000})
 		go func() {
-			for p.next() != "end" {
+			for p.Line() != "end" {
 			}
 		}()
-		p.write(p.fr.WriteSettingsAck())
+		p.write(p.WriteSettingsAck())
 		p.headers(1, false, post...)
 		synctest.Wait()
 		s := streamOf(&srv.Conn, 1)
@@ -105,7 +105,7 @@ func TestSmallWindow(t *testing.T) {
 		frames := make(chan string, 20)
 		go func() {
 			for {
-				f := p.next()
+				f := p.Line()
 				if f == "end" {
 					return
 				}
@@ -120,7 +120,7 @@ func TestSmallWindow(t *testing.T) {
 		if srv.active() != 1 {
 			t.Fatal("a stream that went by the default window was reset")
 		}
-		p.write(p.fr.WriteSettingsAck())
+		p.write(p.WriteSettingsAck())
 		p.headers(3, false, post...)
 		p.data(3, false, 1000)
 		synctest.Wait()
@@ -138,7 +138,7 @@ func TestSmallWindow(t *testing.T) {
 func TestStallIsNotProlonged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c := clientPeer(t, Options{StallTimeout: 5 * time.Second}, xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 0})
-		p.want("SETTINGS ack")
+		p.Want("SETTINGS ack")
 		s, e := p.open(c, false)
 		began := time.Now()
 		go func() {
@@ -148,7 +148,7 @@ func TestStallIsNotProlonged(t *testing.T) {
 			}
 		}()
 		go func() {
-			for p.next() != "end" {
+			for p.Line() != "end" {
 			}
 		}()
 		e.want("reset CANCEL")
