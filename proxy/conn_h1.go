@@ -7,7 +7,6 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/forward"
-	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 )
 
 // connH1 is an HTTP/1.1 connection from a client. Its goroutine runs serve. Between requests it is only this: no
@@ -47,19 +46,19 @@ func (c *connH1) run(first *netio.Buffer, n int, since int64) {
 				return
 			}
 			c.busy()
-			if c.fresh && wantsHTTP2(first.B[:n]) {
-				c.becomeHTTP2(first, n)
-				return
-			}
+		}
+		q := forward.NewRequestH1(&c.ConnH1, first, n)
+		again := q.Serve(c.fresh)
+		for again && q.Buffered() > 0 { // pipelined
+			again = q.Serve(false)
 		}
 		c.fresh = false
-		q := forward.NewRequestH1(&c.ConnH1, first, n)
-		again := q.Serve()
-		for again && q.Buffered() > 0 { // pipelined
-			again = q.Serve()
-		}
-		panicked := q.Panicked()
+		panicked, preface := q.Panicked(), q.Preface()
 		q.Release()
+		if preface != nil {
+			c.becomeHTTP2(preface)
+			return
+		}
 		if !again {
 			c.end(!panicked)
 			return
@@ -183,16 +182,8 @@ func (c *connH1) end(answered bool) {
 	c.s.untrack(c, &c.Client)
 }
 
-// wantsHTTP2 tells whether the first bytes of a connection are the preface of HTTP/2, as far as they have come.
-func wantsHTTP2(b []byte) bool {
-	n := min(len(b), len(http2.Preface))
-	return n >= len("PRI ") && string(b[:n]) == http2.Preface[:n]
-}
-
-// becomeHTTP2 goes on as an HTTP/2 connection (prior knowledge, RFC 9113 section 3.3).
-func (c *connH1) becomeHTTP2(first *netio.Buffer, n int) {
-	early := append([]byte(nil), first.B[:n]...)
-	first.Free()
+// becomeHTTP2 goes on as an HTTP/2 connection (prior knowledge, RFC 9113 section 3.3), of which early has come.
+func (c *connH1) becomeHTTP2(early []byte) {
 	d := c.s.newConnH2(c.Conn, c.Client)
 	c.s.retrack(c, d)
 	d.serve(early)

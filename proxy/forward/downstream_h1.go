@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"sync"
@@ -32,6 +33,8 @@ type RequestH1 struct {
 	w    http1.Writer
 	body http1.Body
 
+	preface []byte // of HTTP/2, which is what the client speaks; nil: it does not
+
 	old   bool // the request in hand is HTTP/1.0
 	began bool // bytes of its response may have left
 	bare  bool // the response's body ends with the connection
@@ -58,7 +61,7 @@ func (q *RequestH1) Release() {
 	q.w.Done()
 	q.ex.reset()
 	q.ex.detach()
-	q.conn = nil
+	q.conn, q.preface = nil, nil
 	q.r, q.w, q.body = http1.Reader{}, http1.Writer{}, http1.Body{}
 	requestsH1.Put(q)
 }
@@ -66,15 +69,25 @@ func (q *RequestH1) Release() {
 // Panicked tells that q has panicked: its connection must be closed.
 func (q *RequestH1) Panicked() bool { return q.ex.state == panicked }
 
+// Preface is what has come of an HTTP/2 connection, its preface first, where the client turned out to speak HTTP/2; else
+// nil. Nothing has been answered then. It is the caller's.
+func (q *RequestH1) Preface() []byte { return q.preface }
+
 // Buffered is how many bytes of a further request have come.
 func (q *RequestH1) Buffered() int { return q.r.Buffered() }
 
-// Serve carries one request and tells whether the connection can carry another.
-func (q *RequestH1) Serve() bool {
+// Serve carries one request and tells whether the connection can carry another. first: nothing has come on it before.
+func (q *RequestH1) Serve(first bool) bool {
 	c, ex := q.conn, &q.ex
 	ex.record.Start = ex.now()
 	c.Conn.SetReadDeadline(after(ex.record.Start, c.Engine.Table().Timeouts.Read))
-	if err := q.r.ReadRequest(&ex.req); err != nil {
+	err := q.r.ReadRequest(&ex.req)
+	switch {
+	case err == nil:
+	case errors.Is(err, http1.ErrHTTP2Preface) && first:
+		q.preface = bytes.Clone(q.r.Take())
+		return false
+	default:
 		q.refuse(err)
 		return false
 	}

@@ -20,6 +20,7 @@ var (
 	ErrTarget         = bad("malformed request target")                             // 3.2
 	ErrTargetHost     = bad("host of the request target and Host field differ")     // 3.2.2
 	ErrVersion        = bad("malformed HTTP version")                               // 2.3
+	ErrHTTP2Preface   = &Error{505, "HTTP version is neither 1.0 nor 1.1"}          // the peer speaks HTTP/2
 	ErrVersionUnknown = &Error{505, "HTTP version is neither 1.0 nor 1.1"}          // RFC 9110 15.6.6
 	ErrStatusLine     = &Error{502, "malformed status line"}                        // 4
 	ErrFold           = bad("line folding in a header field")                       // 5.2

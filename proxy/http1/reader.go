@@ -71,7 +71,7 @@ func (r *Reader) took(b *netio.Buffer, n int) {
 
 // ReadRequest reads one request head into h; the use of the message before it has ended with Done. It returns io.EOF when the connection
 // ended before the first byte, and io.ErrUnexpectedEOF when it ended inside the head. One empty line before the request is skipped (RFC 9112
-// section 2.2).
+// section 2.2). Behind ErrHTTP2Preface the preface is still there for Take.
 func (r *Reader) ReadRequest(h *message.Head) error {
 	if err := r.wait(); err != nil {
 		return err
@@ -88,8 +88,14 @@ func (r *Reader) ReadRequest(h *message.Head) error {
 	if err != nil {
 		return err
 	}
+	if string(r.peek()[:n]) == http2Preface {
+		return ErrHTTP2Preface
+	}
 	return ParseRequest(r.takeHead(n), h, &r.lim)
 }
+
+// http2Preface is the part of HTTP/2's connection preface that looks like a request head (RFC 9113 section 3.4).
+const http2Preface = "PRI * HTTP/2.0\r\n\r\n"
 
 // skipEmptyLine uses up the CRLF that lies, or begins, where a request should, and waits for what follows.
 func (r *Reader) skipEmptyLine() error {
