@@ -33,8 +33,8 @@ const (
 type Conn struct {
 	// the connection as it was accepted or dialled: *net.TCPConn, *tls.Conn, *net.UnixConn, a pipe
 	net.Conn
-	raw      syscall.RawConn // the socket, also under TLS; nil when there is none
-	sweeper  *Sweeper
+	raw     syscall.RawConn // the socket, also under TLS; nil when there is none
+	sweeper *Sweeper
 
 	// moment (Sweeper.Now) at which a read gives up; 0 never, negative: the sweeper has woken the reader
 	readAt  atomic.Int64
