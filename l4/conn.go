@@ -25,10 +25,10 @@ type conn struct {
 	client  client
 	attempt attempt
 
-	// What bytes are moved between: sockets, or TLS over them.
-	down, up net.Conn
-	// From the client, and to it.
-	there, back pump
+	down  net.Conn // the client's side: the socket, or TLS over it
+	up    net.Conn // the endpoint's; nil: none
+	there pump     // from the client
+	back  pump     // to it
 
 	left    atomic.Int32 // of the two pumps, those that run
 	flowing atomic.Bool

@@ -15,9 +15,6 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// handshakesAtOnce bounds the TLS handshakes with clients under way at a time; those over it wait.
-const handshakesAtOnce = 1024
-
 // greet takes from the client what has to come before its bytes can be forwarded, all of it within one deadline, and
 // finds the cluster. It reports whether the connection goes on.
 func (c *conn) greet(ctx context.Context) bool {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
@@ -15,14 +14,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// listener accepts the connections of one address. It lives as long as revisions name the address; what they say about
-// it may change.
-type listener struct {
-	s        *Server
-	key      string
-	ln       *netio.Listener
-	settings atomic.Pointer[settings]
-}
+// listener is an address that connections are accepted from, as long as revisions name it.
+type listener = netio.Bound[settings]
 
 // settings are what a revision says about a listener. Immutable; a connection keeps those it was accepted under.
 type settings struct {
@@ -42,10 +35,13 @@ type settings struct {
 	revision string
 }
 
-func (s *Server) compile(c *config.Listener, doc *config.Document, clusters map[string]*cluster.Cluster, certs *mtls.Prepared) (*settings, error) {
+func (s *Server) compile(
+	c *config.Listener, doc *config.Document, clusters map[string]*cluster.Cluster, certs *mtls.Prepared,
+) (*settings, error) {
 	set := &settings{
-		name: c.Name, tele: s.registry.Listener(c.Name, telemetry.L4), from: c.ProxyProtocol.From, tls: certs.Server(c.Name),
-		hello: c.Protocol == config.ProtocolTLS, greet: doc.Timeouts.Read, idle: c.IdleTimeout, max: c.MaxDuration,
+		name: c.Name, tele: s.registry.Listener(c.Name, telemetry.L4), from: c.ProxyProtocol.From,
+		tls: certs.Server(c.Name), hello: c.Protocol == config.ProtocolTLS,
+		greet: doc.Timeouts.Read, idle: c.IdleTimeout, max: c.MaxDuration,
 		sampling: doc.AccessLog.Sampling, revision: doc.Revision,
 	}
 	names := c.SNI
@@ -58,42 +54,31 @@ func (s *Server) compile(c *config.Listener, doc *config.Document, clusters map[
 			return nil, fmt.Errorf("cluster %q is not defined", n.Cluster)
 		}
 		set.route.add(n.Host, &upstream{
-			cluster: cl, tele: set.tele.Tunnel(n.Cluster), tls: certs.Client(n.Cluster), header: cl.Config().ProxyProtocol, connect: doc.Timeouts.Connect,
+			cluster: cl, tele: set.tele.Tunnel(n.Cluster), tls: certs.Client(n.Cluster),
+			header: cl.Config().ProxyProtocol, connect: doc.Timeouts.Connect,
 		})
 	}
 	return set, nil
 }
 
-// bind binds the address, if need be beside leavers, which are about to be closed. It accepts nothing before start.
-func (s *Server) bind(c *config.Listener, leavers []*netio.Listener) (*listener, error) {
-	var ln *netio.Listener
-	if s.inherit != nil {
-		ln = s.inherit(c.Address)
-	}
-	if ln == nil {
-		var err error
-		if ln, err = netio.Listen(s.ctx, c.Address, leavers); err != nil {
-			return nil, fmt.Errorf("listener %q: %w", c.Name, err)
-		}
-	}
-	return &listener{s: s, key: key(c), ln: ln}, nil
-}
-
-// start begins to accept.
-func (l *listener) start() {
-	l.ln.Start(l.s.ctx, l.s.limit, l.accepted, func(err error) {
-		l.s.logger.Warn("accept", "listener", l.settings.Load().name, "error", err)
+// newListeners makes the set of the server's listeners.
+func (s *Server) newListeners(inherit func(address string) *netio.Listener) *netio.ListenerSet[settings] {
+	return netio.NewListenerSet(s.ctx, netio.ListenerSetOptions[settings]{
+		Limit: s.limit, Same: config.SameAddress, Inherit: inherit, Serve: s.accepted,
+		Report: func(l *listener, err error) {
+			s.logger.Warn("accept", "listener", l.Settings().name, "error", err)
+		},
 	})
 }
 
 // accepted begins to serve a connection in a goroutine of its own, which ends with the connection. It is tracked before
 // that: an accept loop that has ended leaves none behind that a drain does not know of.
-func (l *listener) accepted(nc net.Conn) {
-	set := l.settings.Load()
+func (s *Server) accepted(l *listener, nc net.Conn) {
+	set := l.Settings()
 	set.tele.Accepted.Inc()
 	set.tele.Active.Inc()
-	ctx, cancel := context.WithCancel(l.s.ctx)
-	c := newConn(l.s, set, nc, cancel)
-	l.s.track(c)
+	ctx, cancel := context.WithCancel(s.ctx)
+	c := newConn(s, set, nc, cancel)
+	s.track(c)
 	go c.serve(ctx)
 }

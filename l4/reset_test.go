@@ -51,8 +51,8 @@ func TestWasReset(t *testing.T) {
 	dst, peer := pair(t)
 	p.c, p.dst, p.onRead = &conn{cancel: func() {}, socket: ours, server: dst}, dst, telemetry.DC
 	p.pass(telemetry.NoFlag)
-	if p.c.flag != telemetry.DC || p.ended.Load() {
-		t.Errorf("flag %v", p.c.flag)
+	if flag, _ := p.c.ending(); flag != telemetry.DC || p.ended.Load() {
+		t.Errorf("flag %v", flag)
 	}
 	_ = peer.SetDeadline(time.Now().Add(20 * time.Millisecond))
 	if _, err := peer.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"context"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
@@ -19,13 +20,13 @@ const (
 
 // watch ends connections whose time is over or whose half-ended side is gone, and passes on how many bytes have flowed,
 // until the server's context ends. Without connections it rests.
-func (s *Server) watch() {
+func (s *connections) watch(ctx context.Context) {
 	defer close(s.watched)
 	t := time.NewTicker(period)
 	defer t.Stop()
 	for {
 		select {
-		case <-s.ctx.Done():
+		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
@@ -34,7 +35,7 @@ func (s *Server) watch() {
 		}
 		t.Stop()
 		select {
-		case <-s.ctx.Done():
+		case <-ctx.Done():
 			return
 		case <-s.wake:
 		}
@@ -43,7 +44,7 @@ func (s *Server) watch() {
 }
 
 // look looks at all connections once, and reports how many there are.
-func (s *Server) look(now time.Time) int {
+func (s *connections) look(now time.Time) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.looks++

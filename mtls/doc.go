@@ -1,55 +1,61 @@
-// Package mtls holds who we are and whom we trust: it reads certificates, keys and roots, watches their files, and makes the
-// tls.Config of every listener and cluster. No other package builds one.
+// Package mtls holds who we are and whom we trust: it reads certificates, keys and roots, watches their files, and
+// makes the tls.Config of every listener and cluster. No other package builds one.
 //
 // # Life of a certificate
 //
-// [Set.Prepare] (prepared.go) goes through a revision's listeners and clusters. Each pair of certificate and key, and each CA file, is one
-// source (source.go), shared by all who name the same files: read within bounds, parsed whole (pem.go) into material that is never
-// changed. A [Server] (server.go) is a listener's certificates, indexed by name (sni.go), and its rule for clients; a [Client]
-// (client.go, verify.go) is a cluster's roots, its pair and the name or URI to expect.
+// [Set.Prepare] (prepared.go) goes through a revision's listeners and clusters. Each pair of certificate and key, and
+// each CA file, is one source (source.go), shared by all who name the same files: read within bounds, parsed whole
+// (pem.go) into material that is never changed. A [Server] (server.go) is a listener's certificates, indexed by name
+// (sni.go), and its rule for clients; a [Client] (client.go, verify.go) is a cluster's roots, its pair and the name or
+// URI to expect.
 //
-// The files are watched (internal/filewatch). When one of them may have changed, every source is read again. A source that
-// is whole replaces its material, and each server and client of it builds its state anew and publishes it by one atomic
-// store. A source that is broken keeps what it had, and is told once in the log and, while it lasts, in [Set.Status]
-// (status.go).
+// The files are watched (internal/filewatch). When one of them may have changed, every source is read again. A source
+// that is whole replaces its material, and each server and client of it builds its state anew and publishes it by one
+// atomic store. A source that is broken keeps what it had, and is told once in the log and, while it lasts, in
+// [Set.Status] (status.go).
 //
-// A handshake reads one pointer. Afterwards [Identity] and [Server.ForwardedCert] (peer.go, name.go) say who the client is, and [Reason]
-// (reason.go) why it did not come to that.
+// A handshake reads one pointer. Afterwards [Identity] and [Server.ForwardedCert] (peer.go, name.go) say who the client
+// is, and [Reason] (reason.go) why it did not come to that.
 //
 // # Promises
 //
 //   - A handshake sees one state whole: never a new certificate with an old key, or new roots with old tickets.
-//   - New connections see a changed file within two seconds, mostly within a tenth. Connections that are open stay as they
-//     are.
-//   - Once a revision is prepared, no state of its files takes away what serves: what is missing, cut off, mismatched or no certificate
-//     at all is reported and ignored. A certificate that has expired is whole: it serves, and is warned about.
-//   - Session tickets live and die with a listener's rule for clients (clientRule): not shared between listeners, kept when our
-//     certificates change, void when client_auth or the content of the CA file does.
+//   - New connections see a changed file within two seconds, mostly within a tenth. Connections that are open stay as
+//     they are.
+//   - Once a revision is prepared, no state of its files takes away what serves: what is missing, cut off, mismatched
+//     or no certificate at all is reported and ignored. A certificate that has expired is whole: it serves, and is
+//     warned about.
+//   - Session tickets live and die with a listener's rule for clients (clientRule): not shared between listeners, kept
+//     when our certificates change, void when client_auth or the content of the CA file does.
 //   - A client's sessions are per cluster and endpoint, and void when its roots or its pair change.
-//   - Everything is safe from any goroutine. There is at most one goroutine (and the watcher's own), from the first file to
-//     [Set.Close]. What is given out works on after [Prepared.Close] and Set.Close; only its files are no longer watched.
+//   - Everything is safe from any goroutine. There is at most one goroutine (and the watcher's own), from the first
+//     file to [Set.Close]. What is given out works on after [Prepared.Close] and Set.Close; only its files are no
+//     longer watched.
 //   - Text from peers that reaches a log, /status or a header is printable ASCII and bounded. No error quotes a key.
 //
 // # Not here
 //
-// Accepting, deadlines and the number of handshakes (proxy, l4); counting them (telemetry); whether a document makes sense
-// (internal/config) and the warning about insecure_skip_verify (sidecar); removing a client's own X-Forwarded-Client-Cert (proxy).
+// Accepting, deadlines and the number of handshakes (proxy, l4); counting them (telemetry); whether a document makes
+// sense (internal/config) and the warning about insecure_skip_verify (sidecar); removing a client's own
+// X-Forwarded-Client-Cert (proxy).
 //
 // # Decisions
 //
-// One tls.Config for ever, with GetConfigForClient, instead of one per accept: whoever keeps it still gets new certificates. The
-// inner configuration is built when files change, not per handshake.
+// One tls.Config for ever, with GetConfigForClient, instead of one per accept: whoever keeps it still gets new
+// certificates. The inner configuration is built when files change, not per handshake.
 //
-// Ticket keys in a tls.Config of their own, through WrapSession and UnwrapSession: crypto/tls rotates them daily, and they can outlive a
-// certificate yet not a rule. Turned down: explicit keys (a rotation of our own), and re-verifying resumed clients in
-// VerifyConnection (a signature check each time; a full handshake after a change of roots does the same once).
+// Ticket keys in a tls.Config of their own, through WrapSession and UnwrapSession: crypto/tls rotates them daily, and
+// they can outlive a certificate yet not a rule. Turned down: explicit keys (a rotation of our own), and re-verifying
+// resumed clients in VerifyConnection (a signature check each time; a full handshake after a change of roots does the
+// same once).
 //
-// Reading all sources at each event instead of only those that an event names: a file is small, an equal digest ends it, and there is no
-// way to be wrong about which file a link led to. For the same reason contents are compared, not times and sizes.
+// Reading all sources at each event instead of only those that an event names: a file is small, an equal digest ends
+// it, and there is no way to be wrong about which file a link led to. For the same reason contents are compared, not
+// times and sizes.
 //
-// A CA file with one unreadable certificate is refused whole, and a PEM block that is cut off is an error: crypto/x509 would skip
-// both, and serve half a chain while the file is being written.
+// A CA file with one unreadable certificate is refused whole, and a PEM block that is cut off is an error: crypto/x509
+// would skip both, and serve half a chain while the file is being written.
 //
-// A revision whose files are known is prepared from their last good content, even if they are broken on disk just then: a rotation
-// in progress must not block a change of routes.
+// A revision whose files are known is prepared from their last good content, even if they are broken on disk just then:
+// a rotation in progress must not block a change of routes.
 package mtls

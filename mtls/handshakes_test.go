@@ -13,7 +13,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
 )
 
-// Silent clients keep nobody out; those that have said their hello are counted, and wait for a place no longer than they may.
+// Silent clients keep nobody out; those that have said their hello are counted, and wait for a place no longer than
+// they may.
 func TestHandshakesCountFromTheHello(t *testing.T) {
 	ca, dir := testcert.NewCA(t, "ca"), t.TempDir()
 	set, _ := newSet(t, Options{})

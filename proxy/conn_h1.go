@@ -139,7 +139,7 @@ func (c *connH1) leave() {}
 
 // drain makes an idle connection look at Server.draining; a busy one does so after its request.
 //
-// +checklocks:c.s.mu
+// +checklocks:c.s.connections.mu
 func (c *connH1) drain() {
 	switch {
 	case c.Conn.Unpark():

@@ -10,32 +10,28 @@ import (
 // trip to a client near enough to do so.
 const drainNotice = 250 * time.Millisecond
 
-// Leave tells clients, with every answer, that their connection closes, while new ones are still taken: so those that
+// drainPeriod is how often connections that have become idle since are ended.
+const drainPeriod = 100 * time.Millisecond
+
+// Leave tells clients, with every response, that their connection closes, while new ones are still taken: so those that
 // keep one busy have gone elsewhere before Drain. A second call does nothing.
 func (s *Server) Leave() {
-	if !s.left.CompareAndSwap(0, s.engine.Now()) {
-		return
-	}
-	s.engine.Leave()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.live {
-		c.leave()
+	if s.left.CompareAndSwap(0, s.engine.Now()) {
+		s.engine.Leave()
+		s.leave()
 	}
 }
 
-// Drain ends the server's work with nothing lost: it stops accepting, tells clients with every answer that their
+// Drain ends the server's work with nothing lost: it stops accepting, tells clients with every response that their
 // connection closes, ends idle connections, and waits for the rest until ctx ends. Then it cuts what is left and
 // returns how many connections that were.
 func (s *Server) Drain(ctx context.Context) (cut int) {
 	s.Leave()
-	for _, l := range *s.listeners.Load() {
-		l.ln.Close()
-	}
+	s.listeners.Close()
 	idle := s.last()
 	notice := time.NewTimer(time.Duration(s.left.Load() - s.engine.Now() + int64(drainNotice)))
 	defer notice.Stop()
-	t := time.NewTicker(100 * time.Millisecond)
+	t := time.NewTicker(drainPeriod)
 	defer t.Stop()
 	for {
 		select {
@@ -56,46 +52,4 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 			return cut
 		}
 	}
-}
-
-// last gives what is closed when the last connection has ended. Nothing is accepted any more.
-func (s *Server) last() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	idle := make(chan struct{})
-	if s.over = len(s.live) == 0; s.over {
-		close(idle)
-	} else {
-		s.idle = idle
-	}
-	return idle
-}
-
-// drainAll tells every connection that it is to end.
-func (s *Server) drainAll() {
-	s.mu.Lock()
-	for c := range s.live {
-		c.drain()
-	}
-	roused := s.roused
-	s.roused = nil
-	s.mu.Unlock()
-	for _, c := range roused { // one by one: a goroutine for each of them would need a lot of memory at once
-		if c.Conn.Quiet() {
-			c.end(false)
-		} else {
-			go c.Resume() // a request has come in the same moment
-		}
-	}
-}
-
-// cut closes every connection that is left.
-func (s *Server) cut() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.over = true
-	for c := range s.live {
-		c.cut()
-	}
-	return len(s.live)
 }

@@ -13,12 +13,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-const (
-	// handshakeTime is the longest that a client may take for its part of a TLS handshake.
-	handshakeTime = 10 * time.Second
-	// handshakesAtOnce bounds the handshakes under way on one server; those over it wait.
-	handshakesAtOnce = 1024
-)
+// handshakeTime is the longest that a client may take for its part of a TLS handshake.
+const handshakeTime = 10 * time.Second
 
 // plainOnTLS is the answer to a request in the clear on a port that speaks TLS.
 const plainOnTLS = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 48\r\nConnection: close\r\n\r\n" +
@@ -26,8 +22,8 @@ const plainOnTLS = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charse
 
 // handshake makes a TLS session and then serves it from a fresh goroutine: the deep stack of the handshake ends with
 // this one.
-func (l *listener) handshake(a *arrival, c route.Client, set *settings) {
-	s, nc := l.s, a.nc
+func (s *Server) handshake(a *arrival, c route.Client, set *settings) {
+	nc := a.nc
 	ctx, cancel := context.WithTimeout(s.ctx, handshakeTime)
 	defer cancel()
 	tc := tls.Server(netio.NewCork(nc), set.tls.ServerConfig())
@@ -51,7 +47,7 @@ func (l *listener) handshake(a *arrival, c route.Client, set *settings) {
 		go s.serveHTTP2(a, netio.New(tc, s.engine.Sweeper, s.engine.WriteTimeout()), c)
 		return
 	}
-	l.begin(a, tc, c)
+	s.begin(a, tc, c)
 }
 
 // answerPlain tells a client that does not speak TLS. What it still sends is read for a while, as connH1.end does.

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,34 +46,18 @@ type Server struct {
 	cancel context.CancelFunc
 	engine *forward.Engine
 
-	limit      *netio.Limit
 	trusted    []netip.Prefix
 	dial       netio.DialFunc
-	inherit    func(address string) *netio.Listener
 	health     *healthcheck.Checker // nil: no active checks
 	handshakes *mtls.Handshakes
 	conns      atomic.Uint32 // connections so far
 
-	listeners atomic.Pointer[map[string]*listener] // by address; never edited, the applying goroutine stores a new one
-	queue     *cluster.Queue                       // in front of the cluster queued; nil: none
+	listeners *netio.ListenerSet[settings]
+	queue     *cluster.Queue // in front of the cluster queued; nil: none
 	queued    string
 	budgets   map[string]*cluster.RetryBudget // by cluster name; the applying goroutine's alone
 
-	left     atomic.Int64 // when the drain notice began, on the sweeper's clock; 0 = not yet
-	draining atomic.Bool  // idle connections end
-
-	mu sync.Mutex
-	// +checklocks:mu
-	live map[tracked]struct{}
-	// roused are parked connections that a drain has taken over, and ends.
-	// +checklocks:mu
-	roused []*connH1
-	// idle is closed when draining and live is empty; nil before.
-	// +checklocks:mu
-	idle chan struct{}
-	// over: nothing is taken among live any more.
-	// +checklocks:mu
-	over bool
+	connections
 }
 
 // New returns a server without listeners. ctx cuts everything when it ends.
@@ -84,9 +67,12 @@ func New(ctx context.Context, o Options) *Server {
 		limits.HeadBytes = o.MaxHead
 	}
 	s := &Server{
-		limit: o.Limit, trusted: o.Trusted, handshakes: mtls.NewHandshakes(handshakesAtOnce), dial: o.Dial,
-		inherit: o.Inherit, queue: cluster.NewQueue(cluster.QueueOptions{Concurrency: o.Queue.Concurrency, Timeout: o.Queue.Timeout}), queued: o.Queue.Cluster,
-		budgets: map[string]*cluster.RetryBudget{}, live: map[tracked]struct{}{},
+		trusted: o.Trusted, handshakes: mtls.NewHandshakes(mtls.MaxHandshakes), dial: o.Dial,
+		queue: cluster.NewQueue(cluster.QueueOptions{
+			Concurrency: o.Queue.Concurrency, Timeout: o.Queue.Timeout,
+		}),
+		queued: o.Queue.Cluster, budgets: map[string]*cluster.RetryBudget{},
+		connections: connections{limit: o.Limit, live: map[tracked]struct{}{}},
 	}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.engine = forward.New(s.ctx, forward.Options{
@@ -100,7 +86,7 @@ func New(ctx context.Context, o Options) *Server {
 			Sweeper: o.Sweeper, Dial: s.dial, Limits: limits, Panicked: s.engine.PanickedIn("an active check"),
 		})
 	}
-	s.listeners.Store(&map[string]*listener{})
+	s.listeners = s.newListeners(o.Inherit)
 	return s
 }
 
@@ -121,62 +107,16 @@ func (s *Server) Explain(q route.ExplainRequest, base config.Base) (*route.Expla
 	return s.engine.Table().Explain(q, &s.engine.Limits, base)
 }
 
-// tracked is a live connection from a client. Its methods are called with Server.mu held and must not block.
-type tracked interface {
-	leave() // tell the client to go elsewhere, and go on
-	drain() // end, now or after what is in flight
-	cut()   // end now
-}
-
-// track takes c among the live connections; false: the drain has ended.
-func (s *Server) track(c tracked) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over {
-		return false
-	}
-	s.live[c] = struct{}{}
-	return true
-}
-
-// retrack puts c in the place of was: the same connection, which now speaks another version. It goes on also when the
-// server is draining.
-func (s *Server) retrack(was, c tracked) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.live, was)
-	s.live[c] = struct{}{}
-}
-
-// untrack is the end of a connection, whose place in the limit is free again.
-func (s *Server) untrack(c tracked, who *route.Client) {
-	s.mu.Lock()
-	delete(s.live, c)
-	if s.idle != nil && len(s.live) == 0 {
-		close(s.idle)
-		s.idle, s.over = nil, true
-	}
-	s.mu.Unlock()
-	who.Listener.Telemetry.Active.Dec()
-	s.limit.Release()
-}
-
 // Listener tells of the listener with that name: where it is bound (the port is the kernel's choice where the
 // document says 0) and how many connections it has. Safe from any goroutine.
 func (s *Server) Listener(name string) (address string, connections int64, ok bool) {
-	for _, l := range *s.listeners.Load() {
-		if set := l.settings.Load(); set.Name == name {
-			return l.ln.Addr().String(), set.Telemetry.Active.Load(), true
-		}
+	l := s.listeners.Find(func(set *settings) bool { return set.Name == name })
+	if l == nil {
+		return "", 0, false
 	}
-	return "", 0, false
+	return l.Addr().String(), l.Settings().Telemetry.Active.Load(), true
 }
 
 // Share gives a second handle on the listening socket that is bound to address, nil if there is none. It is the
 // caller's to close. For the applying goroutine.
-func (s *Server) Share(address string) *netio.Listener {
-	if l := s.find(address); l != nil {
-		return l.ln.Share()
-	}
-	return nil
-}
+func (s *Server) Share(address string) *netio.Listener { return s.listeners.Share(address) }

@@ -5,15 +5,15 @@ import (
 	"net/netip"
 )
 
-// AddrPort is the TCP address a, an IPv4 one never in its IPv6 form. It is not valid if a is of another kind. An IPv6
-// address keeps its zone; compare it with [Within].
+// AddrPort is the TCP address a of a client, or where it has connected to: an IPv4 one never in its IPv6 form, and none
+// with a zone (RFC 4007), which means something on this host only. It is not valid if a is of another kind.
 func AddrPort(a net.Addr) netip.AddrPort {
 	t, ok := a.(*net.TCPAddr)
 	if !ok {
 		return netip.AddrPort{}
 	}
 	p := t.AddrPort()
-	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	return netip.AddrPortFrom(p.Addr().Unmap().WithZone(""), p.Port())
 }
 
 // Within tells whether addr is in one of the networks, in whichever form and whichever zone it is written: a prefix has

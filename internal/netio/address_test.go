@@ -27,7 +27,7 @@ func TestAddrPort(t *testing.T) {
 	}{
 		{&net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 80}, "10.1.2.3:80"},
 		{&net.TCPAddr{IP: net.ParseIP("::ffff:10.1.2.3"), Port: 80}, "10.1.2.3:80"},
-		{&net.TCPAddr{IP: net.ParseIP("fe80::1"), Zone: "eth0", Port: 80}, "[fe80::1%eth0]:80"},
+		{&net.TCPAddr{IP: net.ParseIP("fe80::1"), Zone: "eth0", Port: 80}, "[fe80::1]:80"},
 		{&net.UnixAddr{Name: "x"}, "invalid AddrPort"},
 	} {
 		if got := netio.AddrPort(tt.addr).String(); got != tt.want {

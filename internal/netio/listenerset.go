@@ -37,8 +37,8 @@ type ListenerSetOptions[S any] struct {
 	Report func(b *Bound[S], err error)
 }
 
-// ListenerSet is the addresses that one plane listens on. Prepare, Share, and what a plan is asked to do are the applying
-// goroutine's; the rest is safe from any.
+// ListenerSet is the addresses that one plane listens on. Prepare, Share, and what a plan is asked to do are the
+// applying goroutine's; the rest is safe from any.
 type ListenerSet[S any] struct {
 	ctx     context.Context // accepting ends with it
 	o       ListenerSetOptions[S]
@@ -68,8 +68,17 @@ func (w *Wanted[S]) key() string {
 
 func anyPort(address string) bool { return strings.HasSuffix(address, ":0") }
 
-// ListenerPlan is a revision's listeners, with the new ones bound. [ListenerPlan.Update] and then [ListenerPlan.Serve] it,
-// or Abort it.
+// Key is what a listener is known by from revision to revision, however a document writes its address.
+func (s *ListenerSet[S]) Key(name, address string) string {
+	w := Wanted[S]{Name: name, Address: address}
+	if b := s.find(w.key()); b != nil {
+		return b.key
+	}
+	return w.key()
+}
+
+// ListenerPlan is a revision's listeners, with the new ones bound. [ListenerPlan.Update] and then [ListenerPlan.Serve]
+// it, or Abort it.
 type ListenerPlan[S any] struct {
 	set      *ListenerSet[S]
 	keep     map[string]*Bound[S] // by key: all of the revision
@@ -77,8 +86,8 @@ type ListenerPlan[S any] struct {
 	settings map[*Bound[S]]*S
 }
 
-// Prepare binds the addresses that are new, if need be beside those that are about to be closed. Nothing is accepted from
-// them yet. all has every listener of the revision, of whichever plane. On an error nothing is left bound.
+// Prepare binds the addresses that are new, if need be beside those that are about to be closed. Nothing is accepted
+// from them yet. all has every listener of the revision, of whichever plane. On an error nothing is left bound.
 func (s *ListenerSet[S]) Prepare(all []Wanted[S]) (*ListenerPlan[S], error) {
 	p := &ListenerPlan[S]{set: s, keep: map[string]*Bound[S]{}, settings: map[*Bound[S]]*S{}}
 	for i := range all {
@@ -186,8 +195,8 @@ func (s *ListenerSet[S]) Find(match func(*S) bool) *Bound[S] {
 	return nil
 }
 
-// Share gives a second handle on the listening socket that is bound to address, nil if there is none. It is the caller's
-// to close.
+// Share gives a second handle on the listening socket that is bound to address, nil if there is none. It is the
+// caller's to close.
 func (s *ListenerSet[S]) Share(address string) *Listener {
 	if anyPort(address) {
 		return nil
