@@ -2,8 +2,8 @@
 // holding a buffer, reads and writes with plain non-blocking calls, and takes its deadlines from one sweeper instead of
 // a timer each.
 //
-// Connections come from a [Listener], which both planes have for each of their addresses, within one [Limit] for all of
-// them.
+// Connections come from a [Listener], within one [Limit] for all of them. Each plane has a [ListenerSet], which follows
+// what revisions say (listenerset.go), and connects to endpoints by a [DialFunc] (dial.go).
 //
 // # Life of a read
 //
