@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/http2"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testpeer"
 )
 
 // A client of HTTP/2 by prior knowledge is known as one however its preface is cut into segments.
@@ -19,7 +21,7 @@ func TestPrefaceInSegments(t *testing.T) {
 			t.Fatalf("another client got %d", a.StatusCode)
 		}
 		w.send(http2.ClientPreface[n:])
-		f := newFrames(w)
+		f := testpeer.New(t, w.r, w)
 		if fr, err := f.ReadFrame(); err != nil {
 			t.Errorf("a first segment of %d bytes: %v", n, err)
 		} else if _, ok := fr.(*http2.SettingsFrame); !ok {
