@@ -142,7 +142,7 @@ func (c *Catalog) Reload() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, w := range c.watches {
-		w.watch.restart(true)
+		w.watch.restart(true, false)
 	}
 	for _, s := range c.queries {
 		if s.known {

@@ -2,6 +2,9 @@ package consul
 
 import (
 	"context"
+	"io"
+	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,21 +45,18 @@ type Client struct {
 	answered atomic.Int64 // when Consul last gave a good response, Unix ns; 0 = never
 	http2    atomic.Bool  // the agent speaks HTTP/2, so many requests share a connection
 
+	monitor *monitor
+
 	mu sync.Mutex
-	// +checklocks:mu
-	restarters map[restarter]struct{}
 	// +checklocks:mu
 	local string // the agent's own datacenter, once it was queried
 }
-
-// restarter is a watch, as the client sees it.
-type restarter interface{ restart(redeliver bool) }
 
 // New checks what the environment says and connects to nothing. What is
 // wrong with the environment will not get better, so it is an error; a token
 // file that is not there yet is waited for.
 func New(options Options) (*Client, error) {
-	c := &Client{options: options, log: options.Log, made: time.Now(), restarters: map[restarter]struct{}{}}
+	c := &Client{options: options, log: options.Log, made: time.Now()}
 	if c.log == nil {
 		c.log = hclog.NewNullLogger()
 	}
@@ -70,11 +70,13 @@ func New(options Options) (*Client, error) {
 	c.link.Store(l)
 	c.token = newToken(l.tokenFile, l.token)
 	c.http2.Store(l.base.Scheme == "https") // until the first response
+	c.monitor = &monitor{probe: c.probe, reconnect: c.reconnect, followers: map[follower]*followed{}}
 	return c, nil
 }
 
-// Run follows the token file and the TLS files until ctx ends. Without it they
-// are read anew only on Reload, and the token when Consul refuses it.
+// Run follows the token file and the TLS files, and monitors the watches, until ctx ends.
+// Without it files are read anew only on Reload, and the token when Consul refuses it; and
+// a connection that died without a word is noticed when its request has run out of time.
 func (c *Client) Run(ctx context.Context) {
 	defer c.closeIdle()
 	var files sync.WaitGroup
@@ -86,7 +88,7 @@ func (c *Client) Run(ctx context.Context) {
 	if len(l.files) > 0 {
 		files.Go(func() { filewatch.Watch(ctx, c.refreshLink, c.log, l.files...) })
 	}
-	<-ctx.Done()
+	c.monitor.run(ctx)
 }
 
 // Reload reads the token and the TLS files anew.
@@ -108,7 +110,7 @@ func (c *Client) Age() (age time.Duration, ok bool) {
 func (c *Client) refreshToken() {
 	if c.token.refresh() {
 		c.log.Info("consul token changed")
-		c.restartAll()
+		c.monitor.restartOthers(nil)
 	}
 }
 
@@ -120,29 +122,34 @@ func (c *Client) refreshLink() {
 		c.log.Warn("consul connection stays as it was", "error", err)
 	case l.content != old.content && c.link.CompareAndSwap(old, l):
 		c.log.Info("consul TLS files changed")
-		c.restartAll()
+		c.monitor.restartOthers(nil)
 		old.http.CloseIdleConnections()
 	}
 }
 
-func (c *Client) restartAll() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for l := range c.restarters {
-		l.restart(false)
+// reconnect gives up the connections there are: requests that are made from now on use new ones.
+func (c *Client) reconnect() {
+	old := c.link.Load()
+	if l, err := newLink(c.options); err == nil && c.link.CompareAndSwap(old, l) {
+		old.http.CloseIdleConnections()
 	}
 }
 
-// enlist has l told of a new token or connection until leave is called.
-func (c *Client) enlist(l restarter) (leave func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.restarters[l] = struct{}{}
-	return func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		delete(c.restarters, l)
+// probe tells whether Consul has a leader, at the price of one small request that needs no rights.
+func (c *Client) probe(ctx context.Context) error {
+	resp, _, err := c.do(ctx, "/v1/status/leader", url.Values{}, true)
+	if err != nil {
+		return err
 	}
+	defer resp.Body.Close()
+	leader, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
+	if err != nil {
+		return transportFault(err)
+	}
+	if strings.Trim(string(leader), "\" \n") == "" {
+		return faultf(telemetry.DiscoveryServer, "no leader")
+	}
+	return nil
 }
 
 // closeIdle closes the connections that are not in use, when one of the users has ended.

@@ -27,6 +27,8 @@ func TestConsul(t *testing.T) {
 		{"CatalogSharesOneWatch", catalogSharesOneWatch},
 		{"CatalogReconciles", catalogReconciles},
 		{"CatalogOutlivesConsul", catalogOutlivesConsul},
+		{"DeadConnection", deadConnection},
+		{"ReturnOfConsul", returnOfConsul},
 		{"KeyAfterRestore", keyAfterRestore},
 	})
 }

@@ -1,77 +1,83 @@
-// Package consul speaks to Consul, and nothing else in the gateway does. It
-// delivers the document of a revision from the KV store, and the instances of
-// the services that the revision names from the catalog.
+// Package consul speaks to Consul, and nothing else in the gateway does. It delivers the document
+// of a revision from the KV store, and the instances of the services that the revision names from
+// the catalog.
 //
 // # Life of a change
 //
-// [Client.Source] (kv.go) delivers a discovery.Document whenever its key changes,
-// and a [Catalog] the [Endpoints] of each [Query]. Both run the one loop of
-// watch.go: query (request.go) the agent (client.go, link.go, token.go) to
-// answer when something has changed, confirm what seems lost, deliver, and query
-// again as often as a token bucket allows (pace.go). After an error (fault.go)
-// the loop keeps what is known and backs off.
+// [Client.Source] (kv.go) delivers a discovery.Document whenever its key changes, and a [Catalog]
+// the [Endpoints] of each [Query]. Both run the one loop of watch.go: query (request.go) the agent
+// (client.go, link.go, token.go) to answer when something has changed, confirm what seems lost,
+// deliver, and query again as often as a token bucket allows (pace.go). After an error (fault.go)
+// the loop keeps what is known and backs off. The monitor (monitor.go) probes while watches fail,
+// and looks at what a parked request may not see (look.go).
 //
-// health.go decodes what Consul says of a service into records, endpoints.go maps
-// records to what a [Query] wants as Consul does for Envoy, and subscriptions.go
-// runs one watch for each service that the queries of catalog.go name.
+// health.go decodes what Consul says of a service into records, endpoints.go maps records to what a
+// [Query] wants as Consul does for Envoy, and subscriptions.go runs one watch for each service that
+// the queries of catalog.go name.
 //
 // # Promises
 //
-//   - Nothing is delivered on suspicion. That a document or an instance is gone,
-//     and every answer that is odd (index 0 or 1, an index lower than before, more
-//     than half of at least four instances lost), is delivered only when a plain
-//     read from the leader says so too. A 403, an answer that is marked as filtered
+//   - Nothing is delivered on suspicion. That a document or an instance is gone, and every result
+//     that is odd (index 0 or 1, an index lower than before, other content at the same index), is
+//     delivered only when a plain read from the leader says so too. So is what an agent's own view
+//     says right after the leader said something else. A 403, a result that is marked as filtered
 //     by ACLs, and an empty list without a token are errors, never "nothing".
-//   - Errors deliver nothing and end nothing: what was delivered last holds, without
-//     an age limit. They are in Status, counted through Options.CountError, and
-//     logged when they begin and end. No Run returns before its ctx ends, and none
-//     leaves a goroutine behind.
-//   - A source skips no state and waits for its receiver; a Catalog skips all but
-//     the latest and waits for nobody. The first answer to a query is known to
-//     [Catalog.Wait], also when it is that nothing is registered.
-//   - Documents and endpoints are never edited after delivery. A document's Hash is
-//     its identity; Consul's indexes are for people.
-//   - Consul sees at most one request per watch at a time, 64 watches (240 over
-//     HTTP/2), after that a few polls; every request has a deadline, every answer a
-//     limit, and the token of the moment it was sent.
+//   - Errors deliver nothing and end nothing: what was delivered last holds, without an age limit.
+//     They are in Status, counted through Options.CountError, and logged when they begin and end.
+//     No Run returns before its ctx ends, and none leaves a goroutine behind.
+//   - A source skips no state and waits for its receiver; a Catalog skips all but the latest and
+//     waits for nobody. The first result of a query is known to [Catalog.Wait], also when it is
+//     that nothing is registered.
+//   - Documents and endpoints are never edited after delivery. A document's Hash is its identity;
+//     Consul's indexes are for people.
+//   - Consul sees at most one request per watch at a time, 64 watches (240 over HTTP/2), after that
+//     a few polls; every request has a deadline, every response a limit, and the token of the
+//     moment it was sent. Beside that, one probe a second while it does not respond, and at most 24
+//     looks a minute.
+//   - What Consul holds is delivered within 2 s of its return from an outage, and within 13 s if a
+//     connection died without a sign.
 //
 // # Not here
 //
-// What a document says: internal/config. What follows from the facts: sidecar
-// keeps the active revision when a document is Negative or Refused, waits for first
-// answers before it serves, and names what is orphaned. internal/cluster holds the
-// last endpoints for a while when they are all deregistered, applies only_passing,
-// uses critical instances when nothing better is left, and drains those in
-// maintenance. Registering the app, and Consul Connect, are not built.
+// What a document says: internal/config. What follows from the facts: sidecar keeps the active
+// revision when a document is Negative or Refused, waits for first answers before it serves, and
+// names what is orphaned. internal/cluster holds the last endpoints for a while when they are all
+// deregistered, applies only_passing, uses critical instances when nothing better is left, and
+// drains those in maintenance. Registering the app, and Consul Connect, are not built.
 //
 // # Decisions
 //
-// Requests are made with net/http, not with the methods of the library's client.
-// It reads CONSUL_* and builds TLS as Consul's command line does, and for that it
-// is used; but its client ignores bad index fields, buffers whole answers, follows
-// redirects with the token, reads the token file once, and gives up keep-alive on
-// unix sockets. A test holds our reading of addresses against the library's.
+// Requests are made with net/http, not with the methods of the library's client. It reads CONSUL_*
+// and builds TLS as Consul's command line does, and for that it is used; but its client ignores bad
+// index fields, buffers whole responses, follows redirects with the token, reads the token file
+// once, and gives up keep-alive on unix sockets. A test holds our reading of addresses against the
+// library's.
 //
-// The tag of a query is applied here and not by Consul: one query per service,
-// the same from all sidecars, is one view in the agent.
+// The tag of a query is applied here and not by Consul: one query per service, the same from all
+// sidecars, is one view in the agent.
 //
-// An instance whose weight is below 1 is Critical and not absent: it stays a
-// candidate when all else has failed, as the panic policy wants. Weights end at
-// 128, as Consul's do for Envoy.
+// An instance whose weight is below 1 is Critical and not absent: it stays a candidate when all
+// else has failed, as the panic policy wants. Weights end at 128, as Consul's do for Envoy.
 //
-// Of several instances with one address the healthiest counts: the registration
-// that an instance left behind on a lost node must not take its successor down.
+// Of several instances with one address the healthiest counts: the registration that an instance
+// left behind on a lost node must not take its successor down.
 //
-// A 404 for a single key is believed also without a token, since Consul says 403
-// to those who may not read it; an empty list is not.
+// A 404 for a single key is believed also without a token, since Consul says 403 to those who may
+// not read it; an empty list is not.
 //
-// A token file that is missing or empty after it held a token leaves that token
-// in use, and one that was never there keeps us from sending requests: a request
-// without a token would be answered as if there were nothing.
+// A token file that is missing or empty after it held a token leaves that token in use, and one
+// that was never there keeps us from sending requests: a request without a token would get a
+// response as if there were nothing.
 //
-// The confirmation of an absence is skipped when absence is what we know: an empty
-// folder is woken by every write to the store.
+// The confirmation of an absence is skipped when absence is what we know: an empty folder is woken
+// by every write to the store.
 //
-// CONSUL_HTTP_SSL and CONSUL_HTTP_SSL_VERIFY must be booleans: the library takes
-// anything else for no TLS and for no verification.
+// Probes and looks have a connection each. A dead one that is kept would make them blind too, and
+// one that leads to a former server says what was true there.
+//
+// The index of an agent's view need not be the leader's. A look restarts a watch for a lower index
+// once; for other content it restarts all, over new connections.
+//
+// CONSUL_HTTP_SSL and CONSUL_HTTP_SSL_VERIFY must be booleans: the library takes anything else for
+// no TLS and for no verification.
 package consul

@@ -64,10 +64,23 @@ func tagged(i cluster.Instance, tag string) bool {
 	return tag == "" || slices.ContainsFunc(i.Tags, func(t string) bool { return strings.EqualFold(t, tag) })
 }
 
-// usable counts those that would get traffic.
-func (e Endpoints) usable() int {
-	n := 0
-	for _, i := range e.Instances {
+// losesInstances reports whether an instance of from is not in to, or whether more than half of at
+// least four would get no traffic any more. Both are in the order of compareInstances.
+func losesInstances(from, to []cluster.Instance) bool {
+	if n := usable(from); n >= 4 && 2*usable(to) < n {
+		return true
+	}
+	for _, i := range from {
+		if _, found := slices.BinarySearchFunc(to, i, compareInstances); !found {
+			return true
+		}
+	}
+	return false
+}
+
+// usable counts the instances that would get traffic.
+func usable(instances []cluster.Instance) (n int) {
+	for _, i := range instances {
 		if i.State < cluster.Critical {
 			n++
 		}

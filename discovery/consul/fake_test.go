@@ -66,9 +66,10 @@ type proxy struct {
 	target   string
 	running  sync.WaitGroup
 
-	mu    sync.Mutex // guards conns and down
-	conns map[net.Conn]struct{}
-	down  bool
+	mu     sync.Mutex // guards all below
+	conns  map[net.Conn]struct{}
+	down   bool
+	frozen map[net.Conn]bool
 }
 
 func newProxy(t *testing.T, target string) *proxy {
@@ -100,15 +101,42 @@ func (p *proxy) accept() {
 			in.Close()
 			continue
 		}
-		p.running.Go(func() { pass(in, out) })
-		p.running.Go(func() { pass(out, in) })
+		p.running.Go(func() { p.pass(in, out) })
+		p.running.Go(func() { p.pass(out, in) })
 	}
 }
 
-func pass(to, from net.Conn) {
-	_, _ = io.Copy(to, from) // ends when either is closed
+func (p *proxy) pass(to, from net.Conn) {
+	_, _ = io.Copy(&wire{p, to}, from) // ends when either is closed
 	to.Close()
 	from.Close()
+}
+
+// wire is one direction of a connection.
+type wire struct {
+	p  *proxy
+	to net.Conn
+}
+
+func (w *wire) Write(b []byte) (int, error) {
+	w.p.mu.Lock()
+	lost := w.p.frozen[w.to]
+	w.p.mu.Unlock()
+	if lost {
+		return len(b), nil
+	}
+	return w.to.Write(b)
+}
+
+// freeze has nothing get through any more on the connections there are. None is
+// closed, and new ones work.
+func (p *proxy) freeze() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.frozen = map[net.Conn]bool{}
+	for c := range p.conns {
+		p.frozen[c] = true
+	}
 }
 
 func (p *proxy) keep(conns ...net.Conn) bool {

@@ -61,13 +61,16 @@ func statusFault(status int, header http.Header, text string) error {
 	return faultf(class, "status %d: %s", status, text)
 }
 
-// How long to wait after errors: the first wait, and the longest.
+// How long to wait after errors: the first wait, and the longest. A watch is woken sooner when
+// Consul responds to a probe or to another watch.
 const (
 	retryFirst = 250 * time.Millisecond
 	retryMost  = 15 * time.Second
 
-	// An agent that says no, or slow down, does not change its mind within a second.
+	// An agent that refuses does not change its mind within a second. For the first minute or so it
+	// is asked every 2 s, as long as rights are being mended; then ever less often.
 	refusedFirst = 2 * time.Second
+	refusedOften = 30 // times
 	refusedMost  = 60 * time.Second
 )
 
@@ -77,9 +80,9 @@ func backoff(class telemetry.DiscoveryClass, fails int) time.Duration {
 	first, most := retryFirst, retryMost
 	switch class {
 	case telemetry.DiscoveryACL:
-		first, most = refusedFirst, refusedMost
+		first, most, fails = refusedFirst, refusedMost, max(1, fails-refusedOften)
 	case telemetry.DiscoveryLimit:
-		first = refusedFirst
+		first, fails = refusedFirst, max(1, fails-refusedOften)
 	}
 	wait := first
 	for i := 1; i < fails && wait < most; i++ {

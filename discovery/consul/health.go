@@ -168,7 +168,7 @@ func (c *Client) localDatacenter(ctx context.Context) (string, error) {
 	if local != "" {
 		return local, nil
 	}
-	resp, _, err := c.do(ctx, "/v1/catalog/datacenters", url.Values{})
+	resp, _, err := c.do(ctx, "/v1/catalog/datacenters", url.Values{}, false)
 	if err != nil {
 		return "", err
 	}

@@ -47,9 +47,11 @@ func (c *Client) Source(key string) (discovery.Source, error) {
 	s.watch = &watch[discovery.Document]{
 		fetch:   s.fetchKey,
 		same:    discovery.Document.Same,
+		peers:   c.monitor,
 		wait:    c.options.Wait,
 		limiter: newLimiter(documentBurst, documentEvery),
 		tracker: c.newTracker(fmt.Sprintf("kv %q", key)),
+		woken:   make(chan struct{}, 1),
 	}
 	if s.folder() {
 		s.watch.fetch = s.fetchFolder
@@ -83,7 +85,7 @@ func (s *keySource) folder() bool { return strings.HasSuffix(s.key, "/") }
 
 func (s *keySource) Run(ctx context.Context, out chan<- discovery.Document) {
 	defer s.consul.closeIdle()
-	defer s.consul.enlist(s.watch)()
+	defer s.consul.monitor.enlist(s.watch)()
 	if !s.folder() {
 		s.watch.deliver = func(ctx context.Context, a result[discovery.Document]) { discovery.Send(ctx, out, a.value) }
 		s.watch.run(ctx)
@@ -101,7 +103,7 @@ func (s *keySource) Run(ctx context.Context, out chan<- discovery.Document) {
 
 func (s *keySource) Reload() {
 	s.consul.Reload()
-	s.watch.restart(true)
+	s.watch.restart(true, false)
 }
 
 func (s *keySource) Status() discovery.Status { return s.watch.tracker.Status() }

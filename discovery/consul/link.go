@@ -37,6 +37,7 @@ type link struct {
 	query     url.Values
 	user      *api.HttpBasicAuth
 	http      *http.Client
+	fresh     *http.Client // a new connection for each request
 	token     string
 	tokenFile string
 	files     []string          // of TLS
@@ -65,20 +66,33 @@ func newLink(options Options) (*link, error) {
 	if config.Partition != "" {
 		l.query.Set("partition", config.Partition)
 	}
-	transport := newTransport()
-	if err := l.setAddress(config, transport); err != nil {
-		return nil, err
+	transport, single := newTransport(), newTransport()
+	single.DisableKeepAlives, single.ForceAttemptHTTP2, single.HTTP2 = true, false, nil
+	for _, t := range []*http.Transport{transport, single} {
+		if err := l.setAddress(config, t); err != nil {
+			return nil, err
+		}
 	}
 	if err := l.readFiles(config.TLSConfig); err != nil {
 		return nil, err
 	}
-	client, err := api.NewHttpClient(transport, config.TLSConfig)
+	var err error
+	if l.http, err = newHTTP(transport, config.TLSConfig); err != nil {
+		return nil, err
+	}
+	if l.fresh, err = newHTTP(single, config.TLSConfig); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func newHTTP(transport *http.Transport, tls api.TLSConfig) (*http.Client, error) {
+	client, err := api.NewHttpClient(transport, tls)
 	if err != nil {
 		return nil, fmt.Errorf("env CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY: %w", err)
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	l.http = client
-	return l, nil
+	return client, nil
 }
 
 // checkSwitches refuses what the library would only log and then read as "no":

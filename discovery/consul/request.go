@@ -45,7 +45,7 @@ func (c *Client) get(
 	if q.stale {
 		query.Set("stale", "")
 	}
-	resp, named, err := c.do(ctx, path, query)
+	resp, named, err := c.do(ctx, path, query, q.fresh)
 	if err != nil {
 		return responseHead{}, err
 	}
@@ -62,8 +62,10 @@ func (c *Client) get(
 }
 
 // do sends one request, with the token of this moment; named says whether there
-// is one. Everything but 200 and 404 is an error.
-func (c *Client) do(ctx context.Context, path string, query url.Values) (resp *http.Response, named bool, err error) {
+// is one. With fresh it has a connection of its own. Everything but 200 and 404 is an error.
+func (c *Client) do(
+	ctx context.Context, path string, query url.Values, fresh bool,
+) (resp *http.Response, named bool, err error) {
 	token, err := c.token.current()
 	if err != nil {
 		c.refreshToken() // its file may be there by now
@@ -80,11 +82,17 @@ func (c *Client) do(ctx context.Context, path string, query url.Values) (resp *h
 	if token != "" {
 		req.Header.Set("X-Consul-Token", token)
 	}
-	resp, err = l.http.Do(req)
+	client := l.http
+	if fresh {
+		client = l.fresh
+	}
+	resp, err = client.Do(req)
 	if err != nil {
 		return nil, false, transportFault(err)
 	}
-	c.http2.Store(resp.ProtoMajor == 2)
+	if !fresh {
+		c.http2.Store(resp.ProtoMajor == 2)
+	}
 	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusNotFound {
 		return resp, token != "", nil
 	}

@@ -100,14 +100,17 @@ func (c *Catalog) start(ctx context.Context, s service, running *sync.WaitGroup)
 		fetch: func(ctx context.Context, q fetchOptions) (result[[]cluster.Instance], error) {
 			return c.consul.health(ctx, s, q)
 		},
-		same:    sameInstances,
-		shrinks: func(from, to []cluster.Instance) bool { return c.shrinks(s, from, to) },
-		deliver: func(_ context.Context, a result[[]cluster.Instance]) { c.receive(w, a.value) },
-		wait:    c.consul.options.Wait,
-		polls:   c.places() <= 0,
-		limiter: newLimiter(healthBurst, healthEvery),
-		paced:   healthEvery,
-		tracker: c.consul.newTracker(s.String()),
+		same:     sameInstances,
+		loses:    losesInstances,
+		deliver:  func(_ context.Context, r result[[]cluster.Instance]) { c.receive(w, r.value) },
+		peers:    c.consul.monitor,
+		streamed: true,
+		wait:     c.consul.options.Wait,
+		polls:    c.places() <= 0,
+		limiter:  newLimiter(healthBurst, healthEvery),
+		paced:    healthEvery,
+		tracker:  c.consul.newTracker(s.String()),
+		woken:    make(chan struct{}, 1),
 	}
 	if s.datacenter != "" && w.watch.wait == defaultWait {
 		w.watch.wait = remoteWait
@@ -120,7 +123,7 @@ func (c *Catalog) start(ctx context.Context, s service, running *sync.WaitGroup)
 	ctx, w.stop = context.WithCancel(ctx)
 	running.Go(func() {
 		defer w.stop()
-		defer c.consul.enlist(w.watch)()
+		defer c.consul.monitor.enlist(w.watch)()
 		w.watch.run(ctx)
 	})
 }
@@ -168,24 +171,4 @@ func (c *Catalog) update(q Query, s *subscription, instances []cluster.Instance)
 	}
 	s.endpoints, s.fresh = next, true
 	discovery.Signal(c.changed)
-}
-
-// shrinks reports whether a response takes so much from a query that it is
-// confirmed: all it had, or more than half of at least four.
-func (c *Catalog) shrinks(s service, from, to []cluster.Instance) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for q := range c.queries {
-		if q.service() != s {
-			continue
-		}
-		before, after := endpointsOf(q, from), endpointsOf(q, to)
-		if len(after.Instances) == 0 && len(before.Instances) > 0 {
-			return true
-		}
-		if n := before.usable(); n >= 4 && after.usable()*2 < n {
-			return true
-		}
-	}
-	return false
 }

@@ -3,6 +3,7 @@ package consul
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -13,17 +14,27 @@ import (
 )
 
 const (
-	// plainTimeout bounds a request that does not block: servers hold one for up to
-	// 7 s while they elect a leader.
+	// plainTimeout bounds a request that does not block: servers hold one for up to 7 s while they
+	// elect a leader. The very first one is given up sooner: an agent that hangs delays the start.
 	plainTimeout = 12 * time.Second
+	firstTimeout = 3 * time.Second
 
-	// probeEvery is how often a blocking request is replaced by a plain one to the
-	// leader: an agent that serves from its own view goes on answering 200 when
-	// its servers are gone.
-	probeEvery = 5 * time.Minute
+	// leaderEvery is how often a blocking request is replaced by a plain one to the leader: an agent
+	// that serves from its own view goes on answering 200 when its servers are gone.
+	leaderEvery = 5 * time.Minute
 
 	// A watch that polls does so about every pollEvery.
 	pollEvery = 30 * time.Second
+
+	// prompt is how soon a blocking request returns that had something to say from the beginning.
+	prompt = time.Second
+
+	// plainFor is how long a watch makes plain requests only, after the leader contradicted what a
+	// blocking one had said, or while instances are lost one after the other.
+	plainFor = 5 * time.Second
+
+	// spreadOver is the time over which watches restart that restart together.
+	spreadOver = 250 * time.Millisecond
 )
 
 // fetchOptions say how to fetch.
@@ -31,7 +42,11 @@ type fetchOptions struct {
 	index uint64        // answer when the index has passed this; 0 = answer now
 	wait  time.Duration // at the latest after this; only with an index
 	stale bool          // any server may answer, not only the leader
+	fresh bool          // over a connection of its own
 }
+
+// leader tells whether the result is the leader's word of this moment.
+func (o fetchOptions) leader() bool { return o.index == 0 && !o.stale }
 
 // result is what Consul said, and how.
 type result[T any] struct {
@@ -50,30 +65,44 @@ var errRestart = errors.New("asked to restart")
 // errSlow is the cause of a request that ran into our deadline.
 var errSlow = errors.New("no response in time")
 
-// watch follows one query until its context ends. It delivers what is certain and nothing
-// else: a response that would take something away is fetched once more, from
-// the leader and without blocking, and an error changes nothing.
+// knowledge is what a watch has delivered.
+type knowledge uint8
+
+const (
+	unknown knowledge = iota // nothing yet, or it is to be delivered again
+	present                  // a value
+	absent                   // that there is nothing
+)
+
+// watch follows one query until its context ends. It delivers what is certain and nothing else: a
+// result that would take something away is confirmed by the leader, without blocking, and an error
+// changes nothing.
 //
-// It knows nothing of HTTP: fetch is all that it does, so its tests run in a
-// bubble of their own time.
+// It knows nothing of HTTP: fetch is all that it does, so its tests run in a bubble of their own
+// time.
 type watch[T any] struct {
-	fetch   fetcher[T]
-	same    func(a, b T) bool
-	shrinks func(from, to T) bool // much is gone: confirm; nil = never
-	deliver func(context.Context, result[T])
-	wait    time.Duration // how long a request blocks
-	polls   bool          // never blocks, queries at intervals
-	limiter *rate.Limiter
-	paced   time.Duration // pause between requests, to which pause adds; 0 = the limiter never changes
-	tracker *discovery.Tracker
+	fetch    fetcher[T]
+	same     func(a, b T) bool
+	loses    func(from, to T) bool // something is gone: confirm; nil = never
+	deliver  func(context.Context, result[T])
+	peers    peers
+	streamed bool          // blocking requests are answered from a view of the agent
+	wait     time.Duration // how long a request blocks
+	polls    bool          // never blocks, queries at intervals
+	limiter  *rate.Limiter
+	paced    time.Duration // pause between requests, to which pause adds; 0 = the limiter never changes
+	tracker  *discovery.Tracker
+	woken    chan struct{} // one token: end the pause after an error
 
 	// Only the goroutine of run touches these.
-	index  uint64 // what the next request waits to pass; 0 = do not block
-	fails  int    // errors in a row
-	known  bool   // last and absent hold a delivered response
-	absent bool
-	last   T
-	probed time.Time // when the leader was last asked
+	index      uint64 // what the next request waits to pass; 0 = do not block
+	fails      int    // errors in a row
+	leaderAt   time.Time
+	unproven   bool      // no blocking request has returned since the leader was queried
+	lostAt     time.Time // when an instance was last lost
+	plainUntil time.Time
+
+	lookedIndex uint64 // of the look that last restarted it for its index alone; the monitor's
 
 	mu sync.Mutex
 	// +checklocks:mu
@@ -82,6 +111,39 @@ type watch[T any] struct {
 	again bool // start from index 0
 	// +checklocks:mu
 	redeliver bool // deliver also what is known
+	// +checklocks:mu
+	delay time.Duration // before the next request
+	// +checklocks:mu
+	seen seen[T]
+}
+
+// seen is what others may know of a watch.
+type seen[T any] struct {
+	known   knowledge
+	last    result[T] // what was delivered last, with the newest index
+	version uint64    // counts the results
+	phase   phase
+	since   time.Time                // of the phase
+	class   telemetry.DiscoveryClass // of the error, while pausing
+}
+
+// phase is what a watch does at the moment.
+type phase uint8
+
+const (
+	phaseIdle    phase = iota // about to make a request
+	phasePlain                // waits for the response to a plain request
+	phaseParked               // waits for the response to a blocking request
+	phasePausing              // waits after an error
+)
+
+// peers are the watches of one Consul, as one of them sees them.
+type peers interface {
+	// restartOthers restarts all but the caller, a little apart.
+	restartOthers(caller follower)
+
+	// wakeFailing ends the pauses of those that failed: Consul responds again.
+	wakeFailing()
 }
 
 // run queries until ctx ends.
@@ -91,40 +153,40 @@ func (w *watch[T]) run(ctx context.Context) {
 	}
 }
 
-// turn is one query, its confirmation where needed, and what follows from it.
+// turn is one request, its confirmation where needed, and what follows from it.
 func (w *watch[T]) turn(whole context.Context) {
-	ctx, end := w.begin(whole)
+	ctx, delay, end := w.begin(whole)
 	defer end()
-	if w.limiter.Wait(ctx) != nil {
+	if sleep(ctx, delay) != nil || w.limiter.Wait(ctx) != nil {
 		return
 	}
-	q, start := w.next(), time.Now()
-	a, err := w.query(ctx, q)
-	if q.index > 0 && err == nil && time.Since(start) < w.wait*9/10 {
+	o, start := w.next(), time.Now()
+	blocked := o.index
+	r, err := w.query(ctx, o)
+	took := time.Since(start)
+	if blocked > 0 && err == nil && took < w.wait*9/10 {
 		w.tracker.Woke()
 	}
-	if err == nil && w.doubtful(q, a) {
-		w.tracker.Confirming()
-		q = fetchOptions{}
-		a, err = w.query(ctx, q)
+	if err == nil && w.doubtful(o, r, took) {
+		o = fetchOptions{}
+		r, err = w.confirm(ctx, r, blocked)
 	}
 	switch {
 	case ctx.Err() != nil: // ended, or asked to restart: what came is not used
 	case err != nil:
 		w.backOff(ctx, err)
-	case q.index > 0 && a.index == q.index:
-		w.unchanged(start)
+	case blocked > 0 && !o.leader() && r.index == blocked:
+		w.unchanged(took)
 	default:
-		w.accept(whole, q, a)
+		w.accept(whole, o, r)
 		if w.polls {
 			_ = sleep(ctx, jitter(pollEvery)) // interrupted or not, the next turn follows
 		}
 	}
 }
 
-// begin makes the context that look cancels, and takes up what it asked for
-// while there was none.
-func (w *watch[T]) begin(ctx context.Context) (context.Context, func()) {
+// begin makes the context that restart cancels, and takes up what it wanted while there was none.
+func (w *watch[T]) begin(ctx context.Context) (context.Context, time.Duration, func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	ctx, w.cancel = context.WithCancelCause(ctx)
@@ -132,104 +194,192 @@ func (w *watch[T]) begin(ctx context.Context) (context.Context, func()) {
 		w.again, w.index = false, 0
 	}
 	if w.redeliver {
-		w.redeliver, w.known = false, false
+		w.redeliver, w.seen.known = false, unknown
 	}
-	return ctx, func() {
+	delay := w.delay
+	w.delay = 0
+	return ctx, delay, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.cancel(nil)
 		w.cancel = nil
+		w.seen.phase = phaseIdle
 	}
 }
 
-// restart makes the watch query anew, at once: whatever it waits for is cancelled.
-// With redeliver it also delivers what it has delivered before.
-func (w *watch[T]) restart(redeliver bool) {
+// restart makes the watch query anew: whatever it waits for is cancelled. With redeliver it also
+// delivers what it has delivered before, with spread it waits a little first.
+func (w *watch[T]) restart(redeliver, spread bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.again = true
 	w.redeliver = w.redeliver || redeliver
+	if spread {
+		w.delay = rand.N(spreadOver)
+	}
 	if w.cancel != nil {
 		w.cancel(errRestart)
 	}
 }
 
-// next is the query: to the leader where we know nothing for certain, else
-// one that blocks until there is news, which any server may answer.
+// wake ends the pause after an error, if there is one.
+func (w *watch[T]) wake() { discovery.Signal(w.woken) }
+
+// next says how to fetch: from the leader where nothing is certain, else blocking until there is
+// news, which any server may tell.
 func (w *watch[T]) next() fetchOptions {
+	known, _ := w.delivered()
 	switch {
-	case w.polls && w.known:
+	case w.polls && known != unknown:
 		return fetchOptions{stale: true}
-	case w.index == 0, w.polls, time.Since(w.probed) >= probeEvery:
+	case w.index == 0, w.polls, time.Since(w.leaderAt) >= leaderEvery, time.Now().Before(w.plainUntil):
 		return fetchOptions{}
 	}
 	return fetchOptions{index: w.index, wait: w.wait, stale: true}
 }
 
 // query bounds fetch in time. Consul adds up to a sixteenth to what it was asked to wait.
-func (w *watch[T]) query(ctx context.Context, q fetchOptions) (result[T], error) {
-	limit := plainTimeout
-	if q.index > 0 {
-		limit = q.wait*17/16 + 10*time.Second
+func (w *watch[T]) query(ctx context.Context, o fetchOptions) (result[T], error) {
+	limit, phase := plainTimeout, phasePlain
+	if known, _ := w.delivered(); known == unknown && w.fails == 0 {
+		limit = firstTimeout
 	}
+	if o.index > 0 {
+		limit, phase = o.wait*17/16+10*time.Second, phaseParked
+	}
+	w.enter(phase, 0)
+	return w.fetchWithin(ctx, o, limit)
+}
+
+func (w *watch[T]) fetchWithin(ctx context.Context, o fetchOptions, limit time.Duration) (result[T], error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errSlow)
 	defer cancel()
-	a, err := w.fetch(ctx, q)
+	r, err := w.fetch(ctx, o)
 	if err != nil && errors.Is(context.Cause(ctx), errSlow) {
 		err = faultf(telemetry.DiscoveryTransport, "no response within %v", limit)
 	}
-	return a, err
+	return r, err
 }
 
-// doubtful reports whether a response may be an artefact: an agent that has no
-// view yet (index 1), a store that was restored (index lower than before), a
-// server that has lost sight of the others, or rights that were lost (all of
-// them seem to say that something is gone).
-func (w *watch[T]) doubtful(q fetchOptions, a result[T]) bool {
-	switch {
-	case a.index <= 1 || a.index < q.index:
-		return true
-	case a.absent:
-		return !w.known || !w.absent
+// doubtful reports whether a result may be an artefact: of an agent that has no view yet (index 1),
+// of a store that was restored (an index lower than before, or other content at the same index), of
+// a server that has lost sight of the others or of rights that were lost (something seems to be
+// gone), or of a view that is older than what the leader said (other content at once).
+func (w *watch[T]) doubtful(o fetchOptions, r result[T], took time.Duration) bool {
+	known, last := w.delivered()
+	unproven := w.unproven
+	if o.index > 0 {
+		w.unproven = false
 	}
-	leader := q.index == 0 && !q.stale
-	return !leader && w.known && !w.absent && w.shrinks != nil && w.shrinks(w.last, a.value)
+	switch {
+	case r.index <= 1 || r.index < o.index:
+		return true
+	case r.absent:
+		return known != absent
+	case o.leader() || known != present || w.same(last.value, r.value):
+		return false
+	case o.index > 0 && r.index == o.index:
+		return true
+	case w.loses != nil && w.loses(last.value, r.value):
+		if now := time.Now(); w.streamed && now.Sub(w.lostAt) < plainFor {
+			w.plainUntil = now.Add(plainFor)
+		}
+		w.lostAt = time.Now()
+		return true
+	}
+	return w.streamed && unproven && took < prompt
 }
 
-// hold keeps what is known and waits. After an error the agent or the cluster may
-// be another one, whose index has nothing to do with ours.
+// confirm has the leader's word in place of a doubtful result.
+func (w *watch[T]) confirm(ctx context.Context, doubtful result[T], blocked uint64) (result[T], error) {
+	w.tracker.Confirming()
+	r, err := w.query(ctx, fetchOptions{})
+	if err != nil {
+		return r, err
+	}
+	if w.streamed && (doubtful.absent != r.absent || !r.absent && !w.same(doubtful.value, r.value)) {
+		w.plainUntil = time.Now().Add(plainFor)
+	}
+	if r.index < blocked {
+		w.peers.restartOthers(w) // it is another store, for them too
+	}
+	return r, err
+}
+
+// backOff keeps what is known and waits. After an error the agent or the cluster may be another one,
+// whose index has nothing to do with ours.
 func (w *watch[T]) backOff(ctx context.Context, err error) {
 	w.fails++
 	w.index = 0
-	w.tracker.Failed(classOf(err), err)
-	_ = sleep(ctx, jitter(backoff(classOf(err), w.fails))) // interrupted or not, the next turn follows
+	class := classOf(err)
+	w.tracker.Failed(class, err)
+	w.enter(phasePausing, class)
+	pause := time.NewTimer(jitter(backoff(class, w.fails)))
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-w.woken:
+	case <-ctx.Done(): // interrupted or not, the next turn follows
+	}
 }
 
-// unchanged is the end of a request that ended without news. One that came back
-// early with the index it was asked to pass comes from a store that was replaced
-// under it, and may be deaf to what is written from now on.
-func (w *watch[T]) unchanged(start time.Time) {
+// unchanged is the end of a request that returned what is known, with the index that it was to
+// pass. If that was early the store was replaced under it, and it may not hear what is written from
+// now on, as those of the other watches.
+func (w *watch[T]) unchanged(took time.Duration) {
 	w.fails = 0
-	if time.Since(start) < w.wait*9/10 {
+	if took < w.wait*9/10 {
 		w.index = 0
+		w.peers.restartOthers(w)
 	}
 	w.tracker.OK(w.index)
 }
 
-// accept takes a response for true. ctx is that of the whole watch: what restart
-// cancels is delivered all the same, since it will not be delivered again.
-func (w *watch[T]) accept(ctx context.Context, q fetchOptions, a result[T]) {
+// accept takes a result for true. ctx is that of the whole watch: what restart cancels is delivered
+// all the same, since it will not be delivered again.
+func (w *watch[T]) accept(ctx context.Context, o fetchOptions, r result[T]) {
+	recovered := w.fails > 0
 	w.fails = 0
-	w.index = max(a.index, 1)
-	if !q.stale {
-		w.probed = time.Now()
+	w.index = max(r.index, 1)
+	if !o.stale {
+		w.leaderAt, w.unproven = time.Now(), true
 	}
 	w.tracker.OK(w.index)
 	if w.paced > 0 {
-		w.limiter.SetLimit(rate.Every(pause(w.paced, a.bytes)))
+		w.limiter.SetLimit(rate.Every(pause(w.paced, r.bytes)))
 	}
-	if !w.known || a.absent != w.absent || !a.absent && !w.same(w.last, a.value) {
-		w.known, w.absent, w.last = true, a.absent, a.value
-		w.deliver(ctx, a)
+	if w.note(r) {
+		w.deliver(ctx, r)
 	}
+	if recovered {
+		w.peers.wakeFailing()
+	}
+}
+
+// enter notes what the watch does from now on.
+func (w *watch[T]) enter(p phase, class telemetry.DiscoveryClass) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen.phase, w.seen.since, w.seen.class = p, time.Now(), class
+}
+
+// note keeps a result, and tells whether it is news.
+func (w *watch[T]) note(r result[T]) (news bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	known := present
+	if r.absent {
+		known = absent
+	}
+	news = w.seen.known != known || known == present && !w.same(w.seen.last.value, r.value)
+	w.seen.known, w.seen.last = known, r
+	w.seen.version++
+	return news
+}
+
+// delivered is what the watch has delivered last.
+func (w *watch[T]) delivered() (knowledge, result[T]) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seen.known, w.seen.last
 }

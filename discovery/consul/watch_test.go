@@ -71,15 +71,23 @@ func asked(q fetchOptions) string {
 	return fmt.Sprintf("%d %s", q.index, whom)
 }
 
+// recorder notes what a watch does to its peers.
+type recorder struct{ restarts, wakes int }
+
+func (r *recorder) restartOthers(follower) { r.restarts++ }
+func (r *recorder) wakeFailing()           { r.wakes++ }
+
 // play runs a watch through a script; set may change the watch before it runs.
 // It returns what was delivered, "-" for nothing being there.
 func play(t *testing.T, s *script, set func(*watch[string])) (delivered []string, st discovery.Status) {
 	t.Helper()
 	s.done = make(chan struct{})
 	w := &watch[string]{
-		fetch:   s.fetch,
-		same:    func(a, b string) bool { return a == b },
-		shrinks: func(from, to string) bool { return len(to)*2 < len(from) },
+		fetch: s.fetch,
+		same:  func(a, b string) bool { return a == b },
+		loses: func(from, to string) bool { return len(to) < len(from) },
+		peers: &recorder{},
+		woken: make(chan struct{}, 1),
 		deliver: func(_ context.Context, a result[string]) {
 			if a.absent {
 				a.value = "-"
@@ -178,6 +186,12 @@ func TestWatch(t *testing.T) {
 			want:  "- a",
 		},
 		{
+			name:  "other content at the same index is confirmed",
+			steps: []step{has("a", 7), has("b", 7).in(full), has("c", 7), has("d", 8)},
+			asked: "0 leader, 7 any, 0 leader, 7 any",
+			want:  "a c d",
+		},
+		{
 			name:  "much less is confirmed",
 			steps: []step{has("aaaa", 7), has("a", 8), has("aaa", 8), has("a", 9), has("a", 9), has("b", 10)},
 			asked: "0 leader, 7 any, 0 leader, 8 any, 0 leader, 9 any",
@@ -223,6 +237,88 @@ func TestWatch(t *testing.T) {
 				}
 				if got := strings.Join(delivered, " "); got != row.want {
 					t.Errorf("delivered %q, want %q", got, row.want)
+				}
+			})
+		})
+	}
+}
+
+// What an agent says from a view of its own is confirmed where it may be older than the leader's
+// word; and while the two contradict each other, or one loss follows the other, the leader is queried.
+func TestWatchOfAView(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		steps []step
+		asked string
+		want  string
+	}{
+		{
+			name:  "the first response, at once, with other content",
+			steps: []step{has("new", 30), has("old", 82), has("new", 30), has("new", 30).in(plainFor), has("more", 31).in(2 * prompt), has("the end", 32)},
+			asked: "0 leader, 30 any, 0 leader, 0 leader, 30 any, 31 any",
+			want:  "new more the end",
+		},
+		{
+			name:  "the first response, at once, with the same content",
+			steps: []step{has("new", 30), has("new", 31), has("more", 32), has("the end", 33)},
+			asked: "0 leader, 30 any, 31 any, 32 any",
+			want:  "new more the end",
+		},
+		{
+			name:  "a later one",
+			steps: []step{has("new", 30), has("newer", 31).in(prompt), has("the end", 32)},
+			asked: "0 leader, 30 any, 31 any",
+			want:  "new newer the end",
+		},
+		{
+			name:  "the leader agrees",
+			steps: []step{has("a", 30), has("b", 31), has("b", 31), has("c", 32).in(prompt)},
+			asked: "0 leader, 30 any, 0 leader, 31 any",
+			want:  "a b c",
+		},
+		{
+			name: "one loss after the other",
+			steps: []step{
+				has("aaa", 30), has("aa", 31).in(prompt), has("aa", 31), has("a", 32).in(prompt), has("a", 32),
+				has("aaaa", 33).in(plainFor), has("the end", 34).in(prompt),
+			},
+			asked: "0 leader, 30 any, 0 leader, 31 any, 0 leader, 0 leader, 33 any",
+			want:  "aaa aa a aaaa the end",
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{steps: row.steps}
+				delivered, _ := play(t, s, func(w *watch[string]) { w.streamed = true })
+				if got := strings.Join(s.asked, ", "); got != row.asked {
+					t.Errorf("asked\n     %s\nwant %s", got, row.asked)
+				}
+				if got := strings.Join(delivered, " "); got != row.want {
+					t.Errorf("delivered %q, want %q", got, row.want)
+				}
+			})
+		})
+	}
+}
+
+// A store that was replaced is one for all watches, and so is the end of an outage.
+func TestWatchTellsItsPeers(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		steps []step
+		want  recorder
+	}{
+		{"a lower index", []step{has("a", 70), has("b", 5), has("b", 5)}, recorder{restarts: 1}},
+		{"a lower index that the leader does not confirm", []step{has("a", 70), has("b", 5), has("b", 71)}, recorder{}},
+		{"the same index early", []step{has("a", 70), has("a", 70)}, recorder{restarts: 1}},
+		{"the end of an outage", []step{has("a", 70), fails(telemetry.DiscoveryACL), has("a", 70)}, recorder{wakes: 1}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var got recorder
+				play(t, &script{steps: row.steps}, func(w *watch[string]) { w.peers = &got })
+				if got != row.want {
+					t.Errorf("%+v, want %+v", got, row.want)
 				}
 			})
 		})
@@ -362,7 +458,7 @@ func TestWatchLook(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &script{steps: []step{has("a", 7), has("never", 8).in(time.Minute), has("a", 9)}}
 				delivered, st := play(t, s, func(w *watch[string]) {
-					time.AfterFunc(time.Second, func() { w.restart(row.redeliver) })
+					time.AfterFunc(time.Second, func() { w.restart(row.redeliver, false) })
 				})
 				if got, want := strings.Join(s.asked, ", "), "0 leader, 7 any, 0 leader"; got != want {
 					t.Errorf("asked %s, want %s", got, want)
@@ -382,7 +478,7 @@ func TestWatchLookEndsBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: []step{fails(telemetry.DiscoveryACL), has("a", 7)}}
 		play(t, s, func(w *watch[string]) {
-			time.AfterFunc(100*time.Millisecond, func() { w.restart(false) })
+			time.AfterFunc(100*time.Millisecond, func() { w.restart(false, false) })
 		})
 		if s.at[1] != 100*time.Millisecond {
 			t.Errorf("asked again after %v, want 100ms", s.at[1])
@@ -396,7 +492,7 @@ func TestWatchDeliversWhatLookInterrupts(t *testing.T) {
 		var delivered []string
 		play(t, s, func(w *watch[string]) {
 			w.deliver = func(ctx context.Context, a result[string]) {
-				w.restart(false)
+				w.restart(false, false)
 				if sleep(ctx, time.Second) == nil { // the receiver is busy
 					delivered = append(delivered, a.value)
 				}
@@ -419,9 +515,11 @@ func TestBackoff(t *testing.T) {
 		{telemetry.DiscoveryServer, 7, 15 * time.Second},
 		{telemetry.DiscoveryServer, 1 << 30, 15 * time.Second},
 		{telemetry.DiscoveryLimit, 1, 2 * time.Second},
-		{telemetry.DiscoveryLimit, 9, 15 * time.Second},
+		{telemetry.DiscoveryLimit, 30, 2 * time.Second},
+		{telemetry.DiscoveryLimit, 40, 15 * time.Second},
 		{telemetry.DiscoveryACL, 1, 2 * time.Second},
-		{telemetry.DiscoveryACL, 9, 60 * time.Second},
+		{telemetry.DiscoveryACL, 30, 2 * time.Second},
+		{telemetry.DiscoveryACL, 40, 60 * time.Second},
 	} {
 		if got := backoff(row.class, row.fails); got != row.want {
 			t.Errorf("backoff(%v, %d) = %v, want %v", row.class, row.fails, got, row.want)
