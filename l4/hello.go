@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 
+	"golang.org/x/crypto/cryptobyte"
+
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
@@ -83,26 +85,25 @@ func (h *hello) add(in []byte) (done bool, err error) {
 
 // parseHello finds the server name in the body of a ClientHello (RFC 8446 section 4.1.2). What is not well-formed is
 // refused: the endpoint must not read another name in it than we do.
-func parseHello(body []byte) (name string, ok bool) {
-	p := parser(body)
+func parseHello(body cryptobyte.String) (name string, ok bool) {
 	const versionAndRandom = 2 + 32
-	session, suites, compression := parser(nil), parser(nil), parser(nil)
-	if !p.skip(versionAndRandom) || !p.vector8(&session) || len(session) > 32 ||
-		!p.vector16(&suites) || len(suites) < 2 || len(suites)%2 != 0 || !p.vector8(&compression) || len(compression) == 0 {
+	var session, suites, compression, extensions cryptobyte.String
+	if !body.Skip(versionAndRandom) || !body.ReadUint8LengthPrefixed(&session) || len(session) > 32 ||
+		!body.ReadUint16LengthPrefixed(&suites) || len(suites) < 2 || len(suites)%2 != 0 ||
+		!body.ReadUint8LengthPrefixed(&compression) || compression.Empty() {
 		return "", false
 	}
-	if len(p) == 0 {
+	if body.Empty() {
 		return "", true // TLS 1.2 without extensions
 	}
-	extensions := parser(nil)
-	if !p.vector16(&extensions) || len(p) > 0 {
+	if !body.ReadUint16LengthPrefixed(&extensions) || !body.Empty() {
 		return "", false
 	}
 	named := false
-	for len(extensions) > 0 {
-		var kind int
-		data := parser(nil)
-		if !extensions.uint16(&kind) || !extensions.vector16(&data) {
+	for !extensions.Empty() {
+		var kind uint16
+		var data cryptobyte.String
+		if !extensions.ReadUint16(&kind) || !extensions.ReadUint16LengthPrefixed(&data) {
 			return "", false
 		}
 		if kind != extensionName {
@@ -121,71 +122,37 @@ func parseHello(body []byte) (name string, ok bool) {
 
 // parseNames reads the server_name extension (RFC 6066 section 3): exactly one host name, and perhaps names of kinds
 // that nobody has invented.
-func parseNames(data parser) (name string, ok bool) {
-	list := parser(nil)
-	if !data.vector16(&list) || len(data) > 0 || len(list) == 0 {
+func parseNames(data cryptobyte.String) (name string, ok bool) {
+	var list cryptobyte.String
+	if !data.ReadUint16LengthPrefixed(&list) || !data.Empty() || list.Empty() {
 		return "", false
 	}
-	for len(list) > 0 {
-		kind := list[0]
-		list = list[1:]
-		one := parser(nil)
-		if !list.vector16(&one) || len(one) == 0 {
+	for !list.Empty() {
+		var kind uint8
+		var one cryptobyte.String
+		if !list.ReadUint8(&kind) || !list.ReadUint16LengthPrefixed(&one) || one.Empty() {
 			return "", false
 		}
 		if kind != nameTypeHost {
 			continue
 		}
-		if name != "" || len(one) > maxName || one[len(one)-1] == '.' {
+		if name != "" || !isName(one) {
 			return "", false
-		}
-		for _, c := range one {
-			if c <= ' ' || c > '~' {
-				return "", false
-			}
 		}
 		name = string(bytes.ToLower(one))
 	}
 	return name, true
 }
 
-// parser takes values from the front of a message; its methods report whether they were there.
-type parser []byte
-
-func (p *parser) skip(n int) bool {
-	if len(*p) < n {
+// isName tells whether a host name is printable ASCII of a length that DNS knows, without a dot at its end.
+func isName(b []byte) bool {
+	if len(b) > maxName || b[len(b)-1] == '.' {
 		return false
 	}
-	*p = (*p)[n:]
+	for _, c := range b {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
 	return true
-}
-
-func (p *parser) uint16(v *int) bool {
-	if len(*p) < 2 {
-		return false
-	}
-	*v = int((*p)[0])<<8 | int((*p)[1])
-	return p.skip(2)
-}
-
-func (p *parser) take(n int, v *parser) bool {
-	if len(*p) < n {
-		return false
-	}
-	*v = (*p)[:n]
-	return p.skip(n)
-}
-
-// vector8 takes a length of one byte and that many bytes, vector16 one of two.
-func (p *parser) vector8(v *parser) bool {
-	if len(*p) == 0 {
-		return false
-	}
-	n := int((*p)[0])
-	return p.skip(1) && p.take(n, v)
-}
-
-func (p *parser) vector16(v *parser) bool {
-	var n int
-	return p.uint16(&n) && p.take(n, v)
 }
