@@ -8,11 +8,13 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
 // TestChaos cancels, aborts and ends early in numbers, from all sides, while honest requests run among them on the same upstream connection.
 func TestChaos(t *testing.T) {
-	settledGoroutines(t)
+	testserver.Goroutines(t)
 	g := &gateway{t: t, sw: newSweeper(t), addr: upstream(t), o: Options{StallTimeout: 5 * time.Second}}
 	t.Cleanup(g.close)
 	base := "http://" + serveOn(t, g, Options{StallTimeout: 5 * time.Second})
@@ -48,16 +50,7 @@ func TestChaos(t *testing.T) {
 	stop()
 	noise.Wait()
 	up := g.client()
-	for range 500 {
-		if up.active() == 0 {
-			break
-		}
-		timer := time.NewTimer(10 * time.Millisecond)
-		<-timer.C
-	}
-	if n := up.active(); n > 0 {
-		t.Errorf("%d streams are left on the upstream connection", n)
-	}
+	testserver.WaitFor(t, patience, "the streams on the upstream connection to end", func() bool { return up.active() == 0 })
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	if missing := up.opt.ConnWindow - up.flow.window - up.flow.credit; missing != 0 {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -165,23 +163,8 @@ func serveOn(t testing.TB, h Handler, o Options) string {
 	})
 }
 
-// settledGoroutines fails the test if, a while after its other clean-ups, goroutines of this package are still there.
-func settledGoroutines(t testing.TB) {
-	t.Helper()
-	t.Cleanup(func() {
-		var stacks string
-		for range 200 {
-			buf := make([]byte, 1<<20)
-			stacks = string(buf[:runtime.Stack(buf, true)])
-			if !strings.Contains(stacks, "proxy/http2.(*Conn)") && !strings.Contains(stacks, "proxy/http2.(*Client)") {
-				return
-			}
-			timer := time.NewTimer(10 * time.Millisecond)
-			<-timer.C
-		}
-		t.Errorf("goroutines are left:\n%s", stacks)
-	})
-}
+// patience bounds a wait for what must happen, however busy the machine is.
+const patience = time.Minute
 
 // counts gathers the limits that were hit.
 type counts struct {
@@ -232,4 +215,13 @@ func (p *Pipe) stream() *Stream {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.s
+}
+
+// took holds that something took so long, on the clock of a synctest bubble. The sweeper, whose clock it is, looks once in a
+// period.
+func took(t *testing.T, began time.Time, want time.Duration) {
+	t.Helper()
+	if d := time.Since(began); d < want || d > want+netio.Period {
+		t.Errorf("it took %v, want %v to %v", d, want, want+netio.Period)
+	}
 }

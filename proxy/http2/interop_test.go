@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
 // transport is Go's own client for h2c, or for h2 when conf is not nil.
@@ -126,14 +127,14 @@ func storm(t *testing.T, url string, conf *tls.Config) {
 }
 
 func TestServerWithGoClient(t *testing.T) {
-	settledGoroutines(t)
+	testserver.Goroutines(t)
 	url := "http://" + serveOn(t, echo{}, Options{}) + "/echo"
 	storm(t, url, nil)
 }
 
 // TestServerOverTLS has many records under way both ways, through a Cork.
 func TestServerOverTLS(t *testing.T) {
-	settledGoroutines(t)
+	testserver.Goroutines(t)
 	server, client := certificates(t)
 	sw := newSweeper(t)
 	addr := listen(t, func(nc net.Conn) {
@@ -148,7 +149,7 @@ func TestServerOverTLS(t *testing.T) {
 }
 
 func TestRelayWithGoBothSides(t *testing.T) {
-	settledGoroutines(t)
+	testserver.Goroutines(t)
 	g := &gateway{t: t, sw: newSweeper(t), addr: upstream(t)}
 	t.Cleanup(g.close)
 	base := "http://" + serveOn(t, g, Options{})

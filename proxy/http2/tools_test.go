@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
 // program is where a program is, or skips the test.
@@ -28,7 +29,7 @@ func program(t *testing.T, name string) string {
 // TestCurl uses the client most people have.
 func TestCurl(t *testing.T) {
 	curl := program(t, "curl")
-	settledGoroutines(t)
+	testserver.Goroutines(t)
 	base := "http://" + serveOn(t, echo{}, Options{MaxHeaderBytes: 32 << 10})
 	body := filepath.Join(t.TempDir(), "body")
 	sent := bytes.Repeat([]byte("0123456789abcdef"), 50_000)
@@ -58,7 +59,7 @@ func TestCurl(t *testing.T) {
 // TestH2load has a client of another family press hard, over plain sockets and over TLS.
 func TestH2load(t *testing.T) {
 	h2load := program(t, "h2load")
-	settledGoroutines(t)
+	testserver.Goroutines(t)
 	server, _ := certificates(t)
 	sw := newSweeper(t)
 	secure := listen(t, func(nc net.Conn) {
@@ -70,10 +71,7 @@ func TestH2load(t *testing.T) {
 	})
 	g := &gateway{t: t, sw: sw, addr: serveOn(t, &source{bytes: 30_000}, Options{MaxStreams: 1000})}
 	t.Cleanup(g.close)
-	for g.client().freePlaces() <= minStreams {
-		timer := time.NewTimer(time.Millisecond)
-		<-timer.C
-	}
+	testserver.WaitFor(t, patience, "the SETTINGS of the backend", func() bool { return g.client().freePlaces() > minStreams })
 	relayed := serveOn(t, g, Options{})
 	for _, url := range []string{"https://" + secure, "http://" + relayed} {
 		const n = 5000
