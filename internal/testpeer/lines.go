@@ -10,8 +10,8 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// Line is the next frame, whatever it is about, as a short text such as "DATA 1 5 end", and "end" behind the last. It may be
-// called from any goroutine that reads.
+// Line is the next frame, whatever it is about, as a short text such as "DATA 1 5 end", and "end" behind the last. It
+// may be called from any goroutine that reads.
 func (p *Peer) Line() string {
 	p.wholeSections(false)
 	f, err := p.ReadFrame()
@@ -73,8 +73,8 @@ func (p *Peer) decode(piece []byte, last bool) {
 	}
 }
 
-// Until reads up to a frame whose Line begins with one of the words, and returns it, or "end". It may be called from any
-// goroutine that reads.
+// Until reads up to a frame whose Line begins with one of the words, and returns it, or "end". It may be called from
+// any goroutine that reads.
 func (p *Peer) Until(words ...string) string {
 	for {
 		s := p.Line()

@@ -18,8 +18,8 @@ type Peer struct {
 	enc   *hpack.Encoder
 	dec   *hpack.Decoder
 
-	// Window and Room are what the other end lets us send, in bytes, on a new stream and on all that there are, as far as Next
-	// has read.
+	// Window and Room are what the other end lets us send, in bytes, on a new stream and on all that there are, as far
+	// as Next has read.
 	Window, Room int
 	// Fields are what the last section that Line has read says, each as "name: value".
 	Fields []string
@@ -64,7 +64,8 @@ func (p *Peer) To(w io.Writer) {
 	p.wholeSections(true)
 }
 
-// wholeSections has ReadFrame put header blocks together, for Next; else it reads frames as they are, also illegal ones.
+// wholeSections has ReadFrame put header blocks together, for Next; else it reads frames as they are, also illegal
+// ones.
 func (p *Peer) wholeSections(on bool) {
 	p.ReadMetaHeaders, p.AllowIllegalReads = nil, true
 	if on {
@@ -105,5 +106,6 @@ func (p *Peer) Head(id uint32, end bool, fields ...string) {
 // Ask writes the head of a request to a.example; more are fields.
 func (p *Peer) Ask(id uint32, end bool, method, path string, more ...string) {
 	p.t.Helper()
-	p.Head(id, end, append([]string{":method", method, ":scheme", "http", ":authority", "a.example", ":path", path}, more...)...)
+	fields := []string{":method", method, ":scheme", "http", ":authority", "a.example", ":path", path}
+	p.Head(id, end, append(fields, more...)...)
 }

@@ -25,7 +25,8 @@ func AppendField[V []byte | string](dst []byte, name string, value V) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// reasonOf is the reason phrase of the statuses that the gateway gives or translates; others have none, which is valid (RFC 9112 section 4).
+// reasonOf is the reason phrase of the statuses that the gateway gives or translates; others have none, which is valid
+// (RFC 9112 section 4).
 func reasonOf(status int) string {
 	switch status {
 	case 100:

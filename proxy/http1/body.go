@@ -7,7 +7,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// Body reads the body that follows a head, piece by piece, out of the connection's buffer. The zero value is an empty body.
+// Body reads the body that follows a head, piece by piece, out of the connection's buffer. The zero value is an empty
+// body.
 type Body struct {
 	r        *Reader
 	kind     message.BodyKind
@@ -39,8 +40,8 @@ func (b *Body) Ready() bool {
 	return b.r.r < b.r.w
 }
 
-// Next returns the next piece, good until the following call, or io.EOF behind the last one. A connection that ends too early is
-// io.ErrUnexpectedEOF; a malformed chunk is an [*Error].
+// Next returns the next piece, good until the following call, or io.EOF behind the last one. A connection that ends too
+// early is io.ErrUnexpectedEOF; a malformed chunk is an [*Error].
 func (b *Body) Next() ([]byte, error) {
 	switch b.kind {
 	case message.NoBody:

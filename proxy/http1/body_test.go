@@ -99,7 +99,8 @@ func TestReady(t *testing.T) {
 	}
 }
 
-// TestHeadStays: while a body is read, however long and however it comes, the head keeps its bytes, and so does its buffer.
+// TestHeadStays: while a body is read, however long and however it comes, the head keeps its bytes, and so does its
+// buffer.
 func TestHeadStays(t *testing.T) {
 	body := strings.Repeat("0123456789", 9_000)
 	var chunks bytes.Buffer

@@ -35,7 +35,8 @@ const (
 // maxSizeDigits keeps a size within an int64: sixteen digits could name 2^64-1 bytes, and nobody sends a chunk of 2^60.
 const maxSizeDigits = 15
 
-// readyChunked eats the framing that lies in the buffer and tells whether what follows needs no more bytes: data, the end, or an error.
+// readyChunked eats the framing that lies in the buffer and tells whether what follows needs no more bytes: data, the
+// end, or an error.
 func (b *Body) readyChunked() bool {
 	c := &b.chunked
 	for b.err == nil {

@@ -1,7 +1,8 @@
 package http1
 
-// Error is a message that is refused. Status is what an intermediary answers a request with; for a response it is always 502 to the
-// client. Errors are constants of this package: compare with errors.Is, or take them out with errors.As.
+// Error is a message that is refused. Status is what an intermediary answers a request with; for a response it is
+// always 502 to the client. Errors are constants of this package: compare with errors.Is, or take them out with
+// errors.As.
 type Error struct {
 	Status int
 	Text   string
@@ -15,7 +16,7 @@ func bad(text string) *Error { return &Error{400, text} }
 var (
 	ErrBareLF         = bad("line ends in a bare LF")                               // 2.2
 	ErrRequestLine    = bad("malformed request line")                               // 3
-	ErrNotHTTP        = bad("not HTTP")                                             // neither a target nor a version: another protocol
+	ErrNotHTTP        = bad("not HTTP")                                             // another protocol, by the look of it
 	ErrMethod         = bad("malformed method")                                     // 3.1
 	ErrTarget         = bad("malformed request target")                             // 3.2
 	ErrTargetHost     = bad("host of the request target and Host field differ")     // 3.2.2

@@ -57,7 +57,8 @@ func frameResponse(h *message.Head, head bool) error {
 		}
 	}
 	if head || message.Bodiless(h.Status) {
-		// A 204 that speaks of a body contradicts itself: who sent it may send the body too, and nothing behind it is to be trusted.
+		// A 204 that speaks of a body contradicts itself: who sent it may send the body too, and nothing behind it is
+		// to be trusted.
 		h.Close = h.Close || h.Status == 204 && (h.Body == message.Sized || h.Body == message.Chunked)
 		h.Body = message.NoBody
 	}
@@ -67,7 +68,8 @@ func frameResponse(h *message.Head, head bool) error {
 	return nil
 }
 
-// connection reads the Connection field: who must not be forwarded, whether the connection persists, whether Upgrade is meant.
+// connection reads the Connection field: who must not be forwarded, whether the connection persists, whether Upgrade is
+// meant.
 func connection(h *message.Head) error {
 	if !h.Present.Has(message.Connection) {
 		h.Close = h.Version == message.HTTP10

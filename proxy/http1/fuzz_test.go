@@ -46,8 +46,8 @@ func readFirst(r *Reader, read func(*Reader, *message.Head) error) (f first, h m
 	}
 }
 
-// checkHead holds what is true of every head: it does not matter in what pieces it came; nothing behind it is lost; and what is accepted
-// can be written again and says the same.
+// checkHead holds what is true of every head: it does not matter in what pieces it came; nothing behind it is lost; and
+// what is accepted can be written again and says the same.
 func checkHead(t *testing.T, in string, read func(*Reader, *message.Head) error, startLine func(*message.Head) string) (ok bool, h message.Head) {
 	whole, h := readFirst(reader(fuzzLimits, in), read)
 	for _, r := range []*Reader{reader(fuzzLimits, drips(in, 1)...), reader(fuzzLimits, drips(in, 1+len(in)/3)...)} {
@@ -95,14 +95,15 @@ func FuzzRequestHead(f *testing.F) {
 	})
 }
 
-// sameRequest holds an accepted head against the reading of net/http, which must be the same; where net/http reads nothing, there is a
-// reason that we know.
+// sameRequest holds an accepted head against the reading of net/http, which must be the same; where net/http reads
+// nothing, there is a reason that we know.
 func sameRequest(t *testing.T, h *message.Head) {
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(h.Buf)))
 	if err != nil {
 		var bad *url.Error
 		switch {
-		case errors.As(err, &bad): // escapes and hosts are the business of whoever uses the target; we pass its bytes on
+		// escapes and hosts are the business of whoever uses the target; we pass its bytes on
+		case errors.As(err, &bad):
 		case strings.Contains(err.Error(), "bad trailer key"): // the Trailer field is an announcement that we drop or pass on unread
 		case strings.Contains(err.Error(), "invalid method"), strings.Contains(err.Error(), "malformed HTTP request"):
 			t.Fatalf("net/http refuses the line: %v", err)

@@ -19,8 +19,9 @@ func DefaultLimits() Limits {
 	return Limits{HeadBytes: 64 << 10, LineBytes: 16 << 10, Fields: 200, ExtBytes: 16 << 10}
 }
 
-// headEnd looks for the empty line that ends a head in b, going on at *scanned, where the last call stopped. It returns the length of the
-// head with that line, or 0 while the head is incomplete. A line that ends in a bare LF is refused as soon as it is seen.
+// headEnd looks for the empty line that ends a head in b, going on at *scanned, where the last call stopped. It returns
+// the length of the head with that line, or 0 while the head is incomplete. A line that ends in a bare LF is refused as
+// soon as it is seen.
 func headEnd(b []byte, scanned *int) (int, error) {
 	for at := *scanned; ; at++ {
 		i := bytes.IndexByte(b[at:], '\n')

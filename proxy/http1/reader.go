@@ -20,7 +20,8 @@ type Reader struct {
 	total int64         // bytes that came since the last Done, with those that were there already
 }
 
-// NewReader returns a reader of c's bytes. first, with n bytes in it, is what somebody else has read already; it may be nil.
+// NewReader returns a reader of c's bytes. first, with n bytes in it, is what somebody else has read already; it may be
+// nil.
 func NewReader(c *netio.Conn, lim Limits, first *netio.Buffer, n int) *Reader {
 	return &Reader{Conn: c, lim: lim, cur: first, w: n, total: int64(n)}
 }
@@ -46,7 +47,8 @@ func (r *Reader) Take() []byte {
 // Received is the number of bytes of this message that have been used.
 func (r *Reader) Received() int64 { return r.total - int64(r.Buffered()) }
 
-// wait returns when there is at least one unused byte. While it waits it holds no buffer, where the connection allows that.
+// wait returns when there is at least one unused byte. While it waits it holds no buffer, where the connection allows
+// that.
 func (r *Reader) wait() error {
 	if r.r < r.w {
 		return nil
@@ -69,9 +71,10 @@ func (r *Reader) took(b *netio.Buffer, n int) {
 	r.total += int64(n)
 }
 
-// ReadRequest reads one request head into h; the use of the message before it has ended with Done. It returns io.EOF when the connection
-// ended before the first byte, and io.ErrUnexpectedEOF when it ended inside the head. One empty line before the request is skipped (RFC 9112
-// section 2.2). Behind ErrHTTP2Preface the preface is still there for Take.
+// ReadRequest reads one request head into h; the use of the message before it has ended with Done. It returns io.EOF
+// when the connection ended before the first byte, and io.ErrUnexpectedEOF when it ended inside the head. One empty
+// line before the request is skipped (RFC 9112 section 2.2). Behind ErrHTTP2Preface the preface is still there for
+// Take.
 func (r *Reader) ReadRequest(h *message.Head) error {
 	if err := r.wait(); err != nil {
 		return err
@@ -111,8 +114,8 @@ func (r *Reader) skipEmptyLine() error {
 	return r.wait()
 }
 
-// ReadResponse reads one response head into h. head tells that it answers a HEAD. It returns io.EOF when the connection ended before the
-// first byte.
+// ReadResponse reads one response head into h. head tells that it answers a HEAD. It returns io.EOF when the connection
+// ended before the first byte.
 func (r *Reader) ReadResponse(h *message.Head, head bool) error {
 	if err := r.wait(); err != nil {
 		return err
@@ -124,8 +127,8 @@ func (r *Reader) ReadResponse(h *message.Head, head bool) error {
 	return ParseResponse(r.takeHead(n), h, &r.lim, head)
 }
 
-// TryResponse is ReadResponse that does not wait: ok is false, and h untouched, while the head has not come whole, or reading met an error, which
-// ReadResponse then tells of.
+// TryResponse is ReadResponse that does not wait: ok is false, and h untouched, while the head has not come whole, or
+// reading met an error, which ReadResponse then tells of.
 func (r *Reader) TryResponse(h *message.Head, head bool) (ok bool, err error) {
 	if r.r == r.w {
 		if r.cur != nil {
@@ -144,7 +147,8 @@ func (r *Reader) TryResponse(h *message.Head, head bool) (ok bool, err error) {
 	return true, r.ReadResponse(h, head)
 }
 
-// readHead reads until a whole head is there and returns its length. lineLimit bounds the first line (0: only the head's limit does).
+// readHead reads until a whole head is there and returns its length. lineLimit bounds the first line (0: only the
+// head's limit does).
 func (r *Reader) readHead(lineLimit int) (int, error) {
 	scanned := 0
 	for {
@@ -221,14 +225,15 @@ func (r *Reader) replace(b *netio.Buffer, n int) {
 	r.cur, r.r, r.w, r.keep = b, 0, n, 0
 }
 
-// minRead is the least space that a piece of a body is read into, and bulkRead that of one which has company: a body that comes slowly
-// holds a small buffer, one that comes fast is worth a large one.
+// minRead is the least space that a piece of a body is read into, and bulkRead that of one which has company: a body
+// that comes slowly holds a small buffer, one that comes fast is worth a large one.
 const (
 	minRead  = 4 << 10
 	bulkRead = netio.BulkSize / 2
 )
 
-// fill reads a piece of a body: all that was there has been used. Behind a head there is usually room enough in its own buffer.
+// fill reads a piece of a body: all that was there has been used. Behind a head there is usually room enough in its own
+// buffer.
 func (r *Reader) fill() error {
 	if r.cur == nil {
 		return r.wait()
@@ -244,7 +249,8 @@ func (r *Reader) fill() error {
 	return r.read()
 }
 
-// Done ends the use of the message's head and body. What came early for the next message stays; without any the buffers go back.
+// Done ends the use of the message's head and body. What came early for the next message stays; without any the buffers
+// go back.
 func (r *Reader) Done() {
 	r.head.Free()
 	r.head, r.keep, r.total = nil, 0, int64(r.Buffered())

@@ -123,7 +123,8 @@ func TestBounded(t *testing.T) {
 	}
 }
 
-// TestReadersShareNothing: many connections at once, in any order; a buffer given back twice or too early would mix them up.
+// TestReadersShareNothing: many connections at once, in any order; a buffer given back twice or too early would mix
+// them up.
 func TestReadersShareNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	type side struct {

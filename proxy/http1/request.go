@@ -87,7 +87,8 @@ func parseTarget(h *message.Head) error {
 	return parseAbsolute(h)
 }
 
-// parseAbsolute takes an absolute-form target, "http://host[:port][/path][?query]". User information has no place in it.
+// parseAbsolute takes an absolute-form target, "http://host[:port][/path][?query]". User information has no place in
+// it.
 func parseAbsolute(h *message.Head) error {
 	t := h.Target
 	i := bytes.Index(t, []byte("://"))

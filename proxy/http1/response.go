@@ -6,8 +6,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// ParseResponse parses b, a complete head as headEnd delimits it, into h. head tells that the request was a HEAD, whose answers have no
-// body (RFC 9112 section 6.3).
+// ParseResponse parses b, a complete head as headEnd delimits it, into h. head tells that the request was a HEAD, whose
+// answers have no body (RFC 9112 section 6.3).
 func ParseResponse(b []byte, h *message.Head, lim *Limits, head bool) error {
 	h.Reset()
 	h.Buf = b

@@ -10,8 +10,8 @@ import (
 // chunkRoom is the space that framing takes around one chunk: sixteen digits and two line ends are more than enough.
 const chunkRoom = 24
 
-// Writer gathers what is to be written on one connection and writes it in as few calls as it can: bytes are cheap, calls are not.
-// Between messages it holds no buffer. One goroutine at a time uses it.
+// Writer gathers what is to be written on one connection and writes it in as few calls as it can: bytes are cheap,
+// calls are not. Between messages it holds no buffer. One goroutine at a time uses it.
 type Writer struct {
 	Conn    *netio.Conn
 	buf     *netio.Buffer
@@ -77,7 +77,8 @@ func (w *Writer) plain(p []byte) error {
 // bodyPiece is the size in bytes below which a piece of a body is not worth a write of its own.
 const bodyPiece = 4 << 10
 
-// enlarge takes a larger buffer once pieces come that are larger than the one at hand. Nothing is gathered when it is called.
+// enlarge takes a larger buffer once pieces come that are larger than the one at hand. Nothing is gathered when it is
+// called.
 func (w *Writer) enlarge(piece int) {
 	if piece+chunkRoom > cap(w.out) && cap(w.out) < netio.BulkSize {
 		w.buf.Free()
@@ -108,7 +109,8 @@ func (w *Writer) Flush() error {
 	return err
 }
 
-// TryFlush is Flush that does not wait: what the socket did not take stays gathered. An error is met by the next Flush too.
+// TryFlush is Flush that does not wait: what the socket did not take stays gathered. An error is met by the next Flush
+// too.
 func (w *Writer) TryFlush() {
 	n, _ := w.Conn.TryWrite(w.out)
 	w.sent += int64(n)

@@ -7,9 +7,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
-// Batch gathers the connections that one goroutine has appended to, so that each is written to once. A reading goroutine has
-// its own, which events are given; any other goroutine may have one of its own, the zero value, and call Flush when it is done
-// appending.
+// Batch gathers the connections that one goroutine has appended to, so that each is written to once. A reading
+// goroutine has its own, which events are given; any other goroutine may have one of its own, the zero value, and call
+// Flush when it is done appending.
 type Batch struct {
 	conns  []*Conn
 	fields Fields
@@ -22,12 +22,12 @@ func (b *Batch) Fields() *Fields {
 	return &b.fields
 }
 
-// Later has f called once, by the next Flush, when other goroutines have had their turn and before anything is written: what f
-// appends goes along. f must not block, nor flush.
+// Later has f called once, by the next Flush, when other goroutines have had their turn and before anything is written:
+// what f appends goes along. f must not block, nor flush.
 func (b *Batch) Later(f func(*Batch)) { b.later = f }
 
-// Flush lets other goroutines run that may want to append too, and then writes. A goroutine that was just woken runs before
-// those that have been waiting, so without the yield it would write after every frame.
+// Flush lets other goroutines run that may want to append too, and then writes. A goroutine that was just woken runs
+// before those that have been waiting, so without the yield it would write after every frame.
 func (b *Batch) Flush() {
 	if len(b.conns) == 0 && b.later == nil {
 		return

@@ -110,8 +110,8 @@ func backend(nc net.Conn) error {
 	})
 }
 
-// benchRelay passes b.N calls through a relay, over so many client connections with so many streams each at a time. CPU time is that of
-// the whole process, the load included.
+// benchRelay passes b.N calls through a relay, over so many client connections with so many streams each at a time. CPU
+// time is that of the whole process, the load included.
 func benchRelay(b *testing.B, conns, streams int) {
 	addr := listen(b, func(nc net.Conn) { _ = backend(nc) })
 	g := &gateway{t: b, sw: newSweeper(b), addr: addr}

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// certificates makes a self-signed pair for 127.0.0.1, and the configurations of a server that has it and a client that trusts it.
+// certificates makes a self-signed pair for 127.0.0.1, and the configurations of a server that has it and a client that
+// trusts it.
 func certificates(t testing.TB) (server, client *tls.Config) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

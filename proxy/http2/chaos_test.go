@@ -12,7 +12,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// TestChaos cancels, aborts and ends early in numbers, from all sides, while honest requests run among them on the same upstream connection.
+// TestChaos cancels, aborts and ends early in numbers, from all sides, while honest requests run among them on the same
+// upstream connection.
 func TestChaos(t *testing.T) {
 	testserver.Goroutines(t)
 	g := &gateway{t: t, sw: newSweeper(t), addr: upstream(t), o: Options{StallTimeout: 5 * time.Second}}

@@ -13,8 +13,8 @@ type Client struct {
 	over error // why it is; good once done is closed
 }
 
-// NewClient makes the client side of nc, which it owns from now on, greets the server, and reads in a goroutine of its own until the
-// connection is over. The protocol has been agreed on: by ALPN, or by prior knowledge.
+// NewClient makes the client side of nc, which it owns from now on, greets the server, and reads in a goroutine of its
+// own until the connection is over. The protocol has been agreed on: by ALPN, or by prior knowledge.
 func NewClient(nc *netio.Conn, o Options) *Client {
 	c := &Client{done: make(chan struct{})}
 	c.init(nc, o, true)
@@ -74,8 +74,9 @@ func (c *Client) free() int {
 	return most - len(c.streams.open) - c.places.reserved
 }
 
-// Reserve keeps a place for one stream, which is the caller's until OpenReserved or Unreserve. Where there is none, Options.Room is called when there
-// may be one. As long as the peer's SETTINGS have not come, which say how many streams it takes, there is one place in all.
+// Reserve keeps a place for one stream, which is the caller's until OpenReserved or Unreserve. Where there is none,
+// Options.Room is called when there may be one. As long as the peer's SETTINGS have not come, which say how many
+// streams it takes, there is one place in all.
 func (c *Client) Reserve() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -113,7 +114,8 @@ func (c *Client) usable() bool {
 		c.streams.lastID < maxStreamID-2
 }
 
-// Open opens a stream with the request in f; with end it has no body. The events go to r, and may begin before Open returns. What Open refuses has not been sent.
+// Open opens a stream with the request in f; with end it has no body. The events go to r, and may begin before Open
+// returns. What Open refuses has not been sent.
 func (c *Client) Open(b *Batch, f *Fields, end bool, r Receiver) (*Stream, error) {
 	c.mu.Lock()
 	return c.open(b, f, end, r)

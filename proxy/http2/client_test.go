@@ -174,7 +174,8 @@ func TestFlowControlOfTheClient(t *testing.T) {
 		e.want("writable")
 		write(8, true, 1)
 		p.Want("DATA 1 1")
-		p.write(p.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 0})) // the window is negative now
+		// the window is negative now
+		p.write(p.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 0}))
 		p.Want("SETTINGS ack")
 		p.write(p.WriteWindowUpdate(1, 12))
 		e.want("writable")

@@ -9,8 +9,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
-// Conn is what both sides of a connection share. One goroutine reads it and delivers all events; any goroutine may append.
-// Each part is one idea and has a file; the parts below mu know nothing of the lock, which whoever calls them holds.
+// Conn is what both sides of a connection share. One goroutine reads it and delivers all events; any goroutine may
+// append. Each part is one idea and has a file; the parts below mu know nothing of the lock, which whoever calls them
+// holds.
 type Conn struct {
 	nc     *netio.Conn
 	w      *netio.Writer
@@ -101,8 +102,8 @@ func (c *Conn) Close() {
 	c.mu.Unlock()
 }
 
-// fail ends the connection because of what happened to its socket or in its out buffer. The reading goroutine sees to the
-// rest.
+// fail ends the connection because of what happened to its socket or in its out buffer. The reading goroutine sees to
+// the rest.
 //
 // +checklocks:c.mu
 func (c *Conn) fail(err error) {
@@ -122,8 +123,8 @@ func (c *Conn) flooded(l Limit) error {
 	return connError(EnhanceYourCalm, "too much of: "+l.String())
 }
 
-// calm notes a stream that ended early by the peer's doing, and tells whether there were not too many yet. Servers are not
-// judged: they do not begin streams, and the connection belongs to many clients.
+// calm notes a stream that ended early by the peer's doing, and tells whether there were not too many yet. Servers are
+// not judged: they do not begin streams, and the connection belongs to many clients.
 //
 // +checklocks:c.mu
 func (c *Conn) calm() bool { return c.client || c.flood.reset(c.nc.Now) }

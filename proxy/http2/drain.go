@@ -27,8 +27,8 @@ func (d *draining) refused(id uint32) bool { return d.state == drainLast && id >
 // drainWait is the time between the first GOAWAY of Shutdown and the last, if the answer to the PING is not faster.
 const drainWait = time.Second
 
-// Shutdown lets the streams finish and opens no more. A server says so twice (RFC 9113 section 6.8): what a client sent before
-// it heard the first GOAWAY is still served. The connection ends with the last stream. It does not wait.
+// Shutdown lets the streams finish and opens no more. A server says so twice (RFC 9113 section 6.8): what a client sent
+// before it heard the first GOAWAY is still served. The connection ends with the last stream. It does not wait.
 func (c *Conn) Shutdown() {
 	c.mu.Lock()
 	if c.drain.state != notDraining || c.end.state != connOpen {

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// encoder writes header blocks (RFC 7541). Guarded by the connection's mutex: blocks go out in the order they are encoded in.
+// encoder writes header blocks (RFC 7541). Guarded by the connection's mutex: blocks go out in the order they are
+// encoded in.
 type encoder struct {
 	seed  maphash.Seed
 	limit int // bytes the peer's decoder keeps, at most tableBytes
@@ -49,7 +50,8 @@ func (e *encoder) begin(dst []byte) []byte {
 		return dst
 	}
 	if e.least < e.limit {
-		// Down and up again. Down to nothing is simplest, and Go's decoder takes a second update only when the table is empty.
+		// Down and up again. Down to nothing is simplest, and Go's decoder takes a second update only when the table is
+		// empty.
 		e.evict(0)
 		dst = appendInt(dst, 0x20, 5, 0)
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
-// How long a connection that has ended takes to say so: until everything is written, and then until the peer has closed its
-// side or has had the time to. Closing a socket that has unread bytes resets it, and what the peer has not read by then is lost
-// to it.
+// How long a connection that has ended takes to say so: until everything is written, and then until the peer has closed
+// its side or has had the time to. Closing a socket that has unread bytes resets it, and what the peer has not read by
+// then is lost to it.
 const (
 	flushTime  = 5 * time.Second
 	lingerTime = 500 * time.Millisecond
@@ -77,8 +77,8 @@ func (r *reader) lose(s *Stream, code ErrCode, cause error) {
 	}
 }
 
-// sayWhy appends the GOAWAY that goes with err, and reports whether the peer should be given time to read it, and what else is
-// still to be written.
+// sayWhy appends the GOAWAY that goes with err, and reports whether the peer should be given time to read it, and what
+// else is still to be written.
 //
 // +checklocks:c.mu
 func (c *Conn) sayWhy(err error) bool {
@@ -128,7 +128,8 @@ func (r *reader) linger() {
 	}
 }
 
-// unwritten tells whether the end of the connection has to wait for a writer, which wakes the reading goroutine when it is done.
+// unwritten tells whether the end of the connection has to wait for a writer, which wakes the reading goroutine when it
+// is done.
 func (c *Conn) unwritten() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -25,8 +25,9 @@ const (
 // String is the name RFC 9113 gives the code.
 func (e ErrCode) String() string {
 	names := [...]string{
-		"NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT", "STREAM_CLOSED", "FRAME_SIZE_ERROR",
-		"REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR", "CONNECT_ERROR", "ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED",
+		"NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT", "STREAM_CLOSED",
+		"FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR", "CONNECT_ERROR", "ENHANCE_YOUR_CALM",
+		"INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED",
 	}
 	if int(e) < len(names) {
 		return names[e]
@@ -35,12 +36,13 @@ func (e ErrCode) String() string {
 }
 
 var (
-	// ErrUnprocessed is the cause of a Reset whose request the peer has certainly not acted on (REFUSED_STREAM, or above the last stream of
-	// its GOAWAY): any request may be sent again elsewhere.
+	// ErrUnprocessed is the cause of a Reset whose request the peer has certainly not acted on (REFUSED_STREAM, or
+	// above the last stream of its GOAWAY): any request may be sent again elsewhere.
 	ErrUnprocessed = errors.New("stream: not processed by the peer")
 	// ErrReset is the cause of a Reset that the peer asked for by RST_STREAM.
 	ErrReset = errors.New("stream: reset by the peer")
-	// ErrStalled is the cause of a Reset of a stream whose data waited longer than Options.StallTimeout on the peer's flow control.
+	// ErrStalled is the cause of a Reset of a stream whose data waited longer than Options.StallTimeout on the peer's
+	// flow control.
 	ErrStalled = errors.New("stream: stalled on the peer's flow control")
 	// ErrEnded is what writing to a stream returns that is over, was reset, or whose own end was already sent.
 	ErrEnded = errors.New("stream: ended")
@@ -50,7 +52,8 @@ var (
 	ErrGoAway = errors.New("connection: going away")
 	// ErrNoCapacity is what Open returns while the peer's stream limit is reached or the peer is not reading.
 	ErrNoCapacity = errors.New("connection: no room for another stream")
-	// ErrHeadTooLarge is what Open, WriteHead and WriteTrailers return for a head over the peer's SETTINGS_MAX_HEADER_LIST_SIZE.
+	// ErrHeadTooLarge is what Open, WriteHead and WriteTrailers return for a head over the peer's
+	// SETTINGS_MAX_HEADER_LIST_SIZE.
 	ErrHeadTooLarge = errors.New("head: larger than the peer takes")
 	// ErrDiverted is what Relay.Trailers returns after Divert.
 	ErrDiverted = errors.New("relay: diverted")

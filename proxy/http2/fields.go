@@ -3,13 +3,15 @@ package http2
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"unsafe"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// Fields is a head or trailer section to be sent: pseudo-header fields first, then the others in order. It copies no more than it must:
-// what it was given has to stay as it is until the section was written. Reset makes it ready for another; the memory stays.
+// Fields is a head or trailer section to be sent: pseudo-header fields first, then the others in order. It copies no
+// more than it must: what it was given has to stay as it is until the section was written. Reset makes it ready for
+// another; the memory stays.
 type Fields struct {
 	list    []field
 	scratch []byte // lower-cased names and numbers
@@ -60,8 +62,8 @@ func (f *Fields) Status(code int) {
 	f.put(staticStatus, ":status", f.scratch[at:len(f.scratch):len(f.scratch)], indexed)
 }
 
-// AddHead adds the fields of h, in their order, but for those in drop, those its Connection named, and those that HTTP/2 must not carry.
-// Whether TE goes on is for [Fields.AddTETrailers].
+// AddHead adds the fields of h, in their order, but for those in drop, those its Connection named, and those that
+// HTTP/2 must not carry. Whether TE goes on is for [Fields.AddTETrailers].
 func (f *Fields) AddHead(h *message.Head, drop message.Set) {
 	drop |= connectionFields
 	for i := range h.Fields {
@@ -116,7 +118,7 @@ func (f *Fields) Len() int { return len(f.list) }
 func (f *Fields) clone() *Fields {
 	c := &Fields{size: f.size, isHead: f.isHead, list: make([]field, 0, len(f.list))}
 	for _, p := range f.list {
-		c.list = append(c.list, field{string(append([]byte(nil), p.name...)), append([]byte(nil), p.value...), p.how, p.static})
+		c.list = append(c.list, field{strings.Clone(p.name), bytes.Clone(p.value), p.how, p.static})
 	}
 	return c
 }
@@ -126,8 +128,8 @@ func (f *Fields) put(static uint8, name string, value []byte, how indexing) {
 	f.size += len(name) + len(value) + entryOverhead
 }
 
-// lower is name in lower case: as it lies there when it is that already, else a copy in scratch. When scratch grows, what was made
-// before lives on in the old memory.
+// lower is name in lower case: as it lies there when it is that already, else a copy in scratch. When scratch grows,
+// what was made before lives on in the old memory.
 func (f *Fields) lower(name []byte) string {
 	for i, c := range name {
 		if c-'A' < 26 {

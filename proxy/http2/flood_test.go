@@ -10,7 +10,8 @@ import (
 	xhttp2 "golang.org/x/net/http2"
 )
 
-// TestFloods: whoever only makes work is cut off, with the right code and counted, and holds no memory that grows with it.
+// TestFloods: whoever only makes work is cut off, with the right code and counted, and holds no memory that grows with
+// it.
 func TestFloods(t *testing.T) {
 	many := func(f func(p *peer, i int)) func(*peer) {
 		return func(p *peer) {
@@ -167,7 +168,8 @@ func TestCalmPeersAreServed(t *testing.T) {
 	})
 }
 
-// TestMemoryOfASlowReader: what is held for a client that does not read is bounded by windows, not by what the upstream could send.
+// TestMemoryOfASlowReader: what is held for a client that does not read is bounded by windows, not by what the upstream
+// could send.
 func TestMemoryOfASlowReader(t *testing.T) {
 	const conns, perConn = 20, 5
 	var before, during runtime.MemStats
@@ -200,7 +202,8 @@ func TestMemoryOfASlowReader(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&during)
 	held := int64(during.HeapAlloc) - int64(before.HeapAlloc)
-	// A stream's window for each answer, in a buffer of up to twice that, and two bulk buffers a connection to write from.
+	// A stream's window for each answer, in a buffer of up to twice that, and two bulk buffers a connection to write
+	// from.
 	if limit := int64(conns*perConn*2*64<<10 + conns*2*64<<10 + 2<<20); held > limit {
 		t.Errorf("%d KiB are held for %d slow readers, want at most %d", held>>10, conns, limit>>10)
 	}

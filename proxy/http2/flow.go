@@ -4,10 +4,12 @@ import "slices"
 
 // connFlow is the connection's windows (RFC 9113 section 6.9). Guarded by the connection's lock.
 type connFlow struct {
-	send      int       // for what we send
-	window    int       // what the peer may still send
-	credit    int       // consumed and not announced yet
-	newWindow int       // a new stream's window for what the peer sends; that of the protocol until our SETTINGS are acknowledged
+	send   int // for what we send
+	window int // what the peer may still send
+	credit int // consumed and not announced yet
+	// newWindow is a new stream's window for what the peer sends: that of the protocol until our SETTINGS are
+	// acknowledged.
+	newWindow int
 	blocked   []*Stream // wait for the connection's window or for room in the out buffer, in the order they came
 }
 
@@ -104,7 +106,8 @@ func (s *Stream) wait(progress bool) {
 		s.enqueue()
 	}
 	if s.flow.send > 0 && c.flow.send > 0 {
-		c.out.awaited = true // only room in the out buffer is missing: that is the socket's stall, and write timeouts are for that
+		// Only room in the out buffer is missing: that is the socket's stall, and write timeouts are for that.
+		c.out.awaited = true
 		s.flow.stallAt = 0
 		return
 	}
@@ -127,8 +130,8 @@ func (s *Stream) enqueue() {
 	f.blocked = append(f.blocked, s)
 }
 
-// unqueue takes note that s is the first of connFlow.blocked no more, and reports whether its owner is to be told Writable:
-// one that waits for the stream's own window hears from that.
+// unqueue takes note that s is the first of connFlow.blocked no more, and reports whether its owner is to be told
+// Writable: one that waits for the stream's own window hears from that.
 //
 // +checklocks:s.c.mu
 func (s *Stream) unqueue() bool {
@@ -161,8 +164,8 @@ func (s *Stream) widen(b *Batch, n int) {
 	}
 }
 
-// giveBack counts n bytes as consumed on the stream, and announces them once they are half of the window, which then doubles,
-// up to StreamWindow.
+// giveBack counts n bytes as consumed on the stream, and announces them once they are half of the window, which then
+// doubles, up to StreamWindow.
 //
 // +checklocks:s.c.mu
 func (s *Stream) giveBack(n int) {

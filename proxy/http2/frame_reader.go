@@ -2,8 +2,8 @@ package http2
 
 import "github.com/fabian4/gateway-homebrew-go/internal/netio"
 
-// frameReader takes what comes on a connection apart into frames. It belongs to the reading goroutine. While no part of a
-// frame is held it has no buffer, where the connection allows that.
+// frameReader takes what comes on a connection apart into frames. It belongs to the reading goroutine. While no part of
+// a frame is held it has no buffer, where the connection allows that.
 type frameReader struct {
 	nc      *netio.Conn
 	buf     *netio.Buffer // nil while nothing is held

@@ -186,8 +186,8 @@ func seeds(add func([]byte)) {
 	add(appendCall(both, 1, [][]byte{resp, nil}))
 }
 
-// play makes well-formed frames of a program, four bytes each: what, on which stream, with which flags, and how much. Mutating it reaches
-// states that mutated bytes do not.
+// play makes well-formed frames of a program, four bytes each: what, on which stream, with which flags, and how much.
+// Mutating it reaches states that mutated bytes do not.
 func play(program []byte, palette [][]byte) []byte {
 	var out []byte
 	for ; len(program) >= 4; program = program[4:] {
@@ -232,7 +232,8 @@ var programs = [][]byte{
 	{1, 1, 0, 0, 9, 1, 4, 1, 6, 0, 0, 0, 2, 1, 0, 1, 0, 3, 1, 1, 1, 1, 5, 2},
 }
 
-// FuzzServerFrames plays what a client might send. The connection must end or wait for more, hold little, and let nothing illegal through.
+// FuzzServerFrames plays what a client might send. The connection must end or wait for more, hold little, and let
+// nothing illegal through.
 func FuzzServerFrames(f *testing.F) {
 	seeds(func(b []byte) { f.Add(append([]byte(Preface), b...), []byte(nil), uint16(3)) })
 	for _, p := range programs {

@@ -19,8 +19,8 @@ const (
 	unwanted // for a stream that is not there: decoded for the table's sake, and dropped
 )
 
-// block is one header block that is being decoded into a message.Head. It belongs to the reading goroutine. Blocks are pooled; the
-// connection has one only while HEADERS, its CONTINUATIONs and their event are being handled.
+// block is one header block that is being decoded into a message.Head. It belongs to the reading goroutine. Blocks are
+// pooled; the connection has one only while HEADERS, its CONTINUATIONs and their event are being handled.
 type block struct {
 	head   message.Head
 	stream uint32
@@ -50,7 +50,9 @@ const (
 	sawStatus
 )
 
-var blocks = sync.Pool{New: func() any { return &block{head: message.Head{Buf: make([]byte, 0, 1<<10), ContentLength: -1}} }}
+var blocks = sync.Pool{New: func() any {
+	return &block{head: message.Head{Buf: make([]byte, 0, 1<<10), ContentLength: -1}}
+}}
 
 // keepHead is the largest head buffer in bytes that goes back into the pool.
 const keepHead = 16 << 10
@@ -156,7 +158,8 @@ func (b *block) addLength(value []byte) {
 	h.ContentLength = n
 }
 
-// addPseudo takes a pseudo-header field (RFC 9113 section 8.3). Its value lies in the head's buffer in front of the fields' lines.
+// addPseudo takes a pseudo-header field (RFC 9113 section 8.3). Its value lies in the head's buffer in front of the
+// fields' lines.
 func (b *block) addPseudo(name string, value []byte) {
 	if b.kind == trailers {
 		b.fail("pseudo-header field in the trailers")

@@ -27,7 +27,8 @@ func newSweeper(t testing.TB) *netio.Sweeper {
 	return s
 }
 
-// listen accepts loopback connections until the end of the test, each handled by serve in a goroutine of its own; the test ends when all have.
+// listen accepts loopback connections until the end of the test, each handled by serve in a goroutine of its own; the
+// test ends when all have.
 func listen(t testing.TB, serve func(net.Conn)) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -217,8 +218,8 @@ func (p *Pipe) stream() *Stream {
 	return p.s
 }
 
-// took holds that something took so long, on the clock of a synctest bubble. The sweeper, whose clock it is, looks once in a
-// period.
+// took holds that something took so long, on the clock of a synctest bubble. The sweeper, whose clock it is, looks once
+// in a period.
 func took(t *testing.T, began time.Time, want time.Duration) {
 	t.Helper()
 	if d := time.Since(began); d < want || d > want+netio.Period {

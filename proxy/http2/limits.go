@@ -11,7 +11,7 @@ const (
 	LimitControl                   // control frames, or DATA frames without data, without useful work between them
 	LimitOutput                    // more answers piled up than a peer that does not read may cause
 	LimitStall                     // a stream's data waited too long for the peer's flow control
-	LimitSilence                   // a frame or header block was begun and not finished, or a SETTINGS or PING not acknowledged
+	LimitSilence                   // a frame or block was begun and not finished, or a SETTINGS or PING not acknowledged
 	limitCount
 )
 
@@ -31,16 +31,18 @@ const (
 	headBytes = 256 << 10
 	// outHard is where a peer that makes us answer and does not read is cut off, in bytes.
 	outHard = 1 << 20
-	// blockFrames is the most CONTINUATION frames in one header block. Honest peers fill their frames, so a few suffice.
+	// blockFrames is the most CONTINUATION frames in one header block. Honest peers fill their frames, so a few
+	// suffice.
 	blockFrames = 32
 	// minStreams is what a client may open before the server's SETTINGS came.
 	minStreams = 100
-	// remembered is how many streams that a server reset it remembers at least, so that what was on its way for them is ignored.
+	// remembered is how many streams that a server reset it remembers at least, so that what was on its way for them is
+	// ignored.
 	remembered = 128
 )
 
-// Flood limits. A control frame costs one token, and useful work brings some back; so does time, but slowly. A peer that
-// exhausts the tokens only makes work.
+// Flood limits. A control frame costs one token, and useful work brings some back; so does time, but slowly. A peer
+// that exhausts the tokens only makes work.
 const (
 	controlTokens   = 2000 // to begin with, and the most there can be
 	tokensPerStream = 8    // for each stream it opens
@@ -48,8 +50,8 @@ const (
 	tokensPerSecond = 200
 )
 
-// Rapid-reset limits. Each stream that ends early by the peer's doing (its own RST_STREAM, or an error of its making) adds one, each
-// that ends well takes one away, and so does time.
+// Rapid-reset limits. Each stream that ends early by the peer's doing (its own RST_STREAM, or an error of its making)
+// adds one, each that ends well takes one away, and so does time.
 const (
 	resetsAllowed   = 256
 	resetsPerSecond = 50
@@ -76,7 +78,8 @@ func (f *flood) control(now func() int64) bool {
 	return f.tokens > 0
 }
 
-// allow takes a token for a frame that is not useful by itself, where the lock is not held; false when the peer has spent all.
+// allow takes a token for a frame that is not useful by itself, where the lock is not held; false when the peer has
+// spent all.
 func (c *Conn) allow() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

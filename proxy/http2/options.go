@@ -11,11 +11,13 @@ type Options struct {
 	MaxStreams     int // streams at a time that the client may open; default 128. Server only
 	MaxHeaderBytes int // of one head or trailer section, counted as RFC 9113 section 10.5.1 does; default 64 KiB
 	MaxFields      int // of one head or trailer section; default 200
-	// StreamWindow is how many bytes of one stream the peer may send ahead of Consumed; default 256 KiB. It begins with the protocol's own 64 KiB, if
-	// that is less, and gets there as bytes are consumed: who opens many streams and reads none does not make us hold as much for each.
+	// StreamWindow is how many bytes of one stream the peer may send ahead of Consumed; default 256 KiB. It begins with
+	// the protocol's own 64 KiB, if that is less, and gets there as bytes are consumed: who opens many streams and
+	// reads none does not make us hold as much for each.
 	StreamWindow int
-	// ConnWindow is the same for all streams of the connection together. A server's default of 1 MiB is the most that one client makes its
-	// owner hold. A client's is 1 GiB, which is none: its streams belong to many, and those that read slowly must not stop the others.
+	// ConnWindow is the same for all streams of the connection together. A server's default of 1 MiB is the most that
+	// one client makes its owner hold. A client's is 1 GiB, which is none: its streams belong to many, and those that
+	// read slowly must not stop the others.
 	ConnWindow int
 
 	ReadTimeout     time.Duration // preface, a whole header block, and the rest of a frame that has begun
@@ -25,14 +27,17 @@ type Options struct {
 	PingInterval    time.Duration // of silence until the peer is asked whether it is there
 	PingTimeout     time.Duration // for its answer; default 15 s
 
-	// Count is told each limit that the peer ran into, Room that a stream may be opened again, here or by now only elsewhere, after Open or
-	// Reserve had no room (client only). Both are called from any goroutine, without locks, and must not block.
+	// Count is told each limit that the peer ran into, Room that a stream may be opened again, here or by now only
+	// elsewhere, after Open or Reserve had no room (client only). Both are called from any goroutine, without locks,
+	// and must not block.
 	Count func(Limit)
 	Room  func()
-	// Refused is told of each request that did not become one, with what was kept of its head: one over the limits, which was answered with 431, or
-	// a malformed one, which was reset and would have been a 400. Server only; on the reading goroutine, without locks.
+	// Refused is told of each request that did not become one, with what was kept of its head: one over the limits,
+	// which was answered with 431, or a malformed one, which was reset and would have been a 400. Server only; on the
+	// reading goroutine, without locks.
 	Refused func(h *message.Head, status int)
-	// Panicked is told of a panic in an event, which then ends only its connection, with INTERNAL_ERROR. Nil: it ends the process.
+	// Panicked is told of a panic in an event, which then ends only its connection, with INTERNAL_ERROR. Nil: it ends
+	// the process.
 	Panicked func(p any, stack []byte)
 }
 

@@ -41,7 +41,8 @@ func (o *output) grow(n int) {
 	}
 }
 
-// head encodes a section. A block that is longer than a frame goes on in CONTINUATION frames, with nothing between them.
+// head encodes a section. A block that is longer than a frame goes on in CONTINUATION frames, with nothing between
+// them.
 func (o *output) head(id uint32, f *Fields, end bool) {
 	at := len(o.b)
 	o.b = appendFrame(o.b, frame{0, frameHeaders, flagEndHeaders, id})
@@ -76,7 +77,8 @@ func (o *output) split(at int, id uint32) {
 	}
 }
 
-// appendControl makes room for a small frame, or a head. A peer that causes such frames and does not read them is cut off.
+// appendControl makes room for a small frame, or a head. A peer that causes such frames and does not read them is cut
+// off.
 //
 // +checklocks:c.mu
 func (c *Conn) appendControl(n int) {
@@ -98,11 +100,12 @@ func (c *Conn) appendHead(id uint32, f *Fields, end bool) {
 	c.out.head(id, f, end)
 }
 
-// leastPiece is the smallest piece of data, in bytes, that is worth a frame of its own when only the buffer's end stands in
-// the way.
+// leastPiece is the smallest piece of data, in bytes, that is worth a frame of its own when only the buffer's end
+// stands in the way.
 const leastPiece = 1 << 10
 
-// appendData appends DATA frames for as much of p as the windows and the out buffer allow, and reports how much that was.
+// appendData appends DATA frames for as much of p as the windows and the out buffer allow, and reports how much that
+// was.
 //
 // +checklocks:s.c.mu
 func (s *Stream) appendData(p []byte, end bool) (taken int) {

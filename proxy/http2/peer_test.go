@@ -13,8 +13,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testpeer"
 )
 
-// peer is the other end of a connection under test. It lives in a synctest bubble. Its own methods ignore that the connection
-// may be over already: what came of it is read.
+// peer is the other end of a connection under test. It lives in a synctest bubble. Its own methods ignore that the
+// connection may be over already: what came of it is read.
 type peer struct {
 	*testpeer.Peer
 	t    *testing.T

@@ -20,8 +20,9 @@ func (e *ResetError) Error() string { return e.Cause.Error() + " (" + e.Code.Str
 // Unwrap is the cause.
 func (e *ResetError) Unwrap() error { return e.Cause }
 
-// Pipe turns the events of one stream into calls that wait, for goroutines that own an HTTP/1.1 connection on the other side. One goroutine
-// at a time may call Head, Next and what belongs to them, and another one Write. It holds no more than the stream's window.
+// Pipe turns the events of one stream into calls that wait, for goroutines that own an HTTP/1.1 connection on the other
+// side. One goroutine at a time may call Head, Next and what belongs to them, and another one Write. It holds no more
+// than the stream's window.
 type Pipe struct {
 	mu   sync.Mutex // taken before a connection's, never under it
 	cond sync.Cond  // any of what follows has changed
@@ -63,17 +64,20 @@ type waitingHead struct {
 	end bool
 }
 
-// mostInterim is how many interim heads may wait for a slow reader; more of them are dropped, which RFC 9110 section 15.2 lets a client do.
+// mostInterim is how many interim heads may wait for a slow reader; more of them are dropped, which RFC 9110 section
+// 15.2 lets a client do.
 const mostInterim = 8
 
-// NewPipe makes a pipe. What it returns as Receiver is what a server's Request returns, or Client.Open is given; Attach follows.
+// NewPipe makes a pipe. What it returns as Receiver is what a server's Request returns, or Client.Open is given; Attach
+// follows.
 func NewPipe() *Pipe {
 	p := new(Pipe)
 	p.cond.L = &p.mu
 	return p
 }
 
-// Attach names the stream: the one a server's Request has given, or Open has returned. end tells that it comes without a body.
+// Attach names the stream: the one a server's Request has given, or Open has returned. end tells that it comes without
+// a body.
 func (p *Pipe) Attach(s *Stream, end bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,7 +85,8 @@ func (p *Pipe) Attach(s *Stream, end bool) {
 	p.end = p.end || end
 }
 
-// SetReadDeadline names the moment, on the clock of netio.Sweeper.Now, at which Head and Next give up with netio.ErrTimeout; 0 takes it away.
+// SetReadDeadline names the moment, on the clock of netio.Sweeper.Now, at which Head and Next give up with
+// netio.ErrTimeout; 0 takes it away.
 func (p *Pipe) SetReadDeadline(at int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -156,13 +161,13 @@ func (p *Pipe) Trailers() *message.Head {
 
 // Interrupter is somebody who waits elsewhere.
 type Interrupter interface {
-	// Interrupt ends the wait that is under way, or the next one. It must not block. It is called under the lock of the pipe
-	// that is watched: it may take another pipe's lock, but that pipe must not watch in turn.
+	// Interrupt ends the wait that is under way, or the next one. It must not block. It is called under the lock of the
+	// pipe that is watched: it may take another pipe's lock, but that pipe must not watch in turn.
 	Interrupt()
 }
 
-// Watch names who is to be interrupted when the stream ends early, at once if it has; nil: nobody any more. When it returns,
-// the one that was named before is not interrupted any more: it may be given to somebody else.
+// Watch names who is to be interrupted when the stream ends early, at once if it has; nil: nobody any more. When it
+// returns, the one that was named before is not interrupted any more: it may be given to somebody else.
 func (p *Pipe) Watch(w Interrupter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -179,8 +184,8 @@ func (p *Pipe) Err() error {
 	return p.err
 }
 
-// Write sends all of data, and with end the end of our side. It waits for the peer's windows; Options.StallTimeout bounds that. b is the
-// calling goroutine's, and is flushed before a wait.
+// Write sends all of data, and with end the end of our side. It waits for the peer's windows; Options.StallTimeout
+// bounds that. b is the calling goroutine's, and is flushed before a wait.
 func (p *Pipe) Write(b *Batch, data []byte, end bool) error {
 	for {
 		p.mu.Lock()
@@ -219,7 +224,8 @@ func (p *Pipe) reason(err error) error {
 	return err
 }
 
-// Close gives the memory back. What still comes is dropped. It does not end the stream: that is Stream.Reset, or its orderly end.
+// Close gives the memory back. What still comes is dropped. It does not end the stream: that is Stream.Reset, or its
+// orderly end.
 func (p *Pipe) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

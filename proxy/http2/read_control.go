@@ -119,7 +119,8 @@ func (r *reader) readPing(f frame, p []byte) error {
 	return nil
 }
 
-// readGoAway takes the peer's GOAWAY (RFC 9113 section 6.8): no more streams, and those above its last one were not processed.
+// readGoAway takes the peer's GOAWAY (RFC 9113 section 6.8): no more streams, and those above its last one were not
+// processed.
 func (r *reader) readGoAway(f frame, p []byte) error {
 	switch {
 	case f.stream != 0:

@@ -10,8 +10,8 @@ import (
 
 // Handler is the owner of a server's streams.
 type Handler interface {
-	// Request is a new stream with its head; with end there is no body. It returns who takes the stream's further events, nil
-	// for nobody. It runs on the reading goroutine and must not block; b and h are as for Receiver.
+	// Request is a new stream with its head; with end there is no body. It returns who takes the stream's further
+	// events, nil for nobody. It runs on the reading goroutine and must not block; b and h are as for Receiver.
 	Request(b *Batch, s *Stream, h *message.Head, end bool) Receiver
 }
 
@@ -175,7 +175,8 @@ func (h *headerReader) deliverRequest(b *block) error {
 	return nil
 }
 
-// refuse turns a stream over the limit away. A client that has seen our SETTINGS should know better, and is charged for it.
+// refuse turns a stream over the limit away. A client that has seen our SETTINGS should know better, and is charged for
+// it.
 //
 // +checklocksrelease:h.c.mu
 func (h *headerReader) refuse(id uint32) error {

@@ -6,8 +6,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
-// reader is the reading goroutine's side of a connection: it reads frames, handles each on the spot, and has what that appended
-// anywhere written when the batch is done. Nobody else uses it.
+// reader is the reading goroutine's side of a connection: it reads frames, handles each on the spot, and has what that
+// appended anywhere written when the batch is done. Nobody else uses it.
 type reader struct {
 	c        *Conn
 	frames   frameReader
@@ -109,8 +109,9 @@ func (r *reader) handle(f frame, p []byte) error {
 	return nil // unknown types are ignored, section 5.5
 }
 
-// settle ends a batch of frames: what was appended anywhere is written. Over a netio.Writer that flushes before it waits, that
-// can be left to the next read. A body may come slowly, so each piece of it starts the time anew; a head may not.
+// settle ends a batch of frames: what was appended anywhere is written. Over a netio.Writer that flushes before it
+// waits, that can be left to the next read. A body may come slowly, so each piece of it starts the time anew; a head
+// may not.
 func (r *reader) settle() {
 	if !r.corked || r.handled >= netio.BulkSize {
 		r.batch.Flush()

@@ -27,7 +27,8 @@ func (s brittleStream) Reset(*Batch, *Stream, ErrCode, error) {
 	panic("another bug")
 }
 
-// TestPanicEndsTheConnection: whoever panics, the peer is told, every stream has its last event, and the goroutine lives to see it.
+// TestPanicEndsTheConnection: whoever panics, the peer is told, every stream has its last event, and the goroutine
+// lives to see it.
 func TestPanicEndsTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, told := new(brittle), 0

@@ -5,13 +5,14 @@ import (
 	"sync"
 )
 
-// Relay passes one direction of an exchange, body and trailers, from a stream to another on another connection. It copies only what the
-// receiving side does not take at once, and the sending peer gets its window back as bytes go on, so that no more than that window
-// is ever held. Data may come before there is a stream to pass it to.
+// Relay passes one direction of an exchange, body and trailers, from a stream to another on another connection. It
+// copies only what the receiving side does not take at once, and the sending peer gets its window back as bytes go on,
+// so that no more than that window is ever held. Data may come before there is a stream to pass it to.
 //
-// Call it from the events of both streams: Data and Trailers from those of the stream that data comes from, Writable from that of the stream it goes to.
-// What returns an error does so once, when the trailers are larger than the receiving side takes (ErrHeadTooLarge): that stream was reset then, and no
-// event will tell its owner. Of all other ends of that stream its own Reset tells.
+// Call it from the events of both streams: Data and Trailers from those of the stream that data comes from, Writable
+// from that of the stream it goes to. What returns an error does so once, when the trailers are larger than the
+// receiving side takes (ErrHeadTooLarge): that stream was reset then, and no event will tell its owner. Of all other
+// ends of that stream its own Reset tells.
 type Relay struct {
 	src *Stream
 
@@ -35,7 +36,8 @@ type Relay struct {
 // Init names the stream that data comes from. Call it before the first event.
 func (r *Relay) Init(src *Stream) { r.src = src }
 
-// Start names the stream that data goes to, and passes on what has come so far. b is the calling goroutine's, as everywhere.
+// Start names the stream that data goes to, and passes on what has come so far. b is the calling goroutine's, as
+// everywhere.
 func (r *Relay) Start(b *Batch, dst *Stream) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -71,8 +73,8 @@ func (r *Relay) Data(b *Batch, p []byte, end bool) {
 	r.end = r.end || end
 }
 
-// Trailers takes the trailers of src, as its owner wants them passed on. They end the message. After Divert they are not taken (ErrDiverted): the
-// other receiver wants them as they came.
+// Trailers takes the trailers of src, as its owner wants them passed on. They end the message. After Divert they are
+// not taken (ErrDiverted): the other receiver wants them as they came.
 func (r *Relay) Trailers(b *Batch, f *Fields) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,7 +111,8 @@ func (r *Relay) Stop(b *Batch) {
 	}
 }
 
-// Divert gives what is held, and whatever comes, to another receiver of src's data. It can not, and says so, once something has been passed on.
+// Divert gives what is held, and whatever comes, to another receiver of src's data. It can not, and says so, once
+// something has been passed on.
 func (r *Relay) Divert(b *Batch, to Receiver) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

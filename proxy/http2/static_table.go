@@ -4,16 +4,19 @@ import "github.com/fabian4/gateway-homebrew-go/proxy/message"
 
 // staticTable is RFC 7541 appendix A; the first entry is index 1.
 var staticTable = [...]struct{ name, value string }{
-	{":authority", ""}, {":method", "GET"}, {":method", "POST"}, {":path", "/"}, {":path", "/index.html"}, {":scheme", "http"},
-	{":scheme", "https"}, {":status", "200"}, {":status", "204"}, {":status", "206"}, {":status", "304"}, {":status", "400"},
-	{":status", "404"}, {":status", "500"}, {"accept-charset", ""}, {"accept-encoding", "gzip, deflate"}, {"accept-language", ""},
-	{"accept-ranges", ""}, {"accept", ""}, {"access-control-allow-origin", ""}, {"age", ""}, {"allow", ""}, {"authorization", ""},
-	{"cache-control", ""}, {"content-disposition", ""}, {"content-encoding", ""}, {"content-language", ""}, {"content-length", ""},
-	{"content-location", ""}, {"content-range", ""}, {"content-type", ""}, {"cookie", ""}, {"date", ""}, {"etag", ""}, {"expect", ""},
-	{"expires", ""}, {"from", ""}, {"host", ""}, {"if-match", ""}, {"if-modified-since", ""}, {"if-none-match", ""}, {"if-range", ""},
-	{"if-unmodified-since", ""}, {"last-modified", ""}, {"link", ""}, {"location", ""}, {"max-forwards", ""}, {"proxy-authenticate", ""},
-	{"proxy-authorization", ""}, {"range", ""}, {"referer", ""}, {"refresh", ""}, {"retry-after", ""}, {"server", ""}, {"set-cookie", ""},
-	{"strict-transport-security", ""}, {"transfer-encoding", ""}, {"user-agent", ""}, {"vary", ""}, {"via", ""}, {"www-authenticate", ""},
+	{":authority", ""}, {":method", "GET"}, {":method", "POST"}, {":path", "/"}, {":path", "/index.html"},
+	{":scheme", "http"}, {":scheme", "https"}, {":status", "200"}, {":status", "204"}, {":status", "206"},
+	{":status", "304"}, {":status", "400"}, {":status", "404"}, {":status", "500"}, {"accept-charset", ""},
+	{"accept-encoding", "gzip, deflate"}, {"accept-language", ""}, {"accept-ranges", ""}, {"accept", ""},
+	{"access-control-allow-origin", ""}, {"age", ""}, {"allow", ""}, {"authorization", ""}, {"cache-control", ""},
+	{"content-disposition", ""}, {"content-encoding", ""}, {"content-language", ""}, {"content-length", ""},
+	{"content-location", ""}, {"content-range", ""}, {"content-type", ""}, {"cookie", ""}, {"date", ""}, {"etag", ""},
+	{"expect", ""}, {"expires", ""}, {"from", ""}, {"host", ""}, {"if-match", ""}, {"if-modified-since", ""},
+	{"if-none-match", ""}, {"if-range", ""}, {"if-unmodified-since", ""}, {"last-modified", ""}, {"link", ""},
+	{"location", ""}, {"max-forwards", ""}, {"proxy-authenticate", ""}, {"proxy-authorization", ""}, {"range", ""},
+	{"referer", ""}, {"refresh", ""}, {"retry-after", ""}, {"server", ""}, {"set-cookie", ""},
+	{"strict-transport-security", ""}, {"transfer-encoding", ""}, {"user-agent", ""}, {"vary", ""}, {"via", ""},
+	{"www-authenticate", ""},
 }
 
 const staticLen = uint64(len(staticTable))
@@ -55,8 +58,8 @@ const (
 	neverIndexed                 // as a literal that stays one on every hop: a secret (RFC 7541 section 7.1.3)
 )
 
-// indexingOf says how a known field is encoded. A value that differs from request to request would only push others out of the table,
-// and secrets are kept out of a table that requests of many clients share.
+// indexingOf says how a known field is encoded. A value that differs from request to request would only push others out
+// of the table, and secrets are kept out of a table that requests of many clients share.
 var indexingOf = func() (t [64]indexing) {
 	for _, id := range []message.ID{
 		message.ContentLength, message.ContentRange, message.Date, message.GRPCMessage, message.GRPCTimeout, message.Referer,
@@ -72,8 +75,9 @@ var indexingOf = func() (t [64]indexing) {
 
 // notIndexedNames are the same for names that have no ID.
 var notIndexedNames = map[string]bool{
-	"age": true, "etag": true, "expires": true, "if-match": true, "if-modified-since": true, "if-none-match": true, "if-range": true,
-	"if-unmodified-since": true, "last-modified": true, "link": true, "location": true, "range": true, "tracestate": true,
-	"x-real-ip": true, "forwarded": true, "grpc-trace-bin": true, "x-amzn-trace-id": true, "x-b3-spanid": true, "x-b3-traceid": true,
-	"content-location": true, "content-disposition": true,
+	"age": true, "etag": true, "expires": true, "if-match": true, "if-modified-since": true, "if-none-match": true,
+	"if-range": true, "if-unmodified-since": true, "last-modified": true, "link": true, "location": true,
+	"range": true, "tracestate": true, "x-real-ip": true, "forwarded": true, "grpc-trace-bin": true,
+	"x-amzn-trace-id": true, "x-b3-spanid": true, "x-b3-traceid": true, "content-location": true,
+	"content-disposition": true,
 }

@@ -6,8 +6,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// Receiver takes the events of one stream. They come one after the other, on the reading goroutine of the stream's connection, and must not
-// block. b is that goroutine's batch: it goes into every call an event makes. Heads and bytes are good only during the call.
+// Receiver takes the events of one stream. They come one after the other, on the reading goroutine of the stream's
+// connection, and must not block. b is that goroutine's batch: it goes into every call an event makes. Heads and bytes
+// are good only during the call.
 type Receiver interface {
 	// Head is a response head (client side only): interim ones first, then the final one. With end nothing follows it.
 	Head(b *Batch, s *Stream, h *message.Head, end bool)
@@ -15,8 +16,9 @@ type Receiver interface {
 	Data(b *Batch, s *Stream, p []byte, end bool)
 	// Trailers end the message.
 	Trailers(b *Batch, s *Stream, h *message.Head)
-	// Reset is the last event of a stream that ended early, by the peer's RST_STREAM or GOAWAY, the end of the connection, or an error
-	// of the peer's making; cause says which. A stream that both sides ended in order, and one that the owner reset, get none.
+	// Reset is the last event of a stream that ended early, by the peer's RST_STREAM or GOAWAY, the end of the
+	// connection, or an error of the peer's making; cause says which. A stream that both sides ended in order, and one
+	// that the owner reset, get none.
 	Reset(b *Batch, s *Stream, code ErrCode, cause error)
 	// Writable says that WriteData, which did not take everything, may take some now.
 	Writable(b *Batch, s *Stream)
@@ -24,8 +26,8 @@ type Receiver interface {
 	Timeout(b *Batch, s *Stream)
 }
 
-// Stream is one request and its response on a connection. Its methods are safe from any goroutine; those that take a batch
-// leave the writing to it, or write at once when it is nil.
+// Stream is one request and its response on a connection. Its methods are safe from any goroutine; those that take a
+// batch leave the writing to it, or write at once when it is nil.
 type Stream struct {
 	c    *Conn
 	id   uint32
@@ -85,8 +87,8 @@ func (s *Stream) writeSection(b *Batch, f *Fields, end bool) error {
 	return nil
 }
 
-// WriteData takes as much of p as flow control and the out buffer let it, and with end the end of this side too once all of p is taken. When
-// it takes less than all, Receiver.Writable asks for the rest.
+// WriteData takes as much of p as flow control and the out buffer let it, and with end the end of this side too once
+// all of p is taken. When it takes less than all, Receiver.Writable asks for the rest.
 func (s *Stream) WriteData(b *Batch, p []byte, end bool) (int, error) {
 	c := s.c
 	c.mu.Lock()
@@ -122,8 +124,8 @@ func (s *Stream) Room(n int) bool {
 	return s.sendable() && n <= min(s.flow.send, s.c.flow.send)
 }
 
-// Reset ends the stream in both directions with RST_STREAM. No event follows it, but for one that is being delivered just now. What the owner
-// still holds of the body counts as consumed.
+// Reset ends the stream in both directions with RST_STREAM. No event follows it, but for one that is being delivered
+// just now. What the owner still holds of the body counts as consumed.
 func (s *Stream) Reset(b *Batch, code ErrCode) {
 	c := s.c
 	c.mu.Lock()
@@ -145,7 +147,8 @@ func (s *Stream) Consumed(b *Batch, n int) {
 	c.leave(b)
 }
 
-// SetDeadline names the moment, on the clock of netio.Sweeper.Now, at which Receiver.Timeout is called; 0 takes it away.
+// SetDeadline names the moment, on the clock of netio.Sweeper.Now, at which Receiver.Timeout is called; 0 takes it
+// away.
 func (s *Stream) SetDeadline(at int64) {
 	c := s.c
 	c.mu.Lock()
@@ -156,7 +159,8 @@ func (s *Stream) SetDeadline(at int64) {
 	c.mu.Unlock()
 }
 
-// SetStallTimeout is Options.StallTimeout for this stream, from the next time on that its data waits. Not from two goroutines at once.
+// SetStallTimeout is Options.StallTimeout for this stream, from the next time on that its data waits. Not from two
+// goroutines at once.
 func (s *Stream) SetStallTimeout(d time.Duration) {
 	if int64(d) == s.flow.stall { // +checklocksignore: only this call writes it
 		return
@@ -203,8 +207,8 @@ func (s *Stream) ended(half, other streamState) {
 	s.remove(true)
 }
 
-// remove takes the stream out of its connection. What the owner holds of the body of a stream that ended well stays charged to
-// the connection until it is consumed; of one that was cut off it is given back here.
+// remove takes the stream out of its connection. What the owner holds of the body of a stream that ended well stays
+// charged to the connection until it is consumed; of one that was cut off it is given back here.
 //
 // +checklocks:s.c.mu
 func (s *Stream) remove(well bool) {

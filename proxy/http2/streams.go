@@ -2,7 +2,8 @@ package http2
 
 import "slices"
 
-// streamTable is the streams of a connection, and what is remembered of those that were. Guarded by the connection's lock.
+// streamTable is the streams of a connection, and what is remembered of those that were. Guarded by the connection's
+// lock.
 type streamTable struct {
 	open    map[uint32]*Stream
 	lastID  uint32   // the last stream opened, by whichever side is the client
@@ -71,8 +72,8 @@ func (c *Conn) streamGone() {
 	}
 }
 
-// sendReset appends RST_STREAM, and remembers the stream. A client needs no memory of it: what comes for a stream that is
-// gone is ignored there.
+// sendReset appends RST_STREAM, and remembers the stream. A client needs no memory of it: what comes for a stream that
+// is gone is ignored there.
 //
 // +checklocks:c.mu
 func (c *Conn) sendReset(id uint32, code ErrCode) {

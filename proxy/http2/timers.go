@@ -2,8 +2,8 @@ package http2
 
 import "github.com/fabian4/gateway-homebrew-go/internal/netio"
 
-// timers is what the reading goroutine has to do at which time, on the clock of netio.Sweeper.Now; 0 is never. The times of
-// the streams are theirs; wakeAt counts those too. Guarded by the connection's lock.
+// timers is what the reading goroutine has to do at which time, on the clock of netio.Sweeper.Now; 0 is never. The
+// times of the streams are theirs; wakeAt counts those too. Guarded by the connection's lock.
 type timers struct {
 	nc         *netio.Conn
 	wakeAt     int64 // when the reading goroutine looks at all times
@@ -54,8 +54,8 @@ func (t *timers) passed(at, now int64) bool {
 	return false
 }
 
-// tick looks at what may have taken too long. It is called when the reading goroutine was woken by its deadline, and asks for
-// the next waking itself, so nothing runs while there is nothing to wait for.
+// tick looks at what may have taken too long. It is called when the reading goroutine was woken by its deadline, and
+// asks for the next waking itself, so nothing runs while there is nothing to wait for.
 func (r *reader) tick() (err error) {
 	defer r.recoverPanic(&err)
 	c := r.c

@@ -18,7 +18,8 @@ func missing(c *Conn) int {
 	return c.opt.ConnWindow - c.flow.window - c.flow.credit
 }
 
-// TestWindowIsGivenBack: padding and what was sent on streams that are cut off count as consumed, whatever the owner does.
+// TestWindowIsGivenBack: padding and what was sent on streams that are cut off count as consumed, whatever the owner
+// does.
 func TestWindowIsGivenBack(t *testing.T) {
 	for _, row := range []struct {
 		name   string

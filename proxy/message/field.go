@@ -66,13 +66,15 @@ func (s Set) Has(id ID) bool { return s&(1<<id) != 0 }
 // names holds the lower-case name of each ID.
 var names = [idCount]string{
 	Accept: "accept", Authorization: "authorization", Connection: "connection", ContentEncoding: "content-encoding",
-	ContentLength: "content-length", ContentRange: "content-range", ContentType: "content-type", Cookie: "cookie", Date: "date",
-	Expect: "expect", GRPCMessage: "grpc-message", GRPCStatus: "grpc-status", GRPCTimeout: "grpc-timeout", HTTP2Settings: "http2-settings",
-	Host: "host", KeepAlive: "keep-alive", Origin: "origin", ProxyAuthenticate: "proxy-authenticate", ProxyAuthorization: "proxy-authorization",
-	ProxyConnection: "proxy-connection", Referer: "referer", RetryAfter: "retry-after", Server: "server", SetCookie: "set-cookie", TE: "te",
-	Traceparent: "traceparent", Trailer: "trailer", TransferEncoding: "transfer-encoding", Upgrade: "upgrade", UserAgent: "user-agent",
-	XForwardedClientCert: "x-forwarded-client-cert", XForwardedFor: "x-forwarded-for", XForwardedHost: "x-forwarded-host",
-	XForwardedProto: "x-forwarded-proto", XRequestID: "x-request-id",
+	ContentLength: "content-length", ContentRange: "content-range", ContentType: "content-type", Cookie: "cookie",
+	Date: "date", Expect: "expect", GRPCMessage: "grpc-message", GRPCStatus: "grpc-status",
+	GRPCTimeout: "grpc-timeout", HTTP2Settings: "http2-settings", Host: "host", KeepAlive: "keep-alive",
+	Origin: "origin", ProxyAuthenticate: "proxy-authenticate", ProxyAuthorization: "proxy-authorization",
+	ProxyConnection: "proxy-connection", Referer: "referer", RetryAfter: "retry-after", Server: "server",
+	SetCookie: "set-cookie", TE: "te", Traceparent: "traceparent", Trailer: "trailer",
+	TransferEncoding: "transfer-encoding", Upgrade: "upgrade", UserAgent: "user-agent",
+	XForwardedClientCert: "x-forwarded-client-cert", XForwardedFor: "x-forwarded-for",
+	XForwardedHost: "x-forwarded-host", XForwardedProto: "x-forwarded-proto", XRequestID: "x-request-id",
 }
 
 // Name is the lower-case field name of id, "" for Other.
@@ -95,7 +97,8 @@ var canonical = func() (t [idCount]string) {
 // Canonical is the field name of id with capitals, for HTTP/1.1.
 func (id ID) Canonical() string { return canonical[id] }
 
-// places holds each ID at the place of its name, so that Lookup compares with one name at most. A test holds that no two names share one.
+// places holds each ID at the place of its name, so that Lookup compares with one name at most. A test holds that no
+// two names share one.
 var places = func() (t [256]ID) {
 	for id := Other + 1; id < idCount; id++ {
 		t[place([]byte(names[id]))] = id
@@ -103,7 +106,8 @@ var places = func() (t [256]ID) {
 	return t
 }()
 
-// place is made of the length and the ends of a name, in any case. The factors are the smallest that keep the known names apart.
+// place is made of the length and the ends of a name, in any case. The factors are the smallest that keep the known
+// names apart.
 func place(name []byte) uint8 {
 	n := len(name)
 	return uint8(n) + 7*(name[0]|0x20) + (name[n-1] | 0x20)
@@ -164,8 +168,8 @@ func ValidToken(b []byte) bool {
 	return true
 }
 
-// ValidLowerName tells whether b is a field name as HTTP/2 writes it: a token without upper-case letters (RFC 9113 section
-// 8.2.1).
+// ValidLowerName tells whether b is a field name as HTTP/2 writes it: a token without upper-case letters (RFC 9113
+// section 8.2.1).
 func ValidLowerName(b []byte) bool {
 	for _, c := range b {
 		if !token[c] || c-'A' < 26 {
@@ -175,11 +179,12 @@ func ValidLowerName(b []byte) bool {
 	return len(b) > 0
 }
 
-// ValidValue tells whether b may be a field value in every version: no control bytes but the tab (RFC 9110 section 5.5); bytes over
-// 0x7f pass as they are. Space around the value is the codec's business.
+// ValidValue tells whether b may be a field value in every version: no control bytes but the tab (RFC 9110 section
+// 5.5); bytes over 0x7f pass as they are. Space around the value is for the codec to see to.
 func ValidValue(b []byte) bool { return ValueEnd(b) == len(b) }
 
-// Padded tells whether a value begins or ends with a space or a tab, which HTTP/2 does not allow (RFC 9113 section 8.2.1).
+// Padded tells whether a value begins or ends with a space or a tab, which HTTP/2 does not allow (RFC 9113 section
+// 8.2.1).
 func Padded(b []byte) bool { return len(b) > 0 && (isSpace(b[0]) || isSpace(b[len(b)-1])) }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' }
@@ -190,8 +195,8 @@ func ValueEnd(b []byte) int {
 	i := 0
 	for len(b)-i >= 8 {
 		x := binary.LittleEndian.Uint64(b[i:])
-		// Below 0x20: subtracting borrows into the high bit of a byte that had none. Equal to 0x7f: xor makes it zero, and then the same.
-		// Behind a byte that is found so there may be false finds, but the first one is true.
+		// Below 0x20: subtracting borrows into the high bit of a byte that had none. Equal to 0x7f: xor makes it zero,
+		// and then the same. Behind a byte that is found so there may be false finds, but the first one is true.
 		del := x ^ ones*0x7f
 		found := ((x-ones*0x20)&^x | (del-ones)&^del) & high
 		if found == 0 {

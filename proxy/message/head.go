@@ -37,7 +37,8 @@ type Field struct {
 	start, nameEnd, valueStart, valueEnd, end uint32
 	ID                                        ID
 	Hop                                       bool // named by Connection: never forwarded
-	Sensitive                                 bool // HPACK's never-indexed literal (RFC 7541 section 6.2.3): stays one on every hop
+	// HPACK's never-indexed literal (RFC 7541 section 6.2.3): stays one on every hop
+	Sensitive bool
 }
 
 // Head is one request or response head. The zero value is ready; Reset makes it so again.
@@ -47,10 +48,12 @@ type Head struct {
 
 	Version Version
 
-	// Of a request. Target is the request target as it came (HTTP/1) or :path; Path and Query are its parts, both raw bytes of it.
-	// Authority is the effective host: of the absolute-form target or :authority, else the Host field (RFC 9112 section 3.2.2).
+	// Of a request. Target is the request target as it came (HTTP/1) or :path; Path and Query are its parts, both raw
+	// bytes of it. Authority is the effective host: of the absolute-form target or :authority, else the Host field (RFC
+	// 9112 section 3.2.2).
 	Method, Target, Path, Query, Authority []byte
-	Scheme                                 []byte // :scheme, or that of an absolute-form target; empty when the message does not say
+	// :scheme, or that of an absolute-form target; empty when the message does not say
+	Scheme []byte
 
 	// Of a response.
 	Status int
@@ -72,10 +75,14 @@ func (h *Head) Reset() {
 	*h = Head{Fields: f, ContentLength: -1}
 }
 
-// Add records a field whose bytes lie in Buf: name [start,nameEnd), value [valueStart,valueEnd), its line up to end. It returns the ID.
+// Add records a field whose bytes lie in Buf: name [start,nameEnd), value [valueStart,valueEnd), its line up to end. It
+// returns the ID.
 func (h *Head) Add(start, nameEnd, valueStart, valueEnd, end int) ID {
 	id := Lookup(h.Buf[start:nameEnd])
-	h.Fields = append(h.Fields, Field{uint32(start), uint32(nameEnd), uint32(valueStart), uint32(valueEnd), uint32(end), id, false, false})
+	h.Fields = append(h.Fields, Field{
+		start: uint32(start), nameEnd: uint32(nameEnd), valueStart: uint32(valueStart), valueEnd: uint32(valueEnd),
+		end: uint32(end), ID: id,
+	})
 	h.Present |= 1 << id
 	return id
 }
@@ -135,7 +142,8 @@ func (h *Head) Count(id ID) (n int) {
 	return n
 }
 
-// AppendFields appends, as HTTP/1.1 lines and byte for byte as they came, the fields that are neither in drop nor named by Connection.
+// AppendFields appends, as HTTP/1.1 lines and byte for byte as they came, the fields that are neither in drop nor named
+// by Connection.
 func (h *Head) AppendFields(dst []byte, drop Set) []byte {
 	from, to := uint32(0), uint32(0) // the range of kept lines not copied yet
 	for i := range h.Fields {
@@ -165,8 +173,8 @@ func (h *Head) HasElement(id ID, lower string) bool {
 	return false
 }
 
-// EachElement calls f for each element of a comma-separated list, empty ones left out (RFC 9110 section 5.6.1), until f says false.
-// It reports whether f never did.
+// EachElement calls f for each element of a comma-separated list, empty ones left out (RFC 9110 section 5.6.1), until f
+// says false. It reports whether f never did.
 func EachElement(list []byte, f func([]byte) bool) bool {
 	for len(list) > 0 {
 		e := list

@@ -2,7 +2,8 @@ package message
 
 import "bytes"
 
-// hostByte marks what may stand in a host outside brackets: unreserved, percent, the sub-delims but the comma (a list is no host).
+// hostByte marks what may stand in a host outside brackets: unreserved, percent, the sub-delims but the comma (a list
+// is no host).
 var hostByte = func() (t [256]bool) {
 	for _, c := range "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~%!$&'()*+;=" {
 		t[c] = true
@@ -65,14 +66,14 @@ const (
 	AuthorityValid     AuthorityProblem = iota
 	HostRepeated                        // more than one Host field
 	HostMalformed                       // a Host field that is no host and port
-	HostDiffers                         // a Host field that is not the authority that the request line or :authority names
+	HostDiffers                         // a Host field that is not the authority that the target or :authority names
 	AuthorityMalformed                  // an authority that is no host and port
 )
 
-// SettleAuthority holds a request to one authority. h.Authority is what the target or :authority names, nil when neither
-// does; then the Host field stands in for it (RFC 9112 section 3.2.2, RFC 9113 section 8.3.1). A Host field may repeat the
-// authority, but never differs from it. The exception is an HTTP/1.1 CONNECT, whose clients often leave the port out of Host.
-// Whether there must be a Host field or an authority is for the codec to see to.
+// SettleAuthority holds a request to one authority. h.Authority is what the target or :authority names, nil when
+// neither does; then the Host field stands in for it (RFC 9112 section 3.2.2, RFC 9113 section 8.3.1). A Host field may
+// repeat the authority, but never differs from it. The exception is an HTTP/1.1 CONNECT, whose clients often leave the
+// port out of Host. Whether there must be a Host field or an authority is for the codec to see to.
 func (h *Head) SettleAuthority() AuthorityProblem {
 	connect := h.Version != HTTP2 && string(h.Method) == "CONNECT"
 	if h.Present.Has(Host) {
