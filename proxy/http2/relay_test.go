@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"testing"
@@ -17,14 +18,40 @@ type gateway struct {
 	addr string
 	o    Options
 
-	mu sync.Mutex // guards up
+	mu sync.Mutex
+	// +checklocks:mu
 	up *Client
+
+	once sync.Once
+	room chan struct{} // a token for one of those who wait for a place upstream
+	late sync.WaitGroup
 }
 
 // exchange is one request on its way: the receiver of both streams.
 type exchange struct {
-	down, up  *Stream
-	req, resp Relay
+	down *Stream
+	req  Relay
+	resp Relay
+
+	mu sync.Mutex
+	// +checklocks:mu
+	up *Stream
+	// +checklocks:mu
+	over bool // down was reset
+}
+
+// opened begins the request's way upstream, unless the client has left meanwhile.
+func (x *exchange) opened(b *Batch, up *Stream, end bool) {
+	x.mu.Lock()
+	x.up = up
+	over := x.over
+	x.mu.Unlock()
+	switch {
+	case over:
+		up.Reset(b, Cancel)
+	case !end:
+		_ = x.req.Start(b, up)
+	}
 }
 
 type downSide exchange
@@ -39,7 +66,10 @@ func (g *gateway) client() *Client {
 			g.t.Errorf("dial upstream: %v", err)
 			return nil
 		}
-		g.up = NewClient(netio.New(nc, g.sw, 5*time.Second), g.o)
+		g.once.Do(func() { g.room = make(chan struct{}, 1) })
+		o := g.o
+		o.Room = g.tell
+		g.up = NewClient(netio.New(nc, g.sw, 5*time.Second), o)
 	}
 	return g.up
 }
@@ -52,6 +82,38 @@ func (g *gateway) close() {
 		up.Close()
 		<-up.Done()
 	}
+	g.late.Wait()
+}
+
+// tell lets one of those who wait for a place upstream try.
+func (g *gateway) tell() {
+	select {
+	case g.room <- struct{}{}:
+	default:
+	}
+}
+
+// openLater opens the stream once there is a place. Its goroutine ends then, or with the connection.
+func (g *gateway) openLater(x *exchange, up *Client, f *Fields, end bool) {
+	g.late.Go(func() {
+		for {
+			select {
+			case <-g.room:
+			case <-up.Done():
+			}
+			st, err := up.Open(nil, f, end, (*upSide)(x))
+			if errors.Is(err, ErrNoCapacity) {
+				continue
+			}
+			g.tell() // there may be places for more
+			if err != nil {
+				x.down.Reset(nil, RefusedStream)
+				return
+			}
+			x.opened(nil, st, end)
+			return
+		}
+	})
 }
 
 func (g *gateway) Request(b *Batch, s *Stream, h *message.Head, end bool) Receiver {
@@ -69,14 +131,15 @@ func (g *gateway) Request(b *Batch, s *Stream, h *message.Head, end bool) Receiv
 		return nil
 	}
 	st, err := up.Open(b, f, end, (*upSide)(x))
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNoCapacity):
+		g.openLater(x, up, f.clone(), end)
+	case err != nil:
 		g.t.Errorf("Open: %v", err)
 		s.Reset(b, RefusedStream)
 		return nil
-	}
-	x.up = st
-	if !end {
-		_ = x.req.Start(b, st)
+	default:
+		x.opened(b, st, end)
 	}
 	return (*downSide)(x)
 }
@@ -93,7 +156,13 @@ func (x *downSide) Trailers(b *Batch, _ *Stream, h *message.Head) {
 func (x *downSide) Reset(b *Batch, _ *Stream, code ErrCode, _ error) {
 	x.req.Stop(b)
 	x.resp.Stop(b)
-	x.up.Reset(b, code)
+	x.mu.Lock()
+	x.over = true
+	up := x.up
+	x.mu.Unlock()
+	if up != nil {
+		up.Reset(b, code)
+	}
 }
 func (x *downSide) Writable(b *Batch, _ *Stream) { _ = x.resp.Writable(b) }
 func (x *downSide) Timeout(*Batch, *Stream)      {}
