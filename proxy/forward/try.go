@@ -251,6 +251,7 @@ func (ex *exchange) awaitHead(u upstream) error {
 		case ex.gone(ex.upload.sentAt.Load() > 0):
 			return ReplyGone
 		case Passed(limit, begun):
+			u.TimedOut(ex.attempt.Start)
 			return netio.ErrTimeout
 		}
 	}

@@ -47,6 +47,8 @@ type upstream interface {
 	Next() ([]byte, error)
 	Trailers() *message.Head
 
+	// TimedOut says that the endpoint owed something since that moment, and has not sent it in time.
+	TimedOut(since int64)
 	// Interrupt wakes a Head or Next with netio.ErrInterrupted, Cut whoever waits, for good.
 	Interrupt()
 	Cut()

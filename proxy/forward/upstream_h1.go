@@ -59,6 +59,7 @@ func (u *upstreamH1) Answer(h *message.Head)                  { u.r.Body(&u.body
 func (u *upstreamH1) Ready() bool                             { return u.body.Ready() }
 func (u *upstreamH1) Next() ([]byte, error)                   { return u.body.Next() }
 func (u *upstreamH1) Trailers() *message.Head                 { return u.body.Trailers() }
+func (u *upstreamH1) TimedOut(int64)                          {} // whoever has it closes it then
 func (u *upstreamH1) Interrupt()                              { u.conn.Interrupt() }
 func (u *upstreamH1) Cut()                                    { _ = u.conn.Close() }
 

@@ -269,7 +269,15 @@ func (u *upstreamH2) Answer(*message.Head)    {}
 func (u *upstreamH2) Ready() bool             { return u.pipe.Ready() }
 func (u *upstreamH2) Next() ([]byte, error)   { return u.pipe.Next() }
 func (u *upstreamH2) Trailers() *message.Head { return u.pipe.Trailers() }
-func (u *upstreamH2) Interrupt()              { u.pipe.Interrupt() }
+
+// TimedOut has the connection doubted, which other requests share.
+func (u *upstreamH2) TimedOut(since int64) {
+	if u.stream != nil {
+		u.stream.Doubt(since)
+	}
+}
+
+func (u *upstreamH2) Interrupt() { u.pipe.Interrupt() }
 
 func (u *upstreamH2) Cut() {
 	u.stream.Reset(nil, u.code())

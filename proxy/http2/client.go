@@ -46,11 +46,11 @@ func (c *Client) ending() error {
 	return c.over
 }
 
-// Usable tells whether Open may succeed, now or when there is room.
+// Usable tells whether Open may succeed, now or when there is room. A connection whose peer may be gone is not usable.
 func (c *Client) Usable() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.usable()
+	return c.usable() && !c.doubt.pending.Load()
 }
 
 // freePlaces is how many more streams the peer takes now.
@@ -83,7 +83,7 @@ func (c *Client) Reserve() bool {
 	if !c.usable() {
 		return false
 	}
-	if c.free() <= 0 || len(c.out.b) > headBytes {
+	if c.free() <= 0 || len(c.out.b) > headBytes || c.doubt.pending.Load() {
 		c.places.starved = true
 		return false
 	}

@@ -19,6 +19,7 @@ type Conn struct {
 	client bool
 	serve  Handler // server side
 	in     reader  // the reading goroutine's
+	doubt  doubt
 
 	mu sync.Mutex // also guards the streams
 	// +checklocks:mu
@@ -81,7 +82,7 @@ func (c *Conn) init(nc *netio.Conn, o Options, client bool) {
 	r.headers.dec = hpack.NewDecoder(tableBytes, func(f hpack.HeaderField) { r.headers.block.add(f) })
 	r.headers.dec.SetMaxStringLength(2 * o.MaxHeaderBytes)
 	r.corked = c.w.BeforeWait(r.batch.Flush)
-	r.lastRead = now
+	c.doubt.lastRead.Store(now)
 	c.timers.start(now, &c.opt)
 }
 

@@ -17,14 +17,12 @@ type reader struct {
 	handled  int   // bytes handled since the last flush
 	settled  bool  // the peer's first SETTINGS has come
 	partAt   int64 // when a frame or block that has begun must be whole; 0 nothing has
-	lastRead int64 // with PingInterval
 	due      []*Stream
 }
 
 // run reads until the connection is over.
 func (r *reader) run(early []byte) error {
 	r.frames.load(early)
-	r.lastRead = r.c.nc.Now()
 	for {
 		err := r.ingest()
 		if err == nil {
@@ -133,8 +131,8 @@ func (r *reader) settle() {
 func (r *reader) fill() error {
 	n, err := r.frames.fill()
 	r.handled += n
-	if n > 0 && r.c.opt.PingInterval > 0 {
-		r.lastRead = r.c.nc.Now()
+	if n > 0 && r.c.client && r.c.doubt.heard(r.c.nc.Now()) {
+		r.c.trust(&r.batch)
 	}
 	return err
 }

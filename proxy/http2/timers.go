@@ -117,24 +117,21 @@ func (r *reader) tickConn(now int64) error {
 func (r *reader) tickPing(now int64) error {
 	c := r.c
 	t := &c.timers
-	if t.pongAt != 0 && r.lastRead >= t.pongAt-int64(c.opt.PingTimeout) {
+	if t.pongAt != 0 && c.doubt.lastRead.Load() >= t.pongAt-int64(c.opt.PingTimeout) {
 		t.pongAt = 0 // anything that came is an answer
 	}
 	if t.passed(t.pongAt, now) {
 		c.opt.Count(LimitSilence)
 		return ErrSilent
 	}
-	if !t.passed(t.pingAt, now) {
+	if c.opt.PingInterval == 0 || !t.passed(t.pingAt, now) {
 		return nil
 	}
-	t.pingAt = r.lastRead + int64(c.opt.PingInterval)
+	t.pingAt = c.doubt.lastRead.Load() + int64(c.opt.PingInterval)
 	if t.pingAt <= now {
 		t.pingAt = now + int64(c.opt.PingInterval)
-		if len(c.streams.open) > 0 && t.pongAt == 0 {
-			c.appendControl(frameHeaderLen + 8)
-			c.out.b = appendPing(c.out.b, false, pingAlive)
-			t.pongAt = now + int64(c.opt.PingTimeout)
-			t.wakeBy(t.pongAt)
+		if len(c.streams.open) > 0 {
+			c.ping()
 		}
 	}
 	t.wakeBy(t.pingAt)

@@ -128,11 +128,12 @@ func (r *relay) responseComes() {
 	}
 }
 
-// due tells whether a moment that has passed ends the request.
-func (r *relay) due(st *http2.Stream) bool {
+// due tells whether a moment that has passed ends the request, and since when the endpoint has owed something.
+func (r *relay) due(st *http2.Stream) (late bool, since int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now, at := r.conn.Engine.Now(), r.wait.headBy
+	since = r.attempt.Start
 	if r.attempt.HeadAt > 0 {
 		if !r.wait.proven && forward.Passed(forward.ProvenAt(r.attempt.HeadAt), now) {
 			r.wait.proven = true // once: later on it says nothing new
@@ -140,11 +141,11 @@ func (r *relay) due(st *http2.Stream) bool {
 				r.attempt.Endpoint.Report(cluster.Success)
 			}
 		}
-		at = r.nextLook()
+		at, since = r.nextLook(), max(since, r.wait.silent)
 	}
 	if forward.Passed(at, now) {
-		return true
+		return true, since
 	}
 	st.SetDeadline(at)
-	return false
+	return false, 0
 }

@@ -123,9 +123,11 @@ func (e *serverEvents) Writable(b *http2.Batch, _ *http2.Stream) {
 // Timeout: the head of the response is due, or its next piece, or it has lasted long enough to prove its endpoint.
 func (e *serverEvents) Timeout(b *http2.Batch, st *http2.Stream) {
 	r := (*relay)(e)
-	if !r.due(st) {
+	late, since := r.due(st)
+	if !late {
 		return
 	}
+	st.Doubt(since)
 	st.Reset(b, http2.Cancel)
 	r.fail(b, forward.Late(forward.ReplyTimeout, &r.decision, r.conn.Engine.Now()), http2.Cancel)
 }
