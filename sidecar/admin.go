@@ -32,7 +32,7 @@ type View struct {
 	Config func() *config.Document // the effective document; nil until the first serves
 	Drain  func()                  // begins the drain; a second call does nothing
 
-	// Explain tells what would become of a request. The error is errNoRevision, or
+	// Explain tells which route a request would take. The error is errNoRevision, or
 	// a sentence about the question.
 	Explain func(route.ExplainRequest) (*route.Explanation, error)
 }

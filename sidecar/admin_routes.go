@@ -21,7 +21,7 @@ GET  /live     200 while the process runs
 GET  /ready    200 when requests are served, else 503 and the reasons
 GET  /status   versions, revision, listeners, clusters, discovery, certificates (JSON)
 GET  /config   the effective document (YAML; JSON with ?format=json)
-GET  /explain  what would become of a request, and why (JSON): ?method=GET&url=http://host/path
+GET  /explain  which route a request would take, and why (JSON): ?method=GET&url=http://host/path
 POST /drain    begin the drain, as SIGTERM does
 `
 

@@ -176,9 +176,22 @@ func (e *environment) checkPairs() {
 			key, value, found := strings.Cut(pair, "=")
 			if _, err := url.PathUnescape(value); !found || strings.TrimSpace(key) == "" || err != nil {
 				e.warn(name, "entry %d: not key=value with the value percent-encoded", i+1)
+			} else if name != envResource && !isMetadataKey(strings.TrimSpace(key)) {
+				e.warn(name, "entry %d: gRPC cannot carry a header of this name (letters, digits, - _ . are allowed); it is not sent", i+1)
 			}
 		}
 	}
+}
+
+// isMetadataKey tells whether gRPC takes a name for metadata. The exporter makes it lower-case.
+func isMetadataKey(key string) bool {
+	for i := range len(key) {
+		c := key[i] | 0x20
+		if !('a' <= c && c <= 'z' || '0' <= key[i] && key[i] <= '9' || strings.IndexByte("-_.", key[i]) >= 0) {
+			return false
+		}
+	}
+	return key != ""
 }
 
 // checkFiles reads what the exporter is about to read: it would go on without

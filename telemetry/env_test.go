@@ -56,7 +56,7 @@ func TestSettings(t *testing.T) {
 			env: endpoint + "=http://c:4317 OTEL_METRIC_EXPORT_INTERVAL=10s OTEL_METRIC_EXPORT_TIMEOUT=0" +
 				" OTEL_EXPORTER_OTLP_TIMEOUT=-1 OTEL_EXPORTER_OTLP_METRICS_TIMEOUT=99999999999999 OTEL_EXPORTER_OTLP_COMPRESSION=zstd OTEL_EXPORTER_OTLP_METRICS_INSECURE=1" +
 				" OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=sum OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION=base2_exponential_bucket_histogram" +
-				" OTEL_EXPORTER_OTLP_HEADERS=a=b,secret,c=%zz OTEL_RESOURCE_ATTRIBUTES=a,b=c",
+				" OTEL_EXPORTER_OTLP_HEADERS=a=b,secret,c=%zz,x/y=z,X-Tenant.a_1=z OTEL_RESOURCE_ATTRIBUTES=a,b=c",
 			warnings: []string{
 				`OTEL_EXPORTER_OTLP_COMPRESSION: "zstd": not one of gzip, none; none is used`,
 				`OTEL_EXPORTER_OTLP_METRICS_INSECURE: "1": not one of true, false; false is used`,
@@ -68,6 +68,7 @@ func TestSettings(t *testing.T) {
 				`OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: "99999999999999": not a positive number of milliseconds; 10000 is used`,
 				`OTEL_EXPORTER_OTLP_HEADERS: entry 2: not key=value with the value percent-encoded`,
 				`OTEL_EXPORTER_OTLP_HEADERS: entry 3: not key=value with the value percent-encoded`,
+				`OTEL_EXPORTER_OTLP_HEADERS: entry 4: gRPC cannot carry a header of this name (letters, digits, - _ . are allowed); it is not sent`,
 				`OTEL_RESOURCE_ATTRIBUTES: entry 1: not key=value with the value percent-encoded`,
 			}},
 		{name: "CA that is not there", env: endpoint + "=https://c:4317 OTEL_EXPORTER_OTLP_CERTIFICATE=/nowhere/ca.pem",

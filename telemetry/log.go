@@ -21,6 +21,7 @@ func NewLogger(level, format string, w io.Writer) (hclog.Logger, error) {
 		return nil, fmt.Errorf("env GATEWAY_LOG_LEVEL: %q: not one of %s", level, strings.Join(levels, ", "))
 	}
 	options := hclog.LoggerOptions{Name: "gateway", Level: hclog.LevelFromString(level), Output: w}
+	options.JSONEscapeDisabled = true // "a -> b" is for eyes too; no browser reads it as HTML
 	switch format {
 	case "json":
 		options.JSONFormat = true

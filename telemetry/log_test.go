@@ -47,6 +47,12 @@ func TestLoggerFormats(t *testing.T) {
 	}
 
 	out.Reset()
+	logger.Info("revision applied", "changes", []string{"5s -> 6s"})
+	if got := out.String(); !strings.Contains(got, `5s -> 6s`) {
+		t.Errorf("json line = %s, want it to have the arrow as it is", got)
+	}
+
+	out.Reset()
 	logger, _ = NewLogger("info", "text", &out)
 	logger.Info("revision applied", "revision", "4f2a")
 	if got, want := out.String(), " [INFO]  gateway: revision applied: revision=4f2a\n"; !strings.HasSuffix(got, want) {

@@ -14,6 +14,7 @@ type AccessLog struct {
 }
 
 var accessLogBlock = block[AccessLog]{
+	form: "{enabled: false}",
 	fields: []field[AccessLog]{
 		at("enabled", func(a *AccessLog) *bool { return &a.Enabled }, flag),
 		at("sampling", func(a *AccessLog) *float64 { return &a.Sampling }, share(0, 1)),

@@ -193,20 +193,20 @@ var bad = []struct{ file, want string }{
 4:5: routes[1]: want a mapping (seen a list)
 4:5: routes[1]: name is missing
 5:11: routes[2].name: want text (seen a list)
-6:12: routes[2].match: want a mapping (seen "/")
+6:12: routes[2].match: want a mapping such as {path_prefix: /api} (seen "/")
 7:16: routes[2].listeners: want a list (seen "web")
 8:14: routes[2].cluster: want text (seen a mapping)
 10:15: routes[3].clusters: want a list (seen "a")
 11:22: routes[3].match.headers: want a mapping (seen a list)
 11:36: routes[3].match.methods: want a list (seen "GET")
-12:15: routes[3].timeouts: want a mapping (seen "5s")
+12:15: routes[3].timeouts: want a mapping such as {upstream: 5s} (seen "5s")
 13:20: routes[3].preserve_host: want true or false (seen "no")
 14:14: routes[3].upgrades: want a list (seen nothing)
 17:16: clusters[0].endpoints: want a list (seen "127.0.0.1:1")
-18:10: clusters[0].tls: want a mapping (seen true)
-19:13: clusters[0].consul: want a mapping (seen "api")
-20:11: timeouts: want a mapping (seen a list)
-21:13: access_log: want a mapping (seen "off")
+18:10: clusters[0].tls: want a mapping such as {mode: tls, ca_file: ca.pem} (seen true)
+19:13: clusters[0].consul: want a mapping such as {service: orders} (seen "api")
+20:11: timeouts: want a mapping such as {upstream: 5s} (seen a list)
+21:13: access_log: want a mapping such as {enabled: false} (seen "off")
 `},
 	{"l4.bad.yaml", `
 2:5: listeners[0]: want a cluster (seen none)
@@ -329,7 +329,7 @@ var bad = []struct{ file, want string }{
 4:12: document: not YAML (while parsing a flow mapping: did not find expected ',' or '}')
 `},
 	{"tab.bad.yaml", `
-2:1: document: not YAML (while scanning for the next token: found character that cannot start any token)
+2:1: document: not YAML (a tab: write spaces in front of a key, a dash or a value)
 `},
 	{"text.bad.yaml", `
 1:1: document: want a mapping (seen "routes")

@@ -15,6 +15,7 @@ func standardClusterLimits() ClusterLimits {
 }
 
 var clusterLimitsBlock = block[ClusterLimits]{
+	form: "{max_connections: 1024}",
 	fields: []field[ClusterLimits]{
 		at("max_connections", func(l *ClusterLimits) *int { return &l.MaxConnections }, count(0, 1e6)),
 		at("max_pending", func(l *ClusterLimits) *int { return &l.MaxPending }, count(0, 1e6)),

@@ -26,6 +26,7 @@ type Consul struct {
 const standardEmptyHold = 30 * time.Second
 
 var consulBlock = block[Consul]{
+	form: "{service: orders}",
 	fields: []field[Consul]{
 		at("service", func(c *Consul) *string { return &c.Service }, name),
 		at("tag", func(c *Consul) *string { return &c.Tag }, consulTag).optional(),

@@ -28,6 +28,7 @@ type HealthCheck struct {
 }
 
 var healthCheckBlock = block[HealthCheck]{
+	form: "{type: http, path: /healthz}",
 	fields: []field[HealthCheck]{
 		at("type", func(h *HealthCheck) *string { return &h.Type }, word(HealthCheckHTTP, HealthCheckTCP, HealthCheckGRPC)),
 		at("path", func(h *HealthCheck) *string { return &h.Path }, requestPath).optional(),

@@ -9,6 +9,7 @@ type Keepalive struct {
 }
 
 var keepaliveBlock = block[Keepalive]{
+	form: "{max_idle: 128}",
 	fields: []field[Keepalive]{
 		at("max_idle", func(k *Keepalive) *int { return &k.MaxIdle }, count(0, 65535)),
 		at("idle_timeout", func(k *Keepalive) *time.Duration { return &k.IdleTimeout }, duration(false)),

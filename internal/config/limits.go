@@ -6,6 +6,7 @@ type Limits struct {
 }
 
 var limitsBlock = block[Limits]{
+	form: "{max_body: 10MiB}",
 	fields: []field[Limits]{
 		at("max_body", func(l *Limits) *int64 { return &l.MaxBody }, size),
 	},

@@ -24,6 +24,7 @@ type HeaderMatch struct {
 }
 
 var matchBlock = block[Match]{
+	form: "{path_prefix: /api}",
 	fields: []field[Match]{
 		at("host", func(m *Match) *string { return &m.Host }, matchHost.or("")).optional(),
 		at("path_prefix", func(m *Match) *string { return &m.PathPrefix }, pathPrefix),

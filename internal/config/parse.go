@@ -23,7 +23,7 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 		d.problemAt(data, i, "not text (a control byte, or not UTF-8)")
 		return nil
 	}
-	loader, err := yaml.NewLoader(bytes.NewReader(data))
+	loader, err := yaml.NewLoader(bytes.NewReader(withoutVersion(data)))
 	if err != nil {
 		panic("BUG: the YAML loader takes no reader: " + err.Error())
 	}
@@ -41,7 +41,7 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 		}
 	}
 	if !errors.Is(err, io.EOF) {
-		d.syntax(err)
+		d.syntax(data, err)
 		return nil
 	}
 	root := doc.Content[0]
@@ -66,19 +66,50 @@ func isPointer(root *yaml.Node) bool {
 	return has(root, "v") && (has(root, "parts") || has(root, "withdrawn"))
 }
 
+// withoutVersion makes a comment of a %YAML directive in front of everything. The parser refuses 1.2, which means the
+// same here. Lines and columns stay.
+func withoutVersion(data []byte) []byte {
+	rest := data
+	for {
+		line, after, more := bytes.Cut(rest, []byte{'\n'})
+		text := bytes.TrimSpace(line)
+		if bytes.HasPrefix(line, []byte("%YAML 1.2")) {
+			edited := bytes.Clone(data)
+			edited[len(data)-len(rest)] = '#'
+			return edited
+		}
+		if !more || len(text) > 0 && text[0] != '#' {
+			return data
+		}
+		rest = after
+	}
+}
+
 // syntax reports what the YAML parser found.
-func (d *decoder) syntax(err error) {
+func (d *decoder) syntax(data []byte, err error) {
 	var bad *yaml.LoadError
 	if !errors.As(err, &bad) {
 		d.problem(nil, "not YAML (%s)", err)
 		return
 	}
 	at := yaml.Node{Line: bad.Mark.Line, Column: bad.Mark.Column}
+	if isTab(data, at.Line, at.Column) {
+		d.problem(&at, "not YAML (a tab: write spaces in front of a key, a dash or a value)")
+		return
+	}
 	if bad.ContextMsg != "" {
 		d.problem(&at, "not YAML (%s: %s)", bad.ContextMsg, bad.Message)
 		return
 	}
 	d.problem(&at, "not YAML (%s)", bad.Message)
+}
+
+// isTab tells whether there is a tab at a line and column, both counted from 1.
+func isTab(data []byte, line, column int) bool {
+	for ; line > 1; line-- {
+		_, data, _ = bytes.Cut(data, []byte{'\n'})
+	}
+	return 0 < column && column <= len(data) && data[column-1] == '\t'
 }
 
 // checkTree refuses what would let a value be somewhere else than where it is

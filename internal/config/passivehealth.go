@@ -26,6 +26,7 @@ func standardPassiveHealth() PassiveHealth {
 }
 
 var passiveHealthBlock = block[PassiveHealth]{
+	form: "{consecutive_failures: 5}",
 	fields: []field[PassiveHealth]{
 		at("consecutive_failures", func(p *PassiveHealth) *int { return &p.ConsecutiveFailures }, count(0, 1000)),
 		at("base_ejection", func(p *PassiveHealth) *time.Duration { return &p.BaseEjection }, duration(false)),

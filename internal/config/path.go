@@ -13,12 +13,23 @@ var pathPrefix = text(func(s string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if all, star := strings.CutSuffix(s, "*"); star {
+		return "", fmt.Errorf("want a prefix without the *, which stands for itself: %s matches all below it", prefixForm(all))
+	}
 	normal, _, ok := NormalPath([]byte(s), nil)
 	if !ok {
 		return "", errors.New("want a path that does not climb above the root")
 	}
 	return "/" + strings.TrimRight(string(normal[1:]), "/"), nil
 })
+
+// prefixForm is what was probably meant by a prefix that had a star at its end.
+func prefixForm(s string) string {
+	if s = strings.TrimRight(s, "/"); s == "" {
+		return "/"
+	}
+	return clip(s)
+}
 
 // pathRewrite goes upstream as it is, but for a slash at its end.
 var pathRewrite = text(checkPath)

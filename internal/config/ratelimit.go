@@ -23,6 +23,7 @@ type RateLimit struct {
 }
 
 var rateLimitBlock = block[RateLimit]{
+	form: "{rate: 10, burst: 20}",
 	fields: []field[RateLimit]{
 		at("rate", func(l *RateLimit) *float64 { return &l.Rate }, share(0.001, 1e6)),
 		at("burst", func(l *RateLimit) *int { return &l.Burst }, count(1, 1e6)),

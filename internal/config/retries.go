@@ -26,6 +26,7 @@ type Retries struct {
 }
 
 var retriesBlock = block[Retries]{
+	form: "{attempts: 3, on: [connect-failure, reset]}",
 	fields: []field[Retries]{
 		at("attempts", func(r *Retries) *int { return &r.Attempts }, count(1, 10)),
 		at("on", func(r *Retries) *[]string { return &r.On }, listOf(retryReason).then(checkReasons)),

@@ -16,6 +16,7 @@ type RouteTimeouts struct {
 }
 
 var routeTimeoutsBlock = block[RouteTimeouts]{
+	form: "{upstream: 5s}",
 	fields: []field[RouteTimeouts]{
 		at("upstream", func(t *RouteTimeouts) *time.Duration { return &t.Upstream }, duration(true)).when(ownUpstream),
 		at("request", func(t *RouteTimeouts) *time.Duration { return &t.Request }, duration(true)).optional(),

@@ -50,6 +50,7 @@ func (f field[T]) when(shown func(t *T) bool) field[T] {
 // A block is a mapping with known keys. Its table of fields is all there is to
 // know about a key: adding or removing a setting is one line here.
 type block[T any] struct {
+	form   string                               // an example of it, for who writes something else; "" = none
 	fields []field[T]                           // at most 64
 	begin  func(d *decoder, t *T)               // sets the defaults, before the keys are read
 	end    func(d *decoder, n *yaml.Node, t *T) // checks what no key can check alone
@@ -63,10 +64,14 @@ func (b *block[T]) decode(d *decoder, n *yaml.Node, t *T) {
 	if b.begin != nil {
 		b.begin(d, t)
 	}
+	if n.Kind != yaml.MappingNode && b.form != "" {
+		d.problem(n, "want a mapping such as %s (%s)", b.form, seen(n))
+		return
+	}
 	if !d.isKind(n, yaml.MappingNode) {
 		return
 	}
-	var seen uint64
+	var known uint64
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		f := b.find(key)
@@ -74,11 +79,11 @@ func (b *block[T]) decode(d *decoder, n *yaml.Node, t *T) {
 			d.unknownKey(key, b.keys())
 			continue
 		}
-		if seen&(1<<f) != 0 {
+		if known&(1<<f) != 0 {
 			d.problem(key, "key %s is there twice", key.Value)
 			continue
 		}
-		seen |= 1 << f
+		known |= 1 << f
 		d.enter(b.fields[f].key)
 		b.fields[f].decode(d, value, t)
 		d.leave()

@@ -14,6 +14,7 @@ type Timeouts struct {
 }
 
 var timeoutsBlock = block[Timeouts]{
+	form: "{upstream: 5s}",
 	fields: []field[Timeouts]{
 		at("read", func(t *Timeouts) *time.Duration { return &t.Read }, duration(false)),
 		at("write", func(t *Timeouts) *time.Duration { return &t.Write }, duration(false)),

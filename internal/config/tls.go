@@ -55,6 +55,7 @@ type ClusterTLS struct {
 func (t *ClusterTLS) Enabled() bool { return t.Mode == TLSServer || t.Mode == TLSMutual }
 
 var listenerTLSBlock = block[ListenerTLS]{
+	form: "{certificates: [{cert_file: a.pem, key_file: a.key}]}",
 	fields: []field[ListenerTLS]{
 		at("certificates", func(t *ListenerTLS) *[]Certificate { return &t.Certificates }, listOf(certificateBlock.kind())),
 		at("client_ca_file", func(t *ListenerTLS) *string { return &t.ClientCAFile }, file).optional(),
@@ -87,6 +88,7 @@ func checkListenerTLS(d *decoder, n *yaml.Node, t *ListenerTLS) {
 }
 
 var certificateBlock = block[Certificate]{
+	form: "{cert_file: a.pem, key_file: a.key}",
 	fields: []field[Certificate]{
 		at("cert_file", func(c *Certificate) *string { return &c.CertFile }, file),
 		at("key_file", func(c *Certificate) *string { return &c.KeyFile }, file),
@@ -101,6 +103,7 @@ var certificateBlock = block[Certificate]{
 }
 
 var clusterTLSBlock = block[ClusterTLS]{
+	form: "{mode: tls, ca_file: ca.pem}",
 	fields: []field[ClusterTLS]{
 		at("mode", func(t *ClusterTLS) *string { return &t.Mode }, word(TLSNone, TLSServer, TLSMutual)),
 		at("ca_file", func(t *ClusterTLS) *string { return &t.CAFile }, file.or("")).optional(),

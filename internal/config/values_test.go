@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,34 @@ func TestPrefixesAreNormalised(t *testing.T) {
 		got := decode(t, "clusters: [{name: a, endpoints: ['a:1']}]\nroutes: [{name: a, cluster: a, match: {path_prefix: '"+row.in+"'}}]", Base{})
 		if got := got.Routes[0].Match.PathPrefix; got != row.want {
 			t.Errorf("prefix %q = %q, want %q", row.in, got, row.want)
+		}
+	}
+}
+
+func TestYAMLVersion(t *testing.T) {
+	const text = "routes: []\nclusters: [{name: a, endpoints: ['a:1'"
+	for _, head := range []string{"%YAML 1.2\n---\n", "# comment\n\n%YAML 1.2 # more\n---\n", "%YAML 1.1\n---\n"} {
+		if _, err := Decode([]byte(head+text+"]}]\n"), Base{}); err != nil {
+			t.Errorf("%q: %v", head, err)
+		}
+	}
+	_, err := Decode([]byte("%YAML 1.2\n---\nroutes: 5\n"), Base{})
+	if err == nil || !strings.HasPrefix(err.Error(), "3:9: routes: want a list") {
+		t.Errorf("error %v, want one of line 3", err)
+	}
+}
+
+func TestPrefixWithAStar(t *testing.T) {
+	for in, want := range map[string]string{
+		"/api/*": "want a prefix without the *, which stands for itself: /api matches all below it",
+		"/*":     "want a prefix without the *, which stands for itself: / matches all below it",
+		"/api*":  "want a prefix without the *, which stands for itself: /api matches all below it",
+		"/a*b":   "", "/*/b": "", "/%2A": "",
+	} {
+		_, err := Decode([]byte("clusters: [{name: a, endpoints: ['a:1']}]\n"+
+			"routes: [{name: a, cluster: a, match: {path_prefix: '"+in+"'}}]"), Base{})
+		if got := fmt.Sprint(err); want == "" && err != nil || want != "" && !strings.Contains(got, want) {
+			t.Errorf("prefix %s: %v, want %q", in, err, want)
 		}
 	}
 }

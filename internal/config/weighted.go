@@ -9,6 +9,7 @@ type WeightedCluster struct {
 }
 
 var weightedBlock = block[WeightedCluster]{
+	form: "{name: orders, weight: 95}",
 	fields: []field[WeightedCluster]{
 		at("name", func(w *WeightedCluster) *string { return &w.Name }, routedCluster),
 		at("weight", func(w *WeightedCluster) *int { return &w.Weight }, weight),

@@ -41,7 +41,6 @@ func Main(ctx context.Context, p Process) int {
 	root := newRoot(&p)
 	root.SetArgs(append([]string{}, p.Args...)) // never nil: that would mean the process's own
 	root.SetIn(p.Stdin)
-	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	return exitCode(root.ExecuteContext(ctx), p.Stderr)
 }

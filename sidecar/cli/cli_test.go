@@ -51,6 +51,9 @@ func TestUsage(t *testing.T) {
 		{"help stauts", nil, 2, "gateway: there is no verb \"stauts\" (perhaps status)\n"},
 		{"", []string{"GATEWAY_LISTEN=80", "GATEWAY_PRPOF=true"}, 2, "gateway: env GATEWAY_PRPOF: unknown variable (perhaps GATEWAY_PPROF)\ngateway: env GATEWAY_LISTEN: \"80\": want host:port: write :80\n"},
 		{"--listen 80 --pprof=x", nil, 2, "gateway: flag --listen: \"80\": want host:port: write :80\ngateway: flag --pprof: \"x\": neither true nor false\n"},
+		{"--app http://127.0.0.1:3000", nil, 2, "gateway: flag --app: \"http://127.0.0.1:3000\": want host:port, without http://\n"},
+		{"completion", nil, 2, "gateway: completion takes one of bash, fish, powershell, zsh (was \"\")\n"},
+		{"completion ksh", nil, 2, "gateway: completion takes one of bash, fish, powershell, zsh (was \"ksh\")\n"},
 		{"explain GET", nil, 2, "gateway: explain takes a method and a URL (were 1 argument)\n"},
 		{"explain GET http://a/ -H", nil, 2, "gateway: --header needs a value\n"},
 		{"explain GET http://a/", []string{"GATEWAY_ADMIN_LISTEN="}, 2, "gateway: GATEWAY_ADMIN_LISTEN is empty: that gateway has no admin port to ask\n"},
@@ -67,6 +70,7 @@ func TestUsage(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	for _, row := range []struct{ args, want string }{
 		{"version", "gateway "},
+		{"--version", "gateway " + sidecar.Built().String() + "\n"},
 		{"env", "GATEWAY_ADMIN_LISTEN           --admin-listen"},
 		{"--help", "--admin-listen"},
 		{"help", "--admin-listen"},

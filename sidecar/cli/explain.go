@@ -17,7 +17,7 @@ func explainCommand(p *Process) *cobra.Command {
 	raw := false
 	cmd := &cobra.Command{
 		Use:   "explain METHOD URL",
-		Short: "Ask a running gateway what would become of a request, and why",
+		Short: "Ask a running gateway which route a request would take, and why",
 		Long: `Asks the admin port of a gateway that runs with this environment which route a
 request would take and why the others lost, to which endpoints it could go, and
 which timeouts would hold for it. Nothing is sent anywhere. Exits 0 when there is a

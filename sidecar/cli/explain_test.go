@@ -50,7 +50,7 @@ cluster orders-v1  2 of 4 endpoints used, for 95 in 100 requests
 cluster orders-v2  0 of 0 endpoints used, for 5 in 100 requests: the answer is 503 with the flag UH
 timeout connect    2s         from bootstrap
 timeout request    none       from default
-tries              at most 3  from route: again on reset, 503, each within 1s
+attempts           at most 3  from route: retry on reset, 503, each within 1s
 other routes, in the order in which they are tried:
   all   it fits too, but orders comes first: its host is more specific
   blog  the host is not blog.example.com

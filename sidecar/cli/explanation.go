@@ -45,7 +45,7 @@ func explanationRoute(w io.Writer, e *route.Explanation) {
 		fmt.Fprintf(w, "timeout %s\t%s\tfrom %s\n", s.Name, orNone(s.Value), s.From)
 	}
 	if r := e.Retries; r != nil {
-		fmt.Fprintf(w, "tries\tat most %d\tfrom %s: again on %s%s\n", r.Attempts, r.From, strings.Join(r.On, ", "),
+		fmt.Fprintf(w, "attempts\tat most %d\tfrom %s: retry on %s%s\n", r.Attempts, r.From, strings.Join(r.On, ", "),
 			when(r.PerTryTimeout != noTime, ", each within "+r.PerTryTimeout))
 	}
 }

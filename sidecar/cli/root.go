@@ -24,6 +24,10 @@ func newRoot(p *Process) *cobra.Command {
 		explainCommand(p),
 	)
 	root.SetHelpCommand(helpCommand(root))
+	root.SetOut(p.Stdout) // completion takes it when it is made
+	checkShell(root)
+	root.Version = sidecar.Built().String()
+	root.SetVersionTemplate("gateway {{.Version}}\n") // as the verb version prints it
 	root.Args = verbOnly
 	root.SetFlagErrorFunc(explainFlag)
 	root.SilenceErrors, root.SilenceUsage = true, true
@@ -97,6 +101,23 @@ func unknownFlag(cmd *cobra.Command, seen, name string) error {
 		return fmt.Errorf("unknown flag %s (perhaps --%s)", seen, near)
 	}
 	return fmt.Errorf("unknown flag %s (%s --help lists them)", seen, cmd.CommandPath())
+}
+
+// checkShell has completion refuse shells that it does not know, instead of its help and exit code 0.
+func checkShell(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	completion, _, err := root.Find([]string{"completion"})
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	var shells []string
+	for _, c := range completion.Commands() {
+		shells = append(shells, c.Name())
+	}
+	completion.Args = nil
+	completion.RunE = func(_ *cobra.Command, args []string) error {
+		return fmt.Errorf("completion takes one of %s (was %q)", strings.Join(shells, ", "), strings.Join(args, " "))
+	}
 }
 
 // helpCommand replaces cobra's, which is content with verbs that do not exist.
