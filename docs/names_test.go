@@ -90,7 +90,7 @@ func TestVariables(t *testing.T) {
 		"GATEWAY_PORT":            true, // what Kubernetes injects
 		"GATEWAY_UPSTREAM_TIMEOT": true, // wrong on purpose
 	}
-	flags := map[string]bool{"--json": true, "--resolve": true} // of status and explain, and of curl
+	flags := map[string]bool{"--json": true, "--files": true, "--resolve": true} // of status and explain, validate, curl
 	for _, v := range sidecar.Variables() {
 		known[v.Name], flags["--"+v.Flag] = true, true
 	}

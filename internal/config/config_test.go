@@ -53,6 +53,7 @@ func same(t *testing.T, doc *Document, base Base) {
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}
+		again.Revision = doc.Revision // the effective document says itself what the base had said
 		if !reflect.DeepEqual(again, doc) {
 			t.Errorf("again = %+v\nwant    %+v\n%s", again, doc, text)
 		}
@@ -248,13 +249,43 @@ func TestRevision(t *testing.T) {
 		{"a comment", "# hello\n" + text, Base{}, true},
 		{"a default written out", text + "timeouts: {read: 15000ms}\n", Base{}, true},
 		{"another value", text + "timeouts: {read: 16s}\n", Base{}, false},
-		{"another base", text, other, false},
-		{"what the base adds", text, bootstrap(), false},
+		{"another base", text, other, true},
+		{"what the base adds", text, bootstrap(), true},
+		{"what another base adds to", "routes: [{name: all, cluster: app}]\n", bootstrap(), false},
 		{"another order", strings.Replace(text, "'a:1', 'b:1'", "'b:1', 'a:1'", 1), Base{}, false},
 	} {
 		if got := decode(t, row.text, row.base).Revision; (got == first) != row.same {
 			t.Errorf("%s: revision = %s after %s, want same = %v", row.name, got, first, row.same)
 		}
+	}
+}
+
+// A document is the same revision wherever it is read, and another one with each reference to what only a bootstrap has.
+func TestRevisionIsTheDocumentsOwn(t *testing.T) {
+	with := func(app string) Base {
+		b := bootstrap()
+		for _, name := range []string{"more", "other"} {
+			b.Clusters = append(b.Clusters, Cluster{Name: name, Endpoints: []Endpoint{{Address: app, Weight: 1}}})
+		}
+		return b
+	}
+	seen := map[string]string{}
+	for _, text := range []string{
+		"routes: [{name: all, match: {path_prefix: /a}, cluster: more}]\n",
+		"routes: [{name: all, match: {path_prefix: /a}, cluster: other}]\n",
+		"routes: [{name: all, match: {path_prefix: /a}, clusters: [{name: more, weight: 1}, {name: other, weight: 2}]}]\n",
+		"routes: [{name: all, match: {path_prefix: /a}, clusters: [{name: more, weight: 2}, {name: other, weight: 1}]}]\n",
+		"listeners: [{name: l, address: ':1', protocol: tcp, cluster: more}]\n",
+		"listeners: [{name: l, address: ':1', protocol: tcp, cluster: other}]\n",
+	} {
+		here, there := decode(t, text, with("a:1")).Revision, decode(t, text, with("b:2")).Revision
+		if here != there {
+			t.Errorf("%s is revision %s, and %s in another environment", text, here, there)
+		}
+		if same := seen[here]; same != "" {
+			t.Errorf("%s is the same revision as %s", text, same)
+		}
+		seen[here] = text
 	}
 }
 

@@ -39,13 +39,22 @@ func DecodeParts(parts []Part, base Base) (*Document, error) {
 		d.problem(nil, "is empty")
 	}
 	if d.total == 0 {
-		d.read(append(sources, base.source()))
+		d.read(append(slices.Clone(sources), base.source()))
 	}
 	if d.total > 0 {
 		return nil, d.sorted()
 	}
-	d.doc.Revision = d.doc.hash()
+	d.doc.Revision = revisionOf(parts, sources)
 	return d.doc, nil
+}
+
+// revisionOf is the identity of what a document says itself, read on the standard base: the same in every environment, so
+// that a check elsewhere names the revision that will serve. That it refers to what only a bootstrap defines is no problem
+// here.
+func revisionOf(parts []Part, sources []source) string {
+	d := newDecoder(parts, Standard())
+	d.read(sources)
+	return d.doc.hash()
 }
 
 // hash is the identity of the content: two texts that mean the same are the

@@ -5,67 +5,126 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
 func validateCommand(p *Process) *cobra.Command {
+	withFiles := false
 	cmd := &cobra.Command{
-		Use:   "validate FILE",
+		Use:   "validate FILE...",
 		Short: "Find every problem of a document (- is stdin)",
 		Long: `Reads a document as a gateway with these flags and this environment would, and
-lists every problem as FILE:line:column: path: what is wrong. Exits 1 if there is one.`,
+lists every problem as FILE:line:column: path: what is wrong. Exits 1 if there is one.
+Several files are one document, as the keys of a folder in Consul are: in the order
+of their names. With --files the certificates, keys and CA files that the document
+names are read too.`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("validate takes one file, or - for stdin (were %d)", len(args))
+			if len(args) == 0 {
+				return errors.New("validate takes one file, several that are one document, or - for stdin (were 0)")
+			}
+			if len(args) > 1 && slices.Contains(args, "-") {
+				return errors.New("validate takes - for stdin alone, not beside files")
 			}
 			return nil
 		},
 	}
 	flags := bindFlags(cmd)
-	cmd.RunE = func(_ *cobra.Command, args []string) error { return validate(p, flags, args[0]) }
+	cmd.Flags().BoolVar(&withFiles, "files", false, "read the certificates, keys and CA files that the document names")
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return validate(p, flags, args, withFiles) }
 	return cmd
 }
 
-func validate(p *Process, flags map[string]string, path string) error {
+func validate(p *Process, flags map[string]string, paths []string, withFiles bool) error {
 	// What a document may leave out, and name without defining, is the bootstrap's.
-	// Where it comes from is known: this file.
+	// Where it comes from is known: these files.
 	b, err := sidecar.Load(sidecar.Sources{
 		Flags:    flags,
 		Environ:  p.Environ,
-		Defaults: map[string]string{"GATEWAY_SOURCE": string(sidecar.SourceFile), "GATEWAY_CONFIG": path},
+		Defaults: map[string]string{"GATEWAY_SOURCE": string(sidecar.SourceFile), "GATEWAY_CONFIG": paths[0]},
 	})
 	if err != nil {
 		return err
 	}
-	text, err := readDocument(path, p.Stdin)
+	parts, err := readParts(paths, p.Stdin)
 	if err != nil {
 		return err
 	}
-	d, err := config.Decode(text, b.Base())
+	shown := strings.Join(paths, ", ")
+	d, err := config.DecodeParts(parts, b.Base())
 	if err != nil {
-		return problems(p.Stdout, path, err)
+		return problems(p.Stdout, paths, err)
 	}
-	fmt.Fprintf(p.Stdout, "%s: fine (%s, %s, %s, revision %s)\n", path,
+	if withFiles {
+		if err := checkFiles(p.Stdout, shown, d); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(p.Stdout, "%s: fine (%s, %s, %s, revision %s)\n", shown,
 		count(len(d.Listeners), "listener"), count(len(d.Routes), "route"), count(len(d.Clusters), "cluster"), d.Revision)
 	return nil
 }
 
-// problems lists what is wrong with the document; it is the answer, so it goes
-// to stdout.
-func problems(w io.Writer, path string, err error) error {
+// readParts reads one document, or several as those of a folder in Consul: each is named as its key would be.
+func readParts(paths []string, stdin io.Reader) ([]config.Part, error) {
+	if len(paths) == 1 {
+		text, err := readDocument(paths[0], stdin)
+		return []config.Part{{Data: text}}, err
+	}
+	var parts []config.Part
+	for _, path := range paths {
+		text, err := readDocument(path, nil)
+		if err != nil {
+			return nil, err
+		}
+		name := filepath.Base(path)
+		if slices.ContainsFunc(parts, func(p config.Part) bool { return p.Name == name }) {
+			return nil, bad("%s: there is another %s, and a folder in Consul has each name once", path, name)
+		}
+		parts = append(parts, config.Part{Name: name, Data: text})
+	}
+	return parts, nil
+}
+
+// problems lists what is wrong with the document. It goes to stdout: it is what was asked for.
+func problems(w io.Writer, paths []string, err error) error {
+	shown := strings.Join(paths, ", ")
 	all, ok := errors.AsType[config.Problems](err)
 	if !ok {
-		return bad("%s: %v", path, err)
+		return bad("%s: %v", shown, err)
 	}
 	for _, p := range all {
-		fmt.Fprintf(w, "%s:%s\n", path, p)
+		at := paths[0]
+		if p.Part != "" {
+			at = paths[slices.IndexFunc(paths, func(path string) bool { return filepath.Base(path) == p.Part })]
+		}
+		p.Part = ""
+		fmt.Fprintf(w, "%s:%s\n", at, p)
 	}
-	return bad("%s: %s", path, count(len(all), "problem"))
+	return bad("%s: %s", shown, count(len(all), "problem"))
+}
+
+// checkFiles reads the files that a document names, as a gateway does before it serves the document.
+func checkFiles(w io.Writer, shown string, d *config.Document) error {
+	set := mtls.NewSet(mtls.Options{Unwatched: true})
+	defer set.Close()
+	prepared, err := set.Prepare(d)
+	if err == nil {
+		prepared.Close()
+		return nil
+	}
+	all := strings.Split(err.Error(), "\n")
+	for _, line := range all {
+		fmt.Fprintf(w, "%s: %s\n", shown, line)
+	}
+	return bad("%s: %s", shown, count(len(all), "problem"))
 }
 
 // readDocument reads a file, or stdin, up to its bound.

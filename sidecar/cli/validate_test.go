@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
 )
 
 const goodDocument = `routes:
@@ -87,5 +88,69 @@ func TestValidateUnreadable(t *testing.T) {
 		if got := do(t, row.p, "validate", row.name); got.code != 1 || got.stderr != row.want || got.stdout != "" {
 			t.Errorf("validate %s: %+v, want code 1 and %q", row.name, got, row.want)
 		}
+	}
+}
+
+// Several files are one document, in the order of their names.
+func TestValidateFolder(t *testing.T) {
+	dir := t.TempDir()
+	part := func(name, text string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	routes, clusters, _ := strings.Cut(goodDocument, "clusters:")
+	clusters = "clusters:" + clusters
+	a, b := part("10-clusters.yaml", clusters), part("20-routes.yaml", routes)
+	one := do(t, Process{}, "validate", file(t, goodDocument))
+	for _, paths := range [][]string{{a, b}, {b, a}} {
+		got := do(t, Process{}, append([]string{"validate"}, paths...)...)
+		if got.code != 0 || !strings.HasPrefix(got.stdout, strings.Join(paths, ", ")+": fine (") {
+			t.Errorf("validate %q: %+v, want fine", paths, got)
+		}
+		if _, want, _ := strings.Cut(one.stdout, ": fine"); !strings.HasSuffix(got.stdout, want) {
+			t.Errorf("validate %q: %s, want what one file gives: %s", paths, got.stdout, want)
+		}
+	}
+	c := part("30-wrong.yaml", "routes: [{name: more, match: {path_prefix: /more}, cluster: apq}]\n")
+	got := do(t, Process{}, "validate", a, b, c)
+	if got.code != 1 || !strings.HasPrefix(got.stdout, c+":1:") || !strings.Contains(got.stdout, "cluster apq is not defined") {
+		t.Errorf("validate: %+v, want a problem in %s", got, c)
+	}
+	if got := do(t, Process{}, "validate", a, file(t, routes), file(t, routes)); got.code != 1 || !strings.Contains(got.stderr, "there is another routes.yaml") {
+		t.Errorf("two files of one name: %+v", got)
+	}
+}
+
+func TestValidateFiles(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := testcert.NewCA(t, "ca").Server(t, "a.test").Write(t, dir, "a")
+	document := func(key string) string {
+		return file(t, goodDocument+"listeners:\n  - {name: web, address: ':8443', tls: {certificates: [{cert_file: "+cert+", key_file: "+key+"}]}}\n")
+	}
+	if got := do(t, Process{}, "validate", "--files", document(key)); got.code != 0 {
+		t.Errorf("with its files: %+v, want fine", got)
+	}
+	path := document(filepath.Join(dir, "none.pem"))
+	if got := do(t, Process{}, "validate", path); got.code != 0 {
+		t.Errorf("without --files: %+v, want fine: the files may be elsewhere", got)
+	}
+	got := do(t, Process{}, "validate", "--files", path)
+	if got.code != 1 || !strings.HasPrefix(got.stdout, path+": listeners[0].tls") || !strings.Contains(got.stdout, "none.pem: no such file") {
+		t.Errorf("with a file that is missing: %+v, want code 1 and the file", got)
+	}
+}
+
+// The identity is the document's: it is the same for who validates it and for the gateway that serves it.
+func TestValidateNamesTheRevisionThatWillServe(t *testing.T) {
+	path := file(t, goodDocument)
+	here := do(t, Process{}, "validate", path)
+	there := do(t, Process{Environ: []string{"GATEWAY_READ_TIMEOUT=3s", "GATEWAY_UPSTREAMS=more=127.0.0.1:1"}}, "validate", path)
+	revision := func(o outcome) string { return o.stdout[strings.LastIndexByte(o.stdout, ' '):] }
+	if here.code != 0 || there.code != 0 || revision(here) != revision(there) {
+		t.Errorf("here %+v, elsewhere %+v, want the same revision", here, there)
 	}
 }
