@@ -210,12 +210,12 @@ func TestClientsAreShared(t *testing.T) {
 	if one.Client("plain") != nil || one.Server("web") != nil {
 		t.Error("there is a client or server without TLS")
 	}
-	if n := len(set.sources); n != 1 {
+	if n, _, _ := set.held(); n != 1 {
 		t.Errorf("one file is %d sources", n)
 	}
 	one.Close()
 	two.Close()
-	if len(set.sources) != 0 || len(set.clients) != 0 {
-		t.Errorf("left behind: %d sources, %d clients", len(set.sources), len(set.clients))
+	if sources, _, clients := set.held(); sources != 0 || clients != 0 {
+		t.Errorf("left behind: %d sources, %d clients", sources, clients)
 	}
 }

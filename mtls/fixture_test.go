@@ -169,3 +169,10 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		<-tick.C
 	}
 }
+
+// held is how much of each kind the set holds.
+func (s *Set) held() (sources, servers, clients int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sources), len(s.servers), len(s.clients)
+}

@@ -64,7 +64,7 @@ func TestPrepareNamesWhatIsWrong(t *testing.T) {
 			if _, err := set.Prepare(row.doc); err == nil || err.Error() != row.want {
 				t.Errorf("Prepare:\n%v\nwant:\n%s", err, row.want)
 			}
-			if len(set.sources)+len(set.servers)+len(set.clients) != 0 {
+			if sources, servers, clients := set.held(); sources+servers+clients != 0 {
 				t.Error("a refused revision holds something")
 			}
 		})

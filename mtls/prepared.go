@@ -14,7 +14,8 @@ type Prepared struct {
 	set     *Set
 	servers map[string]*Server // by listener
 	clients map[string]*Client // by cluster
-	closed  bool               // guarded by set.mu
+	// +checklocks:set.mu
+	closed bool
 }
 
 // Server is for the listener of this name; nil if it does not terminate TLS.
@@ -33,11 +34,14 @@ func (p *Prepared) Close() {
 	if p.closed {
 		return
 	}
+	p.closed = true
 	p.set.release(p)
 	p.set.settle()
 }
 
-// server finds or makes the server of a listener. The caller holds mu.
+// server finds or makes the server of a listener.
+//
+// +checklocks:s.mu
 func (s *Set) server(l *config.Listener, path string) (*Server, error) {
 	protocols := s.protocols
 	if l.L4() {
@@ -79,7 +83,9 @@ func (s *Set) server(l *config.Listener, path string) (*Server, error) {
 }
 
 // tickets are those of the same listener in another revision, if its rule for
-// clients was the same; else new ones. The caller holds mu.
+// clients was the same; else new ones.
+//
+// +checklocks:s.mu
 func (s *Set) tickets(listener string, rule clientRule) *tls.Config {
 	for _, server := range s.servers {
 		if state := server.live.Load(); server.name == listener && state.rule == rule {
@@ -89,7 +95,9 @@ func (s *Set) tickets(listener string, rule clientRule) *tls.Config {
 	return newTickets()
 }
 
-// client finds or makes the client of a cluster. The caller holds mu.
+// client finds or makes the client of a cluster.
+//
+// +checklocks:s.mu
 func (s *Set) client(c *config.Cluster, path string) (*Client, error) {
 	key := fmt.Sprintf("%q %q %#v", c.Name, c.Protocol, c.TLS)
 	if known, ok := s.clients[key]; ok {
@@ -140,7 +148,9 @@ func clientProtocols(protocol string) []string {
 	return []string{"http/1.1"}
 }
 
-// source finds or reads a source, and counts one use. The caller holds mu.
+// source finds or reads a source, and counts one use.
+//
+// +checklocks:s.mu
 func (s *Set) source(key sourceKey) (*source, error) {
 	if known, ok := s.sources[key]; ok {
 		known.uses++
@@ -159,7 +169,9 @@ func (s *Set) source(key sourceKey) (*source, error) {
 	return src, nil
 }
 
-// drop gives back one use of each source; a nil is passed over. The caller holds mu.
+// drop gives back one use of each source; a nil is passed over.
+//
+// +checklocks:s.mu
 func (s *Set) drop(sources ...*source) {
 	for _, src := range sources {
 		if src == nil {
@@ -171,9 +183,10 @@ func (s *Set) drop(sources ...*source) {
 	}
 }
 
-// release gives back what a revision holds. The caller holds mu.
+// release gives back what a revision holds.
+//
+// +checklocks:s.mu
 func (s *Set) release(p *Prepared) {
-	p.closed = true
 	for _, server := range p.servers {
 		if server.uses--; server.uses == 0 {
 			delete(s.servers, server.key)

@@ -34,12 +34,18 @@ type Set struct {
 	unwatched bool
 	status    atomic.Pointer[[]Status]
 
-	mu      sync.Mutex // guards all below, all sources, and publishing
+	mu sync.Mutex // guards also all sources, and publishing
+	// +checklocks:mu
 	sources map[sourceKey]*source
+	// +checklocks:mu
 	servers map[string]*Server
+	// +checklocks:mu
 	clients map[string]*Client
-	watcher *filewatch.Watcher // nil until there is something to watch
-	closed  bool
+	// Nil until there is something to watch.
+	// +checklocks:mu
+	watcher *filewatch.Watcher
+	// +checklocks:mu
+	closed bool
 }
 
 // NewSet makes an empty Set. Close it at the end of the process.
@@ -128,7 +134,9 @@ func (s *Set) Close() {
 	}
 }
 
-// refresh looks at every source and publishes what is new. The caller holds mu.
+// refresh looks at every source and publishes what is new.
+//
+// +checklocks:s.mu
 func (s *Set) refresh() {
 	now := time.Now()
 	fresh := map[*source]bool{}
@@ -150,24 +158,25 @@ func (s *Set) refresh() {
 		return
 	}
 	// A server of several fresh sources is published once, with all of them.
-	holdsFresh := func(holds func(*source) bool) bool {
-		for src := range fresh {
-			if holds(src) {
-				return true
-			}
-		}
-		return false
-	}
 	for _, server := range s.servers {
-		if holdsFresh(server.holds) {
+		if holdsAny(fresh, server.holds) {
 			server.refreshed()
 		}
 	}
 	for _, client := range s.clients {
-		if holdsFresh(client.holds) {
+		if holdsAny(fresh, client.holds) {
 			client.refreshed()
 		}
 	}
+}
+
+func holdsAny(sources map[*source]bool, holds func(*source) bool) bool {
+	for src := range sources {
+		if holds(src) {
+			return true
+		}
+	}
+	return false
 }
 
 // settle makes the watches and the status fit the sources.

@@ -43,7 +43,9 @@ func (s *Set) Certificates() []telemetry.Certificate {
 	return list
 }
 
-// describe makes the list for Status. The caller holds mu.
+// describe makes the list for Status.
+//
+// +checklocks:s.mu
 func (s *Set) describe() *[]Status {
 	list := make([]Status, 0, len(s.sources))
 	for _, src := range s.sources {

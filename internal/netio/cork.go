@@ -16,11 +16,17 @@ type Cork struct {
 	beforeWait func()          // of the reading goroutine; nil until a Writer sets it
 
 	// Records come from the writing goroutine and, for alerts and key updates, from the reading one.
-	mu      sync.Mutex // guards the four below
+	mu sync.Mutex
+	// +checklocks:mu
 	holding bool
-	pushing bool   // part of a record may be on its way
-	held    []byte // records, in buf's memory unless there were too many
-	buf     *Buffer
+	// Part of a record may be on its way.
+	// +checklocks:mu
+	pushing bool
+	// The records, in buf's memory unless there were too many.
+	// +checklocks:mu
+	held []byte
+	// +checklocks:mu
+	buf *Buffer
 
 	rb []byte // the read in hand
 	rn int

@@ -25,13 +25,12 @@ type Resumer interface {
 // lot is where the parked connections of a Sweeper are. Its fields are guarded by the Sweeper's mutex.
 type lot struct {
 	list
-	table  []*Conn       // by descriptor
-	ticket uint32        // the latest one given
-	open   bool          // keep is running
-	set    *pollSet      // tells which can be read; nil until the first is parked
-	wake   chan struct{} // holds one token when set has been made
-	looked int64         // when the deadlines were looked at; 0: never
-	next   int64         // when they will be; 0: none is near
+	table  []*Conn  // by descriptor
+	ticket uint32   // the latest one given
+	open   bool     // keep is running
+	set    *pollSet // tells which can be read; nil until the first is parked
+	looked int64    // when the deadlines were looked at; 0: never
+	next   int64    // when they will be; 0: none is near
 }
 
 // Park waits for c without a goroutine: the caller's must end, without touching c any more, and r goes on where it left
@@ -98,7 +97,7 @@ func (s *Sweeper) enter(c *Conn, fd int, r Resumer) (set *pollSet, ticket uint32
 	at := c.readAt.Load()
 	// Interrupt sets its mark before it asks, under this lock, whether c is parked: either we see the mark, or it sees
 	// c.
-	if !s.parked.ready() || c.place != inList || at < 0 || c.interrupt.Load() {
+	if !s.parked.ready(s) || c.place != inList || at < 0 || c.interrupt.Load() {
 		return nil, 0, false
 	}
 	s.awake.drop(c)
@@ -120,14 +119,14 @@ func (s *Sweeper) enter(c *Conn, fd int, r Resumer) (set *pollSet, ticket uint32
 }
 
 // ready makes the set when it is needed for the first time.
-func (l *lot) ready() bool {
+func (l *lot) ready(s *Sweeper) bool {
 	if l.set == nil && l.open {
 		set, err := newPollSet()
 		if err != nil {
 			return false
 		}
 		l.set = set
-		l.wake <- struct{}{} // there is room: only one set is made for each run of keep
+		s.wakeKeep <- struct{}{} // there is room: only one set is made for each run of keep
 	}
 	return l.set != nil
 }
@@ -149,7 +148,9 @@ func (l *lot) look(s *Sweeper, at int64) {
 }
 
 // leave takes c out of the lot, to nowhere, and returns its owner. Its descriptor stays in the set: disarmed if it was
-// reported, else an event may come that finds no connection, or another ticket. Called with the lock held.
+// reported, else an event may come that finds no connection, or another ticket.
+//
+// +checklocks:s.mu
 func (s *Sweeper) leave(c *Conn) Resumer {
 	owner := c.owner
 	s.parked.drop(c)
@@ -158,7 +159,9 @@ func (s *Sweeper) leave(c *Conn) Resumer {
 	return owner
 }
 
-// recall moves c from the lot back among those that are awake, and returns its owner. Called with the lock held.
+// recall moves c from the lot back among those that are awake, and returns its owner.
+//
+// +checklocks:s.mu
 func (s *Sweeper) recall(c *Conn) Resumer {
 	owner := s.leave(c)
 	s.rouse(c)
@@ -202,7 +205,7 @@ func (s *Sweeper) keep(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 		return
-	case <-s.parked.wake:
+	case <-s.wakeKeep:
 	}
 	s.mu.Lock()
 	set := s.parked.set
@@ -252,7 +255,7 @@ func (s *Sweeper) clear() {
 	}
 	l.set, l.open, l.next = nil, false, 0
 	select {
-	case <-l.wake:
+	case <-s.wakeKeep:
 	default:
 	}
 	for l.head != nil {

@@ -16,16 +16,19 @@ var past = time.Unix(1, 0)
 type Sweeper struct {
 	start time.Time
 
-	mu    sync.Mutex // guards awake, parked, and what every Conn says it does
-	awake list
-	wake  chan struct{} // holds one token when the first connection came while Run was resting
+	wake     chan struct{} // holds one token when the first connection came while Run was resting
+	wakeKeep chan struct{} // holds one token when the set of the lot has been made
 
+	mu sync.Mutex // guards also what every Conn says it does
+	// +checklocks:mu
+	awake list
+	// +checklocks:mu
 	parked lot
 }
 
 // NewSweeper returns a sweeper that sees nothing until Run is called.
 func NewSweeper() *Sweeper {
-	return &Sweeper{start: time.Now(), wake: make(chan struct{}, 1), parked: lot{wake: make(chan struct{}, 1)}}
+	return &Sweeper{start: time.Now(), wake: make(chan struct{}, 1), wakeKeep: make(chan struct{}, 1)}
 }
 
 // Now is the clock that deadlines are given on: nanoseconds since the sweeper was made, monotonic, never 0 or negative.
@@ -95,7 +98,9 @@ func (s *Sweeper) add(c *Conn) {
 	s.rouse(c)
 }
 
-// rouse lists c, which is nowhere, among those that are awake. Called with the lock held.
+// rouse lists c, which is nowhere, among those that are awake.
+//
+// +checklocks:s.mu
 func (s *Sweeper) rouse(c *Conn) {
 	s.awake.push(c)
 	c.place = inList
