@@ -47,8 +47,8 @@ func (w HeadWait) Until() int64 {
 	return Earlier(limit, after(w.HalfClosed, halfClosedGrace))
 }
 
-// ConnectWithin is how long connecting may take: timeout, but not beyond the deadline of the request, nor the time of
-// the attempt. bounded tells that one of these is sooner than timeout; then until is which.
+// ConnectWithin is how long connecting may take from now: timeout, but not beyond until, the deadline of the request or
+// the end of the attempt's time; 0: there is neither. Where until has passed, within is not positive.
 func ConnectWithin(now, deadline, attemptStart int64, perTry, timeout time.Duration) (within time.Duration, until int64) {
 	until = Earlier(deadline, after(attemptStart, perTry))
 	if until == 0 {

@@ -43,7 +43,7 @@ func retryable(p *route.RetryPolicy, a failedAttempt) bool {
 	case telemetry.UC:
 		return p.Reset && harmless || connect && harmless && a.unsent
 	case telemetry.UT:
-		return p.Timeout && a.replayable
+		return p.Timeout && harmless
 	}
 	return false
 }
