@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -50,13 +51,15 @@ func versionClient(t testing.TB, h2 bool) *http.Client {
 }
 
 // eachVersion runs f for the four pairs of versions towards client and endpoint.
-func eachVersion(t *testing.T, h http.HandlerFunc, f func(t *testing.T, g *gateway, c *http.Client, url string)) {
+func eachVersion(t *testing.T, h http.HandlerFunc, f func(t *testing.T, g *gateway, c *http.Client, url string),
+	options ...func(*proxy.Options),
+) {
 	for _, down2 := range []bool{false, true} {
 		for _, up2 := range []bool{false, true} {
 			name := map[bool]string{false: "h1", true: "h2"}
 			t.Run(name[down2]+" to "+name[up2], func(t *testing.T) {
 				protocol := map[bool]string{false: "http1", true: "http2"}[up2]
-				g := start(t, strings.Replace(to(versionBackend(t, up2, h)), "{name: app,", "{name: app, protocol: "+protocol+",", 1))
+				g := start(t, strings.Replace(to(versionBackend(t, up2, h)), "{name: app,", "{name: app, protocol: "+protocol+",", 1), options...)
 				f(t, g, versionClient(t, down2), "http://"+g.addr)
 			})
 		}
