@@ -9,7 +9,14 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
 // TestGRPCInterop runs gRPC's own client against gRPC's own server through the gateway: every case that needs no
@@ -67,6 +74,50 @@ clusters:
 			said, err := exec.CommandContext(t.Context(), bin, args...).CombinedOutput()
 			if err != nil || !strings.Contains(string(said), "14 cases passed") {
 				t.Fatalf("client: %v\n%s", err, said)
+			}
+		})
+	}
+}
+
+// A server of gRPC's own answers a client-streaming call whose client sends no message, on a connection to it that is
+// being made and on one that is there, whoever carries the call.
+func TestCallWithoutMessages(t *testing.T) {
+	alone(t)
+	s := grpc.NewServer(grpc.UnknownServiceHandler(func(_ any, st grpc.ServerStream) error {
+		messages := 0
+		for ; st.RecvMsg(new(emptypb.Empty)) == nil; messages++ {
+		}
+		if messages > 0 {
+			return status.Errorf(codes.Internal, "%d messages", messages)
+		}
+		return st.SendMsg(new(emptypb.Empty))
+	}))
+	ln := testserver.Listen(t)
+	go func() { _ = s.Serve(ln) }() // ends with Stop
+	t.Cleanup(s.Stop)
+	for option, document := range map[string]string{
+		"plain":    clustered("", "protocol: http2", ln.Addr().String()),
+		"retries":  clustered("retries: {on: [unavailable]}", "protocol: http2", ln.Addr().String()),
+		"max_body": "limits: {max_body: 1000}\n" + clustered("", "protocol: http2", ln.Addr().String()),
+	} {
+		t.Run(option, func(t *testing.T) {
+			g := start(t, document)
+			c, err := grpc.NewClient(g.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			for _, state := range []string{"cold", "warm"} {
+				st, err := c.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true}, "/x.Y/Collect")
+				if err != nil {
+					t.Fatalf("%s: %v", state, err)
+				}
+				if err := st.CloseSend(); err != nil {
+					t.Fatalf("%s: %v", state, err)
+				}
+				if err := st.RecvMsg(new(emptypb.Empty)); err != nil {
+					t.Fatalf("%s: %v", state, err)
+				}
 			}
 		})
 	}
