@@ -492,6 +492,7 @@ func TestStreamTimesOut(t *testing.T) {
 	down.Text(3, "upstream timeout\n")
 	up.Reset(slow, http2.ErrCodeCancel)
 	g.counted(telemetry.UT, 1)
+	up.Sync() // it has been asked whether it is there, and believed
 	down.Ask(5, true, "GET", "/")
 	up.Head(up.Any().StreamID, true, ":status", "200")
 	down.Answer(5, "200")

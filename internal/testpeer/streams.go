@@ -103,3 +103,31 @@ func (p *Peer) Reset(id uint32, code http2.ErrCode) {
 		}
 	}
 }
+
+// Sync waits until the other end has handled all that was written to it: it answers a PING. Frames that come before the
+// answer are lost.
+func (p *Peer) Sync() {
+	p.t.Helper()
+	p.wholeSections(true)
+	data := [8]byte{'s', 'y', 'n', 'c'}
+	p.Must(p.WritePing(false, data))
+	for {
+		fr, err := p.ReadFrame()
+		if err != nil {
+			p.t.Fatalf("read a frame: %v", err)
+		}
+		switch fr := fr.(type) {
+		case *http2.SettingsFrame:
+			if !fr.IsAck() {
+				p.Must(p.WriteSettingsAck())
+			}
+		case *http2.PingFrame:
+			if fr.IsAck() && fr.Data == data {
+				return
+			}
+			if !fr.IsAck() {
+				p.Must(p.WritePing(true, fr.Data))
+			}
+		}
+	}
+}
