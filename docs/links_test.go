@@ -125,3 +125,31 @@ func TestDottedNames(t *testing.T) {
 		}
 	}
 }
+
+// TestContributingNamesFilesThatAreThere reads the paths in backquotes. A bare name is in the folder of the path before it.
+func TestContributingNamesFilesThatAreThere(t *testing.T) {
+	text, err := os.ReadFile("../CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := regexp.MustCompile("`([A-Za-z0-9_./-]+(?:\\.go|\\.md|/))`")
+	known := 0
+	for line := range strings.SplitSeq(string(text), "\n") {
+		folder := ""
+		for _, m := range path.FindAllStringSubmatch(line, -1) {
+			name := m[1]
+			if _, err := os.Stat(filepath.Join("..", name)); err != nil && !strings.Contains(name, "/") {
+				name = filepath.Join(folder, name)
+			}
+			if _, err := os.Stat(filepath.Join("..", name)); err != nil {
+				t.Errorf("CONTRIBUTING.md: %v", err)
+				continue
+			}
+			known++
+			folder = filepath.Dir(name)
+		}
+	}
+	if known < 40 {
+		t.Errorf("CONTRIBUTING.md names %d files, want the ten changes with theirs", known)
+	}
+}

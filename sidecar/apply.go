@@ -3,6 +3,7 @@ package sidecar
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
@@ -210,8 +211,8 @@ func (r *rollback) add(undo func()) { *r = append(*r, undo) }
 
 // run undoes every step, the latest first.
 func (r *rollback) run() {
-	for i := len(*r) - 1; i >= 0; i-- {
-		(*r)[i]()
+	for _, undo := range slices.Backward(*r) {
+		undo()
 	}
 }
 

@@ -10,7 +10,7 @@ type Cluster struct {
 	name string
 	reg  *Registry
 
-	// Retries counts tries after the first (gateway.upstream.retries).
+	// Retries counts attempts after the first (gateway.upstream.retries).
 	Retries Counter
 	// Overflow counts what a limit of the cluster refused (gateway.upstream.overflow).
 	Overflow Counter

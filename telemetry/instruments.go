@@ -37,7 +37,7 @@ var (
 	l4Duration          = instrument{histogramOf, "gateway.l4.connection.duration", seconds, "Duration of L4 connections."}
 
 	connectDuration   = instrument{histogramOf, "gateway.upstream.connect.duration", seconds, "Duration of connecting to an endpoint, TLS included."}
-	upstreamRetries   = instrument{counter, "gateway.upstream.retries", "{retry}", "Number of tries after the first."}
+	upstreamRetries   = instrument{counter, "gateway.upstream.retries", "{retry}", "Number of attempts after the first."}
 	upstreamOverflow  = instrument{counter, "gateway.upstream.overflow", "{request}", "Number of requests and connections refused by a limit of the cluster."}
 	upstreamEjections = instrument{counter, "gateway.upstream.ejections", "{ejection}", "Number of times an endpoint was ejected for failing."}
 	upstreamEndpoints = instrument{gauge, "gateway.upstream.endpoints", "{endpoint}", "Number of endpoints by state."}

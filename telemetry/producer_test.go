@@ -96,7 +96,7 @@ gateway.tls.handshakes {handshake} monotonic sum cumulative: Number of TLS hands
 gateway.upstream.connect.duration s histogram cumulative: Duration of connecting to an endpoint, TLS included.
   gateway.cluster=users: 1 in 0.001s, 1 at 0.005
   error.type=UF gateway.cluster=users: 1 in 2s, 1 at 2.5
-gateway.upstream.retries {retry} monotonic sum cumulative: Number of tries after the first.
+gateway.upstream.retries {retry} monotonic sum cumulative: Number of attempts after the first.
   gateway.cluster=users: 1
 gateway.upstream.overflow {request} monotonic sum cumulative: Number of requests and connections refused by a limit of the cluster.
   gateway.cluster=users: 2
