@@ -29,7 +29,7 @@ func (b *Body) Ended() bool { return b.kind == message.NoBody }
 // Trailers is the trailer section of a chunked body that has ended, nil without one.
 func (b *Body) Trailers() *message.Head { return b.trailers }
 
-// Ready tells whether Next will answer without waiting for more bytes.
+// Ready tells whether Next will return without waiting for more bytes.
 func (b *Body) Ready() bool {
 	switch b.kind {
 	case message.NoBody:

@@ -35,8 +35,8 @@ const (
 // maxSizeDigits keeps a size within an int64: sixteen digits could name 2^64-1 bytes, and nobody sends a chunk of 2^60.
 const maxSizeDigits = 15
 
-// readyChunked eats the framing that lies in the buffer and tells whether what follows needs no more bytes: data, the
-// end, or an error.
+// readyChunked uses up the framing that lies in the buffer and tells whether what follows needs no more bytes: data,
+// the end, or an error.
 func (b *Body) readyChunked() bool {
 	c := &b.chunked
 	for b.err == nil {
@@ -87,7 +87,7 @@ func (b *Body) nextChunked() ([]byte, error) {
 	return p, nil
 }
 
-// line eats bytes of p up to where data or trailers begin and returns how many.
+// line uses up bytes of p up to where data or trailers begin and returns how many.
 func (c *chunked) line(p []byte, extLimit int) (int, error) {
 	for i, ch := range p {
 		switch c.state {

@@ -27,7 +27,7 @@
 // # Decisions
 //
 // The head is scanned for its end first and parsed once after that. Two passes over a few hundred bytes cost about 50
-// ns, and a head that comes in drips costs no more than one that comes whole.
+// ns, and a head that comes in small pieces costs no more than one that comes whole.
 //
 // Bodies are decoded and framed anew instead of passing the peer's chunk framing through: extensions and forbidden
 // trailers cannot slip through, and every pair of versions uses the same path.

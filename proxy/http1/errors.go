@@ -12,7 +12,7 @@ func (e *Error) Error() string { return e.Text }
 
 func bad(text string) *Error { return &Error{400, text} }
 
-// The refusals. RFC sections are those of RFC 9112 unless another is named.
+// The errors. RFC sections are those of RFC 9112 unless another is named.
 var (
 	ErrBareLF         = bad("line ends in a bare LF")                               // 2.2
 	ErrRequestLine    = bad("malformed request line")                               // 3

@@ -114,8 +114,8 @@ func (r *Reader) skipEmptyLine() error {
 	return r.wait()
 }
 
-// ReadResponse reads one response head into h. head tells that it answers a HEAD. It returns io.EOF when the connection
-// ended before the first byte.
+// ReadResponse reads one response head into h. head tells that the request was a HEAD. It returns io.EOF when the
+// connection ended before the first byte.
 func (r *Reader) ReadResponse(h *message.Head, head bool) error {
 	if err := r.wait(); err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 )
 
 // ParseResponse parses b, a complete head as headEnd delimits it, into h. head tells that the request was a HEAD, whose
-// answers have no body (RFC 9112 section 6.3).
+// responses have no body (RFC 9112 section 6.3).
 func ParseResponse(b []byte, h *message.Head, lim *Limits, head bool) error {
 	h.Reset()
 	h.Buf = b

@@ -53,8 +53,8 @@ func (c *Conn) leave(b *Batch) {
 		c.out.dirtyIn = b
 		b.conns = append(b.conns, c)
 	}
-	room := c.places.tell
-	c.places.tell = false
+	room := c.places.notify
+	c.places.notify = false
 	c.mu.Unlock()
 	if write && b == nil {
 		c.flush()

@@ -13,8 +13,8 @@ type Client struct {
 	over error // why it is; good once done is closed
 }
 
-// NewClient makes the client side of nc, which it owns from now on, greets the server, and reads in a goroutine of its
-// own until the connection is over. The protocol has been agreed on: by ALPN, or by prior knowledge.
+// NewClient makes the client side of nc, which it owns from now on, sends the preface and SETTINGS, and reads in a
+// goroutine of its own until the connection is over. The protocol has been agreed on: by ALPN, or by prior knowledge.
 func NewClient(nc *netio.Conn, o Options) *Client {
 	c := &Client{done: make(chan struct{})}
 	c.init(nc, o, true)
@@ -22,7 +22,7 @@ func NewClient(nc *netio.Conn, o Options) *Client {
 	c.out.grow(len(Preface))
 	c.out.b = append(c.out.b, Preface...)
 	c.mu.Unlock()
-	c.greet([]setting{
+	c.sendSettings([]setting{
 		{settingEnablePush, 0},
 		{settingInitialWindowSize, uint32(c.opt.firstWindow())},
 		{settingMaxHeaderListSize, uint32(c.opt.MaxHeaderBytes)},

@@ -243,7 +243,7 @@ func TestPings(t *testing.T) {
 	})
 }
 
-// TestDeadlines: the owner of a stream is told when its moment has come, once, and nothing else happens.
+// TestDeadlines: the owner of a stream is told when its time has come, once, and nothing else happens.
 func TestDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c := clientPeer(t, Options{})

@@ -45,9 +45,9 @@ type Conn struct {
 
 // ending is how far a connection has come, and why it ends.
 type ending struct {
-	state connState
-	err   error // when this side knows better than the socket
-	said  error // what the peer's GOAWAY said, if that was not NO_ERROR
+	state  connState
+	err    error // when this side knows better than the socket
+	remote error // what the peer's GOAWAY said, if that was not NO_ERROR
 }
 
 // connState is how far a connection has come.
@@ -124,20 +124,20 @@ func (c *Conn) flooded(l Limit) error {
 	return connError(EnhanceYourCalm, "too much of: "+l.String())
 }
 
-// calm notes a stream that ended early by the peer's doing, and tells whether there were not too many yet. Servers are
-// not judged: they do not begin streams, and the connection belongs to many clients.
+// resetsAllowed notes a stream that ended early by the peer's doing, and tells whether there were not too many yet.
+// Servers are not judged: they do not begin streams, and the connection belongs to many clients.
 //
 // +checklocks:c.mu
-func (c *Conn) calm() bool { return c.client || c.flood.reset(c.nc.Now) }
+func (c *Conn) resetsAllowed() bool { return c.client || c.flood.reset(c.nc.Now) }
 
 // rejectID resets a stream that is not there, or not yet, because of what the peer did.
 //
 // +checklocksrelease:c.mu
 func (c *Conn) rejectID(b *Batch, id uint32, code ErrCode) error {
 	c.sendReset(id, code)
-	calm := c.calm()
+	allowed := c.resetsAllowed()
 	c.leave(b)
-	if !calm {
+	if !allowed {
 		return c.flooded(LimitResets)
 	}
 	return nil

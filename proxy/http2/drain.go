@@ -24,7 +24,8 @@ func (d *draining) finishing() bool { return d.state == drainLast || d.peerGone 
 // refused tells whether our last GOAWAY has told the client that a stream is not processed.
 func (d *draining) refused(id uint32) bool { return d.state == drainLast && id > d.last }
 
-// drainWait is the time between the first GOAWAY of Shutdown and the last, if the answer to the PING is not faster.
+// drainWait is the time between the first GOAWAY of Shutdown and the last, if the acknowledgement of the PING is not
+// faster.
 const drainWait = time.Second
 
 // Shutdown lets the streams finish and opens no more. A server says so twice (RFC 9113 section 6.8): what a client sent
@@ -36,8 +37,8 @@ func (c *Conn) Shutdown() {
 		return
 	}
 	if c.client {
-		c.sayLast()
-		c.places.gone()
+		c.sendLastGoAway()
+		c.places.notifyStarved()
 		if len(c.streams.open) == 0 {
 			c.nc.Interrupt()
 		}
@@ -53,10 +54,10 @@ func (c *Conn) Shutdown() {
 	c.leave(nil)
 }
 
-// sayLast sends the GOAWAY that names the last stream.
+// sendLastGoAway sends the GOAWAY that names the last stream.
 //
 // +checklocks:c.mu
-func (c *Conn) sayLast() {
+func (c *Conn) sendLastGoAway() {
 	c.drain.state, c.timers.drainAt = drainLast, 0
 	c.drain.last = c.streams.lastID
 	if c.client {

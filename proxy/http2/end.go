@@ -25,12 +25,12 @@ func (r *reader) shut(err error) error {
 	switch {
 	case c.end.err != nil:
 		err = c.end.err
-	case c.end.said != nil && !errors.As(err, new(*ConnError)):
-		err = c.end.said
+	case c.end.remote != nil && !errors.As(err, new(*ConnError)):
+		err = c.end.remote
 	}
 	orderly := false
 	if c.end.state == connOpen {
-		orderly = c.sayWhy(err)
+		orderly = c.sendReason(err)
 	}
 	c.end.state = max(c.end.state, connEnding)
 	lost := make([]*Stream, 0, len(c.streams.open))
@@ -71,17 +71,17 @@ func (r *reader) shut(err error) error {
 // lose is the last event of a stream whose connection is over.
 func (r *reader) lose(s *Stream, code ErrCode, cause error) {
 	var panicked error
-	defer r.recoverPanic(&panicked) // the others must hear of their end too
+	defer r.recoverPanic(&panicked) // the others must learn of their end too
 	if s.recv != nil {
 		s.recv.Reset(&r.batch, s, code, cause)
 	}
 }
 
-// sayWhy appends the GOAWAY that goes with err, and reports whether the peer should be given time to read it, and what
-// else is still to be written.
+// sendReason appends the GOAWAY that goes with err, and reports whether the peer should be given time to read it, and
+// what else is still to be written.
 //
 // +checklocks:c.mu
-func (c *Conn) sayWhy(err error) bool {
+func (c *Conn) sendReason(err error) bool {
 	code, reason := NoError, ""
 	ce, broken := errors.AsType[*ConnError](err)
 	switch {

@@ -87,7 +87,7 @@ type streamFlow struct {
 	most    int   // when nothing is on its way
 	credit  int   // consumed and not announced yet
 	held    int   // given to the receiver and not consumed yet
-	waiting bool  // the owner wants to hear Writable
+	waiting bool  // the owner wants Writable
 	queued  bool  // in connFlow.blocked
 	stallAt int64 // when waiting for flow control takes too long; 0: nothing waits
 	stall   int64 // how long it may take, in nanoseconds; 0: for ever
@@ -131,7 +131,7 @@ func (s *Stream) enqueue() {
 }
 
 // unqueue takes note that s is the first of connFlow.blocked no more, and reports whether its owner is to be told
-// Writable: one that waits for the stream's own window hears from that.
+// Writable: one that waits for the stream's own window learns from that.
 //
 // +checklocks:s.c.mu
 func (s *Stream) unqueue() bool {

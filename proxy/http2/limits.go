@@ -9,13 +9,14 @@ const (
 	LimitContinuation              // a header block came in too many or too large pieces
 	LimitHead                      // a head or trailer section was too large, or had too many fields
 	LimitControl                   // control frames, or DATA frames without data, without useful work between them
-	LimitOutput                    // more answers piled up than a peer that does not read may cause
+	LimitOutput                    // more frames waited than a peer that does not read may cause
 	LimitStall                     // a stream's data waited too long for the peer's flow control
-	LimitSilence                   // a frame or block was begun and not finished, or a SETTINGS or PING not acknowledged
+	// a frame or block was begun and not finished, or a SETTINGS or PING not acknowledged
+	LimitSilence
 	limitCount
 )
 
-// String is the word for metrics and logs.
+// String is the name for metrics and logs.
 func (l Limit) String() string {
 	names := [limitCount]string{"streams", "resets", "continuation", "head", "control", "output", "stall", "silence"}
 	if l < limitCount {
@@ -29,7 +30,7 @@ const (
 	outBytes = 64 << 10
 	// headBytes is how much may wait before a client opens no more streams: data alone never comes to so much.
 	headBytes = 256 << 10
-	// outHard is where a peer that makes us answer and does not read is cut off, in bytes.
+	// outHard is where a peer that makes us write and does not read is cut off, in bytes.
 	outHard = 1 << 20
 	// blockFrames is the most CONTINUATION frames in one header block. Honest peers fill their frames, so a few
 	// suffice.

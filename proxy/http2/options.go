@@ -25,7 +25,7 @@ type Options struct {
 	StallTimeout    time.Duration // of data that waits on the peer's flow control: then RST_STREAM with CANCEL
 	SettingsTimeout time.Duration // until the peer acknowledges our SETTINGS; default 10 s
 	PingInterval    time.Duration // of silence until the peer is asked whether it is there
-	PingTimeout     time.Duration // for its answer; default 15 s
+	PingTimeout     time.Duration // until it acknowledges; default 15 s
 
 	// Count is told each limit that the peer ran into, Room that a stream may be opened again, here or by now only
 	// elsewhere, after Open or Reserve had no room (client only). Both are called from any goroutine, without locks,

@@ -89,7 +89,7 @@ func (c *Conn) appendControl(n int) {
 	if c.end.err == nil {
 		c.opt.Count(LimitOutput)
 	}
-	c.fail(connError(EnhanceYourCalm, "the peer does not read its answers"))
+	c.fail(connError(EnhanceYourCalm, "the peer does not read what it makes us write"))
 }
 
 // appendHead encodes a section into the out buffer.

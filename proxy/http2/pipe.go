@@ -42,7 +42,7 @@ type Pipe struct {
 	// +checklocks:mu
 	err error
 	// +checklocks:mu
-	watch Interrupter // hears of err
+	watch Interrupter // learns of err
 	// +checklocks:mu
 	writable bool
 	// +checklocks:mu
@@ -85,7 +85,7 @@ func (p *Pipe) Attach(s *Stream, end bool) {
 	p.end = p.end || end
 }
 
-// SetReadDeadline names the moment, on the clock of netio.Sweeper.Now, at which Head and Next give up with
+// SetReadDeadline names the time, on the clock of netio.Sweeper.Now, at which Head and Next give up with
 // netio.ErrTimeout; 0 takes it away.
 func (p *Pipe) SetReadDeadline(at int64) {
 	p.mu.Lock()

@@ -166,7 +166,7 @@ func TestPipeWaits(t *testing.T) {
 			if h, _, err := pipe.Head(); err != nil || h.Status != 200 {
 				t.Errorf("Head: %v", err)
 			}
-			<-time.After(5 * time.Second) // a moment that passes while nobody waits does no harm
+			<-time.After(5 * time.Second) // a time that passes while nobody waits does no harm
 			pipe.SetReadDeadline(0)
 			p.data(1, false, 3)
 			if data, err := pipe.Next(); err != nil || len(data) != 3 {

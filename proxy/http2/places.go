@@ -4,7 +4,7 @@ package http2
 type places struct {
 	reserved int  // places of the peer's limit that are kept
 	starved  bool // Open or Reserve found none
-	tell     bool // Options.Room, at the next leave
+	notify   bool // Options.Room, at the next leave
 }
 
 // placeFree tells who found no place, once there is one. In front of leave.
@@ -12,12 +12,12 @@ type places struct {
 // +checklocks:c.mu
 func (c *Conn) placeFree() {
 	if c.places.starved && len(c.streams.open)+c.places.reserved < c.peer.streams {
-		c.places.gone()
+		c.places.notifyStarved()
 	}
 }
 
-// gone tells who found no place to look for one elsewhere, or here. In front of leave.
-func (p *places) gone() {
-	p.tell = p.tell || p.starved
+// notifyStarved tells who found no place to look for one elsewhere, or here. In front of leave.
+func (p *places) notifyStarved() {
+	p.notify = p.notify || p.starved
 	p.starved = false
 }

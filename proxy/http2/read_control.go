@@ -16,7 +16,7 @@ func (r *reader) readSettings(f frame, p []byte) error {
 	case len(p) > 6*64:
 		return c.flooded(LimitControl)
 	}
-	r.settled = true
+	r.gotSettings = true
 	c.mu.Lock()
 	old := c.peer.window
 	for ; len(p) > 0; p = p[6:] {
@@ -87,7 +87,7 @@ func (c *Conn) acknowledged() {
 	}
 }
 
-// The data of our own PINGs, to tell their answers apart.
+// The data of our own PINGs, to tell their acknowledgements apart.
 var (
 	pingAlive = [8]byte{'a', 'l', 'i', 'v', 'e', '?'}
 	pingDrain = [8]byte{'d', 'r', 'a', 'i', 'n'}
@@ -109,7 +109,7 @@ func (r *reader) readPing(f frame, p []byte) error {
 		c.appendControl(frameHeaderLen + 8)
 		c.out.b = appendPing(c.out.b, true, data)
 	case data == pingDrain && c.drain.state == drainFirst:
-		c.sayLast()
+		c.sendLastGoAway()
 		drained = len(c.streams.open) == 0
 	}
 	c.leave(&r.batch)
@@ -132,9 +132,9 @@ func (r *reader) readGoAway(f frame, p []byte) error {
 	c := r.c
 	c.mu.Lock()
 	c.drain.peerGone = true
-	c.places.gone()
-	if code != NoError && c.end.said == nil {
-		c.end.said = &ConnError{Code: code, Remote: true}
+	c.places.notifyStarved()
+	if code != NoError && c.end.remote == nil {
+		c.end.remote = &ConnError{Code: code, Remote: true}
 	}
 	var lost []*Stream
 	if c.client {

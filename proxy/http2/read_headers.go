@@ -163,7 +163,7 @@ func (h *headerReader) deliverRequest(b *block) error {
 		s.endRemote()
 	}
 	if b.large {
-		err := s.answerTooLarge(h.batch)
+		err := s.replyTooLarge(h.batch)
 		c.opt.Refused(&b.head, 431)
 		return err
 	}
@@ -182,19 +182,19 @@ func (h *headerReader) deliverRequest(b *block) error {
 func (h *headerReader) refuse(id uint32) error {
 	c := h.c
 	c.sendReset(id, RefusedStream)
-	calm := c.timers.settingsAt != 0 || c.calm()
+	allowed := c.timers.settingsAt != 0 || c.resetsAllowed()
 	c.leave(h.batch)
 	c.opt.Count(LimitStreams)
-	if !calm {
+	if !allowed {
 		return c.flooded(LimitResets)
 	}
 	return nil
 }
 
-// answerTooLarge answers a request whose head is over the limit.
+// replyTooLarge replies with 431 to a request whose head is over the limit.
 //
 // +checklocksrelease:s.c.mu
-func (s *Stream) answerTooLarge(b *Batch) error {
+func (s *Stream) replyTooLarge(b *Batch) error {
 	c := s.c
 	f := b.Fields()
 	f.Status(431)
@@ -203,9 +203,9 @@ func (s *Stream) answerTooLarge(b *Batch) error {
 		c.sendReset(s.id, NoError) // RFC 9113 section 8.1: the rest of the request is not wanted
 	}
 	s.remove(false)
-	calm := c.calm() // a small block can stand for a large head: that must not be had for nothing
+	allowed := c.resetsAllowed() // a small block can stand for a large head: that must not be had for nothing
 	c.leave(b)
-	if !calm {
+	if !allowed {
 		return c.flooded(LimitResets)
 	}
 	return nil

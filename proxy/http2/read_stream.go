@@ -154,14 +154,14 @@ func (r *reader) readReset(f frame, p []byte) error {
 	asStream(c, s)
 	s.remove(false)
 	asConn(s, c)
-	calm := c.calm()
+	allowed := c.resetsAllowed()
 	c.leave(&r.batch)
 	code, cause := ErrCode(binary.BigEndian.Uint32(p)), ErrReset
 	if code == RefusedStream && c.client { // a client has nothing to process
 		cause = ErrUnprocessed
 	}
 	s.recv.Reset(&r.batch, s, code, cause)
-	if !calm {
+	if !allowed {
 		return c.flooded(LimitResets)
 	}
 	return nil

@@ -9,15 +9,15 @@ import (
 // reader is the reading goroutine's side of a connection: it reads frames, handles each on the spot, and has what that
 // appended anywhere written when the batch is done. Nobody else uses it.
 type reader struct {
-	c        *Conn
-	frames   frameReader
-	headers  headerReader
-	batch    Batch
-	corked   bool  // the connection flushes the batch before it waits
-	handled  int   // bytes handled since the last flush
-	settled  bool  // the peer's first SETTINGS has come
-	partAt   int64 // when a frame or block that has begun must be whole; 0 nothing has
-	due      []*Stream
+	c           *Conn
+	frames      frameReader
+	headers     headerReader
+	batch       Batch
+	corked      bool  // the connection flushes the batch before it waits
+	handled     int   // bytes handled since the last flush
+	gotSettings bool  // the peer's first SETTINGS has come
+	partAt      int64 // when a frame or block that has begun must be whole; 0 nothing has
+	due         []*Stream
 }
 
 // run reads until the connection is over.
@@ -26,7 +26,7 @@ func (r *reader) run(early []byte) error {
 	for {
 		err := r.ingest()
 		if err == nil {
-			r.settle()
+			r.endBatch()
 			err = r.fill()
 		}
 		for err != nil {
@@ -73,7 +73,7 @@ func (r *reader) handle(f frame, p []byte) error {
 	if b := r.headers.block; b != nil && (f.typ != frameContinuation || f.stream != b.stream) {
 		return connError(ProtocolError, "frame inside a header block")
 	}
-	if !r.settled && (f.typ != frameSettings || f.has(flagAck)) {
+	if !r.gotSettings && (f.typ != frameSettings || f.has(flagAck)) {
 		return connError(ProtocolError, "first frame that is not SETTINGS")
 	}
 	switch f.typ {
@@ -107,10 +107,10 @@ func (r *reader) handle(f frame, p []byte) error {
 	return nil // unknown types are ignored, section 5.5
 }
 
-// settle ends a batch of frames: what was appended anywhere is written. Over a netio.Writer that flushes before it
+// endBatch ends a batch of frames: what was appended anywhere is written. Over a netio.Writer that flushes before it
 // waits, that can be left to the next read. A body may come slowly, so each piece of it starts the time anew; a head
 // may not.
-func (r *reader) settle() {
+func (r *reader) endBatch() {
 	if !r.corked || r.handled >= netio.BulkSize {
 		r.batch.Flush()
 		r.handled = 0

@@ -22,7 +22,7 @@ func NewServer(nc *netio.Conn, h Handler, o Options) *Server {
 // goroutine of it is left.
 func (s *Server) Serve(early []byte) error {
 	o := &s.opt
-	s.greet([]setting{
+	s.sendSettings([]setting{
 		{settingMaxConcurrentStreams, uint32(o.MaxStreams)},
 		{settingInitialWindowSize, uint32(o.firstWindow())},
 		{settingMaxHeaderListSize, uint32(o.MaxHeaderBytes)},
@@ -30,8 +30,8 @@ func (s *Server) Serve(early []byte) error {
 	return s.in.run(early)
 }
 
-// greet appends our SETTINGS and opens the connection's window; the first batch writes them.
-func (c *Conn) greet(list []setting) {
+// sendSettings appends our SETTINGS and opens the connection's window; the first batch writes them.
+func (c *Conn) sendSettings(list []setting) {
 	c.mu.Lock()
 	c.out.grow(128)
 	c.out.b = appendSettings(c.out.b, list...)

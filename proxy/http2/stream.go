@@ -22,7 +22,7 @@ type Receiver interface {
 	Reset(b *Batch, s *Stream, code ErrCode, cause error)
 	// Writable says that WriteData, which did not take everything, may take some now.
 	Writable(b *Batch, s *Stream)
-	// Timeout says that the moment given to SetDeadline has passed. The deadline is gone, the stream is as before.
+	// Timeout says that the time given to SetDeadline has passed. The deadline is gone, the stream is as before.
 	Timeout(b *Batch, s *Stream)
 }
 
@@ -147,7 +147,7 @@ func (s *Stream) Consumed(b *Batch, n int) {
 	c.leave(b)
 }
 
-// SetDeadline names the moment, on the clock of netio.Sweeper.Now, at which Receiver.Timeout is called; 0 takes it
+// SetDeadline names the time, on the clock of netio.Sweeper.Now, at which Receiver.Timeout is called; 0 takes it
 // away.
 func (s *Stream) SetDeadline(at int64) {
 	c := s.c
@@ -242,18 +242,18 @@ func (s *Stream) reject(b *Batch, code ErrCode, reason string) error {
 	c := s.c
 	c.sendReset(s.id, code)
 	s.remove(false)
-	calm := c.calm()
+	allowed := c.resetsAllowed()
 	c.leave(b)
 	if s.recv != nil {
 		s.recv.Reset(b, s, code, &StreamError{code, reason})
 	}
-	if !calm {
+	if !allowed {
 		return c.flooded(LimitResets)
 	}
 	return nil
 }
 
-// discard is the receiver of a stream whose owner wants to hear nothing.
+// discard is the receiver of a stream whose owner wants no events.
 type discard struct{}
 
 func (discard) Head(*Batch, *Stream, *message.Head, bool)  {}

@@ -11,7 +11,7 @@ type timers struct {
 	idleAt     int64 // the connection has been idle for too long
 	drainAt    int64 // the second GOAWAY is due
 	pingAt     int64 // a silent peer is asked whether it is there
-	pongAt     int64 // and must have answered
+	pongAt     int64 // and must have acknowledged
 }
 
 // start sets the times of a connection that begins.
@@ -103,7 +103,7 @@ func (r *reader) tickConn(now int64) error {
 		return c.end.err
 	}
 	if t.passed(t.drainAt, now) {
-		c.sayLast()
+		c.sendLastGoAway()
 		if len(c.streams.open) == 0 {
 			return ErrDrained
 		}

@@ -48,7 +48,7 @@ func TestMarkHop(t *testing.T) {
 }
 
 func TestHopByHop(t *testing.T) {
-	for id := Other; id < idCount; id++ {
+	for id := range idCount {
 		var connection, hop bool
 		switch id {
 		case Connection, KeepAlive, ProxyConnection, TransferEncoding, Upgrade:

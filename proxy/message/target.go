@@ -26,8 +26,5 @@ func (h *Head) SplitTarget() bool {
 
 // SplitPath takes "path?query" apart. Query is nil where there is no question mark.
 func (h *Head) SplitPath(b []byte) {
-	h.Path, h.Query = b, nil
-	if i := bytes.IndexByte(b, '?'); i >= 0 {
-		h.Path, h.Query = b[:i], b[i+1:]
-	}
+	h.Path, h.Query, _ = bytes.Cut(b, []byte{'?'})
 }
