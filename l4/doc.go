@@ -59,8 +59,8 @@
 //
 // Timeouts by looking at the byte counters now and then, instead of by deadlines: the pumps never ask for the time.
 //
-// A strict reading of the ClientHello, with cryptobyte, instead of crypto/tls on a fake connection: tls.Config belongs to
-// mtls/, and what is refused is ours to say. Records and the message's length are read as the bytes come, each byte once;
-// the message is parsed when it is whole. A fuzz target holds it against crypto/tls. Bounds: 64 KiB, the listener's read
-// timeout.
+// A strict reading of the ClientHello, with cryptobyte, instead of crypto/tls on a fake connection: tls.Config belongs
+// to mtls/, and what is refused is ours to say. Records and the message's length are read as the bytes come, each byte
+// once; the message is parsed when it is whole. A fuzz target holds it against crypto/tls. Bounds: 64 KiB, the
+// listener's read timeout.
 package l4

@@ -85,7 +85,8 @@ func (c *conn) refuse(what string, err error, silent bool) {
 		c.stop(telemetry.DC)
 		return
 	}
-	c.s.logger.Debug("connection refused", "listener", c.set.name, "remote", c.client.who.Source, "at", what, "reason", err)
+	c.s.logger.Debug("connection refused", "listener", c.set.name, "remote", c.client.who.Source,
+		"at", what, "reason", err)
 	c.stop(telemetry.DPE)
 }
 

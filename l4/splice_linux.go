@@ -10,7 +10,8 @@ import (
 // too. Like [netio.TryRead] it does not tell the scheduler.
 func splice(from, to uintptr, n int) (int, syscall.Errno) {
 	for {
-		m, _, e := syscall.RawSyscall6(unix.SYS_SPLICE, from, 0, to, 0, uintptr(n), unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+		m, _, e := syscall.RawSyscall6(unix.SYS_SPLICE, from, 0, to, 0, uintptr(n),
+			unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
 		if e != syscall.EINTR {
 			return int(m), e
 		}

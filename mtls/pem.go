@@ -46,7 +46,8 @@ func parsePair(certPEM, keyPEM []byte) (m *material, isKey bool, err error) {
 	if !belongs(key, chain[0]) {
 		for i, c := range chain[1:] {
 			if belongs(key, c) {
-				return nil, false, fmt.Errorf("the key belongs to certificate %d of the file; the server's own must come first", i+2)
+				return nil, false, fmt.Errorf(
+					"the key belongs to certificate %d of the file; the server's own must come first", i+2)
 			}
 		}
 		return nil, true, errKeyMismatch

@@ -58,7 +58,9 @@ func ruleOf(settings config.ListenerTLS, roots *source) clientRule {
 func newTickets() *tls.Config { return &tls.Config{} }
 
 // newServer makes a server of sources that all hold material.
-func newServer(settings config.ListenerTLS, protocols []string, pairs []*source, roots *source, tickets *tls.Config) *Server {
+func newServer(
+	settings config.ListenerTLS, protocols []string, pairs []*source, roots *source, tickets *tls.Config,
+) *Server {
 	s := &Server{settings: settings, protocols: protocols, pairs: pairs, roots: roots}
 	s.front = &tls.Config{
 		MinVersion:                  minVersion(settings.MinVersion),

@@ -144,12 +144,14 @@ func (s *Set) refresh() {
 		switch src.refresh(now) {
 		case replaced:
 			fresh[src] = true
-			s.log.Info("certificate file reloaded", "path", src.file, "subjects", shorten(src.good.subjects), "not_after", src.good.notAfter)
+			s.log.Info("certificate file reloaded", "path", src.file,
+				"subjects", shorten(src.good.subjects), "not_after", src.good.notAfter)
 			if src.good.notAfter.Before(now) {
 				s.log.Warn("certificate file has expired", "path", src.file, "not_after", src.good.notAfter)
 			}
 		case broke:
-			s.log.Warn("certificate file is broken; the last good one stays in use", "path", src.file, "reason", src.err.Error())
+			s.log.Warn("certificate file is broken; the last good one stays in use",
+				"path", src.file, "reason", src.err.Error())
 		case mended:
 			s.log.Info("certificate file is whole again", "path", src.file)
 		}

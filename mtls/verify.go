@@ -75,7 +75,8 @@ type peerError struct {
 
 func (e *peerError) Error() string {
 	if e.text != "" {
-		return fmt.Sprintf("endpoint is not %q (its certificate %s: %s)", e.want, e.text, plain(strings.Join(e.found, ", ")))
+		return fmt.Sprintf("endpoint is not %q (its certificate %s: %s)", e.want, e.text,
+			plain(strings.Join(e.found, ", ")))
 	}
 	if len(e.found) == 0 {
 		return fmt.Sprintf("endpoint is not %q (its certificate has no URI)", e.want)

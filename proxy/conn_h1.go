@@ -83,7 +83,8 @@ func (c *connH1) await(since int64, busy bool) (*netio.Buffer, int, idleEnd) {
 	limit := since + int64(c.s.engine.Table().Timeouts.Idle)
 	slim := busy || c.Conn.Plain()
 	for {
-		if c.s.draining.Load() && c.Conn.Quiet() && !c.mayStillBegin(since) { // else a request has come in the same moment
+		// else a request has come in the same moment
+		if c.s.draining.Load() && c.Conn.Quiet() && !c.mayStillBegin(since) {
 			return nil, 0, idleOver
 		}
 		at := limit

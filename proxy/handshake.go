@@ -17,7 +17,8 @@ import (
 const handshakeTime = 10 * time.Second
 
 // plainOnTLS is the answer to a request in the clear on a port that speaks TLS.
-const plainOnTLS = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 48\r\nConnection: close\r\n\r\n" +
+const plainOnTLS = "HTTP/1.1 400 Bad Request\r\n" +
+	"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 48\r\nConnection: close\r\n\r\n" +
 	"this port speaks TLS, the request came in plain\n"
 
 // handshake makes a TLS session and then serves it from a fresh goroutine: the deep stack of the handshake ends with

@@ -31,8 +31,8 @@ func listenBeside(ctx context.Context, address string, leavers []*Listener) (net
 
 func share(raw syscall.RawConn) error {
 	var err error
-	if e := raw.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, soReuseport, 1) }); e != nil {
-		return e
-	}
-	return err
+	closed := raw.Control(func(fd uintptr) {
+		err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, soReuseport, 1)
+	})
+	return errors.Join(closed, err)
 }

@@ -16,7 +16,8 @@ func rawRead(fd uintptr, b []byte) (int, syscall.Errno) {
 
 // rawWrite is send(2) under the same terms.
 func rawWrite(fd uintptr, b []byte) (int, syscall.Errno) {
-	n, _, e := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), syscall.MSG_NOSIGNAL, 0, 0)
+	n, _, e := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
+		syscall.MSG_NOSIGNAL, 0, 0)
 	return int(n), e
 }
 
@@ -43,6 +44,7 @@ func hangup(fd uintptr) Hangup {
 // quietSocket peeks: anything but "nothing there yet" is news.
 func quietSocket(fd uintptr) bool {
 	var b [1]byte
-	_, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), 1, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+	_, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), 1,
+		syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
 	return e == syscall.EAGAIN
 }

@@ -37,7 +37,9 @@ func New(o Options) *Checker { return &Checker{o} }
 
 // Probes are those of a revision: of every cluster whose document wants active checks, of whichever plane. clusters is
 // by name, certs has what they need for TLS.
-func (k *Checker) Probes(clusters map[string]*cluster.Cluster, certs *mtls.Prepared) map[*cluster.Cluster]cluster.Probe {
+func (k *Checker) Probes(
+	clusters map[string]*cluster.Cluster, certs *mtls.Prepared,
+) map[*cluster.Cluster]cluster.Probe {
 	probes := map[*cluster.Cluster]cluster.Probe{}
 	for name, c := range clusters {
 		cfg := c.Config()

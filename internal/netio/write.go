@@ -1,0 +1,104 @@
+package netio
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"time"
+)
+
+// Write writes all of b.
+func (c *Conn) Write(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if !c.plain {
+		return c.writePlain(b)
+	}
+	c.wb = b
+	for {
+		err := c.raw.Write(c.tryWriteFn)
+		if err == nil && c.we != 0 {
+			err = c.we
+		}
+		if err == nil && len(c.wb) == 0 {
+			c.wb = nil
+			return len(b), nil
+		}
+		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && c.writeAt.Load() >= 0 {
+			_ = c.Conn.SetWriteDeadline(time.Time{}) // a wake-up meant for an earlier write
+			continue
+		}
+		n := len(b) - len(c.wb)
+		c.wb = nil
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = ErrTimeout
+		}
+		return n, err
+	}
+}
+
+// tryWrite writes until the socket is full. Only a write that has to wait arms the deadline, so the common one costs
+// nothing.
+func (c *Conn) tryWrite(fd uintptr) bool {
+	for {
+		n, e := rawWrite(fd, c.wb)
+		switch e {
+		case 0:
+			c.wb = c.wb[n:]
+			if len(c.wb) == 0 {
+				c.we = 0
+				c.disarmWrite()
+				return true
+			}
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			if c.once {
+				c.we = e
+				return true
+			}
+			c.armWrite()
+			return false
+		default:
+			c.we = e
+			c.disarmWrite()
+			return true
+		}
+	}
+}
+
+// plainPiece is how many bytes a connection that is no plain socket is given at a time, each with the write timeout
+// anew: the content of one TLS record.
+const plainPiece = 16 << 10
+
+func (c *Conn) writePlain(b []byte) (n int, err error) {
+	for n < len(b) {
+		c.armWrite()
+		m, err := c.Conn.Write(b[n:min(n+plainPiece, len(b))])
+		n += m
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return n, ErrTimeout // for good, as in Write
+		case c.writeAt.Swap(0) < 0:
+			// the wake-up came too late; it must not meet the next write, to which, under TLS, it would be fatal
+			c.sweeper.settle()
+			_ = c.Conn.SetWriteDeadline(time.Time{})
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func (c *Conn) armWrite() {
+	if c.writeTimeout > 0 {
+		c.writeAt.Store(c.sweeper.Now() + int64(c.writeTimeout))
+	}
+}
+
+func (c *Conn) disarmWrite() {
+	if c.writeAt.Load() != 0 {
+		c.writeAt.Store(0)
+	}
+}
