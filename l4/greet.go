@@ -56,7 +56,7 @@ func (c *conn) readHeader() bool {
 func (c *conn) handshake(ctx context.Context, by time.Time) bool {
 	ctx, cancel := context.WithDeadline(ctx, by)
 	defer cancel()
-	tc := tls.Server(patient{c.socket}, c.set.tls.ServerConfig())
+	tc := tls.Server(unhurried{c.socket}, c.set.tls.ServerConfig())
 	// Its ctx hides the end of ours, at which it would close the socket, where the client may have to see a reset: the
 	// socket's deadline ends it.
 	err := c.s.handshakes.Do(ctx, context.WithoutCancel(ctx), tc)
@@ -72,11 +72,11 @@ func (c *conn) handshake(ctx context.Context, by time.Time) bool {
 	return true
 }
 
-// patient is a socket under TLS. crypto/tls gives its close_notify five seconds to leave, and breaks the connection if
+// unhurried is a socket under TLS. crypto/tls gives its close_notify five seconds to leave, and breaks the connection if
 // a reader takes longer to make room for it; how long is too long is for the watch to say.
-type patient struct{ net.Conn }
+type unhurried struct{ net.Conn }
 
-func (patient) SetWriteDeadline(time.Time) error { return nil }
+func (unhurried) SetWriteDeadline(time.Time) error { return nil }
 
 // refuse ends a connection whose beginning was wrong. A client that left without a word, as the checks of balancers do,
 // did nothing wrong.

@@ -148,7 +148,7 @@ func (c *conn) introduce(ctx context.Context, nc net.Conn, address string) (err 
 		err = proxyproto.Write(ctx, nc, to.header, c.client.who)
 	}
 	if err == nil && to.tls != nil {
-		up, err = to.tls.Tunnel(ctx, patient{nc}, address)
+		up, err = to.tls.Tunnel(ctx, unhurried{nc}, address)
 	}
 	if err != nil {
 		c.connected(nil)

@@ -14,7 +14,7 @@ const (
 	// gonePeriods is in every how many of them a half-ended connection is asked whether it is gone: about once a
 	// second.
 	gonePeriods = 10
-	// proofAfter is how long an endpoint that took bytes must not break off, to be held well without an answer.
+	// proofAfter is how long an endpoint that took bytes must not break off, to be taken for well without a byte back.
 	proofAfter = time.Second
 )
 

@@ -36,7 +36,7 @@ func (p *Prepared) Close() {
 	}
 	p.closed = true
 	p.set.release(p)
-	p.set.settle()
+	p.set.follow()
 }
 
 // server finds or makes the server of a listener.

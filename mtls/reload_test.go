@@ -308,7 +308,7 @@ func TestChangeBeforeTheWatch(t *testing.T) {
 	renewed.Write(t, dir, "a")
 	set.mu.Lock()
 	set.unwatched = false
-	set.settle()
+	set.follow()
 	set.mu.Unlock()
 	eventually(t, "the change is seen", func() bool {
 		return meet(t, server.ServerConfig(), browser(ca, "a.test")).mustWork(t).shown() == serial(renewed.Cert)

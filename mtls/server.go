@@ -14,7 +14,7 @@ import (
 type Server struct {
 	name      string // of the listener
 	settings  config.ListenerTLS
-	protocols []string  // ALPN, the dearest first; none = no ALPN
+	protocols []string  // ALPN, in order of preference; none = no ALPN
 	pairs     []*source // in the order of the document
 	roots     *source   // nil: no client certificates
 

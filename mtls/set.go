@@ -17,7 +17,7 @@ import (
 type Options struct {
 	// Logger hears of new, broken and mended files; nil = nobody does.
 	Logger hclog.Logger
-	// Protocols is the ALPN list of HTTP listeners, the dearest first; nil = h2,
+	// Protocols is the ALPN list of HTTP listeners, in order of preference; nil = h2,
 	// then http/1.1.
 	Protocols []string
 	// Unwatched leaves files alone once they are read, except on Reload.
@@ -109,7 +109,7 @@ func (s *Set) Prepare(doc *config.Document) (*Prepared, error) {
 		s.release(p)
 		return nil, errors.Join(problems...)
 	}
-	s.settle()
+	s.follow()
 	return p, nil
 }
 
@@ -118,7 +118,7 @@ func (s *Set) Reload() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refresh()
-	s.settle()
+	s.follow()
 }
 
 // Close ends all watching and waits until it has ended. What was prepared goes
@@ -181,10 +181,10 @@ func holdsAny(sources map[*source]bool, holds func(*source) bool) bool {
 	return false
 }
 
-// settle makes the watches and the status fit the sources.
+// follow makes the watches and the status fit the sources.
 //
 // +checklocks:s.mu
-func (s *Set) settle() {
+func (s *Set) follow() {
 	if s.watcher == nil && len(s.sources) > 0 && !s.unwatched && !s.closed {
 		s.watcher = filewatch.New(s.Reload, s.log)
 	}

@@ -135,7 +135,7 @@ func (c *connH1) busy() {
 	}
 }
 
-// leave has nothing to say before the next response, which looks at the engine's notice.
+// leave does nothing before the next response, which looks at the engine's notice.
 func (c *connH1) leave() {}
 
 // drain makes an idle connection look at Server.draining; a busy one does so after its request.

@@ -16,7 +16,7 @@ import (
 // handshakeTime is the longest that a client may take for its part of a TLS handshake.
 const handshakeTime = 10 * time.Second
 
-// plainOnTLS is the answer to a request in the clear on a port that speaks TLS.
+// plainOnTLS is the response to a request in the clear on a port that speaks TLS.
 const plainOnTLS = "HTTP/1.1 400 Bad Request\r\n" +
 	"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 48\r\nConnection: close\r\n\r\n" +
 	"this port speaks TLS, the request came in plain\n"
@@ -53,7 +53,7 @@ func (s *Server) handshake(a *arrival, c route.Client, set *settings) {
 
 // answerPlain tells a client that does not speak TLS. What it still sends is read for a while, as connH1.end does.
 func answerPlain(nc net.Conn) {
-	_ = nc.SetDeadline(time.Now().Add(lingerFor)) // a closed connection needs no answer
+	_ = nc.SetDeadline(time.Now().Add(lingerFor)) // a closed connection needs no response
 	if _, err := io.WriteString(nc, plainOnTLS); err != nil {
 		return
 	}

@@ -59,7 +59,7 @@ type Conn struct {
 	interrupt atomic.Bool
 	plain     bool    // Conn is the socket itself: read and written with raw; else Conn.Read and Conn.Write do the work
 	once      bool    // the call in hand makes one attempt and does not wait
-	quiet     bool    // the answer of quietFn
+	quiet     bool    // the result of quietFn
 	peeked    bool    // first has a byte that Unread has met
 	first     [1]byte // what ReadFirst waits with where it cannot wait without a buffer
 }
@@ -160,7 +160,7 @@ func (c *Conn) CloseWrite() error {
 	return c.Conn.Close()
 }
 
-// Hangup asks how the peer stands, without consuming a byte and without blocking. Where it cannot be known the answer
+// Hangup asks how the peer stands, without consuming a byte and without blocking. Where it cannot be known the result
 // is Open.
 func (c *Conn) Hangup() Hangup {
 	if c.raw == nil {
@@ -172,7 +172,7 @@ func (c *Conn) Hangup() Hangup {
 }
 
 // Quiet tells whether an idle connection is open and has no unread data: a peer that has closed it, or sent what nobody
-// asked for, makes it false. It consumes nothing and does not block. Where it cannot be known the answer is true. It is
+// asked for, makes it false. It consumes nothing and does not block. Where it cannot be known the result is true. It is
 // the reader's to call.
 func (c *Conn) Quiet() bool {
 	if c.Unread() {

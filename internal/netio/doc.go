@@ -49,7 +49,7 @@
 // What lies unread in a TLS connection is known from the records that its [Cork] has seen come (unread.go), and where
 // that does not decide, from a read that may not wait: crypto/tls goes on after an error that is temporary. Turned
 // down: such a read each time (an allocation), and a look at the socket alone (a response nobody asked for that came
-// with another one was taken for the answer to the next request).
+// with another one was taken for that to the next request).
 //
 // Our own epoll set for parked connections beside the runtime's, which a socket stays in: 2.6 KB of stack and goroutine
 // saved for each, for three system calls more when it is used again (measured: about 3 us). Turned down: parking at

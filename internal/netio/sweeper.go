@@ -86,8 +86,8 @@ func (s *Sweeper) sweep() int {
 	return s.awake.count
 }
 
-// settle returns when whatever sweep was doing when it was called has been done.
-func (s *Sweeper) settle() {
+// await returns when whatever sweep was doing when it was called has been done.
+func (s *Sweeper) await() {
 	s.mu.Lock()
 	s.mu.Unlock() //nolint:staticcheck // the empty section is a barrier
 }
@@ -112,7 +112,7 @@ func (s *Sweeper) rouse(c *Conn) {
 	}
 }
 
-// remove ends the care for c. If it was parked, the answer is who must be told.
+// remove ends the care for c. If it was parked, the result is who must be told.
 func (s *Sweeper) remove(c *Conn) (owner Resumer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -81,7 +81,7 @@ func (c *Conn) writePlain(b []byte) (n int, err error) {
 			return n, ErrTimeout // for good, as in Write
 		case c.writeAt.Swap(0) < 0:
 			// the wake-up came too late; it must not meet the next write, to which, under TLS, it would be fatal
-			c.sweeper.settle()
+			c.sweeper.await()
 			_ = c.Conn.SetWriteDeadline(time.Time{})
 		}
 		if err != nil {

@@ -232,7 +232,7 @@ func TestWriteWokenMeanwhile(t *testing.T) {
 			t.Fatalf("Write = %d, %v", n, err)
 		}
 		c.SetWriteTimeout(0)
-		s.settle() // what the sweeper was doing it has done
+		s.await() // what the sweeper was doing it has done
 	}
 }
 
