@@ -106,7 +106,7 @@ func (s *h2Pool) join(w *h2Waiter, again bool, open func()) *http2.Client {
 
 // unsettled tells whether there is a connection whose limit of streams is not known yet: it may have room for all.
 func (s *h2Pool) unsettled() bool {
-	return slices.ContainsFunc(s.clients, func(c *http2.Client) bool { return !c.Settled() })
+	return slices.ContainsFunc(s.clients, func(c *http2.Client) bool { return !c.LimitKnown() })
 }
 
 // call calls the first in line. Whoever is called and takes a place, or does not want one any more, calls the next.

@@ -99,8 +99,8 @@ func (c *Client) Unreserve() {
 	c.leave(nil)
 }
 
-// Settled tells whether the peer has said how many streams it takes, or will never say.
-func (c *Client) Settled() bool {
+// LimitKnown tells whether the peer has said how many streams it takes, or will never say.
+func (c *Client) LimitKnown() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.peer.known || !c.usable()

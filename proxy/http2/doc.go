@@ -19,8 +19,8 @@
 //
 // The parts of a connection: conn.go puts them together; streams.go is the table of streams, flow.go the windows,
 // peer_settings.go what the peer allows, places.go the streams that may still be opened, limits.go what peers make us
-// do, timers.go what takes too long, drain.go and end.go the end of a connection, recover.go that of one on which
-// something panicked.
+// do, timers.go what takes too long, doubt.go whether a silent peer is still there, drain.go and end.go the end of a
+// connection, recover.go that of one on which something panicked.
 //
 // # Promises
 //
