@@ -40,27 +40,11 @@ func (c *Client) loop() {
 // Done is closed when the connection is over, and every stream has had its last event.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// ending waits for the end of the connection and says why it is over.
-func (c *Client) ending() error {
-	<-c.done
-	return c.over
-}
-
 // Usable tells whether Open may succeed, now or when there is room. A connection whose peer may be gone is not usable.
 func (c *Client) Usable() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.usable() && !c.doubt.pending.Load()
-}
-
-// freePlaces is how many more streams the peer takes now.
-func (c *Client) freePlaces() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.usable() {
-		return 0
-	}
-	return max(0, c.free())
 }
 
 // free is how many more streams there are places for.

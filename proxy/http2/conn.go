@@ -86,13 +86,6 @@ func (c *Conn) init(nc *netio.Conn, o Options, client bool) {
 	c.timers.start(now, &c.opt)
 }
 
-// active is the number of open streams.
-func (c *Conn) active() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.streams.open)
-}
-
 // Close cuts the connection off: the streams that are open are reset with ErrClosed. It does not wait.
 func (c *Conn) Close() {
 	c.mu.Lock()

@@ -226,3 +226,26 @@ func took(t *testing.T, began time.Time, want time.Duration) {
 		t.Errorf("it took %v, want %v to %v", d, want, want+netio.Period)
 	}
 }
+
+// ending waits for the end of the connection and says why it is over.
+func (c *Client) ending() error {
+	<-c.done
+	return c.over
+}
+
+// freePlaces is how many more streams the peer takes now.
+func (c *Client) freePlaces() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.usable() {
+		return 0
+	}
+	return max(0, c.free())
+}
+
+// active is the number of open streams.
+func (c *Conn) active() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.streams.open)
+}
