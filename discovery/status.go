@@ -1,6 +1,8 @@
 package discovery
 
 import (
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +22,7 @@ type Status struct {
 	Errors        uint64    `json:"errors,omitempty"`        // since the start
 	Wakeups       uint64    `json:"wakeups,omitempty"`       // blocking requests that came back before their time
 	Confirmations uint64    `json:"confirmations,omitempty"` // results that were confirmed before use
+	LeftOut       []string  `json:"left_out,omitempty"`      // instances without a usable address, at most eight
 	Polling       bool      `json:"polling,omitempty"`       // asked at intervals, since too many watches are open
 }
 
@@ -94,4 +97,18 @@ func (t *Tracker) Polling() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.current.Polling = true
+}
+
+// maxLeftOut bounds how many instances a status and a log line name.
+const maxLeftOut = 8
+
+// LeftOut notes what of the last result is of no use, and why; and logs it when it changes.
+func (t *Tracker) LeftOut(all []string) {
+	named := slices.Clone(all[:min(len(all), maxLeftOut)])
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(named) > 0 && !slices.Equal(named, t.current.LeftOut) {
+		t.log.Warn("instances left out", "watch", t.current.Name, "number", len(all), "instances", strings.Join(named, ", "))
+	}
+	t.current.LeftOut = named
 }

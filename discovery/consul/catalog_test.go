@@ -132,6 +132,46 @@ func catalogSharesOneWatch(t *testing.T, consul *testserver.ConsulServer) {
 	taken(t, catalog, v2, "127.0.0.1:9002*1/critical")
 }
 
+// A service may be called as Consul allows, and is found.
+func catalogTakesOddNames(t *testing.T, consul *testserver.ConsulServer) {
+	catalog := runCatalog(t, newConsul(t, consul.Addr()))
+	names := []string{"with space", "a/b", "per%20cent", "what?x=1", "part#two", "ümlaut", "Upper_Case.v1"}
+	var queries []Query
+	for i, name := range names {
+		consul.Register(testserver.Service{ID: fmt.Sprint("odd-", i), Name: name, Port: 9001 + i})
+		queries = append(queries, Query{Service: name})
+		t.Cleanup(func() { consul.Deregister(fmt.Sprint("odd-", i)) })
+	}
+	catalog.Watch(queries)
+	for i, q := range queries {
+		want := fmt.Sprintf("127.0.0.1:%d*1/passing", 9001+i)
+		testserver.WaitFor(t, patience, "the instance of "+q.Service, func() bool {
+			e, ok := catalog.Endpoints(q)
+			return ok && show(e) == want
+		})
+	}
+}
+
+// Of one address that is written in two ways there is one endpoint; what is no
+// address is left out, and named.
+func catalogChecksAddresses(t *testing.T, consul *testserver.ConsulServer) {
+	for i, address := range []string{"::1", "0:0:0:0:0:0:0:1", "[::1]", "http://127.0.0.1", "a b"} {
+		id := fmt.Sprint("form-", i)
+		consul.Register(testserver.Service{ID: id, Name: "api", Address: address, Port: 9001})
+		t.Cleanup(func() { consul.Deregister(id) })
+	}
+	catalog := runCatalog(t, newConsul(t, consul.Addr()))
+	api := Query{Service: "api"}
+	catalog.Watch([]Query{api})
+	taken(t, catalog, api, "[::1]:9001*1/passing")
+	left := strings.Join(catalog.Status()[0].LeftOut, "\n")
+	for _, part := range []string{"form-3", "http://127.0.0.1", "form-4", "a b"} {
+		if !strings.Contains(left, part) {
+			t.Errorf("left out: %q, want that it names %s", left, part)
+		}
+	}
+}
+
 func catalogReconciles(t *testing.T, consul *testserver.ConsulServer) {
 	catalog := runCatalog(t, newConsul(t, consul.Addr()))
 	names := func() string {

@@ -27,6 +27,8 @@ func TestConsul(t *testing.T) {
 		{"CatalogSharesOneWatch", catalogSharesOneWatch},
 		{"CatalogReconciles", catalogReconciles},
 		{"CatalogOutlivesConsul", catalogOutlivesConsul},
+		{"CatalogTakesOddNames", catalogTakesOddNames},
+		{"CatalogChecksAddresses", catalogChecksAddresses},
 		{"DeadConnection", deadConnection},
 		{"ReturnOfConsul", returnOfConsul},
 		{"KeyAfterRestore", keyAfterRestore},

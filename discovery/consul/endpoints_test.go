@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 // show writes endpoints as address*weight/state.
@@ -59,6 +60,13 @@ func TestEntry(t *testing.T) {
 		{name: "the node's address", service: `"Port":80`, address: "10.0.0.9:80", weight: 1},
 		{name: "the service's own", service: `"Address":"10.0.0.1","Port":80`, address: "10.0.0.1:80", weight: 1},
 		{name: "IPv6", service: `"Address":"fd00::1","Port":80`, address: "[fd00::1]:80", weight: 1},
+		{name: "IPv6 in brackets", service: `"Address":"[::1]","Port":80`, address: "[::1]:80", weight: 1},
+		{name: "IPv6 at length", service: `"Address":"0:0:0:0:0:0:0:1","Port":80`, address: "[::1]:80", weight: 1},
+		{name: "IPv4 in IPv6", service: `"Address":"::ffff:10.0.0.1","Port":80`, address: "10.0.0.1:80", weight: 1},
+		{name: "a name", service: `"Address":"Api.Example.com","Port":80`, address: "api.example.com:80", weight: 1},
+		{name: "a URL", service: `"Address":"http://127.0.0.1","Port":80`, weight: 1},
+		{name: "a space", service: `"Address":"a b","Port":80`, weight: 1},
+		{name: "a port in the address", service: `"Address":"10.0.0.1:81","Port":80`, weight: 1},
 		{name: "no port", service: `"Address":"10.0.0.1","Port":0`, weight: 1},
 		{name: "a port that is none", service: `"Address":"10.0.0.1","Port":65536`, weight: 1},
 		{name: "remote: the node's wan address", service: `"Port":80`, remote: true, address: "192.0.2.9:80", weight: 1},
@@ -90,11 +98,12 @@ func TestEntry(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			text := `[{` + node + `,"Service":{"ID":"x",` + row.service + `},"Checks":[` + row.checks + `]}]`
-			entries, err := decodeEntries(strings.NewReader(text))
-			if err != nil || len(entries) != 1 {
-				t.Fatalf("decodeEntries: %d, %v", len(entries), err)
+			var r result[[]cluster.Instance]
+			err := decodeInstances(strings.NewReader(text), row.remote, &r)
+			if err != nil || len(r.value) != 1 || (len(r.leftOut) == 0) != (row.address != "") {
+				t.Fatalf("%d instances, %q left out, %v", len(r.value), r.leftOut, err)
 			}
-			got := entries[0].instance(row.remote)
+			got := r.value[0]
 			want := cluster.Instance{Node: "n1", ID: "x", Address: row.address, State: row.state, Weight: row.weight}
 			if !got.Same(want) {
 				t.Errorf("instance %+v, want %+v", got, want)
@@ -110,19 +119,19 @@ func FuzzHealthAnswer(f *testing.F) {
 	f.Add([]byte(`[`), "", false)
 	f.Fuzz(func(t *testing.T, text []byte, tag string, flag bool) {
 		body := &bounded{r: strings.NewReader(string(text)), left: 1 << 16}
-		entries, err := decodeEntries(body)
+		var r result[[]cluster.Instance]
+		err := decodeInstances(body, flag, &r)
 		if err != nil && classOf(err).String() == "acl" {
 			t.Fatalf("class acl from a body: %v", err)
 		}
-		var service []cluster.Instance
-		for i := range entries {
-			service = append(service, entries[i].instance(flag))
-		}
-		e := endpointsOf(Query{Service: "x", Tag: tag}, service)
+		e := endpointsOf(Query{Service: "x", Tag: tag}, r.value)
 		if !slices.IsSortedFunc(e.Instances, func(a, b cluster.Instance) int { return strings.Compare(a.Address, b.Address) }) {
 			t.Fatalf("not in order: %+v", e.Instances)
 		}
 		for i, in := range e.Instances {
+			if a, err := config.EndpointAddress(in.Address); a != in.Address || err != nil {
+				t.Fatalf("address %q, whose form is %q, %v", in.Address, a, err)
+			}
 			if in.Weight < 1 || in.Weight > maxWeight || in.State > cluster.Maintenance || in.Address == "" {
 				t.Fatalf("instance %+v", in)
 			}

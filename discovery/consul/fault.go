@@ -72,6 +72,9 @@ const (
 	refusedFirst = 2 * time.Second
 	refusedOften = 30 // times
 	refusedMost  = 60 * time.Second
+
+	// A result that is over the limit is expensive to fetch, and seldom becomes small.
+	largeAgain = 5 * time.Minute
 )
 
 // backoff is how long to wait after the given number of errors in a row, before

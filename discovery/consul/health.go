@@ -3,6 +3,8 @@ package consul
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -12,11 +14,15 @@ import (
 	"strings"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// maxInstances bounds the instances of one service.
-const maxInstances = 50_000
+const (
+	// maxInstances and maxHealthBytes bound the instances of one service: 5,000 of them have 9 MB.
+	maxInstances   = 50_000
+	maxHealthBytes = 32 << 20
+)
 
 // service is what Consul is queried for. The query is the same for all sidecars, so
 // that an agent keeps one view of a service for all of them: who wants what of it
@@ -68,40 +74,43 @@ func (c *Client) health(ctx context.Context, s service, q fetchOptions) (result[
 		remote = s.datacenter != local
 		query.Set("dc", s.datacenter)
 	}
-	var entries []entry
-	r, err := c.get(ctx, "/v1/health/service/"+s.name, query, q, func(body io.Reader) (err error) {
-		entries, err = decodeEntries(body)
-		return err
+	var a result[[]cluster.Instance]
+	head, err := c.get(ctx, "/v1/health/service/"+s.name, query, q, maxHealthBytes, func(head responseHead, body io.Reader) error {
+		return decodeInstances(body, remote && !head.translated, &a)
 	})
 	if err != nil {
 		return none, err
 	}
-	if r.absent {
+	if head.absent {
 		return none, faultf(telemetry.DiscoveryServer, "status %d: not a response of Consul", http.StatusNotFound)
 	}
-	if err := r.whole(len(entries) == 0); err != nil {
+	if err := head.whole(len(a.value) == 0); err != nil {
 		return none, err
 	}
-	a := result[[]cluster.Instance]{index: r.index, bytes: r.bytes, absent: len(entries) == 0}
-	a.value = make([]cluster.Instance, 0, len(entries))
-	for i := range entries {
-		a.value = append(a.value, entries[i].instance(remote && !r.translated))
-	}
+	a.index, a.bytes, a.absent = head.index, head.bytes, len(a.value) == 0
 	slices.SortFunc(a.value, compareInstances)
 	return a, nil
 }
 
-func decodeEntries(body io.Reader) ([]entry, error) {
-	var entries []entry
-	err := decodeList(body, maxInstances, func(e entry) { entries = append(entries, e) })
-	return entries, err
+// decodeInstances reads the entries one by one, and keeps of each what we need.
+func decodeInstances(body io.Reader, remote bool, into *result[[]cluster.Instance]) error {
+	return decodeList(body, maxInstances, func(e entry) {
+		i, err := e.instance(remote)
+		if err != nil {
+			into.leftOut = append(into.leftOut, fmt.Sprintf("%s/%s: %v", i.Node, i.ID, err))
+		}
+		into.value = append(into.value, i)
+	})
 }
 
 // instance is what Consul would tell Envoy of an entry: the weight is that of its
-// state, and one below 1 is as good as critical.
-func (e *entry) instance(remote bool) cluster.Instance {
-	i := cluster.Instance{
-		Address: e.address(remote), State: e.state(), ID: e.Service.ID, Node: e.Node.Node, Tags: e.Service.Tags,
+// state, and one below 1 is as good as critical. The error is that it has no address
+// that one can connect to; then Address is empty.
+func (e *entry) instance(remote bool) (cluster.Instance, error) {
+	i := cluster.Instance{State: e.state(), ID: e.Service.ID, Node: e.Node.Node, Tags: e.Service.Tags}
+	var err error
+	if i.Address, err = e.address(remote); err != nil {
+		i.Address = ""
 	}
 	weights := e.Service.Weights
 	if weights.Passing == 0 && weights.Warning == 0 { // registered straight into the catalog, without weights
@@ -115,7 +124,7 @@ func (e *entry) instance(remote bool) cluster.Instance {
 		i.State = cluster.Critical
 	}
 	i.Weight = min(max(i.Weight, 1), maxWeight)
-	return i
+	return i, err
 }
 
 // state is the worst check of the node and the service. Maintenance is a check of
@@ -137,9 +146,9 @@ func (e *entry) state() cluster.State {
 	return worst
 }
 
-// address is the service's own, or that of its node. From another datacenter it
-// is the one tagged "wan", where there is one.
-func (e *entry) address(remote bool) string {
+// address is the service's own, or that of its node, in the form that documents have
+// too. From another datacenter it is the one tagged "wan", where there is one.
+func (e *entry) address(remote bool) (string, error) {
 	host, port := e.Service.Address, e.Service.Port
 	if wan := e.Service.TaggedAddresses.WAN; remote && host != "" && wan.Address != "" {
 		host = wan.Address
@@ -153,10 +162,18 @@ func (e *entry) address(remote bool) string {
 			host = wan
 		}
 	}
-	if host == "" || port < 1 || port > 65535 {
-		return ""
+	if port == 0 {
+		return "", errors.New("no port")
 	}
-	return net.JoinHostPort(host, strconv.Itoa(port))
+	if bare, ok := strings.CutPrefix(host, "["); ok {
+		host = strings.TrimSuffix(bare, "]")
+	}
+	written := net.JoinHostPort(host, strconv.Itoa(port))
+	address, err := config.EndpointAddress(written)
+	if err != nil {
+		return "", fmt.Errorf("address %.100q: %w", written, err)
+	}
+	return address, nil
 }
 
 // localDatacenter is the agent's own. Consul lists the nearest first, and nothing
@@ -173,7 +190,7 @@ func (c *Client) localDatacenter(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer resp.Body.Close()
-	if err := decodeList(resp.Body, maxDatacenters, func(name string) {
+	if err := decodeList(newBounded(resp.Body, maxElementBytes), maxDatacenters, func(name string) {
 		if local == "" {
 			local = name
 		}

@@ -26,6 +26,9 @@ const (
 	// maxKeys bounds how many keys lie under a folder, at any depth.
 	maxKeys = 10_000
 
+	// maxFolderBytes bounds what lies under a folder: a document has 8 MiB, a third more in Base64.
+	maxFolderBytes = 16 << 20
+
 	// maxKeyBytes is the longest key: Consul itself has no limit but that of a URL.
 	maxKeyBytes = 1 << 10
 )
@@ -162,7 +165,11 @@ func (s *keySource) fetchFolder(ctx context.Context, q fetchOptions) (result[dis
 // list reads the key, or all that begin with it. A key that is not there is no error.
 func (s *keySource) list(ctx context.Context, query url.Values, q fetchOptions) ([]api.KVPair, responseHead, error) {
 	var pairs []api.KVPair
-	r, err := s.consul.get(ctx, "/v1/kv/"+s.key, query, q, func(body io.Reader) error {
+	most := int64(maxElementBytes)
+	if s.folder() {
+		most = maxFolderBytes
+	}
+	r, err := s.consul.get(ctx, "/v1/kv/"+s.key, query, q, most, func(_ responseHead, body io.Reader) error {
 		return decodeList(body, maxKeys, func(p api.KVPair) { pairs = append(pairs, p) })
 	})
 	return pairs, r, err

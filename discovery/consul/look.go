@@ -36,7 +36,7 @@ const (
 // monitor.
 func (w *watch[T]) look(ctx context.Context) (verdict, error) {
 	before := w.snapshot()
-	if before.known == unknown || before.phase == phasePausing {
+	if before.known == unknown || before.phase >= phasePausing {
 		return lookSkipped, nil
 	}
 	r, err := w.fetchWithin(ctx, fetchOptions{stale: true, fresh: true}, lookTimeout)
@@ -49,7 +49,7 @@ func (w *watch[T]) look(ctx context.Context) (verdict, error) {
 	if sleep(ctx, toldWithin) != nil {
 		return lookSkipped, nil
 	}
-	if now := w.snapshot(); now.version != before.version || now.phase == phasePausing {
+	if now := w.snapshot(); now.version != before.version || now.phase >= phasePausing {
 		return lookSame, nil // it has told, or found out that it cannot
 	}
 	if r, err = w.fetchWithin(ctx, fetchOptions{fresh: true}, plainTimeout); err != nil {

@@ -17,6 +17,9 @@ const (
 	// overdue is how long a plain request may take before Consul is probed beside it.
 	overdue = time.Second
 
+	// recoverEvery bounds how often all watches restart because Consul responds again.
+	recoverEvery = 5 * time.Second
+
 	// deadAfter is how long it may take while Consul responds to probes.
 	deadAfter = 3 * time.Second
 
@@ -39,6 +42,8 @@ type follower interface {
 type monitor struct {
 	probe     func(context.Context) error // a cheap request over a connection of its own
 	reconnect func()                      // gives up the connections there are
+
+	recoveredAt time.Time // of the goroutine of run
 
 	mu sync.Mutex
 	// +checklocks:mu
@@ -96,8 +101,10 @@ func (m *monitor) all() []follower {
 // run probes and looks until ctx ends.
 func (m *monitor) run(ctx context.Context) {
 	reachable := true
-	round := time.Now().Add(lookEvery)
-	for sleep(ctx, jitter(probeEvery)) == nil {
+	begun := time.Now()
+	round := begun.Add(lookEvery)
+	for sleep(ctx, jitter(probeEvery)-time.Since(begun)) == nil { // a probe that hung is followed by the next at once
+		begun = time.Now()
 		switch failing := m.failing(); {
 		case failing || !reachable:
 			reachable = m.probeOnce(ctx, reachable)
@@ -131,13 +138,24 @@ func (m *monitor) probeOnce(ctx context.Context, reachable bool) bool {
 		return false
 	}
 	if !reachable {
-		m.reconnect()
-		m.restartOthers(nil)
+		m.recovered()
 		return true
 	}
 	m.restartOverdue()
 	m.wakeOne()
 	return true
+}
+
+// recovered restarts all watches over new connections. Those that are only paused are woken if that was
+// a moment ago: a Consul that responds now and then is not made slower by it.
+func (m *monitor) recovered() {
+	if now := time.Now(); now.Sub(m.recoveredAt) > recoverEvery {
+		m.recoveredAt = now
+		m.reconnect()
+		m.restartOthers(nil)
+		return
+	}
+	m.wakeFailing()
 }
 
 // restartOverdue restarts the watches whose plain request takes long although Consul responds to

@@ -177,7 +177,7 @@ func TestTruthAfterAnOutage(t *testing.T) {
 						<-time.After(outage)
 						f.set(func() { f.trouble, f.value, f.index = healthy, "new", 20 })
 						within := 2 * time.Second
-						if trouble == hanging && outage < lookEvery+lookTimeout {
+						if trouble == hanging && outage < lookEvery+lookTimeout+2*time.Second {
 							within = lookEvery + toldWithin + time.Second // nothing needs to have noticed
 						}
 						f.all(t, "new", within)

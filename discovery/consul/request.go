@@ -9,14 +9,12 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 const (
-	// maxBodyBytes bounds one response, unzipped; a service of 5,000 instances has 9 MB.
-	maxBodyBytes = 64 << 20
-
 	// maxElementBytes bounds one entry of a response: a KV value is at most 512 KiB.
 	maxElementBytes = 1 << 20
 
@@ -34,9 +32,11 @@ type responseHead struct {
 	bytes      int64
 }
 
-// get makes one blocking or plain request. On a 200 the body goes to decode.
+// get makes one blocking or plain request. On a 200 the body goes to decode; it may have most bytes
+// when unzipped, and must not stall.
 func (c *Client) get(
-	ctx context.Context, path string, query url.Values, q fetchOptions, decode func(io.Reader) error,
+	ctx context.Context, path string, query url.Values, q fetchOptions,
+	most int64, decode func(responseHead, io.Reader) error,
 ) (responseHead, error) {
 	if q.index > 0 {
 		query.Set("index", strconv.FormatUint(q.index, 10))
@@ -45,6 +45,8 @@ func (c *Client) get(
 	if q.stale {
 		query.Set("stale", "")
 	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	resp, named, err := c.do(ctx, path, query, q.fresh)
 	if err != nil {
 		return responseHead{}, err
@@ -55,9 +57,14 @@ func (c *Client) get(
 	if err != nil || r.absent {
 		return r, err
 	}
-	body := &bounded{r: resp.Body, left: maxBodyBytes}
-	err = decode(body)
-	r.bytes = maxBodyBytes - body.left
+	stall := time.AfterFunc(stallTimeout, func() { stop(errStalled) })
+	defer stall.Stop()
+	body := newBounded(&steady{resp.Body, stall}, most)
+	err = decode(r, body)
+	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
+		err = errStalled
+	}
+	r.bytes = most - body.left
 	return r, err
 }
 
@@ -142,11 +149,32 @@ func transportFault(err error) error {
 	return &fault{telemetry.DiscoveryTransport, err}
 }
 
+// stallTimeout bounds the time between two parts of a body.
+const stallTimeout = 5 * time.Second
+
+var errStalled = &fault{telemetry.DiscoveryTransport, fmt.Errorf("response: nothing more came for %v", stallTimeout)}
+
+// steady is a body that ends its request when it stalls.
+type steady struct {
+	r     io.Reader
+	timer *time.Timer
+}
+
+func (s *steady) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	s.timer.Reset(stallTimeout)
+	return n, err
+}
+
 // bounded is a body that must end, and so must each entry of it.
 type bounded struct {
 	r       io.Reader
 	left    int64 // of the body
 	element int   // of the entry that is being read
+}
+
+func newBounded(r io.Reader, most int64) *bounded {
+	return &bounded{r: r, left: most, element: maxElementBytes}
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
@@ -164,9 +192,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 func decodeList[T any](body io.Reader, most int, each func(T)) error {
 	limit, ok := body.(*bounded)
 	if !ok {
-		limit = &bounded{r: body, left: maxBodyBytes}
+		limit = newBounded(body, maxElementBytes)
 	}
-	limit.element = maxElementBytes
 	dec := json.NewDecoder(limit)
 	if t, err := dec.Token(); err != nil {
 		return bodyFault(err)

@@ -8,12 +8,15 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -152,6 +155,68 @@ func TestBodyIsBounded(t *testing.T) {
 	if len(text) != 10 || !errors.Is(err, errTooLarge) {
 		t.Errorf("read %d bytes, %v, want 10 and %v", len(text), err, errTooLarge)
 	}
+}
+
+// What Consul could be made to say in 32 MiB is refused within bounds of memory.
+func TestLargeResponsesCostLittle(t *testing.T) {
+	instance := `{"Node":{"Node":"n","Address":"10.0.0.1"},"Service":{"ID":"a","Port":1},"Checks":[]}`
+	for _, row := range []struct{ name, begin, part string }{
+		{"instances", "[" + instance, "," + instance},
+		{"blanks", "[", strings.Repeat(" ", 1<<16)},
+		{"a string", `[{"Node":{"Node":"`, strings.Repeat("x", 1<<16)},
+		{"checks", `[{"Checks":[{}`, strings.Repeat(",{}", 1<<14)},
+		{"not a list", `{"a":"`, strings.Repeat("x", 1<<16)},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			body := newBounded(io.MultiReader(strings.NewReader(row.begin), &repeated{part: row.part}), maxHealthBytes)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			var r result[[]cluster.Instance]
+			err := decodeInstances(body, false, &r)
+			runtime.ReadMemStats(&after)
+			if err == nil || len(r.value) > maxInstances {
+				t.Errorf("%d instances, %v, want an error", len(r.value), err)
+			}
+			if n := (after.TotalAlloc - before.TotalAlloc) >> 20; n > 100 {
+				t.Errorf("%d MiB were allocated on the way to %v, want at most 100", n, err)
+			} else {
+				t.Logf("%d MiB allocated, %v", n, err)
+			}
+		})
+	}
+}
+
+// repeated is a text without end.
+type repeated struct {
+	part string
+	rest string
+}
+
+func (r *repeated) Read(p []byte) (int, error) {
+	if r.rest == "" {
+		r.rest = r.part
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+func TestSteadyBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan time.Duration, 1)
+		start := time.Now()
+		timer := time.AfterFunc(stallTimeout, func() { ended <- time.Since(start) })
+		body := &steady{strings.NewReader("abc"), timer}
+		for range 3 {
+			<-time.After(stallTimeout - time.Second)
+			if _, err := body.Read(make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, want := <-ended, 3*(stallTimeout-time.Second)+stallTimeout; got != want {
+			t.Errorf("a body that comes in pieces was ended after %v, want %v", got, want)
+		}
+	})
 }
 
 func TestLargeService(t *testing.T) {

@@ -102,7 +102,7 @@ func (c *Catalog) start(ctx context.Context, s service, running *sync.WaitGroup)
 		},
 		same:     sameInstances,
 		loses:    losesInstances,
-		deliver:  func(_ context.Context, r result[[]cluster.Instance]) { c.receive(w, r.value) },
+		deliver:  func(_ context.Context, r result[[]cluster.Instance]) { c.receive(w, r) },
 		peers:    c.consul.monitor,
 		streamed: true,
 		wait:     c.consul.options.Wait,
@@ -143,16 +143,17 @@ func (c *Catalog) inTurn(fetch fetcher[[]cluster.Instance]) fetcher[[]cluster.In
 
 // receive takes a response in and derives that of each query from it. A response of a
 // watch that was stopped meanwhile is dropped.
-func (c *Catalog) receive(w *serviceWatch, instances []cluster.Instance) {
+func (c *Catalog) receive(w *serviceWatch, r result[[]cluster.Instance]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.watches[w.service] != w {
 		return
 	}
-	w.instances, w.known = instances, true
+	w.instances, w.known = r.value, true
+	w.watch.tracker.LeftOut(r.leftOut)
 	for q, s := range c.queries {
 		if q.service() == w.service {
-			c.update(q, s, instances)
+			c.update(q, s, r.value)
 		}
 	}
 }

@@ -54,6 +54,8 @@ type result[T any] struct {
 	absent bool   // there is nothing: a 404, or an empty list
 	index  uint64 // X-Consul-Index
 	bytes  int64  // of the body
+
+	leftOut []string // what of it is of no use, and why
 }
 
 // fetcher makes one request. Its error is a *fault, or that of ctx.
@@ -135,6 +137,7 @@ const (
 	phasePlain                // waits for the response to a plain request
 	phaseParked               // waits for the response to a blocking request
 	phasePausing              // waits after an error
+	phaseResting              // waits for long: the result is over the limit
 )
 
 // peers are the watches of one Consul, as one of them sees them.
@@ -314,7 +317,12 @@ func (w *watch[T]) backOff(ctx context.Context, err error) {
 	class := classOf(err)
 	w.tracker.Failed(class, err)
 	w.enter(phasePausing, class)
-	pause := time.NewTimer(jitter(backoff(class, w.fails)))
+	wait := backoff(class, w.fails)
+	if errors.Is(err, errTooLarge) {
+		wait = largeAgain
+		w.enter(phaseResting, class) // no one wakes it: each look at it is expensive
+	}
+	pause := time.NewTimer(jitter(wait))
 	defer pause.Stop()
 	select {
 	case <-pause.C:

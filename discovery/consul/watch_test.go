@@ -301,6 +301,29 @@ func TestWatchOfAView(t *testing.T) {
 	}
 }
 
+// A result over the limit is not fetched again soon, whatever the others do.
+func TestWatchRemembersWhatIsTooLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: []step{{err: errTooLarge}, {err: errTooLarge}, has("a", 7)}}
+		play(t, s, func(w *watch[string]) {
+			time.AfterFunc(time.Minute, func() {
+				m := &monitor{followers: map[follower]*followed{}}
+				defer m.enlist(w)()
+				m.wakeFailing()
+				m.wakeOne()
+				if m.failing() {
+					t.Error("it is probed for")
+				}
+			})
+		})
+		for i := 1; i < len(s.at); i++ {
+			if got := s.at[i] - s.at[i-1]; got < largeAgain/2 {
+				t.Errorf("request %d came after %v, want at least %v", i, got, largeAgain/2)
+			}
+		}
+	})
+}
+
 // A store that was replaced is one for all watches, and so is the end of an outage.
 func TestWatchTellsItsPeers(t *testing.T) {
 	for _, row := range []struct {

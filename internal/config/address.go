@@ -71,6 +71,9 @@ func checkAddress(s string, listen bool) (string, error) {
 		return "", fmt.Errorf("want a host before the port: write 127.0.0.1:%s for this machine", port)
 	}
 	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() == (s[0] == '[') && isZone(ip.Zone()) {
+		if !listen {
+			ip = ip.Unmap()
+		}
 		return netip.AddrPortFrom(ip, uint16(number)).String(), nil
 	}
 	if strings.ContainsAny(s, "[]") {

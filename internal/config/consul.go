@@ -2,6 +2,8 @@ package config
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -28,7 +30,7 @@ const standardEmptyHold = 30 * time.Second
 var consulBlock = block[Consul]{
 	form: "{service: orders}",
 	fields: []field[Consul]{
-		at("service", func(c *Consul) *string { return &c.Service }, name),
+		at("service", func(c *Consul) *string { return &c.Service }, serviceName),
 		at("tag", func(c *Consul) *string { return &c.Tag }, consulTag).optional(),
 		at("datacenter", func(c *Consul) *string { return &c.Datacenter }, name.or("")).optional(),
 		at("only_passing", func(c *Consul) *bool { return &c.OnlyPassing }, flag).optional(),
@@ -41,6 +43,25 @@ var consulBlock = block[Consul]{
 		}
 	},
 }
+
+// maxService is longer than any name that Consul's own DNS could tell.
+const maxService = 512
+
+// serviceName is what Consul takes as the name of a service: anything, though it warns of what cannot be
+// told by DNS. Only names that its HTTP API could not be queried for are refused.
+var serviceName = text(func(s string) (string, error) {
+	switch {
+	case s == "":
+		return "", errors.New("a name is needed")
+	case len(s) > maxService:
+		return "", errors.New("want a name of at most 512 bytes")
+	case strings.HasPrefix(s, "/"), strings.Contains(s, "//"), slices.ContainsFunc(strings.Split(s, "/"), isDots):
+		return "", errors.New("want a name without empty segments, . or .. between slashes")
+	}
+	return s, checkPrintable(s)
+})
+
+func isDots(s string) bool { return s == "." || s == ".." }
 
 // consulTag may be about anything: other tools keep whole rules in tags.
 var consulTag = text(func(s string) (string, error) {
