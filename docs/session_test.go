@@ -23,8 +23,8 @@ import (
 
 var update = flag.Bool("update", false, "write the outputs of the pages anew")
 
-// patience is how long all commands of one page may take.
-const patience = time.Minute
+// longestWait is how long all commands of one page may take.
+const longestWait = time.Minute
 
 // tools are what the pages call besides the gateway, Consul and a Collector.
 var tools = []string{"bash", "curl", "openssl", "redis-server", "redis-cli", "nginx", "wrk", "taskset"}
@@ -171,7 +171,7 @@ func (s *session) script(p *page) string {
 // run returns the output of each block that is run.
 func (s *session) run(t *testing.T, p *page) ([]string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), longestWait)
 	defer cancel()
 	out, err := os.Create(filepath.Join(t.TempDir(), "output"))
 	if err != nil {

@@ -61,15 +61,15 @@ var sameLayer = map[[2]string]string{
 	{"proxy/forward", "proxy/route"}:  "a request is carried as it was decided",
 }
 
-// fence keeps an import (and all below it) to some files.
-type fence struct {
+// boundary keeps an import (and all below it) to some files.
+type boundary struct {
 	reason string
 	inside []string // folders with a slash at the end, or files
-	tests  bool     // tests may climb it everywhere
-	only   string   // if set, the fence is around this folder; else it is everywhere
+	tests  bool     // tests may cross it everywhere
+	only   string   // if set, the boundary is around this folder; else it is everywhere
 }
 
-var fences = map[string]fence{
+var boundaries = map[string]boundary{
 	"github.com/hashicorp/consul": {
 		reason: "Consul is spoken to in discovery/consul/ only, so that its quirks are met in one place",
 		inside: []string{"discovery/consul/"},
@@ -123,7 +123,7 @@ func (s source) support() bool { return strings.HasPrefix(s.path, "internal/test
 
 func TestImportsPointDown(t *testing.T) {
 	for _, s := range tree(t) {
-		report(t, climbs(s))
+		report(t, upward(s))
 	}
 	for _, row := range []struct {
 		path, imports string
@@ -145,16 +145,16 @@ func TestImportsPointDown(t *testing.T) {
 		{"telemetry/x.go", "newcomer", 1},
 		{"proxy/forward_test.go", "l4", 0},
 	} {
-		got := climbs(source{path: row.path, imports: []string{module + "/" + row.imports}})
+		got := upward(source{path: row.path, imports: []string{module + "/" + row.imports}})
 		if len(got) != row.want {
 			t.Errorf("%s importing %s: problems %q, want %d", row.path, row.imports, got, row.want)
 		}
 	}
 }
 
-// climbs returns what is wrong with the imports of our own packages in one file.
+// upward returns what is wrong with the imports of our own packages in one file.
 // Tests may import from any layer.
-func climbs(s source) []string {
+func upward(s source) []string {
 	if s.test() || s.nested() || s.support() {
 		return nil
 	}
@@ -212,19 +212,19 @@ func TestFences(t *testing.T) {
 	}
 }
 
-// breaches returns the fences that one file climbs over.
+// breaches returns the boundaries that one file crosses.
 func breaches(s source) []string {
 	if s.nested() {
 		return nil
 	}
 	var problems []string
 	for _, i := range s.imports {
-		for fenced, f := range fences {
-			if i != fenced && !strings.HasPrefix(i, fenced+"/") {
+		for kept, b := range boundaries {
+			if i != kept && !strings.HasPrefix(i, kept+"/") {
 				continue
 			}
-			if !f.allows(s) {
-				problems = append(problems, fmt.Sprintf("%s: imports %s: %s", s.path, i, f.reason))
+			if !b.allows(s) {
+				problems = append(problems, fmt.Sprintf("%s: imports %s: %s", s.path, i, b.reason))
 			}
 		}
 	}
@@ -232,14 +232,14 @@ func breaches(s source) []string {
 	return problems
 }
 
-func (f fence) allows(s source) bool {
-	if f.only != "" && !strings.HasPrefix(s.path, f.only) {
+func (b boundary) allows(s source) bool {
+	if b.only != "" && !strings.HasPrefix(s.path, b.only) {
 		return true
 	}
-	if f.tests && s.test() {
+	if b.tests && s.test() {
 		return true
 	}
-	return slices.ContainsFunc(f.inside, func(place string) bool {
+	return slices.ContainsFunc(b.inside, func(place string) bool {
 		return s.path == place || strings.HasSuffix(place, "/") && strings.HasPrefix(s.path, place)
 	})
 }

@@ -24,7 +24,7 @@ type Sources struct {
 // Load makes the bootstrap. Its error is Problems: all of them, in the table's order.
 func Load(s Sources) (Bootstrap, error) {
 	l := loader{from: s, env: environment(s.Environ), vars: Variables(), bad: map[string]bool{}}
-	l.strays()
+	l.unknown()
 	l.decode()
 	l.resolve()
 	l.check()
@@ -82,21 +82,21 @@ type loader struct {
 	bad      map[string]bool // variables with a problem: what follows from them is no news
 }
 
-// strays refuses what is called like ours but is not.
-func (l *loader) strays() {
+// unknown refuses what is called like ours but is not.
+func (l *loader) unknown() {
 	names := make([]string, len(l.vars)) // without the prefix, which would make all of them near
 	for i := range l.vars {
 		names[i] = strings.TrimPrefix(l.vars[i].Name, prefix+"_")
 	}
-	var strays []string
+	var unknown []string
 	for name, value := range l.env {
 		short, ours := strings.CutPrefix(name, prefix+"_")
 		if ours && !slices.Contains(names, short) && !serviceLink(name, value) {
-			strays = append(strays, name)
+			unknown = append(unknown, name)
 		}
 	}
-	slices.Sort(strays)
-	for _, name := range strays {
+	slices.Sort(unknown)
+	for _, name := range unknown {
 		text := "unknown variable"
 		if near := config.Nearest(strings.TrimPrefix(name, prefix+"_"), names); near != "" {
 			text += " (perhaps " + prefix + "_" + near + ")"

@@ -66,7 +66,7 @@ func shell(t *testing.T, script string, environ ...string) (out func() string, d
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
 		select {
 		case <-gone:
-		case <-time.After(patience):
+		case <-time.After(longestWait):
 		}
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		<-gone
@@ -83,7 +83,7 @@ func TestReadmeTry(t *testing.T) {
 	listen, admin := testserver.Addr(t), testserver.Addr(t)
 	config := filepath.Join(t.TempDir(), "gateway.dev.yaml")
 	shell(t, readmeBlock(t, "try"), "GATEWAY_LISTEN="+listen, "GATEWAY_ADMIN_LISTEN="+admin, "GATEWAY_CONFIG="+config)
-	testserver.WaitFor(t, 3*patience, "the demo app", func() bool {
+	testserver.WaitFor(t, 3*longestWait, "the demo app", func() bool {
 		code, body, err := fetch("http://" + listen + "/hello")
 		return err == nil && code == http.StatusOK && strings.HasPrefix(body, "the demo app was asked")
 	})
@@ -136,7 +136,7 @@ func TestReadmeConsul(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	testserver.WaitFor(t, patience, "the service to be found without a restart", func() bool {
+	testserver.WaitFor(t, longestWait, "the service to be found without a restart", func() bool {
 		return run(t, "curl", "-s", "-H", "Host: shop.example.com", "http://"+listen+"/orders") == "orders"
 	})
 }

@@ -201,7 +201,7 @@ func TestWithoutCollector(t *testing.T) {
 	})
 	requests := g.load("/")
 	tried := g.waitLogged("metrics not exported, trying again at each interval")
-	testserver.WaitFor(t, patience, "some more intervals", func() bool { return len(g.logged("opentelemetry")) >= 2 })
+	testserver.WaitFor(t, longestWait, "some more intervals", func() bool { return len(g.logged("opentelemetry")) >= 2 })
 	if lines := g.logged("metrics not exported, trying again at each interval"); len(lines) != 1 || !strings.Contains(tried["endpoint"].(string), collector) {
 		t.Errorf("%d warnings, the first of %v; want one of %s", len(lines), tried["endpoint"], collector)
 	}

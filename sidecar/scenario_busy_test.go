@@ -35,10 +35,10 @@ func TestEndUnderLoad(t *testing.T) {
 					}
 				})
 			}
-			testserver.WaitFor(t, patience, "some load", func() bool { return answered.Load() > 2000 })
+			testserver.WaitFor(t, longestWait, "some load", func() bool { return answered.Load() > 2000 })
 			g.signal(syscall.SIGTERM)
 			clients.Wait()
-			if code := g.exit(patience); code != 0 {
+			if code := g.exit(longestWait); code != 0 {
 				t.Errorf("exit code %d, want 0", code)
 			}
 			close(failed)

@@ -56,7 +56,7 @@ clusters:
 // Put a document and it is served, change a weight and the split follows.
 func testDocument(t *testing.T, consul *testserver.ConsulServer) {
 	g, key := follower(t, consul, nil)
-	testserver.WaitFor(t, patience, "a reason not to be ready", func() bool {
+	testserver.WaitFor(t, longestWait, "a reason not to be ready", func() bool {
 		code, why, _ := fetch(g.admin + "/ready")
 		return code == http.StatusServiceUnavailable && why == "no routes: the bootstrap has none, and consul has no document\n"
 	})
@@ -267,7 +267,7 @@ func testOutage(t *testing.T, consul *testserver.ConsulServer) {
 	consul.Pause()
 	before := g.status()
 	sofar := requests.count()
-	testserver.WaitFor(t, patience, "much to be served meanwhile", func() bool { return requests.count() >= sofar+2000 })
+	testserver.WaitFor(t, longestWait, "much to be served meanwhile", func() bool { return requests.count() >= sofar+2000 })
 	if s := g.status(); !s.Ready || s.Revision.ID != before.Revision.ID {
 		t.Errorf("while Consul hangs: ready %v, revision %q; want nothing changed from %q", s.Ready, s.Revision.ID, before.Revision.ID)
 	}

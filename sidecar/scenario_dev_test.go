@@ -97,7 +97,7 @@ func TestStartThatCannotWork(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			g := launch(t, row.environ)
-			if code := g.exit(patience); code != row.code {
+			if code := g.exit(longestWait); code != row.code {
 				t.Errorf("exit code %d, want %d", code, row.code)
 			}
 			last := ""

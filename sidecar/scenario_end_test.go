@@ -35,7 +35,7 @@ func newKeeper(t testing.TB, address string) *keeper {
 
 // ask asks once, and tells whether the connection may be used again.
 func (k *keeper) ask() (again bool, err error) {
-	if err := k.conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := k.conn.SetDeadline(time.Now().Add(longestWait)); err != nil {
 		return false, err
 	}
 	if _, err := io.WriteString(k.conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
@@ -111,21 +111,21 @@ func TestEndWaitsForWhatIsInFlight(t *testing.T) {
 			}()
 			<-app.arrived
 			row.end(t, g)
-			testserver.WaitFor(t, patience, "/ready to say why not", func() bool {
+			testserver.WaitFor(t, longestWait, "/ready to say why not", func() bool {
 				code, why, _ := fetch(g.admin + "/ready")
 				return code == http.StatusServiceUnavailable && why == "draining: the gateway is about to stop\n"
 			})
 			if s := g.status(); !s.Draining {
 				t.Error("/status does not tell of the drain")
 			}
-			testserver.WaitFor(t, patience, "the listener to be closed", func() bool {
+			testserver.WaitFor(t, longestWait, "the listener to be closed", func() bool {
 				conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
 				if err == nil {
 					conn.Close()
 				}
 				return errors.Is(err, syscall.ECONNREFUSED)
 			})
-			_ = idle.conn.SetReadDeadline(time.Now().Add(patience)) // it cannot fail on an open connection
+			_ = idle.conn.SetReadDeadline(time.Now().Add(longestWait)) // it cannot fail on an open connection
 			if _, err := idle.r.ReadByte(); !errors.Is(err, io.EOF) {
 				t.Errorf("an idle connection: %v, want its end", err)
 			}
@@ -136,7 +136,7 @@ func TestEndWaitsForWhatIsInFlight(t *testing.T) {
 			if a := <-answers; a.err != nil || a.again {
 				t.Errorf("the request in flight: %v, again %v; want an answer with Connection: close", a.err, a.again)
 			}
-			if code := g.exit(patience); code != 0 {
+			if code := g.exit(longestWait); code != 0 {
 				t.Errorf("exit code %d, want 0", code)
 			}
 		})
@@ -157,7 +157,7 @@ func TestEndIsBounded(t *testing.T) {
 	<-app.arrived
 	begun := time.Now()
 	g.signal(syscall.SIGTERM)
-	if code := g.exit(patience); code != 0 {
+	if code := g.exit(longestWait); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
 	if took := time.Since(begun); took < 500*time.Millisecond || took > 5*time.Second {

@@ -79,7 +79,7 @@ clusters: [{name: c, endpoints: [%q, %q], passive_health: {base_ejection: 10ms}}
 		load.reached(50)
 		tt.victim.Start()
 		load.most(tt.failed)
-		testserver.WaitFor(t, patience, "both backends to answer", func() bool { return len(g.split("/", 4)) == 2 })
+		testserver.WaitFor(t, longestWait, "both backends to answer", func() bool { return len(g.split("/", 4)) == 2 })
 	}
 }
 
@@ -143,7 +143,7 @@ func (l *h2load) over() bool {
 // reached waits until so many tens of percent of the requests were answered.
 func (l *h2load) reached(percent int) {
 	l.t.Helper()
-	testserver.WaitFor(l.t, patience, "h2load to get on", func() bool {
+	testserver.WaitFor(l.t, longestWait, "h2load to get on", func() bool {
 		return strings.Contains(l.report(), fmt.Sprintf("progress: %d%% done\n", percent)) || l.over()
 	})
 }
@@ -155,7 +155,7 @@ func (l *h2load) most(failed int) {
 	l.t.Helper()
 	select {
 	case <-l.ended:
-	case <-time.After(3 * patience):
+	case <-time.After(3 * longestWait):
 		l.t.Fatal("h2load does not end")
 	}
 	m := h2loadSummary.FindStringSubmatch(l.report())

@@ -82,7 +82,7 @@ func TestListenerChangesItsProtocol(t *testing.T) {
 	serve(t, env{"GATEWAY_CONFIG": path})
 	becomes := func(code int, body string) {
 		t.Helper()
-		testserver.WaitFor(t, patience, fmt.Sprintf("%d %q", code, body), func() bool {
+		testserver.WaitFor(t, longestWait, fmt.Sprintf("%d %q", code, body), func() bool {
 			client.CloseIdleConnections() // a kept connection goes on as what it was: ask on a new one
 			gotCode, got, err := fetch("http://" + address + "/tcp")
 			return err == nil && gotCode == code && strings.HasPrefix(got, body)

@@ -56,7 +56,7 @@ clusters:
 	// The end sends all that was not sent before.
 	revision := g.status().Revision.ID
 	g.end()
-	testserver.WaitFor(t, patience, "the Collector to have written it", func() bool {
+	testserver.WaitFor(t, longestWait, "the Collector to have written it", func() bool {
 		_, ok := collector.Point(t, "gateway.revision.rejected", map[string]string{"gateway.reason": "invalid"})
 		return ok
 	})

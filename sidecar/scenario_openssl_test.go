@@ -139,7 +139,7 @@ listeners:
 	if out := sClient(t, web, ask1, "-servername first.test -tls1_2 -reconnect"); strings.Count(out, "Reused, TLSv1.2") != 5 {
 		t.Errorf("not resumed five times:\n%s", out)
 	}
-	testserver.WaitFor(t, patience, "who asked, in the access log", func() bool {
+	testserver.WaitFor(t, longestWait, "who asked, in the access log", func() bool {
 		return strings.Count(g.stdout(), `{"listener":"mutual","client_identity":"spiffe://x/client"}`) == 6 && strings.Count(g.stdout(), `"mutual"`) == 6
 	})
 }

@@ -82,17 +82,17 @@ func TestHangupReopensTheLog(t *testing.T) {
 		}
 	}
 	g.now("/before", http.StatusOK, "app")
-	testserver.WaitFor(t, patience, "the line in the log", holds("access.log", `"/before"`))
+	testserver.WaitFor(t, longestWait, "the line in the log", holds("access.log", `"/before"`))
 	if err := os.Rename(filepath.Join(g.dir, "access.log"), filepath.Join(g.dir, "access.log.1")); err != nil {
 		t.Fatal(err)
 	}
 	g.signal(syscall.SIGHUP)
-	testserver.WaitFor(t, patience, "the log to be opened anew", func() bool {
+	testserver.WaitFor(t, longestWait, "the log to be opened anew", func() bool {
 		_, err := os.Stat(filepath.Join(g.dir, "access.log"))
 		return err == nil
 	})
 	g.now("/after", http.StatusOK, "app")
-	testserver.WaitFor(t, patience, "the line in the new log", holds("access.log", `"/after"`))
+	testserver.WaitFor(t, longestWait, "the line in the new log", holds("access.log", `"/after"`))
 	if holds("access.log.1", `"/after"`)() {
 		t.Error("a line after SIGHUP is in the old log")
 	}
@@ -129,7 +129,7 @@ func TestBenchmarkMode(t *testing.T) {
 	write(t, path, one(app(t, "second")))
 	certificate("second.test")
 	g.signal(syscall.SIGHUP)
-	testserver.WaitFor(t, patience, "the new certificate", func() bool { name, _ := shown(); return name == "second.test" })
+	testserver.WaitFor(t, longestWait, "the new certificate", func() bool { name, _ := shown(); return name == "second.test" })
 	if _, body := shown(); body != "first" {
 		t.Errorf("%s serves, want no hot reload", body)
 	}

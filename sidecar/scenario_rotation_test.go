@@ -68,7 +68,7 @@ clusters: [{name: c, protocol: %s, endpoints: [%q], tls: {%s}}]
 		t.Helper()
 		for _, l := range loads {
 			before := l.count()
-			testserver.WaitFor(t, patience, "some more requests", func() bool { return l.count() >= before+10 })
+			testserver.WaitFor(t, longestWait, "some more requests", func() bool { return l.count() >= before+10 })
 		}
 	}
 	more()
@@ -78,7 +78,7 @@ clusters: [{name: c, protocol: %s, endpoints: [%q], tls: {%s}}]
 		load.reached(10)
 		begun := time.Now()
 		change()
-		testserver.WaitFor(t, patience, what, seen)
+		testserver.WaitFor(t, longestWait, what, seen)
 		took = time.Since(begun)
 		load.most(0)
 		more()
@@ -99,7 +99,7 @@ clusters: [{name: c, protocol: %s, endpoints: [%q], tls: {%s}}]
 		}
 	}
 	welcome := func(c *tls.Certificate) bool {
-		once := &http.Client{Timeout: patience, Transport: &http.Transport{
+		once := &http.Client{Timeout: longestWait, Transport: &http.Transport{
 			TLSClientConfig: config(func() *tls.Certificate { return c }), DisableKeepAlives: true, ForceAttemptHTTP2: true,
 		}}
 		res, err := once.Get("https://" + mutual)

@@ -22,8 +22,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// patience is how long a test waits for what should take a moment.
-const patience = 20 * time.Second
+// longestWait is how long a test waits for what should take a moment.
+const longestWait = 20 * time.Second
 
 // binary is the gateway as users have it, built once for all scenarios; under the
 // race detector it is built with it, and a race is an exit code that no test wants.
@@ -112,7 +112,7 @@ const unset = "\x00"
 func up(t testing.TB, environ env, args ...string) *gateway {
 	t.Helper()
 	g := launch(t, environ, args...)
-	testserver.WaitFor(t, patience, "the admin port", func() bool {
+	testserver.WaitFor(t, longestWait, "the admin port", func() bool {
 		_, _, err := fetch(g.admin + "/live")
 		return err == nil
 	})
@@ -123,7 +123,7 @@ func up(t testing.TB, environ env, args ...string) *gateway {
 func serve(t testing.TB, environ env, args ...string) *gateway {
 	t.Helper()
 	g := launch(t, environ, args...)
-	testserver.WaitFor(t, patience, "the gateway to be ready", func() bool {
+	testserver.WaitFor(t, longestWait, "the gateway to be ready", func() bool {
 		if g.ended() {
 			t.Fatalf("the gateway ended with code %d: %s", g.cmd.ProcessState.ExitCode(), g.stderr())
 		}
@@ -151,8 +151,8 @@ func (g *gateway) end() {
 			if code := g.cmd.ProcessState.ExitCode(); code != 0 {
 				g.t.Errorf("the gateway ended with code %d, want 0", code)
 			}
-		case <-time.After(patience):
-			g.t.Errorf("the gateway did not end within %v of SIGTERM", patience)
+		case <-time.After(longestWait):
+			g.t.Errorf("the gateway did not end within %v of SIGTERM", longestWait)
 			_ = g.cmd.Process.Kill() // it is waited for below
 			<-g.exited
 		}
@@ -222,7 +222,7 @@ func (g *gateway) logged(message string) []map[string]any {
 func (g *gateway) waitLogged(message string) map[string]any {
 	g.t.Helper()
 	var found []map[string]any
-	testserver.WaitFor(g.t, patience, "the log line "+message, func() bool {
+	testserver.WaitFor(g.t, longestWait, "the log line "+message, func() bool {
 		found = g.logged(message)
 		return len(found) > 0
 	})
@@ -274,7 +274,7 @@ func (g *gateway) status() status {
 func (g *gateway) wait(what string, ok func(status) bool) status {
 	g.t.Helper()
 	var s status
-	testserver.WaitFor(g.t, patience, what, func() bool {
+	testserver.WaitFor(g.t, longestWait, what, func() bool {
 		s = g.status()
 		return ok(s)
 	})
@@ -294,7 +294,7 @@ func (g *gateway) answers(path string, code int, body string) {
 	var got string
 	var gotCode int
 	var err error
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(longestWait)
 	for tick := time.Tick(10 * time.Millisecond); time.Now().Before(deadline); <-tick {
 		gotCode, got, err = fetch(g.url + path)
 		if err == nil && gotCode == code && got == body {
@@ -335,7 +335,7 @@ func (g *gateway) splits(path string, want map[string]int) {
 		n += count
 	}
 	var got map[string]int
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(longestWait)
 	for time.Now().Before(deadline) {
 		if got = g.split(path, n); maps.Equal(got, want) {
 			return
@@ -345,7 +345,7 @@ func (g *gateway) splits(path string, want map[string]int) {
 }
 
 var client = &http.Client{
-	Timeout:       patience,
+	Timeout:       longestWait,
 	Transport:     &http.Transport{MaxIdleConnsPerHost: 16, DisableCompression: true},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
@@ -474,7 +474,7 @@ func (l *load) stop() (answered int, failed []string) {
 func (l *load) none(t testing.TB) {
 	t.Helper()
 	before := l.count()
-	testserver.WaitFor(t, patience, "some more requests", func() bool { return l.count() >= before+20 })
+	testserver.WaitFor(t, longestWait, "some more requests", func() bool { return l.count() >= before+20 })
 	answered, failed := l.stop()
 	if len(failed) > 0 {
 		slices.Sort(failed)

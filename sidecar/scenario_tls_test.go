@@ -54,7 +54,7 @@ func loopback(t testing.TB, ca *testcert.CA) *tls.Certificate {
 func asks(t testing.TB, url string, config *tls.Config, kept bool) *load {
 	l := &load{done: make(chan struct{})}
 	h2 := slices.Contains(config.NextProtos, "h2")
-	c := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: !kept, ForceAttemptHTTP2: h2}}
+	c := &http.Client{Timeout: longestWait, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: !kept, ForceAttemptHTTP2: h2}}
 	l.workers.Go(func() {
 		defer c.CloseIdleConnections()
 		tick := time.NewTicker(4 * time.Millisecond)
@@ -121,13 +121,13 @@ func TestRotationUnderLoad(t *testing.T) {
 		t.Helper()
 		for _, l := range loads {
 			before := l.count()
-			testserver.WaitFor(t, patience, "some more requests", func() bool { return l.count() >= before+10 })
+			testserver.WaitFor(t, longestWait, "some more requests", func() bool { return l.count() >= before+10 })
 		}
 	}
 	more()
 	for _, name := range []string{"second.test", "third.test"} {
 		leaf(name)
-		testserver.WaitFor(t, patience, "the certificate "+name, func() bool {
+		testserver.WaitFor(t, longestWait, "the certificate "+name, func() bool {
 			c, err := tls.Dial("tcp", address, config)
 			if err != nil {
 				t.Fatal(err)
@@ -139,7 +139,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 	reloads := func(n int) {
 		t.Helper()
-		testserver.WaitFor(t, patience, "the authorities to be read", func() bool {
+		testserver.WaitFor(t, longestWait, "the authorities to be read", func() bool {
 			found := 0
 			for _, line := range g.logged("certificate file reloaded") {
 				if line["path"] == roots {
@@ -241,8 +241,8 @@ func TestUnverifiedEndpoint(t *testing.T) {
 	if why := s.Clusters[0].Endpoints[0].Passive.LastError; !strings.Contains(why, "certificate") || !strings.Contains(why, "authority") {
 		t.Errorf("last_error = %q", why)
 	}
-	testserver.WaitFor(t, patience, "the access log", func() bool { return strings.Contains(g.stdout(), `"flag":"UF"`) })
-	testserver.WaitFor(t, patience, "the warning", func() bool {
+	testserver.WaitFor(t, longestWait, "the access log", func() bool { return strings.Contains(g.stdout(), `"flag":"UF"`) })
+	testserver.WaitFor(t, longestWait, "the warning", func() bool {
 		for line := range strings.Lines(g.stderr()) {
 			if strings.Contains(line, `"@level":"warn"`) && strings.Contains(line, "authority") {
 				return true
@@ -310,7 +310,7 @@ clusters:
 	if body := run(t, "curl", "-sS", "--max-time", "20", "--http2-prior-knowledge", "-H", "X-Forwarded-Client-Cert: forged", g.url); body != "app HTTP/2.0 " {
 		t.Errorf("by prior knowledge: %q", body)
 	}
-	testserver.WaitFor(t, patience, "who asked, in the access log", func() bool {
+	testserver.WaitFor(t, longestWait, "who asked, in the access log", func() bool {
 		return strings.Count(g.stdout(), `"client_identity":"spiffe://x/client"`) == 3 && strings.Count(g.stdout(), "\n") == 7
 	})
 }

@@ -13,8 +13,8 @@ const (
 	// two trims.
 	trimQuiet = 500 * time.Millisecond
 	trimAgain = 10 * time.Second
-	// trimCalm is the processor time within trimEvery that is still quiet.
-	trimCalm = 5 * time.Millisecond
+	// trimIdle is the processor time within trimEvery that is still quiet.
+	trimIdle = 5 * time.Millisecond
 	// trimWorth is how many bytes must be there to be given back: the collection costs some milliseconds.
 	trimWorth = 2 << 20
 )
@@ -29,9 +29,9 @@ func trim(ctx context.Context) {
 	}
 	t := time.NewTicker(trimEvery)
 	defer t.Stop()
-	var calm time.Duration
+	var quiet time.Duration
 	var last time.Time
-	floor := spare() // what a trim leaves, or the start needed
+	base := spare() // what a trim leaves, or the start needed
 	for {
 		select {
 		case <-ctx.Done():
@@ -39,15 +39,15 @@ func trim(ctx context.Context) {
 		case <-t.C:
 		}
 		before := used
-		if used, _ = processorTime(); used-before > trimCalm {
-			calm = 0
+		if used, _ = processorTime(); used-before > trimIdle {
+			quiet = 0
 			continue
 		}
-		if calm += trimEvery; calm < trimQuiet || time.Since(last) < trimAgain || spare() < floor+trimWorth {
+		if quiet += trimEvery; quiet < trimQuiet || time.Since(last) < trimAgain || spare() < base+trimWorth {
 			continue
 		}
 		debug.FreeOSMemory()
-		last, floor = time.Now(), spare()
+		last, base = time.Now(), spare()
 		used, _ = processorTime()
 	}
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// patience bounds every wait of these tests.
-const patience = 20 * time.Second
+// longestWait bounds every wait of these tests.
+const longestWait = 20 * time.Second
 
 func TestNoEndpointIsNoExport(t *testing.T) {
 	for name, env := range map[string][2]string{
@@ -168,7 +168,7 @@ func TestDeltasToARealCollector(t *testing.T) {
 	eventually(t, "the first delta is written", func() bool { return fmt.Sprint(deltasOf(t, collector)) == "[2]" })
 	r.Fault(NR).Add(3)
 	collector.Stop()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), longestWait)
 	defer cancel()
 	if p.flush(ctx) == nil {
 		t.Error("Flush to a collector that is away is no error")
@@ -214,7 +214,7 @@ func TestCollectorAwayIsOneLine(t *testing.T) {
 	}
 	// The line comes by itself; more exports after it are not worth another.
 	eventually(t, "a warning", func() bool { return len(log.with("metrics not exported")) > 0 })
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), longestWait)
 	defer cancel()
 	for range 5 {
 		if p.flush(ctx) == nil {
@@ -227,7 +227,7 @@ func TestCollectorAwayIsOneLine(t *testing.T) {
 	collector.stop()
 	eventually(t, "a second warning", func() bool { return len(log.with("metrics not exported")) == 2 })
 
-	ctx, cancel = context.WithTimeout(t.Context(), patience)
+	ctx, cancel = context.WithTimeout(t.Context(), longestWait)
 	defer cancel()
 	began := time.Now()
 	if p.Shutdown(ctx) == nil {
@@ -262,7 +262,7 @@ func TestTheSDKDoesNotLogByItself(t *testing.T) {
 	if got := log.with(""); len(got) != 1 || !strings.Contains(got[0], "[DEBUG] gateway: opentelemetry: error=shown") {
 		t.Errorf("log = %q, want the error at debug", got)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), longestWait)
 	defer cancel()
 	if p.Shutdown(ctx) == nil {
 		t.Error("Shutdown is no error though nothing was sent")
@@ -289,7 +289,7 @@ func TestShutdownKeepsToItsTime(t *testing.T) {
 	if p.Shutdown(ctx) == nil {
 		t.Error("Shutdown is no error though nothing was sent")
 	}
-	if took := time.Since(began); took > patience/4 {
+	if took := time.Since(began); took > longestWait/4 {
 		t.Errorf("Shutdown took %v, want about 50ms", took)
 	}
 }
@@ -311,7 +311,7 @@ func clearOTEL(t *testing.T) {
 // within calls f with a context that ends.
 func within(t *testing.T, f func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), longestWait)
 	defer cancel()
 	if err := f(ctx); err != nil {
 		t.Fatal(err)
@@ -323,9 +323,9 @@ func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !done(); <-tick.C {
+	for deadline := time.Now().Add(longestWait); !done(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", patience, what)
+			t.Fatalf("not within %v: %s", longestWait, what)
 		}
 	}
 }
