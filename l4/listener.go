@@ -66,7 +66,7 @@ func (s *Server) newListeners(inherit func(address string) *netio.Listener) *net
 	return netio.NewListenerSet(s.ctx, netio.ListenerSetOptions[settings]{
 		Limit: s.limit, Same: config.SameAddress, Inherit: inherit, Serve: s.accepted,
 		Report: func(l *listener, err error) {
-			s.logger.Warn("accept", "listener", l.Settings().name, "error", err)
+			s.logger.Warn("accept failed", "listener", l.Settings().name, "error", err)
 		},
 	})
 }

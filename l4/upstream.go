@@ -87,7 +87,7 @@ var errBrokeOff = errors.New("connection reset before a byte came back")
 func (c *conn) explain(flag telemetry.Flag, err error) {
 	ep := c.attempt.ep
 	if ep.Explain(err.Error()) {
-		c.s.logger.Warn("endpoint", "cluster", c.attempt.to.cluster.Name(), "address", ep.Address(),
+		c.s.logger.Warn("endpoint failed", "cluster", c.attempt.to.cluster.Name(), "address", ep.Address(),
 			"flag", flag.String(), "error", err)
 	}
 }

@@ -38,7 +38,7 @@ func (s *Server) newListeners(inherit func(address string) *netio.Listener) *net
 	return netio.NewListenerSet(s.ctx, netio.ListenerSetOptions[settings]{
 		Limit: s.limit, Same: config.SameAddress, Inherit: inherit, Serve: s.accepted,
 		Report: func(l *listener, err error) {
-			s.engine.Logger.Warn("accept", "listener", l.Settings().Name, "error", err)
+			s.engine.Logger.Warn("accept failed", "listener", l.Settings().Name, "error", err)
 		},
 	})
 }

@@ -16,7 +16,7 @@ func (s *Sidecar) shutDown(ctx context.Context, stop func(), frozen <-chan error
 	begun := time.Now()
 	stop()
 	if err := <-frozen; err != nil { // the end was asked for before anything could serve
-		s.logger.Warn("nothing served", "error", err)
+		s.logger.Warn("stopped before anything served", "error", err)
 	}
 
 	ctx, cancel := context.WithTimeout(ctx, s.boot.DrainTimeout)

@@ -74,7 +74,7 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 	if b.AccessLog != "off" {
 		var err error
 		s.log, err = telemetry.OpenAccessLog(b.AccessLog, &s.registry.AccessLogDropped, func(err error) {
-			s.logger.Warn("access log", "path", b.AccessLog, "error", err)
+			s.logger.Warn("access log cannot be written", "path", b.AccessLog, "error", err)
 		})
 		if err != nil {
 			return nil, fmt.Errorf("GATEWAY_ACCESS_LOG: %w", err)
@@ -207,7 +207,7 @@ func (s *Sidecar) Reload() {
 	s.certs.Reload()
 	if s.log != nil {
 		if err := s.log.Reopen(); err != nil {
-			s.logger.Warn("access log stays as it is", "error", err)
+			s.logger.Warn("access log cannot be opened anew, the open one stays in use", "error", err)
 		}
 	}
 }

@@ -113,7 +113,7 @@ func (e *Engine) connect(up *route.Upstream, ep *cluster.Endpoint, slot *cluster
 			up.Cluster.Telemetry().Overflow.Inc()
 		}
 		if ep.Explain(failed.Error()) {
-			e.Logger.Warn("endpoint", "cluster", up.Cluster.Name(), "address", ep.Address(), "error", failed)
+			e.Logger.Warn("endpoint failed", "cluster", up.Cluster.Name(), "address", ep.Address(), "error", failed)
 		}
 		return nil, failed
 	}
