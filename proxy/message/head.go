@@ -142,6 +142,19 @@ func (h *Head) Count(id ID) (n int) {
 	return n
 }
 
+// first is Get and Count in one pass, for an ID that is present.
+func (h *Head) first(id ID) (value []byte, n int) {
+	for i := range h.Fields {
+		if f := &h.Fields[i]; f.ID == id {
+			if n == 0 {
+				value = h.Value(f)
+			}
+			n++
+		}
+	}
+	return value, n
+}
+
 // AppendFields appends, as HTTP/1.1 lines and byte for byte as they came, the fields that are neither in drop nor named
 // by Connection.
 func (h *Head) AppendFields(dst []byte, drop Set) []byte {

@@ -77,9 +77,9 @@ const (
 func (h *Head) SettleAuthority() AuthorityProblem {
 	connect := h.Version != HTTP2 && string(h.Method) == "CONNECT"
 	if h.Present.Has(Host) {
-		host := h.Get(Host)
+		host, n := h.first(Host)
 		switch {
-		case h.Count(Host) > 1:
+		case n > 1:
 			return HostRepeated
 		case !ValidHost(host):
 			return HostMalformed

@@ -26,5 +26,8 @@ func (h *Head) SplitTarget() bool {
 
 // SplitPath takes "path?query" apart. Query is nil where there is no question mark.
 func (h *Head) SplitPath(b []byte) {
-	h.Path, h.Query, _ = bytes.Cut(b, []byte{'?'})
+	h.Path, h.Query = b, nil
+	if i := bytes.IndexByte(h.Path, '?'); i >= 0 {
+		h.Path, h.Query = h.Path[:i], h.Path[i+1:]
+	}
 }
