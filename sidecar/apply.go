@@ -173,6 +173,9 @@ func (a *applier) prepare(ctx context.Context, doc *config.Document, undo *rollb
 		a.logger.Warn("no endpoints received yet, the cluster begins without any", "service", q.String())
 	}
 	for q := range r.queries {
+		if a.active.follows(q) {
+			continue // its clusters begin with what the active ones have, holds included
+		}
 		if e, ok := a.catalog.Endpoints(q); ok {
 			r.deliver(e)
 		}

@@ -49,6 +49,9 @@ func (r *revision) catalogQueries() []consul.Query {
 	return slices.Collect(maps.Keys(r.queries))
 }
 
+// follows tells whether a cluster of the revision takes its endpoints from q.
+func (r *revision) follows(q consul.Query) bool { return r != nil && len(r.queries[q]) > 0 }
+
 // deliver gives what the catalog says to the clusters that subscribed to it.
 func (r *revision) deliver(e consul.Endpoints) {
 	if r == nil {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
@@ -26,6 +27,7 @@ func TestConsul(t *testing.T) {
 		{"endpoints", testEndpoints},
 		{"only_passing aborted", testOnlyPassingAborted},
 		{"bootstrap beside the document", testBootstrapBeside},
+		{"held without Consul", testHeldWithoutConsul},
 		{"killed and hanging", testOutage},
 		{"restored", testRestored},
 	} {
@@ -234,6 +236,28 @@ func testBootstrapBeside(t *testing.T, consul *testserver.ConsulServer) {
 	g.answers("/more", http.StatusOK, "users")
 	g.now("/users", http.StatusOK, "users")
 	g.now("/", http.StatusOK, "app")
+}
+
+// The time of a hold is over while Consul is away: the endpoints stay in use until Consul says once
+// more that there are none.
+func testHeldWithoutConsul(t *testing.T, consul *testserver.ConsulServer) {
+	g, key := follower(t, consul, nil)
+	consul.Register(testserver.Service{Name: "held", Port: port(t, app(t, "a"))})
+	consul.KVPut(key, "routes: [{name: all, cluster: held}]\nclusters: [{name: held, consul: {service: held, empty_hold: 3s}}]\n")
+	g.answers("/", http.StatusOK, "a")
+	requests := g.load("/")
+	consul.Deregister("held")
+	g.wait("the endpoint to be held", func(s status) bool {
+		return len(s.Clusters[0].Endpoints) == 1 && s.Clusters[0].Endpoints[0].Consul.State == "deregistered"
+	})
+	consul.Stop()
+	g.wait("a query after the hold", func(s status) bool {
+		held := s.Clusters[0].Endpoints[0].Consul.Held
+		return held != nil && time.Since(*held) > time.Second
+	})
+	requests.none(t)
+	consul.Start()
+	g.answers("/", http.StatusServiceUnavailable, "no healthy upstream\n")
 }
 
 // Consul is killed for a while, and hangs for a while: not one request fails, and

@@ -248,7 +248,10 @@ type status struct {
 		Endpoints []struct {
 			Address, State string
 			Weight         int
-			Consul         struct{ State string }
+			Consul         struct {
+				State string
+				Held  *time.Time `json:"held_until"`
+			}
 		}
 	}
 	Discovery []struct {

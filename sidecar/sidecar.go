@@ -15,6 +15,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/l4"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
@@ -66,7 +67,10 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 		certs:  mtls.NewSet(mtls.Options{Logger: o.Logger.Named("tls"), Unwatched: b.Benchmark}),
 		reload: make(chan struct{}, 1), drain: make(chan struct{}),
 	}
-	s.set = cluster.NewSet(cluster.Options{Registry: s.registry, Logger: o.Logger.Named("cluster")})
+	s.set = cluster.NewSet(cluster.Options{
+		Registry: s.registry, Logger: o.Logger.Named("cluster"),
+		Recheck: func(c config.Consul) { s.catalog.Recheck(query(c)) },
+	})
 	s.registry.SetCertificates(s.certs.Certificates)
 	if err := s.connect(); err != nil {
 		return nil, err

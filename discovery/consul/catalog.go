@@ -32,6 +32,7 @@ type subscription struct {
 	known     bool          // endpoints holds a result
 	answered  chan struct{} // closed when it is
 	fresh     bool          // not taken yet
+	recheck   bool          // the next result is delivered whether it is news or not
 }
 
 // Catalog makes the process's one follower of services.
@@ -150,6 +151,19 @@ func (c *Catalog) Reload() {
 			discovery.Signal(c.changed)
 		}
 	}
+}
+
+// Recheck queries the leader for q, and delivers what it says also if that is not news. While it
+// does not respond nothing is delivered.
+func (c *Catalog) Recheck(q Query) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, w := c.queries[q], c.watches[q.service()]
+	if s == nil || w == nil {
+		return
+	}
+	s.recheck = true
+	w.watch.restart(true, false)
 }
 
 // Status is that of each watch, by service.

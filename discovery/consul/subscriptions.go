@@ -163,9 +163,10 @@ func (c *Catalog) receive(w *serviceWatch, r result[[]cluster.Instance]) {
 // +checklocks:c.mu
 func (c *Catalog) update(q Query, s *subscription, instances []cluster.Instance) {
 	next := endpointsOf(q, instances)
-	if s.known && sameInstances(s.endpoints.Instances, next.Instances) {
+	if s.known && !s.recheck && sameInstances(s.endpoints.Instances, next.Instances) {
 		return
 	}
+	s.recheck = false
 	if !s.known {
 		s.known = true
 		close(s.answered)

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 const (
@@ -20,8 +22,11 @@ const (
 type feed struct {
 	group       *group
 	onlyPassing bool
+	query       config.Consul // as the catalog knows it
 	// +checklocks:group.set.mu
 	entries map[string]*entry // by address
+	// +checklocks:group.set.mu
+	recheckAt time.Duration // when a hold that is over is checked again
 }
 
 // entry is an instance; immutable once in a view, so replaced, never edited.
@@ -147,6 +152,8 @@ func (f *feed) holdAll(now, hold time.Duration) (changed bool) {
 	next := map[string]*entry{}
 	for address, e := range f.entries {
 		switch {
+		case e.hold == heldEmpty && now >= e.until:
+			changed = true // the catalog still has nothing
 		case e.hold == heldEmpty:
 			next[address] = e
 		case e.State != Maintenance:
@@ -161,9 +168,12 @@ func (f *feed) holdAll(now, hold time.Duration) (changed bool) {
 			changed = true
 		}
 	}
-	if changed {
+	switch {
+	case changed && len(next) > 0:
 		f.group.log.Warn("no endpoint is registered, the last ones are held",
 			"cluster", f.group.name, "endpoints", len(next), "for", hold)
+	case changed:
+		f.group.log.Warn("no endpoint is registered any more", "cluster", f.group.name)
 	}
 	f.entries = next
 	return changed
@@ -225,6 +235,10 @@ func (f *feed) expire(now time.Duration) (changed bool) {
 		if e.hold == notHeld || now < e.until {
 			continue
 		}
+		if e.hold == heldEmpty && f.group.set.recheck != nil {
+			f.doubt(now)
+			continue
+		}
 		changed = true
 		f.group.log.Info("endpoint held no longer", "cluster", f.group.name, "endpoint", address, "state", e.stateName())
 		if e.State == deregistered {
@@ -236,6 +250,20 @@ func (f *feed) expire(now time.Duration) (changed bool) {
 		f.entries[address] = &free
 	}
 	return changed
+}
+
+// recheckEvery is how often the catalog is queried for a hold that is over.
+const recheckEvery = 5 * time.Second
+
+// doubt has the catalog queried once more before the last endpoints are given up.
+//
+// +checklocks:f.group.set.mu
+func (f *feed) doubt(now time.Duration) {
+	if now < f.recheckAt {
+		return
+	}
+	f.recheckAt = now + recheckEvery
+	f.group.set.doubts = append(f.group.set.doubts, f.query)
 }
 
 // maxNamed is how many changed endpoints a log line names.

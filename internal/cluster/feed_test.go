@@ -1,9 +1,12 @@
 package cluster
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 // A revision that differs only in only_passing is prepared on the same answer.
@@ -87,6 +90,50 @@ func TestSuddenLossByFilter(t *testing.T) {
 			t.Errorf("without the filter: %s, want all four", got)
 		}
 	})
+}
+
+// When the time of a hold is over the catalog is queried once more. As long as it does not say that
+// there is still nothing, the endpoints stay in use.
+func TestHoldEndsWithASecondLook(t *testing.T) {
+	for _, row := range []struct {
+		name, says string
+		answers    bool
+		want       string
+	}{
+		{"no response", "", false, "a b"},
+		{"still nothing", "", true, "- -"},
+		{"it was wrong", "a b c", true, "a b"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var queries []string
+				s := NewSet(Options{Recheck: func(q config.Consul) { queries = append(queries, q.Service) }})
+				cl := cfg("")
+				cl.Consul.Service, cl.Consul.EmptyHold = "orders", 30*time.Second
+				c := add(t, s, cl)
+				c.SetEndpoints(discovered("a b"))
+				c.SetEndpoints(nil)
+				<-time.After(29 * time.Second)
+				s.Tick()
+				if len(queries) > 0 {
+					t.Errorf("queried for %q during the hold", queries)
+				}
+				for range 11 {
+					<-time.After(time.Second)
+					s.Tick()
+				}
+				if got := strings.Join(queries, " "); got != "orders orders orders" {
+					t.Errorf("queried for %q, want the service three times in 10 s", got)
+				}
+				if row.answers {
+					c.SetEndpoints(discovered(row.says))
+				}
+				if got := picks(c, 2); got != row.want {
+					t.Errorf("picked %s, want %s", got, row.want)
+				}
+			})
+		})
+	}
 }
 
 // A revision renames the cluster while its last endpoints are held: they are

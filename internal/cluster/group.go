@@ -120,7 +120,7 @@ func (g *group) feed(q config.Consul) *feed {
 	q.EmptyHold = 0 // of the cluster: the query is the same
 	f := g.feeds[q]
 	if f == nil {
-		f = &feed{group: g, onlyPassing: q.OnlyPassing, entries: map[string]*entry{}}
+		f = &feed{group: g, onlyPassing: q.OnlyPassing, query: q, entries: map[string]*entry{}}
 		if twin := g.set.feedOf(q); twin != nil {
 			maps.Copy(f.entries, twin.entries) // +checklocksignore: one set
 		}

@@ -25,6 +25,10 @@ type Set struct {
 	groups map[string]*group
 	// +checklocks:mu
 	reaped time.Duration
+	// +checklocks:mu
+	doubts []config.Consul // queries of holds that are over: to be passed to recheck
+
+	recheck func(config.Consul) // nil = a hold ends without
 
 	checks sync.WaitGroup // the goroutines of active checks
 }
@@ -33,6 +37,11 @@ type Set struct {
 type Options struct {
 	Registry *telemetry.Registry // nil = measured, but nowhere to be seen
 	Logger   hclog.Logger        // nil = silent
+
+	// Recheck is called when the time of a hold is over: the endpoints stay in use until the catalog
+	// has been queried once more, and SetEndpoints was called with what it said. It is repeated every
+	// 5 s, must not block, and comes from the goroutine of Run. nil = the hold ends by itself.
+	Recheck func(config.Consul)
 }
 
 // NewSet makes an empty set.
@@ -43,7 +52,7 @@ func NewSet(o Options) *Set {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	return &Set{clock: newClock(), reg: o.Registry, log: o.Logger, groups: map[string]*group{}}
+	return &Set{clock: newClock(), reg: o.Registry, log: o.Logger, groups: map[string]*group{}, recheck: o.Recheck}
 }
 
 // Prepare builds a revision's cluster on the endpoints that are there already.
@@ -200,6 +209,13 @@ func (s *Set) Run(ctx context.Context) {
 // Tick does all that is due: ejections and holds end, slow starts go on, idle
 // connections that are old or dead are closed.
 func (s *Set) Tick() {
+	for _, query := range s.tick() {
+		s.recheck(query)
+	}
+}
+
+// tick does what is due, and tells which queries are to be checked.
+func (s *Set) tick() (doubts []config.Consul) {
 	now := s.clock.tick()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,6 +229,8 @@ func (s *Set) Tick() {
 			delete(s.groups, name)
 		}
 	}
+	doubts, s.doubts = s.doubts, nil
+	return doubts
 }
 
 // tick does what is due for one group; with reap also what is done seldom.
