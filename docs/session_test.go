@@ -24,7 +24,7 @@ import (
 var update = flag.Bool("update", false, "write the outputs of the pages anew")
 
 // longestWait is how long all commands of one page may take.
-const longestWait = time.Minute
+const longestWait = 5 * time.Minute
 
 // tools are what the pages call besides the gateway, Consul and a Collector.
 var tools = []string{"bash", "curl", "openssl", "redis-server", "redis-cli", "nginx", "wrk", "taskset"}

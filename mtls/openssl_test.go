@@ -128,3 +128,40 @@ func TestOpenSSLResumes(t *testing.T) {
 		})
 	}
 }
+
+// TestReasonOfAClientThatDoesNotTrustUs is what the log says when OpenSSL refuses our certificate.
+func TestReasonOfAClientThatDoesNotTrustUs(t *testing.T) {
+	openssl := needOpenSSL(t)
+	ca, other, dir := testcert.NewCA(t, "ca"), testcert.NewCA(t, "other"), t.TempDir()
+	foreign := other.Write(t, dir, "other")
+	set, _ := newSet(t, Options{Unwatched: true})
+	server := prepare(t, set, listenerDoc(config.ListenerTLS{
+		Certificates: []config.Certificate{certificate(ca.Server(t, "a.test").Write(t, dir, "a"))},
+	})).Server("web")
+	for version, want := range map[string]string{
+		"-tls1_2": "refused by the peer: unknown certificate authority",
+		"-tls1_3": "does not trust the certificate",
+	} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		must(t, err)
+		reason := make(chan string, 1)
+		go func() {
+			raw, err := ln.Accept()
+			if err != nil {
+				reason <- err.Error()
+				return
+			}
+			defer raw.Close()
+			reason <- Reason(tls.Server(raw, server.ServerConfig()).HandshakeContext(t.Context()))
+		}()
+		cmd := exec.CommandContext(t.Context(), openssl, "s_client", "-connect", ln.Addr().String(), "-servername", "a.test",
+			"-CAfile", foreign, "-verify_return_error", version)
+		if out, err := cmd.CombinedOutput(); err == nil {
+			t.Errorf("%s: openssl took the certificate:\n%s", version, out)
+		}
+		if got := <-reason; !strings.Contains(got, want) {
+			t.Errorf("%s: reason %q, want %q", version, got, want)
+		}
+		ln.Close()
+	}
+}

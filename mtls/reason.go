@@ -35,6 +35,11 @@ func Reason(err error) string {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
 		return "refused by the peer: " + plain(strings.TrimPrefix(op.Err.Error(), "tls: "))
 	}
+	op, ours := errors.AsType[*net.OpError](err)
+	if ours && op.Op == "local error" && strings.HasSuffix(op.Err.Error(), "bad record MAC") {
+		// OpenSSL sends the alert about our certificate in the clear, where TLS 1.3 has encrypted records already.
+		return "peer broke off the handshake, most often because it does not trust the certificate"
+	}
 	if slow, ok := errors.AsType[net.Error](err); ok && slow.Timeout() {
 		return "timed out"
 	}
