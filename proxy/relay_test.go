@@ -338,13 +338,14 @@ func TestUnprocessedStreams(t *testing.T) {
 	}
 }
 
-// Where a piece of the body has gone on, only the client can send the request again, and is told so.
+// Where more of the body has gone on than is kept, only the client can send the request again, and is told so.
 func TestUnprocessedStreamWithABody(t *testing.T) {
 	g, _, down, up := relaying(t, "")
 	down.Ask(3, false, "POST", "/")
 	id := up.Any().StreamID
-	down.Must(down.WriteData(3, false, []byte("body")))
-	up.Text(id, "body")
+	body := strings.Repeat("body", 1000)
+	down.Must(down.WriteData(3, false, []byte(body)))
+	up.Text(id, body)
 	up.Must(up.WriteRSTStream(id, http2.ErrCodeRefusedStream))
 	down.Reset(3, http2.ErrCodeRefusedStream)
 	g.counted(telemetry.UC, 1)

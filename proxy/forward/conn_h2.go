@@ -63,6 +63,7 @@ type Given struct {
 	Reply    *route.LocalReply // what the decision ended with
 	Attempt  Attempt           // may hold an endpoint that is leased and not tried yet
 	Queued   bool              // the request has a place in front of its cluster
+	Body     []byte            // the beginning of its body, which nobody else will deliver
 }
 
 // GiveUp gives back what the request has been given.
@@ -80,13 +81,16 @@ func (q *requestH2) take(g *Given) {
 	ex.record.Start, ex.decision, ex.refusal, ex.queued = g.Start, *g.Decision, g.Reply, g.Queued
 	ex.decision.Detach()
 	ex.attempt = g.Attempt
+	ex.upload.buffer.data, ex.upload.bytes = g.Body, int64(len(g.Body))
+	q.received += int64(len(g.Body))
 	ex.state = decided
 }
 
-// Resume has a request that had another carrier so far answered from a goroutine. pipe has been attached to its stream.
-// Safe from any goroutine, as long as the connection lives.
-func (c *ConnH2) Resume(st *http2.Stream, h *message.Head, bodyless bool, pipe *http2.Pipe, g *Given) {
-	q := c.newRequest(st, h, bodyless)
+// Resume has a request that had another carrier so far answered from a goroutine. pipe has been attached to its stream;
+// ended: it delivers nothing of the request any more. Safe from any goroutine, as long as the connection lives.
+func (c *ConnH2) Resume(st *http2.Stream, h *message.Head, ended bool, pipe *http2.Pipe, g *Given) {
+	q := c.newRequest(st, h, false)
+	q.bodyless = ended
 	q.take(g)
 	q.pipe = pipe
 	c.requests.Add(1)

@@ -97,7 +97,7 @@ func (s *h2Pool) join(w *h2Waiter, again bool, open func()) *http2.Client {
 		at = 0
 	}
 	s.line = slices.Insert(s.line, at, w)
-	if s.opening == notOpening && !w.full && !s.unsettled() {
+	if s.opening == notOpening && !w.full && !s.unsettled() && !slices.ContainsFunc(s.clients, (*http2.Client).Closed) {
 		s.opening = wantsSlot
 		go open()
 	}

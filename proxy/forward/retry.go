@@ -68,7 +68,7 @@ func (ex *exchange) again(out *result) bool {
 		flag: out.reply.Flag, grpc: ex.decision.GRPC, unsent: out.unsent,
 		bodyKept: ex.upload.buffer.whole(), replayable: ex.replayable(),
 	})
-	if ok && p.Failover {
+	if ok && p.Failover && !Unprocessed(out.reply.Cause) { // what an endpoint did not process it may take the next time
 		ok = ex.cluster().Untried(&ex.attempt.tried)
 	}
 	return ok && ex.mayRetry(out.unsent)

@@ -115,12 +115,8 @@ func (e *Engine) leaseAlone(up *route.Upstream, set *h2Pool, ep *cluster.Endpoin
 	if plain != nil || err != nil {
 		return plain, err
 	}
-	reserved := c.Reserve()
 	set.adopt(c)
-	if !reserved { // it is over already, or was never meant to take any
-		return nil, http2.ErrGoAway
-	}
-	return newUpstreamH2(c, true), nil
+	return e.leaseWaiting(up, set, ep, within)
 }
 
 // connectEither makes a connection, or waits for one that is put back, and returns what it speaks. begin is asked in

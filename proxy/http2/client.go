@@ -51,11 +51,17 @@ func (c *Client) Usable() bool {
 //
 // +checklocks:c.mu
 func (c *Client) free() int {
-	most := c.peer.streams
 	if !c.peer.known {
-		most = min(most, 1)
+		return 0
 	}
-	return most - len(c.streams.open) - c.places.reserved
+	return c.peer.streams - len(c.streams.open) - c.places.reserved
+}
+
+// Closed tells whether the peer has said that it takes no stream at all, for now.
+func (c *Client) Closed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.peer.known && c.peer.streams == 0
 }
 
 // Reserve keeps a place for one stream, which is the caller's until OpenReserved or Unreserve. Where there is none,

@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"bytes"
 	"errors"
 	"sync"
 )
@@ -27,10 +28,61 @@ type Relay struct {
 	end bool // src has ended
 	// +checklocks:mu
 	over bool // everything, or the end of all interest, was passed on
+	// passed is what was passed on, as long as Divert may want it; nil: nothing was.
 	// +checklocks:mu
-	began bool // something was passed on
+	passed *passedOn
+	// +checklocks:mu
+	lost bool // some of what came is not to be had any more
 	// +checklocks:mu
 	to Receiver // takes what comes instead of dst
+}
+
+// passedBytes bounds what of a message is kept that was passed on: small requests, such as those of gRPC, can be sent
+// again when the other side says that it did not process them.
+const passedBytes = 1 << 10
+
+// passedOn is the beginning of a message. It is pooled.
+type passedOn struct {
+	n int
+	b [passedBytes]byte
+}
+
+var passedPool = sync.Pool{New: func() any { return new(passedOn) }}
+
+// keep keeps p, which was passed on.
+//
+// +checklocks:r.mu
+func (r *Relay) keep(p []byte) {
+	if r.lost || len(p) == 0 {
+		return
+	}
+	if r.passed == nil {
+		r.passed = passedPool.Get().(*passedOn)
+		r.passed.n = 0
+	}
+	if r.passed.n+len(p) > passedBytes {
+		r.forget()
+		return
+	}
+	r.passed.n += copy(r.passed.b[r.passed.n:], p)
+}
+
+// forget gives up what was kept: Divert is not possible any more.
+//
+// +checklocks:r.mu
+func (r *Relay) forget() {
+	r.lost = true
+	if r.passed != nil {
+		passedPool.Put(r.passed)
+		r.passed = nil
+	}
+}
+
+// Settle says that nobody will call Divert.
+func (r *Relay) Settle() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.forget()
 }
 
 // Init names the stream that data comes from. Call it before the first event.
@@ -65,7 +117,7 @@ func (r *Relay) Data(b *Batch, p []byte, end bool) {
 			r.stop(b)
 			return
 		}
-		r.began = r.began || n > 0
+		r.keep(p[:n])
 		r.over = end && n == len(p)
 		r.src.Consumed(b, n)
 	}
@@ -111,20 +163,25 @@ func (r *Relay) Stop(b *Batch) {
 	}
 }
 
-// Divert gives what is held, and whatever comes, to another receiver of src's data. It can not, and says so, once
-// something has been passed on.
-func (r *Relay) Divert(b *Batch, to Receiver) bool {
+// Divert gives what is held, and whatever comes, to another receiver of src's data. passed is what was passed on before,
+// and the caller's; ended tells that this was all of the message. It can not, and says so, once more has been passed on
+// than is kept, or anything was dropped, or there are trailers.
+func (r *Relay) Divert(b *Batch, to Receiver) (passed []byte, ended, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.began || r.over || r.trailers != nil {
-		return false
+	if r.lost || r.trailers != nil {
+		return nil, false, false
 	}
-	r.to = to
-	if len(r.held.b) > 0 || r.end {
+	if r.passed != nil {
+		passed = bytes.Clone(r.passed.b[:r.passed.n])
+	}
+	r.forget()
+	r.to, ended = to, r.over
+	if !ended && (len(r.held.b) > 0 || r.end) {
 		to.Data(b, r.src, r.held.b, r.end)
 		r.held.free()
 	}
-	return true
+	return passed, ended, true
 }
 
 // Holding tells whether something waits for the receiving side to take it.
@@ -154,7 +211,7 @@ func (r *Relay) pass(b *Batch) error {
 			r.stop(b)
 			return nil //nolint:nilerr // dst's own Reset tells the owner
 		}
-		r.began = r.began || n > 0
+		r.keep(r.held.b[:n])
 		r.held.pop(n)
 		r.src.Consumed(b, n)
 		if len(r.held.b) > 0 {
@@ -179,6 +236,7 @@ func (r *Relay) finish(b *Batch, trailers *Fields) error {
 	r.over, r.trailers = true, nil
 	var err error
 	if trailers != nil {
+		r.forget()
 		err = r.dst.WriteTrailers(b, trailers)
 	} else {
 		_, err = r.dst.WriteData(b, nil, true)
@@ -195,6 +253,7 @@ func (r *Relay) finish(b *Batch, trailers *Fields) error {
 // +checklocks:r.mu
 func (r *Relay) stop(b *Batch) {
 	r.over, r.trailers = true, nil
+	r.forget()
 	if n := len(r.held.b); n > 0 {
 		r.held.free()
 		r.src.Consumed(b, n)

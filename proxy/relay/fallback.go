@@ -7,28 +7,32 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// fallBack gives a request that the endpoint has not processed to a goroutine, which tries it elsewhere. It can not
-// where a piece of the body has gone on, for that is not kept: then the client, who has it, must send it again.
+// fallBack gives a request that the endpoint has not processed to a goroutine, which makes another attempt. It can not
+// where more of the body has gone on than is kept: then the client, who has it, must send it again.
 func (r *relay) fallBack(b *http2.Batch) bool {
 	r.mu.Lock() // the client's reset comes either before this, and ends the request, or goes to the fallback
 	defer r.mu.Unlock()
 	if r.response != awaitingHead {
 		return false
 	}
-	pipe, bodyless := http2.NewPipe(), r.req.Body == message.NoBody
-	pipe.Attach(r.client, bodyless)
-	if !bodyless && !r.toUp.Divert(b, pipe.Receiver()) {
-		return false
+	pipe := http2.NewPipe()
+	var body []byte
+	ended, ok := r.req.Body == message.NoBody, true
+	pipe.Attach(r.client, ended)
+	if !ended {
+		if body, ended, ok = r.toUp.Divert(b, pipe.Receiver()); !ok {
+			return false
+		}
 	}
 	r.fallback, r.response = pipe.Receiver(), done
 	r.client.SetDeadline(0)
 	r.record.EndActive()
 	r.attempt.Done(cluster.Ignored)
-	g := &forward.Given{Start: r.record.Start, Decision: &r.decision, Attempt: r.attempt, Queued: r.queued}
+	g := &forward.Given{Start: r.record.Start, Decision: &r.decision, Attempt: r.attempt, Queued: r.queued, Body: body}
 	r.queued = false
 	var h message.Head
 	http2.CopyHead(&h, &r.req)
-	r.conn.Resume(r.client, &h, bodyless, pipe, g)
+	r.conn.Resume(r.client, &h, ended, pipe, g)
 	return true
 }
 
