@@ -47,7 +47,7 @@ func TestRevisions(t *testing.T) {
 	expect(t, dial(t, second), "two")
 	send(t, old, "still there")
 	expect(t, old, "still there")
-	if _, _, ok := g.server.Listener("a"); ok {
+	if _, _, ok := g.Server.Listener("a"); ok {
 		t.Error("listener a is still told of")
 	}
 
@@ -109,7 +109,7 @@ func TestShare(t *testing.T) {
 	addr := testserver.Addr(t)
 	g := start(t, two(one, one, listener("a", addr, "one")))
 	other := start(t, two(one, one), func(o *l4.Options) {
-		o.Inherit = g.server.Share
+		o.Inherit = g.Server.Share
 	})
 	other.apply(two(one, one, listener("b", addr, "one")))
 	g.apply(two(one, one))
@@ -117,7 +117,7 @@ func TestShare(t *testing.T) {
 	if g.open("a") != 0 || other.open("b") != 1 {
 		t.Errorf("the connection went to the old plane")
 	}
-	if g.server.Share("127.0.0.1:1") != nil {
+	if g.Server.Share("127.0.0.1:1") != nil {
 		t.Error("shares what it does not have")
 	}
 }
@@ -134,8 +134,7 @@ func TestDrain(t *testing.T) {
 	testserver.WaitFor(t, patience, "one connection to half end", func() bool { return g.open("in") == 2 })
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	g.drained = true
-	if cut := g.server.Drain(ctx); cut != 2 { // the one that ended is half open until its server ends too
+	if cut := g.Server.Drain(ctx); cut != 2 { // the one that ended is half open until its server ends too
 		t.Errorf("cut %d", cut)
 	}
 	var b [1]byte
@@ -143,7 +142,7 @@ func TestDrain(t *testing.T) {
 		t.Errorf("read %v, want a reset", err)
 	}
 	g.wantFlag(telemetry.LR)
-	if used := g.limit.Used(); used != 0 {
+	if used := g.Limit.Used(); used != 0 {
 		t.Errorf("%d places of the limit are taken", used)
 	}
 }
@@ -155,7 +154,7 @@ func TestDrainWaits(t *testing.T) {
 	expect(t, c, "hi")
 	addr := g.addr("in")
 	done := make(chan int)
-	go func() { done <- g.drain(patience) }()
+	go func() { done <- g.Drain(patience) }()
 	testserver.WaitFor(t, patience, "the listener to be closed", func() bool {
 		return refused(addr)
 	})

@@ -80,12 +80,12 @@ func TestChurn(t *testing.T) {
 	testserver.WaitFor(t, patience, "descriptors to be given back", func() bool {
 		return descriptors(t) <= before+2*64 // pipes are kept
 	})
-	if n := g.clusters["out"].InFlight(); n != 0 {
+	if n := g.Clusters["out"].InFlight(); n != 0 {
 		t.Errorf("%d leases are held", n)
 	}
-	g.drain(patience)
+	g.Drain(patience)
 	testserver.WaitFor(t, patience, "pipes to be closed", func() bool { return descriptors(t) <= before })
-	if used := g.limit.Used(); used != 0 {
+	if used := g.Limit.Used(); used != 0 {
 		t.Errorf("%d places of the limit are taken", used)
 	}
 	if n := len(g.lines(each * workers)); n != each*workers {

@@ -2,115 +2,56 @@ package l4_test
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
-	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/internal/testgateway"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/l4"
-	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // patience is how long a test waits for what has to happen.
-const patience = 10 * time.Second
+const patience = testgateway.Patience
 
-// gateway is a data plane as sidecar would run it.
+// gateway is a data plane as sidecar would run it, with an access log.
 type gateway struct {
-	t        testing.TB
-	server   *l4.Server
-	set      *cluster.Set
-	registry *telemetry.Registry
-	limit    *netio.Limit
-	certs    *mtls.Set
-	log      *telemetry.AccessLog
-	logFile  string
-	clusters map[string]*cluster.Cluster
-	drained  bool
+	*testgateway.Gateway[*l4.Plan, *l4.Server]
+	t   testing.TB
+	log *testgateway.AccessLog
 }
 
 // start runs a gateway on a document.
 func start(t testing.TB, document string, options ...func(*l4.Options)) *gateway {
 	t.Helper()
-	g := &gateway{t: t, registry: telemetry.NewRegistry(), limit: netio.NewLimit(10_000), logFile: filepath.Join(t.TempDir(), "access.log")}
-	logger := hclog.NewNullLogger()
-	g.set = cluster.NewSet(cluster.Options{Registry: g.registry, Logger: logger})
-	g.certs = mtls.NewSet(mtls.Options{Unwatched: true})
-	t.Cleanup(g.certs.Close)
-	var err error
-	if g.log, err = telemetry.OpenAccessLog(g.logFile, &g.registry.AccessLogDropped, func(err error) { t.Error(err) }); err != nil {
-		t.Fatal(err)
-	}
-	o := l4.Options{Registry: g.registry, Logger: logger, Limit: g.limit, Log: g.log}
-	for _, f := range options {
-		f(&o)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	g.server = l4.New(ctx, o)
-	t.Cleanup(func() {
-		if !g.drained {
-			g.drain(0)
+	g := &gateway{t: t, log: testgateway.NewAccessLog(t)}
+	g.Gateway = testgateway.New(t, 0, func(ctx context.Context, p *testgateway.Parts) *l4.Server {
+		o := l4.Options{Registry: p.Registry, Logger: p.Logger, Limit: p.Limit, Log: g.log.AccessLog}
+		for _, f := range options {
+			f(&o)
 		}
-		cancel()
-		g.set.Retire(nil)
+		p.Limit = o.Limit
+		return l4.New(ctx, o)
 	})
 	g.apply(document)
 	return g
 }
 
-// drain waits at most for that long, and returns how many connections were cut.
-func (g *gateway) drain(wait time.Duration) int {
-	g.drained = true
-	ctx, cancel := context.WithTimeout(context.Background(), wait)
-	defer cancel()
-	return g.server.Drain(ctx)
-}
-
 // prepare makes a plan of the document.
 func (g *gateway) prepare(document string) (*l4.Plan, []*cluster.Cluster, error) {
 	g.t.Helper()
-	doc, err := config.Decode([]byte(document), config.Standard())
-	if err != nil {
-		g.t.Fatalf("document: %v", err)
-	}
-	g.clusters = map[string]*cluster.Cluster{}
-	var keep []*cluster.Cluster
-	for _, c := range doc.Clusters {
-		cl, err := g.set.Prepare(c)
-		if err != nil {
-			g.t.Fatalf("cluster %s: %v", c.Name, err)
-		}
-		g.clusters[c.Name] = cl
-		keep = append(keep, cl)
-	}
-	certs, err := g.certs.Prepare(doc)
-	if err != nil {
-		g.t.Fatalf("certificates: %v", err)
-	}
-	g.t.Cleanup(certs.Close)
-	plan, err := g.server.Prepare(doc, g.clusters, certs)
-	return plan, keep, err
+	return g.Prepare(document, config.Standard())
 }
 
 // apply makes the document the serving revision.
 func (g *gateway) apply(document string) {
 	g.t.Helper()
-	plan, keep, err := g.prepare(document)
-	if err != nil {
-		g.t.Fatalf("prepare: %v", err)
-	}
-	plan.Commit()
-	g.set.Retire(keep)
+	g.Apply(document, config.Standard())
 }
 
 // to is a document with the listener "in" and the cluster "out" of these endpoints. keys are more keys of the listener.
@@ -124,7 +65,7 @@ func to(endpoints []string, keys string) string {
 
 func (g *gateway) addr(name string) string {
 	g.t.Helper()
-	addr, _, ok := g.server.Listener(name)
+	addr, _, ok := g.Server.Listener(name)
 	if !ok {
 		g.t.Fatalf("no listener %q", name)
 	}
@@ -133,7 +74,7 @@ func (g *gateway) addr(name string) string {
 
 // open is how many connections the listener has.
 func (g *gateway) open(name string) int64 {
-	_, n, _ := g.server.Listener(name)
+	_, n, _ := g.Server.Listener(name)
 	return n
 }
 
@@ -276,27 +217,10 @@ type line struct {
 // lines waits for n lines of the access log and returns them all.
 func (g *gateway) lines(n int) []line {
 	g.t.Helper()
-	var all []line
-	testserver.WaitFor(g.t, patience, "lines of the access log", func() bool {
-		g.log.Flush()
-		text, err := os.ReadFile(g.logFile)
-		if err != nil {
-			g.t.Fatal(err)
-		}
-		all = nil
-		for raw := range strings.Lines(string(text)) {
-			var l line
-			if err := json.Unmarshal([]byte(raw), &l); err != nil {
-				g.t.Fatalf("%s: %v", raw, err)
-			}
-			all = append(all, l)
-		}
-		return len(all) >= n
-	})
-	return all
+	return testgateway.Lines[line](g.log, n)
 }
 
-// lastFlag waits for the first line and returns its flag.
+// wantFlag waits for the first line and returns its flag.
 func (g *gateway) wantFlag(flag telemetry.Flag) line {
 	g.t.Helper()
 	all := g.lines(1)
@@ -304,7 +228,7 @@ func (g *gateway) wantFlag(flag telemetry.Flag) line {
 	if l.Flag != flag.String() || l.Protocol != "tcp" {
 		g.t.Fatalf("the line has flag %q and protocol %q, want %q: %+v", l.Flag, l.Protocol, flag, l)
 	}
-	if flag != telemetry.NoFlag && g.registry.Fault(flag).Load() == 0 {
+	if flag != telemetry.NoFlag && g.Registry.Fault(flag).Load() == 0 {
 		g.t.Errorf("gateway.faults has no %v", flag)
 	}
 	return l

@@ -1,21 +1,18 @@
 package l4_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/internal/testgateway"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/l4"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -67,11 +64,11 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			testserver.Goroutines(t)
-			var log lockedBuffer
+			var log testgateway.Log
 			var breaks atomic.Bool
 			dial := netio.Dialer()
 			g := start(t, to([]string{backend(t, echo)}, ""), func(o *l4.Options) {
-				o.Logger = hclog.New(&hclog.LoggerOptions{Output: &log})
+				o.Logger = log.Logger()
 				o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
 					c, err := dial(ctx, address)
 					if err == nil && breaks.Swap(false) {
@@ -101,13 +98,13 @@ func TestPanicEndsOneConnection(t *testing.T) {
 			}
 			g.wantFlag(telemetry.LR)
 			testserver.WaitFor(t, patience, "the place to be free", func() bool { return g.open("in") == 1 })
-			if n := g.limit.Used(); n != 1 {
+			if n := g.Limit.Used(); n != 1 {
 				t.Errorf("%d places of the limit are taken, want 1", n)
 			}
-			if n := g.clusters["out"].InFlight(); n != 1 {
+			if n := g.Clusters["out"].InFlight(); n != 1 {
 				t.Errorf("%d leases are held, want 1", n)
 			}
-			if n := g.server.Panics(); n != 1 {
+			if n := g.Server.Panics(); n != 1 {
 				t.Errorf("%d panics were counted, want 1", n)
 			}
 			for _, want := range []string{"BUG: panic in a connection", "a bug of ours", "l4.(*conn)"} {
@@ -122,22 +119,4 @@ func TestPanicEndsOneConnection(t *testing.T) {
 			expect(t, next, "next")
 		})
 	}
-}
-
-// lockedBuffer is a log that many goroutines write and a test reads.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

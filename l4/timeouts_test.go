@@ -190,12 +190,12 @@ func TestMaxDurationBeforeBytesFlow(t *testing.T) {
 				w := newWire()
 				g := start(t, document, w.options, hangs)
 				if full {
-					ep, err := g.clusters["out"].Pick(nil)
+					ep, err := g.Clusters["out"].Pick(nil)
 					if err != nil {
 						t.Fatal(err)
 					}
 					defer ep.Done(cluster.Ignored)
-					_, slot, err := g.clusters["out"].ReserveWithin(t.Context(), ep, 0)
+					_, slot, err := g.Clusters["out"].ReserveWithin(t.Context(), ep, 0)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -240,7 +240,7 @@ func TestProbeWithoutAnswer(t *testing.T) {
 		wait := func(d time.Duration) {
 			timer := time.NewTimer(d)
 			<-timer.C
-			g.set.Tick()
+			g.Set.Tick()
 		}
 		state := func(want, when string) {
 			t.Helper()
@@ -321,7 +321,7 @@ func TestDrainWhileGreeting(t *testing.T) {
 		c := w.connect()
 		synctest.Wait()
 		begun := time.Now()
-		if cut := g.drain(time.Second); cut != 1 {
+		if cut := g.Drain(time.Second); cut != 1 {
 			t.Errorf("cut %d", cut)
 		}
 		within(t, time.Since(begun), time.Second)
@@ -365,7 +365,7 @@ func TestDrainServesTheLast(t *testing.T) {
 			o.Inherit = func(string) *netio.Listener { return netio.NewListener(l) }
 		})
 		cut := make(chan int, 1)
-		go func() { cut <- g.drain(time.Minute) }()
+		go func() { cut <- g.Drain(time.Minute) }()
 		var s net.Conn
 		select {
 		case s = <-l.dialed:

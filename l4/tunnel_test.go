@@ -34,7 +34,7 @@ func TestForward(t *testing.T) {
 	if l.Listener != "in" || l.Cluster != "out" || l.RemoteIP != "127.0.0.1" || l.BytesRead != 10 || l.BytesWritten != 10 || l.Attempts != 1 || l.Endpoint == "" || l.Upstream == nil {
 		t.Errorf("line %+v", l)
 	}
-	tele := g.registry.Listener("in", telemetry.L4)
+	tele := g.Registry.Listener("in", telemetry.L4)
 	if n := tele.Tunnel("out").ToUpstream.Load(); n != 10 {
 		t.Errorf("gateway.l4.io upstream is %d", n)
 	}
@@ -44,7 +44,7 @@ func TestForward(t *testing.T) {
 	if tele.Accepted.Load() != 1 {
 		t.Errorf("accepted %d", tele.Accepted.Load())
 	}
-	testserver.WaitFor(t, patience, "the end of the connection", func() bool { return g.open("in") == 0 && g.limit.Used() <= 1 })
+	testserver.WaitFor(t, patience, "the end of the connection", func() bool { return g.open("in") == 0 && g.Limit.Used() <= 1 })
 }
 
 // The client ends first and still gets its answer; then the other way round.
@@ -162,7 +162,7 @@ func TestResetAfterTheEnd(t *testing.T) {
 			if l := g.wantFlag(row.flag); l.Duration > 5000 {
 				t.Errorf("noticed after %v ms", l.Duration)
 			}
-			if n := g.clusters["out"].InFlight(); n != 0 {
+			if n := g.Clusters["out"].InFlight(); n != 0 {
 				t.Errorf("%d leases are held", n)
 			}
 			testserver.WaitFor(t, patience, "the other side to be reset", func() bool {
@@ -187,7 +187,7 @@ func TestResetWhileWriting(t *testing.T) {
 			t.Fatalf("read %v, want a reset", err)
 		}
 		g.wantFlag(telemetry.UC)
-		g.drain(patience)
+		g.Drain(patience)
 	}
 }
 

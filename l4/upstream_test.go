@@ -11,10 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/internal/testgateway"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/l4"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -50,7 +49,7 @@ func TestNextEndpoint(t *testing.T) {
 			t.Errorf("line %+v", l)
 		}
 	}
-	if n := g.registry.Cluster("out").Retries.Load(); n == 0 {
+	if n := g.Registry.Cluster("out").Retries.Load(); n == 0 {
 		t.Error("gateway.upstream.retries counted nothing")
 	}
 }
@@ -67,7 +66,7 @@ func TestAllEndpointsDead(t *testing.T) {
 		if l := g.wantFlag(telemetry.UF); l.Attempts != row.attempts || l.Upstream != nil || l.Endpoint == "" {
 			t.Errorf("line %+v", l)
 		}
-		if n := g.clusters["out"].InFlight(); n != 0 {
+		if n := g.Clusters["out"].InFlight(); n != 0 {
 			t.Errorf("%d leases are held", n)
 		}
 	}
@@ -89,7 +88,7 @@ func TestOverflow(t *testing.T) {
 	expect(t, first, "in")
 	g.wantReset("in")
 	g.wantFlag(telemetry.UO)
-	if g.registry.Cluster("out").Overflow.Load() != 1 {
+	if g.Registry.Cluster("out").Overflow.Load() != 1 {
 		t.Error("gateway.upstream.overflow did not count")
 	}
 	first.CloseWrite()
@@ -110,8 +109,8 @@ func TestExhausted(t *testing.T) {
 		if l := g.wantFlag(telemetry.UO); l.Attempts != 1 {
 			t.Errorf("%v: line %+v", e, l)
 		}
-		if got := g.health(); got.Failures != 0 || g.registry.Cluster("out").Overflow.Load() != 1 {
-			t.Errorf("%v: health %+v, %d overflows; want no failure and 1", e, got, g.registry.Cluster("out").Overflow.Load())
+		if got := g.health(); got.Failures != 0 || g.Registry.Cluster("out").Overflow.Load() != 1 {
+			t.Errorf("%v: health %+v, %d overflows; want no failure and 1", e, got, g.Registry.Cluster("out").Overflow.Load())
 		}
 	}
 }
@@ -135,7 +134,7 @@ func TestLimitHoldsBack(t *testing.T) {
 // health is what passive health says of the first endpoint.
 func (g *gateway) health() cluster.PassiveStatus {
 	g.t.Helper()
-	for _, s := range g.set.Status() {
+	for _, s := range g.Set.Status() {
 		if s.Name == "out" {
 			return s.Endpoints[0].Passive
 		}
@@ -269,9 +268,9 @@ func TestLastError(t *testing.T) {
 		"nothing wrong": {backend(t, echo), "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var log lockedBuffer
+			var log testgateway.Log
 			g := start(t, to([]string{tt.endpoint}, ""), func(o *l4.Options) {
-				o.Logger = hclog.New(&hclog.LoggerOptions{Output: &log})
+				o.Logger = log.Logger()
 				if tt.dial != nil {
 					o.Dial = tt.dial
 				}
@@ -285,7 +284,7 @@ func TestLastError(t *testing.T) {
 				}
 			}
 			g.lines(2)
-			st := g.set.Status()[0].Endpoints[0].Passive
+			st := g.Set.Status()[0].Endpoints[0].Passive
 			if st.LastError != tt.want || (st.LastErrorAt != nil) != (tt.want != "") {
 				t.Errorf("last_error = %q at %v, want %q", st.LastError, st.LastErrorAt, tt.want)
 			}

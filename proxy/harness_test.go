@@ -10,29 +10,25 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/internal/testgateway"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
-	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // gateway is a data plane with one revision, as sidecar would run it.
 type gateway struct {
+	*testgateway.Gateway[*proxy.Plan, *proxy.Server]
 	t        testing.TB
 	server   *proxy.Server
 	set      *cluster.Set
 	registry *telemetry.Registry
 	sweeper  *netio.Sweeper
-	certs    *mtls.Set
 	limit    *netio.Limit
-	clusters []*cluster.Cluster // of all revisions
-	addr     string             // of the listener "web"
-	drained  sync.Once
+	addr     string // of the listener "web"
 }
 
 // start runs a gateway on a document. The listener "web" is added on a port that the kernel chooses, unless the
@@ -40,93 +36,45 @@ type gateway struct {
 func start(t testing.TB, document string, options ...func(*proxy.Options)) *gateway {
 	t.Helper()
 	alone(t)
-	g := &gateway{t: t, registry: telemetry.NewRegistry(), sweeper: netio.NewSweeper()}
-	logger := hclog.NewNullLogger()
-	g.set = cluster.NewSet(cluster.Options{Registry: g.registry, Logger: logger})
-	g.certs = mtls.NewSet(mtls.Options{})
-	t.Cleanup(g.certs.Close)
-	ctx, cancel := context.WithCancel(context.Background())
-	o := proxy.Options{Registry: g.registry, Logger: logger, Sweeper: g.sweeper, Limit: netio.NewLimit(1000)}
-	for _, f := range options {
-		f(&o)
-	}
-	g.limit = o.Limit
-	g.server = proxy.New(ctx, o)
-	swept := make(chan struct{})
-	go func() { defer close(swept); g.sweeper.Run(ctx) }()
-	t.Cleanup(func() {
-		g.drain(100 * time.Millisecond)
-		cancel()
-		<-swept
-		g.set.Retire(nil)
-		g.nothingLeft()
+	grace := 100 * time.Millisecond
+	of := testgateway.New(t, grace, func(ctx context.Context, p *testgateway.Parts) *proxy.Server {
+		o := proxy.Options{Registry: p.Registry, Logger: p.Logger, Sweeper: p.Sweeper, Limit: p.Limit}
+		for _, f := range options {
+			f(&o)
+		}
+		p.Limit = o.Limit
+		return proxy.New(ctx, o)
 	})
+	g := &gateway{
+		Gateway: of, t: t, server: of.Server, set: of.Set, registry: of.Registry, sweeper: of.Sweeper, limit: of.Limit,
+	}
 	g.apply(document)
 	g.addr, _, _ = g.server.Listener("web")
 	return g
 }
 
-// nothingLeft waits until all that was taken has been given back: places of the limit, connections both ways, leases.
-func (g *gateway) nothingLeft() {
-	g.t.Helper()
-	testserver.WaitFor(g.t, patience, "all connections and leases to end", func() bool {
-		leases := int64(0)
-		for _, c := range g.clusters {
-			leases += c.InFlight()
-		}
-		return g.limit.Used() == 0 && g.sweeper.Len() == 0 && leases == 0
-	})
-}
-
 // drain ends the gateway and returns how many connections it had to cut. Only the first call does anything.
-func (g *gateway) drain(patience time.Duration) (cut int) {
-	g.drained.Do(func() {
-		ctx, done := context.WithTimeout(context.Background(), patience)
-		defer done()
-		cut = g.server.Drain(ctx)
-	})
-	return cut
-}
+func (g *gateway) drain(grace time.Duration) (cut int) { return g.Drain(grace) }
 
 // apply makes the document the serving revision.
 func (g *gateway) apply(document string) {
 	g.t.Helper()
-	plan, keep, err := g.prepare(document)
-	if err != nil {
-		g.t.Fatalf("prepare: %v", err)
-	}
-	plan.Commit()
-	g.set.Retire(keep)
+	g.Apply(document, withWeb(document))
 }
 
 // prepare does all of apply that can go wrong.
 func (g *gateway) prepare(document string) (*proxy.Plan, []*cluster.Cluster, error) {
 	g.t.Helper()
+	return g.Prepare(document, withWeb(document))
+}
+
+// withWeb adds the listener "web" to a document that has none.
+func withWeb(document string) config.Base {
 	base := config.Standard()
 	if !strings.Contains(document, "listeners:\n") {
 		base.Listeners = []config.Listener{{Name: "web", Address: "127.0.0.1:0", Protocol: config.ProtocolHTTP}}
 	}
-	doc, err := config.Decode([]byte(document), base)
-	if err != nil {
-		g.t.Fatalf("document: %v\n%s", err, document)
-	}
-	clusters, keep := map[string]*cluster.Cluster{}, []*cluster.Cluster{}
-	for _, c := range doc.Clusters {
-		cl, err := g.set.Prepare(c)
-		if err != nil {
-			g.t.Fatalf("cluster %s: %v", c.Name, err)
-		}
-		clusters[c.Name] = cl
-		g.clusters = append(g.clusters, cl)
-		keep = append(keep, cl)
-	}
-	certs, err := g.certs.Prepare(doc)
-	if err != nil {
-		g.t.Fatalf("certificates: %v", err)
-	}
-	g.t.Cleanup(certs.Close)
-	plan, err := g.server.Prepare(doc, clusters, certs)
-	return plan, keep, err
+	return base
 }
 
 // to is a document with one route to one endpoint.
@@ -168,16 +116,13 @@ func alone(t testing.TB) {
 
 var watched sync.Map // the tests that alone looks after
 
-// faults is how many answers the gateway has made itself under a flag.
-func (g *gateway) faults(f telemetry.Flag) int64 { return g.registry.Fault(f).Load() }
+// faults is how many responses the gateway has made itself under a flag.
+func (g *gateway) faults(f telemetry.Flag) int64 { return g.Faults(f) }
 
 // counted waits until there were n faults of the flag, and no more.
 func (g *gateway) counted(f telemetry.Flag, n int64) {
 	g.t.Helper()
-	testserver.WaitFor(g.t, patience, "faults "+f.String(), func() bool { return g.faults(f) >= n })
-	if got := g.faults(f); got != n {
-		g.t.Errorf("faults %s = %d, want %d", f, got, n)
-	}
+	g.Counted(f, n)
 }
 
 // ask sends a raw request on a connection of its own and parses the answer.

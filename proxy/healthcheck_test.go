@@ -1,7 +1,6 @@
 package proxy_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -12,7 +11,6 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -21,6 +19,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
+	"github.com/fabian4/gateway-homebrew-go/internal/testgateway"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
 )
@@ -303,12 +302,12 @@ func TestCheckPanics(t *testing.T) {
 				p.SetHTTP1(true)
 				p.SetUnencryptedHTTP2(true)
 			}, health)
-			var log lockedBuffer
+			var log testgateway.Log
 			var healed atomic.Bool
 			dial := netio.Dialer()
 			g := start(t, checked(app, tt.check+", path: /grpc.health.v1.Health/Check, statuses: [200, 400]", "protocol: "+tt.protocol),
 				func(o *proxy.Options) {
-					o.Logger = hclog.New(&hclog.LoggerOptions{Output: &log})
+					o.Logger = log.Logger()
 					o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
 						if !healed.Load() {
 							return tt.broken()
@@ -338,22 +337,4 @@ func drained() net.Conn {
 	ours, theirs := net.Pipe()
 	go func() { _, _ = io.Copy(io.Discard, theirs) }() // ends when ours is closed
 	return ours
-}
-
-// lockedBuffer is a log that many goroutines write and a test reads.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -155,7 +155,7 @@ func TestParkedConnectionsChurn(t *testing.T) {
 	}
 	clients.Wait()
 	g.parked(len(conns))
-	g.settled("goroutines serve", 0, func() int { return running("proxy.(*server1)") })
+	g.settled("goroutines serve", 0, func() int { return running("proxy.(*connH1)") })
 	for _, c := range conns {
 		c.Close()
 	}

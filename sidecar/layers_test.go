@@ -96,6 +96,11 @@ var boundaries = map[string]boundary{
 		inside: []string{"internal/"},
 		tests:  true,
 	},
+	module + "/internal/testgateway": {
+		reason: "what tests are made with is no part of the gateway",
+		inside: []string{"internal/"},
+		tests:  true,
+	},
 	module + "/internal/testpeer": {
 		reason: "what tests are made with is no part of the gateway",
 		inside: []string{"internal/"},
