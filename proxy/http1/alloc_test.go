@@ -41,7 +41,8 @@ func TestNoAllocations(t *testing.T) {
 	}{
 		{"request", []string{"P", sized[1:], data, data, data, data, data}, false},
 		{"response", []string{"H", nginxHead[1:] + data[:130]}, true},
-		{"chunked", []string{"H", chunked[1:] + "3e8\r\n", data, "\r\n3e8;x=y\r\n", data[:500], data[:500] + "\r\n", "0\r\n\r\n"}, true},
+		{"chunked", []string{"H", chunked[1:] + "3e8\r\n", data, "\r\n3e8;x=y\r\n", data[:500], data[:500] + "\r\n",
+			"0\r\n\r\n"}, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

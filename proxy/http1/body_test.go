@@ -67,7 +67,8 @@ func TestReady(t *testing.T) {
 		{"sized", message.Head{Body: message.Sized, ContentLength: 6}, []string{"ab", "cd", "ef"}},
 		{"until close", message.Head{Body: message.UntilClose}, []string{"ab", "cd"}},
 		{"chunked", chunkedHead, []string{"2\r\nab\r\n2\r\nc", "d\r\n1\r\n", "x\r", "\n0\r\n", "\r\n"}},
-		{"framing alone", chunkedHead, []string{"0", "0", "5;", "a=b", "\r", "\nhello", "\r\n0\r\nT: ", "x\r\n", "\r", "\n"}},
+		{"framing alone", chunkedHead, []string{"0", "0", "5;", "a=b", "\r", "\nhello", "\r\n0\r\nT: ", "x\r\n", "\r",
+			"\n"}},
 		{"chunked and wrong", chunkedHead, []string{"2\r\nab", "x"}},
 	}
 	for _, tt := range tests {

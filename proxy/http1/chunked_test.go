@@ -58,7 +58,8 @@ var chunkedBodies = []struct {
 }{
 	{"empty", "0\r\n\r\n", outcome{}},
 	{"one", "5\r\nhello\r\n0\r\n\r\n", outcome{body: "hello"}},
-	{"two, and more behind", "5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\nGET / HTTP/1.1\r\n", outcome{body: "hello, world", rest: "GET / HTTP/1.1\r\n"}},
+	{"two, and more behind", "5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\nGET / HTTP/1.1\r\n",
+		outcome{body: "hello, world", rest: "GET / HTTP/1.1\r\n"}},
 	{"data that looks like framing", "9\r\n0\r\n\r\n5\r\nx\r\n0\r\n\r\n", outcome{body: "0\r\n\r\n5\r\nx"}},
 	{"lower case", "a\r\n0123456789\r\n0\r\n\r\n", outcome{body: "0123456789"}},
 	{"upper case", "A\r\n0123456789\r\n0\r\n\r\n", outcome{body: "0123456789"}},
@@ -108,8 +109,10 @@ var chunkedBodies = []struct {
 	{"CR behind the data", "5\r\nhello\r0\r\n\r\n", outcome{body: "hello", err: ErrChunkEnd}},
 	{"nothing behind the data", "5\r\nhello0\r\n\r\n", outcome{body: "hello", err: ErrChunkEnd}},
 
-	{"trailers", "1\r\nx\r\n0\r\nA: b\r\nc:  d\t\r\n\r\nrest", outcome{body: "x", trailers: "A: b\r\nc:  d\t\r\n", rest: "rest"}},
-	{"forbidden trailers are not ours to drop", "0\r\nContent-Length: 5\r\n\r\n", outcome{trailers: "Content-Length: 5\r\n"}},
+	{"trailers", "1\r\nx\r\n0\r\nA: b\r\nc:  d\t\r\n\r\nrest",
+		outcome{body: "x", trailers: "A: b\r\nc:  d\t\r\n", rest: "rest"}},
+	{"forbidden trailers are not ours to drop", "0\r\nContent-Length: 5\r\n\r\n",
+		outcome{trailers: "Content-Length: 5\r\n"}},
 	{"folded trailer", "0\r\nA: b\r\n c\r\n\r\n", outcome{err: ErrFold}},
 	{"space first", "0\r\n A: b\r\n\r\n", outcome{err: ErrFold}},
 	{"trailer without a colon", "0\r\nA\r\n\r\n", outcome{err: ErrFieldName}},
@@ -133,7 +136,8 @@ var chunkedBodies = []struct {
 }
 
 func (o outcome) equal(p outcome) bool {
-	return o.body == p.body && o.trailers == p.trailers && o.rest == p.rest && errors.Is(o.err, p.err) && (o.err == nil) == (p.err == nil)
+	return o.body == p.body && o.trailers == p.trailers && o.rest == p.rest && errors.Is(o.err, p.err) &&
+		(o.err == nil) == (p.err == nil)
 }
 
 // TestChunked: whole, cut at every place, and byte by byte: always the same.
@@ -212,7 +216,8 @@ func TestChunkedLarge(t *testing.T) {
 	for _, size := range []int{1, 7, 1460, 16384, 65536, in.Len()} {
 		got := readChunked(DefaultLimits(), drips(in.String(), size)...)
 		if !got.equal(outcome{body: want.String(), trailers: "T: v\r\n", rest: "rest"}) {
-			t.Errorf("in pieces of %d: %d bytes, trailers %q, rest %q, %v", size, len(got.body), got.trailers, got.rest, got.err)
+			t.Errorf("in pieces of %d: %d bytes, trailers %q, rest %q, %v", size, len(got.body), got.trailers, got.rest,
+				got.err)
 		}
 	}
 }

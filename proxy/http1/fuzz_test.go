@@ -22,9 +22,12 @@ var seeds = []string{
 	wrkHead, browserHead,
 	"POST /a?b HTTP/1.1\r\nHost: h:80\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\n",
 	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: x-a, close\r\nX-A: 1\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
-	"GET http://user@h/ HTTP/1.1\r\nHost: h\r\n\r\n", "GET http://[::1]:80?x HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
-	"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n", "\r\nGET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81",
-	"GET / HTTP/1.1\r\nHost: h\r\nX: a\r\n b\r\n\r\n", "GET / HTTP/1.1\nHost: h\n\n", "GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding:\x0bchunked\r\n\r\n",
+	"GET http://user@h/ HTTP/1.1\r\nHost: h\r\n\r\n", "GET http://[::1]:80?x HTTP/1.0\r\n\r\n",
+	"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
+	"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n",
+	"\r\nGET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81",
+	"GET / HTTP/1.1\r\nHost: h\r\nX: a\r\n b\r\n\r\n", "GET / HTTP/1.1\nHost: h\n\n",
+	"GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding:\x0bchunked\r\n\r\n",
 	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: gzip, chunked\r\nExpect: 100-continue\r\nTE: trailers\r\n\r\n",
 }
 
@@ -48,7 +51,8 @@ func readFirst(r *Reader, read func(*Reader, *message.Head) error) (f first, h m
 
 // checkHead holds what is true of every head: it does not matter in what pieces it came; nothing behind it is lost; and
 // what is accepted can be written again and says the same.
-func checkHead(t *testing.T, in string, read func(*Reader, *message.Head) error, startLine func(*message.Head) string) (ok bool, h message.Head) {
+func checkHead(t *testing.T, in string, read func(*Reader, *message.Head) error,
+	startLine func(*message.Head) string) (ok bool, h message.Head) {
 	whole, h := readFirst(reader(fuzzLimits, in), read)
 	for _, r := range []*Reader{reader(fuzzLimits, drips(in, 1)...), reader(fuzzLimits, drips(in, 1+len(in)/3)...)} {
 		got, _ := readFirst(r, read)
@@ -58,13 +62,16 @@ func checkHead(t *testing.T, in string, read func(*Reader, *message.Head) error,
 	}
 	if whole.err != nil {
 		var refused *Error
-		if !errors.As(whole.err, &refused) && !errors.Is(whole.err, io.EOF) && !errors.Is(whole.err, io.ErrUnexpectedEOF) {
+		if !errors.As(whole.err, &refused) && !errors.Is(whole.err, io.EOF) &&
+			!errors.Is(whole.err, io.ErrUnexpectedEOF) {
 			t.Fatalf("error %v", whole.err)
 		}
 		return false, h
 	}
-	if n := len(h.Buf); n > fuzzLimits.HeadBytes || len(h.Fields) > fuzzLimits.Fields || strings.TrimPrefix(in, "\r\n") != string(h.Buf)+whole.rest {
-		t.Fatalf("a head of %d bytes and %d fields, %d bytes behind it, of %d", n, len(h.Fields), len(whole.rest), len(in))
+	if n := len(h.Buf); n > fuzzLimits.HeadBytes || len(h.Fields) > fuzzLimits.Fields ||
+		strings.TrimPrefix(in, "\r\n") != string(h.Buf)+whole.rest {
+		t.Fatalf("a head of %d bytes and %d fields, %d bytes behind it, of %d", n, len(h.Fields), len(whole.rest),
+			len(in))
 	}
 	again := startLine(&h) + "\r\n"
 	for i := range h.Fields {
@@ -123,17 +130,22 @@ func sameRequest(t *testing.T, h *message.Head) {
 	}
 	chunked := len(r.TransferEncoding) == 1 && r.TransferEncoding[0] == "chunked"
 	sized := r.ContentLength > 0
-	if chunked != (h.Body == message.Chunked) || sized != (h.Body == message.Sized) || sized && r.ContentLength != h.ContentLength {
-		t.Fatalf("net/http reads %v and length %d, we %d and %d", r.TransferEncoding, r.ContentLength, h.Body, h.ContentLength)
+	if chunked != (h.Body == message.Chunked) || sized != (h.Body == message.Sized) || sized &&
+		r.ContentLength != h.ContentLength {
+		t.Fatalf("net/http reads %v and length %d, we %d and %d", r.TransferEncoding, r.ContentLength, h.Body,
+			h.ContentLength)
 	}
 }
 
 func FuzzResponseHead(f *testing.F) {
 	for _, s := range []string{
 		nginxHead, okHead, "HTTP/1.0 200\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nHTTP/1.1 200 OK\r\n",
-		"HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n\x81", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-		"HTTP/1.1 204 No Content\r\nContent-Length: 1\r\n\r\nx", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", "HTTP/1.1 600 x\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\n",
+		"HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n\x81",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"HTTP/1.1 204 No Content\r\nContent-Length: 1\r\n\r\nx",
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", "HTTP/1.1 600 x\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
+		"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\n",
 	} {
 		f.Add([]byte(s), false)
 		f.Add([]byte(s), true)
@@ -186,7 +198,8 @@ func sameResponse(t *testing.T, h *message.Head, head bool) {
 		want = message.UntilClose
 	}
 	if h.Body != want || want == message.Sized && r.ContentLength != h.ContentLength {
-		t.Fatalf("net/http reads %v and length %d, we %d and %d", r.TransferEncoding, r.ContentLength, h.Body, h.ContentLength)
+		t.Fatalf("net/http reads %v and length %d, we %d and %d", r.TransferEncoding, r.ContentLength, h.Body,
+			h.ContentLength)
 	}
 	if r.Close && !h.Close {
 		t.Fatal("net/http would close the connection, we would not")

@@ -74,7 +74,8 @@ func ways(lim Limits, s string) map[string]*Reader {
 
 // describe says what a head says, the fields apart.
 func describe(h *message.Head) string {
-	kind := [...]string{message.NoBody: "none", message.Sized: "sized", message.Chunked: "chunked", message.UntilClose: "until close"}[h.Body]
+	kind := [...]string{message.NoBody: "none", message.Sized: "sized", message.Chunked: "chunked",
+		message.UntilClose: "until close"}[h.Body]
 	s := fmt.Sprintf("%s body=%s", h.Version, kind)
 	if h.ContentLength >= 0 {
 		s += fmt.Sprintf(" length=%d", h.ContentLength)
@@ -83,7 +84,8 @@ func describe(h *message.Head) string {
 		name  string
 		value []byte
 	}{
-		{"method", h.Method}, {"target", h.Target}, {"scheme", h.Scheme}, {"authority", h.Authority}, {"path", h.Path}, {"query", h.Query},
+		{"method", h.Method}, {"target", h.Target}, {"scheme", h.Scheme}, {"authority", h.Authority}, {"path", h.Path},
+		{"query", h.Query},
 		{"reason", h.Reason}, {"upgrade", h.Upgrade},
 	} {
 		if f.value != nil {

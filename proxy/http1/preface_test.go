@@ -30,7 +30,8 @@ func TestHTTP2PrefaceInPieces(t *testing.T) {
 // What only looks like the preface is a request of a version that is not known.
 func TestNotTheHTTP2Preface(t *testing.T) {
 	for _, in := range []string{
-		"PRI * HTTP/2.0\r\nHost: a\r\n\r\n", "PRI / HTTP/2.0\r\n\r\n", "PRI * HTTP/2.1\r\n\r\n", "PRJ * HTTP/2.0\r\n\r\n",
+		"PRI * HTTP/2.0\r\nHost: a\r\n\r\n", "PRI / HTTP/2.0\r\n\r\n", "PRI * HTTP/2.1\r\n\r\n",
+		"PRJ * HTTP/2.0\r\n\r\n",
 	} {
 		var h message.Head
 		if err := reader(DefaultLimits(), in).ReadRequest(&h); err == nil || errors.Is(err, ErrHTTP2Preface) {

@@ -24,7 +24,8 @@ func TestIdleHoldsNothing(t *testing.T) {
 		more := r.Buffered() > 0
 		r.Done()
 		if r.head != nil || (r.cur != nil) != more {
-			t.Errorf("%s: after Done with %d bytes behind: buffer %v, head's %v", way, r.Buffered(), r.cur != nil, r.head != nil)
+			t.Errorf("%s: after Done with %d bytes behind: buffer %v, head's %v", way, r.Buffered(), r.cur != nil,
+				r.head != nil)
 		}
 		if err := r.ReadRequest(&h); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%s: what came behind was lost: %v", way, err)
@@ -138,7 +139,8 @@ func TestReadersShareNothing(t *testing.T) {
 	message1 := func(id, n int) (in, body string) {
 		body = strings.Repeat(fmt.Sprintf("<%d>", id), n%9000)
 		pad := strings.Repeat(fmt.Sprintf("(%d)", id), n%7001)
-		return fmt.Sprintf("POST /%d HTTP/1.1\r\nHost: h\r\nPad: %s\r\nContent-Length: %d\r\n\r\n%s", id, pad, len(body), body), body
+		return fmt.Sprintf("POST /%d HTTP/1.1\r\nHost: h\r\nPad: %s\r\nContent-Length: %d\r\n\r\n%s", id, pad,
+			len(body), body), body
 	}
 	var sides []*side
 	for id := range 12 {
@@ -223,7 +225,8 @@ func TestBodyBuffers(t *testing.T) {
 			t.Fatal(err)
 		}
 		if moved := r.head != nil; moved != row.moved || len(r.cur.B) != row.want {
-			t.Errorf("%d bytes in pieces of %d behind a head of %d: buffer of %d, moved %v; want %d, %v", row.body, row.piece, row.head,
+			t.Errorf("%d bytes in pieces of %d behind a head of %d: buffer of %d, moved %v; want %d, %v", row.body,
+				row.piece, row.head,
 				len(r.cur.B), moved, row.want, row.moved)
 		}
 		r.Free()

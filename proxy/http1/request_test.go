@@ -41,9 +41,11 @@ func TestRequestLine(t *testing.T) {
 		{line: "GET /a/b?c=d HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=/a/b?c=d authority=h path=/a/b query=c=d"},
 		{line: "GET /? HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=/? authority=h path=/ query="},
 		{line: "GET /a?b?c HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=/a?b?c authority=h path=/a query=b?c"},
-		{line: "GET //x/../y%2f%zz\xff\\ HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=//x/../y%2f%zz\xff\\ authority=h path=//x/../y%2f%zz\xff\\"},
+		{line: "GET //x/../y%2f%zz\xff\\ HTTP/1.1",
+			want: "HTTP/1.1 body=none method=GET target=//x/../y%2f%zz\xff\\ authority=h path=//x/../y%2f%zz\xff\\"},
 		{line: "get / HTTP/1.1", want: "HTTP/1.1 body=none method=get target=/ authority=h path=/"},
-		{line: "M-SEARCH!#$%&'*+.^_`|~0 / HTTP/1.1", want: "HTTP/1.1 body=none method=M-SEARCH!#$%&'*+.^_`|~0 target=/ authority=h path=/"},
+		{line: "M-SEARCH!#$%&'*+.^_`|~0 / HTTP/1.1",
+			want: "HTTP/1.1 body=none method=M-SEARCH!#$%&'*+.^_`|~0 target=/ authority=h path=/"},
 		{line: "GET / HTTP/1.0", want: "HTTP/1.0 body=none method=GET target=/ authority=h path=/ close"},
 		{line: "OPTIONS * HTTP/1.1", want: "HTTP/1.1 body=none method=OPTIONS target=* authority=h path=*"},
 		{line: "CONNECT h:443 HTTP/1.1", want: "HTTP/1.1 body=none method=CONNECT target=h:443 authority=h:443"},
@@ -51,7 +53,8 @@ func TestRequestLine(t *testing.T) {
 		{line: "GET HTTPS://H HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=HTTPS://H scheme=HTTPS authority=H path="},
 		{line: "OPTIONS http://h HTTP/1.1", want: "HTTP/1.1 body=none method=OPTIONS target=http://h scheme=http authority=h path="},
 		{line: "GET http://h?a=b HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=http://h?a=b scheme=http authority=h path= query=a=b"},
-		{line: "GET http://h/http://other/ HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=http://h/http://other/ scheme=http authority=h path=/http://other/"},
+		{line: "GET http://h/http://other/ HTTP/1.1",
+			want: "HTTP/1.1 body=none method=GET target=http://h/http://other/ scheme=http authority=h path=/http://other/"},
 
 		{line: "GET http://other/ HTTP/1.1", err: ErrTargetHost},
 		{line: "GET http://h:80/ HTTP/1.1", err: ErrTargetHost},
@@ -112,7 +115,8 @@ func TestRequestLine(t *testing.T) {
 		{line: "\tGET / HTTP/1.1", err: ErrMethod},
 		{line: "\x16\x03\x01\x02\x00\x01", err: ErrMethod},
 		{line: "\"GET\" / HTTP/1.1", err: ErrMethod},
-		{line: "\r\nGET / HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=/ authority=h path=/"}, // one empty line is skipped
+		{line: "\r\nGET / HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=/ authority=h path=/"},
+		// one empty line is skipped
 		{line: "\r\n\r\nGET / HTTP/1.1", err: ErrMethod},
 		{line: "\nGET / HTTP/1.1", err: ErrMethod},
 		{line: "\rGET / HTTP/1.1", err: ErrRequestLine},

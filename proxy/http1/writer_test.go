@@ -46,7 +46,8 @@ func TestWriterGathers(t *testing.T) {
 		{"no body in chunks", true, nil, okHead + "0\r\n\r\n"},
 		{"sized", false, []string{"a", "bc", ""}, okHead + "abc"},
 		{"chunks", true, []string{"a", "", "0123456789"}, okHead + "1\r\na\r\na\r\n0123456789\r\n0\r\n\r\n"},
-		{"sized, as much as fits", false, []string{strings.Repeat("x", netio.BufferSize-len(okHead))}, okHead + strings.Repeat("x", netio.BufferSize-len(okHead))},
+		{"sized, as much as fits", false, []string{strings.Repeat("x", netio.BufferSize-len(okHead))},
+			okHead + strings.Repeat("x", netio.BufferSize-len(okHead))},
 	}
 	for _, tt := range tests {
 		w, s := writer()
@@ -144,7 +145,8 @@ func TestWriterRoundTrip(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := readBody(rd, &h); !got.equal(outcome{body: body}) {
-				t.Fatalf("chunked %v: %d of %d bytes came back, rest %q, %v", chunked, len(got.body), total, got.rest, got.err)
+				t.Fatalf("chunked %v: %d of %d bytes came back, rest %q, %v", chunked, len(got.body), total, got.rest,
+					got.err)
 			}
 		}
 	}
@@ -238,21 +240,24 @@ func TestAppend(t *testing.T) {
 		var h message.Head
 		for _, reason := range [][]byte{nil, []byte("Own Words"), {}} {
 			line := AppendStatusLine(nil, status, reason)
-			if err := reader(DefaultLimits(), string(line)+"\r\n").ReadResponse(&h, false); err != nil || h.Status != status {
+			if err := reader(DefaultLimits(), string(line)+"\r\n").ReadResponse(&h, false); err != nil ||
+				h.Status != status {
 				t.Fatalf("%q: %d, %v", line, h.Status, err)
 			}
 			if reason != nil && string(h.Reason) != string(reason) {
 				t.Errorf("%q: reason %q", line, h.Reason)
 			}
 		}
-		if own := reasonOf(status); own != "" && own != http.StatusText(status) && status != 413 && status != 414 { // newer names in RFC 9110
+		if own := reasonOf(status); own != "" && own != http.StatusText(status) && status != 413 &&
+			status != 414 { // newer names in RFC 9110
 			t.Errorf("%d is %q, want %q", status, own, http.StatusText(status))
 		}
 	}
-	if got := string(AppendField(nil, "A", "b")) + string(AppendField(nil, "C", []byte("d"))); got != "A: b\r\nC: d\r\n" {
+	if got := string(AppendField(AppendField(nil, "A", "b"), "C", []byte("d"))); got != "A: b\r\nC: d\r\n" {
 		t.Errorf("AppendField: %q", got)
 	}
-	if got := appendChunk([]byte("|"), make([]byte, 300)); string(got) != "|12c\r\n"+strings.Repeat("\x00", 300)+"\r\n" {
+	if got := appendChunk([]byte("|"), make([]byte, 300)); string(got) != "|12c\r\n"+
+		strings.Repeat("\x00", 300)+"\r\n" {
 		t.Errorf("appendChunk: %q", got)
 	}
 }

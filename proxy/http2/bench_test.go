@@ -36,7 +36,8 @@ var callFields = [2][]hpack.HeaderField{{
 }, nil}
 
 var answerFields = [2][]hpack.HeaderField{
-	{{Name: ":status", Value: "200"}, {Name: "content-type", Value: "application/grpc"}, {Name: "x-served-by", Value: "pod-1"}},
+	{{Name: ":status", Value: "200"}, {Name: "content-type", Value: "application/grpc"},
+		{Name: "x-served-by", Value: "pod-1"}},
 	{{Name: "grpc-status", Value: "0"}, {Name: "grpc-message", Value: ""}},
 }
 
@@ -49,7 +50,8 @@ func appendCall(dst []byte, id uint32, blocks [][]byte) []byte {
 	}
 	dst = append(appendFrame(dst, f), make([]byte, 105)...)
 	if len(blocks[1]) > 0 {
-		dst = append(appendFrame(dst, frame{uint32(len(blocks[1])), frameHeaders, flagEndHeaders | flagEndStream, id}), blocks[1]...)
+		dst = append(appendFrame(dst, frame{uint32(len(blocks[1])), frameHeaders, flagEndHeaders | flagEndStream, id}),
+			blocks[1]...)
 	}
 	return dst
 }
@@ -217,7 +219,8 @@ func cpuTime() int64 {
 
 func BenchmarkRelay(b *testing.B) {
 	for _, row := range []struct{ conns, streams int }{{8, 20}, {1, 100}, {64, 1}} {
-		b.Run(fmt.Sprintf("%dx%d", row.conns, row.streams), func(b *testing.B) { benchRelay(b, row.conns, row.streams) })
+		b.Run(fmt.Sprintf("%dx%d", row.conns, row.streams),
+			func(b *testing.B) { benchRelay(b, row.conns, row.streams) })
 	}
 }
 

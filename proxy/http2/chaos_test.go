@@ -27,7 +27,8 @@ func TestChaos(t *testing.T) {
 			for ctx.Err() == nil {
 				one, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(8))*time.Millisecond)
 				path := []string{"/echo", "/abort", "/early", "/empty"}[rand.IntN(4)]
-				req, _ := http.NewRequestWithContext(one, "POST", base+path, io.LimitReader(zeros{}, int64(rand.IntN(300_000))))
+				req, _ := http.NewRequestWithContext(one, "POST", base+path,
+					io.LimitReader(zeros{}, int64(rand.IntN(300_000))))
 				if resp, err := tr.RoundTrip(req); err == nil {
 					_, _ = io.CopyN(io.Discard, resp.Body, int64(rand.IntN(2_000_000)))
 					resp.Body.Close()
@@ -51,7 +52,8 @@ func TestChaos(t *testing.T) {
 	stop()
 	noise.Wait()
 	up := g.client()
-	testserver.WaitFor(t, patience, "the streams on the upstream connection to end", func() bool { return up.active() == 0 })
+	testserver.WaitFor(t, patience, "the streams on the upstream connection to end",
+		func() bool { return up.active() == 0 })
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	if missing := up.opt.ConnWindow - up.flow.window - up.flow.credit; missing != 0 {

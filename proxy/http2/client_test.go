@@ -38,15 +38,23 @@ func TestClientEvents(t *testing.T) {
 		want   []string
 	}{
 		{"answer without a body", "GET", func(p *peer) { p.headers(1, true, answer...) }, []string{"head 2xx end"}},
-		{"answer with a body", "GET", func(p *peer) { p.headers(1, false, answer...); p.data(1, false, 5); p.data(1, true, 0) }, []string{"head 2xx", "data", "data end"}},
-		{"trailers", "GET", func(p *peer) { p.headers(1, false, answer...); p.headers(1, true, "grpc-status", "0") }, []string{"head 2xx", "trailers"}},
-		{"interim heads", "GET", func(p *peer) { p.headers(1, false, ":status", "103"); p.headers(1, true, answer...) }, []string{"head 1xx", "head 2xx end"}},
-		{"refused", "GET", func(p *peer) { p.write(p.WriteRSTStream(1, xhttp2.ErrCodeRefusedStream)) }, []string{"reset REFUSED_STREAM unprocessed"}},
+		{"answer with a body", "GET", func(p *peer) {
+			p.headers(1, false, answer...)
+			p.data(1, false, 5)
+			p.data(1, true, 0)
+		}, []string{"head 2xx", "data", "data end"}},
+		{"trailers", "GET", func(p *peer) { p.headers(1, false, answer...); p.headers(1, true, "grpc-status", "0") },
+			[]string{"head 2xx", "trailers"}},
+		{"interim heads", "GET", func(p *peer) { p.headers(1, false, ":status", "103"); p.headers(1, true, answer...) },
+			[]string{"head 1xx", "head 2xx end"}},
+		{"refused", "GET", func(p *peer) { p.write(p.WriteRSTStream(1, xhttp2.ErrCodeRefusedStream)) },
+			[]string{"reset REFUSED_STREAM unprocessed"}},
 		{"reset", "GET", func(p *peer) {
 			p.headers(1, false, answer...)
 			p.write(p.WriteRSTStream(1, xhttp2.ErrCodeInternal))
 		}, []string{"head 2xx", "reset INTERNAL_ERROR"}},
-		{"goaway below", "GET", func(p *peer) { p.write(p.WriteGoAway(0, xhttp2.ErrCodeNo, nil)) }, []string{"reset REFUSED_STREAM unprocessed"}},
+		{"goaway below", "GET", func(p *peer) { p.write(p.WriteGoAway(0, xhttp2.ErrCodeNo, nil)) },
+			[]string{"reset REFUSED_STREAM unprocessed"}},
 		{"goaway above", "GET", func(p *peer) {
 			p.write(p.WriteGoAway(1, xhttp2.ErrCodeNo, nil))
 			p.headers(1, true, answer...)
@@ -56,20 +64,34 @@ func TestClientEvents(t *testing.T) {
 			p.nc.Close()
 		}, []string{"reset ENHANCE_YOUR_CALM"}},
 		{"connection lost", "GET", func(p *peer) { p.nc.Close() }, []string{"reset CANCEL"}},
-		{"length of an answer to HEAD", "HEAD", func(p *peer) { p.headers(1, true, ":status", "200", "content-length", "10") }, []string{"head 2xx end"}},
-		{"length of a 304", "GET", func(p *peer) { p.headers(1, true, ":status", "304", "content-length", "10") }, []string{"head 3xx end"}},
+		{"length of an answer to HEAD", "HEAD", func(p *peer) {
+			p.headers(1, true, ":status", "200", "content-length", "10")
+		}, []string{"head 2xx end"}},
+		{"length of a 304", "GET", func(p *peer) { p.headers(1, true, ":status", "304", "content-length", "10") },
+			[]string{"head 3xx end"}},
 
-		{"body of an answer to HEAD", "HEAD", func(p *peer) { p.headers(1, false, answer...); p.data(1, true, 1) }, []string{"head 2xx", "reset PROTOCOL_ERROR"}},
-		{"body of a 204", "GET", func(p *peer) { p.headers(1, false, ":status", "204"); p.data(1, true, 1) }, []string{"head 2xx", "reset PROTOCOL_ERROR"}},
+		{"body of an answer to HEAD", "HEAD", func(p *peer) { p.headers(1, false, answer...); p.data(1, true, 1) },
+			[]string{"head 2xx", "reset PROTOCOL_ERROR"}},
+		{"body of a 204", "GET", func(p *peer) { p.headers(1, false, ":status", "204"); p.data(1, true, 1) },
+			[]string{"head 2xx", "reset PROTOCOL_ERROR"}},
 		{"body in front of the head", "GET", func(p *peer) { p.data(1, true, 1) }, []string{"reset PROTOCOL_ERROR"}},
-		{"body behind an interim head", "GET", func(p *peer) { p.headers(1, false, ":status", "100"); p.data(1, true, 1) }, []string{"head 1xx", "reset PROTOCOL_ERROR"}},
-		{"interim head that ends", "GET", func(p *peer) { p.headers(1, true, ":status", "103") }, []string{"reset PROTOCOL_ERROR"}},
-		{"switching protocols", "GET", func(p *peer) { p.headers(1, false, ":status", "101") }, []string{"reset PROTOCOL_ERROR"}},
+		{"body behind an interim head", "GET", func(p *peer) {
+			p.headers(1, false, ":status", "100")
+			p.data(1, true, 1)
+		}, []string{"head 1xx", "reset PROTOCOL_ERROR"}},
+		{"interim head that ends", "GET", func(p *peer) { p.headers(1, true, ":status", "103") },
+			[]string{"reset PROTOCOL_ERROR"}},
+		{"switching protocols", "GET", func(p *peer) { p.headers(1, false, ":status", "101") },
+			[]string{"reset PROTOCOL_ERROR"}},
 		{"no status", "GET", func(p *peer) { p.headers(1, true, "x", "1") }, []string{"reset PROTOCOL_ERROR"}},
-		{"strange status", "GET", func(p *peer) { p.headers(1, true, ":status", "2000") }, []string{"reset PROTOCOL_ERROR"}},
-		{"status and method", "GET", func(p *peer) { p.headers(1, true, ":status", "200", ":method", "GET") }, []string{"reset PROTOCOL_ERROR"}},
-		{"connection field", "GET", func(p *peer) { p.headers(1, true, ":status", "200", "connection", "close") }, []string{"reset PROTOCOL_ERROR"}},
-		{"line break", "GET", func(p *peer) { p.headers(1, true, ":status", "200", "x", "a\r\nb") }, []string{"reset PROTOCOL_ERROR"}},
+		{"strange status", "GET", func(p *peer) { p.headers(1, true, ":status", "2000") },
+			[]string{"reset PROTOCOL_ERROR"}},
+		{"status and method", "GET", func(p *peer) { p.headers(1, true, ":status", "200", ":method", "GET") },
+			[]string{"reset PROTOCOL_ERROR"}},
+		{"connection field", "GET", func(p *peer) { p.headers(1, true, ":status", "200", "connection", "close") },
+			[]string{"reset PROTOCOL_ERROR"}},
+		{"line break", "GET", func(p *peer) { p.headers(1, true, ":status", "200", "x", "a\r\nb") },
+			[]string{"reset PROTOCOL_ERROR"}},
 		{"longer than its length", "GET", func(p *peer) {
 			p.headers(1, false, ":status", "200", "content-length", "1")
 			p.data(1, true, 2)
@@ -79,9 +101,11 @@ func TestClientEvents(t *testing.T) {
 			p.data(1, true, 2)
 		}, []string{"head 2xx", "reset PROTOCOL_ERROR"}},
 		{"push", "GET", func(p *peer) {
-			p.write(p.WritePushPromise(xhttp2.PushPromiseParam{StreamID: 1, PromiseID: 2, BlockFragment: p.Block(get...), EndHeaders: true}))
+			p.write(p.WritePushPromise(xhttp2.PushPromiseParam{StreamID: 1, PromiseID: 2,
+				BlockFragment: p.Block(get...), EndHeaders: true}))
 		}, []string{"reset PROTOCOL_ERROR"}},
-		{"stream nobody opened", "GET", func(p *peer) { p.headers(3, true, answer...) }, []string{"reset PROTOCOL_ERROR"}},
+		{"stream nobody opened", "GET", func(p *peer) { p.headers(3, true, answer...) },
+			[]string{"reset PROTOCOL_ERROR"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -115,7 +139,8 @@ func TestClientEvents(t *testing.T) {
 func TestStreamLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		room := make(chan struct{}, 10)
-		p, c := clientPeer(t, Options{Room: func() { room <- struct{}{} }}, xhttp2.Setting{ID: xhttp2.SettingMaxConcurrentStreams, Val: 2})
+		p, c := clientPeer(t, Options{Room: func() { room <- struct{}{} }},
+			xhttp2.Setting{ID: xhttp2.SettingMaxConcurrentStreams, Val: 2})
 		p.Want("SETTINGS ack")
 		_, one := p.open(c, true)
 		p.open(c, true)
@@ -153,7 +178,8 @@ func TestStreamLimit(t *testing.T) {
 // TestFlowControlOfTheClient: data waits for both windows, and goes on as they open.
 func TestFlowControlOfTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, c := clientPeer(t, Options{StallTimeout: 10 * time.Second}, xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 10})
+		p, c := clientPeer(t, Options{StallTimeout: 10 * time.Second},
+			xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 10})
 		p.write(p.WriteSettingsAck())
 		p.Want("SETTINGS ack")
 		s, e := p.open(c, false)
@@ -227,7 +253,8 @@ func TestFlowControlOfTheClient(t *testing.T) {
 // TestPings: a server that is silent while streams wait for it is asked, and given up.
 func TestPings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, c := clientPeer(t, Options{PingInterval: 10 * time.Second, PingTimeout: 3 * time.Second, SettingsTimeout: time.Hour})
+		p, c := clientPeer(t, Options{PingInterval: 10 * time.Second, PingTimeout: 3 * time.Second,
+			SettingsTimeout: time.Hour})
 		p.Want("SETTINGS ack")
 		<-time.After(time.Minute) // nothing waits: no PING
 		_, e := p.open(c, true)

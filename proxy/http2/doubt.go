@@ -3,9 +3,9 @@ package http2
 import "sync/atomic"
 
 // doubt is whether the peer of a client's connection may be gone: something took too long, and nothing at all was read
-// meanwhile. Then the connection takes no new streams until a PING is answered, so that requests go elsewhere; without an
-// answer it ends after Options.PingTimeout, with ErrSilent. A path that goes silent without FIN or RST is found in no
-// other way before the kernel gives up, which takes minutes.
+// meanwhile. Then the connection takes no new streams until a PING is answered, so that requests go elsewhere; without
+// an answer it ends after Options.PingTimeout, with ErrSilent. A path that goes silent without FIN or RST is found in
+// no other way before the kernel gives up, which takes minutes.
 type doubt struct {
 	lastRead atomic.Int64 // on the clock of netio.Sweeper.Now
 	pending  atomic.Bool  // changed under the connection's lock
@@ -18,7 +18,8 @@ func (d *doubt) heard(now int64) bool {
 }
 
 // Doubt says that the peer owed something on the stream since that moment, and has not sent it in time. If nothing was
-// read from the connection since then, the connection takes no new streams until the peer has been heard of. Client only.
+// read from the connection since then, the connection takes no new streams until the peer has been heard of. Client
+// only.
 func (s *Stream) Doubt(since int64) {
 	c := s.c
 	if c.doubt.lastRead.Load() >= since {

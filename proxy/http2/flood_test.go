@@ -66,7 +66,9 @@ func TestFloods(t *testing.T) {
 			p.headers(uint32(2*i+1), false, post...)
 			p.write(p.WriteRawFrame(xhttp2.FramePriority, 0, uint32(2*i+1), make([]byte, 4)))
 		}), LimitResets},
-		{"malformed requests", many(func(p *peer, i int) { p.headers(uint32(2*i+1), true, with(get, "connection", "close")...) }), LimitResets},
+		{"malformed requests", many(func(p *peer, i int) {
+			p.headers(uint32(2*i+1), true, with(get, "connection", "close")...)
+		}), LimitResets},
 		{"refused streams", func(p *peer) {
 			p.write(p.WriteSettingsAck())
 			many(func(p *peer, i int) { p.headers(uint32(2*i+1), false, post...) })(p)
@@ -192,7 +194,8 @@ func TestMemoryOfASlowReader(t *testing.T) {
 		out = appendWindowUpdate(out, 0, 1<<30)
 		enc := encodeBlock(get...)
 		for i := range uint32(perConn) {
-			out = append(appendFrame(out, frame{uint32(len(enc)), frameHeaders, flagEndHeaders | flagEndStream, 2*i + 1}), enc...)
+			out = append(appendFrame(out, frame{uint32(len(enc)), frameHeaders, flagEndHeaders | flagEndStream,
+				2*i + 1}), enc...)
 		}
 		if _, err := nc.Write(out); err != nil {
 			t.Fatal(err)

@@ -173,10 +173,12 @@ func seeds(add func([]byte)) {
 		add(appendFrame(append([]byte(nil), call...), frame{0, frameSettings, flagAck, 0}))
 		split := append([]byte(nil), settings...)
 		split = append(appendFrame(split, frame{3, frameHeaders, flagEndStream, 1}), block[:3]...)
-		split = append(appendFrame(split, frame{uint32(len(block) - 3), frameContinuation, flagEndHeaders, 1}), block[3:]...)
+		split = append(appendFrame(split, frame{uint32(len(block) - 3), frameContinuation, flagEndHeaders, 1}),
+			block[3:]...)
 		add(split)
 		padded := append([]byte(nil), settings...)
-		padded = append(appendFrame(padded, frame{uint32(len(block) + 8), frameHeaders, flagPadded | flagPriority | flagEndHeaders, 1}), 2, 0, 0, 0, 0, 1)
+		padded = append(appendFrame(padded, frame{uint32(len(block) + 8), frameHeaders,
+			flagPadded | flagPriority | flagEndHeaders, 1}), 2, 0, 0, 0, 0, 1)
 		padded = append(append(padded, block...), 0, 0)
 		padded = append(appendFrame(padded, frame{5, frameData, flagPadded, 1}), 2, 'a', 'b', 0, 0)
 		add(padded)
@@ -239,13 +241,15 @@ func FuzzServerFrames(f *testing.F) {
 	for _, p := range programs {
 		f.Add(append([]byte(Preface), appendSettings(nil)...), p, uint16(50))
 	}
-	palette := [][]byte{encodeBlock(post...), encodeBlock(get...), encodeBlock("x-end", "1"), encodeBlock(with(post, "content-length", "8")...)}
+	palette := [][]byte{encodeBlock(post...), encodeBlock(get...), encodeBlock("x-end", "1"),
+		encodeBlock(with(post, "content-length", "8")...)}
 	sw := fuzzSweeper(f)
 	f.Fuzz(func(t *testing.T, raw, program []byte, piece uint16) {
 		in := append(slices.Clip(raw), play(program, palette)...)
 		k := &checker{t: t, open: map[*Stream]*checked{}}
 		nc := &script{in: in, piece: int(piece) + 1, closed: make(chan struct{})}
-		srv := NewServer(netio.New(nc, sw, 0), k, Options{MaxStreams: 10, MaxHeaderBytes: 4 << 10, StreamWindow: 1 << 10, ConnWindow: 1 << 17})
+		srv := NewServer(netio.New(nc, sw, 0), k, Options{MaxStreams: 10, MaxHeaderBytes: 4 << 10,
+			StreamWindow: 1 << 10, ConnWindow: 1 << 17})
 		if err := srv.Serve(nil); err == nil {
 			t.Error("the end of a connection without a reason")
 		}
@@ -259,7 +263,8 @@ func FuzzClientFrames(f *testing.F) {
 	for _, p := range programs {
 		f.Add(appendSettings(nil), p, uint16(50))
 	}
-	palette := [][]byte{encodeBlock(":status", "200"), encodeBlock(":status", "103"), encodeBlock("x-end", "1"), encodeBlock(":status", "200", "content-length", "8")}
+	palette := [][]byte{encodeBlock(":status", "200"), encodeBlock(":status", "103"), encodeBlock("x-end", "1"),
+		encodeBlock(":status", "200", "content-length", "8")}
 	sw := fuzzSweeper(f)
 	f.Fuzz(func(t *testing.T, raw, program []byte, piece uint16) {
 		in := append(slices.Clip(raw), play(program, palette)...)
@@ -293,7 +298,8 @@ func bounded(t *testing.T, c *Conn, nc *script, in int) {
 	t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.streams.open) != 0 || len(c.out.b) != 0 || c.out.writing || c.in.frames.buf != nil || c.in.headers.block != nil {
+	if len(c.streams.open) != 0 || len(c.out.b) != 0 || c.out.writing || c.in.frames.buf != nil ||
+		c.in.headers.block != nil {
 		t.Errorf("left: %d streams, %d bytes to write, writing %v", len(c.streams.open), len(c.out.b), c.out.writing)
 	}
 	if nc.wrote > 64*in+4096 {

@@ -20,7 +20,8 @@ func TestH2spec(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	addr := serveOn(t, echo{}, Options{ReadTimeout: 5 * time.Second, IdleTimeout: time.Minute, StallTimeout: 5 * time.Second})
+	addr := serveOn(t, echo{}, Options{ReadTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+		StallTimeout: 5 * time.Second})
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		t.Fatal(err)

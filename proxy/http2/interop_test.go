@@ -158,10 +158,11 @@ func TestRelayWithGoBothSides(t *testing.T) {
 	tr := transport(t, nil)
 	t.Run("interim heads", func(t *testing.T) {
 		var hints []string
-		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
-			hints = append(hints, fmt.Sprint(code, h.Get("Link")))
-			return nil
-		}})
+		ctx := httptrace.WithClientTrace(t.Context(),
+			&httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+				hints = append(hints, fmt.Sprint(code, h.Get("Link")))
+				return nil
+			}})
 		req, _ := http.NewRequestWithContext(ctx, "GET", base+"/hints", nil)
 		resp, err := tr.RoundTrip(req)
 		if err != nil {
@@ -186,7 +187,8 @@ func TestRelayWithGoBothSides(t *testing.T) {
 		{path: "/abort", method: "GET", status: 200, broken: true},
 	} {
 		t.Run(row.method+row.path, func(t *testing.T) {
-			req, _ := http.NewRequestWithContext(t.Context(), row.method, base+row.path, bytes.NewReader(make([]byte, row.body)))
+			req, _ := http.NewRequestWithContext(t.Context(), row.method, base+row.path,
+				bytes.NewReader(make([]byte, row.body)))
 			resp, err := tr.RoundTrip(req)
 			if err != nil {
 				t.Fatal(err)

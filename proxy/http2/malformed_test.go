@@ -22,10 +22,13 @@ func TestMalformedRequests(t *testing.T) {
 		want   string
 	}{
 		{"plain", get, ok},
-		{"host instead of authority", []string{":method", "GET", ":scheme", "http", ":path", "/", "host", "a.example"}, ok},
+		{"host instead of authority", []string{":method", "GET", ":scheme", "http", ":path", "/", "host", "a.example"},
+			ok},
 		{"host that repeats authority", with(get, "host", "A.example"), ok},
-		{"query", []string{":method", "GET", ":scheme", "https", ":path", "/a?b=c", ":authority", "a.example:8080"}, ok},
-		{"options of everything", []string{":method", "OPTIONS", ":scheme", "http", ":path", "*", ":authority", "a.example"}, ok},
+		{"query", []string{":method", "GET", ":scheme", "https", ":path", "/a?b=c", ":authority", "a.example:8080"},
+			ok},
+		{"options of everything", []string{":method", "OPTIONS", ":scheme", "http", ":path", "*", ":authority",
+			"a.example"}, ok},
 		{"te trailers", with(get, "te", "trailers"), ok},
 		{"tab inside a value", with(get, "x", "a\tb"), ok},
 		{"byte over 0x7f in a value", with(get, "x", "\xe4"), ok},
@@ -41,18 +44,27 @@ func TestMalformedRequests(t *testing.T) {
 		{"zero byte in a value", with(get, "x", "a\x00b"), bad},
 		{"space in front of a value", with(get, "x", " a"), bad},
 		{"tab behind a value", with(get, "x", "a\t"), bad},
-		{"line break in the path", []string{":method", "GET", ":scheme", "http", ":path", "/a\r\nb", ":authority", "a.example"}, bad},
-		{"space in the path", []string{":method", "GET", ":scheme", "http", ":path", "/a HTTP/1.1", ":authority", "a.example"}, bad},
-		{"fragment in the path", []string{":method", "GET", ":scheme", "http", ":path", "/a#b", ":authority", "a.example"}, bad},
-		{"path without a slash", []string{":method", "GET", ":scheme", "http", ":path", "a", ":authority", "a.example"}, bad},
-		{"star that is no OPTIONS", []string{":method", "GET", ":scheme", "http", ":path", "*", ":authority", "a.example"}, bad},
+		{"line break in the path", []string{":method", "GET", ":scheme", "http", ":path", "/a\r\nb", ":authority",
+			"a.example"}, bad},
+		{"space in the path", []string{":method", "GET", ":scheme", "http", ":path", "/a HTTP/1.1", ":authority",
+			"a.example"}, bad},
+		{"fragment in the path", []string{":method", "GET", ":scheme", "http", ":path", "/a#b", ":authority",
+			"a.example"}, bad},
+		{"path without a slash", []string{":method", "GET", ":scheme", "http", ":path", "a", ":authority", "a.example"},
+			bad},
+		{"star that is no OPTIONS", []string{":method", "GET", ":scheme", "http", ":path", "*", ":authority",
+			"a.example"}, bad},
 		{"empty path", []string{":method", "GET", ":scheme", "http", ":path", "", ":authority", "a.example"}, bad},
-		{"method with a space", []string{":method", "GET /", ":scheme", "http", ":path", "/", ":authority", "a.example"}, bad},
-		{"scheme with a colon", []string{":method", "GET", ":scheme", "http://x", ":path", "/", ":authority", "a.example"}, bad},
+		{"method with a space", []string{":method", "GET /", ":scheme", "http", ":path", "/", ":authority",
+			"a.example"}, bad},
+		{"scheme with a colon", []string{":method", "GET", ":scheme", "http://x", ":path", "/", ":authority",
+			"a.example"}, bad},
 		{"no authority at all", []string{":method", "GET", ":scheme", "http", ":path", "/"}, bad},
 		{"empty authority", []string{":method", "GET", ":scheme", "http", ":path", "/", ":authority", ""}, bad},
-		{"user in the authority", []string{":method", "GET", ":scheme", "http", ":path", "/", ":authority", "u@a.example"}, bad},
-		{"two hosts", []string{":method", "GET", ":scheme", "http", ":path", "/", "host", "a.example", "host", "a.example"}, bad},
+		{"user in the authority", []string{":method", "GET", ":scheme", "http", ":path", "/", ":authority",
+			"u@a.example"}, bad},
+		{"two hosts", []string{":method", "GET", ":scheme", "http", ":path", "/", "host", "a.example", "host",
+			"a.example"}, bad},
 		{"host that differs", with(get, "host", "b.example"), bad},
 		{"connection", with(get, "connection", "close"), bad},
 		{"keep-alive", with(get, "keep-alive", "timeout=5"), bad},
@@ -68,7 +80,8 @@ func TestMalformedRequests(t *testing.T) {
 		{"empty length", with(get, "content-length", ""), bad},
 		{"status in a request", with([]string{":status", "200"}, get...), bad},
 		{"protocol without CONNECT", with(get[:8:8], ":protocol", "websocket"), bad},
-		{"extended connect, which is not offered", []string{":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/", ":authority", "a.example"}, bad},
+		{"extended connect, which is not offered", []string{":method", "CONNECT", ":protocol", "websocket", ":scheme",
+			"http", ":path", "/", ":authority", "a.example"}, bad},
 		{"connect with a path", []string{":method", "CONNECT", ":path", "/", ":authority", "a.example:443"}, bad},
 		{"connect without an authority", []string{":method", "CONNECT"}, bad},
 		{"repeated authority", with(get[:8:8], ":authority", "a.example"), bad},
@@ -108,9 +121,14 @@ func TestBrokenRules(t *testing.T) {
 			p.headers(1, false, with(post, "content-length", "3")...)
 			p.headers(1, true, "x", "1")
 		}, "RST 1 PROTOCOL_ERROR"},
-		{"trailers that do not end", func(p *peer) { p.headers(1, false, post...); p.headers(1, false, "x", "1") }, "RST 1 PROTOCOL_ERROR"},
-		{"length in trailers", func(p *peer) { p.headers(1, false, post...); p.headers(1, true, "content-length", "0") }, "RST 1 PROTOCOL_ERROR"},
-		{"te in trailers", func(p *peer) { p.headers(1, false, post...); p.headers(1, true, "te", "trailers") }, "RST 1 PROTOCOL_ERROR"},
+		{"trailers that do not end", func(p *peer) { p.headers(1, false, post...); p.headers(1, false, "x", "1") },
+			"RST 1 PROTOCOL_ERROR"},
+		{"length in trailers", func(p *peer) {
+			p.headers(1, false, post...)
+			p.headers(1, true, "content-length", "0")
+		}, "RST 1 PROTOCOL_ERROR"},
+		{"te in trailers", func(p *peer) { p.headers(1, false, post...); p.headers(1, true, "te", "trailers") },
+			"RST 1 PROTOCOL_ERROR"},
 		{"trailers on connect", func(p *peer) {
 			p.headers(1, false, ":method", "CONNECT", ":authority", "a.example:443")
 			p.headers(1, true, "x", "1")
@@ -120,21 +138,30 @@ func TestBrokenRules(t *testing.T) {
 			synctest.Wait()
 			p.write(p.WriteWindowUpdate(1, 1<<31-1))
 		}, "RST 1 FLOW_CONTROL_ERROR"},
-		{"window of the connection", func(p *peer) { p.write(p.WriteWindowUpdate(0, 1<<31-1)) }, "GOAWAY 0 FLOW_CONTROL_ERROR"},
+		{"window of the connection", func(p *peer) { p.write(p.WriteWindowUpdate(0, 1<<31-1)) },
+			"GOAWAY 0 FLOW_CONTROL_ERROR"},
 		{"push", func(p *peer) {
-			p.write(p.WritePushPromise(xhttp2.PushPromiseParam{StreamID: 1, PromiseID: 2, BlockFragment: p.Block(get...), EndHeaders: true}))
+			p.write(p.WritePushPromise(xhttp2.PushPromiseParam{StreamID: 1, PromiseID: 2,
+				BlockFragment: p.Block(get...), EndHeaders: true}))
 		}, "GOAWAY 0 PROTOCOL_ERROR"},
 		{"even stream", func(p *peer) { p.headers(2, true, get...) }, "GOAWAY 0 PROTOCOL_ERROR"},
-		{"stream that went down", func(p *peer) { p.headers(5, true, get...); synctest.Wait(); p.headers(3, true, get...) }, "GOAWAY 5 PROTOCOL_ERROR"},
-		{"stream twice", func(p *peer) { p.headers(1, true, get...); synctest.Wait(); p.headers(1, true, get...) }, "GOAWAY 1 STREAM_CLOSED"},
+		{"stream that went down", func(p *peer) {
+			p.headers(5, true, get...)
+			synctest.Wait()
+			p.headers(3, true, get...)
+		}, "GOAWAY 5 PROTOCOL_ERROR"},
+		{"stream twice", func(p *peer) { p.headers(1, true, get...); synctest.Wait(); p.headers(1, true, get...) },
+			"GOAWAY 1 STREAM_CLOSED"},
 		{"frame inside a block", func(p *peer) {
 			p.write(p.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: p.Block(get...)}))
 			p.write(p.WritePing(false, [8]byte{}))
 		}, "GOAWAY 0 PROTOCOL_ERROR"},
 		{"garbage for HPACK", func(p *peer) {
-			p.write(p.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0xff, 0xff, 0xff, 0xff, 0xff}, EndHeaders: true}))
+			p.write(p.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1,
+				BlockFragment: []byte{0xff, 0xff, 0xff, 0xff, 0xff}, EndHeaders: true}))
 		}, "GOAWAY 0 COMPRESSION_ERROR"},
-		{"frame too large", func(p *peer) { p.headers(1, false, post...); p.data(1, false, 1<<14+1) }, "GOAWAY 1 FRAME_SIZE_ERROR"},
+		{"frame too large", func(p *peer) { p.headers(1, false, post...); p.data(1, false, 1<<14+1) },
+			"GOAWAY 1 FRAME_SIZE_ERROR"},
 		{"more than the stream's window", func(p *peer) {
 			p.headers(1, false, post...)
 			for range 4 {
@@ -212,10 +239,12 @@ func TestRequestAsTheOwnerSeesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen message.Head
 		p, _, _ := serverPeer(t, echo{seen: func(h *message.Head) { CopyHead(&seen, h) }}, Options{})
-		p.headers(1, false, ":method", "PUT", ":scheme", "https", ":path", "/a/b?c=d&e", ":authority", "a.example:1", "cookie", "a=1",
+		p.headers(1, false, ":method", "PUT", ":scheme", "https", ":path", "/a/b?c=d&e", ":authority", "a.example:1",
+			"cookie", "a=1",
 			"x-one", "1", "cookie", "b=2", "content-length", "7", "te", "trailers", "expect", "100-continue")
 		p.Want("HEADERS 1 :status: 200")
-		got := []string{string(seen.Method), string(seen.Scheme), string(seen.Target), string(seen.Path), string(seen.Query), string(seen.Authority),
+		got := []string{string(seen.Method), string(seen.Scheme), string(seen.Target), string(seen.Path),
+			string(seen.Query), string(seen.Authority),
 			seen.Version.String(), strconv.FormatInt(seen.ContentLength, 10)}
 		want := []string{"PUT", "https", "/a/b?c=d&e", "/a/b", "c=d&e", "a.example:1", "HTTP/2.0", "7"}
 		if strings.Join(got, "|") != strings.Join(want, "|") {
@@ -224,7 +253,8 @@ func TestRequestAsTheOwnerSeesIt(t *testing.T) {
 		if !seen.TETrailers || !seen.Expect100 || seen.Body != message.Sized {
 			t.Errorf("te %v, expect %v, body %v", seen.TETrailers, seen.Expect100, seen.Body)
 		}
-		if lines := string(seen.AppendFields(nil, message.Of(message.Cookie, message.TE, message.Expect))); lines != "x-one: 1\r\ncontent-length: 7\r\n" {
+		if lines := string(seen.AppendFields(nil, message.Of(message.Cookie, message.TE,
+			message.Expect))); lines != "x-one: 1\r\ncontent-length: 7\r\n" {
 			t.Errorf("fields %q", lines)
 		}
 		if c := string(JoinCookies(nil, &seen)); c != "cookie: a=1; b=2\r\n" {
@@ -235,7 +265,8 @@ func TestRequestAsTheOwnerSeesIt(t *testing.T) {
 
 // TestSilentPeers lets time pass where the peer should have done something.
 func TestSilentPeers(t *testing.T) {
-	o := Options{ReadTimeout: 5 * time.Second, IdleTimeout: 20 * time.Second, StallTimeout: 7 * time.Second, SettingsTimeout: 60 * time.Second}
+	o := Options{ReadTimeout: 5 * time.Second, IdleTimeout: 20 * time.Second, StallTimeout: 7 * time.Second,
+		SettingsTimeout: 60 * time.Second}
 	for _, row := range []struct {
 		name string
 		o    func(*Options)
@@ -245,11 +276,13 @@ func TestSilentPeers(t *testing.T) {
 		hit  Limit
 	}{
 		{"idle", nil, func(*peer) {}, "GOAWAY 0 NO_ERROR", 20 * time.Second, limitCount},
-		{"settings", func(o *Options) { o.SettingsTimeout = 3 * time.Second }, func(*peer) {}, "GOAWAY 0 SETTINGS_TIMEOUT", 3 * time.Second, LimitSilence},
+		{"settings", func(o *Options) { o.SettingsTimeout = 3 * time.Second }, func(*peer) {},
+			"GOAWAY 0 SETTINGS_TIMEOUT", 3 * time.Second, LimitSilence},
 		{"half a head", nil, func(p *peer) {
 			p.write(p.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: p.Block(get...)}))
 		}, "GOAWAY 0 NO_ERROR", 5 * time.Second, LimitSilence},
-		{"half a frame", nil, func(p *peer) { _, _ = p.nc.Write([]byte{0, 0, 8, framePing, 0}) }, "GOAWAY 0 NO_ERROR", 5 * time.Second, LimitSilence},
+		{"half a frame", nil, func(p *peer) { _, _ = p.nc.Write([]byte{0, 0, 8, framePing, 0}) }, "GOAWAY 0 NO_ERROR",
+			5 * time.Second, LimitSilence},
 		{"closed window", nil, func(p *peer) {
 			p.write(p.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 1}))
 			p.headers(1, true, get...)

@@ -212,7 +212,8 @@ func TestPipeWaits(t *testing.T) {
 	})
 	t.Run("stalled write", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			p, _, pipe := open(t, Options{StallTimeout: 4 * time.Second}, xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 100})
+			p, _, pipe := open(t, Options{StallTimeout: 4 * time.Second},
+				xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 100})
 			began := time.Now()
 			go func() {
 				p.Want("DATA 1 100")

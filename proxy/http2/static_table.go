@@ -62,12 +62,15 @@ const (
 // of the table, and secrets are kept out of a table that requests of many clients share.
 var indexingOf = func() (t [64]indexing) {
 	for _, id := range []message.ID{
-		message.ContentLength, message.ContentRange, message.Date, message.GRPCMessage, message.GRPCTimeout, message.Referer,
-		message.RetryAfter, message.Traceparent, message.XForwardedFor, message.XRequestID, message.XForwardedClientCert,
+		message.ContentLength, message.ContentRange, message.Date, message.GRPCMessage, message.GRPCTimeout,
+		message.Referer,
+		message.RetryAfter, message.Traceparent, message.XForwardedFor, message.XRequestID,
+		message.XForwardedClientCert,
 	} {
 		t[id] = notIndexed
 	}
-	for _, id := range []message.ID{message.Authorization, message.ProxyAuthorization, message.Cookie, message.SetCookie} {
+	for _, id := range []message.ID{message.Authorization, message.ProxyAuthorization, message.Cookie,
+		message.SetCookie} {
 		t[id] = neverIndexed
 	}
 	return t

@@ -45,10 +45,12 @@ func TestCurl(t *testing.T) {
 		{"head", []string{"-I", "-o", "/dev/null", "-w", "%{http_code} %{http_version}"}, []byte("200 2")},
 		{"post", []string{"--data-binary", "@" + body}, sent},
 		{"cookies", []string{"-b", "a=1; b=2"}, []byte("hello")},
-		{"head too large", []string{"-H", "x: " + string(bytes.Repeat([]byte("y"), 40_000)), "-w", "%{http_code}"}, []byte("431")},
+		{"head too large", []string{"-H", "x: " + string(bytes.Repeat([]byte("y"), 40_000)), "-w", "%{http_code}"},
+			[]byte("431")},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			out, err := exec.CommandContext(t.Context(), curl, append([]string{"-sS", "--http2-prior-knowledge", base + "/"}, row.args...)...).Output()
+			out, err := exec.CommandContext(t.Context(), curl,
+				append([]string{"-sS", "--http2-prior-knowledge", base + "/"}, row.args...)...).Output()
 			if err != nil || !bytes.Equal(out, row.want) {
 				t.Errorf("%d bytes %.80q (%v), want %d", len(out), out, err, len(row.want))
 			}
@@ -71,11 +73,13 @@ func TestH2load(t *testing.T) {
 	})
 	g := &gateway{t: t, sw: sw, addr: serveOn(t, &source{bytes: 30_000}, Options{MaxStreams: 1000})}
 	t.Cleanup(g.close)
-	testserver.WaitFor(t, patience, "the SETTINGS of the backend", func() bool { return g.client().freePlaces() > minStreams })
+	testserver.WaitFor(t, patience, "the SETTINGS of the backend",
+		func() bool { return g.client().freePlaces() > minStreams })
 	relayed := serveOn(t, g, Options{})
 	for _, url := range []string{"https://" + secure, "http://" + relayed} {
 		const n = 5000
-		out, err := exec.CommandContext(t.Context(), h2load, "-n", strconv.Itoa(n), "-c", "10", "-m", "20", url).Output()
+		out, err := exec.CommandContext(t.Context(), h2load, "-n", strconv.Itoa(n), "-c", "10", "-m", "20",
+			url).Output()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -28,8 +28,12 @@ func TestWindowIsGivenBack(t *testing.T) {
 		window int // of the stream, what the peer has used of it; -1: it is gone
 	}{
 		{"data nobody consumes", func(p *peer) { p.data(1, false, 300) }, 300, 300},
-		{"padding", func(p *peer) { p.write(p.WriteDataPadded(1, false, make([]byte, 10), make([]byte, 200))) }, 10, 10},
-		{"reset by the peer", func(p *peer) { p.data(1, false, 300); p.write(p.WriteRSTStream(1, xhttp2.ErrCodeCancel)) }, 0, -1},
+		{"padding", func(p *peer) { p.write(p.WriteDataPadded(1, false, make([]byte, 10), make([]byte, 200))) }, 10,
+			10},
+		{"reset by the peer", func(p *peer) {
+			p.data(1, false, 300)
+			p.write(p.WriteRSTStream(1, xhttp2.ErrCodeCancel))
+		}, 0, -1},
 		{"reset of its making", func(p *peer) { p.data(1, false, 300); p.write(p.WriteWindowUpdate(1, 0)) }, 0, -1},
 		{"data behind a reset", func(p *peer) { p.write(p.WriteWindowUpdate(1, 0)); p.data(1, false, 300) }, 0, -1},
 		{"too much data", func(p *peer) { p.data(1, false, 16_000); p.data(1, false, 16_000) }, 0, -1},
@@ -93,7 +97,8 @@ func TestWindowGrows(t *testing.T) {
 			window := s.flow.window
 			s.c.mu.Unlock()
 			if window != row.window {
-				t.Errorf("after %d bytes sent and %d consumed the window is %d, want %d", row.send, row.consume, window, row.window)
+				t.Errorf("after %d bytes sent and %d consumed the window is %d, want %d", row.send, row.consume, window,
+					row.window)
 			}
 		}
 	})
@@ -138,7 +143,8 @@ func TestSmallWindow(t *testing.T) {
 // TestStallIsNotProlonged by an owner that tries again in vain.
 func TestStallIsNotProlonged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, c := clientPeer(t, Options{StallTimeout: 5 * time.Second}, xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 0})
+		p, c := clientPeer(t, Options{StallTimeout: 5 * time.Second},
+			xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 0})
 		p.Want("SETTINGS ack")
 		s, e := p.open(c, false)
 		began := time.Now()
@@ -162,8 +168,10 @@ func TestStallIsNotProlonged(t *testing.T) {
 func TestFields(t *testing.T) {
 	var h message.Head
 	for _, f := range [][2]string{
-		{"Host", "a.example"}, {"Connection", "close, X-Hop"}, {"X-Hop", "1"}, {"Content-Type", "text/plain"}, {"X-Mixed-CASE", "Value"},
-		{"Transfer-Encoding", "chunked"}, {"TE", "trailers"}, {"Upgrade", "h2c"}, {"HTTP2-Settings", "x"}, {"Keep-Alive", "1"}, {"Cookie", "a=1"}, {"ETag", "x"}, {"x-secret", "s"},
+		{"Host", "a.example"}, {"Connection", "close, X-Hop"}, {"X-Hop", "1"}, {"Content-Type", "text/plain"},
+		{"X-Mixed-CASE", "Value"},
+		{"Transfer-Encoding", "chunked"}, {"TE", "trailers"}, {"Upgrade", "h2c"}, {"HTTP2-Settings", "x"},
+		{"Keep-Alive", "1"}, {"Cookie", "a=1"}, {"ETag", "x"}, {"x-secret", "s"},
 	} {
 		h.Append([]byte(f[0]), []byte(f[1]))
 	}

@@ -28,12 +28,14 @@ func TestStatusInBothCodecs(t *testing.T) {
 		status string
 		want   int // 0: refused
 	}{
-		{"099", 0}, {"100", 100}, {"103", 103}, {"199", 199}, {"200", 200}, {"299", 299}, {"418", 418}, {"500", 500}, {"599", 599},
+		{"099", 0}, {"100", 100}, {"103", 103}, {"199", 199}, {"200", 200}, {"299", 299}, {"418", 418}, {"500", 500},
+		{"599", 599},
 		{"600", 0}, {"700", 0}, {"999", 0}, {"000", 0}, {"20", 0}, {"2000", 0}, {"2x0", 0}, {"-20", 0},
 	} {
 		var h message.Head
 		lim := http1.DefaultLimits()
-		err := http1.ParseResponse(fmt.Appendf(nil, "HTTP/1.1 %s \r\nContent-Length: 0\r\n\r\n", row.status), &h, &lim, false)
+		err := http1.ParseResponse(fmt.Appendf(nil, "HTTP/1.1 %s \r\nContent-Length: 0\r\n\r\n", row.status), &h, &lim,
+			false)
 		if got := h.Status; (err == nil) != (row.want > 0) || err == nil && got != row.want {
 			t.Errorf("HTTP/1.1, %q: %d, %v; want %d", row.status, got, err, row.want)
 		}

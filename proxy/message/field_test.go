@@ -39,7 +39,8 @@ func TestLookup(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"", "x", "-", "accept-encoding", "x-forwarded-client-cert-chain", strings.Repeat("a", 1000), "\x00", "h\xefst"} {
+	for _, name := range []string{"", "x", "-", "accept-encoding", "x-forwarded-client-cert-chain",
+		strings.Repeat("a", 1000), "\x00", "h\xefst"} {
 		if got := Lookup([]byte(name)); got != Other {
 			t.Errorf("Lookup(%q) = %v, want Other", name, got)
 		}
@@ -83,7 +84,8 @@ func TestEqualFold(t *testing.T) {
 			}
 		}
 	}
-	if EqualFold([]byte("a"), "ab") || EqualFold([]byte("ab"), "a") || !EqualFold(nil, "") || equalFoldBytes([]byte("a"), nil) {
+	if EqualFold([]byte("a"), "ab") || EqualFold([]byte("ab"), "a") || !EqualFold(nil, "") ||
+		equalFoldBytes([]byte("a"), nil) {
 		t.Error("lengths do not count")
 	}
 }

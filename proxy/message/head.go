@@ -179,7 +179,8 @@ func (h *Head) HasElement(id ID, lower string) bool {
 		return false
 	}
 	for i := range h.Fields {
-		if h.Fields[i].ID == id && !EachElement(h.Value(&h.Fields[i]), func(e []byte) bool { return !EqualFold(e, lower) }) {
+		if h.Fields[i].ID == id && !EachElement(h.Value(&h.Fields[i]),
+			func(e []byte) bool { return !EqualFold(e, lower) }) {
 			return true
 		}
 	}

@@ -31,7 +31,8 @@ func TestAdd(t *testing.T) {
 		id          ID
 		name, value string
 	}
-	want := []field{{Host, "Host", "a"}, {Other, "X-One", "1"}, {Other, "x-one", "two"}, {Cookie, "COOKIE", "c=1"}, {Cookie, "Cookie", ""}, {SetCookie, "Set-Cookie", ""}}
+	want := []field{{Host, "Host", "a"}, {Other, "X-One", "1"}, {Other, "x-one", "two"}, {Cookie, "COOKIE", "c=1"},
+		{Cookie, "Cookie", ""}, {SetCookie, "Set-Cookie", ""}}
 	var got []field
 	for i := range h.Fields {
 		f := &h.Fields[i]
@@ -65,7 +66,8 @@ func TestAdd(t *testing.T) {
 		t.Errorf("Find of no field = %q", v)
 	}
 	h.Reset()
-	if h.Buf != nil || len(h.Fields) != 0 || cap(h.Fields) < 6 || h.Present != 0 || h.ContentLength != -1 || h.Get(Host) != nil {
+	if h.Buf != nil || len(h.Fields) != 0 || cap(h.Fields) < 6 || h.Present != 0 || h.ContentLength != -1 ||
+		h.Get(Host) != nil {
 		t.Errorf("after Reset: %+v", h)
 	}
 }
@@ -117,8 +119,9 @@ func TestAppendFields(t *testing.T) {
 
 func TestEachElement(t *testing.T) {
 	for in, want := range map[string]string{
-		"": "[]", ",": "[]", " , \t,": "[]", "a": `["a"]`, "a,b": `["a" "b"]`, " a ,\tb\t, c": `["a" "b" "c"]`, ",a,,b,": `["a" "b"]`,
-		"a b": `["a b"]`, "gzip;q=1, *": `["gzip;q=1" "*"]`, "\v,a": `["\v" "a"]`,
+		"": "[]", ",": "[]", " , \t,": "[]", "a": `["a"]`, "a,b": `["a" "b"]`, " a ,\tb\t, c": `["a" "b" "c"]`,
+		",a,,b,": `["a" "b"]`,
+		"a b":    `["a b"]`, "gzip;q=1, *": `["gzip;q=1" "*"]`, "\v,a": `["\v" "a"]`,
 	} {
 		got := []string{}
 		if !EachElement([]byte(in), func(e []byte) bool { got = append(got, string(e)); return true }) {
@@ -141,8 +144,10 @@ func TestHasElement(t *testing.T) {
 		lower string
 		want  bool
 	}{
-		{Connection, "keep-alive", true}, {Connection, "close", true}, {Connection, "x", true}, {Connection, "upgrade", false},
-		{Connection, "clos", false}, {TE, "gzip", true}, {TE, "trailers", false}, {Upgrade, "close", false}, {Other, "close", true},
+		{Connection, "keep-alive", true}, {Connection, "close", true}, {Connection, "x", true},
+		{Connection, "upgrade", false},
+		{Connection, "clos", false}, {TE, "gzip", true}, {TE, "trailers", false}, {Upgrade, "close", false},
+		{Other, "close", true},
 	} {
 		if got := h.HasElement(row.id, row.lower); got != row.want {
 			t.Errorf("HasElement(%v, %q) = %v, want %v", row.id.Name(), row.lower, got, row.want)
@@ -172,7 +177,8 @@ func TestNoAllocations(t *testing.T) {
 			f := &fields[i]
 			h.Add(int(f.start), int(f.nameEnd), int(f.valueStart), int(f.valueEnd), int(f.end))
 		}
-		if !h.MarkHop() || !h.HasElement(Connection, "keep-alive") || Lookup(name) != XRequestID || !ValidValue(value) || h.Get(Cookie) == nil {
+		if !h.MarkHop() || !h.HasElement(Connection, "keep-alive") || Lookup(name) != XRequestID ||
+			!ValidValue(value) || h.Get(Cookie) == nil {
 			t.Fatal("wrong answer")
 		}
 		out = h.AppendFields(out[:0], Of(TE))

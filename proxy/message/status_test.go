@@ -17,7 +17,8 @@ func TestParseStatus(t *testing.T) {
 			}
 		}
 	}
-	for _, in := range []string{"", " 200", "200 ", "2 0", "+20", "-20", "2x0", "20x", "x00", "2\x000", "\xb200", "/00", ":00", "1/0", "1:0", "10/", "10:"} {
+	for _, in := range []string{"", " 200", "200 ", "2 0", "+20", "-20", "2x0", "20x", "x00", "2\x000", "\xb200", "/00",
+		":00", "1/0", "1:0", "10/", "10:"} {
 		if got, ok := ParseStatus([]byte(in)); ok {
 			t.Errorf("ParseStatus(%q) = %d, want none", in, got)
 		}
@@ -26,7 +27,8 @@ func TestParseStatus(t *testing.T) {
 
 func TestBodiless(t *testing.T) {
 	for status, want := range map[int]bool{
-		100: true, 101: true, 103: true, 199: true, 200: false, 203: false, 204: true, 205: false, 206: false, 303: false,
+		100: true, 101: true, 103: true, 199: true, 200: false, 203: false, 204: true, 205: false, 206: false,
+		303: false,
 		304: true, 305: false, 404: false, 599: false,
 	} {
 		if got := Bodiless(status); got != want {

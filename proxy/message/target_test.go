@@ -5,7 +5,8 @@ import "testing"
 func TestValidTarget(t *testing.T) {
 	for c := range 256 {
 		want := c > ' ' && c != 0x7f && c != '#'
-		for _, in := range []string{string([]byte{byte(c)}), "/" + string([]byte{byte(c)}), "/a" + string([]byte{byte(c)}) + "b"} {
+		for _, in := range []string{string([]byte{byte(c)}), "/" + string([]byte{byte(c)}),
+			"/a" + string([]byte{byte(c)}) + "b"} {
 			if got := ValidTarget([]byte(in)); got != want {
 				t.Errorf("ValidTarget(%q) = %v, want %v", in, got, want)
 			}
@@ -45,7 +46,8 @@ func TestSplitTarget(t *testing.T) {
 			query = "-"
 		}
 		if ok != row.ok || string(h.Path) != row.path || query != row.query {
-			t.Errorf("%s %q: path %q, query %q, %v; want %q, %q, %v", row.method, row.target, h.Path, query, ok, row.path, row.query, row.ok)
+			t.Errorf("%s %q: path %q, query %q, %v; want %q, %q, %v", row.method, row.target, h.Path, query, ok,
+				row.path, row.query, row.ok)
 		}
 	}
 }
