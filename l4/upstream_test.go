@@ -288,7 +288,7 @@ func TestLastError(t *testing.T) {
 			if st.LastError != tt.want || (st.LastErrorAt != nil) != (tt.want != "") {
 				t.Errorf("last_error = %q at %v, want %q", st.LastError, st.LastErrorAt, tt.want)
 			}
-			if n := strings.Count(log.String(), "[WARN]  endpoint: "); (n == 1) != (tt.want != "") || n > 1 {
+			if n := strings.Count(log.String(), "[WARN]  endpoint failed: "); (n == 1) != (tt.want != "") || n > 1 {
 				t.Errorf("%d warnings, want one for the same error twice: %s", n, log.String())
 			}
 		})
