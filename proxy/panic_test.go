@@ -6,15 +6,19 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/net/http2"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // TestPanicEndsOneConnection has a request panic, over HTTP/1.1 and HTTP/2: its connection or stream ends, the others
@@ -151,4 +155,166 @@ func TestPanicInAnEventEndsOneConnection(t *testing.T) {
 	if n := g.server.Panics(); n != 1 {
 		t.Errorf("%d panics were survived, want 1", n)
 	}
+}
+
+// mine is a connection that brings out a bug of ours, once, when the function of that name writes to it.
+type mine struct {
+	*net.TCPConn
+	under string
+	armed *atomic.Bool
+}
+
+// mined is an option of start: the connections to endpoints are mines.
+func mined(under string, armed *atomic.Bool) func(*proxy.Options) {
+	dial := netio.Dialer()
+	return func(o *proxy.Options) {
+		o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+			nc, err := dial(ctx, address)
+			if err != nil {
+				return nil, err
+			}
+			return mine{nc.(*net.TCPConn), under, armed}, nil
+		}
+	}
+}
+
+func (m mine) SyscallConn() (syscall.RawConn, error) {
+	raw, err := m.TCPConn.SyscallConn()
+	return minedRaw{raw, m}, err
+}
+
+type minedRaw struct {
+	syscall.RawConn
+	m mine
+}
+
+func (r minedRaw) Write(f func(uintptr) bool) error {
+	if r.m.armed.Load() && strings.Contains(string(debug.Stack()), r.m.under) {
+		r.m.armed.Store(false)
+		panic("a bug of ours")
+	}
+	return r.RawConn.Write(f)
+}
+
+// requestless waits until the gateway has no request: none is counted as active, and none has a place in the cluster.
+func (g *gateway) requestless() {
+	g.t.Helper()
+	l := g.registry.Listener("web", telemetry.L7)
+	active := func() (n int64) {
+		for _, m := range []telemetry.Method{telemetry.MethodGet, telemetry.MethodPost, telemetry.MethodPut} {
+			n += l.Requests(m, telemetry.SchemeHTTP).Load()
+		}
+		return n
+	}
+	testserver.WaitFor(g.t, patience, "all requests to end", func() bool { return active() == 0 && g.Clusters["app"].InFlight() == 0 })
+}
+
+// survived checks that the one panic was counted, and that all that the request had been given is there again: the next
+// one gets the only place in the queue and the only connection to the endpoint.
+func (g *gateway) survived(c *http.Client) {
+	g.t.Helper()
+	g.requestless()
+	if n := g.server.Panics(); n != 1 {
+		g.t.Errorf("%d panics were counted, want 1", n)
+	}
+	res, err := c.Post("http://"+g.addr, "text/plain", strings.NewReader("ok"))
+	if err != nil {
+		g.t.Fatalf("the next request: %v", err)
+	}
+	defer res.Body.Close()
+	if b, _ := io.ReadAll(res.Body); res.StatusCode != 200 || string(b) != "ok" {
+		g.t.Errorf("the next request: %d %q", res.StatusCode, b)
+	}
+	g.requestless()
+}
+
+const scarce = "limits: {max_connections: 1, max_pending: 0}"
+
+// A panic where the reading goroutine of a client's connection sends a request itself ends that request alone: the
+// other streams of the connection go on.
+func TestPanicInAnInlineRequest(t *testing.T) {
+	app := backend(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	var armed atomic.Bool
+	g := start(t, clustered("", scarce, app), mined("sendInline", &armed), queued(1, 0))
+	c := g.dial2()
+	c.Ask(1, true, "GET", "/")
+	c.Answer(1, "200")
+	g.requestless()
+	armed.Store(true)
+	c.Ask(3, true, "GET", "/")
+	c.Reset(3, http2.ErrCodeInternal)
+	g.survived(versionClient(t, true))
+	c.Ask(5, true, "GET", "/")
+	c.Answer(5, "200")
+}
+
+// A panic in the goroutine that sends a request's body ends that request alone, also where that is a retry, whose place
+// in the budget is given back.
+func TestPanicInAnUpload(t *testing.T) {
+	for name, h2 := range map[string]bool{"h1": false, "h2": true} {
+		t.Run(name, func(t *testing.T) {
+			e := listen(t)
+			var armed atomic.Bool
+			g := start(t, clustered("retries: {attempts: 2, on: [\"503\"]}", scarce, e.addr), mined("(*upload).run", &armed), queued(1, 0))
+			c := versionClient(t, h2)
+			for n := range int64(2 * minRetries) { // more than the budget has
+				body, w := io.Pipe()
+				req, err := http.NewRequest("PUT", "http://"+g.addr, body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				status := make(chan int, 1)
+				go func() {
+					res, err := c.Do(req)
+					if err != nil {
+						t.Error(err)
+						status <- 0
+						return
+					}
+					res.Body.Close()
+					status <- res.StatusCode
+				}()
+				up := e.accept()
+				up.head()
+				up.send("HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+				e.accept().head()
+				armed.Store(true)
+				_, _ = w.Write([]byte("x"))
+				if got := <-status; got != 500 {
+					t.Errorf("status = %d, want 500", got)
+				}
+				w.Close()
+				g.requestless()
+				if got := g.server.Panics(); got != n+1 {
+					t.Fatalf("%d panics were counted, want %d", got, n+1)
+				}
+			}
+			if n := g.Registry.Cluster("app").Overflow.Load(); n != 0 { // where retries have no place, too
+				t.Errorf("%d times there was no place", n)
+			}
+		})
+	}
+}
+
+// A panic in the second goroutine of an upgraded connection ends that connection alone.
+func TestPanicInATunnel(t *testing.T) {
+	e := listen(t)
+	var armed atomic.Bool
+	g := start(t, clustered("", scarce, e.addr), mined("switchProtocols.func1", &armed), queued(1, 0))
+	c := g.dial()
+	c.send(upgrade)
+	up := e.accept()
+	up.head()
+	up.send(switched)
+	c.expect(answered)
+	up.send("from the endpoint")
+	c.expect("from the endpoint")
+	armed.Store(true)
+	c.send("from the client")
+	c.broken()
+	up.ended()
+	done := make(chan struct{})
+	go func() { defer close(done); w := e.accept(); w.head(); w.expect("ok"); w.send(ok("ok")) }()
+	g.survived(versionClient(t, false))
+	<-done
 }

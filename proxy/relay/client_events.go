@@ -16,6 +16,7 @@ func (e *clientEvents) Head(*http2.Batch, *http2.Stream, *message.Head, bool) {}
 
 func (e *clientEvents) Data(b *http2.Batch, _ *http2.Stream, p []byte, end bool) {
 	r := (*relay)(e)
+	defer r.unwind()
 	r.received.Add(int64(len(p)))
 	r.toUp.Data(b, p, end)
 	r.bodyComes(end)
@@ -23,6 +24,7 @@ func (e *clientEvents) Data(b *http2.Batch, _ *http2.Stream, p []byte, end bool)
 
 func (e *clientEvents) Trailers(b *http2.Batch, st *http2.Stream, h *message.Head) {
 	r := (*relay)(e)
+	defer r.unwind()
 	f := b.Fields()
 	f.AddHead(forward.VetTrailers(h), forward.NeverTrailer)
 	switch err := r.toUp.Trailers(b, f); {
@@ -37,6 +39,7 @@ func (e *clientEvents) Trailers(b *http2.Batch, st *http2.Stream, h *message.Hea
 
 func (e *clientEvents) Reset(b *http2.Batch, st *http2.Stream, code http2.ErrCode, cause error) {
 	r := (*relay)(e)
+	defer r.unwind()
 	r.server.Reset(b, code)
 	reset := &http2.ResetError{Code: code, Cause: cause}
 	r.fail(b, &route.LocalReply{Status: 499, Flag: telemetry.DC, Text: "client went away", Cause: reset}, code)
@@ -47,6 +50,7 @@ func (e *clientEvents) Reset(b *http2.Batch, st *http2.Stream, code http2.ErrCod
 
 func (e *clientEvents) Writable(b *http2.Batch, st *http2.Stream) {
 	r := (*relay)(e)
+	defer r.unwind()
 	if to := r.fallenBack(); to != nil {
 		to.Writable(b, st)
 		return
@@ -62,6 +66,7 @@ func (e *clientEvents) Writable(b *http2.Batch, st *http2.Stream) {
 // Timeout: a piece of the body is due.
 func (e *clientEvents) Timeout(b *http2.Batch, st *http2.Stream) {
 	r := (*relay)(e)
+	defer r.unwind()
 	switch late, to := r.bodyLate(); {
 	case to != nil:
 		to.Timeout(b, st)

@@ -94,9 +94,13 @@ func Start(c *forward.ConnH2, b *http2.Batch, st *http2.Stream, h *message.Head,
 	events http2.Receiver,
 ) {
 	var r *relay
+	var reserved *http2.Client // has a place for the stream
 	defer func() {
 		if p := recover(); p != nil {
 			c.Engine.Panicked(p, debug.Stack())
+			if reserved != nil {
+				reserved.Unreserve()
+			}
 			r.giveUp(b, g)
 			st.Reset(b, http2.InternalError)
 			events = ignored{}
@@ -114,24 +118,25 @@ func Start(c *forward.ConnH2, b *http2.Batch, st *http2.Stream, h *message.Head,
 	if server == nil {
 		return nil
 	}
+	reserved = server
 	r = &relay{conn: c, client: st}
 	http2.CopyHead(&r.req, h)
 	if end {
 		r.req.Body = message.NoBody
 	}
-	if !r.open(b, server, end, g) {
+	f := b.Fields()
+	forward.FillRequest(f, &r.req, g.Decision, &c.Client, g.Attempt.Endpoint.Address(), &c.Work)
+	reserved = nil
+	if !r.open(b, server, f, end, g) {
 		return nil
 	}
 	return (*clientEvents)(r)
 }
 
-// open opens the stream upstream in the place that was reserved for it.
-func (r *relay) open(b *http2.Batch, server *http2.Client, end bool, g *forward.Given) bool {
+// open opens the stream upstream, by the head f, in the place that was reserved for it.
+func (r *relay) open(b *http2.Batch, server *http2.Client, f *http2.Fields, end bool, g *forward.Given) bool {
 	r.mu.Lock() // events of the stream may come before OpenReserved returns
 	defer r.mu.Unlock()
-	f := b.Fields()
-	address := g.Attempt.Endpoint.Address()
-	forward.FillRequest(f, &r.req, g.Decision, &r.conn.Client, address, &r.conn.Work)
 	st, err := server.OpenReserved(b, f, end, (*serverEvents)(r))
 	if err != nil {
 		return false
@@ -205,15 +210,15 @@ func (r *relay) finish(o cluster.Outcome) {
 		return
 	}
 	r.response = done
+	r.attempt.Done(o) // what is given back comes before what may go wrong in the record
+	r.leaveQueue()
+	r.record.EndActive()
 	c, now := r.decision.Upstream.Cluster, r.conn.Engine.Now()
 	if r.attempt.HeadAt > 0 {
 		r.attempt.Answered(c, r.record.Status, now)
 	} else if r.record.Flag != telemetry.DC {
 		r.attempt.Failed(c, r.record.Flag, now)
 	}
-	r.attempt.Done(o)
-	r.leaveQueue()
-	r.record.EndActive()
 	r.record.Read, r.record.Written = r.received.Load(), r.sent.Load()
 	r.record.Write(r.conn.Engine, &r.conn.Client, &r.decision, &r.attempt, &r.req)
 }

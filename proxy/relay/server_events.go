@@ -13,6 +13,7 @@ import (
 
 func (e *serverEvents) Head(b *http2.Batch, st *http2.Stream, h *message.Head, end bool) {
 	r := (*relay)(e)
+	defer r.unwind()
 	if !r.headComes(h, end) {
 		return
 	}
@@ -63,6 +64,7 @@ func (r *relay) headComes(h *message.Head, end bool) bool {
 
 func (e *serverEvents) Data(b *http2.Batch, _ *http2.Stream, p []byte, end bool) {
 	r := (*relay)(e)
+	defer r.unwind()
 	r.sent.Add(int64(len(p)))
 	r.toDown.Data(b, p, end)
 	if end {
@@ -74,6 +76,7 @@ func (e *serverEvents) Data(b *http2.Batch, _ *http2.Stream, p []byte, end bool)
 
 func (e *serverEvents) Trailers(b *http2.Batch, st *http2.Stream, h *message.Head) {
 	r := (*relay)(e)
+	defer r.unwind()
 	r.noteTrailers(h)
 	f := b.Fields()
 	f.AddHead(forward.VetTrailers(h), forward.NeverTrailer)
@@ -93,6 +96,7 @@ func (r *relay) noteTrailers(h *message.Head) {
 
 func (e *serverEvents) Reset(b *http2.Batch, _ *http2.Stream, code http2.ErrCode, cause error) {
 	r := (*relay)(e)
+	defer r.unwind()
 	if r.noteRefused(code) { // the response is whole: the endpoint only wants no more of the request
 		r.toUp.Stop(b)
 		r.refuseRest(b)
@@ -116,14 +120,17 @@ func (r *relay) noteRefused(code http2.ErrCode) bool {
 }
 
 func (e *serverEvents) Writable(b *http2.Batch, _ *http2.Stream) {
-	if e.toUp.Writable(b) != nil {
-		(*relay)(e).fail(b, forward.ReplyLargeRequest, http2.InternalError)
+	r := (*relay)(e)
+	defer r.unwind()
+	if r.toUp.Writable(b) != nil {
+		r.fail(b, forward.ReplyLargeRequest, http2.InternalError)
 	}
 }
 
 // Timeout: the head of the response is due, or its next piece, or it has lasted long enough to prove its endpoint.
 func (e *serverEvents) Timeout(b *http2.Batch, st *http2.Stream) {
 	r := (*relay)(e)
+	defer r.unwind()
 	late, since := r.due(st)
 	if !late {
 		return
