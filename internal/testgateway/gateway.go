@@ -66,7 +66,7 @@ func New[P Plan, S Plane[P]](
 	g.Set = cluster.NewSet(cluster.Options{Registry: g.Registry, Logger: g.Logger})
 	g.Certs = mtls.NewSet(mtls.Options{Unwatched: true})
 	t.Cleanup(g.Certs.Close)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	g.Server = plane(ctx, &g.Parts)
 	swept := make(chan struct{})
 	go func() { defer close(swept); g.Sweeper.Run(ctx) }()
@@ -95,7 +95,7 @@ func (g *Gateway[P, S]) NothingLeft() {
 // Drain ends the plane and returns how many connections it had to cut. Only the first call does anything.
 func (g *Gateway[P, S]) Drain(grace time.Duration) (cut int) {
 	g.drained.Do(func() {
-		ctx, done := context.WithTimeout(context.Background(), grace)
+		ctx, done := context.WithTimeout(context.WithoutCancel(g.t.Context()), grace)
 		defer done()
 		cut = g.Server.Drain(ctx)
 	})
