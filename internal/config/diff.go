@@ -13,12 +13,16 @@ const maxChanges = 50
 // "cluster a: endpoints changed". The first revision is told by its counts.
 func Diff(old, new *Document) []string {
 	if old == nil {
-		return []string{fmt.Sprintf("%d listeners, %d routes, %d clusters", len(new.Listeners), len(new.Routes), len(new.Clusters))}
+		return []string{counted(len(new.Listeners), "listener") + ", " + counted(len(new.Routes), "route") + ", " +
+			counted(len(new.Clusters), "cluster")}
 	}
+	listener := func(l *Listener) string { return l.Name }
+	route := func(r *Route) string { return r.Name }
+	cluster := func(c *Cluster) string { return c.Name }
 	var lines []string
-	lines = append(lines, diffItems("listener", &listenerBlock, old.Listeners, new.Listeners, func(l *Listener) string { return l.Name })...)
-	lines = append(lines, diffItems("route", &routeBlock, old.Routes, new.Routes, func(r *Route) string { return r.Name })...)
-	lines = append(lines, diffItems("cluster", &clusterBlock, old.Clusters, new.Clusters, func(c *Cluster) string { return c.Name })...)
+	lines = append(lines, diffItems("listener", &listenerBlock, old.Listeners, new.Listeners, listener)...)
+	lines = append(lines, diffItems("route", &routeBlock, old.Routes, new.Routes, route)...)
+	lines = append(lines, diffItems("cluster", &clusterBlock, old.Clusters, new.Clusters, cluster)...)
 	lines = append(lines, diffKeys("timeouts", timeoutsBlock.changed(&old.Timeouts, &new.Timeouts))...)
 	lines = append(lines, diffKeys("limits", limitsBlock.changed(&old.Limits, &new.Limits))...)
 	lines = append(lines, diffKeys("access_log", accessLogBlock.changed(&old.AccessLog, &new.AccessLog))...)
@@ -27,6 +31,14 @@ func Diff(old, new *Document) []string {
 		lines = append(lines[:maxChanges-1], fmt.Sprintf("and %d more changes", more))
 	}
 	return lines
+}
+
+// counted writes a number of things.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // diffItems compares two lists by their items' names.

@@ -39,7 +39,7 @@ clusters: [{name: x, endpoints: ["a:1"]}, {name: y, endpoints: ["a:1"]}]
 			t.Errorf("%s: %q, want %q", row.name, got, want)
 		}
 	}
-	if got := Diff(nil, decode(t, before, Base{})); len(got) != 1 || got[0] != "1 listeners, 2 routes, 2 clusters" {
+	if got := Diff(nil, decode(t, before, Base{})); len(got) != 1 || got[0] != "1 listener, 2 routes, 2 clusters" {
 		t.Errorf("first revision: %q", got)
 	}
 }
