@@ -11,7 +11,7 @@
 // line. watch.go looks at all connections ten times a second for their timeouts, and less often at those that have half
 // ended.
 //
-// A revision goes through apply.go, as in package proxy.
+// A revision goes through prepare.go, as in package proxy.
 //
 // # Promises
 //
