@@ -123,8 +123,8 @@ var pairs2 = []struct {
 	endpoint      func(t testing.TB) string
 	most          float64
 }{
-	{"h2 to h2", "protocol: http2", bareEndpoint2, 8},
-	{"h2 to h1", "", func(t testing.TB) string { return plainEndpoint(t, ok("hello")) }, 8},
+	{"h2 to h2", "protocol: http2", bareEndpoint2, 7.5},
+	{"h2 to h1", "", func(t testing.TB) string { return plainEndpoint(t, ok("hello")) }, 5.5},
 }
 
 // A request of HTTP/2 allocates a bounded number of times, both streams included.

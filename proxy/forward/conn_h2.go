@@ -62,23 +62,20 @@ type Given struct {
 	Decision *route.Decision
 	Reply    *route.LocalReply // what the decision ended with
 	Attempt  Attempt           // may hold an endpoint that is leased and not tried yet
-	Queued   bool              // the request has a place in front of its cluster
+	Place    QueuePlace        // in front of its cluster
 	Body     []byte            // the beginning of its body, which nobody else will deliver
 }
 
 // GiveUp gives back what the request has been given.
 func (g *Given) GiveUp() {
 	g.Attempt.Done(cluster.Ignored)
-	if g.Queued {
-		g.Queued = false
-		g.Decision.Upstream.Queue.Leave()
-	}
+	g.Place.Leave()
 }
 
 // take makes what was given for the request the exchange's own.
 func (q *requestH2) take(g *Given) {
 	ex := &q.ex
-	ex.record.Start, ex.decision, ex.refusal, ex.queued = g.Start, *g.Decision, g.Reply, g.Queued
+	ex.record.Start, ex.decision, ex.refusal, ex.place = g.Start, *g.Decision, g.Reply, g.Place
 	ex.decision.Detach()
 	ex.attempt = g.Attempt
 	ex.upload.buffer.data, ex.upload.bytes = g.Body, int64(len(g.Body))

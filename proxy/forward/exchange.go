@@ -27,10 +27,10 @@ type exchange struct {
 
 	state      exchangeState
 	refusal    *route.LocalReply // what the decision ended with, where it was made before the exchange was
-	queued     bool              // has a place in the queue in front of the cluster
-	retrying   bool              // has a place in the cluster's retry budget
-	closing    bool              // the client's connection must not be used again
-	halfClosed int64             // the client was first seen to have ended its side after a whole request; 0: it has not
+	place      QueuePlace
+	retry      retryPlace
+	closing    bool  // the client's connection must not be used again
+	halfClosed int64 // the client was first seen to have ended its side after a whole request; 0: it has not
 }
 
 // exchangeState is how far an exchange has come.
@@ -63,7 +63,8 @@ func (ex *exchange) reset() {
 	ex.attempt.reset()
 	ex.upload.reset()
 	ex.record.reset()
-	ex.state, ex.refusal, ex.queued, ex.retrying, ex.closing, ex.halfClosed = undecided, nil, false, false, false, 0
+	ex.state, ex.refusal, ex.closing, ex.halfClosed = undecided, nil, false, 0
+	ex.place, ex.retry = QueuePlace{}, retryPlace{}
 }
 
 // attach makes ex ready for requests of c.
@@ -83,10 +84,10 @@ func (ex *exchange) now() int64 { return ex.engine.Sweeper.Now() }
 // policy is what the route says about further attempts.
 func (ex *exchange) policy() *route.RetryPolicy { return &ex.decision.Route.Retry }
 
-// enter takes the request's place in front of its cluster. It is kept over all attempts, until leaveQueue.
+// enter takes the request's place in front of its cluster. It is kept over all attempts.
 func (ex *exchange) enter() *route.LocalReply {
 	q := ex.decision.Upstream.Queue
-	if ex.tryEnter() {
+	if ex.place.TryTake(q) {
 		return nil
 	}
 	halfClosed := int64(0) // since when
@@ -111,7 +112,7 @@ func (ex *exchange) enter() *route.LocalReply {
 	var reply *route.LocalReply
 	switch {
 	case err == nil:
-		ex.queued = true
+		ex.place.queue = q
 		return nil
 	case errors.As(err, &reply):
 		return reply
@@ -120,23 +121,6 @@ func (ex *exchange) enter() *route.LocalReply {
 		return noEndpoint(err)
 	}
 	return ReplyGone // the server cuts what is left
-}
-
-// tryEnter is enter for those who cannot wait.
-func (ex *exchange) tryEnter() bool {
-	q := ex.decision.Upstream.Queue
-	if q == nil || ex.queued {
-		return true
-	}
-	ex.queued = q.TryEnter()
-	return ex.queued
-}
-
-func (ex *exchange) leaveQueue() {
-	if ex.queued {
-		ex.queued = false
-		ex.decision.Upstream.Queue.Leave()
-	}
 }
 
 // gone looks whether the client is gone. One that has only ended its side is not yet, where the request is whole: it is

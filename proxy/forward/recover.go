@@ -19,8 +19,8 @@ func (ex *exchange) giveUp() {
 	recorded := ex.state == recorded
 	ex.state, ex.closing = panicked, true
 	ex.attempt.Done(cluster.Ignored)
-	ex.leaveQueue()
-	ex.endRetry()
+	ex.place.Leave()
+	ex.retry.give()
 	ex.record.EndActive()
 	ex.attempt.abandon()
 	ex.down.Abort(nil)

@@ -14,7 +14,7 @@ import (
 // breaking off.
 func (ex *exchange) deliver(u upstream) result {
 	h, r := &ex.resp, &ex.record
-	ex.endRetry()
+	ex.retry.give()
 	r.Status = h.Status
 	r.NoteGRPC(ex.decision.GRPC, h)
 	if !ex.upload.whole() {

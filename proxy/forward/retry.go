@@ -97,31 +97,16 @@ func (ex *exchange) mayRetry(unsent bool) bool {
 		return false
 	}
 	c := ex.cluster()
-	if !unsent {
-		ex.endRetry()
-		if !ex.decision.Upstream.Budget.Take(c.InFlight(), c.Config().Limits.RetryBudget) {
-			c.Telemetry().Overflow.Inc()
-			return false
-		}
-		ex.retrying = true
+	if !unsent && !ex.retry.take(ex.decision.Upstream.Budget, c) {
+		return false
 	}
 	c.Telemetry().Retries.Inc()
 	return true
 }
 
-// endRetry gives the place in the retry budget back, if there is one: the retry has failed, or has its response, whose
-// body may last for hours.
-func (ex *exchange) endRetry() {
-	if ex.retrying {
-		ex.retrying = false
-		ex.decision.Upstream.Budget.Give()
-	}
-}
-
-// settleRetries ends the exchange's part in the retry budget; reply is how it ended.
-func (ex *exchange) settleRetries(reply *route.LocalReply) {
-	ex.endRetry()
-	if reply == nil && ex.attempt.Number == 1 && ex.policy().Replays && ex.record.Status < 500 {
+// earnRetry counts a request that succeeded at its first attempt towards the retry budget.
+func (ex *exchange) earnRetry() {
+	if ex.attempt.Number == 1 && ex.policy().Replays && ex.record.Status < 500 {
 		ex.decision.Upstream.Budget.Earn(ex.cluster().Config().Limits.RetryBudget)
 	}
 }

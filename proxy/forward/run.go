@@ -53,8 +53,11 @@ func (ex *exchange) run(reply *route.LocalReply) {
 		ex.reply(reply)
 	}
 	ex.attempt.Done(cluster.Ignored) // one that was picked and not tried
-	ex.leaveQueue()
-	ex.settleRetries(reply)
+	ex.place.Leave()
+	ex.retry.give()
+	if reply == nil {
+		ex.earnRetry()
+	}
 	ex.record.EndActive()
 	ex.finish()
 	if ex.upload.crashed() {

@@ -23,7 +23,7 @@ type tunneller interface {
 func (ex *exchange) switchProtocols(l upstream) result {
 	ex.record.Status = 101
 	ex.closing = true
-	ex.endRetry()
+	ex.retry.give()
 	ex.attempt.Endpoint.Report(cluster.Success) // it has proved itself; the tunnel may last for hours
 	t, down1 := ex.down.(tunneller)
 	u, up1 := l.(*upstreamH1)

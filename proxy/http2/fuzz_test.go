@@ -88,7 +88,7 @@ func (k *checker) Request(b *Batch, s *Stream, h *message.Head, end bool) Receiv
 	f.AddHead(h, 0)
 	_ = s.WriteHead(b, f, end)
 	if !end {
-		x.relay.Init(s)
+		x.relay.Init(s, false)
 		_ = x.relay.Start(b, s)
 	}
 	return x

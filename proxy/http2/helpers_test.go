@@ -90,7 +90,7 @@ func (e echo) Request(b *Batch, s *Stream, h *message.Head, end bool) Receiver {
 		return nil
 	}
 	x := new(echoStream)
-	x.relay.Init(s)
+	x.relay.Init(s, false)
 	_ = x.relay.Start(b, s)
 	if end {
 		x.relay.Data(b, []byte("hello"), true)

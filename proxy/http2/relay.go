@@ -85,8 +85,13 @@ func (r *Relay) Settle() {
 	r.forget()
 }
 
-// Init names the stream that data comes from. Call it before the first event.
-func (r *Relay) Init(src *Stream) { r.src = src }
+// Init names the stream that data comes from. Call it before the first event. With divertible what is passed on is kept,
+// as far as Divert says, until Settle.
+func (r *Relay) Init(src *Stream, divertible bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.src, r.lost = src, !divertible
+}
 
 // Start names the stream that data goes to, and passes on what has come so far. b is the calling goroutine's, as
 // everywhere.

@@ -118,7 +118,7 @@ func (g *gateway) openLater(x *exchange, up *Client, f *Fields, end bool) {
 
 func (g *gateway) Request(b *Batch, s *Stream, h *message.Head, end bool) Receiver {
 	x := &exchange{down: s}
-	x.req.Init(s)
+	x.req.Init(s, false)
 	f := b.Fields()
 	f.Request(h.Method, h.Scheme, h.Authority, h.Target)
 	f.AddHead(h, 0)
@@ -173,7 +173,7 @@ func (x *upSide) Head(b *Batch, s *Stream, h *message.Head, end bool) {
 	f.AddHead(h, 0)
 	_ = x.down.WriteHead(b, f, end)
 	if h.Status >= 200 && !end {
-		x.resp.Init(s)
+		x.resp.Init(s, false)
 		_ = x.resp.Start(b, x.down)
 	}
 }

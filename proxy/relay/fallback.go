@@ -28,8 +28,8 @@ func (r *relay) fallBack(b *http2.Batch) bool {
 	r.client.SetDeadline(0)
 	r.record.EndActive()
 	r.attempt.Done(cluster.Ignored)
-	g := &forward.Given{Start: r.record.Start, Decision: &r.decision, Attempt: r.attempt, Queued: r.queued, Body: body}
-	r.queued = false
+	g := &forward.Given{Start: r.record.Start, Decision: &r.decision, Attempt: r.attempt, Place: r.place, Body: body}
+	r.place = forward.QueuePlace{} // it is the other carrier's now
 	var h message.Head
 	http2.CopyHead(&h, &r.req)
 	r.conn.Resume(r.client, &h, ended, pipe, g)

@@ -31,9 +31,8 @@ type relay struct {
 
 	// mu is taken before a connection's lock, never under it.
 	mu sync.Mutex
-	// queued: the request has a place in the queue in front of the cluster.
 	// +checklocks:mu
-	queued bool
+	place forward.QueuePlace
 	// +checklocks:mu
 	attempt forward.Attempt
 	// +checklocks:mu
@@ -107,11 +106,7 @@ func Start(c *forward.ConnH2, b *http2.Batch, st *http2.Stream, h *message.Head,
 		}
 	}()
 	up := g.Decision.Upstream
-	if up.Queue != nil && !up.Queue.TryEnter() {
-		return nil
-	}
-	g.Queued = up.Queue != nil
-	if g.Attempt.Pick(up) != nil {
+	if !g.Place.TryTake(up.Queue) || g.Attempt.Pick(up) != nil {
 		return nil
 	}
 	server := forward.ReserveH2(g.Attempt.Endpoint)
@@ -142,11 +137,11 @@ func (r *relay) open(b *http2.Batch, server *http2.Client, f *http2.Fields, end 
 		return false
 	}
 	r.server = st
-	r.decision, r.attempt, r.queued = *g.Decision, g.Attempt, g.Queued // from here on they are not g's any more
+	r.decision, r.attempt, r.place = *g.Decision, g.Attempt, g.Place // from here on they are not g's any more
 	r.decision.Detach()
 	r.record = forward.NewRecord(g.Start)
 	r.client.SetStallTimeout(r.decision.Route.Config.Timeouts.Write)
-	r.toDown.Init(st)
+	r.toDown.Init(st, false)
 	r.attempt.Begin(g.Start)
 	r.received.Store(int64(len(r.req.Buf)))
 	r.record.Begin(&r.conn.Client, r.decision.Method)
@@ -154,7 +149,7 @@ func (r *relay) open(b *http2.Batch, server *http2.Client, f *http2.Fields, end 
 	case end:
 		r.request = requestSent
 	default:
-		r.toUp.Init(r.client)
+		r.toUp.Init(r.client, true)
 		_ = r.toUp.Start(b, st) // nothing has come yet that it could not pass on
 		if r.req.Expect100 {
 			r.request = requestExpected
@@ -211,7 +206,7 @@ func (r *relay) finish(o cluster.Outcome) {
 	}
 	r.response = done
 	r.attempt.Done(o) // what is given back comes before what may go wrong in the record
-	r.leaveQueue()
+	r.place.Leave()
 	r.record.EndActive()
 	c, now := r.decision.Upstream.Cluster, r.conn.Engine.Now()
 	if r.attempt.HeadAt > 0 {
@@ -221,14 +216,6 @@ func (r *relay) finish(o cluster.Outcome) {
 	}
 	r.record.Read, r.record.Written = r.received.Load(), r.sent.Load()
 	r.record.Write(r.conn.Engine, &r.conn.Client, &r.decision, &r.attempt, &r.req)
-}
-
-// +checklocks:r.mu
-func (r *relay) leaveQueue() {
-	if r.queued {
-		r.queued = false
-		r.decision.Upstream.Queue.Leave()
-	}
 }
 
 // fail ends the request with a local reply where no response has begun, else by a reset with code.
