@@ -17,9 +17,10 @@ func (r *relay) fallBack(b *http2.Batch) bool {
 	}
 	pipe := http2.NewPipe()
 	var body []byte
-	ended, ok := r.req.Body == message.NoBody, true
+	ended := r.req.Body == message.NoBody
 	pipe.Attach(r.client, ended)
 	if !ended {
+		var ok bool
 		if body, ended, ok = r.toUp.Divert(b, pipe.Receiver()); !ok {
 			return false
 		}

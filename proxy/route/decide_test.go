@@ -86,7 +86,7 @@ func TestDecideReplies(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tb := table(t, tt.route, tt.maxBody)
 			for range tt.before {
-				decide(tb, request(t, "GET /", ""), false)
+				_ = decide(tb, request(t, "GET /", ""), false)
 			}
 			d, r := decide(tb, request(t, tt.line, tt.fields), false)
 			if r != tt.want {
@@ -282,7 +282,7 @@ func TestDecidePath(t *testing.T) {
 		h, w := request(t, method+target, ""), new(Workspace)
 		var d Decision
 		c := &Client{Listener: &Listener{Name: "web"}}
-		table(t, config.Route{}, 0).Decide(&d, h, c, begun, w)
+		_ = table(t, config.Route{}, 0).Decide(&d, h, c, begun, w)
 		d.Detach()
 		clear(w.path[:cap(w.path)])
 		got := string(d.Path(h))

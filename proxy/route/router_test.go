@@ -229,7 +229,7 @@ func TestDecideDoesNotAllocate(t *testing.T) {
 	} {
 		h.Authority, h.Path = []byte(tt.host), []byte(tt.path)
 		run := func() {
-			if table.Decide(&d, &h, c, 1, &w); d.Route == nil {
+			if _ = table.Decide(&d, &h, c, 1, &w); d.Route == nil { // the routes have no cluster
 				t.Fatal("no route")
 			}
 		}
