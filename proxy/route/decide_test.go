@@ -86,7 +86,7 @@ func TestDecideReplies(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tb := table(t, tt.route, tt.maxBody)
 			for range tt.before {
-				_ = decide(tb, request(t, "GET /", ""), false)
+				_, _ = decide(tb, request(t, "GET /", ""), false)
 			}
 			d, r := decide(tb, request(t, tt.line, tt.fields), false)
 			if r != tt.want {
