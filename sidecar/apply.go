@@ -18,7 +18,8 @@ const firstAnswer = 2 * time.Second
 // applier is the applying goroutine with what it alone writes: tables, clusters, endpoints, and what serves.
 type applier struct {
 	*Sidecar
-	active *revision // nil while nothing serves
+	active  *revision     // nil while nothing serves
+	pending *heldDocument // a document that waits; nil = none
 }
 
 // run applies revisions until reading ends, then endpoints alone until life ends: what was applied still drains. When
@@ -43,6 +44,8 @@ func (a *applier) run(reading, life context.Context, documents <-chan discovery.
 func (a *applier) revisions(ctx context.Context, documents <-chan discovery.Document) error {
 	boot := time.NewTimer(time.Until(a.started.Add(bootstrapAfter)))
 	defer boot.Stop()
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
 	a.catalog.Watch(a.boot.catalogQueries()) // what it names will be known when it is needed
 	for {
 		var err error
@@ -58,6 +61,13 @@ func (a *applier) revisions(ctx context.Context, documents <-chan discovery.Docu
 			err = a.orFallBack(ctx, "nothing was heard from the source within "+bootstrapAfter.String())
 		case <-a.catalog.Changed():
 			a.endpoints()
+			if a.pending != nil {
+				err = a.tryHeld(ctx)
+			}
+		case <-again.C:
+			if a.pending != nil && a.pending.status.State == HeldWaiting {
+				err = a.tryHeld(ctx) // why it waits may be another reason by now
+			}
 		}
 		if err != nil {
 			return err
@@ -74,6 +84,7 @@ func (a *applier) endpoints() {
 
 // take makes the document of the source the active revision, if it is one. The error is that nothing can serve.
 func (a *applier) take(ctx context.Context, d discovery.Document) error {
+	a.release()
 	switch {
 	case d.Negative:
 		return a.missing(ctx, d)
@@ -96,13 +107,7 @@ func (a *applier) take(ctx context.Context, d discovery.Document) error {
 		a.confirm(d.Source)
 		return nil
 	}
-	if err := a.apply(ctx, doc, d.Source); err != nil {
-		if ctx.Err() == nil {
-			a.reject(d.Hash, "prepare", reasons(err))
-		}
-		return a.orFallBack(ctx, "its document cannot be applied")
-	}
-	return nil
+	return a.offer(ctx, doc, d.Source, d.Hash)
 }
 
 // missing is that there is no document, which was confirmed: what is active stays.
@@ -128,6 +133,11 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, source string
 	next, err := a.prepare(ctx, doc, &undo)
 	if err != nil {
 		return err
+	}
+	if a.pending != nil {
+		if err := a.loses(next); err != nil {
+			return err
+		}
 	}
 	requests, err := a.proxy.Prepare(doc, next.clusters, next.certs)
 	if err != nil {
@@ -165,8 +175,8 @@ func (a *applier) prepare(ctx context.Context, doc *config.Document, undo *rollb
 	if len(r.queries) == 0 {
 		return r, nil
 	}
-	undo.add(func() { a.catalog.Watch(a.active.catalogQueries()) })
-	a.catalog.Watch(append(r.catalogQueries(), a.active.catalogQueries()...))
+	undo.add(func() { a.catalog.Watch(a.catalogQueries()) })
+	a.catalog.Watch(append(r.catalogQueries(), a.catalogQueries()...))
 	wait, cancel := context.WithDeadline(ctx, a.endpointsDeadline())
 	defer cancel()
 	for _, q := range a.catalog.Wait(wait) {
@@ -181,6 +191,20 @@ func (a *applier) prepare(ctx context.Context, doc *config.Document, undo *rollb
 		}
 	}
 	return r, nil
+}
+
+// catalogQueries returns what is to be known of the catalog, for what serves and for what is held.
+func (a *applier) catalogQueries() []consul.Query {
+	all := a.active.catalogQueries()
+	if a.pending == nil {
+		return all
+	}
+	for i := range a.pending.doc.Clusters {
+		if c := a.pending.doc.Clusters[i].Consul; c.Service != "" {
+			all = append(all, query(c))
+		}
+	}
+	return all
 }
 
 // replace makes next, which is visible, the active revision, and gives up what only the one before it held.

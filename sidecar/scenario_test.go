@@ -240,6 +240,10 @@ type status struct {
 		Orphaned          bool
 		Applied, Rejected int
 		LastRejected      *struct{ Reasons []string } `json:"last_rejected"`
+		Held              *struct {
+			State   string
+			Reasons []string
+		}
 	}
 	Listeners []struct{ Name, Address string }
 	Clusters  []struct {

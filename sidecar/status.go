@@ -39,6 +39,17 @@ type RevisionStatus struct {
 
 	// LastRejected is the newest document that was refused, until one is applied.
 	LastRejected *Rejection `json:"last_rejected,omitempty"`
+
+	// Held is the newest document while it is not applied because it would take the endpoints from what serves.
+	Held *Held `json:"held,omitempty"`
+}
+
+// Held is a document that waits, and for what.
+type Held struct {
+	ID      string    `json:"id"`
+	State   string    `json:"state"` // waiting: the catalog has not said which endpoints there are; held: there are none
+	Since   time.Time `json:"since"`
+	Reasons []string  `json:"reasons"`
 }
 
 // Rejection is a document that does not serve, and all that is wrong with it.

@@ -153,6 +153,18 @@ func (c *Catalog) Reload() {
 	}
 }
 
+// Failure is why there is no result for q: the class and the text of the last error, empty for none.
+func (c *Catalog) Failure(q Query) (class, text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := c.watches[q.service()]
+	if w == nil {
+		return "", ""
+	}
+	st := w.watch.tracker.Status()
+	return st.Class, st.Error
+}
+
 // Recheck queries the leader for q, and delivers what it says also if that is not news. While it
 // does not respond nothing is delivered.
 func (c *Catalog) Recheck(q Query) {

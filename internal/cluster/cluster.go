@@ -54,6 +54,9 @@ func (c *Cluster) Telemetry() *telemetry.Cluster { return c.group.tele }
 // InFlight is how many leases are held, of all revisions of the cluster.
 func (c *Cluster) InFlight() int64 { return c.group.requests.Load() }
 
+// Usable tells whether there is an endpoint to pick from, in panic mode too.
+func (c *Cluster) Usable() bool { return len(c.view.Load().members) > 0 }
+
 // Pick leases an endpoint; Endpoint.Done ends the lease. With tried it goes to an
 // endpoint not yet tried if there is one, and remembers it there; nil is for those
 // that never try again. The error is ErrNoEndpoint or ErrOverflow. It never blocks.

@@ -346,7 +346,7 @@ var bad = []struct{ file, want string }{
 7:16: routes[0].timeouts: key upstrem is not known, did you mean upstream?
 10:27: clusters[0].endpoints[0]: address is missing
 10:28: clusters[0].endpoints[0]: key addr is not known, did you mean address?
-10:50: clusters[0]: key colour is not known (known: name, endpoints, consul, protocol, balance, panic, tls, passive_health, health_check, limits, keepalive, proxy_protocol)
+10:50: clusters[0]: key colour is not known (known: name, endpoints, consul, protocol, balance, panic, tls, passive_health, health_check, limits, keepalive, proxy_protocol, allow_empty)
 11:1: document: key timeout is not known, did you mean timeouts?
 12:3: document: want a key (seen a list)
 `},

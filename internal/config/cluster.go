@@ -42,6 +42,9 @@ type Cluster struct {
 	Limits        ClusterLimits
 	Keepalive     Keepalive
 	ProxyProtocol string // "", "v1" or "v2": written to each new connection
+
+	// AllowEmpty lets a revision come into service in which the cluster has no endpoint, where routes have some now.
+	AllowEmpty bool
 }
 
 var clusterBlock = block[Cluster]{
@@ -58,6 +61,7 @@ var clusterBlock = block[Cluster]{
 		at("limits", func(c *Cluster) *ClusterLimits { return &c.Limits }, clusterLimitsBlock.kind()),
 		at("keepalive", func(c *Cluster) *Keepalive { return &c.Keepalive }, keepaliveBlock.kind()),
 		at("proxy_protocol", func(c *Cluster) *string { return &c.ProxyProtocol }, word(ProxyProtocolV1, ProxyProtocolV2)).optional(),
+		at("allow_empty", func(c *Cluster) *bool { return &c.AllowEmpty }, flag).optional(),
 	},
 	begin: func(d *decoder, c *Cluster) {
 		c.Protocol = ProtocolHTTP1

@@ -57,6 +57,12 @@ func summaryRevision(w io.Writer, r *sidecar.RevisionStatus) {
 		fmt.Fprintf(w, "revision\t%s from %s since %s%s (%d applied, %d rejected)\n",
 			r.ID, r.Source, date(r.Since), when(r.Orphaned, ", its document is gone"), r.Applied, r.Rejected)
 	}
+	if h := r.Held; h != nil {
+		fmt.Fprintf(w, "%s\t%s since %s\n", h.State, h.ID, date(h.Since))
+		for _, reason := range h.Reasons {
+			fmt.Fprintln(w, "  "+reason)
+		}
+	}
 	if last := r.LastRejected; last != nil {
 		fmt.Fprintf(w, "rejected\t%s at %s\n", last.Hash, date(last.At))
 		for _, reason := range last.Reasons {

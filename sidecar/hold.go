@@ -1,0 +1,215 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+)
+
+// heldDocument is a document that is right, but is not applied yet: it would take the endpoints from what serves. The
+// revision before it goes on serving. The applying goroutine's own.
+type heldDocument struct {
+	doc    *config.Document
+	source string
+	hash   string // of the document's bytes
+	status Held
+	logged []string // the reasons that the log has
+}
+
+// The states of a held document.
+const (
+	HeldWaiting = "waiting" // the catalog has not said yet which endpoints a service has
+	HeldEmpty   = "held"    // it has, and a route or L4 listener would be left without any
+)
+
+// holdLogAfter is how long a document waits before the log says so. The catalog mostly responds in milliseconds.
+const holdLogAfter = 2 * time.Second
+
+// heldError is why a revision that could be prepared is not applied.
+type heldError struct{ reasons []string }
+
+func (e *heldError) Error() string { return strings.Join(e.reasons, "; ") }
+
+// offer applies a document, or holds it where something serves that it would break. Nothing is held at the start.
+func (a *applier) offer(ctx context.Context, doc *config.Document, source, hash string) error {
+	a.mu.Lock()
+	serves := a.now.phase == phaseCurrent || a.now.phase == phaseOrphaned
+	a.mu.Unlock()
+	if serves {
+		a.pending = &heldDocument{doc: doc, source: source, hash: hash, status: Held{ID: doc.Revision, Since: time.Now()}}
+		return a.tryHeld(ctx)
+	}
+	return a.applyOrReject(ctx, doc, source, hash)
+}
+
+// applyOrReject applies a document. One that cannot be applied is rejected, and what serves goes on.
+func (a *applier) applyOrReject(ctx context.Context, doc *config.Document, source, hash string) error {
+	err := a.apply(ctx, doc, source)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() == nil {
+		a.reject(hash, "prepare", reasons(err))
+	}
+	return a.orFallBack(ctx, "its document cannot be applied")
+}
+
+// tryHeld applies the held document, if nothing speaks against it any more.
+func (a *applier) tryHeld(ctx context.Context) error {
+	h := a.pending
+	a.catalog.Watch(a.catalogQueries())
+	if missing := a.unanswered(h.doc); len(missing) > 0 {
+		a.hold(HeldWaiting, missing)
+		return nil
+	}
+	err := a.apply(ctx, h.doc, h.source)
+	if held, ok := errors.AsType[*heldError](err); ok {
+		a.hold(HeldEmpty, held.reasons)
+		return nil
+	}
+	a.release()
+	if err != nil && ctx.Err() == nil {
+		a.reject(h.hash, "prepare", reasons(err))
+	}
+	return nil
+}
+
+// hold notes why the document is held.
+func (a *applier) hold(state string, why []string) {
+	h := a.pending
+	if h.status.State != state {
+		h.logged = nil
+	}
+	h.status.State, h.status.Reasons = state, why
+	a.mu.Lock()
+	status := h.status
+	a.now.status.Held = &status
+	a.mu.Unlock()
+	if !slices.Equal(h.logged, why) && (state == HeldEmpty || time.Since(h.status.Since) >= holdLogAfter) {
+		h.logged = why
+		a.logger.Warn("revision held, the one before goes on serving",
+			"revision", h.doc.Revision, "active", a.active.doc.Revision, "state", state, "reasons", why)
+	}
+}
+
+// release forgets the held document: it was applied or rejected, or another one came.
+func (a *applier) release() {
+	if a.pending == nil {
+		return
+	}
+	a.pending = nil
+	a.catalog.Watch(a.catalogQueries())
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.now.status.Held = nil
+}
+
+// unanswered names the services of a document of which the catalog has said nothing yet, with what keeps it.
+func (a *applier) unanswered(doc *config.Document) []string {
+	var all []string
+	for i := range doc.Clusters {
+		c := &doc.Clusters[i]
+		if c.Consul.Service == "" || c.AllowEmpty {
+			continue
+		}
+		q := query(c.Consul)
+		if _, ok := a.catalog.Endpoints(q); ok {
+			continue
+		}
+		why := "no response yet"
+		if class, err := a.catalog.Failure(q); err != "" {
+			why = fmt.Sprintf("%s: %s", class, err)
+		}
+		all = append(all, fmt.Sprintf("cluster %s: waits for service %s (%s)", c.Name, q, why))
+	}
+	return all
+}
+
+// loses tells which routes and L4 listeners have a usable endpoint now, and would have none in next.
+func (a *applier) loses(next *revision) error {
+	var all []string
+	for i := range next.doc.Routes {
+		r := &next.doc.Routes[i]
+		if was := sameRoute(a.active.doc, r); was != nil && a.active.usable(was.Clusters) && !next.usable(r.Clusters) {
+			all = append(all, fmt.Sprintf("route %s: no endpoint in %s", r.Name, clusterNames(r.Clusters)))
+		}
+	}
+	for i := range next.doc.Listeners {
+		l := &next.doc.Listeners[i]
+		was := sameListener(a.active.doc, l)
+		if was == nil {
+			continue
+		}
+		before := forwarded(was)
+		for host, to := range forwarded(l) {
+			if then := before[host]; then != nil && a.active.usable(then) && !next.usable(to) {
+				all = append(all, fmt.Sprintf("listener %s: no endpoint in %s", l.Name, clusterNames(to)))
+			}
+		}
+	}
+	slices.Sort(all)
+	if len(all) == 0 {
+		return nil
+	}
+	return &heldError{all}
+}
+
+// sameRoute is the route of a document that has the name of r or, if there is none, matches the same requests.
+func sameRoute(doc *config.Document, r *config.Route) *config.Route {
+	var same *config.Route
+	for i := range doc.Routes {
+		was := &doc.Routes[i]
+		if was.Name == r.Name {
+			return was
+		}
+		if reflect.DeepEqual(was.Match, r.Match) && slices.Equal(was.Listeners, r.Listeners) {
+			same = was
+		}
+	}
+	return same
+}
+
+// sameListener is the L4 listener of a document that has the name or the address of l, which is one too; nil = none.
+func sameListener(doc *config.Document, l *config.Listener) *config.Listener {
+	for i := range doc.Listeners {
+		was := &doc.Listeners[i]
+		if l.L4() && was.L4() && (was.Name == l.Name || config.SameAddress(was.Address, l.Address)) {
+			return was
+		}
+	}
+	return nil
+}
+
+// forwarded is where an L4 listener sends connections, by server name; "" for those without a rule.
+func forwarded(l *config.Listener) map[string][]config.WeightedCluster {
+	all := map[string][]config.WeightedCluster{}
+	if l.Cluster != "" {
+		all[""] = []config.WeightedCluster{{Name: l.Cluster, Weight: 1}}
+	}
+	for i := range l.SNI {
+		all[l.SNI[i].Host] = []config.WeightedCluster{{Name: l.SNI[i].Cluster, Weight: 1}}
+	}
+	return all
+}
+
+// usable tells whether one of the clusters has an endpoint that may be used, or may be empty by the author's will.
+func (r *revision) usable(to []config.WeightedCluster) bool {
+	return len(to) == 0 || slices.ContainsFunc(to, func(w config.WeightedCluster) bool {
+		c := r.clusters[w.Name]
+		return w.Weight > 0 && c != nil && (c.Usable() || c.Config().AllowEmpty)
+	})
+}
+
+func clusterNames(to []config.WeightedCluster) string {
+	names := make([]string, len(to))
+	for i := range to {
+		names[i] = to[i].Name
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,120 @@
+package sidecar_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+)
+
+// A document that would take the endpoints from a route that has some is held, whatever keeps them
+// away: what served goes on without a failed request.
+func TestHeldRevisions(t *testing.T) {
+	t.Parallel()
+	consul := testserver.Consul(t)
+	for _, part := range []struct {
+		name string
+		run  func(*testing.T, *testserver.ConsulServer)
+	}{
+		{"no instance", testHeldWithoutInstance},
+		{"no response", testHeldWithoutResponse},
+		{"renamed during a hold", testRenamedDuringHold},
+	} {
+		t.Run(part.name, func(t *testing.T) { part.run(t, consul) })
+	}
+}
+
+// to is a document of one route to one cluster of the catalog.
+func to(cluster, service, more string) string {
+	return fmt.Sprintf("routes: [{name: all, cluster: %s}]\nclusters: [{name: %s, consul: {service: %s}%s}]\n", cluster, cluster, service, more)
+}
+
+// held waits for a document to be held in a state, and returns the reasons.
+func (g *gateway) held(state string) string {
+	g.t.Helper()
+	s := g.wait("a document that is "+state, func(s status) bool { return s.Revision.Held != nil && s.Revision.Held.State == state })
+	if !s.Ready {
+		g.t.Errorf("not ready for %q while a document is held", s.Reasons)
+	}
+	return strings.Join(s.Revision.Held.Reasons, "\n")
+}
+
+func testHeldWithoutInstance(t *testing.T, consul *testserver.ConsulServer) {
+	g, key := follower(t, consul, nil)
+	consul.Register(testserver.Service{Name: "full", Port: port(t, app(t, "full"))})
+	consul.KVPut(key, to("c", "full", ""))
+	g.answers("/", http.StatusOK, "full")
+	requests := g.load("/")
+	consul.KVPut(key, to("c", "hollow", ""))
+	if why := g.held("held"); why != "route all: no endpoint in c" {
+		t.Errorf("held for %q", why)
+	}
+	if line := g.waitLogged("revision held, the one before goes on serving"); line["state"] != "held" {
+		t.Errorf("logged %v", line)
+	}
+	g.now("/", http.StatusOK, "full")
+
+	consul.KVPut(key, to("other", "hollow", "")) // another one, by another name
+	g.wait("the other document to be held", func(s status) bool {
+		return s.Revision.Held != nil && s.Revision.Held.Reasons[0] == "route all: no endpoint in other"
+	})
+	consul.Register(testserver.Service{Name: "hollow", Port: port(t, app(t, "arrived"))})
+	g.answers("/", http.StatusOK, "arrived")
+	g.wait("nothing to be held", func(s status) bool { return s.Revision.Held == nil && s.Revision.LastRejected == nil })
+	requests.none(t)
+
+	consul.KVPut(key, to("c", "never", ", allow_empty: true"))
+	g.answers("/", http.StatusServiceUnavailable, "no healthy upstream\n")
+	consul.KVPut(key, to("c", "hollow", ""))
+	g.answers("/", http.StatusOK, "arrived")
+	consul.KVPut(key, to("c", "never", ""))
+	g.held("held")
+	consul.KVPut(key, to("c", "hollow", "")) // the author takes it back
+	g.wait("the held document to be forgotten", func(s status) bool { return s.Revision.Held == nil })
+	g.now("/", http.StatusOK, "arrived")
+}
+
+func testHeldWithoutResponse(t *testing.T, consul *testserver.ConsulServer) {
+	var mute atomic.Bool
+	relay := newRelay(t, consul.Addr(), func(request string) bool {
+		return !mute.Load() || !strings.Contains(request, "/v1/health/service/slow")
+	})
+	g, key := follower(t, consul, env{"CONSUL_HTTP_ADDR": relay})
+	consul.Register(testserver.Service{Name: "known", Port: port(t, app(t, "known"))})
+	consul.Register(testserver.Service{Name: "slow", Port: port(t, app(t, "slow"))})
+	consul.KVPut(key, to("c", "known", ""))
+	g.answers("/", http.StatusOK, "known")
+	requests := g.load("/")
+	mute.Store(true)
+	consul.KVPut(key, to("c", "slow", ""))
+	if why := g.held("waiting"); !strings.Contains(why, "cluster c: waits for service slow") {
+		t.Errorf("waits for %q", why)
+	}
+	if line := g.waitLogged("revision held, the one before goes on serving"); line["state"] != "waiting" {
+		t.Errorf("logged %v", line)
+	}
+	g.now("/", http.StatusOK, "known")
+	mute.Store(false)
+	g.answers("/", http.StatusOK, "slow")
+	requests.none(t)
+}
+
+// A revision renames the cluster while its last instances are held.
+func testRenamedDuringHold(t *testing.T, consul *testserver.ConsulServer) {
+	g, key := follower(t, consul, nil)
+	consul.Register(testserver.Service{Name: "moving", Port: port(t, app(t, "moving"))})
+	consul.KVPut(key, to("before", "moving", ""))
+	g.answers("/", http.StatusOK, "moving")
+	requests := g.load("/")
+	consul.Deregister("moving")
+	g.wait("the endpoint to be held", func(s status) bool {
+		return len(s.Clusters[0].Endpoints) == 1 && s.Clusters[0].Endpoints[0].Consul.State == "deregistered"
+	})
+	consul.KVPut(key, to("after", "moving", ""))
+	g.wait("the new name", func(s status) bool { return s.Clusters[0].Name == "after" })
+	g.now("/", http.StatusOK, "moving")
+	requests.none(t)
+}
