@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long a test waits for what should come at once.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // wire is one end of a connection to the gateway, held by a test that writes and reads bytes itself: a client's, or
 // an endpoint's.

@@ -38,12 +38,17 @@ func (g *gateway) verdict() (v cluster.CheckStatus) {
 	return v
 }
 
-// checked is a document whose cluster has one endpoint and the check.
+// checked is a document whose cluster has one endpoint and the check, which is made once and may take its time.
 func checked(address, check, options string) string {
 	if options != "" {
 		options = ", " + options
 	}
-	return clustered("", "health_check: {"+check+", interval: 50ms, timeout: 50ms}"+options, address)
+	return clustered("", "health_check: {"+check+", interval: 1m, timeout: 1m}"+options, address)
+}
+
+// often has the check of a document made again and again.
+func often(document string) string {
+	return strings.Replace(document, "interval: 1m, timeout: 1m", "interval: 1s, timeout: 1s", 1)
 }
 
 // httpApp answers checks as a test wants it, in clear text or TLS, and by the versions that it speaks.
@@ -148,7 +153,11 @@ func TestCheckVerdicts(t *testing.T) {
 		{"tcp with TLS, of who speaks none", "type: tcp", "tls: {mode: tls, ca_file: " + roots + "}", answer("hello\r\n\r\n"), "timeout"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			g := start(t, checked(tt.app(t), tt.check, tt.options))
+			document := checked(tt.app(t), tt.check, tt.options)
+			if tt.reason == "timeout" {
+				document = strings.Replace(document, "timeout: 1m", "timeout: 50ms", 1)
+			}
+			g := start(t, document)
 			v := g.verdict()
 			if (v.State == "healthy") != (tt.reason == "") || !strings.HasPrefix(v.Reason, tt.reason) {
 				t.Errorf("verdict = %s %q, want %q", v.State, v.Reason, tt.reason)
@@ -233,7 +242,7 @@ func TestGRPCCheck(t *testing.T) {
 // An endpoint that fails its checks gets no requests, and is back when it passes them.
 func TestCheckedTraffic(t *testing.T) {
 	sick, well := listen(t), backend(t, ofPath)
-	g := start(t, clustered("", "health_check: {type: http, interval: 50ms, timeout: 50ms, healthy_threshold: 1}", sick.addr, well))
+	g := start(t, clustered("", "health_check: {type: http, interval: 200ms, timeout: 200ms, healthy_threshold: 1}", sick.addr, well))
 	sick.accept().serve("HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n")
 	g.state(0, "unhealthy")
 	for range 10 {
@@ -305,7 +314,7 @@ func TestCheckPanics(t *testing.T) {
 			var log testgateway.Log
 			var healed atomic.Bool
 			dial := netio.Dialer()
-			g := start(t, checked(app, tt.check+", path: /grpc.health.v1.Health/Check, statuses: [200, 400]", "protocol: "+tt.protocol),
+			g := start(t, often(checked(app, tt.check+", path: /grpc.health.v1.Health/Check, statuses: [200, 400]", "protocol: "+tt.protocol)),
 				func(o *proxy.Options) {
 					o.Logger = log.Logger()
 					o.Dial = func(ctx context.Context, address string) (net.Conn, error) {

@@ -191,7 +191,7 @@ func TestClusterLimits(t *testing.T) {
 		g.dial().send(get("/a"))
 		up := e.accept()
 		up.head()
-		took(t, func() {
+		runsOut(t, func() {
 			if res, _ := g.ask(get("/b")); res.StatusCode != 503 {
 				t.Errorf("status = %d, want 503", res.StatusCode)
 			}

@@ -116,13 +116,12 @@ func TestParkedConnectionsDrain(t *testing.T) {
 		conns[i] = g.dial()
 	}
 	g.parked(len(conns))
-	begun := time.Now()
 	n := g.drain(ample)
 	for _, c := range conns {
 		c.ended()
 	}
-	if n != 0 || time.Since(begun) > ample/2 {
-		t.Errorf("%d connections were cut after %v", n, time.Since(begun))
+	if n != 0 {
+		t.Errorf("%d connections were cut", n)
 	}
 	g.freed()
 }

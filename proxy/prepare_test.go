@@ -198,7 +198,7 @@ func TestConnectionsFollowTheRevision(t *testing.T) {
 	c = g.dial()
 	c.send(get("/"))
 	c.status(200)
-	took(t, func() { c.ended() })
+	runsOut(t, func() { c.ended() })
 }
 
 func TestEndpointStateSurvivesARevision(t *testing.T) {

@@ -3,63 +3,47 @@ package proxy_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/sys/unix"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+	"github.com/fabian4/gateway-homebrew-go/proxy"
 )
 
-// taken is how much of what was written to each connection the process at its other end, on this machine too, has
-// read: what its kernel has acknowledged, without what still waits there.
+// taken is how much the gateway has read of each of its connections to endpoints: what has come there, without what
+// still waits in the socket.
 func taken(t testing.TB, conns []*net.TCPConn) (bytes []int) {
 	t.Helper()
-	acked := map[string]int{} // by the addresses of the other end
-	var ends []string
 	for _, c := range conns {
 		raw, err := c.SyscallConn()
 		if err != nil {
 			t.Fatal(err)
 		}
-		var info *unix.TCPInfo
-		var infoErr error
-		if err := raw.Control(func(fd uintptr) { info, infoErr = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) }); err != nil || infoErr != nil {
-			t.Fatal(err, infoErr)
-		}
-		end := fmt.Sprintf("0100007F:%04X 0100007F:%04X", c.RemoteAddr().(*net.TCPAddr).Port, c.LocalAddr().(*net.TCPAddr).Port)
-		ends = append(ends, end)
-		acked[end] = int(info.Bytes_acked)
-	}
-	sockets, err := os.ReadFile("/proc/net/tcp")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(sockets)) {
-		f := strings.Fields(line) // number, local and remote address, state, tx_queue:rx_queue
-		end := f[1] + " " + f[2]
-		if _, ours := acked[end]; !ours {
-			continue
-		}
-		_, queue, _ := strings.Cut(f[4], ":")
-		waits, err := strconv.ParseUint(queue, 16, 32)
+		err = raw.Control(func(fd uintptr) {
+			info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			waits, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ)
+			if err != nil {
+				t.Error(err)
+			}
+			bytes = append(bytes, int(info.Bytes_received)-waits)
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		acked[end] -= int(waits)
-	}
-	for _, end := range ends {
-		bytes = append(bytes, acked[end])
 	}
 	return bytes
 }
@@ -101,18 +85,23 @@ func TestHeldForASlowReader(t *testing.T) {
 				}
 				t.Error("somebody has read it all")
 			}))
-			s.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-				mu.Lock()
-				defer mu.Unlock()
-				conns = append(conns, c.(*net.TCPConn))
-				return ctx
-			}
 			s.Config.Protocols = new(http.Protocols)
 			s.Config.Protocols.SetHTTP1(true)
 			s.Config.Protocols.SetUnencryptedHTTP2(true)
 			s.Start()
 			t.Cleanup(s.Close)
-			g := start(t, clustered("", "protocol: "+tt.protocol, s.Listener.Addr().String()))
+			dial := netio.Dialer()
+			g := start(t, clustered("", "protocol: "+tt.protocol, s.Listener.Addr().String()), func(o *proxy.Options) {
+				o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+					nc, err := dial(ctx, address)
+					if err == nil {
+						mu.Lock()
+						defer mu.Unlock()
+						conns = append(conns, nc.(*net.TCPConn))
+					}
+					return nc, err
+				}
+			})
 			c := g.dial2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
 			c.Ask(1, true, "GET", "/first")
 			c.Answer(1, "200")

@@ -13,10 +13,10 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// short is the timeout under test, ample one that must not matter.
+// short is the timeout under test; ample is one that must not matter: a test that waits for it fails.
 const (
 	short = 200 * time.Millisecond
-	ample = 5 * time.Second
+	ample = time.Hour
 )
 
 // pass lets time go by, where what must not happen has no event to wait for.
@@ -24,7 +24,10 @@ func pass(d time.Duration) { <-time.After(d) }
 
 // timeouts is a document's block with all of them ample but those given: by name for a short one, or as name=duration.
 func timeouts(set ...string) string {
-	all := map[string]string{"read": "5s", "write": "5s", "upstream": "5s", "connect": "5s", "idle": "5s"}
+	all := map[string]string{}
+	for _, name := range []string{"read", "write", "upstream", "connect", "idle"} {
+		all[name] = ample.String()
+	}
 	for _, s := range set {
 		name, d, own := strings.Cut(s, "=")
 		if !own {
@@ -39,13 +42,14 @@ func timeouts(set ...string) string {
 	return "timeouts: {" + b.String()[2:] + "}\n"
 }
 
-// took measures f, which must take the short time, give or take the sweeper's grain and a busy machine.
-func took(t *testing.T, f func()) {
+// runsOut waits for what ends with the short timeout: an ample one is never waited for. That it does not end before
+// tells what the timeout counts from. How long each lasts is in the tables of package forward.
+func runsOut(t *testing.T, f func()) {
 	t.Helper()
 	begun := time.Now()
 	f()
-	if d := time.Since(begun); d < short-netio.Period || d > ample/2 {
-		t.Errorf("took %v, want about %v", d, short)
+	if d := time.Since(begun); d < short-netio.Period {
+		t.Errorf("ended after %v, want %v", d, short)
 	}
 }
 
@@ -53,13 +57,13 @@ func TestIdleTimeout(t *testing.T) {
 	g := start(t, timeouts("idle")+to(echo(t)))
 	t.Run("of a new connection", func(t *testing.T) {
 		c := g.dial()
-		took(t, func() { c.ended() })
+		runsOut(t, func() { c.ended() })
 	})
 	t.Run("between requests", func(t *testing.T) {
 		c := g.dial()
 		c.send(get("/"))
 		c.status(200)
-		took(t, func() { c.ended() })
+		runsOut(t, func() { c.ended() })
 	})
 	t.Run("is not for a request under way", func(t *testing.T) {
 		g := start(t, timeouts("idle")+to(slow(t, 3*short)))
@@ -91,7 +95,7 @@ func TestReadTimeoutOfTheHead(t *testing.T) {
 		c := g.dial()
 		pass(2 * short)
 		c.send("G")
-		took(t, func() {
+		runsOut(t, func() {
 			if res := c.status(408); !res.Close {
 				t.Error("the answer does not say Connection: close")
 			}
@@ -102,7 +106,7 @@ func TestReadTimeoutOfTheHead(t *testing.T) {
 	t.Run("is not put off by drops of it", func(t *testing.T) {
 		c := g.dial()
 		c.send("GET / HTTP/1.1\r\n")
-		took(t, func() {
+		runsOut(t, func() {
 			for i := 0; ; i++ {
 				_ = c.SetReadDeadline(time.Now().Add(short / 5))
 				if _, err := c.r.Peek(1); err == nil {
@@ -137,7 +141,7 @@ func TestReadTimeoutOfTheBody(t *testing.T) {
 		c.send(head + "x")
 		up := e.accept()
 		up.head()
-		took(t, func() {
+		runsOut(t, func() {
 			if res := c.status(408); !res.Close {
 				t.Error("the answer does not say Connection: close")
 			}
@@ -248,7 +252,7 @@ func TestUpstreamTimeout(t *testing.T) {
 			c.send(get("/"))
 			up := e.accept()
 			up.head()
-			took(t, func() {
+			runsOut(t, func() {
 				if res := c.status(504); res.Close {
 					t.Error("a slow endpoint costs the client its connection")
 				}
@@ -268,7 +272,7 @@ func TestUpstreamTimeout(t *testing.T) {
 		up.head()
 		pass(3 * short)
 		c.send("y")
-		took(t, func() { c.status(504) })
+		runsOut(t, func() { c.status(504) })
 	})
 	t.Run("is not for the body of the answer", func(t *testing.T) {
 		e := listen(t)
@@ -289,7 +293,7 @@ func TestUpstreamTimeout(t *testing.T) {
 		c.send(get("/"))
 		up := e.accept()
 		up.head()
-		took(t, func() {
+		runsOut(t, func() {
 			for range 3 {
 				up.send("HTTP/1.1 102 Processing\r\n\r\n")
 				c.head()
@@ -307,7 +311,7 @@ func TestUpstreamTimeout(t *testing.T) {
 	t.Run("of the route is for gRPC too", func(t *testing.T) {
 		e := listen(t)
 		g := start(t, timeouts()+routed(e.addr, "timeouts: {upstream: 200ms}"))
-		took(t, func() {
+		runsOut(t, func() {
 			res, _ := g.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\r\n")
 			if res.StatusCode != 200 || res.Header.Get("Grpc-Status") != "4" {
 				t.Errorf("answer = %d %v", res.StatusCode, res.Header)
@@ -336,7 +340,7 @@ func TestRequestTimeout(t *testing.T) {
 	t.Run("before the answer", func(t *testing.T) {
 		e := listen(t)
 		g := start(t, timeouts()+routed(e.addr, "timeouts: {request: 200ms}"))
-		took(t, func() {
+		runsOut(t, func() {
 			if res, _ := g.ask(get("/")); res.StatusCode != 504 {
 				t.Errorf("status = %d, want 504", res.StatusCode)
 			}
@@ -349,7 +353,7 @@ func TestRequestTimeout(t *testing.T) {
 		c.send(get("/"))
 		up := e.accept()
 		up.serve("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
-		took(t, func() { c.broken() })
+		runsOut(t, func() { c.broken() })
 		up.ended()
 		if n := g.faults(telemetry.UT); n != 1 {
 			t.Errorf("faults UT = %d, want 1", n)
@@ -357,7 +361,7 @@ func TestRequestTimeout(t *testing.T) {
 	})
 	t.Run("while connecting", func(t *testing.T) {
 		g := start(t, timeouts()+routed("127.0.0.1:1", "timeouts: {request: 200ms}"), hanging)
-		took(t, func() {
+		runsOut(t, func() {
 			if res, _ := g.ask(get("/")); res.StatusCode != 504 {
 				t.Errorf("status = %d, want 504", res.StatusCode)
 			}
@@ -366,7 +370,7 @@ func TestRequestTimeout(t *testing.T) {
 	t.Run("over all tries", func(t *testing.T) {
 		e := listen(t)
 		g := start(t, timeouts()+routed(e.addr, "timeouts: {request: 200ms}, retries: {attempts: 10, on: [timeout], per_try_timeout: 80ms}"))
-		took(t, func() {
+		runsOut(t, func() {
 			if res, _ := g.ask(get("/")); res.StatusCode != 504 {
 				t.Errorf("status = %d, want 504", res.StatusCode)
 			}
@@ -384,7 +388,7 @@ func hanging(o *proxy.Options) {
 
 func TestConnectTimeout(t *testing.T) {
 	g := start(t, timeouts("connect")+to("127.0.0.1:1"), hanging)
-	took(t, func() {
+	runsOut(t, func() {
 		if res, body := g.ask(get("/")); res.StatusCode != 502 || body != "upstream connect failed\n" {
 			t.Errorf("answer = %d %q, want 502", res.StatusCode, body)
 		}
@@ -407,7 +411,7 @@ func TestResponseIdleTimeout(t *testing.T) {
 		up.send("1\r\nx\r\n")
 		c.expect("1\r\nx\r\n")
 	}
-	took(t, func() { c.broken() })
+	runsOut(t, func() { c.broken() })
 	up.ended()
 	if n := g.faults(telemetry.UT); n != 1 {
 		t.Errorf("faults UT = %d, want 1", n)
@@ -421,7 +425,7 @@ func TestPerTryTimeout(t *testing.T) {
 	c.send(get("/"))
 	first := e.accept()
 	first.head()
-	took(t, func() { e.accept().serve(ok("second")) })
+	runsOut(t, func() { e.accept().serve(ok("second")) })
 	if _, body := c.response("GET"); body != "second" {
 		t.Errorf("body = %q", body)
 	}
@@ -465,7 +469,7 @@ func TestWriteTimeout(t *testing.T) {
 				if err == nil {
 					t.Error("the whole answer was taken")
 				}
-			case <-time.After(ample / 2):
+			case <-time.After(patience):
 				t.Fatal("the endpoint is still held up")
 			}
 			g.counted(telemetry.DC, 1)
