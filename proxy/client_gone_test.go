@@ -10,11 +10,13 @@ import (
 )
 
 func TestClientThatResetsCancelsTheUpstream(t *testing.T) {
+	together(t)
 	for _, tt := range []struct{ name, answer string }{
 		{"before the answer", ""},
 		{"inside an answer that is silent", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			e := listen(t)
 			g := start(t, to(e.addr))
 			c := g.dial()
@@ -107,8 +109,10 @@ func TestHalfClosedClientIsGivenUp(t *testing.T) {
 
 // A retry is no reason to give up on it, and does not give it more time.
 func TestHalfClosedClientIsRetriedFor(t *testing.T) {
+	together(t)
 	for _, tt := range []struct{ name, answer string }{{"answered", ok("second")}, {"given up", ""}} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			e := listen(t)
 			g := start(t, routed(e.addr, "retries: {attempts: 3, on: [\"503\", timeout], per_try_timeout: 700ms}"))
 			c := g.dial()

@@ -127,6 +127,7 @@ func TestDrainEndsAPipeline(t *testing.T) {
 
 // At the end of its patience the drain cuts what is left, whatever it waits for.
 func TestDrainCutsAtTheEnd(t *testing.T) {
+	together(t)
 	for _, tt := range []struct {
 		name  string
 		begin func(c *wire, e *endpoint)
@@ -173,6 +174,7 @@ func TestDrainCutsAtTheEnd(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			e := listen(t)
 			g := start(t, to(e.addr))
 			c := g.dial()

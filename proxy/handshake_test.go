@@ -151,8 +151,10 @@ func TestTLSConnectionIsDrained(t *testing.T) {
 // A client that is in the middle of its handshake when the drain begins gets its answer; one that stays silent does
 // not hold it up for long.
 func TestDrainInTheMiddleOfAHandshake(t *testing.T) {
+	together(t)
 	for _, protocol := range []string{"http/1.1", "h2"} {
 		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
 			g, client := secure(t, echo(t), "", newLog(t))
 			slow, silent := g.dial(), g.dial()
 			testserver.WaitFor(t, patience, "two connections", func() bool { _, n, _ := g.server.Listener("web"); return n == 2 })

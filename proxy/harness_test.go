@@ -3,8 +3,10 @@ package proxy_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -108,13 +110,44 @@ func backend(t testing.TB, h http.HandlerFunc) string {
 // alone makes sure that the test leaves no goroutine behind. Whoever starts one calls it first.
 func alone(t testing.TB) {
 	t.Helper()
+	for name := t.Name(); name != ""; {
+		if _, seen := watched.Load(name); seen {
+			return
+		}
+		end := strings.LastIndexByte(name, '/')
+		name = name[:max(end, 0)]
+	}
+	watch(t)
+}
+
+// together is alone for a test whose parts mostly wait, and wait at the same time: one cannot be told from another, so
+// that it is looked at when all have ended.
+func together(t testing.TB) {
+	t.Helper()
+	watched.Store(t.Name(), true)
+	t.Cleanup(func() { watched.Delete(t.Name()) })
+	testserver.Goroutines(t)
+}
+
+func watch(t testing.TB) {
+	t.Helper()
 	if _, seen := watched.LoadOrStore(t, true); !seen {
 		t.Cleanup(func() { watched.Delete(t) })
 		testserver.Goroutines(t)
 	}
 }
 
-var watched sync.Map // the tests that alone looks after
+// watched are the tests that alone looks after, and the names of those whose parts run together.
+var watched sync.Map
+
+// Tests that run together wait, and need no processor for that.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("16")
+	}
+	os.Exit(m.Run())
+}
 
 // faults is how many responses the gateway has made itself under a flag.
 func (g *gateway) faults(f telemetry.Flag) int64 { return g.Faults(f) }

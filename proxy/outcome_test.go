@@ -18,6 +18,7 @@ func (g *gateway) failures(n int64) int {
 
 // How long a client is ready to wait says nothing about the endpoint; how long the route lets it take does.
 func TestClientsDeadlineIsNoFailureOfTheEndpoint(t *testing.T) {
+	together(t)
 	const call = "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\nGrpc-Timeout: "
 	const began = "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"
 	for _, tt := range []struct {
@@ -33,6 +34,7 @@ func TestClientsDeadlineIsNoFailureOfTheEndpoint(t *testing.T) {
 		{"the route's for the head of the answer", "timeouts: {upstream: 200ms}", call + "9S\r\n\r\n", "", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			e := listen(t)
 			g := start(t, routed(e.addr, tt.options))
 			c := g.dial()
@@ -119,6 +121,7 @@ func TestRequestThatIsTooLateIsNoFailureOfTheEndpoint(t *testing.T) {
 // The probe of an ejected endpoint may be an answer that lasts for hours: once it has lasted for a moment, the
 // endpoint is back.
 func TestLongAnswerProvesTheEndpoint(t *testing.T) {
+	together(t)
 	for _, tt := range []struct {
 		name, status string
 		back         bool
@@ -127,6 +130,7 @@ func TestLongAnswerProvesTheEndpoint(t *testing.T) {
 		{"an error", "500 No", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			e, other := listen(t), listen(t)
 			g := start(t, clustered("", "passive_health: {consecutive_failures: 1, base_ejection: 50ms, max_ejection: 50ms}", e.addr, other.addr))
 			defer g.tick()()

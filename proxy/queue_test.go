@@ -74,8 +74,10 @@ func TestQueueTimeout(t *testing.T) {
 
 // Who goes away leaves the queue: the next one gets the place, and the app never hears of the first.
 func TestQueueForgetsClientsThatLeave(t *testing.T) {
+	together(t)
 	for _, how := range []string{"reset", "end"} {
 		t.Run(how, func(t *testing.T) {
+			t.Parallel()
 			e := listen(t)
 			g := start(t, to(e.addr), queued(1, patience))
 			first, gone, last := g.dial(), g.dial(), g.dial()

@@ -33,8 +33,10 @@ func tiny() []http2.Setting {
 // A client that is silent inside its body for too long is answered, as over HTTP/1.1; but not a caller of gRPC, nor
 // one whose body the endpoint does not take, nor one that waits to be asked, nor one that has its answer.
 func TestRelayedBodyThatIsSlow(t *testing.T) {
+	together(t)
 	limit := "read: " + short.String()
 	t.Run("silent", func(t *testing.T) {
+		t.Parallel()
 		g, down, up := relayingWithin(t, limit, "", nil, nil)
 		down.Ask(3, false, "POST", "/")
 		id := up.Any().StreamID
@@ -61,6 +63,7 @@ func TestRelayedBodyThatIsSlow(t *testing.T) {
 		{"client that has its answer", "x-y", "z", nil, "200"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			g, down, up := relayingWithin(t, limit, "", nil, tt.window)
 			down.Ask(3, false, "POST", "/", tt.field, tt.value)
 			id := up.Any().StreamID
@@ -115,6 +118,7 @@ func TestRelayedAnswerThatTheClientHoldsUp(t *testing.T) {
 
 // A caller's own deadline says nothing about the endpoint, the route's does; the caller hears the same.
 func TestRelayedDeadlines(t *testing.T) {
+	together(t)
 	for _, tt := range []struct {
 		name, route, timeout string
 		want                 int
@@ -124,6 +128,7 @@ func TestRelayedDeadlines(t *testing.T) {
 		{"the route's, for the head of the answer", "timeouts: {upstream: 50ms}", "9S", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			g, _, down, up := relaying(t, tt.route)
 			g.failures(1) // the success of the first request is known
 			down.Ask(3, true, "POST", "/", "content-type", "application/grpc", "grpc-timeout", tt.timeout)
@@ -186,9 +191,11 @@ func TestStatusOfACallThatBreaksOff(t *testing.T) {
 
 // A route may give clients of HTTP/2 more time to take its answers than the document does.
 func TestClientThatTakesNothing(t *testing.T) {
+	together(t)
 	for name, retries := range map[string]string{"relayed": "", "with a goroutine": `, retries: {on: ["503"]}`} {
 		for timeout, patient := range map[string]bool{short.String(): false, "9s": true} {
 			t.Run(name+", "+timeout, func(t *testing.T) {
+				t.Parallel()
 				_, down, up := relayingWithin(t, "write: "+short.String(), "timeouts: {write: "+timeout+"}"+retries, tiny(), nil)
 				down.Ask(3, true, "GET", "/")
 				id := up.Any().StreamID

@@ -54,18 +54,22 @@ func runsOut(t *testing.T, f func()) {
 }
 
 func TestIdleTimeout(t *testing.T) {
+	together(t)
 	g := start(t, timeouts("idle")+to(echo(t)))
 	t.Run("of a new connection", func(t *testing.T) {
+		t.Parallel()
 		c := g.dial()
 		runsOut(t, func() { c.ended() })
 	})
 	t.Run("between requests", func(t *testing.T) {
+		t.Parallel()
 		c := g.dial()
 		c.send(get("/"))
 		c.status(200)
 		runsOut(t, func() { c.ended() })
 	})
 	t.Run("is not for a request under way", func(t *testing.T) {
+		t.Parallel()
 		g := start(t, timeouts("idle")+to(slow(t, 3*short)))
 		if res, _ := g.ask(get("/")); res.StatusCode != 200 {
 			t.Errorf("status = %d", res.StatusCode)
@@ -133,8 +137,10 @@ func TestReadTimeoutOfTheHead(t *testing.T) {
 }
 
 func TestReadTimeoutOfTheBody(t *testing.T) {
+	together(t)
 	const head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"
 	t.Run("is for its silence", func(t *testing.T) {
+		t.Parallel()
 		e := listen(t)
 		g := start(t, timeouts("read")+to(e.addr))
 		c := g.dial()
@@ -153,6 +159,7 @@ func TestReadTimeoutOfTheBody(t *testing.T) {
 		}
 	})
 	t.Run("not for its length", func(t *testing.T) {
+		t.Parallel()
 		e := listen(t)
 		g := start(t, timeouts("read=600ms")+to(e.addr))
 		c := g.dial()
@@ -168,6 +175,7 @@ func TestReadTimeoutOfTheBody(t *testing.T) {
 		c.status(200)
 	})
 	t.Run("is not for gRPC", func(t *testing.T) {
+		t.Parallel()
 		e := listen(t)
 		g := start(t, timeouts("read")+to(e.addr))
 		c := g.dial()
@@ -182,6 +190,7 @@ func TestReadTimeoutOfTheBody(t *testing.T) {
 		c.status(200)
 	})
 	t.Run("ends with the head of the answer", func(t *testing.T) {
+		t.Parallel()
 		e := listen(t)
 		g := start(t, timeouts("read=500ms")+to(e.addr))
 		c := g.dial()
@@ -200,6 +209,7 @@ func TestReadTimeoutOfTheBody(t *testing.T) {
 
 // A client that waits for a 100 is right to be silent: until one has passed it is the endpoint's turn.
 func TestTimeoutsOfAnExpectation(t *testing.T) {
+	together(t)
 	const head = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
 	for _, tt := range []struct {
 		name, proceed, body string // what the endpoint says, and what the client sends after a while
@@ -212,6 +222,7 @@ func TestTimeoutsOfAnExpectation(t *testing.T) {
 		{"the client does, unasked", "", "xy", 200, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			e := listen(t)
 			g := start(t, timeouts("read=300ms", "upstream=1s")+to(e.addr))
 			c := g.dial()
@@ -237,11 +248,13 @@ func TestTimeoutsOfAnExpectation(t *testing.T) {
 }
 
 func TestUpstreamTimeout(t *testing.T) {
+	together(t)
 	for _, tt := range []struct{ name, document string }{
 		{"of the revision", timeouts("upstream") + "%s"},
 		{"of the route", timeouts() + "%s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			e := listen(t)
 			route := ""
 			if tt.name == "of the route" {
@@ -264,6 +277,7 @@ func TestUpstreamTimeout(t *testing.T) {
 		})
 	}
 	t.Run("counts from the end of the request", func(t *testing.T) {
+		t.Parallel()
 		e := listen(t)
 		g := start(t, timeouts("upstream")+to(e.addr))
 		c := g.dial()
@@ -275,6 +289,7 @@ func TestUpstreamTimeout(t *testing.T) {
 		runsOut(t, func() { c.status(504) })
 	})
 	t.Run("is not for the body of the answer", func(t *testing.T) {
+		t.Parallel()
 		e := listen(t)
 		g := start(t, timeouts("upstream")+to(e.addr))
 		c := g.dial()
@@ -287,6 +302,7 @@ func TestUpstreamTimeout(t *testing.T) {
 		c.expect("xy")
 	})
 	t.Run("is not put off by interim answers", func(t *testing.T) {
+		t.Parallel()
 		e := listen(t)
 		g := start(t, timeouts("upstream=500ms")+to(e.addr))
 		c := g.dial()
@@ -302,6 +318,7 @@ func TestUpstreamTimeout(t *testing.T) {
 		})
 	})
 	t.Run("is not for gRPC", func(t *testing.T) {
+		t.Parallel()
 		g := start(t, timeouts("upstream")+to(slow(t, 3*short)))
 		res, _ := g.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc+proto\r\nContent-Length: 0\r\n\r\n")
 		if res.StatusCode != 200 || res.Header.Get("Grpc-Status") != "" {
@@ -309,6 +326,7 @@ func TestUpstreamTimeout(t *testing.T) {
 		}
 	})
 	t.Run("of the route is for gRPC too", func(t *testing.T) {
+		t.Parallel()
 		e := listen(t)
 		g := start(t, timeouts()+routed(e.addr, "timeouts: {upstream: 200ms}"))
 		runsOut(t, func() {
@@ -337,7 +355,9 @@ func TestUpstreamThatStopsReading(t *testing.T) {
 }
 
 func TestRequestTimeout(t *testing.T) {
+	together(t)
 	t.Run("before the answer", func(t *testing.T) {
+		t.Parallel()
 		e := listen(t)
 		g := start(t, timeouts()+routed(e.addr, "timeouts: {request: 200ms}"))
 		runsOut(t, func() {
@@ -347,6 +367,7 @@ func TestRequestTimeout(t *testing.T) {
 		})
 	})
 	t.Run("inside the answer", func(t *testing.T) {
+		t.Parallel()
 		e := listen(t)
 		g := start(t, timeouts()+routed(e.addr, "timeouts: {request: 200ms}"))
 		c := g.dial()
@@ -360,6 +381,7 @@ func TestRequestTimeout(t *testing.T) {
 		}
 	})
 	t.Run("while connecting", func(t *testing.T) {
+		t.Parallel()
 		g := start(t, timeouts()+routed("127.0.0.1:1", "timeouts: {request: 200ms}"), hanging)
 		runsOut(t, func() {
 			if res, _ := g.ask(get("/")); res.StatusCode != 504 {
@@ -368,6 +390,7 @@ func TestRequestTimeout(t *testing.T) {
 		})
 	})
 	t.Run("over all tries", func(t *testing.T) {
+		t.Parallel()
 		e := listen(t)
 		g := start(t, timeouts()+routed(e.addr, "timeouts: {request: 200ms}, retries: {attempts: 10, on: [timeout], per_try_timeout: 80ms}"))
 		runsOut(t, func() {
@@ -443,11 +466,13 @@ func TestPerTryTimeoutIsNotSpentOnASlowHead(t *testing.T) {
 
 // A client that stops reading is cut, and with it what is done for it.
 func TestWriteTimeout(t *testing.T) {
+	together(t)
 	for _, tt := range []struct{ name, document, route string }{
 		{"of the revision", timeouts("write"), ""},
 		{"of the route", timeouts(), "timeouts: {write: 200ms}"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			gone := make(chan error, 1)
 			app := script(t, func(w *wire) {
 				if _, err := readHead(w.r); err != nil {
