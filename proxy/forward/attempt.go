@@ -84,7 +84,8 @@ func (a *Attempt) Explain(c *cluster.Cluster, r *route.LocalReply, logger hclog.
 	switch r.Flag {
 	case telemetry.UC, telemetry.UPE, telemetry.UT:
 		if a.Endpoint.Explain(r.Error()) {
-			logger.Warn("endpoint failed", "cluster", c.Name(), "address", a.Endpoint.Address(), "flag", r.Flag.String(), "error", r)
+			logger.Warn("endpoint failed",
+				"cluster", c.Name(), "address", a.Endpoint.Address(), "flag", r.Flag.String(), "error", r)
 		}
 	}
 }

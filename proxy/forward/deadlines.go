@@ -49,7 +49,9 @@ func (w HeadWait) Until() int64 {
 
 // ConnectWithin is how long connecting may take from now: timeout, but not beyond until, the deadline of the request or
 // the end of the attempt's time; 0: there is neither. Where until has passed, within is not positive.
-func ConnectWithin(now, deadline, attemptStart int64, perTry, timeout time.Duration) (within time.Duration, until int64) {
+func ConnectWithin(now, deadline, attemptStart int64, perTry, timeout time.Duration) (
+	within time.Duration, until int64,
+) {
 	until = Earlier(deadline, after(attemptStart, perTry))
 	if until == 0 {
 		return timeout, 0

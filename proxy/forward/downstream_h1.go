@@ -69,8 +69,8 @@ func (q *RequestH1) Release() {
 // Panicked tells that q has panicked: its connection must be closed.
 func (q *RequestH1) Panicked() bool { return q.ex.state == panicked }
 
-// Preface is what has come of an HTTP/2 connection, its preface first, where the client turned out to speak HTTP/2; else
-// nil. Nothing has been answered then. It is the caller's.
+// Preface is what has come of an HTTP/2 connection, its preface first, where the client turned out to speak HTTP/2;
+// else nil. Nothing has been answered then. It is the caller's.
 func (q *RequestH1) Preface() []byte { return q.preface }
 
 // Buffered is how many bytes of a further request have come.
@@ -112,7 +112,7 @@ func (q *RequestH1) refuse(err error) {
 	q.old, q.began = false, false
 	var malformed *http1.Error
 	switch {
-	case errors.Is(err, http1.ErrNotHTTP): // whoever that is would take a response for something else (RFC 9113 section 3.4)
+	case errors.Is(err, http1.ErrNotHTTP): // no answer, which it would misread (RFC 9113 section 3.4)
 		ex.record.Flag, ex.record.Status = telemetry.DPE, 400
 		ex.engine.Registry.Fault(telemetry.DPE).Inc()
 	case errors.As(err, &malformed):

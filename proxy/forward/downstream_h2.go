@@ -52,7 +52,8 @@ func (q *requestH2) serve() {
 	defer q.conn.requests.Done()
 	q.ex.serve()
 	if !q.Ended() && q.pipe.Err() == nil {
-		q.stream.Reset(q.batch, http2.NoError) // the response is whole, the rest of the request is of no use (RFC 9113 section 8.1)
+		// The response is whole, the rest of the request is of no use (RFC 9113 section 8.1).
+		q.stream.Reset(q.batch, http2.NoError)
 	}
 	q.pipe.Close()
 	q.flush()

@@ -103,7 +103,9 @@ type line struct {
 // lines are pooled. A Workspace would not do: a request that is relayed ends on whichever goroutine brings its end.
 var linePool = sync.Pool{New: func() any { return new(line) }}
 
-func (r *Record) writeLine(e *Engine, c *route.Client, d *route.Decision, a *Attempt, h *message.Head, took time.Duration) {
+func (r *Record) writeLine(e *Engine, c *route.Client, d *route.Decision, a *Attempt, h *message.Head,
+	took time.Duration,
+) {
 	l := linePool.Get().(*line)
 	l.Record = telemetry.Record{
 		Time: e.Sweeper.Time(r.Start), Method: h.Method, Path: h.Path, Query: h.Query, Host: h.Authority,

@@ -13,13 +13,14 @@ import (
 )
 
 // forwarded are the fields that say who the client is: ours to write.
-var forwarded = message.Of(message.XForwardedFor, message.XForwardedHost, message.XForwardedProto, message.XForwardedClientCert)
+var forwarded = message.Of(message.XForwardedFor, message.XForwardedHost, message.XForwardedProto,
+	message.XForwardedClientCert)
 
 // NeverTrailer are the fields that must not come behind a body: framing, routing, authentication and what we vouch
 // for ourselves (RFC 9110 section 6.5.1).
-var NeverTrailer = message.HopByHop | message.Of(message.ContentLength, message.Host, message.Trailer, message.Authorization, message.Cookie,
-	message.SetCookie, message.Expect, message.ContentEncoding, message.ContentType, message.ContentRange, message.XForwardedFor,
-	message.XForwardedHost, message.XForwardedProto, message.XForwardedClientCert, message.XRequestID)
+var NeverTrailer = message.HopByHop | forwarded | message.Of(message.ContentLength, message.Host, message.Trailer,
+	message.Authorization, message.Cookie, message.SetCookie, message.Expect, message.ContentEncoding, message.ContentType,
+	message.ContentRange, message.XRequestID)
 
 // requestHead is the head of one request as it goes to one endpoint.
 type requestHead struct {

@@ -71,7 +71,7 @@ type outgoing struct {
 // new one. Waiting for a place and connecting may each take as long as within.
 func (e *Engine) lease(up *route.Upstream, ep *cluster.Endpoint, fresh bool, within time.Duration) (upstream, error) {
 	if up.Protocol != config.ProtocolHTTP1 {
-		return e.leaseStream(up, ep, fresh, within)
+		return h2Lease{e, up, ep, h2PoolOf(ep)}.take(fresh, within)
 	}
 	if !fresh {
 		if c := ep.Take(); c != nil {
@@ -100,7 +100,9 @@ func reuse(c cluster.Conn) *upstreamH1 {
 }
 
 // connect dials. The slot is released when that does not work.
-func (e *Engine) connect(up *route.Upstream, ep *cluster.Endpoint, slot *cluster.Slot, within time.Duration) (net.Conn, error) {
+func (e *Engine) connect(up *route.Upstream, ep *cluster.Endpoint, slot *cluster.Slot, within time.Duration) (
+	net.Conn, error,
+) {
 	ctx, cancel := context.WithTimeout(e.ctx, within)
 	defer cancel()
 	start := e.Now()

@@ -1,20 +1,13 @@
 package forward
 
 import (
-	"context"
 	"errors"
-	"net"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
-	"github.com/fabian4/gateway-homebrew-go/internal/config"
-	"github.com/fabian4/gateway-homebrew-go/internal/netio"
-	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
-	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
 // upstreamH2 is a stream on a shared HTTP/2 connection to an endpoint, leased to one exchange that waits in a
@@ -32,147 +25,17 @@ type upstreamH2 struct {
 	large  atomic.Bool // the trailers were larger than the endpoint takes
 }
 
-// leaseStream is lease for clusters whose endpoints speak, or may speak, HTTP/2. A fresh connection is never needed:
-// one that is going away has no room.
-func (e *Engine) leaseStream(up *route.Upstream, ep *cluster.Endpoint, fresh bool, within time.Duration) (upstream, error) {
-	set := h2PoolOf(ep)
-	if c := set.take(); c != nil {
-		return newUpstreamH2(c, true), nil
-	}
-	if !fresh {
-		if c := ep.Take(); c != nil {
-			return reuse(c), nil
-		}
-	}
-	if set.expectsPlain() {
-		return e.leaseAlone(up, set, ep, within)
-	}
-	return e.leaseWaiting(up, set, ep, within)
-}
-
-// leaseWaiting waits for a place on a connection, which may have to be made.
-func (e *Engine) leaseWaiting(up *route.Upstream, set *h2Pool, ep *cluster.Endpoint, within time.Duration) (upstream, error) {
-	limit := e.Now() + int64(within)
-	t := time.NewTimer(within)
-	defer t.Stop()
-	w := &h2Waiter{called: make(chan struct{}, 1)}
-	open := func() { e.open(up, set, ep) }
-	for again := false; ; again = true {
-		if c := set.join(w, again, open); c != nil {
-			return newUpstreamH2(c, true), nil
-		}
-		select {
-		case <-w.called:
-		case <-t.C:
-			return e.tooLate(up, set, w)
-		case <-e.ctx.Done():
-			return e.tooLate(up, set, w)
-		}
-		switch {
-		case w.plain != nil || w.err != nil:
-			return w.plain, w.err
-		case set.expectsPlain():
-			return e.leaseAlone(up, set, ep, time.Duration(limit-e.Now()))
-		}
-	}
-}
-
-// tooLate ends the wait of w, and counts it where one of the limits was in the way: the endpoint's of streams or the
-// cluster's of connections.
-func (e *Engine) tooLate(up *route.Upstream, set *h2Pool, w *h2Waiter) (upstream, error) {
-	u, err := set.leave(w)
-	if errors.Is(err, cluster.ErrOverflow) {
-		up.Cluster.Telemetry().Overflow.Inc()
-	}
-	return u, err
-}
-
-// open makes a connection for those who wait in line. It belongs to none of them: how long one of them can wait is
-// nothing to the others.
-func (e *Engine) open(up *route.Upstream, set *h2Pool, ep *cluster.Endpoint) {
-	var c *http2.Client
-	var plain upstream
-	err := errPanicked
-	defer func() {
-		if p := recover(); p != nil {
-			e.Panicked(p, debug.Stack())
-		}
-		set.opened(c, plain, err)
-	}()
-	c, plain, err = e.connectEither(up, set, ep, up.Connect, set.connects)
-}
-
-var (
-	errPanicked    error = &netio.ConnectError{Err: errors.New("panic")}
-	errSlowConnect error = &netio.ConnectError{Err: context.DeadlineExceeded}
-	errUnwanted          = errors.New("connect: nobody waits for it")
-)
-
-// leaseAlone makes a connection for one request, or waits for one that is put back: the endpoint is not expected to
-// speak HTTP/2.
-func (e *Engine) leaseAlone(up *route.Upstream, set *h2Pool, ep *cluster.Endpoint, within time.Duration) (upstream, error) {
-	c, plain, err := e.connectEither(up, set, ep, within, func() bool { return true })
-	if plain != nil || err != nil {
-		return plain, err
-	}
-	set.adopt(c)
-	return e.leaseWaiting(up, set, ep, within)
-}
-
-// connectEither makes a connection, or waits for one that is put back, and returns what it speaks. begin is asked in
-// front of connecting whether it is still wanted.
-func (e *Engine) connectEither(up *route.Upstream, set *h2Pool, ep *cluster.Endpoint, within time.Duration, begin func() bool) (*http2.Client, upstream, error) {
-	idle, slot, err := up.Cluster.ReserveWithin(e.ctx, ep, within)
-	switch {
-	case err != nil:
-		return nil, nil, err
-	case idle != nil:
-		return nil, reuse(idle), nil
-	}
-	if !begin() {
-		slot.Release()
-		return nil, nil, errUnwanted
-	}
-	nc, err := e.connect(up, ep, slot, within)
-	if err != nil {
-		return nil, nil, err
-	}
-	if up.Protocol == config.ProtocolAuto && !mtls.HTTP2(nc) {
-		return nil, newUpstreamH1(e, nc, slot), nil
-	}
-	return e.newH2Client(up, nc, slot, set), nil, nil
-}
-
-// newH2Client makes an HTTP/2 connection of nc. A goroutine sees to its end: it gives the slot back.
-func (e *Engine) newH2Client(up *route.Upstream, nc net.Conn, slot *cluster.Slot, set *h2Pool) *http2.Client {
-	o := e.H2Options(e.Table())
-	o.IdleTimeout = up.Cluster.Config().Keepalive.IdleTimeout
-	o.PingInterval = pingInterval
-	o.Room = set.room
-	c := http2.NewClient(netio.New(nc, e.Sweeper, e.WriteTimeout()), o)
-	go func() { // ends with the connection
-		<-c.Done()
-		set.drop(c)
-		slot.Release()
-	}()
-	return c
-}
-
-// pingInterval is the silence on an upstream connection with streams after which it is asked whether it is there.
-// Servers of gRPC end a connection on which PINGs come more often than every 5 minutes, unless they were told
-// otherwise, and half a minute is for the network. A host that is gone is noticed sooner than that by the kernel,
-// whose keep-alive Dialer asks for; the PING is for a process that hangs.
-const pingInterval = 5*time.Minute + 30*time.Second
-
 // newUpstreamH2 takes a place that is reserved on c.
 func newUpstreamH2(c *http2.Client, reused bool) *upstreamH2 {
 	return &upstreamH2{client: c, pipe: http2.NewPipe(), reused: reused, waits: true}
 }
 
-func (u *upstreamH2) Reused() bool                  { return u.reused }
-func (u *upstreamH2) Trusted(int64) bool            { return true } // its reading goroutine has an eye on it
-func (u *upstreamH2) Quiet() bool                   { return u.client.Usable() }
-func (u *upstreamH2) SetWriteTimeout(time.Duration) {} // the connection's own; a stream that stalls is reset by Options.StallTimeout
+func (u *upstreamH2) Reused() bool       { return u.reused }
+func (u *upstreamH2) Trusted(int64) bool { return true } // its reading goroutine has an eye on it
+func (u *upstreamH2) Quiet() bool        { return u.client.Usable() }
+
+// SetWriteTimeout does nothing: a stream that stalls is reset by the connection's Options.StallTimeout.
+func (u *upstreamH2) SetWriteTimeout(time.Duration) {}
 
 // Send opens the stream.
 func (u *upstreamH2) Send(o *outgoing) error {

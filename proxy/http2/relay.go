@@ -85,8 +85,8 @@ func (r *Relay) Settle() {
 	r.forget()
 }
 
-// Init names the stream that data comes from. Call it before the first event. With divertible what is passed on is kept,
-// as far as Divert says, until Settle.
+// Init names the stream that data comes from. Call it before the first event. With divertible what is passed on is
+// kept, as far as Divert says, until Settle.
 func (r *Relay) Init(src *Stream, divertible bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -168,9 +168,9 @@ func (r *Relay) Stop(b *Batch) {
 	}
 }
 
-// Divert gives what is held, and whatever comes, to another receiver of src's data. passed is what was passed on before,
-// and the caller's; ended tells that this was all of the message. It can not, and says so, once more has been passed on
-// than is kept, or anything was dropped, or there are trailers.
+// Divert gives what is held, and whatever comes, to another receiver of src's data. passed is what was passed on
+// before, and the caller's; ended tells that this was all of the message. It can not, and says so, once more has been
+// passed on than is kept, or anything was dropped, or there are trailers.
 func (r *Relay) Divert(b *Batch, to Receiver) (passed []byte, ended, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

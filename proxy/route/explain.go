@@ -90,7 +90,8 @@ func (t *Table) Explain(q ExplainRequest, lim *http1.Limits, base config.Base) (
 		return nil, fmt.Errorf("url %q: %w", q.URL, errClimbs)
 	}
 	e := &Explanation{
-		Revision: t.Revision, Method: string(h.Method), Host: string(hostname(h.Authority, nil)), Path: string(path), Listener: listener,
+		Revision: t.Revision, Method: string(h.Method), Host: string(hostname(h.Authority, nil)), Path: string(path),
+		Listener: listener,
 		Clusters: []ClusterShare{}, Timeouts: []config.Setting{},
 	}
 	rt, others := t.router.explain(h, path, listener)
@@ -120,7 +121,8 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, base config.Bas
 	}
 	e.Timeouts = rt.Config.EffectiveTimeouts(t.Timeouts, base, isGRPC(h))
 	e.Retries = &RetriesInForce{
-		Attempts: rt.Retry.Attempts, On: rt.Config.Retries.On, PerTryTimeout: config.DurationText(rt.Retry.PerTry), From: config.OriginRoute,
+		Attempts: rt.Retry.Attempts, On: rt.Config.Retries.On, PerTryTimeout: config.DurationText(rt.Retry.PerTry),
+		From: config.OriginRoute,
 	}
 	if rt.Retry.Failover {
 		e.Retries.On, e.Retries.From = []string{config.RetryConnectFailure}, config.OriginDefault
@@ -177,7 +179,9 @@ func (r *router) explain(h *message.Head, path []byte, listener string) (won *Ro
 			others = append(others, lost{Route: rt})
 		}
 	}
-	slices.SortStableFunc(others[tried:], func(a, b lost) int { return cmp.Or(cmp.Compare(b.fits, a.fits), precedence(a.Route, b.Route)) })
+	slices.SortStableFunc(others[tried:], func(a, b lost) int {
+		return cmp.Or(cmp.Compare(b.fits, a.fits), precedence(a.Route, b.Route))
+	})
 	return won, others
 }
 
@@ -197,7 +201,8 @@ func (r *router) ofHosts(host []byte) map[*Route]bool {
 // precedence is negative when a is tried before b for a request that both fit, positive when after it, and 0 when the
 // document's order decides.
 func precedence(a, b *Route) int {
-	return cmp.Or(precedenceOfHosts(a, b), cmp.Compare(segments(b), segments(a)), cmp.Compare(b.conditions(), a.conditions()))
+	byPath, byConditions := cmp.Compare(segments(b), segments(a)), cmp.Compare(b.conditions(), a.conditions())
+	return cmp.Or(precedenceOfHosts(a, b), byPath, byConditions)
 }
 
 func precedenceOfHosts(a, b *Route) int {
