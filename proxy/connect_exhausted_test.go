@@ -34,7 +34,7 @@ func TestExhausted(t *testing.T) {
 			if n := g.registry.Cluster("app").Overflow.Load(); n != 1 {
 				t.Errorf("gateway.upstream.overflow = %d, want 1", n)
 			}
-			testserver.WaitFor(t, patience, "checks", func() bool { return dials.Load() > 2 })
+			testserver.WaitFor(t, patience, "checks", func() bool { return dials.Load() > 3 })
 			if ep := g.set.Status()[0].Endpoints[0]; ep.State != "healthy" || ep.Passive.Failures != 0 || ep.Check.State != "unknown" {
 				t.Errorf("endpoint %+v, check %+v", ep, ep.Check)
 			}
