@@ -110,7 +110,7 @@ func (c *Client) Age() (age time.Duration, ok bool) {
 func (c *Client) refreshToken() {
 	if c.token.refresh() {
 		c.log.Info("consul token changed")
-		c.monitor.restartOthers(nil)
+		c.monitor.restartAllBut(nil)
 	}
 }
 
@@ -122,7 +122,7 @@ func (c *Client) refreshLink() {
 		c.log.Warn("consul connection stays as it was", "error", err)
 	case l.content != old.content && c.link.CompareAndSwap(old, l):
 		c.log.Info("consul TLS files changed")
-		c.monitor.restartOthers(nil)
+		c.monitor.restartAllBut(nil)
 		old.http.CloseIdleConnections()
 	}
 }

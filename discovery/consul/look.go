@@ -46,9 +46,7 @@ func (w *watch[T]) look(ctx context.Context) (verdict, error) {
 	if !w.differs(before, r) {
 		return lookSame, nil
 	}
-	if sleep(ctx, toldWithin) != nil {
-		return lookSkipped, nil
-	}
+	_ = sleep(ctx, toldWithin) // when ctx has ended, the next request says so
 	if now := w.snapshot(); now.version != before.version || now.phase >= phasePausing {
 		return lookSame, nil // it has told, or found out that it cannot
 	}

@@ -17,6 +17,9 @@ const (
 	// overdue is how long a plain request may take before Consul is probed beside it.
 	overdue = time.Second
 
+	// tellEvery bounds how often one watch restarts the others.
+	tellEvery = 2 * time.Second
+
 	// recoverEvery bounds how often all watches restart because Consul responds again.
 	recoverEvery = 5 * time.Second
 
@@ -47,6 +50,8 @@ type monitor struct {
 
 	mu sync.Mutex
 	// +checklocks:mu
+	toldAt time.Time // when a watch last restarted the others
+	// +checklocks:mu
 	followers map[follower]*followed
 }
 
@@ -70,8 +75,19 @@ func (m *monitor) enlist(w follower) (leave func()) {
 	}
 }
 
-// restartOthers implements peers.
+// restartOthers implements peers. What several watches find out at once restarts the others once.
 func (m *monitor) restartOthers(caller follower) {
+	m.mu.Lock()
+	if time.Since(m.toldAt) < tellEvery {
+		m.mu.Unlock()
+		return
+	}
+	m.toldAt = time.Now()
+	m.mu.Unlock()
+	m.restartAllBut(caller)
+}
+
+func (m *monitor) restartAllBut(caller follower) {
 	for _, w := range m.all() {
 		if w != caller {
 			w.restart(false, true)
@@ -152,7 +168,7 @@ func (m *monitor) recovered() {
 	if now := time.Now(); now.Sub(m.recoveredAt) > recoverEvery {
 		m.recoveredAt = now
 		m.reconnect()
-		m.restartOthers(nil)
+		m.restartAllBut(nil)
 		return
 	}
 	m.wakeFailing()
@@ -207,9 +223,9 @@ func (m *monitor) lookRound(ctx context.Context) bool {
 			return true
 		case found == lookStale:
 			m.reconnect() // the connection that it is parked on may be dead, or lead elsewhere
-			m.restartOthers(w)
+			m.restartAllBut(w)
 			return true
-		case found == lookFailed && classOf(err) == telemetry.DiscoveryTransport:
+		case found == lookFailed && unreachable(classOf(err)):
 			return false
 		}
 	}

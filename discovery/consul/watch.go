@@ -33,6 +33,11 @@ const (
 	// blocking one had said, or while instances are lost one after the other.
 	plainFor = 5 * time.Second
 
+	// settleFor is how long watches of an agent's view make plain requests only, after an outage or a
+	// change of the store: the view is filled anew after pauses that grow to 6 s, and until then it is
+	// the old one.
+	settleFor = 10 * time.Second
+
 	// spreadOver is the time over which watches restart that restart together.
 	spreadOver = 250 * time.Millisecond
 )
@@ -172,7 +177,7 @@ func (w *watch[T]) turn(whole context.Context) {
 	}
 	if err == nil && w.doubtful(o, r, took) {
 		o = fetchOptions{}
-		r, err = w.confirm(ctx, r, blocked)
+		r, err = w.confirm(ctx, r)
 	}
 	switch {
 	case ctx.Err() != nil: // ended, or asked to restart: what came is not used
@@ -195,6 +200,9 @@ func (w *watch[T]) begin(ctx context.Context) (context.Context, time.Duration, f
 	ctx, w.cancel = context.WithCancelCause(ctx)
 	if w.again {
 		w.again, w.index = false, 0
+		if w.delay > 0 && w.streamed {
+			w.plainUntil = time.Now().Add(settleFor)
+		}
 	}
 	if w.redeliver {
 		w.redeliver, w.seen.known = false, unknown
@@ -211,14 +219,15 @@ func (w *watch[T]) begin(ctx context.Context) (context.Context, time.Duration, f
 }
 
 // restart makes the watch query anew: whatever it waits for is cancelled. With redeliver it also
-// delivers what it has delivered before, with spread it waits a little first.
+// delivers what it has delivered before. With spread it is one of many, after an outage or a change
+// of the store: it waits a little first, and does not trust the agent's view at once.
 func (w *watch[T]) restart(redeliver, spread bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.again = true
 	w.redeliver = w.redeliver || redeliver
 	if spread {
-		w.delay = rand.N(spreadOver)
+		w.delay = 1 + rand.N(spreadOver)
 	}
 	if w.cancel != nil {
 		w.cancel(errRestart)
@@ -294,7 +303,7 @@ func (w *watch[T]) doubtful(o fetchOptions, r result[T], took time.Duration) boo
 }
 
 // confirm has the leader's word in place of a doubtful result.
-func (w *watch[T]) confirm(ctx context.Context, doubtful result[T], blocked uint64) (result[T], error) {
+func (w *watch[T]) confirm(ctx context.Context, doubtful result[T]) (result[T], error) {
 	w.tracker.Confirming()
 	r, err := w.query(ctx, fetchOptions{})
 	if err != nil {
@@ -302,9 +311,6 @@ func (w *watch[T]) confirm(ctx context.Context, doubtful result[T], blocked uint
 	}
 	if w.streamed && (doubtful.absent != r.absent || !r.absent && !w.same(doubtful.value, r.value)) {
 		w.plainUntil = time.Now().Add(plainFor)
-	}
-	if r.index < blocked {
-		w.peers.restartOthers(w) // it is another store, for them too
 	}
 	return r, err
 }
@@ -347,8 +353,14 @@ func (w *watch[T]) unchanged(took time.Duration) {
 // all the same, since it will not be delivered again.
 func (w *watch[T]) accept(ctx context.Context, o fetchOptions, r result[T]) {
 	recovered := w.fails > 0
+	if recovered && w.streamed {
+		w.plainUntil = time.Now().Add(settleFor)
+	}
 	w.fails = 0
 	w.index = max(r.index, 1)
+	if known, last := w.delivered(); known != unknown && o.leader() && r.index < last.index {
+		w.peers.restartOthers(w) // it is another store, for them too
+	}
 	if !o.stale {
 		w.leaderAt, w.unproven = time.Now(), true
 	}

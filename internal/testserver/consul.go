@@ -24,6 +24,8 @@ const managementToken = "6b1f2c7e-52d9-4b55-9a31-0d2f4f1e8a10"
 type ConsulServer struct {
 	process *process
 	addr    string
+	data    string // its folder
+	serf    string // where agents join
 	token   string // sent with every call; empty without ACLs
 	http    *http.Client
 }
@@ -61,6 +63,8 @@ func Consul(t testing.TB, options ...ConsulOption) *ConsulServer {
 	}
 	s := &ConsulServer{
 		addr: loopback(port),
+		data: config["data_dir"].(string),
+		serf: loopback(config["ports"].(map[string]any)["serf_lan"].(int)),
 		http: &http.Client{Timeout: callTimeout, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 	if _, acl := config["acl"]; acl {
@@ -73,6 +77,33 @@ func Consul(t testing.TB, options ...ConsulOption) *ConsulServer {
 	s.process = newProcess(t, dir, "consul", "agent", "-config-file="+file)
 	s.Start()
 	return s
+}
+
+// ConsulAgent starts a client agent of server, as runs on the nodes of a cluster, and returns when it
+// passes writes on.
+func ConsulAgent(t testing.TB, server *ConsulServer) *ConsulServer {
+	t.Helper()
+	return Consul(t, func(config map[string]any) {
+		config["server"] = false
+		config["node_name"] = "agent"
+		config["retry_join"] = []string{server.serf}
+		delete(config, "bootstrap_expect")
+		delete(config["ports"].(map[string]any), "serf_wan")
+	})
+}
+
+// Wipe deletes the data of a stopped server: the next Start is that of a new cluster.
+func (s *ConsulServer) Wipe() {
+	s.process.t.Helper()
+	if err := os.RemoveAll(s.data); err != nil {
+		s.process.t.Fatal(err)
+	}
+}
+
+// Join has an agent join server, which it does not by itself when the server was rebuilt.
+func (s *ConsulServer) Join(server *ConsulServer) {
+	s.process.t.Helper()
+	s.Call(http.MethodPut, "/v1/agent/join/"+server.serf, nil)
 }
 
 // consulConfig is a server that forgets nothing when killed (-dev would), elects

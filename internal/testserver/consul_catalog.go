@@ -37,6 +37,17 @@ func (s *ConsulServer) Register(service Service) {
 	})
 }
 
+// RegisterNode puts a node with one instance straight into the catalog. No check is ever made.
+func (s *ConsulServer) RegisterNode(node string, service Service) {
+	s.process.t.Helper()
+	s.Call(http.MethodPut, "/v1/catalog/register", map[string]any{
+		"Node": node, "Address": service.Address,
+		"Service": map[string]any{
+			"ID": cmp.Or(service.ID, service.Name), "Service": service.Name, "Address": service.Address, "Port": service.Port,
+		},
+	})
+}
+
 // Deregister removes an instance.
 func (s *ConsulServer) Deregister(id string) {
 	s.process.t.Helper()
