@@ -80,6 +80,24 @@ func (a *applier) endpoints() {
 	for _, e := range a.catalog.Take() {
 		a.active.deliver(e)
 	}
+	if a.active != nil && len(a.active.missing) > 0 {
+		a.noteMissing()
+	}
+}
+
+// noteMissing tells the admin port for which services of the active revision the catalog has said nothing yet.
+func (a *applier) noteMissing() {
+	a.active.missing = slices.DeleteFunc(a.active.missing, func(q consul.Query) bool {
+		_, known := a.catalog.Endpoints(q)
+		return known
+	})
+	var names []string
+	for _, q := range a.active.missing {
+		names = append(names, q.String())
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.now.unanswered = names
 }
 
 // take makes the document of the source the active revision, if it is one. The error is that nothing can serve.
@@ -179,7 +197,8 @@ func (a *applier) prepare(ctx context.Context, doc *config.Document, undo *rollb
 	a.catalog.Watch(append(r.catalogQueries(), a.catalogQueries()...))
 	wait, cancel := context.WithDeadline(ctx, a.endpointsDeadline())
 	defer cancel()
-	for _, q := range a.catalog.Wait(wait) {
+	r.missing = a.catalog.Wait(wait)
+	for _, q := range r.missing {
 		a.logger.Warn("no endpoints received yet, the cluster begins without any", "service", q.String())
 	}
 	for q := range r.queries {
@@ -221,6 +240,7 @@ func (a *applier) replace(next *revision, source string, took time.Duration) {
 	a.mu.Lock()
 	a.now.applied(next.doc, source, time.Now())
 	a.mu.Unlock()
+	a.noteMissing()
 	a.logger.Info("revision applied", "revision", next.doc.Revision, "source", source, "routes", len(next.doc.Routes),
 		"clusters", len(next.doc.Clusters), "changes", changes(before, next), "took", took.Round(time.Millisecond).String())
 	for i := range next.doc.Clusters {

@@ -17,6 +17,7 @@ type revision struct {
 	clusters map[string]*cluster.Cluster
 	queries  map[consul.Query][]*cluster.Cluster // who wants to know what of the catalog
 	certs    *mtls.Prepared
+	missing  []consul.Query // of which the catalog has said nothing yet
 }
 
 // add makes a cluster part of the revision.

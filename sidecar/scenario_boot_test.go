@@ -95,6 +95,16 @@ func TestBootWithHalfAConsul(t *testing.T) {
 		t.Errorf("the document served after %v, want at most %v", took, bootLimit)
 	}
 	g.now("/", http.StatusServiceUnavailable, "no healthy upstream\n")
+	if code, why, _ := fetch(g.admin + "/ready"); code != http.StatusServiceUnavailable || why != "no endpoints received yet: service slow\n" {
+		t.Errorf("/ready = %d %q, want 503 and the service", code, why)
+	}
+	testserver.WaitFor(t, longestWait, "the gateway to be ready all the same", func() bool {
+		code, _, _ := fetch(g.admin + "/ready")
+		return code == http.StatusOK
+	})
+	if took := time.Since(g.begun); took < 9*time.Second || took > 12*time.Second {
+		t.Errorf("ready after %v, want some 10s", took)
+	}
 }
 
 // A first document that is bad: the bootstrap serves, and says why.

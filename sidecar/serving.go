@@ -22,6 +22,8 @@ type serving struct {
 	doc     *config.Document // nil in phaseStarting
 	waiting string           // in phaseFallback: why there is no document of the source
 	status  RevisionStatus   // but for Orphaned
+
+	unanswered []string // services of which the catalog has said nothing yet
 }
 
 // revisionStatus is what GET /status shows.

@@ -1,6 +1,8 @@
 package sidecar
 
 import (
+	"time"
+
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
@@ -24,9 +26,19 @@ func (s *Sidecar) notReady() []string {
 		return []string{"no revision serves yet"}
 	case s.now.phase == phaseFallback && len(s.now.doc.Routes) == 0 && !forwards(s.now.doc):
 		return []string{"no routes: the bootstrap has none, and " + s.now.waiting}
+	case s.now.phase == phaseCurrent && s.now.status.Source != string(SourceEnv) && time.Since(s.started) < answersWithin:
+		var reasons []string
+		for _, service := range s.now.unanswered {
+			reasons = append(reasons, "no endpoints received yet: service "+service)
+		}
+		return reasons
 	}
 	return nil
 }
+
+// answersWithin is for how long after the start the sidecar is not ready because the catalog has said nothing of a
+// service yet.
+const answersWithin = 10 * time.Second
 
 // forwards tells whether a document has a listener that needs no route.
 func forwards(doc *config.Document) bool {
