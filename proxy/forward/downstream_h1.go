@@ -148,7 +148,7 @@ func (q *RequestH1) End(t *message.Head) error {
 	if q.old {
 		t = nil
 	}
-	return q.w.End(VetTrailers(t), NeverTrailer)
+	return q.w.End(vetTrailers(t), neverTrailer)
 }
 
 // Inform passes an interim response on; clients of HTTP/1.0 do not know them (RFC 9110 section 15.2).
@@ -156,8 +156,7 @@ func (q *RequestH1) Inform(h *message.Head) error {
 	if q.old {
 		return nil
 	}
-	out := http1.AppendStatusLine(q.w.Begin(), h.Status, reason(h))
-	out = h.AppendFields(out, ResponseDrop(h))
+	out := appendResponse(q.w.Begin(), h)
 	q.w.Head(append(out, "\r\n"...), false)
 	return q.w.Flush()
 }
@@ -169,8 +168,7 @@ func (q *RequestH1) Begin(h *message.Head) error {
 	if rt := ex.decision.Route; rt != nil {
 		q.conn.Conn.SetWriteTimeout(rt.Config.Timeouts.Write)
 	}
-	out := http1.AppendStatusLine(q.w.Begin(), h.Status, reason(h))
-	out = h.AppendFields(out, ResponseDrop(h))
+	out := appendResponse(q.w.Begin(), h)
 	if endsUnsized(h, ex.decision.Head) {
 		out = append(out, "Content-Length: 0\r\n"...)
 	}
@@ -200,14 +198,6 @@ func endsUnsized(h *message.Head, toHead bool) bool {
 		!h.Present.Has(message.ContentLength)
 }
 
-// reason is the reason phrase as it came; HTTP/2 has none.
-func reason(h *message.Head) []byte {
-	if h.Version == message.HTTP2 {
-		return nil
-	}
-	return h.Reason
-}
-
 // Abort ends the connection with a reset: a body that ends with its connection would otherwise look whole.
 func (q *RequestH1) Abort(error) {
 	q.w.Done()
@@ -218,8 +208,7 @@ func (q *RequestH1) Abort(error) {
 // new protocol.
 func (q *RequestH1) Switch(h *message.Head, other *netio.Conn) (*netio.Conn, []byte, error) {
 	q.began = true
-	out := http1.AppendStatusLine(q.w.Begin(), 101, reason(h))
-	out = h.AppendFields(out, ResponseDrop(h))
+	out := appendResponse(q.w.Begin(), h)
 	out = append(out, "Connection: Upgrade\r\n"...)
 	out = http1.AppendField(out, "Upgrade", h.Upgrade)
 	q.w.Head(append(out, "\r\n"...), false)

@@ -131,8 +131,7 @@ func (q *requestH2) ResetCode() http2.ErrCode {
 // Inform passes an interim response on. One that is larger than the client takes is left out.
 func (q *requestH2) Inform(h *message.Head) error {
 	q.fields.Reset()
-	q.fields.Status(h.Status)
-	q.fields.AddHead(h, ResponseDrop(h))
+	FillResponse(&q.fields, h)
 	err := q.stream.WriteHead(q.batch, &q.fields, false)
 	q.flush()
 	if errors.Is(err, http2.ErrHeadTooLarge) {
@@ -152,8 +151,7 @@ func (q *requestH2) Begin(h *message.Head) error {
 		q.left = h.ContentLength
 	}
 	q.fields.Reset()
-	q.fields.Status(h.Status)
-	q.fields.AddHead(h, ResponseDrop(h))
+	FillResponse(&q.fields, h)
 	q.sent += int64(len(h.Buf))
 	err := q.stream.WriteHead(q.batch, &q.fields, q.ended)
 	if errors.Is(err, http2.ErrHeadTooLarge) {
@@ -192,7 +190,7 @@ func (q *requestH2) End(t *message.Head) error {
 	case q.ended:
 	case t != nil:
 		q.fields.Reset()
-		q.fields.AddHead(VetTrailers(t), NeverTrailer)
+		FillTrailers(&q.fields, t)
 		err = q.stream.WriteTrailers(q.batch, &q.fields)
 		if errors.Is(err, http2.ErrHeadTooLarge) {
 			err = ReplyLargeResponse

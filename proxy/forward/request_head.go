@@ -1,7 +1,6 @@
 package forward
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
@@ -15,12 +14,6 @@ import (
 // forwarded are the fields that say who the client is: ours to write.
 var forwarded = message.Of(message.XForwardedFor, message.XForwardedHost, message.XForwardedProto,
 	message.XForwardedClientCert)
-
-// NeverTrailer are the fields that must not come behind a body: framing, routing, authentication and what we vouch
-// for ourselves (RFC 9110 section 6.5.1).
-var NeverTrailer = message.HopByHop | forwarded | message.Of(message.ContentLength, message.Host, message.Trailer,
-	message.Authorization, message.Cookie, message.SetCookie, message.Expect, message.ContentEncoding, message.ContentType,
-	message.ContentRange, message.XRequestID)
 
 // requestHead is the head of one request as it goes to one endpoint.
 type requestHead struct {
@@ -222,50 +215,4 @@ func (r *requestHead) addForwarded(to sink) {
 	if id := r.decision.ID.Bytes(); len(id) > 0 {
 		to.AddID(message.XRequestID, id)
 	}
-}
-
-// VetTrailers marks the trailers that have no ID and still must not pass: what the sender says of the client, and who
-// authenticated whom (RFC 9110 section 6.5.1). t may be nil.
-func VetTrailers(t *message.Head) *message.Head {
-	if t == nil {
-		return nil
-	}
-	for i := range t.Fields {
-		f := &t.Fields[i]
-		if f.ID != message.Other {
-			continue
-		}
-		name := t.Name(f)
-		f.Hop = route.IsClaim(name) || message.EqualFold(name, "www-authenticate") ||
-			message.EqualFold(name, "authentication-info") || message.EqualFold(name, "proxy-authentication-info")
-	}
-	return t
-}
-
-// ResponseDrop are the fields of a response with this status that do not go to the client.
-func ResponseDrop(h *message.Head) message.Set {
-	drop := message.HopByHop
-	if h.Status < 200 || h.Status == 204 || h.Body == message.Chunked || h.Body == message.UntilClose {
-		drop |= message.Of(message.ContentLength) // RFC 9110 section 8.6: none in 1xx and 204
-	}
-	return drop
-}
-
-// keepAlive is what a Keep-Alive field with a timeout says, in seconds; 0 without one.
-func keepAlive(h *message.Head) int {
-	if !h.Present.Has(message.KeepAlive) {
-		return 0
-	}
-	seconds := 0
-	message.EachElement(h.Get(message.KeepAlive), func(e []byte) bool {
-		const name = "timeout="
-		if len(e) > len(name) && message.EqualFold(e[:len(name)], name) {
-			if n, err := strconv.Atoi(string(e[len(name):])); err == nil && n > 0 {
-				seconds = n
-			}
-			return false
-		}
-		return true
-	})
-	return seconds
 }

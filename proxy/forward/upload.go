@@ -188,7 +188,7 @@ func (u *upload) copy(up upstream) *route.LocalReply {
 			}
 		case errors.Is(err, io.EOF):
 			u.read.Store(true)
-			if up.End(VetTrailers(u.down.Trailers())) == nil {
+			if up.End(vetTrailers(u.down.Trailers())) == nil {
 				u.sentAt.Store(u.engine.Now())
 			}
 			return nil

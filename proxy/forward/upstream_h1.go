@@ -50,7 +50,7 @@ func (u *upstreamH1) Quiet() bool                             { return u.conn.Qu
 func (u *upstreamH1) SetWriteTimeout(d time.Duration)         { u.conn.SetWriteTimeout(d) }
 func (u *upstreamH1) Sent() int64                             { return u.w.Sent() }
 func (u *upstreamH1) Body(p []byte) error                     { return u.w.Body(p) }
-func (u *upstreamH1) End(t *message.Head) error               { return u.w.End(t, NeverTrailer) }
+func (u *upstreamH1) End(t *message.Head) error               { return u.w.End(t, neverTrailer) }
 func (u *upstreamH1) Flush() error                            { return u.w.Flush() }
 func (u *upstreamH1) SetReadDeadline(at int64)                { u.conn.SetReadDeadline(at) }
 func (u *upstreamH1) Head(h *message.Head, toHead bool) error { return u.r.ReadResponse(h, toHead) }

@@ -83,7 +83,7 @@ func (u *upstreamH2) End(t *message.Head) error {
 	var err error
 	if t != nil {
 		f := u.batch.Fields()
-		f.AddHead(t, NeverTrailer)
+		f.AddHead(t, neverTrailer)
 		err = u.stream.WriteTrailers(&u.batch, f)
 		if errors.Is(err, http2.ErrHeadTooLarge) {
 			u.large.Store(true)

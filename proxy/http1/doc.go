@@ -21,7 +21,7 @@
 //
 // # Not here
 //
-// Which fields go on (package proxy), sockets and deadlines (package netio), the head's own vocabulary (package
+// Which fields go on (package forward), sockets and deadlines (package netio), the head's own vocabulary (package
 // message).
 //
 // # Decisions

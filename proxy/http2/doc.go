@@ -43,7 +43,7 @@
 //
 // # Not here
 //
-// Which fields go on, timeouts of requests, retries, metrics (package proxy); TLS (package mtls) and sockets (package
+// Which fields go on, timeouts of requests, retries, metrics (package forward); TLS (package mtls) and sockets (package
 // netio).
 //
 // # Decisions

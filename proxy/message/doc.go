@@ -22,7 +22,7 @@
 //
 // # Not here
 //
-// Parsing and framing of a version (the codecs), routing and rewriting (package proxy).
+// Parsing and framing of a version (the codecs), routing and rewriting (packages route and forward).
 //
 // # Decisions
 //

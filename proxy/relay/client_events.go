@@ -26,7 +26,7 @@ func (e *clientEvents) Trailers(b *http2.Batch, st *http2.Stream, h *message.Hea
 	r := (*relay)(e)
 	defer r.unwind()
 	f := b.Fields()
-	f.AddHead(forward.VetTrailers(h), forward.NeverTrailer)
+	forward.FillTrailers(f, h)
 	switch err := r.toUp.Trailers(b, f); {
 	case errors.Is(err, http2.ErrDiverted):
 		r.fallenBack().Trailers(b, st, h)

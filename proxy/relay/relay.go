@@ -269,8 +269,7 @@ func (r *relay) reply(b *http2.Batch, reply *route.LocalReply, sent bool) {
 	var h message.Head
 	body := forward.FillReply(&h, reply, &r.decision)
 	fields := b.Fields()
-	fields.Status(h.Status)
-	fields.AddHead(&h, 0)
+	forward.FillResponse(fields, &h)
 	if body == nil {
 		_ = r.client.WriteHead(b, fields, true) // a stream that is gone needs no response
 	} else if r.client.WriteHead(b, fields, false) == nil {

@@ -19,8 +19,7 @@ func (e *serverEvents) Head(b *http2.Batch, st *http2.Stream, h *message.Head, e
 	}
 	r.sent.Add(int64(len(h.Buf)))
 	f := b.Fields()
-	f.Status(h.Status)
-	f.AddHead(h, forward.ResponseDrop(h))
+	forward.FillResponse(f, h)
 	err := r.client.WriteHead(b, f, end)
 	switch {
 	case h.Status < 200: // one that is too large is left out
@@ -79,7 +78,7 @@ func (e *serverEvents) Trailers(b *http2.Batch, st *http2.Stream, h *message.Hea
 	defer r.unwind()
 	r.noteTrailers(h)
 	f := b.Fields()
-	f.AddHead(forward.VetTrailers(h), forward.NeverTrailer)
+	forward.FillTrailers(f, h)
 	if r.toDown.Trailers(b, f) != nil {
 		st.Reset(b, http2.Cancel) // the rest of the request is of no use
 		r.fail(b, forward.ReplyLargeResponse, http2.InternalError)
