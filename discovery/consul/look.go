@@ -28,11 +28,11 @@ const (
 	lookSkipped                // it has nothing to compare, or is failing
 	lookFailed                 // Consul did not respond
 	lookReset                  // it was restarted for its index, or for the rights that it lost
-	lookStale                  // it does not know what Consul says, and was restarted
+	lookStale                  // it does not know what Consul says: it is to be restarted, over a new connection
 )
 
 // look compares what the watch has delivered with what Consul says over a connection of its own, and
-// restarts a watch that has not told of a difference in time. It is for the one goroutine of the
+// finds a watch that has not told of a difference in time. It is for the one goroutine of the
 // monitor.
 func (w *watch[T]) look(ctx context.Context) (verdict, error) {
 	before := w.snapshot()
@@ -64,7 +64,6 @@ func (w *watch[T]) look(ctx context.Context) (verdict, error) {
 		w.restart(false, false)
 		return lookReset, nil
 	}
-	w.restart(false, false)
 	return lookStale, nil
 }
 

@@ -223,7 +223,7 @@ func (m *monitor) lookRound(ctx context.Context) bool {
 			return true
 		case found == lookStale:
 			m.reconnect() // the connection that it is parked on may be dead, or lead elsewhere
-			m.restartAllBut(w)
+			m.restartAllBut(nil)
 			return true
 		case found == lookFailed && unreachable(classOf(err)):
 			return false

@@ -1,8 +1,18 @@
 package consul
 
 import (
+	"crypto/tls"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
@@ -79,4 +89,69 @@ func (c *Client) parked() (parked, pausing, plain, idle int) {
 		}
 	}
 	return parked, pausing, plain, idle
+}
+
+// Over HTTP/2 all watches share a connection: one that died without a sign is left by all of them, and
+// not used by the requests that follow.
+func TestDeadHTTP2Connection(t *testing.T) {
+	testserver.Goroutines(t)
+	var index atomic.Int64
+	index.Store(7)
+	news := make(chan struct{})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen := index.Load()
+		if r.URL.Query().Get("index") == strconv.FormatInt(seen, 10) {
+			select {
+			case <-news:
+			case <-r.Context().Done():
+				return
+			}
+		}
+		say(w, strconv.FormatInt(index.Load(), 10), fmt.Sprintf(
+			`[{"Node":{"Node":"n"},"Service":{"ID":"a","Address":"10.0.0.%d","Port":80},"Checks":[]}]`, index.Load()))
+	}))
+	server.EnableHTTP2 = true
+	server.Config.ErrorLog = hclog.NewNullLogger().StandardLogger(nil) // of handshakes that are cut at the end
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	write(t, path, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	wire := newProxy(t, server.Listener.Addr().String())
+	clearEnvironment(t)
+	t.Setenv("CONSUL_HTTP_ADDR", "https://"+wire.addr())
+	t.Setenv("CONSUL_CACERT", path)
+	c, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.link.Load().http.CloseIdleConnections() })
+	catalog := runCatalog(t, c)
+	api, other := Query{Service: "api"}, Query{Service: "other"}
+	catalog.Watch([]Query{api, other})
+	waitAnswers(t, catalog)
+	testserver.WaitFor(t, patience, "both requests to be parked", func() bool {
+		p, _, _, _ := c.parked()
+		return p == 2
+	})
+	if !c.http2.Load() {
+		t.Fatal("not over HTTP/2")
+	}
+	wire.freeze()
+	index.Store(8)
+	close(news)
+	c.monitor.mu.Lock()
+	for _, f := range c.monitor.followers {
+		f.lookedAt = time.Time{}
+	}
+	c.monitor.mu.Unlock()
+	if !c.monitor.lookRound(t.Context()) {
+		t.Error("Consul did not respond to the look")
+	}
+	for _, q := range []Query{api, other} {
+		testserver.WaitFor(t, patience, "the new instance of "+q.Service, func() bool {
+			e, _ := catalog.Endpoints(q)
+			return show(e) == "10.0.0.8:80*1/passing"
+		})
+	}
 }
