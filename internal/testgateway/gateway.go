@@ -72,10 +72,10 @@ func New[P Plan, S Plane[P]](
 	go func() { defer close(swept); g.Sweeper.Run(ctx) }()
 	t.Cleanup(func() {
 		g.Drain(grace)
+		g.Set.Retire(nil)
+		g.NothingLeft() // while deadlines still pass: a peer that says nothing is waited for until then
 		cancel()
 		<-swept
-		g.Set.Retire(nil)
-		g.NothingLeft()
 	})
 	return g
 }
