@@ -126,7 +126,8 @@ func TestDottedNames(t *testing.T) {
 	}
 }
 
-// TestContributingNamesFilesThatAreThere reads the paths in backquotes. A bare name is in the folder of the path before it.
+// TestContributingNamesFilesThatAreThere reads the paths in backquotes. A bare name is in the folder of the path before
+// it.
 func TestContributingNamesFilesThatAreThere(t *testing.T) {
 	text, err := os.ReadFile("../CONTRIBUTING.md")
 	if err != nil {

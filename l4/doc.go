@@ -18,7 +18,8 @@
 //   - A connection keeps the settings it was accepted under. Revisions, and listeners that disappear, never touch it;
 //     drain.go waits for it.
 //   - Connecting tries up to four endpoints, each once, before a byte of the client's was sent to any; what was read of
-//     a ClientHello goes to whichever can be connected to. The limits of the cluster hold: no endpoint (UH), overflow (UO).
+//     a ClientHello goes to whichever can be connected to. The limits of the cluster hold: no endpoint (UH), overflow
+//     (UO).
 //   - An end of one direction is passed on and leaves the other open. A reset is passed on as a reset, both ways; that
 //     of a side whose own direction has ended before is seen within about a second. Connections that never came to an
 //     endpoint are reset too, so that no client takes them for an empty response.

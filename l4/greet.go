@@ -72,8 +72,8 @@ func (c *conn) handshake(ctx context.Context, by time.Time) bool {
 	return true
 }
 
-// unhurried is a socket under TLS. crypto/tls gives its close_notify five seconds to leave, and breaks the connection if
-// a reader takes longer to make room for it; how long is too long is for the watch to say.
+// unhurried is a socket under TLS. crypto/tls gives its close_notify five seconds to leave, and breaks the connection
+// if a reader takes longer to make room for it; how long is too long is for the watch to say.
 type unhurried struct{ net.Conn }
 
 func (unhurried) SetWriteDeadline(time.Time) error { return nil }

@@ -45,8 +45,8 @@ func TestNoStreamsForAMoment(t *testing.T) {
 	}
 }
 
-// An endpoint that goes away at once says which requests it did not process: these are sent again, whatever their method,
-// with what has been read of their bodies.
+// An endpoint that goes away at once says which requests it did not process: these are sent again, whatever their
+// method, with what has been read of their bodies.
 func TestGoAwayInOnePhase(t *testing.T) {
 	for name, route := range ways {
 		for _, whole := range []bool{true, false} {

@@ -14,7 +14,8 @@ type QueueOptions struct {
 	Timeout     time.Duration // the longest wait; 0 = none waits
 }
 
-// maxWaiting is how many requests wait at a time: ten rounds of what is let in, and at least 1024, whose memory is small.
+// maxWaiting is how many requests wait at a time: ten rounds of what is let in, and at least 1024, whose memory is
+// small.
 func (o QueueOptions) maxWaiting() int {
 	if o.Timeout <= 0 {
 		return 0

@@ -149,8 +149,8 @@ func TestQueueBound(t *testing.T) {
 	})
 }
 
-// However long a request waits, its client is polled at a steady pace: a doubling interval must neither overflow nor grow
-// beyond its bound.
+// However long a request waits, its client is polled at a steady pace: a doubling interval must neither overflow nor
+// grow beyond its bound.
 func TestQueuePollsAtASteadyPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := NewQueue(QueueOptions{Concurrency: 1, Timeout: time.Hour})

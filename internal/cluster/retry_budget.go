@@ -3,9 +3,9 @@ package cluster
 import "sync/atomic"
 
 // RetryBudget bounds the retries in flight to a share of the live requests, so that retries never multiply an outage.
-// While requests succeed it saves the same share of them, up to a bound: an endpoint that dies fails more than its share
-// at one moment, and these requests may be retried; a lasting outage may not be. The zero value is ready. Safe for
-// concurrent use.
+// While requests succeed it saves the same share of them, up to a bound: an endpoint that dies fails more than its
+// share at one moment, and these requests may be retried; a lasting outage may not be. The zero value is ready. Safe
+// for concurrent use.
 type RetryBudget struct {
 	live  atomic.Int64 // retries in flight under the budget
 	saved atomic.Int64 // retries, in units of oneRetry

@@ -260,7 +260,8 @@ func TestRevision(t *testing.T) {
 	}
 }
 
-// A document is the same revision wherever it is read, and another one with each reference to what only a bootstrap has.
+// A document is the same revision wherever it is read, and another one with each reference to what only a bootstrap
+// has.
 func TestRevisionIsTheDocumentsOwn(t *testing.T) {
 	with := func(app string) Base {
 		b := bootstrap()

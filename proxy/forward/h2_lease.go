@@ -23,8 +23,8 @@ type h2Lease struct {
 	set *h2Pool // of ep
 }
 
-// take is Engine.lease for clusters whose endpoints speak, or may speak, HTTP/2. A fresh connection is never needed: one
-// that is going away has no room.
+// take is Engine.lease for clusters whose endpoints speak, or may speak, HTTP/2. A fresh connection is never needed:
+// one that is going away has no room.
 func (l h2Lease) take(fresh bool, within time.Duration) (upstream, error) {
 	if c := l.set.take(); c != nil {
 		return newUpstreamH2(c, true), nil

@@ -459,7 +459,8 @@ func TestRequestFieldsKept(t *testing.T) {
 	}
 }
 
-// TestPipelining: many requests in one stream come out in order, however they are cut, and with a body that is not read nothing is lost.
+// TestPipelining: many requests in one stream come out in order, however they are cut, and with a body that is not read
+// nothing is lost.
 func TestPipelining(t *testing.T) {
 	var in, want []string
 	for i := range 60 {

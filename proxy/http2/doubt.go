@@ -3,9 +3,9 @@ package http2
 import "sync/atomic"
 
 // doubt is whether the peer of a client's connection may be gone: something took too long, and nothing at all was read
-// meanwhile. Then the connection takes no new streams until the peer is heard of, so that requests go elsewhere. The peer
-// is sent a PING; when nothing at all comes back the connection ends after Options.PingTimeout, with ErrSilent. A path
-// that goes silent without FIN or RST is found in no other way before the kernel gives up, which takes minutes.
+// meanwhile. Then the connection takes no new streams until the peer is heard of, so that requests go elsewhere. The
+// peer is sent a PING; when nothing at all comes back the connection ends after Options.PingTimeout, with ErrSilent. A
+// path that goes silent without FIN or RST is found in no other way before the kernel gives up, which takes minutes.
 type doubt struct {
 	lastRead atomic.Int64 // on the clock of netio.Sweeper.Now
 	pending  atomic.Bool  // changed under the connection's lock
