@@ -3,7 +3,7 @@
 // # Life of a request
 //
 //   - listener.go accepts; a PROXY header and a TLS handshake (handshake.go) come first where the listener has them
-//     (connections.go). ALPN or the first bytes say which version the client speaks: conn_h1.go or conn_h2.go.
+//     (connections.go). ALPN or the first bytes say which version the client speaks: h1_conn.go or h2_conn.go.
 //   - Package route decides once what is to be done with the request.
 //   - Package forward carries it from a goroutine; from HTTP/2 to HTTP/2 package relay mostly does without one.
 //   - Both record it.

@@ -3,16 +3,16 @@
 //
 // # Life of a request
 //
-//   - downstream_h1.go and downstream_h2.go are the client's side (downstream.go), and hold the exchange (exchange.go).
+//   - h1_downstream.go and h2_downstream.go are the client's side (downstream.go), and hold the exchange (exchange.go).
 //   - run.go is the table of contents: decide, read what has come of the body (upload.go), wait in the cluster's queue,
 //     then attempts until one is answered; record (record.go).
-//   - try.go is one attempt: lease a connection (upstream.go; upstream_h1.go, upstream_h2.go, h2_lease.go and
+//   - try.go is one attempt: lease a connection (upstream.go; h1_upstream.go, h2_upstream.go, h2_lease.go and
 //     h2_pool.go for the two versions), write the head (request_head.go), wait for the response head. What it knows is
 //     an [Attempt] (attempt.go).
 //   - response.go passes the response on, upgrade.go makes a tunnel of it, retry.go says when another attempt is right,
 //     replay_buffer.go keeps the body for it, deadlines.go says how long anything is waited for, and local_reply.go
 //     what the client is told when there is no response.
-//   - conn_h2.go chooses who carries a stream: its connection's reading goroutine where nothing has to be waited for
+//   - h2_conn.go chooses who carries a stream: its connection's reading goroutine where nothing has to be waited for
 //     (h2_inline.go), else a worker (workers.go).
 //
 // The methods of an exchange lie in the files of these steps, so its file and theirs refer to each other.
