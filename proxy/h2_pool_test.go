@@ -84,7 +84,7 @@ func TestMoreRequestsThanStreams(t *testing.T) {
 	}
 }
 
-// Who waits for a stream in vain has met a limit, which says nothing about the endpoint.
+// Who waits too long for a stream has met a limit, which says nothing about the endpoint.
 func TestNoStreamInTime(t *testing.T) {
 	e := listen(t)
 	g := start(t, "timeouts: {connect: "+short.String()+"}\n"+clustered("", "protocol: http2, limits: {max_connections: 1}", e.addr))

@@ -185,7 +185,7 @@ func TestClusterLimits(t *testing.T) {
 		}
 		e.unused()
 	})
-	t.Run("connections, waited for in vain", func(t *testing.T) {
+	t.Run("connections, waited for too long", func(t *testing.T) {
 		e := listen(t)
 		g := start(t, timeouts("connect")+clustered("", "limits: {max_connections: 1}", e.addr))
 		g.dial().send(get("/a"))

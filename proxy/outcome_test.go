@@ -77,7 +77,7 @@ func TestEndpointThatKeepsTheClientsDeadline(t *testing.T) {
 	}
 }
 
-// Waiting in vain at a limit of the gateway's own is no failure of the endpoint, however short the wait was to be.
+// Waiting too long at a limit of the gateway's own is no failure of the endpoint, however short the wait was to be.
 func TestWaitAtALimitIsNoFailureOfTheEndpoint(t *testing.T) {
 	for _, options := range []string{"timeouts: {request: 200ms}", "retries: {on: [timeout], per_try_timeout: 200ms}"} {
 		t.Run(options, func(t *testing.T) {

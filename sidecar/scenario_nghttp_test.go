@@ -50,7 +50,7 @@ var (
 	nghttpFault  = regexp.MustCompile(`recv RST_STREAM|recv GOAWAY|\[ERROR\]|\[INVALID|not processed|[A-Z]+_ERROR\(`)
 )
 
-// What nghttp sends arrives whole, comes back whole, and in an order that it has nothing to say about: frame by frame,
+// What nghttp sends arrives whole, comes back whole, and in an order that it does not choose: frame by frame,
 // for all that it can do to a request, encrypted and in the clear, to endpoints of both versions.
 func TestNghttp(t *testing.T) {
 	t.Parallel()

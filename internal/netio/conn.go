@@ -21,7 +21,7 @@ var (
 type Hangup uint8
 
 const (
-	Open       Hangup = iota // nothing to say
+	Open       Hangup = iota // no end was seen
 	HalfClosed               // the peer sent FIN: it will send no more, but may still read
 	Reset                    // the connection is gone in both directions
 )

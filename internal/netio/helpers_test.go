@@ -89,7 +89,7 @@ func until(t testing.TB, what string, ok func() bool) {
 	defer tick.Stop()
 	for end := time.Now().Add(10 * time.Second); !ok(); <-tick.C {
 		if time.Now().After(end) {
-			t.Fatalf("waited in vain until %s", what)
+			t.Fatalf("waited too long until %s", what)
 		}
 	}
 }

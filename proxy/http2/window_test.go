@@ -140,7 +140,7 @@ func TestSmallWindow(t *testing.T) {
 	})
 }
 
-// TestStallIsNotProlonged by an owner that tries again in vain.
+// TestStallIsNotProlonged by an owner that tries again without success.
 func TestStallIsNotProlonged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c := clientPeer(t, Options{StallTimeout: 5 * time.Second},

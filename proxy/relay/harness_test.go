@@ -35,7 +35,7 @@ type rig struct {
 	listener *telemetry.Listener
 	app      net.Listener
 	breaks   func(*forward.ConnH2, *forward.Given) // called on the reading goroutine before /broken is relayed
-	relays   chan *relay                           // that were started; nil where that was in vain
+	relays   chan *relay                           // that were started; nil where none was
 	warns    atomic.Bool                           // the logger panics when it warns
 }
 

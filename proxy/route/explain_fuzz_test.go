@@ -23,7 +23,7 @@ func checkExplained(t *testing.T, r *router, h *message.Head, path []byte, liste
 	if n := len(r.routes); won != nil && len(others) != n-1 || won == nil && len(others) != n {
 		t.Fatalf("%d other routes of %d, won: %s", len(others), n, show(won))
 	}
-	// Of those that are asked in vain until the winner is asked, each refuses; the winner's place among all is the
+	// Those that are asked before the winner all refuse; the winner's place among all is the
 	// first that does not.
 	tried := r.tried(hostname(h.Authority, nil), path)
 	first := slices.IndexFunc(tried, func(rt *Route) bool { return rt.unmet(h, listener) == allMet })
