@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testgateway"
@@ -40,4 +41,16 @@ func (l *accessLog) lines(n int) []map[string]any {
 	l.t.Helper()
 	l.raw(n)
 	return testgateway.Lines[map[string]any](l.AccessLog, n)
+}
+
+// lineOf waits for n lines and returns the one whose field has that value. A line may come after that of a later
+// request: it is written when the response is out.
+func (l *accessLog) lineOf(n int, field string, value any) map[string]any {
+	l.t.Helper()
+	lines := l.lines(n)
+	i := slices.IndexFunc(lines, func(line map[string]any) bool { return line[field] == value })
+	if i < 0 {
+		l.t.Fatalf("no line with %s %v: %v", field, value, lines)
+	}
+	return lines[i]
 }

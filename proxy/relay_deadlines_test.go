@@ -182,7 +182,7 @@ func TestStatusOfACallThatBreaksOff(t *testing.T) {
 			down.Answer(3, "200")
 			up.Must(up.WriteRSTStream(id, http2.ErrCodeInternal))
 			down.Reset(3, http2.ErrCodeInternal)
-			if got := fmt.Sprint(log.lines(2)[1]["grpc_status"]); got != "14" {
+			if got := fmt.Sprint(log.lineOf(2, "path", "/")["grpc_status"]); got != "14" {
 				t.Errorf("grpc_status = %s, want 14", got)
 			}
 		})

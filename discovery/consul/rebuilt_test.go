@@ -25,8 +25,8 @@ func TestServerRebuiltBehindAnAgent(t *testing.T) {
 	api := Query{Service: "api"}
 	catalog.Watch([]Query{api})
 	taken(t, catalog, api, "10.0.0.1:9001*1/passing")
-	server.KVPut("filler/last", "x")
 	want(t, documents, "(negative)")
+	server.KVPut("filler/last", "x")
 	want(t, documents, "x")
 
 	server.Stop()
