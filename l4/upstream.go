@@ -30,7 +30,7 @@ type upstream struct {
 // connection.
 func (c *conn) connect(ctx context.Context) bool {
 	a := &c.attempt
-	var tried cluster.Tried
+	tried := cluster.Tried{Key: c.hashKey()}
 	var seen []*cluster.Endpoint
 	for len(seen) < maxTries {
 		ep, err := a.to.cluster.Pick(&tried)
@@ -63,6 +63,15 @@ func (c *conn) connect(ctx context.Context) bool {
 	}
 	c.stop(telemetry.UF)
 	return false
+}
+
+// hashKey is the key of the client's address where it decides on the endpoint.
+func (c *conn) hashKey() uint64 {
+	if !c.attempt.to.cluster.Config().Hash.SourceIP {
+		return 0
+	}
+	var b [64]byte
+	return cluster.Hash(c.client.who.Source.Addr().Unmap().WithZone("").AppendTo(b[:0]))
 }
 
 // failure is what a failed connect says of the endpoint, and the flag to stop with where another endpoint is not tried.

@@ -58,7 +58,7 @@ func (s *Server) upstreams(
 		}
 		up := &route.Upstream{
 			Cluster: c, Protocol: c.Config().Protocol, Connect: doc.Timeouts.Connect, Budget: s.budget(name),
-			Dial: s.dial, Scheme: forward.SchemeHTTP,
+			Hash: route.CompileHash(c.Config()), Dial: s.dial, Scheme: forward.SchemeHTTP,
 		}
 		if tc := certs.Client(name); tc != nil {
 			up.Dial, up.Scheme = tc.Dialer(netio.Corked(s.dial)), forward.SchemeHTTPS

@@ -51,13 +51,15 @@ func (c *Cluster) from(v *view, ms []member, tried *Tried, panicking bool) *Endp
 		return nil
 	}
 	switch {
+	case v.slots != nil && tried.key() != 0:
+		return hashed(v, tried, tried.key(), panicking)
 	case panicking && len(ms) > maxScan:
 		return scan(ms, tried, true)
 	case panicking:
 		return c.group.roundRobin(ms, tried, true)
 	case c.cfg.Balance == config.BalanceLeastRequest:
 		return leastRequest(v, tried)
-	case c.cfg.Balance == config.BalanceRandom || len(ms) > maxScan:
+	case c.cfg.Balance == config.BalanceRandom || v.slots != nil || len(ms) > maxScan:
 		return random(v, tried)
 	default:
 		return c.group.roundRobin(ms, tried, false)

@@ -4,7 +4,7 @@
 // # Life of a lease
 //
 // [Cluster.Pick] counts the request against the limits, loads the list of endpoints once (view.go)
-// and lets the balancer choose (balance.go, random.go). [Endpoint.Take]
+// and lets the balancer choose (balance.go, random.go, hash.go). [Endpoint.Take]
 // gives the most recently used idle connection (pool.go). When there is none,
 // [Cluster.ReserveWithin] gives a [Slot] to dial under (limits.go), at the limit it waits, if there
 // is time. [Endpoint.Put] gives the connection back. [Endpoint.Done] ends the lease with an
@@ -59,6 +59,10 @@
 // its share of requests. nginx gives back 1 a pick, which for a weight of 1 is all of it at once.
 // The other balancers know only the gate and the slow start: least_request avoids a slow endpoint
 // by its load.
+//
+// A hash cluster has Maglev's table: one look finds the endpoint of a key among any number. A ring would move exactly
+// the keys that must move, and costs a search of some 100 ns among 1,000 endpoints; this table moves a few in a
+// hundred more. It is made anew, in 2 to 4 ms, only when an address or a weight of those in use changes.
 //
 // Ejection is by failures in a row, for base_ejection times the number of ejections, up to
 // max_ejection (as Envoy). The number falls by one for each base_ejection with successes and

@@ -95,9 +95,7 @@ func (g *group) prepare(cfg config.Cluster) *Cluster {
 
 // check refuses what would not work; the document's own validation says it better.
 func check(cfg *config.Cluster) error {
-	switch cfg.Balance {
-	case "", config.BalanceWRR, config.BalanceLeastRequest, config.BalanceRandom:
-	default:
+	if cfg.Balance != "" && !slices.Contains(config.Balances, cfg.Balance) {
 		return fmt.Errorf("cluster %q: balance: not known (%q)", cfg.Name, cfg.Balance)
 	}
 	for _, e := range cfg.Endpoints {

@@ -5,12 +5,12 @@ package cluster
 // owns it. Beyond its room the oldest is forgotten: a request that was tried
 // on more endpoints than that has other problems.
 type Tried struct {
+	// Key decides where the request goes in a cluster with balance hash; 0 = anywhere. See [Hash].
+	Key uint64
+
 	seen [4]*health
 	n    int
 }
-
-// Reset forgets all.
-func (t *Tried) Reset() { *t = Tried{} }
 
 // Untried tells whether there is an endpoint in use that the request has not been sent to: one that
 // a Pick with t would choose.
@@ -26,6 +26,14 @@ func (c *Cluster) Untried(t *Tried) bool {
 func (t *Tried) add(h *health) {
 	t.seen[t.n%len(t.seen)] = h
 	t.n++
+}
+
+// key is safe on a nil Tried, which has none.
+func (t *Tried) key() uint64 {
+	if t == nil {
+		return 0
+	}
+	return t.Key
 }
 
 // has is safe on a nil Tried, which has seen none.

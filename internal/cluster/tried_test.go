@@ -9,7 +9,7 @@ import (
 
 // TestRetriesGoElsewhereFirst: each endpoint once before any twice, however the weights are.
 func TestRetriesGoElsewhereFirst(t *testing.T) {
-	for _, balance := range []string{config.BalanceWRR, config.BalanceRandom, config.BalanceLeastRequest} {
+	for _, balance := range config.Balances {
 		cl := cfg("a*100 b c")
 		cl.Balance = balance
 		_, c := newCluster(t, cl)

@@ -1,5 +1,7 @@
 package cluster
 
+import "github.com/fabian4/gateway-homebrew-go/internal/config"
+
 // view is a cluster's endpoints at one moment, ready to be picked from; immutable.
 type view struct {
 	// members are what a pick chooses from: weight > 0 and healthy by the
@@ -9,6 +11,8 @@ type view struct {
 	all []member
 	// cumulative weights of members, for random draws.
 	cumulative []int64
+	// slots are those of a cluster with balance hash: indexes of members.
+	slots []int32
 	// unhealthy tells that members are there by panic mode.
 	unhealthy bool
 	// listed is every endpoint, for the status.
@@ -79,6 +83,9 @@ func (c *Cluster) build() *view {
 	for _, m := range v.members {
 		sum += m.weight
 		v.cumulative = append(v.cumulative, sum)
+	}
+	if c.cfg.Balance == config.BalanceHash {
+		v.slots = slotsAfter(c.view.Load(), v.members)
 	}
 	return v
 }

@@ -74,7 +74,7 @@ var bad = []struct{ file, want string }{
 6:65: clusters[4].consul.tag: want no control bytes (seen "a\tb")
 7:5: clusters[5]: name is missing
 8:12: clusters[6].name: want a name of letters, digits and . _ - / : @ + ~ (seen "a b")
-8:48: clusters[6].balance: want one of wrr, least_request, random (seen "roundrobin")
+8:48: clusters[6].balance: want one of wrr, least_request, random, hash (seen "roundrobin")
 8:67: clusters[6].panic: want one of when_none_healthy, never (seen "always")
 9:12: clusters[7].name: want text, which needs quotes here (seen 1)
 9:27: clusters[7].endpoints[0]: address is missing
@@ -158,6 +158,24 @@ var bad = []struct{ file, want string }{
 `},
 	{"empty.bad.yaml", `
 1:1: document: is empty
+`},
+	{"hash.bad.yaml", `
+2:44: clusters[0].balance: balance hash needs a key hash that says by what, such as hash: {header: x-user}
+3:41: clusters[1].hash: only balance hash has a hash (the balance is wrr)
+4:56: clusters[2].hash: want one of header, cookie, query, source_ip (seen none)
+5:56: clusters[3].hash: want exactly one of header, cookie, query, source_ip (seen 2 keys)
+6:68: clusters[4].hash: want true, or another key than source_ip (seen false)
+7:65: clusters[5].hash.header: want the name of a field (seen "x user")
+8:65: clusters[6].hash.header: want another field than Host, which every client of a site sends alike (seen "Host")
+9:64: clusters[7].hash.query: want the name of a parameter, as URLs have it (seen "a=b")
+10:65: clusters[8].hash.cookie: name is missing
+10:71: clusters[8].hash.cookie.ttl: want whole seconds (seen "1500ms")
+11:72: clusters[9].hash.cookie.name: want the name of a cookie (seen "a;b")
+11:85: clusters[9].hash.cookie.path: want a path that begins with /, without space or ; (seen "x; Domain=y")
+12:57: clusters[10].hash: key heeder is not known, did you mean header?
+13:56: clusters[11].hash: want a mapping such as {header: x-user} (seen "x-user")
+14:71: clusters[12].hash: a cluster of protocol tcp knows of its clients their addresses only: write {source_ip: true}
+15:44: clusters[13].balance: want one of wrr, least_request, random, hash (seen "hsah")
 `},
 	{"health-check.bad.yaml", `
 2:49: clusters[0].health_check: type is missing (http, tcp or grpc)
@@ -346,7 +364,7 @@ var bad = []struct{ file, want string }{
 7:16: routes[0].timeouts: key upstrem is not known, did you mean upstream?
 10:27: clusters[0].endpoints[0]: address is missing
 10:28: clusters[0].endpoints[0]: key addr is not known, did you mean address?
-10:50: clusters[0]: key colour is not known (known: name, endpoints, consul, protocol, balance, panic, tls, passive_health, health_check, limits, keepalive, proxy_protocol, allow_empty)
+10:50: clusters[0]: key colour is not known (known: name, endpoints, consul, protocol, balance, hash, panic, tls, passive_health, health_check, limits, keepalive, proxy_protocol, allow_empty)
 11:1: document: key timeout is not known, did you mean timeouts?
 12:3: document: want a key (seen a list)
 `},

@@ -14,7 +14,11 @@ const (
 	BalanceWRR          = "wrr" // smooth weighted round robin
 	BalanceLeastRequest = "least_request"
 	BalanceRandom       = "random"
+	BalanceHash         = "hash" // by what Cluster.Hash names
 )
+
+// Balances are the ways to choose an endpoint, the default first. Not to be edited.
+var Balances = []string{BalanceWRR, BalanceLeastRequest, BalanceRandom, BalanceHash}
 
 // What a cluster does when no endpoint is healthy.
 const (
@@ -35,6 +39,7 @@ type Cluster struct {
 	Consul        Consul // also, or only, from the catalog
 	Protocol      string
 	Balance       string
+	Hash          Hash // with balance hash
 	Panic         string
 	TLS           ClusterTLS
 	PassiveHealth PassiveHealth
@@ -53,7 +58,8 @@ var clusterBlock = block[Cluster]{
 		at("endpoints", func(c *Cluster) *[]Endpoint { return &c.Endpoints }, listOf(endpoint).then(checkEndpoints)).optional(),
 		at("consul", func(c *Cluster) *Consul { return &c.Consul }, consulBlock.kind()).optional(),
 		at("protocol", func(c *Cluster) *string { return &c.Protocol }, word(ProtocolHTTP1, ProtocolHTTP2, ProtocolAuto, ProtocolTCP)),
-		at("balance", func(c *Cluster) *string { return &c.Balance }, word(BalanceWRR, BalanceLeastRequest, BalanceRandom)),
+		at("balance", func(c *Cluster) *string { return &c.Balance }, word(Balances...)),
+		at("hash", func(c *Cluster) *Hash { return &c.Hash }, hashBlock.kind()).optional(),
 		at("panic", func(c *Cluster) *string { return &c.Panic }, word(PanicWhenNoneHealthy, PanicNever)),
 		at("tls", func(c *Cluster) *ClusterTLS { return &c.TLS }, clusterTLSBlock.kind()).when(func(c *Cluster) bool { return c.TLS.Enabled() }),
 		at("passive_health", func(c *Cluster) *PassiveHealth { return &c.PassiveHealth }, passiveHealthBlock.kind()),
@@ -83,8 +89,24 @@ func checkCluster(d *decoder, n *yaml.Node, c *Cluster) {
 	if c.Protocol == ProtocolAuto && !c.TLS.Enabled() {
 		d.problemIn(n, "protocol", "protocol auto asks by ALPN, so it needs tls (seen no tls)")
 	}
+	if balance := valueOf(n, "balance"); balance == nil || balance.Value == c.Balance {
+		checkHash(d, n, c)
+	}
 	if c.HealthCheck.Type == HealthCheckGRPC && c.Protocol == ProtocolHTTP1 && c.TLS.Enabled() {
 		d.problemIn(n, "health_check", "a check of type grpc over tls needs protocol http2 or auto (the protocol is %s)", c.Protocol)
+	}
+}
+
+// checkHash holds balance hash and the key hash together.
+func checkHash(d *decoder, n *yaml.Node, c *Cluster) {
+	hash := valueOf(n, "hash")
+	switch {
+	case c.Balance == BalanceHash && hash == nil:
+		d.problemIn(n, "balance", "balance hash needs a key hash that says by what, such as hash: {header: x-user}")
+	case c.Balance != BalanceHash && hash != nil:
+		d.problemIn(n, "hash", "only balance hash has a hash (the balance is %s)", c.Balance)
+	case hash != nil && c.Protocol == ProtocolTCP && !c.Hash.SourceIP:
+		d.problemIn(n, "hash", "a cluster of protocol tcp knows of its clients their addresses only: write {source_ip: true}")
 	}
 }
 

@@ -41,9 +41,10 @@ func (a *Attempt) reset() { *a = Attempt{} }
 
 // Pick leases the endpoint of the next attempt, unless one is leased already that has not been tried. The error is
 // cluster.ErrNoEndpoint or cluster.ErrOverflow. Done ends the lease.
-func (a *Attempt) Pick(up *route.Upstream) error {
+func (a *Attempt) Pick(d *route.Decision) error {
 	if a.state == unleased {
-		ep, err := up.Cluster.Pick(&a.tried)
+		a.tried.Key = d.HashKey
+		ep, err := d.Upstream.Cluster.Pick(&a.tried)
 		if err != nil {
 			return err
 		}

@@ -168,7 +168,7 @@ func (q *RequestH1) Begin(h *message.Head) error {
 	if rt := ex.decision.Route; rt != nil {
 		q.conn.Conn.SetWriteTimeout(rt.Config.Timeouts.Write)
 	}
-	out := appendResponse(q.w.Begin(), h)
+	out := ex.appendCookies(appendResponse(q.w.Begin(), h))
 	if endsUnsized(h, ex.decision.Head) {
 		out = append(out, "Content-Length: 0\r\n"...)
 	}
@@ -208,7 +208,7 @@ func (q *RequestH1) Abort(error) {
 // new protocol.
 func (q *RequestH1) Switch(h *message.Head, other *netio.Conn) (*netio.Conn, []byte, error) {
 	q.began = true
-	out := appendResponse(q.w.Begin(), h)
+	out := q.ex.appendCookies(appendResponse(q.w.Begin(), h))
 	out = append(out, "Connection: Upgrade\r\n"...)
 	out = http1.AppendField(out, "Upgrade", h.Upgrade)
 	q.w.Head(append(out, "\r\n"...), false)

@@ -152,6 +152,7 @@ func (q *requestH2) Begin(h *message.Head) error {
 	}
 	q.fields.Reset()
 	FillResponse(&q.fields, h)
+	AddCookies(&q.fields, &q.ex.decision)
 	q.sent += int64(len(h.Buf))
 	err := q.stream.WriteHead(q.batch, &q.fields, q.ended)
 	if errors.Is(err, http2.ErrHeadTooLarge) {

@@ -36,7 +36,7 @@ func (q *requestH2) sendInline() (result inlineResult) {
 			result = inlinePanicked
 		}
 	}()
-	if !ex.mayInline() || !ex.place.TryTake(ex.decision.Upstream.Queue) || ex.attempt.Pick(ex.decision.Upstream) != nil {
+	if !ex.mayInline() || !ex.place.TryTake(ex.decision.Upstream.Queue) || ex.attempt.Pick(&ex.decision) != nil {
 		return notInline
 	}
 	a := &ex.attempt

@@ -6,6 +6,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
 // appendResponse appends the head h as it goes to the client over HTTP/1.1, but for the fields about the connection and
@@ -19,6 +20,20 @@ func appendResponse(dst []byte, h *message.Head) []byte {
 func FillResponse(f *http2.Fields, h *message.Head) {
 	f.Status(h.Status)
 	f.AddHead(h, responseDrop(h))
+}
+
+// AddCookies adds to a response what gives the client the cookies that its request lacked.
+func AddCookies(to sink, d *route.Decision) {
+	d.EachCookie(func(value []byte) { to.AddID(message.SetCookie, value) })
+}
+
+// appendCookies is AddCookies for HTTP/1.1.
+func (ex *exchange) appendCookies(dst []byte) []byte {
+	l := &ex.work.lines
+	l.b = dst
+	AddCookies(l, &ex.decision)
+	dst, l.b = l.b, nil
+	return dst
 }
 
 // responseDrop are the fields of a response with this status that do not go to the client.

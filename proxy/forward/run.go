@@ -37,7 +37,7 @@ func (ex *exchange) run(reply *route.LocalReply) {
 		reply = ex.enter()
 	}
 	for reply == nil {
-		if err := ex.attempt.Pick(ex.decision.Upstream); err != nil {
+		if err := ex.attempt.Pick(&ex.decision); err != nil {
 			reply = noEndpoint(err)
 			break
 		}

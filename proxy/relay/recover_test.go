@@ -159,7 +159,7 @@ func TestEndWhileFailing(t *testing.T) {
 		x := &relay{conn: &forward.ConnH2{Engine: r.engine, Client: route.Client{Listener: &route.Listener{Telemetry: r.listener}}}}
 		x.decision = route.Decision{Table: r.engine.Table(), Upstream: r.upstream, GRPC: true}
 		x.mu.Lock()
-		if err := x.attempt.Pick(r.upstream); err != nil {
+		if err := x.attempt.Pick(&x.decision); err != nil {
 			t.Fatal(err)
 		}
 		x.attempt.Begin(1)

@@ -106,7 +106,7 @@ func Start(c *forward.ConnH2, b *http2.Batch, st *http2.Stream, h *message.Head,
 		}
 	}()
 	up := g.Decision.Upstream
-	if !g.Place.TryTake(up.Queue) || g.Attempt.Pick(up) != nil {
+	if !g.Place.TryTake(up.Queue) || g.Attempt.Pick(g.Decision) != nil {
 		return nil
 	}
 	server := forward.ReserveH2(g.Attempt.Endpoint)
@@ -270,6 +270,7 @@ func (r *relay) reply(b *http2.Batch, reply *route.LocalReply, sent bool) {
 	body := forward.FillReply(&h, reply, &r.decision)
 	fields := b.Fields()
 	forward.FillResponse(fields, &h)
+	forward.AddCookies(fields, &r.decision)
 	if body == nil {
 		_ = r.client.WriteHead(b, fields, true) // a stream that is gone needs no response
 	} else if r.client.WriteHead(b, fields, false) == nil {

@@ -20,6 +20,9 @@ func (e *serverEvents) Head(b *http2.Batch, st *http2.Stream, h *message.Head, e
 	r.sent.Add(int64(len(h.Buf)))
 	f := b.Fields()
 	forward.FillResponse(f, h)
+	if h.Status >= 200 {
+		forward.AddCookies(f, &r.decision)
+	}
 	err := r.client.WriteHead(b, f, end)
 	switch {
 	case h.Status < 200: // one that is too large is left out

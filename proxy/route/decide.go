@@ -30,8 +30,10 @@ type Decision struct {
 	RemoteIP   netip.Addr    // the client's own, as a trusted proxy tells it; the zero Addr: the peer's
 	ID         RequestID     // empty: the request has its own
 	RetryAfter time.Duration // with ReplyRateLimited: when there is a token again
+	HashKey    uint64        // decides on the endpoint where the cluster's balance is hash; 0: any
 
-	normal []byte // the normalised path, where it is not the request's own
+	cookies *newCookie // that the response is to give to the client
+	normal  []byte     // the normalised path, where it is not the request's own
 }
 
 // Workspace is memory that a decision is made in. It is kept between requests; a Decision with a path that had to be
@@ -81,6 +83,9 @@ func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *
 	}
 	if d.Upstream = rt.choose(); d.Upstream == nil {
 		return ReplyNoCluster
+	}
+	if k := d.Upstream.Hash; k != nil {
+		d.HashKey = k.of(h, c, d)
 	}
 	if t.MaxBody > 0 && h.ContentLength > t.MaxBody {
 		return ReplyMaxBody

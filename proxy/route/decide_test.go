@@ -38,7 +38,7 @@ func table(t *testing.T, rt config.Route, maxBody int64) *Table {
 }
 
 // request parses a head without its first Host and last line.
-func request(t *testing.T, line, fields string) *message.Head {
+func request(t testing.TB, line, fields string) *message.Head {
 	t.Helper()
 	h, lim := new(message.Head), http1.DefaultLimits()
 	if err := http1.ParseRequest([]byte(line+" HTTP/1.1\r\nHost: a\r\n"+fields+"\r\n"), h, &lim); err != nil {

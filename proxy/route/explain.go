@@ -48,7 +48,9 @@ type RouteLost struct {
 
 // ClusterShare is a cluster of the route, and the weight by which requests are drawn for it.
 type ClusterShare struct {
-	Share int `json:"share"`
+	Share  int    `json:"share"`
+	HashBy string `json:"hash_by,omitempty"` // with balance hash: what decides on the endpoint
+	HashTo string `json:"hash_to,omitempty"` // and the endpoint it leads to; empty = the request does not say, or any
 	cluster.Status
 }
 
@@ -117,7 +119,7 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, base config.Bas
 		e.Route.Headers = append(e.Route.Headers, f.Name)
 	}
 	for _, w := range rt.upstream {
-		e.Clusters = append(e.Clusters, ClusterShare{w.weight, w.up.Cluster.Status()})
+		e.Clusters = append(e.Clusters, w.explain(h))
 	}
 	e.Timeouts = rt.Config.EffectiveTimeouts(t.Timeouts, base, isGRPC(h))
 	e.Retries = &RetriesInForce{
@@ -127,6 +129,19 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, base config.Bas
 	if rt.Retry.Failover {
 		e.Retries.On, e.Retries.From = []string{config.RetryConnectFailure}, config.OriginDefault
 	}
+}
+
+// explain tells of a cluster of the route that h takes.
+func (w *weighted) explain(h *message.Head) ClusterShare {
+	c := w.up.Cluster
+	s := ClusterShare{Share: w.weight, Status: c.Status(), HashBy: c.Config().Hash.String()}
+	if k := w.up.Hash; k != nil && k.by != bySource { // who asks is not the client
+		d := Decision{}
+		if key := k.of(h, nil, &d); d.cookies == nil {
+			s.HashTo = c.HashedTo(key)
+		}
+	}
+	return s
 }
 
 func hostMatch(host string) string {

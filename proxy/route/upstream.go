@@ -15,6 +15,7 @@ type Upstream struct {
 	Dial     netio.DialFunc
 	Scheme   []byte        // for HTTP/2: http, or https under TLS
 	Connect  time.Duration // longest time to connect, and to wait for a free connection
+	Hash     *HashKey      // nil: its endpoints are not chosen by a key
 	Budget   *cluster.RetryBudget
 	Queue    *cluster.Queue // in front of the cluster; nil: none
 }

@@ -74,8 +74,9 @@ func explanationCluster(w io.Writer, c *route.ClusterShare, total int) {
 			used++
 		}
 	}
-	fmt.Fprintf(w, "cluster %s\t%d of %s used%s%s\n", c.Name, used, count(len(c.Endpoints), "endpoint"),
+	fmt.Fprintf(w, "cluster %s\t%d of %s used%s%s%s\n", c.Name, used, count(len(c.Endpoints), "endpoint"),
 		when(c.Share != total, fmt.Sprintf(", for %d in %d requests", c.Share, total)),
+		when(c.HashBy != "", ", chosen by "+c.HashBy)+when(c.HashTo != "", ": "+c.HashTo),
 		when(used == 0, ": the answer is 503 with the flag UH"))
 	for i := range c.Endpoints {
 		e := &c.Endpoints[i]

@@ -1,0 +1,86 @@
+package route
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+)
+
+// Cookie is one that the gateway gives to clients that have none. Immutable.
+type Cookie struct {
+	name string
+	tail string // what follows the value
+}
+
+func compileCookie(c *config.Cookie) *Cookie {
+	tail := "; Path=" + c.Path
+	if c.TTL > 0 {
+		tail += "; Max-Age=" + strconv.FormatInt(int64(c.TTL/time.Second), 10)
+	}
+	return &Cookie{name: c.Name, tail: tail + "; HttpOnly; SameSite=Lax"}
+}
+
+// find is the value of the cookie in the request h, and whether it has one that is not empty (RFC 6265 section 5.4).
+func (c *Cookie) find(h *message.Head) ([]byte, bool) {
+	if !h.Present.Has(message.Cookie) {
+		return nil, false
+	}
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		if f.ID != message.Cookie {
+			continue
+		}
+		for list := h.Value(f); len(list) > 0; {
+			one := list
+			if i := bytes.IndexByte(list, ';'); i >= 0 {
+				one, list = list[:i], list[i+1:]
+			} else {
+				list = nil
+			}
+			name, value, _ := bytes.Cut(message.TrimSpace(one), equals)
+			if string(name) == c.name && len(value) > 0 {
+				return value, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// cookieValue is the value of a cookie that the gateway makes.
+type cookieValue [16]byte
+
+// randomValue is one that no two clients share.
+func randomValue() (v cookieValue) {
+	u := rand.Uint64()
+	for i := range v {
+		v[i] = hexDigits[u>>(60-4*i)&0xf]
+	}
+	return v
+}
+
+const hexDigits = "0123456789abcdef"
+
+// newCookie is a cookie for one client.
+type newCookie struct {
+	cookie *Cookie
+	value  cookieValue
+	next   *newCookie
+}
+
+// made notes that the response shall give the client a cookie, and returns its value. It allocates: a client gets a
+// cookie once.
+func (d *Decision) made(c *Cookie, v cookieValue) []byte {
+	d.cookies = &newCookie{c, v, d.cookies}
+	return d.cookies.value[:]
+}
+
+// EachCookie calls f with the value of each Set-Cookie field that the response shall have (RFC 6265 section 4.1).
+func (d *Decision) EachCookie(f func(value []byte)) {
+	for n := d.cookies; n != nil; n = n.next {
+		f([]byte(n.cookie.name + "=" + string(n.value[:]) + n.cookie.tail))
+	}
+}
