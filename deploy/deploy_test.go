@@ -97,7 +97,8 @@ func TestKubernetes(t *testing.T) {
 	pod := deployment(t).Spec.Template.Spec
 	gateway := deployment(t).gateway(t)
 	if gateway.RestartPolicy != "Always" {
-		t.Errorf("restartPolicy of the init container = %q, want Always: else it is no sidecar, and the pod waits for its end", gateway.RestartPolicy)
+		t.Errorf("restartPolicy of the init container = %q, want Always: else it is no sidecar, and the pod waits "+
+			"for its end", gateway.RestartPolicy)
 	}
 	if pod.EnableServiceLinks == nil || *pod.EnableServiceLinks {
 		t.Error("enableServiceLinks is not false: a Service named gateway sets variables named GATEWAY_*")
@@ -107,9 +108,11 @@ func TestKubernetes(t *testing.T) {
 		t.Error("the app has no preStop sleep: it ends while requests still come")
 	}
 	if grace := time.Duration(pod.TerminationGracePeriodSeconds) * time.Second; grace <= preStop+drain(t) {
-		t.Errorf("terminationGracePeriodSeconds = %v, want more than preStop %v and the drain's %v", grace, preStop, drain(t))
+		t.Errorf("terminationGracePeriodSeconds = %v, want more than preStop %v and the drain's %v", grace, preStop,
+			drain(t))
 	}
-	for name, p := range map[string]probe{"startupProbe": gateway.StartupProbe, "readinessProbe": gateway.ReadinessProbe} {
+	for name, p := range map[string]probe{"startupProbe": gateway.StartupProbe,
+		"readinessProbe": gateway.ReadinessProbe} {
 		if want := []string{"gateway", "status"}; !slices.Equal(p.Exec.Command, want) {
 			t.Errorf("%s runs %q, want %q", name, p.Exec.Command, want)
 		}
@@ -137,7 +140,8 @@ func TestCompose(t *testing.T) {
 
 func TestSystemd(t *testing.T) {
 	unit := read(t, "systemd/gateway.service")
-	for _, line := range []string{"Type=exec", "LimitNOFILE=1048576", "NoNewPrivileges=yes", "RestartPreventExitStatus=2", "ExecReload=/bin/kill -HUP $MAINPID"} {
+	for _, line := range []string{"Type=exec", "LimitNOFILE=1048576", "NoNewPrivileges=yes",
+		"RestartPreventExitStatus=2", "ExecReload=/bin/kill -HUP $MAINPID"} {
 		if !strings.Contains(unit, "\n"+line+"\n") {
 			t.Errorf("gateway.service has no line %q", line)
 		}

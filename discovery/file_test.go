@@ -151,31 +151,33 @@ func TestFileFollowsWhatItsFolderDoesNotHear(t *testing.T) {
 		path func(dir string) string
 		make func(t *testing.T, dir, text string)
 	}{
-		{"a link above", func(dir string) string { return filepath.Join(dir, "current", "gateway.yaml") }, func(t *testing.T, dir, text string) {
-			version := filepath.Join(dir, "version-"+text)
-			if err := os.Mkdir(version, 0o700); err != nil {
-				t.Fatal(err)
-			}
-			write(t, filepath.Join(version, "gateway.yaml"), text)
-			link := filepath.Join(dir, "current")
-			if err := os.Symlink(version, link+".new"); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Rename(link+".new", link); err != nil {
-				t.Fatal(err)
-			}
-		}},
-		{"one file, mounted", func(dir string) string { return filepath.Join(dir, "in", "gateway.yaml") }, func(t *testing.T, dir, text string) {
-			write(t, filepath.Join(dir, "outside.yaml"), text)
-			if err := os.MkdirAll(filepath.Join(dir, "in"), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			// A second name of the file: the mount is that too, for those who watch.
-			err := os.Link(filepath.Join(dir, "outside.yaml"), filepath.Join(dir, "in", "gateway.yaml"))
-			if err != nil && !errors.Is(err, fs.ErrExist) {
-				t.Fatal(err)
-			}
-		}},
+		{"a link above", func(dir string) string { return filepath.Join(dir, "current", "gateway.yaml") },
+			func(t *testing.T, dir, text string) {
+				version := filepath.Join(dir, "version-"+text)
+				if err := os.Mkdir(version, 0o700); err != nil {
+					t.Fatal(err)
+				}
+				write(t, filepath.Join(version, "gateway.yaml"), text)
+				link := filepath.Join(dir, "current")
+				if err := os.Symlink(version, link+".new"); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Rename(link+".new", link); err != nil {
+					t.Fatal(err)
+				}
+			}},
+		{"one file, mounted", func(dir string) string { return filepath.Join(dir, "in", "gateway.yaml") },
+			func(t *testing.T, dir, text string) {
+				write(t, filepath.Join(dir, "outside.yaml"), text)
+				if err := os.MkdirAll(filepath.Join(dir, "in"), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				// A second name of the file: the mount is that too, for those who watch.
+				err := os.Link(filepath.Join(dir, "outside.yaml"), filepath.Join(dir, "in", "gateway.yaml"))
+				if err != nil && !errors.Is(err, fs.ErrExist) {
+					t.Fatal(err)
+				}
+			}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -219,7 +221,8 @@ func TestFileRefuses(t *testing.T) {
 		{"folder", func(path string) error { return os.Mkdir(path, 0o700) }, "not a regular file (d"},
 		{"pipe", func(path string) error { return syscall.Mkfifo(path, 0o600) }, "not a regular file (p"},
 		{"empty", func(path string) error { return os.WriteFile(path, nil, 0o600) }, "empty"},
-		{"large", func(path string) error { return os.WriteFile(path, make([]byte, config.MaxDocumentBytes+1), 0o600) }, "larger than 8 MiB (8388609 bytes)"},
+		{"large", func(path string) error { return os.WriteFile(path, make([]byte, config.MaxDocumentBytes+1), 0o600) },
+			"larger than 8 MiB (8388609 bytes)"},
 		{"loop", func(path string) error { return os.Symlink(path, path) }, "too many levels of symbolic links"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

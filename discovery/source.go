@@ -64,7 +64,8 @@ func NewDocument(source, name string, parts []config.Part) Document {
 		total += len(part.Data)
 	}
 	if total > config.MaxDocumentBytes {
-		return refused(source, fmt.Errorf("%s: larger than %d MiB (%d bytes)", name, config.MaxDocumentBytes>>20, total))
+		return refused(source, fmt.Errorf("%s: larger than %d MiB (%d bytes)", name, config.MaxDocumentBytes>>20,
+			total))
 	}
 	return Document{Source: source, Parts: parts, Hash: hashOf(parts)}
 }

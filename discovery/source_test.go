@@ -111,7 +111,8 @@ func TestNewDocumentRefuses(t *testing.T) {
 	}{
 		{"empty", []config.Part{{}}, "key: empty"},
 		{"an empty part", []config.Part{{Name: "a", Data: big}, {Name: "b"}}, "keyb: empty"},
-		{"too large together", []config.Part{{Name: "a", Data: big}, {Name: "b", Data: big}}, "key: larger than 8 MiB (8388610 bytes)"},
+		{"too large together", []config.Part{{Name: "a", Data: big}, {Name: "b", Data: big}},
+			"key: larger than 8 MiB (8388610 bytes)"},
 	} {
 		d := NewDocument("consul", "key", row.parts)
 		if d.Refused == nil || d.Refused.Error() != row.want || d.Parts != nil {

@@ -108,7 +108,8 @@ func (t *Tracker) LeftOut(all []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(named) > 0 && !slices.Equal(named, t.current.LeftOut) {
-		t.log.Warn("instances left out", "watch", t.current.Name, "number", len(all), "instances", strings.Join(named, ", "))
+		t.log.Warn("instances left out", "watch", t.current.Name, "number", len(all), "instances",
+			strings.Join(named, ", "))
 	}
 	t.current.LeftOut = named
 }

@@ -106,7 +106,8 @@ func TestDottedNames(t *testing.T) {
 	for _, attributes := range exported(t) {
 		known = append(known, attributes...)
 	}
-	known = append(known, "go.memory.type", "service.name", "service.instance.id", "service.version", "gateway.role") // resource attributes
+	// resource attributes
+	known = append(known, "go.memory.type", "service.name", "service.instance.id", "service.version", "gateway.role")
 	dotted := regexp.MustCompile(`^[a-z_]+(\.[a-z_0-9]+)+$`)
 	file := regexp.MustCompile(`\.(yaml|md|log|pem|key|txt|hcl|json|com|conf|cfg|go|internal|org)$`)
 	isKey := func(name string) bool {
@@ -119,7 +120,8 @@ func TestDottedNames(t *testing.T) {
 	}
 	for _, p := range pages(t) {
 		for _, m := range inline.FindAllStringSubmatch(p.prose(), -1) {
-			if name := m[1]; dotted.MatchString(name) && !file.MatchString(name) && !slices.Contains(known, name) && !isKey(name) {
+			if name := m[1]; dotted.MatchString(name) && !file.MatchString(name) && !slices.Contains(known, name) &&
+				!isKey(name) {
 				t.Errorf("%s: %s is neither a key nor a metric nor an attribute", p.name, name)
 			}
 		}

@@ -40,7 +40,8 @@ func TestMetrics(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		g, w := got[name], want[name]
 		if g.unit != w.unit || !slices.Equal(g.attributes, w.attributes) {
-			t.Errorf("the table has %s with %q and %q, want %q and %q", name, g.unit, g.attributes, w.unit, w.attributes)
+			t.Errorf("the table has %s with %q and %q, want %q and %q", name, g.unit, g.attributes, w.unit,
+				w.attributes)
 		}
 		delete(got, name)
 	}

@@ -90,7 +90,8 @@ func TestVariables(t *testing.T) {
 		"GATEWAY_PORT":            true, // what Kubernetes injects
 		"GATEWAY_UPSTREAM_TIMEOT": true, // wrong on purpose
 	}
-	flags := map[string]bool{"--json": true, "--files": true, "--resolve": true} // of status and explain, validate, curl
+	// of status and explain, validate, curl
+	flags := map[string]bool{"--json": true, "--files": true, "--resolve": true}
 	for _, v := range sidecar.Variables() {
 		known[v.Name], flags["--"+v.Flag] = true, true
 	}
@@ -170,7 +171,8 @@ func TestRejections(t *testing.T) {
 
 // The parts of /status and /explain are those of their types.
 func TestAdminAnswers(t *testing.T) {
-	for column, of := range map[string]reflect.Type{"part": reflect.TypeFor[sidecar.Status](), "answer": reflect.TypeFor[route.Explanation]()} {
+	for column, of := range map[string]reflect.Type{"part": reflect.TypeFor[sidecar.Status](),
+		"answer": reflect.TypeFor[route.Explanation]()} {
 		var got, want []string
 		for _, row := range tableOf(t, "operations.md", column).rows {
 			got = append(got, codes(row[0])...)

@@ -68,7 +68,8 @@ func newPage(name, text string) *page {
 			}
 			return text[at[2*i]:at[2*i+1]]
 		}
-		p.blocks = append(p.blocks, block{kind: group(1), file: group(2), language: group(3), text: group(4), start: at[8]})
+		p.blocks = append(p.blocks, block{kind: group(1), file: group(2), language: group(3), text: group(4),
+			start: at[8]})
 	}
 	return p
 }
@@ -81,7 +82,8 @@ func (p *page) line(offset int) int { return 1 + strings.Count(p.text[:offset], 
 
 // Every fence says what it is, so that none is forgotten by the tests.
 func TestFences(t *testing.T) {
-	languages := map[string]string{"document": "yaml json", "file": "yaml json text ini", "run": "sh", "shown": "sh", "output": "text json", "other": "text json yaml sh ini"}
+	languages := map[string]string{"document": "yaml json", "file": "yaml json text ini", "run": "sh", "shown": "sh",
+		"output": "text json", "other": "text json yaml sh ini"}
 	for _, p := range pages(t) {
 		for i, b := range p.blocks {
 			allowed, known := languages[b.kind]

@@ -46,7 +46,8 @@ func records(hello []byte, n int) []byte {
 }
 
 func TestHello(t *testing.T) {
-	plain := clientHello(t, &tls.Config{ServerName: "Orders.Example.COM", MaxVersion: tls.VersionTLS12, CurvePreferences: []tls.CurveID{tls.CurveP256}})
+	plain := clientHello(t, &tls.Config{ServerName: "Orders.Example.COM", MaxVersion: tls.VersionTLS12,
+		CurvePreferences: []tls.CurveID{tls.CurveP256}})
 	quantum := clientHello(t, &tls.Config{ServerName: "orders.example.com"})
 	if len(quantum) < 1400 {
 		t.Fatalf("the post-quantum hello has only %d bytes", len(quantum))
@@ -91,7 +92,8 @@ func TestHello(t *testing.T) {
 
 // message is a hello with these extensions.
 func message(extensions string) []byte {
-	body := "\x03\x03" + strings.Repeat("r", 32) + "\x00" + "\x00\x02\x13\x01" + "\x01\x00" + string([]byte{byte(len(extensions) >> 8), byte(len(extensions))}) + extensions
+	body := "\x03\x03" + strings.Repeat("r", 32) + "\x00" + "\x00\x02\x13\x01" + "\x01\x00" +
+		string([]byte{byte(len(extensions) >> 8), byte(len(extensions))}) + extensions
 	m := "\x01" + string([]byte{0, byte(len(body) >> 8), byte(len(body))}) + body
 	return []byte("\x16\x03\x01" + string([]byte{byte(len(m) >> 8), byte(len(m))}) + m)
 }
@@ -139,7 +141,8 @@ func TestHelloRefused(t *testing.T) {
 		{"long name", message(names(host(strings.Repeat("a", 256)))), errBadHello},
 		{"bytes behind the list", message("\x00\x00\x00\x07\x00\x04\x00\x00\x01ab"), errBadHello},
 		{"half an extension", message("\x00\x00\x00"), errBadHello},
-		{"odd suites", append([]byte("\x16\x03\x01\x00\x2e\x01\x00\x00\x2a\x03\x03"+strings.Repeat("r", 32)), "\x00\x00\x03\x13\x01\x01\x01\x00"...), errBadHello},
+		{"odd suites", append([]byte("\x16\x03\x01\x00\x2e\x01\x00\x00\x2a\x03\x03"+strings.Repeat("r", 32)),
+			"\x00\x00\x03\x13\x01\x01\x01\x00"...), errBadHello},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var h hello
@@ -159,9 +162,11 @@ func TestRoutes(t *testing.T) {
 		r.add(host, all[host])
 	}
 	for name, want := range map[string]string{
-		"a.example.com": "a.example.com", "b.example.com": "*.example.com", "x.a.example.com": "*.example.com", "example.com": "*",
-		"x.deep.example.com": "*.deep.example.com", "deep.example.com": "*.example.com", "x.y.deep.example.com": "*.deep.example.com",
-		"": "*", "other.org": "*", ".example.com": "*", "com": "*",
+		"a.example.com": "a.example.com", "b.example.com": "*.example.com", "x.a.example.com": "*.example.com",
+		"example.com":        "*",
+		"x.deep.example.com": "*.deep.example.com", "deep.example.com": "*.example.com",
+		"x.y.deep.example.com": "*.deep.example.com",
+		"":                     "*", "other.org": "*", ".example.com": "*", "com": "*",
 	} {
 		if r.find(name) != all[want] {
 			t.Errorf("%q does not go to %q", name, want)

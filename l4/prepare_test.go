@@ -18,7 +18,8 @@ import (
 
 // two is a document with clusters one and two, and listeners as given.
 func two(one, two string, listeners ...string) string {
-	return fmt.Sprintf("listeners: [%s]\nclusters: [{name: one, endpoints: ['%s']}, {name: two, endpoints: ['%s']}]\n", strings.Join(listeners, ", "), one, two)
+	return fmt.Sprintf("listeners: [%s]\nclusters: [{name: one, endpoints: ['%s']}, {name: two, endpoints: ['%s']}]\n",
+		strings.Join(listeners, ", "), one, two)
 }
 
 func listener(name, addr, cluster string) string {

@@ -161,12 +161,13 @@ func TestNoTimeout(t *testing.T) {
 func TestConnectTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
-		g := start(t, to([]string{"10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1"}, "idle_timeout: 1s"), w.options, func(o *l4.Options) {
-			o.Dial = func(ctx context.Context, _ string) (net.Conn, error) {
-				<-ctx.Done()
-				return nil, ctx.Err()
-			}
-		})
+		g := start(t, to([]string{"10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1"}, "idle_timeout: 1s"), w.options,
+			func(o *l4.Options) {
+				o.Dial = func(ctx context.Context, _ string) (net.Conn, error) {
+					<-ctx.Done()
+					return nil, ctx.Err()
+				}
+			})
 		begun := time.Now()
 		within(t, lasted(w.connect(), begun), 3*2*time.Second)
 		if l := g.wantFlag(telemetry.UF); l.Attempts != 3 || l.Upstream != nil {
@@ -183,7 +184,8 @@ func TestMaxDurationBeforeBytesFlow(t *testing.T) {
 			return nil, ctx.Err()
 		}
 	}
-	document := strings.Replace(to([]string{"10.0.0.1:1", "10.0.0.2:1"}, "max_duration: 1s"), "protocol: tcp, endpoints", "limits: {max_connections: 1}, endpoints", 1)
+	document := strings.Replace(to([]string{"10.0.0.1:1", "10.0.0.2:1"}, "max_duration: 1s"),
+		"protocol: tcp, endpoints", "limits: {max_connections: 1}, endpoints", 1)
 	for name, full := range map[string]bool{"connecting": false, "waiting for a connection": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -291,7 +293,8 @@ func TestGreetTimeout(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newWire()
-					g := start(t, "listeners: [{name: in, address: '127.0.0.1:0', "+listener+"}]\nclusters: [{name: out, endpoints: ['a:1']}]\ntimeouts: {read: 7s}\n", w.options)
+					g := start(t, "listeners: [{name: in, address: '127.0.0.1:0', "+listener+
+						"}]\nclusters: [{name: out, endpoints: ['a:1']}]\ntimeouts: {read: 7s}\n", w.options)
 					begun := time.Now()
 					ours, theirs := net.Pipe()
 					w.accept <- fromAddr{theirs}
@@ -317,7 +320,8 @@ func (fromAddr) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(10, 0, 
 func TestDrainWhileGreeting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
-		g := start(t, "listeners: [{name: in, address: '127.0.0.1:0', protocol: tls, cluster: out}]\nclusters: [{name: out, endpoints: ['a:1']}]\n", w.options)
+		g := start(t, "listeners: [{name: in, address: '127.0.0.1:0', protocol: tls, cluster: out}]\nclusters: "+
+			"[{name: out, endpoints: ['a:1']}]\n", w.options)
 		c := w.connect()
 		synctest.Wait()
 		begun := time.Now()
@@ -391,7 +395,8 @@ func TestSlowToEndUnderTLS(t *testing.T) {
 	cert, key := ca.Leaf(t, testcert.Leaf{DNS: []string{"gw.example"}}).Write(t, dir, "gw")
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
-		g := start(t, to([]string{"10.0.0.1:1"}, fmt.Sprintf("tls: {certificates: [{cert_file: %s, key_file: %s}]}", cert, key)), w.options)
+		g := start(t, to([]string{"10.0.0.1:1"},
+			fmt.Sprintf("tls: {certificates: [{cert_file: %s, key_file: %s}]}", cert, key)), w.options)
 		// by the time in here the certificate is not valid yet
 		c := tls.Client(w.connect(), &tls.Config{InsecureSkipVerify: true})
 		if err := c.Handshake(); err != nil {

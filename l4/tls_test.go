@@ -60,7 +60,8 @@ clusters:
 // A client that is not Go's, for each route; also with a post-quantum key and with a hello cut into small records.
 func TestSNI(t *testing.T) {
 	ca := testcert.NewCA(t, "root")
-	a, wild, other := sniServer(t, ca, "a.example.com"), sniServer(t, ca, "b.example.com"), sniServer(t, ca, "other.org")
+	a, wild, other := sniServer(t, ca, "a.example.com"), sniServer(t, ca, "b.example.com"),
+		sniServer(t, ca, "other.org")
 	g := start(t, fmt.Sprintf(sniDocument, `, {host: "*", cluster: other}`, a, wild, other))
 	openssl := testserver.Binary(t, "openssl")
 	n := 0
@@ -76,7 +77,8 @@ func TestSNI(t *testing.T) {
 		{[]string{"-servername", "example.com"}, "other.org", "example.com"},
 		{[]string{"-noservername"}, "other.org", ""},
 		{[]string{"-servername", "a.example.com", "-tls1_2"}, "a.example.com", "a.example.com"},
-		{[]string{"-servername", "a.example.com", "-alpn", strings.Repeat("x", 200) + ",h2"}, "a.example.com", "a.example.com"},
+		{[]string{"-servername", "a.example.com", "-alpn", strings.Repeat("x", 200) + ",h2"}, "a.example.com",
+			"a.example.com"},
 	} {
 		t.Run(strings.Join(row.args[:min(2, len(row.args))], " "), func(t *testing.T) {
 			args := append([]string{"s_client", "-quiet", "-connect", g.addr("in")}, row.args...)
@@ -184,8 +186,10 @@ func TestTerminateAndOriginate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listenerTLS := fmt.Sprintf("tls: {certificates: [{cert_file: %s, key_file: %s}], client_ca_file: %s}", cert, key, caFile)
-	clusterTLS := fmt.Sprintf("tls: {mode: mtls, ca_file: %s, cert_file: %s, key_file: %s, server_name: up.example}", caFile, ours, oursKey)
+	listenerTLS := fmt.Sprintf("tls: {certificates: [{cert_file: %s, key_file: %s}], client_ca_file: %s}", cert, key,
+		caFile)
+	clusterTLS := fmt.Sprintf("tls: {mode: mtls, ca_file: %s, cert_file: %s, key_file: %s, server_name: up.example}",
+		caFile, ours, oursKey)
 	plain := backend(t, echo)
 	secret := backend(t, tlsEcho(t, ca, "up.example", func(c *tls.Config) {
 		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, ca.Pool()
@@ -258,7 +262,8 @@ func TestOriginateUnproved(t *testing.T) {
 	ca, stranger := testcert.NewCA(t, "root"), testcert.NewCA(t, "stranger")
 	bad, good := backend(t, tlsEcho(t, stranger, "up.example", nil)), backend(t, tlsEcho(t, ca, "up.example", nil))
 	document := "listeners: [{name: in, address: '127.0.0.1:0', protocol: tcp, cluster: out}]\n" +
-		"clusters: [{name: out, endpoints: [%s], tls: {ca_file: " + ca.Write(t, dir, "ca") + ", server_name: up.example}}]\n"
+		"clusters: [{name: out, endpoints: [%s], tls: {ca_file: " + ca.Write(t, dir, "ca") +
+		", server_name: up.example}}]\n"
 	g := start(t, fmt.Sprintf(document, "'"+bad+"', '"+good+"'"))
 	for range 2 {
 		c := g.dial("in")
@@ -304,7 +309,8 @@ func TestRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer logged.Close()
-	cmd := exec.Command(server, "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", dir)
+	cmd := exec.Command(server, "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+		"--dir", dir)
 	cmd.Stdout = logged
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

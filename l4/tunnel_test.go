@@ -31,7 +31,8 @@ func TestForward(t *testing.T) {
 	c.CloseWrite()
 	expectEnd(t, c)
 	l := g.wantFlag(telemetry.NoFlag)
-	if l.Listener != "in" || l.Cluster != "out" || l.RemoteIP != "127.0.0.1" || l.BytesRead != 10 || l.BytesWritten != 10 || l.Attempts != 1 || l.Endpoint == "" || l.Upstream == nil {
+	if l.Listener != "in" || l.Cluster != "out" || l.RemoteIP != "127.0.0.1" || l.BytesRead != 10 ||
+		l.BytesWritten != 10 || l.Attempts != 1 || l.Endpoint == "" || l.Upstream == nil {
 		t.Errorf("line %+v", l)
 	}
 	tele := g.Registry.Listener("in", telemetry.L4)
@@ -44,7 +45,8 @@ func TestForward(t *testing.T) {
 	if tele.Accepted.Load() != 1 {
 		t.Errorf("accepted %d", tele.Accepted.Load())
 	}
-	testserver.WaitFor(t, patience, "the end of the connection", func() bool { return g.open("in") == 0 && g.Limit.Used() <= 1 })
+	testserver.WaitFor(t, patience, "the end of the connection",
+		func() bool { return g.open("in") == 0 && g.Limit.Used() <= 1 })
 }
 
 // The client ends first and still gets its answer; then the other way round.
@@ -98,8 +100,10 @@ func TestReset(t *testing.T) {
 		cut  func(client, server *net.TCPConn)
 		see  func(client, server *net.TCPConn) *net.TCPConn
 	}{
-		{"client", telemetry.DC, func(c, _ *net.TCPConn) { reset(c) }, func(_, s *net.TCPConn) *net.TCPConn { return s }},
-		{"upstream", telemetry.UC, func(_, s *net.TCPConn) { reset(s) }, func(c, _ *net.TCPConn) *net.TCPConn { return c }},
+		{"client", telemetry.DC, func(c, _ *net.TCPConn) { reset(c) },
+			func(_, s *net.TCPConn) *net.TCPConn { return s }},
+		{"upstream", telemetry.UC, func(_, s *net.TCPConn) { reset(s) },
+			func(c, _ *net.TCPConn) *net.TCPConn { return c }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			addr, conns := hand(t)
@@ -136,7 +140,8 @@ func TestResetAfterTheEnd(t *testing.T) {
 		flag     telemetry.Flag
 	}{
 		{"client", "", false, telemetry.DC},
-		{"client under TLS", fmt.Sprintf(", tls: {certificates: [{cert_file: %s, key_file: %s}]}", cert, key), false, telemetry.DC},
+		{"client under TLS", fmt.Sprintf(", tls: {certificates: [{cert_file: %s, key_file: %s}]}", cert, key), false,
+			telemetry.DC},
 		{"upstream", "", true, telemetry.UC},
 	} {
 		t.Run(row.name, func(t *testing.T) {

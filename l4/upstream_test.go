@@ -73,7 +73,8 @@ func TestAllEndpointsDead(t *testing.T) {
 }
 
 func TestNoEndpoint(t *testing.T) {
-	g := start(t, "listeners: [{name: in, address: '127.0.0.1:0', protocol: tcp, cluster: out}]\nclusters: [{name: out, consul: {service: nobody}}]\n")
+	g := start(t, "listeners: [{name: in, address: '127.0.0.1:0', protocol: tcp, cluster: out}]\nclusters: [{name: "+
+		"out, consul: {service: nobody}}]\n")
 	g.wantReset("in")
 	if l := g.wantFlag(telemetry.UH); l.Attempts != 0 || l.Cluster != "out" {
 		t.Errorf("line %+v", l)
@@ -82,7 +83,8 @@ func TestNoEndpoint(t *testing.T) {
 
 // The cluster's limit of connections holds, and a connection that ends makes room.
 func TestOverflow(t *testing.T) {
-	document := strings.Replace(to([]string{backend(t, banner("in"))}, ""), "protocol: tcp, endpoints", "limits: {max_connections: 1, max_pending: 0}, endpoints", 1)
+	document := strings.Replace(to([]string{backend(t, banner("in"))}, ""), "protocol: tcp, endpoints",
+		"limits: {max_connections: 1, max_pending: 0}, endpoints", 1)
 	g := start(t, document)
 	first := g.dial("in")
 	expect(t, first, "in")
@@ -102,7 +104,8 @@ func TestExhausted(t *testing.T) {
 	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.EADDRNOTAVAIL} {
 		g := start(t, to([]string{dead(t), dead(t)}, ""), func(o *l4.Options) {
 			o.Dial = func(context.Context, string) (net.Conn, error) {
-				return nil, &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}, Err: os.NewSyscallError("connect", e)}
+				return nil, &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)},
+					Err: os.NewSyscallError("connect", e)}
 			}
 		})
 		g.wantReset("in")
@@ -110,7 +113,8 @@ func TestExhausted(t *testing.T) {
 			t.Errorf("%v: line %+v", e, l)
 		}
 		if got := g.health(); got.Failures != 0 || g.Registry.Cluster("out").Overflow.Load() != 1 {
-			t.Errorf("%v: health %+v, %d overflows; want no failure and 1", e, got, g.Registry.Cluster("out").Overflow.Load())
+			t.Errorf("%v: health %+v, %d overflows; want no failure and 1", e, got,
+				g.Registry.Cluster("out").Overflow.Load())
 		}
 	}
 }
@@ -262,8 +266,9 @@ func TestLastError(t *testing.T) {
 		endpoint, want string
 		dial           netio.DialFunc
 	}{
-		"refused":       {dead(t), "connect: connection refused", nil},
-		"timeout":       {dead(t), "connect: timeout", func(context.Context, string) (net.Conn, error) { return nil, context.DeadlineExceeded }},
+		"refused": {dead(t), "connect: connection refused", nil},
+		"timeout": {dead(t), "connect: timeout",
+			func(context.Context, string) (net.Conn, error) { return nil, context.DeadlineExceeded }},
 		"reset":         {closing, "connection reset before a byte came back", nil},
 		"nothing wrong": {backend(t, echo), "", nil},
 	} {

@@ -39,7 +39,8 @@ func BenchmarkClientConfig(b *testing.B) {
 	ca, dir := testcert.NewCA(b, "ca"), b.TempDir()
 	set := NewSet(Options{Unwatched: true})
 	defer set.Close()
-	p, err := set.Prepare(clusterDoc(config.ProtocolAuto, config.ClusterTLS{Mode: config.TLSServer, CAFile: ca.Write(b, dir, "ca")}))
+	p, err := set.Prepare(clusterDoc(config.ProtocolAuto,
+		config.ClusterTLS{Mode: config.TLSServer, CAFile: ca.Write(b, dir, "ca")}))
 	if err != nil {
 		b.Fatal(err)
 	}

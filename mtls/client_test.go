@@ -39,17 +39,25 @@ func TestEndpointVerification(t *testing.T) {
 		{"server_name", byName, "10.0.0.1:1", named, ""},
 		{"endpoint's name", config.ClusterTLS{Mode: config.TLSServer, CAFile: caFile}, "api.test:443", named, ""},
 		{"endpoint's address", config.ClusterTLS{Mode: config.TLSServer, CAFile: caFile}, "127.0.0.1:443", named, ""},
-		{"other address", config.ClusterTLS{Mode: config.TLSServer, CAFile: caFile}, "[::1]:443", named, `certificate is not for "::1" (it is for api.test, 127.0.0.1)`},
-		{"other name", byName, "x:1", ca.Server(t, "other.test"), `certificate is not for "api.test" (it is for other.test, 127.0.0.1)`},
-		{"no name at all", byName, "x:1", ca.Leaf(t, testcert.Leaf{}), `certificate is not for "api.test" (it is for no name)`},
+		{"other address", config.ClusterTLS{Mode: config.TLSServer, CAFile: caFile}, "[::1]:443", named,
+			`certificate is not for "::1" (it is for api.test, 127.0.0.1)`},
+		{"other name", byName, "x:1", ca.Server(t, "other.test"),
+			`certificate is not for "api.test" (it is for other.test, 127.0.0.1)`},
+		{"no name at all", byName, "x:1", ca.Leaf(t, testcert.Leaf{}),
+			`certificate is not for "api.test" (it is for no name)`},
 		{"foreign", byName, "x:1", other.Server(t, "api.test"), "certificate is signed by an unknown authority"},
-		{"system's roots", config.ClusterTLS{Mode: config.TLSServer, ServerName: "api.test"}, "x:1", named, "certificate "},
-		{"expired", byName, "x:1", expired, "certificate expired at " + expired.Cert.NotAfter.UTC().Format(time.RFC3339)},
-		{"nothing verified", config.ClusterTLS{Mode: config.TLSServer, InsecureSkipVerify: true}, "x:1", other.Server(t, "y"), ""},
+		{"system's roots", config.ClusterTLS{Mode: config.TLSServer, ServerName: "api.test"}, "x:1", named,
+			"certificate "},
+		{"expired", byName, "x:1", expired, "certificate expired at " +
+			expired.Cert.NotAfter.UTC().Format(time.RFC3339)},
+		{"nothing verified", config.ClusterTLS{Mode: config.TLSServer, InsecureSkipVerify: true}, "x:1",
+			other.Server(t, "y"), ""},
 		{"URI", byURI, "x:1", ca.SPIFFE(t, web), ""},
 		{"URI through an intermediate", byURI, "x:1", ca.Below(t, "below").SPIFFE(t, web), ""},
-		{"other URI", byURI, "x:1", ca.SPIFFE(t, "spiffe://test/other"), `endpoint is not "spiffe://test/web" (it is "spiffe://test/other")`},
-		{"URI that begins alike", byURI, "x:1", ca.SPIFFE(t, web+"/x"), `endpoint is not "spiffe://test/web" (it is "spiffe://test/web/x")`},
+		{"other URI", byURI, "x:1", ca.SPIFFE(t, "spiffe://test/other"),
+			`endpoint is not "spiffe://test/web" (it is "spiffe://test/other")`},
+		{"URI that begins alike", byURI, "x:1", ca.SPIFFE(t, web+"/x"),
+			`endpoint is not "spiffe://test/web" (it is "spiffe://test/web/x")`},
 		{"no URI", byURI, "x:1", named, `endpoint is not "spiffe://test/web" (its certificate has no URI)`},
 		{"two URIs", byURI, "x:1", many, `endpoint is not "spiffe://test/web" (its certificate has more than one URI: `},
 		{"foreign URI", byURI, "x:1", other.SPIFFE(t, web), "certificate is signed by an unknown authority"},
@@ -86,7 +94,8 @@ func TestUpstreamProtocol(t *testing.T) {
 		{"http1, no ALPN", config.ProtocolHTTP1, false, nil, "", ""},
 		{"http2", config.ProtocolHTTP2, false, []string{"http/1.1", "h2"}, "h2", ""},
 		{"http2, no ALPN", config.ProtocolHTTP2, false, nil, "", "endpoint did not agree on h2 (ALPN: none)"},
-		{"http2, only http1", config.ProtocolHTTP2, false, []string{"http/1.1"}, "", "refused by the peer: no application protocol"},
+		{"http2, only http1", config.ProtocolHTTP2, false, []string{"http/1.1"}, "",
+			"refused by the peer: no application protocol"},
 		{"auto", config.ProtocolAuto, false, []string{"h2", "http/1.1"}, "h2", ""},
 		{"auto, only http1", config.ProtocolAuto, false, []string{"http/1.1"}, "http/1.1", ""},
 		{"auto, no ALPN", config.ProtocolAuto, false, nil, "", ""},
@@ -129,7 +138,8 @@ func TestMutual(t *testing.T) {
 	ours := ca.SPIFFE(t, "spiffe://test/ours")
 	certFile, keyFile := ours.Write(t, dir, "ours")
 	settings := config.ClusterTLS{
-		Mode: config.TLSMutual, CAFile: ca.Write(t, dir, "ca"), CertFile: certFile, KeyFile: keyFile, ServerName: "api.test",
+		Mode: config.TLSMutual, CAFile: ca.Write(t, dir, "ca"), CertFile: certFile, KeyFile: keyFile,
+		ServerName: "api.test",
 	}
 	set, _ := newSet(t, Options{Unwatched: true})
 	client := prepare(t, set, clusterDoc(config.ProtocolHTTP1, settings)).Client("api")
@@ -197,7 +207,8 @@ func TestRootsOfAClientRotate(t *testing.T) {
 func TestClientsAreShared(t *testing.T) {
 	ca, dir := testcert.NewCA(t, "ca"), t.TempDir()
 	doc := clusterDoc(config.ProtocolHTTP1, config.ClusterTLS{Mode: config.TLSServer, CAFile: ca.Write(t, dir, "ca")})
-	doc.Clusters = append(doc.Clusters, doc.Clusters[0], config.Cluster{Name: "plain", TLS: config.ClusterTLS{Mode: config.TLSNone}})
+	doc.Clusters = append(doc.Clusters, doc.Clusters[0],
+		config.Cluster{Name: "plain", TLS: config.ClusterTLS{Mode: config.TLSNone}})
 	doc.Clusters[1].Name = "twin"
 	set, _ := newSet(t, Options{Unwatched: true})
 	one, two := prepare(t, set, doc), prepare(t, set, doc)

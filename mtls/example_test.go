@@ -17,7 +17,8 @@ func Example() {
 	prepared, err := set.Prepare(&config.Document{Listeners: []config.Listener{{
 		Name:     "web",
 		Protocol: config.ProtocolHTTP,
-		TLS:      config.ListenerTLS{Certificates: []config.Certificate{{CertFile: "missing.pem", KeyFile: "missing.key"}}},
+		TLS: config.ListenerTLS{Certificates: []config.Certificate{{CertFile: "missing.pem",
+			KeyFile: "missing.key"}}},
 	}}})
 	if err != nil {
 		fmt.Println(err)

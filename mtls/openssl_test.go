@@ -51,8 +51,10 @@ func TestOpenSSL(t *testing.T) {
 	set, _ := newSet(t, Options{})
 	doc := listenerDoc(config.ListenerTLS{Certificates: pairs})
 	doc.Listeners = append(doc.Listeners,
-		config.Listener{Name: "new", Protocol: config.ProtocolHTTP, TLS: config.ListenerTLS{Certificates: pairs, MinVersion: "1.3"}},
-		config.Listener{Name: "mutual", Protocol: config.ProtocolHTTP, TLS: config.ListenerTLS{Certificates: pairs, ClientCAFile: caFile}})
+		config.Listener{Name: "new", Protocol: config.ProtocolHTTP,
+			TLS: config.ListenerTLS{Certificates: pairs, MinVersion: "1.3"}},
+		config.Listener{Name: "mutual", Protocol: config.ProtocolHTTP,
+			TLS: config.ListenerTLS{Certificates: pairs, ClientCAFile: caFile}})
 	prepared := prepare(t, set, doc)
 	at := map[string]string{}
 	for _, l := range doc.Listeners {
@@ -65,24 +67,30 @@ func TestOpenSSL(t *testing.T) {
 		want     []string // all in the output
 		refused  bool
 	}{
-		{"exact", "web", "-servername a.test -verify_hostname a.test", []string{"Verify return code: 0 (ok)", "TLSv1.3"}, false},
-		{"wildcard", "web", "-servername x.b.test -verify_hostname x.b.test", []string{"Verify return code: 0 (ok)"}, false},
+		{"exact", "web", "-servername a.test -verify_hostname a.test",
+			[]string{"Verify return code: 0 (ok)", "TLSv1.3"}, false},
+		{"wildcard", "web", "-servername x.b.test -verify_hostname x.b.test", []string{"Verify return code: 0 (ok)"},
+			false},
 		{"default", "web", "-servername c.test -verify_hostname a.test", []string{"Verify return code: 0 (ok)"}, false},
 		{"no name", "web", "-noservername -verify_hostname a.test", []string{"Verify return code: 0 (ok)"}, false},
-		{"1.2", "web", "-tls1_2 -servername x.b.test -verify_hostname x.b.test", []string{"Verify return code: 0 (ok)", "Protocol  : TLSv1.2"}, false},
+		{"1.2", "web", "-tls1_2 -servername x.b.test -verify_hostname x.b.test",
+			[]string{"Verify return code: 0 (ok)", "Protocol  : TLSv1.2"}, false},
 		{"1.1", "web", "-tls1_1 -cipher DEFAULT@SECLEVEL=0 -servername a.test", []string{"protocol version"}, true},
 		{"1.2 at 1.3", "new", "-tls1_2 -servername a.test", []string{"protocol version"}, true},
 		{"1.3 at 1.3", "new", "-tls1_3 -servername a.test", []string{"TLSv1.3"}, false},
 		{"h2", "web", "-alpn h2,http/1.1 -servername a.test", []string{"ALPN protocol: h2"}, false},
 		{"http/1.1", "web", "-alpn http/1.1 -servername a.test", []string{"ALPN protocol: http/1.1"}, false},
-		{"certificate shown", "mutual", "-servername a.test -cert " + clientCert + " -key " + clientKey, []string{"Verify return code: 0 (ok)"}, false},
+		{"certificate shown", "mutual", "-servername a.test -cert " + clientCert + " -key " + clientKey,
+			[]string{"Verify return code: 0 (ok)"}, false},
 		{"no certificate", "mutual", "-servername a.test", []string{"certificate required"}, true},
 		{"no certificate 1.2", "mutual", "-tls1_2 -servername a.test", []string{"handshake failure"}, true},
-		{"foreign certificate", "mutual", "-servername a.test -cert " + foreignCert + " -key " + foreignKey, []string{"unknown ca"}, true},
+		{"foreign certificate", "mutual", "-servername a.test -cert " + foreignCert + " -key " + foreignKey,
+			[]string{"unknown ca"}, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			// -ign_eof keeps the client there until the server has answered or refused.
-			args := append([]string{"s_client", "-connect", at[row.listener], "-CAfile", caFile, "-ign_eof"}, strings.Fields(row.args)...)
+			args := append([]string{"s_client", "-connect", at[row.listener], "-CAfile", caFile, "-ign_eof"},
+				strings.Fields(row.args)...)
 			cmd := exec.CommandContext(t.Context(), openssl, args...)
 			cmd.Stdin = strings.NewReader("x")
 			out, err := cmd.CombinedOutput()
@@ -111,7 +119,8 @@ func TestOpenSSLResumes(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			session := dir + "/session" + version
 			run := func(args ...string) string {
-				args = append([]string{"s_client", "-connect", address, "-servername", "a.test", "-ign_eof", version}, args...)
+				args = append([]string{"s_client", "-connect", address, "-servername", "a.test", "-ign_eof", version},
+					args...)
 				cmd := exec.CommandContext(t.Context(), openssl, args...)
 				cmd.Stdin = strings.NewReader("x")
 				out, _ := cmd.CombinedOutput()
@@ -154,7 +163,8 @@ func TestReasonOfAClientThatDoesNotTrustUs(t *testing.T) {
 			defer raw.Close()
 			reason <- Reason(tls.Server(raw, server.ServerConfig()).HandshakeContext(t.Context()))
 		}()
-		cmd := exec.CommandContext(t.Context(), openssl, "s_client", "-connect", ln.Addr().String(), "-servername", "a.test",
+		cmd := exec.CommandContext(t.Context(), openssl, "s_client", "-connect", ln.Addr().String(), "-servername",
+			"a.test",
 			"-CAfile", foreign, "-verify_return_error", version)
 		if out, err := cmd.CombinedOutput(); err == nil {
 			t.Errorf("%s: openssl took the certificate:\n%s", version, out)

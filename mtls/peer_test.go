@@ -32,12 +32,15 @@ func TestIdentity(t *testing.T) {
 		leaf testcert.Leaf
 		want string
 	}{
-		{"SPIFFE first", testcert.Leaf{URIs: []string{"https://x.test/", "spiffe://test/web"}, DNS: []string{"a.test"}}, "spiffe://test/web"},
+		{"SPIFFE first", testcert.Leaf{URIs: []string{"https://x.test/", "spiffe://test/web"}, DNS: []string{"a.test"}},
+			"spiffe://test/web"},
 		{"other URI", testcert.Leaf{URIs: []string{"urn:x:y"}, DNS: []string{"a.test"}}, "urn:x:y"},
-		{"DNS", testcert.Leaf{DNS: []string{"a.test"}, Emails: []string{"a@b.test"}, IPs: []string{"10.0.0.1"}}, "a.test"},
+		{"DNS", testcert.Leaf{DNS: []string{"a.test"}, Emails: []string{"a@b.test"}, IPs: []string{"10.0.0.1"}},
+			"a.test"},
 		{"e-mail", testcert.Leaf{Emails: []string{"a@b.test"}, IPs: []string{"10.0.0.1"}}, "a@b.test"},
 		{"address", testcert.Leaf{IPs: []string{"10.0.0.1"}, Subject: pkix.Name{CommonName: "web"}}, "10.0.0.1"},
-		{"subject", testcert.Leaf{Subject: pkix.Name{CommonName: "web", Organization: []string{"Acme"}}}, "CN=web,O=Acme"},
+		{"subject", testcert.Leaf{Subject: pkix.Name{CommonName: "web", Organization: []string{"Acme"}}},
+			"CN=web,O=Acme"},
 		{"not printable", testcert.Leaf{DNS: []string{"a\r\nx: y", "b.test"}}, "b.test"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -61,7 +64,8 @@ func TestForwardedCert(t *testing.T) {
 	settings := config.ListenerTLS{
 		Certificates: []config.Certificate{
 			certificate(ca.Server(t, "a.test").Write(t, dir, "a")),
-			certificate(ca.Leaf(t, testcert.Leaf{DNS: []string{"b.test"}, URIs: []string{"spiffe://test/gateway"}}).Write(t, dir, "b")),
+			certificate(ca.Leaf(t, testcert.Leaf{DNS: []string{"b.test"},
+				URIs: []string{"spiffe://test/gateway"}}).Write(t, dir, "b")),
 		},
 		ClientCAFile:     ca.Write(t, dir, "ca"),
 		ClientAuth:       config.ClientAuthOptional,
@@ -84,7 +88,8 @@ func TestForwardedCert(t *testing.T) {
 				Country: []string{"US"}, Province: []string{"CA"}, Locality: []string{"San Francisco"},
 				Organization: []string{"Lyft"}, CommonName: "Test Client"}},
 			`By=spiffe://test/gateway;HASH;Subject="CN=Test Client,O=Lyft,L=San Francisco,ST=CA,C=US";URI=spiffe://test/web;DNS=x.test;DNS=y.test`},
-		{"no URI of ours", "a.test", testcert.Leaf{URIs: []string{"spiffe://test/web"}}, `HASH;Subject="";URI=spiffe://test/web`},
+		{"no URI of ours", "a.test", testcert.Leaf{URIs: []string{"spiffe://test/web"}},
+			`HASH;Subject="";URI=spiffe://test/web`},
 		{"no names", "a.test", testcert.Leaf{}, `HASH;Subject="";URI=`},
 		{"separators", "a.test",
 			testcert.Leaf{URIs: []string{"urn:a;b,c=d"}, Subject: pkix.Name{CommonName: `x";Hash=0`}},
@@ -139,14 +144,18 @@ func TestDistinguishedNameAsOpenSSL(t *testing.T) {
 		rdn  pkix.RDNSequence
 	}{
 		{"empty", nil},
-		{"order is kept", pkix.RDNSequence{{attr("2.5.4.3", "web")}, {attr("2.5.4.6", "DE")}, {attr("2.5.4.10", "Acme")}}},
+		{"order is kept", pkix.RDNSequence{{attr("2.5.4.3", "web")}, {attr("2.5.4.6", "DE")},
+			{attr("2.5.4.10", "Acme")}}},
 		{"known names", pkix.RDNSequence{
-			{attr("0.9.2342.19200300.100.1.25", "test")}, {attr("2.5.4.7", "B")}, {attr("2.5.4.8", "S")}, {attr("2.5.4.9", "st")},
-			{attr("2.5.4.17", "1")}, {attr("2.5.4.11", "U")}, {attr("2.5.4.5", "5")}, {attr("2.5.4.4", "s")}, {attr("2.5.4.12", "t")},
+			{attr("0.9.2342.19200300.100.1.25", "test")}, {attr("2.5.4.7", "B")}, {attr("2.5.4.8", "S")},
+			{attr("2.5.4.9", "st")},
+			{attr("2.5.4.17", "1")}, {attr("2.5.4.11", "U")}, {attr("2.5.4.5", "5")}, {attr("2.5.4.4", "s")},
+			{attr("2.5.4.12", "t")},
 			{attr("2.5.4.42", "g")}, {attr("2.5.4.46", "q")}, {attr("0.9.2342.19200300.100.1.1", "u")},
 			{attr("1.2.840.113549.1.9.1", "a@b.test")}}},
 		{"several at one level", pkix.RDNSequence{{attr("2.5.4.3", "web"), attr("2.5.4.11", "x")}}},
-		{"special characters", pkix.RDNSequence{{attr("2.5.4.3", ` #a,b+c"d\e<f>g;h=i `)}, {attr("2.5.4.10", "#x")}, {attr("2.5.4.11", " ")}}},
+		{"special characters", pkix.RDNSequence{{attr("2.5.4.3", ` #a,b+c"d\e<f>g;h=i `)}, {attr("2.5.4.10", "#x")},
+			{attr("2.5.4.11", " ")}}},
 		{"control bytes", pkix.RDNSequence{{attr("2.5.4.3", "a\r\nb\x00c\x7f\td")}}},
 		{"not ASCII", pkix.RDNSequence{{attr("2.5.4.3", "Grüße 世界")}}},
 		{"old strings", pkix.RDNSequence{{attr("2.5.4.3", bmp)}, {attr("2.5.4.10", t61)}}},
@@ -155,9 +164,11 @@ func TestDistinguishedNameAsOpenSSL(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			raw, err := asn1.Marshal(row.rdn)
 			must(t, err)
-			pair := ca.Leaf(t, testcert.Leaf{DNS: []string{"a.test"}, Edit: func(c *x509.Certificate) { c.RawSubject = raw }})
+			pair := ca.Leaf(t, testcert.Leaf{DNS: []string{"a.test"},
+				Edit: func(c *x509.Certificate) { c.RawSubject = raw }})
 			certFile, _ := pair.Write(t, dir, "a")
-			out, err := exec.Command(openssl, "x509", "-in", certFile, "-noout", "-subject", "-nameopt", "RFC2253").CombinedOutput()
+			out, err := exec.Command(openssl, "x509", "-in", certFile, "-noout", "-subject", "-nameopt",
+				"RFC2253").CombinedOutput()
 			if err != nil {
 				t.Fatalf("openssl: %v\n%s", err, out)
 			}

@@ -35,7 +35,8 @@ func TestParsePair(t *testing.T) {
 	rsaDER, err := x509.MarshalPKCS8PrivateKey(rsaKey)
 	must(t, err)
 	encrypted := pem.EncodeToMemory(&pem.Block{
-		Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,00"}, Bytes: rsaDER,
+		Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,00"},
+		Bytes: rsaDER,
 	})
 	for _, row := range []struct {
 		name      string
@@ -51,18 +52,26 @@ func TestParsePair(t *testing.T) {
 		{"parameters before the key", pair.CertPEM, join(block("EC PARAMETERS", []byte{6, 0}), pair.KeyPEM), "", false},
 		{"empty", nil, pair.KeyPEM, "holds no certificate (no PEM at all)", false},
 		{"half a chain", pair.CertPEM[:len(pair.CertPEM)-40], pair.KeyPEM, "PEM block 2 is broken or cut off", false},
-		{"broken in front", join(pair.CertPEM[:90], []byte("\n"), pair.CertPEM), pair.KeyPEM, "PEM block 1 is broken or cut off", false},
-		{"request", block("CERTIFICATE REQUEST", []byte{1}), pair.KeyPEM, "holds no certificate (CERTIFICATE REQUEST)", false},
-		{"no DER", block("CERTIFICATE", []byte("x")), pair.KeyPEM, "PEM block 1 is not a certificate (x509: malformed certificate)", false},
-		{"wrong order", join(ca.PEM(), other.CertPEM), other.KeyPEM, "the key belongs to certificate 2 of the file; the server's own must come first", false},
+		{"broken in front", join(pair.CertPEM[:90], []byte("\n"), pair.CertPEM), pair.KeyPEM,
+			"PEM block 1 is broken or cut off", false},
+		{"request", block("CERTIFICATE REQUEST", []byte{1}), pair.KeyPEM, "holds no certificate (CERTIFICATE REQUEST)",
+			false},
+		{"no DER", block("CERTIFICATE", []byte("x")), pair.KeyPEM,
+			"PEM block 1 is not a certificate (x509: malformed certificate)", false},
+		{"wrong order", join(ca.PEM(), other.CertPEM), other.KeyPEM,
+			"the key belongs to certificate 2 of the file; the server's own must come first", false},
 		{"endless chain", bytes.Repeat(pair.CertPEM, 17), pair.KeyPEM, "holds 34 certificates, more than 32", false},
 		{"no key", pair.CertPEM, pair.CertPEM, "holds no private key (CERTIFICATE)", true},
 		{"key cut off", pair.CertPEM, pair.KeyPEM[:60], "PEM block 1 is broken or cut off", true},
 		{"two keys", pair.CertPEM, join(pair.KeyPEM, other.KeyPEM), "holds more than one private key", true},
-		{"encrypted", pair.CertPEM, block("ENCRYPTED PRIVATE KEY", []byte{1}), "the private key is encrypted, and there is nobody to ask for the passphrase", true},
-		{"encrypted the old way", pair.CertPEM, encrypted, "the private key is encrypted, and there is nobody to ask for the passphrase", true},
-		{"no DER in key", pair.CertPEM, block("EC PRIVATE KEY", []byte("secret")), `the block "EC PRIVATE KEY" is not a private key`, true},
-		{"unknown curve", pair.CertPEM, block("PRIVATE KEY", p224DER), "TLS has no signatures on the curve P-224", true},
+		{"encrypted", pair.CertPEM, block("ENCRYPTED PRIVATE KEY", []byte{1}),
+			"the private key is encrypted, and there is nobody to ask for the passphrase", true},
+		{"encrypted the old way", pair.CertPEM, encrypted,
+			"the private key is encrypted, and there is nobody to ask for the passphrase", true},
+		{"no DER in key", pair.CertPEM, block("EC PRIVATE KEY", []byte("secret")),
+			`the block "EC PRIVATE KEY" is not a private key`, true},
+		{"unknown curve", pair.CertPEM, block("PRIVATE KEY", p224DER), "TLS has no signatures on the curve P-224",
+			true},
 		{"mismatch", pair.CertPEM, other.KeyPEM, errKeyMismatch.Error(), true},
 		{"mismatch of kinds", pair.CertPEM, legacy.KeyPEM, errKeyMismatch.Error(), true},
 	} {

@@ -31,11 +31,14 @@ func TestPrepareNamesWhatIsWrong(t *testing.T) {
 		doc  *config.Document
 		want string
 	}{
-		{"mismatch", listenerDoc(config.ListenerTLS{Certificates: []config.Certificate{a, certificate("b.pem", "a.key")}}),
+		{"mismatch", listenerDoc(config.ListenerTLS{Certificates: []config.Certificate{a,
+			certificate("b.pem", "a.key")}}),
 			"listeners[0].tls.certificates[1]: a.key: does not belong to b.pem"},
-		{"missing certificate", listenerDoc(config.ListenerTLS{Certificates: []config.Certificate{certificate("x.pem", "a.key")}}),
+		{"missing certificate", listenerDoc(config.ListenerTLS{Certificates: []config.Certificate{certificate("x.pem",
+			"a.key")}}),
 			"listeners[0].tls.certificates[0]: x.pem: no such file or directory"},
-		{"missing key", listenerDoc(config.ListenerTLS{Certificates: []config.Certificate{certificate("a.pem", "x.key")}}),
+		{"missing key", listenerDoc(config.ListenerTLS{Certificates: []config.Certificate{certificate("a.pem",
+			"x.key")}}),
 			"listeners[0].tls.certificates[0]: x.key: no such file or directory"},
 		{"swapped", listenerDoc(config.ListenerTLS{Certificates: []config.Certificate{certificate("a.key", "a.pem")}}),
 			"listeners[0].tls.certificates[0]: a.key: holds no certificate (PRIVATE KEY)"},
@@ -44,7 +47,8 @@ func TestPrepareNamesWhatIsWrong(t *testing.T) {
 		{"no CA", listenerDoc(config.ListenerTLS{Certificates: []config.Certificate{a}, ClientCAFile: "a.key"}),
 			"listeners[0].tls.client_ca_file: a.key: holds no certificate (PRIVATE KEY)"},
 		{"everything at once", listenerDoc(config.ListenerTLS{
-			Certificates: []config.Certificate{certificate("x.pem", "a.key"), a, certificate("y.pem", "a.key")}, ClientCAFile: "z.pem"}),
+			Certificates: []config.Certificate{certificate("x.pem", "a.key"), a, certificate("y.pem", "a.key")},
+			ClientCAFile: "z.pem"}),
 			"listeners[0].tls.certificates[0]: x.pem: no such file or directory\n" +
 				"listeners[0].tls.certificates[2]: y.pem: no such file or directory\n" +
 				"listeners[0].tls.client_ca_file: z.pem: no such file or directory"},
@@ -56,7 +60,10 @@ func TestPrepareNamesWhatIsWrong(t *testing.T) {
 			`clusters[0].tls.peer_uri: not an absolute URI ("web")`},
 		{"odd URI", client(func(c *config.ClusterTLS) { c.PeerURI = "SPIFFE://test/a" }),
 			`clusters[0].tls.peer_uri: not in the form that certificates are compared in ("SPIFFE://test/a", write "spiffe://test/a")`},
-		{"contradiction", client(func(c *config.ClusterTLS) { c.PeerURI, c.InsecureSkipVerify = "spiffe://test/a", true }),
+		{"contradiction", client(func(c *config.ClusterTLS) {
+			c.PeerURI, c.InsecureSkipVerify = "spiffe://test/a",
+				true
+		}),
 			"clusters[0].tls: peer_uri and insecure_skip_verify exclude each other"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -75,7 +82,8 @@ func TestPrepareNamesWhatIsWrong(t *testing.T) {
 // of its certificates is half done.
 func TestKnownFilesAreGoodEnough(t *testing.T) {
 	ca, dir := testcert.NewCA(t, "ca"), t.TempDir()
-	settings := config.ListenerTLS{Certificates: []config.Certificate{certificate(ca.Server(t, "a.test").Write(t, dir, "a"))}}
+	settings := config.ListenerTLS{Certificates: []config.Certificate{certificate(ca.Server(t, "a.test").Write(t, dir,
+		"a"))}}
 	set, _ := newSet(t, Options{Unwatched: true})
 	prepare(t, set, listenerDoc(settings))
 	must(t, os.Remove(settings.Certificates[0].KeyFile))
@@ -91,7 +99,8 @@ func TestStatusAndExpiry(t *testing.T) {
 	leaf := ca.Leaf(t, testcert.Leaf{DNS: []string{"a.test"}, URIs: []string{"spiffe://test/a"}, NotAfter: soon})
 	expired := ca.Leaf(t, testcert.Leaf{DNS: []string{"b.test"}, NotAfter: time.Now().Add(-time.Minute)})
 	settings := config.ListenerTLS{
-		Certificates: []config.Certificate{certificate(leaf.Write(t, dir, "a")), certificate(expired.Write(t, dir, "b"))},
+		Certificates: []config.Certificate{certificate(leaf.Write(t, dir, "a")),
+			certificate(expired.Write(t, dir, "b"))},
 		ClientCAFile: ca.Write(t, dir, "ca"),
 	}
 	// A combined file: certificate and key in one, and a CA file besides.
@@ -100,7 +109,8 @@ func TestStatusAndExpiry(t *testing.T) {
 	testcert.Replace(t, combined, append(self.KeyPEM, self.CertPEM...))
 	settings.Certificates = append(settings.Certificates, certificate(combined, combined))
 	doc := listenerDoc(settings)
-	doc.Clusters = clusterDoc(config.ProtocolHTTP1, config.ClusterTLS{Mode: config.TLSServer, CAFile: combined}).Clusters
+	doc.Clusters = clusterDoc(config.ProtocolHTTP1,
+		config.ClusterTLS{Mode: config.TLSServer, CAFile: combined}).Clusters
 	set, log := newSet(t, Options{Unwatched: true})
 	prepare(t, set, doc)
 
@@ -112,7 +122,8 @@ func TestStatusAndExpiry(t *testing.T) {
 			t.Errorf("status %+v", st)
 		}
 	}
-	want := []string{"certificate a.pem", "certificate b.pem", "ca ca.pem", "ca combined.pem", "certificate combined.pem"}
+	want := []string{"certificate a.pem", "certificate b.pem", "ca ca.pem", "ca combined.pem",
+		"certificate combined.pem"}
 	if len(paths) != len(want) {
 		t.Fatalf("status of %q, want %q", paths, want)
 	}

@@ -70,11 +70,14 @@ func TestReasonIsShortAndSafe(t *testing.T) {
 		want string
 	}{
 		{"none", nil, ""},
-		{"many names", fmt.Errorf("dial: %w", x509.HostnameError{Certificate: many, Host: "x\ny"}), `certificate is not for "x?y" (it is for name-0.test, `},
+		{"many names", fmt.Errorf("dial: %w", x509.HostnameError{Certificate: many, Host: "x\ny"}),
+			`certificate is not for "x?y" (it is for name-0.test, `},
 		{"deadline", context.DeadlineExceeded, "timed out"},
 		{"timeout of a socket", &net.OpError{Op: "read", Err: timeoutError{}}, "timed out"},
-		{"alert", &net.OpError{Op: "remote error", Err: tls.AlertError(48)}, "refused by the peer: unknown certificate authority"},
-		{"no roots", x509.SystemRootsError{}, "certificate cannot be verified: this system has no roots (name a ca_file)"},
+		{"alert", &net.OpError{Op: "remote error", Err: tls.AlertError(48)},
+			"refused by the peer: unknown certificate authority"},
+		{"no roots", x509.SystemRootsError{},
+			"certificate cannot be verified: this system has no roots (name a ca_file)"},
 		{"anything", errors.New("tls: odd\r\nx: y" + strings.Repeat("z", 1000)), "odd??x: yzzz"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -96,7 +99,8 @@ func (timeoutError) Timeout() bool   { return true }
 func (timeoutError) Temporary() bool { return true }
 
 func TestVersionName(t *testing.T) {
-	for version, want := range map[uint16]string{0: "", 0x0300: "", tls.VersionTLS12: "1.2", tls.VersionTLS13: "1.3", 0x0305: ""} {
+	for version, want := range map[uint16]string{0: "", 0x0300: "", tls.VersionTLS12: "1.2", tls.VersionTLS13: "1.3",
+		0x0305: ""} {
 		if got := VersionName(version); got != want {
 			t.Errorf("VersionName(%#x) = %q, want %q", version, got, want)
 		}

@@ -141,7 +141,8 @@ func TestLinksSwap(t *testing.T) {
 			set, log := newSet(t, Options{})
 			dir := row.path(mount)
 			s := &site{set: set, ca: ca, server: prepare(t, set, listenerDoc(config.ListenerTLS{
-				Certificates: []config.Certificate{certificate(filepath.Join(dir, "a.pem"), filepath.Join(dir, "a.key"))},
+				Certificates: []config.Certificate{certificate(filepath.Join(dir, "a.pem"),
+					filepath.Join(dir, "a.key"))},
 			})).Server("web")}
 			for _, version := range []string{"..v2", "..v3"} {
 				s.serves(t, deploy(version))
@@ -201,8 +202,10 @@ func TestBrokenPairKeepsTheOld(t *testing.T) {
 		want  string
 	}{
 		{"mismatch", func() { testcert.Replace(t, s.cert, other.CertPEM) }, s.key + ": does not belong to " + s.cert},
-		{"garbage", func() { testcert.Replace(t, s.cert, []byte("garbage")) }, s.cert + ": holds no certificate (no PEM at all)"},
-		{"cut off", func() { testcert.Replace(t, s.cert, other.CertPEM[:100]) }, s.cert + ": PEM block 1 is broken or cut off"},
+		{"garbage", func() { testcert.Replace(t, s.cert, []byte("garbage")) }, s.cert +
+			": holds no certificate (no PEM at all)"},
+		{"cut off", func() { testcert.Replace(t, s.cert, other.CertPEM[:100]) }, s.cert +
+			": PEM block 1 is broken or cut off"},
 		{"missing", func() { must(t, os.Remove(s.cert)) }, s.cert + ": no such file or directory"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -240,7 +243,8 @@ func TestBrokenPairKeepsTheOld(t *testing.T) {
 // TestOneBrokenOfTwo shows that a pair is renewed although its neighbour is broken.
 func TestOneBrokenOfTwo(t *testing.T) {
 	ca, dir := testcert.NewCA(t, "ca"), t.TempDir()
-	a, b := certificate(ca.Server(t, "a.test").Write(t, dir, "a")), certificate(ca.Server(t, "b.test").Write(t, dir, "b"))
+	a, b := certificate(ca.Server(t, "a.test").Write(t, dir, "a")),
+		certificate(ca.Server(t, "b.test").Write(t, dir, "b"))
 	set, _ := newSet(t, Options{Unwatched: true})
 	server := prepare(t, set, listenerDoc(config.ListenerTLS{Certificates: []config.Certificate{a, b}})).Server("web")
 	testcert.Replace(t, b.CertFile, nil)

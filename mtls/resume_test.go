@@ -86,7 +86,8 @@ func TestResumptionEndsWithTheRule(t *testing.T) {
 			edit func(*config.Listener)
 			want bool
 		}{
-			{"required instead of optional", func(l *config.Listener) { l.TLS.ClientAuth = config.ClientAuthRequire }, false},
+			{"required instead of optional", func(l *config.Listener) { l.TLS.ClientAuth = config.ClientAuthRequire },
+				false},
 			{"nobody is asked", func(l *config.Listener) { l.TLS.ClientCAFile, l.TLS.ClientAuth = "", "" }, false},
 			{"other roots", func(l *config.Listener) { l.TLS.ClientCAFile = both }, false},
 			{"another listener", func(l *config.Listener) { l.Name = "other" }, false},

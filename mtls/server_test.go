@@ -143,12 +143,15 @@ func TestClientCertificates(t *testing.T) {
 		{"none asked in spite of a CA", config.ClientAuthNone, caFile, good, "", ""},
 		{"optional, absent", config.ClientAuthOptional, caFile, nil, "", ""},
 		{"optional, shown", config.ClientAuthOptional, caFile, good, "spiffe://test/web", ""},
-		{"optional, foreign", config.ClientAuthOptional, caFile, foreign, "", "certificate is signed by an unknown authority"},
+		{"optional, foreign", config.ClientAuthOptional, caFile, foreign, "",
+			"certificate is signed by an unknown authority"},
 		{"required by default, absent", "", caFile, nil, "", "client didn't provide a certificate"},
 		{"required, shown", config.ClientAuthRequire, caFile, good, "spiffe://test/web", ""},
-		{"required, foreign", config.ClientAuthRequire, caFile, foreign, "", "certificate is signed by an unknown authority"},
+		{"required, foreign", config.ClientAuthRequire, caFile, foreign, "",
+			"certificate is signed by an unknown authority"},
 		{"required, expired", config.ClientAuthRequire, caFile, expired, "", "certificate expired at"},
-		{"required, not for clients", config.ClientAuthRequire, caFile, serverOnly, "", "certificate is not for this use"},
+		{"required, not for clients", config.ClientAuthRequire, caFile, serverOnly, "",
+			"certificate is not for this use"},
 	} {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			t.Run(row.name+" "+VersionName(version), func(t *testing.T) {
@@ -160,7 +163,10 @@ func TestClientCertificates(t *testing.T) {
 				client.MaxVersion = version
 				if row.client != nil {
 					cert := row.client.TLS(t)
-					client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }
+					client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate,
+						error) {
+						return &cert, nil
+					}
 				}
 				m := meet(t, server.ServerConfig(), client)
 				if row.reason != "" {

@@ -24,8 +24,10 @@ func TestAccessLogHasEveryField(t *testing.T) {
 		_, _ = io.WriteString(w, "hello")
 	})
 	g := start(t, to(app), log.use, trusting("127.0.0.1/32"))
-	request := "POST /a/%62?q=1&r HTTP/1.1\r\nHost: A.example:80\r\nUser-Agent: test/1\r\nReferer: http://r/\r\nX-Request-Id: id-1\r\n" +
-		"X-Forwarded-For: 9.9.9.9, 8.8.8.8, 127.0.0.1\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nContent-Length: 3\r\n\r\nabc"
+	request := "POST /a/%62?q=1&r HTTP/1.1\r\nHost: A.example:80\r\nUser-Agent: test/1\r\nReferer: " +
+		"http://r/\r\nX-Request-Id: id-1\r\n" +
+		"X-Forwarded-For: 9.9.9.9, 8.8.8.8, 127.0.0.1\r\ntraceparent: " +
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nContent-Length: 3\r\n\r\nabc"
 	begun := time.Now()
 	c := g.dial()
 	c.send(request)
@@ -33,9 +35,12 @@ func TestAccessLogHasEveryField(t *testing.T) {
 	c.expect("hello")
 	line := log.lines(1)[0]
 	for name, want := range map[string]any{
-		"method": "POST", "path": "/a/%62", "query": "q=1&r", "host": "A.example:80", "protocol": "HTTP/1.1", "status": 200.0,
-		"remote_ip": "8.8.8.8", "user_agent": "test/1", "referer": "http://r/", "listener": "web", "route": "all", "cluster": "app",
-		"upstream": app, "attempts": 1.0, "bytes_read": float64(len(request)), "bytes_written": float64(len(answer)), "flag": "",
+		"method": "POST", "path": "/a/%62", "query": "q=1&r", "host": "A.example:80", "protocol": "HTTP/1.1",
+		"status":    200.0,
+		"remote_ip": "8.8.8.8", "user_agent": "test/1", "referer": "http://r/", "listener": "web", "route": "all",
+		"cluster":  "app",
+		"upstream": app, "attempts": 1.0, "bytes_read": float64(len(request)), "bytes_written": float64(len(answer)),
+		"flag":       "",
 		"request_id": "id-1", "trace_id": "0af7651916cd43dd8448eb211c80319c", "tls_version": "", "client_identity": "",
 	} {
 		if line[name] != want {
@@ -69,7 +74,8 @@ func TestAccessLogOfARequestThatWasNone(t *testing.T) {
 			t.Errorf("%s is missing", name)
 		}
 	}
-	if line["status"] != 400.0 || line["upstream_ms"] != nil || line["attempts"] != 0.0 || line["route"] != "" || line["flag"] != "DPE" || line["remote_ip"] != "127.0.0.1" {
+	if line["status"] != 400.0 || line["upstream_ms"] != nil || line["attempts"] != 0.0 || line["route"] != "" ||
+		line["flag"] != "DPE" || line["remote_ip"] != "127.0.0.1" {
 		t.Errorf("line = %v", line)
 	}
 }
@@ -110,14 +116,16 @@ func TestAccessLogOfHostileRequests(t *testing.T) {
 		get("/" + strings.Repeat("p", 16<<10-len("GET / HTTP/1.1"))),
 		get("/" + strings.Repeat("\xff", 5000)),
 		get("/" + strings.Repeat("\xe2\x82\xac", 3000)), // cut inside a character
-		"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: \"\\\t\xff\r\nReferer: \"\r\nX-Request-Id: \"\r\ntraceparent: 00-\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"-x-01\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: \"\\\t\xff\r\nReferer: \"\r\nX-Request-Id: \"\r\ntraceparent: " +
+			"00-\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"-x-01\r\n\r\n",
 		"G\"T / HTTP/1.1\r\nHost: a\r\n\r\n",
 	}
 	for _, r := range requests {
 		g.talk(r)
 	}
 	for _, raw := range log.raw(len(requests)) {
-		if !json.Valid(raw) || !utf8.Valid(raw) || strings.ContainsFunc(string(raw[:len(raw)-1]), func(r rune) bool { return r < ' ' }) {
+		if !json.Valid(raw) || !utf8.Valid(raw) ||
+			strings.ContainsFunc(string(raw[:len(raw)-1]), func(r rune) bool { return r < ' ' }) {
 			t.Errorf("no line of JSON: %q", raw)
 		}
 		if len(raw) > 64<<10 {
@@ -168,7 +176,8 @@ func TestAccessLogSamplesAShare(t *testing.T) {
 // An answer that broke off is an error, whatever its status was.
 func TestAccessLogSamplingKeepsBrokenAnswers(t *testing.T) {
 	log := newLog(t)
-	g := start(t, "access_log: {sampling: 0}\n"+to(replyOnce(t, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")), log.use)
+	g := start(t, "access_log: {sampling: 0}\n"+to(replyOnce(t, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")),
+		log.use)
 	c := g.dial()
 	c.send(get("/"))
 	_ = rawRest(c)
@@ -197,7 +206,8 @@ func TestAccessLogOfATunnel(t *testing.T) {
 	up.finish()
 	c.rest()
 	line := log.lines(1)[0]
-	if line["status"] != 101.0 || line["bytes_read"] != float64(len(upgrade)+len("earlyping")) || line["bytes_written"] != float64(len(answered)+len("earlypong!")) {
+	if line["status"] != 101.0 || line["bytes_read"] != float64(len(upgrade)+len("earlyping")) ||
+		line["bytes_written"] != float64(len(answered)+len("earlypong!")) {
 		t.Errorf("line = %v", line)
 	}
 }
@@ -209,7 +219,8 @@ func TestAccessLogCountsPipelinedBytesApart(t *testing.T) {
 	g.talk(one + two)
 	lines := log.lines(2)
 	if lines[0]["bytes_read"] != float64(len(one)) || lines[1]["bytes_read"] != float64(len(two)) {
-		t.Errorf("bytes_read = %v and %v, want %d and %d", lines[0]["bytes_read"], lines[1]["bytes_read"], len(one), len(two))
+		t.Errorf("bytes_read = %v and %v, want %d and %d", lines[0]["bytes_read"], lines[1]["bytes_read"], len(one),
+			len(two))
 	}
 }
 
@@ -220,7 +231,8 @@ func TestRequestIDOfTheLogIsTheEndpoints(t *testing.T) {
 		_, head := g.ask("GET / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n")
 		line := log.lines(i + 1)[i]
 		id := field(head, "X-Request-Id")
-		if line["request_id"] != id || !regexp.MustCompile(`^[0-9a-f-]{36}$`).MatchString(id) || strings.Count(head, "X-Request-Id") != 1 {
+		if line["request_id"] != id || !regexp.MustCompile(`^[0-9a-f-]{36}$`).MatchString(id) ||
+			strings.Count(head, "X-Request-Id") != 1 {
 			t.Errorf("after %q: logged %v, sent %q", fields, line["request_id"], head)
 		}
 	}

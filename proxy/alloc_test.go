@@ -42,13 +42,21 @@ func round(t testing.TB, c net.Conn, request, buf []byte) {
 // A request allocates nothing, from the first byte read to the line in the access log: pools, buffers and counters
 // are warm after the first few.
 func TestRequestDoesNotAllocate(t *testing.T) {
-	const many = "User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nCookie: a=b; c=d\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
+	const many = "User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nCookie: " +
+		"a=b; c=d\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
 	for _, tt := range []struct{ name, route, request, answer, want string }{
-		{"GET", "", "GET /api/v1/users?id=7 HTTP/1.1\r\nHost: app.example.com\r\n" + many + "\r\n", ok("hello"), ok("hello")},
-		{"GET of a path to be normalised", "prefix_rewrite: /v2", "GET /a/../%62 HTTP/1.1\r\nHost: a\r\n\r\n", ok(""), ok("")},
-		{"GET with a trusted X-Forwarded-For", "", "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 8.8.8.8, 127.0.0.1\r\n\r\n", ok(""), ok("")},
-		{"GET answered in chunks", "", get("/"), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
-		{"HEAD", "", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nKeep-Alive: timeout=60\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"},
+		{"GET", "", "GET /api/v1/users?id=7 HTTP/1.1\r\nHost: app.example.com\r\n" + many + "\r\n", ok("hello"),
+			ok("hello")},
+		{"GET of a path to be normalised", "prefix_rewrite: /v2", "GET /a/../%62 HTTP/1.1\r\nHost: a\r\n\r\n", ok(""),
+			ok("")},
+		{"GET with a trusted X-Forwarded-For", "",
+			"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 8.8.8.8, 127.0.0.1\r\n\r\n", ok(""), ok("")},
+		{"GET answered in chunks", "", get("/"),
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
+		{"HEAD", "", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nKeep-Alive: timeout=60\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"},
 		{"POST", "", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", ok("hello"), ok("hello")},
 		{"POST in chunks", "", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", ok("hello"), ok("hello")},
 	} {

@@ -22,10 +22,12 @@ func TestChunkedRequestIsFramedAnew(t *testing.T) {
 	c := g.dial()
 	c.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n" +
 		"5;name=\"va;lue\"\r\nhello\r\n000001 ; x\r\n!\r\n0;last\r\n" +
-		"X-Sum: 1\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\nHost: b\r\nAuthorization: x\r\nCookie: x\r\nConnection: x\r\n" +
+		"X-Sum: 1\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\nHost: b\r\nAuthorization: x\r\nCookie: " +
+		"x\r\nConnection: x\r\n" +
 		"X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Port: 1\r\nForwarded: x\r\nx-sum-2:  2 \r\n\r\n")
 	up := e.accept()
-	if h := up.head(); field(h, "Transfer-Encoding") != "chunked" || field(h, "Trailer") != "X-Sum" || field(h, "Content-Length") != "" {
+	if h := up.head(); field(h, "Transfer-Encoding") != "chunked" || field(h, "Trailer") != "X-Sum" ||
+		field(h, "Content-Length") != "" {
 		t.Errorf("head upstream = %q", h)
 	}
 	up.expect("6\r\nhello!\r\n0\r\nX-Sum: 1\r\nx-sum-2:  2 \r\n\r\n")
@@ -41,7 +43,8 @@ func TestChunkedAnswerIsFramedAnew(t *testing.T) {
 	up := e.accept()
 	up.head()
 	up.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\nTrailer: X-Sum\r\n\r\n" +
-		"5;a=b\r\nhello\r\n0;c\r\nX-Sum: 1\r\nSet-Cookie: x\r\nContent-Length: 3\r\nWWW-Authenticate: x\r\nX-Forwarded-Host: x\r\n\r\n")
+		"5;a=b\r\nhello\r\n0;c\r\nX-Sum: 1\r\nSet-Cookie: x\r\nContent-Length: 3\r\nWWW-Authenticate: " +
+		"x\r\nX-Forwarded-Host: x\r\n\r\n")
 	c.expect("HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n")
 	c.send(get("/next"))
 	up.head()

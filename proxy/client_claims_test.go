@@ -30,8 +30,10 @@ func TestClaimsOfClients(t *testing.T) {
 		chain, of, with string // X-Forwarded-For, -Host and -Proto
 	}{
 		{"a stranger", nil, "", "127.0.0.1", "a.example", "http"},
-		{"a trusted proxy", []func(*proxy.Options){trusting("127.0.0.0/8")}, "claimed", "203.0.113.9, 127.0.0.1", "b.example", "https"},
-		{"not a proxy of that network", []func(*proxy.Options){trusting("10.0.0.0/8")}, "", "127.0.0.1", "a.example", "http"},
+		{"a trusted proxy", []func(*proxy.Options){trusting("127.0.0.0/8")}, "claimed", "203.0.113.9, 127.0.0.1",
+			"b.example", "https"},
+		{"not a proxy of that network", []func(*proxy.Options){trusting("10.0.0.0/8")}, "", "127.0.0.1", "a.example",
+			"http"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			eachVersion(t, handler, func(t *testing.T, _ *gateway, c *http.Client, url string) {
@@ -41,7 +43,8 @@ func TestClaimsOfClients(t *testing.T) {
 						t.Fatal(err)
 					}
 					req.Host = "a.example"
-					req.Trailer = http.Header{"X-Kept": {"kept"}, "X-Forwarded-For": {"1.1.1.1"}, "X-Forwarded-Proto": {"x"}}
+					req.Trailer = http.Header{"X-Kept": {"kept"}, "X-Forwarded-For": {"1.1.1.1"},
+						"X-Forwarded-Proto": {"x"}}
 					for _, name := range claims {
 						req.Header.Set(name, "claimed")
 						req.Trailer.Set(name, "claimed")
@@ -60,13 +63,15 @@ func TestClaimsOfClients(t *testing.T) {
 							t.Errorf("request %d: %s = %q, want %q", n, name, got, tt.claimed)
 						}
 					}
-					for name, want := range map[string]string{"X-Forwarded-For": tt.chain, "X-Forwarded-Host": tt.of, "X-Forwarded-Proto": tt.with} {
+					for name, want := range map[string]string{"X-Forwarded-For": tt.chain, "X-Forwarded-Host": tt.of,
+						"X-Forwarded-Proto": tt.with} {
 						if got := r.Header[name]; !slices.Equal(got, []string{want}) {
 							t.Errorf("request %d: %s = %q, want %q", n, name, got, want)
 						}
 					}
 					for name := range req.Trailer {
-						if got, want := r.Trailer.Get(name), map[bool]string{true: "kept"}[name == "X-Kept"]; got != want {
+						if got, want := r.Trailer.Get(name),
+							map[bool]string{true: "kept"}[name == "X-Kept"]; got != want {
 							t.Errorf("request %d: trailer %s = %q, want %q", n, name, got, want)
 						}
 					}
@@ -131,14 +136,15 @@ func TestZoneOfAnEndpointStaysHere(t *testing.T) {
 			t.Run(fmt.Sprintf("http2 client %v, endpoint %v", down2, up2), func(t *testing.T) {
 				app, dial := versionBackend(t, up2, handler), netio.Dialer()
 				protocol := map[bool]string{false: "http1", true: "http2"}[up2]
-				g := start(t, clustered("preserve_host: false", "protocol: "+protocol, "[fe80::1%eth0]:81"), func(o *proxy.Options) {
-					o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
-						if address != "[fe80::1%eth0]:81" {
-							t.Errorf("the gateway dials %q", address)
+				g := start(t, clustered("preserve_host: false", "protocol: "+protocol, "[fe80::1%eth0]:81"),
+					func(o *proxy.Options) {
+						o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+							if address != "[fe80::1%eth0]:81" {
+								t.Errorf("the gateway dials %q", address)
+							}
+							return dial(ctx, app)
 						}
-						return dial(ctx, app)
-					}
-				})
+					})
 				c := versionClient(t, down2)
 				for range 2 {
 					res, err := c.Get("http://" + g.addr)

@@ -26,7 +26,8 @@ func TestH2spec(t *testing.T) {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	app := backend(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // an answer before the end of the request would be right, and hide what is tested
+		// an answer before the end of the request would be right, and hide what is tested
+		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, "ok")
 	})
 	cert, key := testcert.NewCA(t, "h2spec").Server(t, "localhost").Write(t, t.TempDir(), "server")
@@ -45,7 +46,8 @@ func TestH2spec(t *testing.T) {
 				args = append([]string{"-tls"}, args...)
 			}
 			out, err := exec.CommandContext(t.Context(), bin, args...).CombinedOutput()
-			if said := string(out); err != nil || !strings.Contains(said, " 0 failed") || strings.Contains(said, " 0 passed") {
+			if said := string(out); err != nil || !strings.Contains(said, " 0 failed") ||
+				strings.Contains(said, " 0 passed") {
 				t.Fatalf("h2spec: %v\n%s", err, said[max(0, strings.LastIndex(said, "Failures:")):])
 			}
 		})

@@ -156,7 +156,8 @@ func TestEndpointIsKilledUnderLoad(t *testing.T) {
 				s := testserver.Nginx(t, "location / { proxy_pass http://"+app+"; }")
 				all, addrs = append(all, s), append(addrs, s.Addr())
 			}
-			g := start(t, clustered(tt.retries, "passive_health: {base_ejection: 200ms, max_ejection: 200ms}", addrs...))
+			g := start(t, clustered(tt.retries, "passive_health: {base_ejection: 200ms, max_ejection: 200ms}",
+				addrs...))
 			stopTicking := g.tick()
 			defer stopTicking()
 			l := burden(g, 24, tt.request)
@@ -177,7 +178,8 @@ func TestEndpointIsKilledUnderLoad(t *testing.T) {
 			l.more(1500)
 			l.end()
 			late := l.failedAfter(dead) // the others were in flight at that instant
-			t.Logf("%d requests, about %d in flight on the endpoint when it was killed: %d failed, %d of them sent after that: %v",
+			t.Logf("%d requests, about %d in flight on the endpoint when it was killed: %d failed, %d of them sent "+
+				"after that: %v",
 				l.asked.Load(), inFlight, killed, late, l.faults)
 			switch {
 			case tt.none && killed > 0:

@@ -31,7 +31,8 @@ func told(e *route.Explanation) string {
 	if rt := e.Route; rt == nil {
 		b.WriteString("none\n")
 	} else {
-		fmt.Fprintf(&b, "%s: host %q %s, prefix %s, methods %v, headers %v, listeners %v\n", rt.Name, rt.Host, rt.HostMatch, rt.PathPrefix, rt.Methods, rt.Headers, rt.Listeners)
+		fmt.Fprintf(&b, "%s: host %q %s, prefix %s, methods %v, headers %v, listeners %v\n", rt.Name, rt.Host,
+			rt.HostMatch, rt.PathPrefix, rt.Methods, rt.Headers, rt.Listeners)
 	}
 	for _, o := range e.Others {
 		fmt.Fprintf(&b, "%s: %s\n", o.Name, o.Reason)
@@ -49,7 +50,8 @@ func TestExplain(t *testing.T) {
 		want string
 	}{
 		{
-			"exact host", route.ExplainRequest{URL: "http://Shop.Example.com:8080/x/../%6Frders/7?a=b"}, "shop.example.com/orders/7",
+			"exact host", route.ExplainRequest{URL: "http://Shop.Example.com:8080/x/../%6Frders/7?a=b"},
+			"shop.example.com/orders/7",
 			`orders: host "shop.example.com" exact, prefix /orders, methods [], headers [], listeners []
 canary: there is no header x-canary
 wild: it fits too, but orders comes first: its host is more specific
@@ -61,7 +63,8 @@ blog: the host is not blog.example.com
 ` + otherHosts,
 		},
 		{
-			"conditions", route.ExplainRequest{Method: "PUT", URL: "http://shop.example.com/orders/new/", Fields: []string{"X-Canary: secret"}}, "shop.example.com/orders/new/",
+			"conditions", route.ExplainRequest{Method: "PUT", URL: "http://shop.example.com/orders/new/",
+				Fields: []string{"X-Canary: secret"}}, "shop.example.com/orders/new/",
 			`write: host "shop.example.com" exact, prefix /orders/new, methods [POST PUT], headers [], listeners []
 canary: it fits too, but write comes first: its prefix is longer
 orders: it fits too, but write comes first: its prefix is longer
@@ -73,7 +76,9 @@ blog: the host is not blog.example.com
 ` + otherHosts,
 		},
 		{
-			"Host field instead of the URL's", route.ExplainRequest{URL: "http://127.0.0.1/orders", Fields: []string{"x-canary: secret", "Host: shop.example.com"}}, "shop.example.com/orders",
+			"Host field instead of the URL's",
+			route.ExplainRequest{URL: "http://127.0.0.1/orders",
+				Fields: []string{"x-canary: secret", "Host: shop.example.com"}}, "shop.example.com/orders",
 			`canary: host "shop.example.com" exact, prefix /orders, methods [], headers [x-canary], listeners []
 orders: it fits too, but canary comes first: it has more conditions
 wild: it fits too, but canary comes first: its host is more specific
@@ -122,11 +127,13 @@ wild: the host is not below example.com
 ` + otherHosts,
 		},
 		{
-			"values of headers", route.ExplainRequest{URL: "http://shop.example.com/orders", Fields: []string{"X-Canary: 0"}}, "shop.example.com/orders",
+			"values of headers", route.ExplainRequest{URL: "http://shop.example.com/orders",
+				Fields: []string{"X-Canary: 0"}}, "shop.example.com/orders",
 			"...\ncanary: the header x-canary has another value\n...",
 		},
 		{
-			"first of several", route.ExplainRequest{URL: "http://shop.example.com/orders", Fields: []string{"X-Canary: 0", "x-canary: secret"}}, "shop.example.com/orders",
+			"first of several", route.ExplainRequest{URL: "http://shop.example.com/orders",
+				Fields: []string{"X-Canary: 0", "x-canary: secret"}}, "shop.example.com/orders",
 			"...\ncanary: the header x-canary has another value first, and only its first one counts\n...",
 		},
 	} {
@@ -158,26 +165,31 @@ func TestExplainRefusesAPathThatClimbs(t *testing.T) {
 }
 
 func TestExplainAsksForTheListenerWhereItMatters(t *testing.T) {
-	two := fmt.Sprintf("clusters:\n- {name: app, endpoints: [\"127.0.0.1:9001\"]}\nlisteners:\n- {name: web, address: %q}\n- {name: inner, address: %q}\nroutes:\n", testserver.Addr(t), testserver.Addr(t))
+	two := fmt.Sprintf("clusters:\n- {name: app, endpoints: [\"127.0.0.1:9001\"]}\nlisteners:\n- {name: web, "+
+		"address: %q}\n- {name: inner, address: %q}\nroutes:\n", testserver.Addr(t), testserver.Addr(t))
 	plain := two + "- {name: all, cluster: app}\n"
 	some := plain + "- {name: reports, match: {path_prefix: /reports}, listeners: [inner], cluster: app}\n"
 	for _, row := range []struct {
 		name, document, listener string
 		want                     string // what is told, or what is wrong
 	}{
-		{"none said, it does not matter", plain, "", ` all: host "" any, prefix /, methods [], headers [], listeners []`},
-		{"said, it does not matter", plain, "inner", `inner all: host "" any, prefix /, methods [], headers [], listeners []`},
+		{"none said, it does not matter", plain, "",
+			` all: host "" any, prefix /, methods [], headers [], listeners []`},
+		{"said, it does not matter", plain, "inner",
+			`inner all: host "" any, prefix /, methods [], headers [], listeners []`},
 		{"the right one", some, "inner", `inner reports: host "" any, prefix /reports, methods [], headers [], listeners [inner]
 all: it fits too, but reports comes first: its prefix is longer`},
 		{"another one", some, "web", `web all: host "" any, prefix /, methods [], headers [], listeners []
 reports: the listener is not inner`},
-		{"none said", some, "", "listener: say where the request comes in, some routes are not for all listeners (there are web, inner)"},
+		{"none said", some, "", "listener: say where the request comes in, some routes are not for all listeners " +
+			"(there are web, inner)"},
 		{"no such listener", plain, "wbe", `listener "wbe": no listener for HTTP has that name (there are web, inner)`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			g := start(t, row.document)
 			got := ""
-			if e, err := g.server.Explain(route.ExplainRequest{URL: "http://a/reports/1", Listener: row.listener}, config.Standard()); err != nil {
+			if e, err := g.server.Explain(route.ExplainRequest{URL: "http://a/reports/1", Listener: row.listener},
+				config.Standard()); err != nil {
 				got = err.Error()
 			} else {
 				got = strings.TrimSpace(e.Listener + " " + told(e))
@@ -196,7 +208,8 @@ func TestExplainListsTheNearest(t *testing.T) {
 	for i := range 3000 {
 		fmt.Fprintf(&doc, "- {name: far%d, match: {host: h%d.example.com}, cluster: app}\n", i, i)
 	}
-	doc.WriteString("- {name: near, match: {host: a, path_prefix: /near}, cluster: app}\n- {name: post, match: {methods: [POST]}, cluster: app}\n- {name: last, cluster: app}\n")
+	doc.WriteString("- {name: near, match: {host: a, path_prefix: /near}, cluster: app}\n- {name: post, match: " +
+		"{methods: [POST]}, cluster: app}\n- {name: last, cluster: app}\n")
 	e, err := start(t, doc.String()).server.Explain(route.ExplainRequest{URL: "http://a/"}, config.Standard())
 	if err != nil {
 		t.Fatal(err)
@@ -232,23 +245,30 @@ routes:
 		for _, s := range e.Timeouts {
 			all = append(all, s.Name+" "+s.Value+" "+s.From)
 		}
-		return fmt.Sprintf("%s; %d %v %s %s", strings.Join(all, ", "), e.Retries.Attempts, e.Retries.On, e.Retries.PerTryTimeout, e.Retries.From)
+		return fmt.Sprintf("%s; %d %v %s %s", strings.Join(all, ", "), e.Retries.Attempts, e.Retries.On,
+			e.Retries.PerTryTimeout, e.Retries.From)
 	}
 	split := ask("/split")
-	if len(split.Clusters) != 2 || split.Clusters[0].Name != "a" || split.Clusters[0].Share != 95 || split.Clusters[1].Name != "b" || split.Clusters[1].Share != 5 {
+	if len(split.Clusters) != 2 || split.Clusters[0].Name != "a" || split.Clusters[0].Share != 95 ||
+		split.Clusters[1].Name != "b" || split.Clusters[1].Share != 5 {
 		t.Fatalf("clusters %+v, want a 95 and b 5", split.Clusters)
 	}
 	endpoints := split.Clusters[0].Endpoints
-	if len(endpoints) != 2 || endpoints[0].Unused != "" || endpoints[1].Unused != "weight 0" || len(split.Clusters[1].Endpoints) != 0 {
+	if len(endpoints) != 2 || endpoints[0].Unused != "" || endpoints[1].Unused != "weight 0" ||
+		len(split.Clusters[1].Endpoints) != 0 {
 		t.Errorf("endpoints %+v, want one that is used and one that is not", split.Clusters)
 	}
 	for _, row := range []struct {
 		e    *route.Explanation
 		want string
 	}{
-		{split, "read 15s default, connect 1s document, upstream 10s default, request 1m route, response_idle 0s default, write 30s default, tcp_idle 5m default; 3 [reset 503] 2s route"},
-		{ask("/"), "read 15s default, connect 1s document, upstream 10s default, request 0s default, response_idle 0s default, write 30s default, tcp_idle 5m default; 4 [connect-failure] 0s default"},
-		{ask("/", "Content-Type: application/grpc"), "read 15s default, connect 1s document, upstream 0s default, request 0s default, response_idle 0s default, write 30s default, tcp_idle 5m default; 4 [connect-failure] 0s default"},
+		{split, "read 15s default, connect 1s document, upstream 10s default, request 1m route, response_idle 0s " +
+			"default, write 30s default, tcp_idle 5m default; 3 [reset 503] 2s route"},
+		{ask("/"), "read 15s default, connect 1s document, upstream 10s default, request 0s default, response_idle " +
+			"0s default, write 30s default, tcp_idle 5m default; 4 [connect-failure] 0s default"},
+		{ask("/", "Content-Type: application/grpc"),
+			"read 15s default, connect 1s document, upstream 0s default, request 0s default, response_idle 0s " +
+				"default, write 30s default, tcp_idle 5m default; 4 [connect-failure] 0s default"},
 	} {
 		if got := settings(row.e); got != row.want {
 			t.Errorf("%s\nwant\n%s", got, row.want)

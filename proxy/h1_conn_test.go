@@ -88,7 +88,8 @@ func TestPipelineGoesOnBehindARefusedRequest(t *testing.T) {
 	app := backend(t, ofPath)
 	g := start(t, "routes:\n- {name: a, match: {path_prefix: /a}, cluster: app}\nclusters:\n- {name: app, endpoints: [\""+app+"\"]}\n")
 	unknown := "POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
-	if got := statuses(t, g.talk(get("/a/1")+unknown+get("/nowhere")+get("/a/2"))); !slices.Equal(got, []int{200, 404, 404, 200}) {
+	if got := statuses(t, g.talk(get("/a/1")+unknown+get("/nowhere")+get("/a/2"))); !slices.Equal(got,
+		[]int{200, 404, 404, 200}) {
 		t.Errorf("statuses = %v, want [200 404 404 200]", got)
 	}
 }
@@ -155,7 +156,8 @@ func TestHeadMayComeByteByByte(t *testing.T) {
 }
 
 func TestFirstVersionGetsNoChunks(t *testing.T) {
-	up := replies(t, "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n")
+	up := replies(t, "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: "+
+		"chunked\r\nTrailer: X-T\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n")
 	g := start(t, to(up))
 	for name, request := range map[string]string{
 		"plain":      "GET / HTTP/1.0\r\n\r\n",
@@ -166,7 +168,8 @@ func TestFirstVersionGetsNoChunks(t *testing.T) {
 			c.t = t
 			c.send(request)
 			head := c.head()
-			if strings.Contains(head, "103") || field(head, "Transfer-Encoding") != "" || field(head, "Connection") != "close" {
+			if strings.Contains(head, "103") || field(head, "Transfer-Encoding") != "" ||
+				field(head, "Connection") != "close" {
 				t.Errorf("head = %q", head)
 			}
 			if body := c.rest(); body != "abc" {

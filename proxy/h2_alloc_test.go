@@ -93,7 +93,8 @@ func bareClient2(t testing.TB, g *gateway) func() {
 	out = bareFrame(out, http2.FrameSettings, 0, 0, "")
 	return func() {
 		// GET, http, /, :authority a.example; literals that no table takes.
-		out = bareFrame(out, http2.FrameHeaders, endHeaders|endStream, id, "\x82\x86\x84\x01\x09a.example\x0f\x04\x03*/*")
+		out = bareFrame(out, http2.FrameHeaders, endHeaders|endStream, id,
+			"\x82\x86\x84\x01\x09a.example\x0f\x04\x03*/*")
 		if _, err := w.TCPConn.Write(out); err != nil {
 			t.Fatal(err)
 		}

@@ -33,7 +33,8 @@ func mixed(t testing.TB) string {
 			case "head":
 				answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 			case "chunked":
-				answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(path), path)
+				answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" +
+					fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(path), path)
 			case "interim":
 				answer = "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + ok(path)
 			case "parts":
@@ -62,7 +63,8 @@ func mixed(t testing.TB) string {
 func TestStreamsThatComeTogether(t *testing.T) {
 	log := newLog(t)
 	g := start(t, to(mixed(t)), log.use)
-	kinds := []string{"sized", "big", "empty", "head", "chunked", "sized", "interim", "parts", "malformed", "last", "gone", "sized"}
+	kinds := []string{"sized", "big", "empty", "head", "chunked", "sized", "interim", "parts", "malformed", "last",
+		"gone", "sized"}
 	const each, rounds = 2, 40
 	c := g.dial2()
 	id, wantLines := uint32(1), 0
@@ -183,7 +185,8 @@ func TestStreamsThatComeTogetherWithSmallWindows(t *testing.T) {
 
 // An answer that has begun and does not go on holds up nobody else on its connection.
 func TestStreamsThatComeTogetherWithASlowOne(t *testing.T) {
-	for name, begun := range map[string]string{"body": "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome", "interim": "HTTP/1.1 103 Early Hints\r\n\r\n"} {
+	for name, begun := range map[string]string{"body": "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome",
+		"interim": "HTTP/1.1 103 Early Hints\r\n\r\n"} {
 		t.Run(name, func(t *testing.T) {
 			release := make(chan string)
 			defer close(release)

@@ -87,7 +87,8 @@ func TestMoreRequestsThanStreams(t *testing.T) {
 // Who waits too long for a stream has met a limit, which says nothing about the endpoint.
 func TestNoStreamInTime(t *testing.T) {
 	e := listen(t)
-	g := start(t, "timeouts: {connect: "+short.String()+"}\n"+clustered("", "protocol: http2, limits: {max_connections: 1}", e.addr))
+	g := start(t, "timeouts: {connect: "+short.String()+"}\n"+
+		clustered("", "protocol: http2, limits: {max_connections: 1}", e.addr))
 	down := g.dial2()
 	down.Ask(1, true, "GET", "/first")
 	up := e.accept2(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 1})

@@ -50,29 +50,30 @@ func TestNoStreamsForAMoment(t *testing.T) {
 func TestGoAwayInOnePhase(t *testing.T) {
 	for name, route := range ways {
 		for _, whole := range []bool{true, false} {
-			t.Run(name+map[bool]string{true: ", the whole body", false: ", a part of the body"}[whole], func(t *testing.T) {
-				_, e, down, up := relaying(t, route)
-				down.Ask(3, false, "POST", "/orders")
-				down.Must(down.WriteData(3, whole, []byte("small")))
-				up.Text(up.Any().StreamID, "small")
-				up.Must(up.WriteGoAway(1, http2.ErrCodeNo, nil))
-				up.w.Close()
+			t.Run(name+map[bool]string{true: ", the whole body", false: ", a part of the body"}[whole],
+				func(t *testing.T) {
+					_, e, down, up := relaying(t, route)
+					down.Ask(3, false, "POST", "/orders")
+					down.Must(down.WriteData(3, whole, []byte("small")))
+					up.Text(up.Any().StreamID, "small")
+					up.Must(up.WriteGoAway(1, http2.ErrCodeNo, nil))
+					up.w.Close()
 
-				next := e.accept2()
-				h := next.Any()
-				if got := h.PseudoValue("method") + " " + h.PseudoValue("path"); got != "POST /orders" {
-					t.Errorf("%s was sent again", got)
-				}
-				if end := next.Text(h.StreamID, "small"); end && !whole {
-					t.Error("it ended before its client ended it")
-				}
-				if !whole {
-					down.Must(down.WriteData(3, true, []byte(" rest")))
-					next.Text(h.StreamID, " rest")
-				}
-				next.Head(h.StreamID, true, ":status", "200")
-				down.Answer(3, "200")
-			})
+					next := e.accept2()
+					h := next.Any()
+					if got := h.PseudoValue("method") + " " + h.PseudoValue("path"); got != "POST /orders" {
+						t.Errorf("%s was sent again", got)
+					}
+					if end := next.Text(h.StreamID, "small"); end && !whole {
+						t.Error("it ended before its client ended it")
+					}
+					if !whole {
+						down.Must(down.WriteData(3, true, []byte(" rest")))
+						next.Text(h.StreamID, " rest")
+					}
+					next.Head(h.StreamID, true, ":status", "200")
+					down.Answer(3, "200")
+				})
 		}
 	}
 }

@@ -32,7 +32,8 @@ func (s *Server) handshake(a *arrival, c route.Client, set *settings) {
 	state := tc.ConnectionState()
 	set.Telemetry.Handshake(state.Version, err == nil)
 	if err != nil {
-		s.engine.Logger.Debug("handshake failed", "listener", set.Name, "remote", nc.RemoteAddr(), "reason", mtls.Reason(err))
+		s.engine.Logger.Debug("handshake failed", "listener", set.Name, "remote", nc.RemoteAddr(), "reason",
+			mtls.Reason(err))
 		if mtls.PlainHTTP(err) {
 			answerPlain(nc)
 		}

@@ -28,7 +28,8 @@ func secure(t *testing.T, up, tlsOptions string, log *accessLog) (g *gateway, cl
 	cert, key := ca.Leaf(t, testcert.Leaf{DNS: []string{"a.example"}}).Write(t, dir, "server")
 	caFile := ca.Write(t, dir, "ca")
 	addr := testserver.Addr(t)
-	g = start(t, "listeners:\n- {name: web, address: \""+addr+"\", protocol: http, tls: {certificates: [{cert_file: "+cert+", key_file: "+key+"}]"+
+	g = start(t, "listeners:\n- {name: web, address: \""+addr+"\", protocol: http, tls: {certificates: [{cert_file: "+
+		cert+", key_file: "+key+"}]"+
 		strings.ReplaceAll(tlsOptions, "CA", caFile)+"}}\n"+to(up), log.use)
 	roots := x509.NewCertPool()
 	roots.AddCert(ca.Cert)
@@ -37,7 +38,8 @@ func secure(t *testing.T, up, tlsOptions string, log *accessLog) (g *gateway, cl
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g, &tls.Config{RootCAs: roots, ServerName: "a.example", NextProtos: []string{"http/1.1"}, Certificates: []tls.Certificate{pair}}
+	return g, &tls.Config{RootCAs: roots, ServerName: "a.example", NextProtos: []string{"http/1.1"},
+		Certificates: []tls.Certificate{pair}}
 }
 
 // tlsDial connects to the gateway with TLS.
@@ -102,8 +104,10 @@ func TestTLSListenerCarriesLargeBodies(t *testing.T) {
 func TestPlainRequestOnATLSPort(t *testing.T) {
 	g, _ := secure(t, echo(t), "", newLog(t))
 	c := g.dial()
-	c.send(strings.Replace(get("/"), "\r\n\r\n", "\r\nX: "+strings.Repeat("x", 20_000)+"\r\n\r\n", 1)) // more than is read to find out
-	if res, body := c.response("GET"); res.StatusCode != 400 || body != "this port speaks TLS, the request came in plain\n" || !res.Close {
+	// more than is read to find out
+	c.send(strings.Replace(get("/"), "\r\n\r\n", "\r\nX: "+strings.Repeat("x", 20_000)+"\r\n\r\n", 1))
+	if res, body := c.response("GET"); res.StatusCode != 400 ||
+		body != "this port speaks TLS, the request came in plain\n" || !res.Close {
 		t.Errorf("answer = %d %q", res.StatusCode, body)
 	}
 	if more := c.rest(); more != "" { // no reset, which may overtake the answer
@@ -157,7 +161,8 @@ func TestDrainInTheMiddleOfAHandshake(t *testing.T) {
 			t.Parallel()
 			g, client := secure(t, echo(t), "", newLog(t))
 			slow, silent := g.dial(), g.dial()
-			testserver.WaitFor(t, patience, "two connections", func() bool { _, n, _ := g.server.Listener("web"); return n == 2 })
+			testserver.WaitFor(t, patience, "two connections",
+				func() bool { _, n, _ := g.server.Listener("web"); return n == 2 })
 			cut := g.draining(ample)
 			pass(500 * time.Millisecond) // idle connections have been ended
 			client.NextProtos = []string{protocol}
@@ -176,7 +181,8 @@ func TestDrainInTheMiddleOfAHandshake(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer res.Body.Close()
-			if _, err := io.ReadAll(res.Body); err != nil || res.StatusCode != 200 || (res.ProtoMajor == 2) != (protocol == "h2") {
+			if _, err := io.ReadAll(res.Body); err != nil || res.StatusCode != 200 ||
+				(res.ProtoMajor == 2) != (protocol == "h2") {
 				t.Errorf("answer = %s %d, %v", res.Proto, res.StatusCode, err)
 			}
 			silent.ended()
@@ -191,7 +197,8 @@ func TestIdleTLSConnectionEnds(t *testing.T) {
 	ca := testcert.NewCA(t, "root")
 	cert, key := ca.Leaf(t, testcert.Leaf{DNS: []string{"a.example"}}).Write(t, t.TempDir(), "server")
 	addr := testserver.Addr(t)
-	g := start(t, timeouts("idle")+"listeners:\n- {name: web, address: \""+addr+"\", protocol: http, tls: {certificates: [{cert_file: "+cert+", key_file: "+key+"}]}}\n"+to(echo(t)))
+	g := start(t, timeouts("idle")+"listeners:\n- {name: web, address: \""+addr+
+		"\", protocol: http, tls: {certificates: [{cert_file: "+cert+", key_file: "+key+"}]}}\n"+to(echo(t)))
 	roots := x509.NewCertPool()
 	roots.AddCert(ca.Cert)
 	c := g.tlsDial(&tls.Config{RootCAs: roots, ServerName: "a.example"})
@@ -240,7 +247,8 @@ func TestEndpointThatDoesNotProveItself(t *testing.T) {
 	for name, addr := range map[string]string{"another authority": app, "no TLS at all": plain} {
 		t.Run(name, func(t *testing.T) {
 			g := start(t, timeouts("connect")+clustered("", "tls: {mode: tls, ca_file: "+caFile+"}", addr))
-			if res, body := g.ask(get("/")); res.StatusCode != 502 || body != "upstream connect failed\n" || g.faults(telemetry.UF) != 1 {
+			if res, body := g.ask(get("/")); res.StatusCode != 502 || body != "upstream connect failed\n" ||
+				g.faults(telemetry.UF) != 1 {
 				t.Errorf("answer = %d %q, faults UF = %d", res.StatusCode, body, g.faults(telemetry.UF))
 			}
 		})

@@ -60,7 +60,8 @@ func send(t *testing.T, c *http.Client, url, field string) (*http.Response, stri
 func TestHashInEachVersion(t *testing.T) {
 	document := func(hash string) func(func(string) string, string) string {
 		return func(addr func(string) string, protocol string) string {
-			return clustered("", fmt.Sprintf("protocol: %s, balance: hash, hash: %s", protocol, hash), addr("a"), addr("b"), addr("c"))
+			return clustered("", fmt.Sprintf("protocol: %s, balance: hash, hash: %s", protocol, hash), addr("a"),
+				addr("b"), addr("c"))
 		}
 	}
 	for _, tt := range []struct{ hash, path, field string }{
@@ -149,13 +150,15 @@ func TestHashCookieIsMade(t *testing.T) {
 func TestHashCookieOfALocalReply(t *testing.T) {
 	g := start(t, clustered("", "balance: hash, hash: {cookie: {name: user}}", "127.0.0.1:1"))
 	res, _ := g.ask(get("/"))
-	if got := res.Header.Get("Set-Cookie"); res.StatusCode != 502 || !strings.HasSuffix(got, "; Path=/; HttpOnly; SameSite=Lax") {
+	if got := res.Header.Get("Set-Cookie"); res.StatusCode != 502 ||
+		!strings.HasSuffix(got, "; Path=/; HttpOnly; SameSite=Lax") {
 		t.Errorf("answer = %d, Set-Cookie %q", res.StatusCode, got)
 	}
 }
 
 func TestHashExplained(t *testing.T) {
-	g := start(t, clustered("", "balance: hash, hash: {header: x-user}", "127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9003"))
+	g := start(t, clustered("", "balance: hash, hash: {header: x-user}", "127.0.0.1:9001", "127.0.0.1:9002",
+		"127.0.0.1:9003"))
 	seen := map[string]bool{}
 	for user := range 20 {
 		q := route.ExplainRequest{URL: "http://a/", Fields: []string{fmt.Sprintf("X-User: %d", user)}}

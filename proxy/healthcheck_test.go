@@ -111,7 +111,8 @@ func TestHTTPCheck(t *testing.T) {
 			if v := g.verdict(); v.State != "healthy" {
 				t.Fatalf("verdict = %+v", v)
 			}
-			if got, want := <-asked, tt.version+" GET health.example /health?full=1 gateway-homebrew-go/health-check"; got != want {
+			if got, want := <-asked, tt.version+
+				" GET health.example /health?full=1 gateway-homebrew-go/health-check"; got != want {
 				t.Errorf("the app was asked %q, want %q", got, want)
 			}
 		})
@@ -133,12 +134,16 @@ func TestCheckVerdicts(t *testing.T) {
 	}{
 		{"200", "type: http", "", answer(ok("fine")), ""},
 		{"299", "type: http", "", answer("HTTP/1.1 299 x\r\nContent-Length: 0\r\n\r\n"), ""},
-		{"an answer whose body never ends", "type: http", "", answer("HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"), ""},
-		{"interim responses", "type: http", "", answer("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + ok("")), ""},
-		{"interim responses without end", "type: http", "", answer(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 100)), "more than 16 interim responses"},
+		{"an answer whose body never ends", "type: http", "",
+			answer("HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"), ""},
+		{"interim responses", "type: http", "",
+			answer("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + ok("")), ""},
+		{"interim responses without end", "type: http", "",
+			answer(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 100)), "more than 16 interim responses"},
 		{"301", "type: http", "", answer("HTTP/1.1 301 x\r\nContent-Length: 0\r\n\r\n"), "status 301"},
 		{"500", "type: http", "", answer("HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n"), "status 500"},
-		{"404 that is wanted", "type: http, statuses: [200, 404]", "", answer("HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n"), ""},
+		{"404 that is wanted", "type: http, statuses: [200, 404]", "",
+			answer("HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n"), ""},
 		{"204 that is not", "type: http, statuses: [200, 404]", "", answer("HTTP/1.1 204 x\r\n\r\n"), "status 204"},
 		{"no HTTP", "type: http", "", answer("+OK\r\n\r\n"), "malformed status line"},
 		{"no answer", "type: http", "", func(t *testing.T) string { return script(t, accept) }, "timeout"},
@@ -147,10 +152,13 @@ func TestCheckVerdicts(t *testing.T) {
 		{"http1 asked for http2", "type: http", "protocol: http2", answer(ok("")), "connection: "},
 		{"tcp", "type: tcp", "", func(t *testing.T) string { return script(t, accept) }, ""},
 		{"tcp, nobody there", "type: tcp", "", refusing, "connect: connection refused"},
-		{"tcp with TLS, of an unknown authority", "type: tcp", "tls: {mode: tls, ca_file: " + roots + "}", func(t *testing.T) string {
-			return httpApp(t, ca.Server(t, "127.0.0.1"), func(p *http.Protocols) { p.SetHTTP1(true) }, func(http.ResponseWriter, *http.Request) {})
-		}, "connect: tls: "},
-		{"tcp with TLS, of who speaks none", "type: tcp", "tls: {mode: tls, ca_file: " + roots + "}", answer("hello\r\n\r\n"), "timeout"},
+		{"tcp with TLS, of an unknown authority", "type: tcp", "tls: {mode: tls, ca_file: " + roots + "}",
+			func(t *testing.T) string {
+				return httpApp(t, ca.Server(t, "127.0.0.1"), func(p *http.Protocols) { p.SetHTTP1(true) },
+					func(http.ResponseWriter, *http.Request) {})
+			}, "connect: tls: "},
+		{"tcp with TLS, of who speaks none", "type: tcp", "tls: {mode: tls, ca_file: " + roots + "}",
+			answer("hello\r\n\r\n"), "timeout"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			document := checked(tt.app(t), tt.check, tt.options)
@@ -169,7 +177,8 @@ func TestCheckVerdicts(t *testing.T) {
 // health answers grpc.health.v1.Health/Check by the service that it is asked for.
 func health(w http.ResponseWriter, r *http.Request) {
 	b, _ := io.ReadAll(r.Body)
-	if r.Method != "POST" || r.URL.Path != "/grpc.health.v1.Health/Check" || r.Header.Get("Te") != "trailers" || r.Header.Get("Content-Type") != "application/grpc" ||
+	if r.Method != "POST" || r.URL.Path != "/grpc.health.v1.Health/Check" || r.Header.Get("Te") != "trailers" ||
+		r.Header.Get("Content-Type") != "application/grpc" ||
 		len(b) < 5 || int(binary.BigEndian.Uint32(b[1:])) != len(b)-5 {
 		w.WriteHeader(400)
 		return
@@ -180,7 +189,8 @@ func health(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/grpc")
 	answers := map[string]string{
-		"": "\x08\x01", "up": "\x08\x01", "down": "\x08\x02", "silent": "", "odd": "\xff", "extended": "\x12\x03abc\x08\x01\x1d....", "huge": strings.Repeat("\x08\x01", 5000),
+		"": "\x08\x01", "up": "\x08\x01", "down": "\x08\x02", "silent": "", "odd": "\xff",
+		"extended": "\x12\x03abc\x08\x01\x1d....", "huge": strings.Repeat("\x08\x01", 5000),
 		strings.Repeat("long", 30): "\x08\x01", "failing": "\x08\x01", "bare": "\x08\x01",
 	}
 	body, known := answers[service]
@@ -206,7 +216,8 @@ func TestGRPCCheck(t *testing.T) {
 	h2c := func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) }
 	for service, want := range map[string]string{
 		"": "", "up": "", strings.Repeat("long", 30): "", "extended": "",
-		"down": "serving status 2", "silent": "serving status 0", "odd": "malformed health message", "huge": "malformed health message",
+		"down": "serving status 2", "silent": "serving status 0", "odd": "malformed health message",
+		"huge":    "malformed health message",
 		"unknown": "grpc-status 5", "failing": "grpc-status 13", "bare": "no grpc-status",
 	} {
 		t.Run(service, func(t *testing.T) {
@@ -242,7 +253,8 @@ func TestGRPCCheck(t *testing.T) {
 // An endpoint that fails its checks gets no requests, and is back when it passes them.
 func TestCheckedTraffic(t *testing.T) {
 	sick, well := listen(t), backend(t, ofPath)
-	g := start(t, clustered("", "health_check: {type: http, interval: 200ms, timeout: 200ms, healthy_threshold: 1}", sick.addr, well))
+	g := start(t, clustered("", "health_check: {type: http, interval: 200ms, timeout: 200ms, healthy_threshold: 1}",
+		sick.addr, well))
 	sick.accept().serve("HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n")
 	g.state(0, "unhealthy")
 	for range 10 {
@@ -264,7 +276,8 @@ func TestCheckedTraffic(t *testing.T) {
 // state waits until the endpoint is in that state.
 func (g *gateway) state(endpoint int, want string) {
 	g.t.Helper()
-	testserver.WaitFor(g.t, patience, "endpoint "+want, func() bool { return g.set.Status()[0].Endpoints[endpoint].State == want })
+	testserver.WaitFor(g.t, patience, "endpoint "+want,
+		func() bool { return g.set.Status()[0].Endpoints[endpoint].State == want })
 }
 
 // An L4 cluster's endpoints wait for a PROXY header, which says that the connection is the gateway's own.
@@ -314,7 +327,8 @@ func TestCheckPanics(t *testing.T) {
 			var log testgateway.Log
 			var healed atomic.Bool
 			dial := netio.Dialer()
-			g := start(t, often(checked(app, tt.check+", path: /grpc.health.v1.Health/Check, statuses: [200, 400]", "protocol: "+tt.protocol)),
+			g := start(t, often(checked(app, tt.check+", path: /grpc.health.v1.Health/Check, statuses: [200, 400]",
+				"protocol: "+tt.protocol)),
 				func(o *proxy.Options) {
 					o.Logger = log.Logger()
 					o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
@@ -332,7 +346,8 @@ func TestCheckPanics(t *testing.T) {
 			testserver.WaitFor(t, patience, "a good verdict after it", func() bool {
 				return g.set.Status()[0].Endpoints[0].Check.State == "healthy"
 			})
-			for _, want := range []string{"BUG: panic in an active check", "a bug of ours", "healthcheck.(*check).probe"} {
+			for _, want := range []string{"BUG: panic in an active check", "a bug of ours",
+				"healthcheck.(*check).probe"} {
 				if !strings.Contains(log.String(), want) {
 					t.Errorf("the log has no %q: %s", want, log.String())
 				}

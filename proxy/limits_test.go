@@ -97,9 +97,12 @@ func TestLargestRequestBody(t *testing.T) {
 	}{
 		{"sized, just fits", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n" + big[:100], 200},
 		{"sized, too large", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n" + big[:101], 413},
-		{"chunked, just fits", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n" + big[:100] + "\r\n0\r\n\r\n", 200},
-		{"chunked, too large at once", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n" + big[:101] + "\r\n0\r\n\r\n", 413},
-		{"chunked, too large later", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1\r\nx\r\n", 5000), 413},
+		{"chunked, just fits", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n" + big[:100] +
+			"\r\n0\r\n\r\n", 200},
+		{"chunked, too large at once", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n" +
+			big[:101] + "\r\n0\r\n\r\n", 413},
+		{"chunked, too large later", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" +
+			strings.Repeat("1\r\nx\r\n", 5000), 413},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if res, body := g.ask(tt.request); res.StatusCode != tt.want {

@@ -23,21 +23,32 @@ func TestFaults(t *testing.T) {
 		grpc                    string // status for a caller of gRPC
 	}{
 		{"NR", "", get("/"), 404, "no route", telemetry.NR, false, "12"},
-		{"UH", "routes:\n- {name: all, match: {path_prefix: /}, cluster: app}\nclusters:\n- {name: app, endpoints: [{address: \"" + up + "\", weight: 0}]}\n",
+		{"UH", "routes:\n- {name: all, match: {path_prefix: /}, cluster: app}\nclusters:\n- {name: app, endpoints: " +
+			"[{address: \"" + up + "\", weight: 0}]}\n",
 			get("/"), 503, "no healthy upstream", telemetry.UH, false, "14"},
 		{"UF", to(refusing(t)), get("/"), 502, "upstream connect failed", telemetry.UF, false, "14"},
-		{"UC", to(script(t, func(w *wire) { _, _ = readHead(w.r); w.reset() })), get("/"), 502, "upstream broke off", telemetry.UC, false, "14"},
-		{"UC by an early end", to(script(t, func(w *wire) { _, _ = readHead(w.r) })), get("/"), 502, "upstream broke off", telemetry.UC, false, "14"},
-		{"UC inside the head", to(replyOnce(t, "HTTP/1.1 200 OK\r\nX: y\r\n")), get("/"), 502, "upstream broke off", telemetry.UC, false, "14"},
-		{"UT", routed(script(t, func(w *wire) { _ = rawRest(w) }), "timeouts: {upstream: 50ms}"), get("/"), 504, "upstream timeout", telemetry.UT, false, "4"},
-		{"UPE", to(replyOnce(t, "SSH-2.0-x\r\n\r\n")), get("/"), 502, "malformed upstream response", telemetry.UPE, false, "13"},
+		{"UC", to(script(t, func(w *wire) { _, _ = readHead(w.r); w.reset() })), get("/"), 502, "upstream broke off",
+			telemetry.UC, false, "14"},
+		{"UC by an early end", to(script(t, func(w *wire) { _, _ = readHead(w.r) })), get("/"), 502,
+			"upstream broke off", telemetry.UC, false, "14"},
+		{"UC inside the head", to(replyOnce(t, "HTTP/1.1 200 OK\r\nX: y\r\n")), get("/"), 502, "upstream broke off",
+			telemetry.UC, false, "14"},
+		{"UT", routed(script(t, func(w *wire) { _ = rawRest(w) }), "timeouts: {upstream: 50ms}"), get("/"), 504,
+			"upstream timeout", telemetry.UT, false, "4"},
+		{"UPE", to(replyOnce(t, "SSH-2.0-x\r\n\r\n")), get("/"), 502, "malformed upstream response", telemetry.UPE,
+			false, "13"},
 		{"DPE of the path", to(up), get("/.."), 400, "malformed path", telemetry.DPE, false, "13"},
-		{"DPE of the method", to(up), "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 405, "CONNECT is not supported", telemetry.DPE, false, "13"},
+		{"DPE of the method", to(up), "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 405, "CONNECT is not supported",
+			telemetry.DPE, false, "13"},
 		{"DPE of the host", to(up), "GET / HTTP/1.1\r\n\r\n", 400, "Host field is missing", telemetry.DPE, true, ""},
-		{"DPE of the version", to(up), "GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505, "HTTP version is neither 1.0 nor 1.1", telemetry.DPE, true, ""},
-		{"DPE of the coding", to(up), "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501, "unknown transfer coding", telemetry.DPE, true, ""},
-		{"DPE of the expectation", to(up), "POST / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", 417, "unknown expectation", telemetry.DPE, true, ""},
-		{"DPE of the body", to(up), "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", 400, "malformed chunk size", telemetry.DPE, true, ""},
+		{"DPE of the version", to(up), "GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505, "HTTP version is neither 1.0 nor 1.1",
+			telemetry.DPE, true, ""},
+		{"DPE of the coding", to(up), "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501,
+			"unknown transfer coding", telemetry.DPE, true, ""},
+		{"DPE of the expectation", to(up), "POST / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", 417,
+			"unknown expectation", telemetry.DPE, true, ""},
+		{"DPE of the body", to(up), "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", 400,
+			"malformed chunk size", telemetry.DPE, true, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			log := newLog(t)
@@ -49,13 +60,16 @@ func TestFaults(t *testing.T) {
 			c := g.dial()
 			c.send(tt.request)
 			res, body := c.response(method(tt.request))
-			if res.StatusCode != tt.status || body != tt.text+"\n" || res.Close != tt.close || res.Header.Get("Content-Type") != "text/plain; charset=utf-8" {
-				t.Errorf("answer = %d %q, close %v, %v; want %d %q, close %v", res.StatusCode, body, res.Close, res.Header, tt.status, tt.text, tt.close)
+			if res.StatusCode != tt.status || body != tt.text+"\n" || res.Close != tt.close ||
+				res.Header.Get("Content-Type") != "text/plain; charset=utf-8" {
+				t.Errorf("answer = %d %q, close %v, %v; want %d %q, close %v", res.StatusCode, body, res.Close,
+					res.Header, tt.status, tt.text, tt.close)
 			}
 			if at, err := http.ParseTime(res.Header.Get("Date")); err != nil || time.Since(at) > time.Minute {
 				t.Errorf("Date = %q", res.Header.Get("Date"))
 			}
-			if allow := res.Header.Get("Allow"); (allow != "") != (tt.status == 405) || strings.Contains(allow, "CONNECT") {
+			if allow := res.Header.Get("Allow"); (allow != "") != (tt.status == 405) ||
+				strings.Contains(allow, "CONNECT") {
 				t.Errorf("Allow = %q", allow)
 			}
 			if n := g.faults(tt.flag); n != 1 {
@@ -72,13 +86,16 @@ func TestFaults(t *testing.T) {
 			if method(tt.request) == "GET" {
 				c.send("HEAD" + tt.request[len("GET"):])
 				head := c.head()
-				if !strings.HasPrefix(head, "HTTP/1.1 "+strconv.Itoa(tt.status)) || field(head, "Content-Length") != strconv.Itoa(len(tt.text)+1) {
+				if !strings.HasPrefix(head, "HTTP/1.1 "+strconv.Itoa(tt.status)) ||
+					field(head, "Content-Length") != strconv.Itoa(len(tt.text)+1) {
 					t.Errorf("answer to HEAD = %q", head)
 				}
 			}
-			c.send(strings.Replace(tt.request, "\r\n\r\n", "\r\nContent-Type: application/grpc+proto\r\nContent-Length: 0\r\n\r\n", 1))
+			c.send(strings.Replace(tt.request, "\r\n\r\n",
+				"\r\nContent-Type: application/grpc+proto\r\nContent-Length: 0\r\n\r\n", 1))
 			res, body = c.response("POST")
-			if h := res.Header; res.StatusCode != 200 || body != "" || h.Get("Content-Type") != "application/grpc" || h.Get("Grpc-Status") != tt.grpc || h.Get("Grpc-Message") != tt.text {
+			if h := res.Header; res.StatusCode != 200 || body != "" || h.Get("Content-Type") != "application/grpc" ||
+				h.Get("Grpc-Status") != tt.grpc || h.Get("Grpc-Message") != tt.text {
 				t.Errorf("answer to gRPC = %d %q %v, want grpc-status %s", res.StatusCode, body, h, tt.grpc)
 			}
 		})

@@ -21,7 +21,8 @@ func TestEndOfAnAnswerBetweenVersions(t *testing.T) {
 	up.Head(up.Any().StreamID, true, ":status", "200")
 	down.Answer(1, "200")
 
-	const close, keep, chunks, zero = "Connection: close\r\n", "Connection: keep-alive\r\n", "Transfer-Encoding: chunked\r\n", "Content-Length: 0\r\n"
+	const close, keep, chunks, zero = "Connection: close\r\n", "Connection: keep-alive\r\n",
+		"Transfer-Encoding: chunked\r\n", "Content-Length: 0\r\n"
 	for _, tt := range []struct {
 		method, status, ends, version string
 		fields, body                  string
@@ -53,7 +54,8 @@ func TestEndOfAnAnswerBetweenVersions(t *testing.T) {
 	} {
 		t.Run(tt.method+" "+tt.status+" "+tt.ends+" "+tt.version, func(t *testing.T) {
 			c := g.dial()
-			c.send(tt.method + " / HTTP/" + tt.version + "\r\nHost: a.example\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n")
+			c.send(tt.method + " / HTTP/" + tt.version +
+				"\r\nHost: a.example\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n")
 			end(up, up.Any().StreamID, tt.status, tt.ends)
 			got := c.head()
 			_, fields, _ := strings.Cut(strings.TrimSuffix(got, "\r\n"), "\r\n")
@@ -113,7 +115,8 @@ func TestEndOfARequestBetweenVersions(t *testing.T) {
 						if how == "head" && !atOnce {
 							continue
 						}
-						name := fmt.Sprintf("%s, http2 client %v, endpoint %v, %s, at once %v", option, down2, up2, how, atOnce)
+						name := fmt.Sprintf("%s, http2 client %v, endpoint %v, %s, at once %v", option, down2, up2, how,
+							atOnce)
 						t.Run(name, func(t *testing.T) {
 							e := listen(t)
 							g := start(t, document(map[bool]string{false: "http1", true: "http2"}[up2], e.addr))
@@ -160,7 +163,8 @@ type called interface {
 
 type callerH1 struct{ w *wire }
 
-const callH1 = "POST /x.Y/Z HTTP/1.1\r\nHost: a.example\r\nContent-Type: application/grpc\r\nTE: trailers\r\nConnection: TE\r\n"
+const callH1 = "POST /x.Y/Z HTTP/1.1\r\nHost: a.example\r\nContent-Type: application/grpc\r\nTE: " +
+	"trailers\r\nConnection: TE\r\n"
 
 func (c *callerH1) begin(how string, atOnce bool) {
 	framing, end := "Transfer-Encoding: chunked\r\n", ""

@@ -52,7 +52,8 @@ func TestClientsDeadlineIsNoFailureOfTheEndpoint(t *testing.T) {
 			if n := g.faults(telemetry.UT); n != 1 {
 				t.Errorf("faults UT = %d, want 1", n)
 			}
-			if why := g.set.Status()[0].Endpoints[0].Passive.LastError; (why != "") != (tt.want > 0 && tt.answer == "") {
+			if why := g.set.Status()[0].Endpoints[0].Passive.LastError; (why != "") != (tt.want > 0 &&
+				tt.answer == "") {
 				t.Errorf("last error of the endpoint = %q", why)
 			}
 		})
@@ -68,7 +69,8 @@ func TestEndpointThatKeepsTheClientsDeadline(t *testing.T) {
 		}
 	})
 	g := start(t, to(up))
-	res, _ := g.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\nGrpc-Timeout: 200m\r\n\r\n")
+	res, _ := g.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: " +
+		"0\r\nGrpc-Timeout: 200m\r\n\r\n")
 	if res.Header.Get("Grpc-Status") != "4" {
 		t.Errorf("answer = %v, want a timeout", res.Header)
 	}
@@ -132,7 +134,8 @@ func TestLongAnswerProvesTheEndpoint(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			e, other := listen(t), listen(t)
-			g := start(t, clustered("", "passive_health: {consecutive_failures: 1, base_ejection: 50ms, max_ejection: 50ms}", e.addr, other.addr))
+			g := start(t, clustered("", "passive_health: {consecutive_failures: 1, base_ejection: 50ms, "+
+				"max_ejection: 50ms}", e.addr, other.addr))
 			defer g.tick()()
 			c := g.dial()
 			c.send(get("/"))
@@ -159,7 +162,8 @@ func TestLongAnswerProvesTheEndpoint(t *testing.T) {
 // passive waits until passive health has an endpoint in that state.
 func (g *gateway) passive(endpoint int, want string) {
 	g.t.Helper()
-	testserver.WaitFor(g.t, patience, "endpoint "+want, func() bool { return g.set.Status()[0].Endpoints[endpoint].Passive.State == want })
+	testserver.WaitFor(g.t, patience, "endpoint "+want,
+		func() bool { return g.set.Status()[0].Endpoints[endpoint].Passive.State == want })
 }
 
 // probe asks until the ejected endpoint e is asked, and returns its side of that request.

@@ -95,15 +95,16 @@ func TestPanicEndsItsUpload(t *testing.T) {
 			broken.Store(true)
 			dial := netio.Dialer()
 			log := newLog(t)
-			g := start(t, clustered("", "limits: {max_connections: 1, max_pending: 0}", app), log.use, func(o *proxy.Options) {
-				o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
-					nc, err := dial(ctx, address)
-					if broken.Swap(false) {
-						return panicking{nc}, err
+			g := start(t, clustered("", "limits: {max_connections: 1, max_pending: 0}", app), log.use,
+				func(o *proxy.Options) {
+					o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+						nc, err := dial(ctx, address)
+						if broken.Swap(false) {
+							return panicking{nc}, err
+						}
+						return nc, err
 					}
-					return nc, err
-				}
-			})
+				})
 			c := versionClient(t, h2)
 			if res, err := c.Post("http://"+g.addr, "text/plain", random(1, math.MaxInt64)); err == nil {
 				res.Body.Close()
@@ -142,7 +143,8 @@ func (l touchy) Debug(what string, _ ...any) {
 // connection alone.
 func TestPanicInAnEventEndsOneConnection(t *testing.T) {
 	app := versionBackend(t, true, func(http.ResponseWriter, *http.Request) {})
-	g := start(t, clustered("", "protocol: http2", app), func(o *proxy.Options) { o.Logger, o.MaxHead = touchy{o.Logger}, 1000 })
+	g := start(t, clustered("", "protocol: http2", app),
+		func(o *proxy.Options) { o.Logger, o.MaxHead = touchy{o.Logger}, 1000 })
 	one, other := g.dial2(), g.dial2()
 	one.Ask(1, true, "GET", "/")
 	one.Answer(1, "200")
@@ -206,7 +208,8 @@ func (g *gateway) requestless() {
 		}
 		return n
 	}
-	testserver.WaitFor(g.t, patience, "all requests to end", func() bool { return active() == 0 && g.Clusters["app"].InFlight() == 0 })
+	testserver.WaitFor(g.t, patience, "all requests to end",
+		func() bool { return active() == 0 && g.Clusters["app"].InFlight() == 0 })
 }
 
 // survived checks that the one panic was counted, and that all that the request had been given is there again: the next
@@ -255,7 +258,8 @@ func TestPanicInAnUpload(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := listen(t)
 			var armed atomic.Bool
-			g := start(t, clustered("retries: {attempts: 2, on: [\"503\"]}", scarce, e.addr), mined("(*upload).run", &armed), queued(1, 0))
+			g := start(t, clustered("retries: {attempts: 2, on: [\"503\"]}", scarce, e.addr),
+				mined("(*upload).run", &armed), queued(1, 0))
 			c := versionClient(t, h2)
 			for n := range int64(2 * minRetries) { // more than the budget has
 				body, w := io.Pipe()

@@ -39,7 +39,8 @@ func warm(g *gateway, e *endpoint, n int) (ups []*wire) {
 // idle waits until n connections from clients are between requests: their upstream connections are back in the pool.
 func (g *gateway) idle(n int) {
 	g.t.Helper()
-	testserver.WaitFor(g.t, patience, "requests to be over", func() bool { return g.registry.Route("all").Requests() >= int64(n) })
+	testserver.WaitFor(g.t, patience, "requests to be over",
+		func() bool { return g.registry.Route("all").Requests() >= int64(n) })
 }
 
 func TestMostRecentlyUsedConnectionIsTakenFirst(t *testing.T) {
@@ -224,7 +225,8 @@ func TestUploadIsNeverSentTwice(t *testing.T) {
 
 // A POST on a connection that is closed already must not be lost on it: that can be seen before.
 func TestPostDoesNotTakeAClosedConnection(t *testing.T) {
-	for name, end := range map[string]func(w *wire){"closed": (*wire).finish, "reset": (*wire).reset, "with something to say": func(w *wire) { w.send("HTTP/1.1 408 x\r\n\r\n") }} {
+	for name, end := range map[string]func(w *wire){"closed": (*wire).finish, "reset": (*wire).reset,
+		"with something to say": func(w *wire) { w.send("HTTP/1.1 408 x\r\n\r\n") }} {
 		t.Run(name, func(t *testing.T) {
 			e := listen(t)
 			g := start(t, to(e.addr))

@@ -43,7 +43,8 @@ func TestRequestInFlightNeverNoticesARevision(t *testing.T) {
 	up := e.accept()
 	up.head()
 	for i := range 100 {
-		g.apply(fmt.Sprintf("routes:\n- {name: other%d, match: {path_prefix: /other}, cluster: gone}\nclusters:\n- {name: gone, endpoints: [\"127.0.0.1:1\"]}\n", i))
+		g.apply(fmt.Sprintf("routes:\n- {name: other%d, match: {path_prefix: /other}, cluster: gone}\nclusters:\n- "+
+			"{name: gone, endpoints: [\"127.0.0.1:1\"]}\n", i))
 		if i%10 == 0 {
 			c.send("1\r\nx\r\n")
 			up.expect("1\r\nx\r\n")
@@ -135,7 +136,8 @@ func TestListenerIsRenamed(t *testing.T) {
 	up := echo(t)
 	addr := testserver.Addr(t)
 	named := func(name string) string {
-		return strings.Replace(listening(up, name+"="+addr), "match: {path_prefix: /}", "match: {path_prefix: /}, listeners: ["+name+"]", 1)
+		return strings.Replace(listening(up, name+"="+addr), "match: {path_prefix: /}",
+			"match: {path_prefix: /}, listeners: ["+name+"]", 1)
 	}
 	g := start(t, named("before"))
 	g.addr = addr
@@ -166,7 +168,8 @@ func TestFailingRevisionChangesNothing(t *testing.T) {
 	c := g.dial()
 	c.send(get("/"))
 	c.status(200)
-	_, _, err := g.prepare("listeners:\n- {name: web, address: \"" + one + "\", protocol: http}\n- {name: b, address: \"" + two + "\", protocol: http}\n" +
+	_, _, err := g.prepare("listeners:\n- {name: web, address: \"" + one +
+		"\", protocol: http}\n- {name: b, address: \"" + two + "\", protocol: http}\n" +
 		"- {name: c, address: \"" + taken.Addr().String() + "\", protocol: http}\nroutes: []\nclusters: []\n")
 	if err == nil || !strings.HasPrefix(err.Error(), "listener \"c\": listen tcp "+taken.Addr().String()) {
 		t.Fatalf("Prepare = %v, want that the port of c is taken", err)
@@ -205,7 +208,8 @@ func TestEndpointStateSurvivesARevision(t *testing.T) {
 	bad := fails(t, unavailable)
 	good := replies(t, ok("good"))
 	document := func(timeout string) string {
-		return clustered("timeouts: {upstream: "+timeout+"}", "passive_health: {consecutive_failures: 2, base_ejection: 60s}", bad.addr, good)
+		return clustered("timeouts: {upstream: "+timeout+"}",
+			"passive_health: {consecutive_failures: 2, base_ejection: 60s}", bad.addr, good)
 	}
 	g := start(t, document("5s"))
 	for range 20 {

@@ -30,7 +30,8 @@ func TestRateLimitOfARoute(t *testing.T) {
 	for range 2 { // the connection lives on
 		res, body := c.response("GET")
 		if res.StatusCode != 429 || body != "rate limited\n" || res.Header.Get("Retry-After") != "1000" || res.Close {
-			t.Fatalf("answer = %d %q, Retry-After %q, close %v", res.StatusCode, body, res.Header.Get("Retry-After"), res.Close)
+			t.Fatalf("answer = %d %q, Retry-After %q, close %v", res.StatusCode, body, res.Header.Get("Retry-After"),
+				res.Close)
 		}
 	}
 	g.counted(telemetry.RL, 2)
@@ -74,15 +75,19 @@ func TestRateLimitByKey(t *testing.T) {
 		trusted   bool
 		steps     []step
 	}{
-		{"address of the peer, whatever it claims", "remote_ip", false, []step{{from("192.0.2.1"), 200}, {from("192.0.2.2"), 429}, {get("/"), 429}}},
+		{"address of the peer, whatever it claims", "remote_ip", false,
+			[]step{{from("192.0.2.1"), 200}, {from("192.0.2.2"), 429}, {get("/"), 429}}},
 		{"address that a trusted proxy names", "remote_ip", true, []step{
-			{from("192.0.2.1"), 200}, {from("192.0.2.2"), 200}, {from("192.0.2.1"), 429}, {from("192.0.2.9, 192.0.2.2"), 429}, {get("/"), 200}, {get("/"), 429},
+			{from("192.0.2.1"), 200}, {from("192.0.2.2"), 200}, {from("192.0.2.1"), 429},
+			{from("192.0.2.9, 192.0.2.2"), 429}, {get("/"), 200}, {get("/"), 429},
 		}},
 		{"one address in other words", "remote_ip", true, []step{
-			{from("2001:db8::1"), 200}, {from("2001:DB8:0:0::0001"), 429}, {from("192.0.2.1"), 200}, {from("::ffff:192.0.2.1"), 429},
+			{from("2001:db8::1"), 200}, {from("2001:DB8:0:0::0001"), 429}, {from("192.0.2.1"), 200},
+			{from("::ffff:192.0.2.1"), 429},
 		}},
 		{"value of a field", "header:X-User", false, []step{
-			{with("ann"), 200}, {with("bob"), 200}, {with("ann"), 429}, {with("Ann"), 200}, {get("/"), 200}, {get("/other"), 429},
+			{with("ann"), 200}, {with("bob"), 200}, {with("ann"), 429}, {with("Ann"), 200}, {get("/"), 200},
+			{get("/other"), 429},
 			{with(strings.Repeat("x", 10_000)), 200}, {with(strings.Repeat("x", 10_000)), 429},
 		}},
 	} {
@@ -135,7 +140,8 @@ func TestRateLimitInEachVersion(t *testing.T) {
 		for _, up2 := range []bool{false, true} {
 			t.Run(fmt.Sprintf("http2 client %v, endpoint %v", down2, up2), func(t *testing.T) {
 				protocol := map[bool]string{false: "http1", true: "http2"}[up2]
-				app := versionBackend(t, up2, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "hello") })
+				app := versionBackend(t, up2,
+					func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "hello") })
 				g := start(t, clustered(slowly(5, "route"), "protocol: "+protocol, app))
 				c := versionClient(t, down2)
 				for i := range 8 {

@@ -13,7 +13,8 @@ import (
 )
 
 // relayingWithin is relaying with time limits of the document, and settings of both sides.
-func relayingWithin(t *testing.T, timeouts, route string, ofClient, ofEndpoint []http2.Setting, options ...func(*proxy.Options)) (g *gateway, down, up *frames) {
+func relayingWithin(t *testing.T, timeouts, route string, ofClient, ofEndpoint []http2.Setting,
+	options ...func(*proxy.Options)) (g *gateway, down, up *frames) {
 	t.Helper()
 	e := listen(t)
 	g = start(t, "timeouts: {"+timeouts+"}\n"+clustered(route, "protocol: http2", e.addr), options...)
@@ -162,7 +163,8 @@ func TestLongRelayedAnswerProvesTheEndpoint(t *testing.T) {
 	id, begun := up.Any().StreamID, time.Now()
 	up.Head(id, false, ":status", "200")
 	down.Answer(5, "200")
-	testserver.WaitFor(t, patience, "the endpoint to be well", func() bool { return g.set.Status()[0].Endpoints[0].Passive.Failures == 0 })
+	testserver.WaitFor(t, patience, "the endpoint to be well",
+		func() bool { return g.set.Status()[0].Endpoints[0].Passive.Failures == 0 })
 	if d := time.Since(begun); d < 900*time.Millisecond {
 		t.Errorf("the endpoint was believed after %v, want about a second", d)
 	}
@@ -196,7 +198,8 @@ func TestClientThatTakesNothing(t *testing.T) {
 		for timeout, patient := range map[string]bool{short.String(): false, "9s": true} {
 			t.Run(name+", "+timeout, func(t *testing.T) {
 				t.Parallel()
-				_, down, up := relayingWithin(t, "write: "+short.String(), "timeouts: {write: "+timeout+"}"+retries, tiny(), nil)
+				_, down, up := relayingWithin(t, "write: "+short.String(), "timeouts: {write: "+timeout+"}"+retries,
+					tiny(), nil)
 				down.Ask(3, true, "GET", "/")
 				id := up.Any().StreamID
 				up.Head(id, false, ":status", "200")

@@ -131,7 +131,8 @@ func TestTrailersThatAreNotTaken(t *testing.T) {
 	for name, route := range map[string]string{"relayed": "", "with a goroutine": "retries: {on: [reset]}"} {
 		for _, window := range []uint32{65535, 2} {
 			t.Run(fmt.Sprint("of the answer, ", name, ", ", window), func(t *testing.T) {
-				g, _, down, up := relaying(t, route, http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1000}, http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
+				g, _, down, up := relaying(t, route, http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1000},
+					http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
 				down.Ask(3, true, "GET", "/")
 				id := up.Any().StreamID
 				up.Head(id, false, ":status", "200")
@@ -151,7 +152,8 @@ func TestTrailersThatAreNotTaken(t *testing.T) {
 				g := start(t, clustered(route, "protocol: http2", e.addr))
 				down := g.dial2()
 				down.Ask(1, true, "GET", "/first")
-				up := e.accept2(http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1000}, http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
+				up := e.accept2(http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1000},
+					http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
 				up.Head(up.Any().StreamID, true, ":status", "200")
 				down.Answer(1, "200")
 				down.Ask(3, false, "POST", "/")
@@ -171,10 +173,12 @@ func TestTrailersThatAreNotTaken(t *testing.T) {
 // What an endpoint gets of a client and a client of an endpoint, field by field.
 func TestRelayedFields(t *testing.T) {
 	_, _, down, up := relaying(t, "")
-	down.Ask(3, false, "POST", "/a/%62?c=d", "cookie", "a=1", "te", "trailers", "cookie", "b=2", "content-length", "2", "x-forwarded-client-cert", "Hash=me")
+	down.Ask(3, false, "POST", "/a/%62?c=d", "cookie", "a=1", "te", "trailers", "cookie", "b=2", "content-length", "2",
+		"x-forwarded-client-cert", "Hash=me")
 	h := up.Any()
 	for name, want := range map[string][]string{
-		":authority": {"a.example"}, ":path": {"/a/%62?c=d"}, ":method": {"POST"}, "te": {"trailers"}, "content-length": {"2"}, "x-forwarded-client-cert": nil,
+		":authority": {"a.example"}, ":path": {"/a/%62?c=d"}, ":method": {"POST"}, "te": {"trailers"},
+		"content-length": {"2"}, "x-forwarded-client-cert": nil,
 		"x-forwarded-proto": {"http"}, "host": nil, "connection": nil, "transfer-encoding": nil,
 	} {
 		if got := values(h, name); !slices.Equal(got, want) {
@@ -191,11 +195,13 @@ func TestRelayedFields(t *testing.T) {
 	up.Must(up.WriteData(h.StreamID, false, []byte("hi")))
 	up.Head(h.StreamID, true, "x-sum", "1", "x-forwarded-for", "8.8.8.8")
 	a := down.Answer(3, "200")
-	if got := values(a, "set-cookie"); !slices.Equal(got, []string{"a", "b"}) || !slices.Equal(values(a, "content-length"), []string{"2"}) {
+	if got := values(a, "set-cookie"); !slices.Equal(got, []string{"a", "b"}) ||
+		!slices.Equal(values(a, "content-length"), []string{"2"}) {
 		t.Errorf("answer = %v", a.Fields)
 	}
 	down.Text(3, "hi")
-	if tr := down.Section(3); !slices.Equal(values(tr, "x-sum"), []string{"1"}) || values(tr, "x-forwarded-for") != nil {
+	if tr := down.Section(3); !slices.Equal(values(tr, "x-sum"), []string{"1"}) ||
+		values(tr, "x-forwarded-for") != nil {
 		t.Errorf("trailers = %v", tr.Fields)
 	}
 }
@@ -406,7 +412,8 @@ func TestMalformedAnswersOfHTTP2(t *testing.T) {
 				if id := up.Any().StreamID; fields != nil {
 					up.Head(id, true, fields...)
 				} else {
-					up.Must(up.WriteRawFrame(http2.FramePushPromise, http2.FlagPushPromiseEndHeaders, id, make([]byte, 5)))
+					up.Must(up.WriteRawFrame(http2.FramePushPromise, http2.FlagPushPromiseEndHeaders, id,
+						make([]byte, 5)))
 				}
 				if client == "HTTP/2" {
 					down.Answer(3, "502")

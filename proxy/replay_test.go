@@ -22,7 +22,8 @@ func two(a, b *endpoint, options string) string { return clustered(options, "", 
 // An endpoint that fails in the middle of an upload is replaced by another one, which gets what has come so far; the
 // rest follows as it comes.
 func TestRetryInTheMiddleOfAnUpload(t *testing.T) {
-	const sized, chunked = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n", "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+	const sized, chunked = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n",
+		"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for _, tt := range []struct {
 		name       string
 		parts      []string // of the request; the endpoint fails when it has them
@@ -201,11 +202,16 @@ func TestFailover(t *testing.T) {
 	}{
 		{"to the second", "", func(t *testing.T) []string { return []string{dead(), echo(t)} }, 200, 1},
 		{"to the fourth", "", func(t *testing.T) []string { return []string{dead(), dead(), dead(), echo(t)} }, 200, 3},
-		{"to the fifth: too far", "", func(t *testing.T) []string { return []string{dead(), dead(), dead(), dead(), echo(t)} }, 502, 3},
+		{"to the fifth: too far", "", func(t *testing.T) []string {
+			return []string{dead(), dead(), dead(), dead(),
+				echo(t)}
+		}, 502, 3},
 		{"not to the same", "", func(t *testing.T) []string { return []string{dead()} }, 502, 0},
 		{"all are dead", "", func(t *testing.T) []string { return []string{dead(), dead()} }, 502, 1},
-		{"the route wants none", "retries: {attempts: 1}", func(t *testing.T) []string { return []string{dead(), echo(t)} }, 502, 0},
-		{"a reset is none", "", func(t *testing.T) []string { return []string{fails(t, "reset").addr, echo(t)} }, 502, 0},
+		{"the route wants none", "retries: {attempts: 1}",
+			func(t *testing.T) []string { return []string{dead(), echo(t)} }, 502, 0},
+		{"a reset is none", "", func(t *testing.T) []string { return []string{fails(t, "reset").addr, echo(t)} }, 502,
+			0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := start(t, clustered(tt.options, "", tt.endpoints(t)...))
@@ -224,7 +230,8 @@ func TestFailoverNeedsNoBudget(t *testing.T) {
 	const clients = 20
 	for _, options := range []string{"", "retries: {}"} {
 		e := listen(t)
-		g := start(t, clustered(options, "limits: {retry_budget: 0.001}, passive_health: {consecutive_failures: 0}", refusing(t), e.addr))
+		g := start(t, clustered(options, "limits: {retry_budget: 0.001}, passive_health: {consecutive_failures: 0}",
+			refusing(t), e.addr))
 		all := make([]*wire, clients)
 		for i := range all {
 			all[i] = g.dial()
@@ -274,8 +281,10 @@ func TestRetryOfUnavailable(t *testing.T) {
 		{"not asked for", "retries: {on: [reset, timeout, \"503\"]}", trailersOnly("14"), false},
 		{"nothing said", "", trailersOnly("14"), false},
 		{"another status", "retries: {on: [unavailable]}", trailersOnly("8"), false},
-		{"a proxy's 503", "retries: {on: [unavailable]}", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) }, true},
-		{"a proxy's 500", "retries: {on: [unavailable]}", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) }, false},
+		{"a proxy's 503", "retries: {on: [unavailable]}",
+			func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) }, true},
+		{"a proxy's 500", "retries: {on: [unavailable]}",
+			func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) }, false},
 		{"behind a message", "retries: {on: [unavailable]}", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/grpc")
 			w.Header().Set("Trailer", "Grpc-Status")
@@ -283,7 +292,8 @@ func TestRetryOfUnavailable(t *testing.T) {
 			w.Header().Set("Grpc-Status", "14")
 		}, false},
 		{"refused stream", "retries: {on: [unavailable]}", nil, true},
-		{"refused stream, only connect-failure", "retries: {on: [connect-failure]}", nil, false}, // its body is not held
+		// its body is not held
+		{"refused stream, only connect-failure", "retries: {on: [connect-failure]}", nil, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bad := ""

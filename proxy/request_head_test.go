@@ -23,19 +23,31 @@ const forwarded = "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: a\r\nX-Forwar
 func TestRequestFieldsGoUpstream(t *testing.T) {
 	g := start(t, to(echo(t)))
 	for _, tt := range []struct{ name, fields, want string }{
-		{"in their order, case and number", "HOST: a\r\nx-b:1\r\nX-A:   two \t\r\ncookie: a=1\r\nX-b: 3\r\nCookie: b=2\r\nX-Request-ID: r\r\n",
-			"HOST: a\r\nx-b:1\r\nX-A:   two \t\r\ncookie: a=1\r\nX-b: 3\r\nCookie: b=2\r\nX-Request-ID: r\r\n" + forwarded},
-		{"with bytes of any kind in their values", "Host: a\r\nX-Request-Id: r\r\nX-U: \xff\x80 \xe2\x82\xac\r\nX-Empty:\r\n",
+		{"in their order, case and number", "HOST: a\r\nx-b:1\r\nX-A:   two \t\r\ncookie: a=1\r\nX-b: 3\r\nCookie: " +
+			"b=2\r\nX-Request-ID: r\r\n",
+			"HOST: a\r\nx-b:1\r\nX-A:   two \t\r\ncookie: a=1\r\nX-b: 3\r\nCookie: b=2\r\nX-Request-ID: r\r\n" +
+				forwarded},
+		{"with bytes of any kind in their values",
+			"Host: a\r\nX-Request-Id: r\r\nX-U: \xff\x80 \xe2\x82\xac\r\nX-Empty:\r\n",
 			"Host: a\r\nX-Request-Id: r\r\nX-U: \xff\x80 \xe2\x82\xac\r\nX-Empty:\r\n" + forwarded},
-		{"but for those of one connection", "Host: a\r\nX-Request-Id: r\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nProxy-Authenticate: x\r\nProxy-Authorization: x\r\nTE: gzip\r\nHTTP2-Settings: x\r\nProxy-Foo: kept\r\n",
+		{"but for those of one connection", "Host: a\r\nX-Request-Id: r\r\nKeep-Alive: 5\r\nProxy-Connection: " +
+			"x\r\nProxy-Authenticate: x\r\nProxy-Authorization: x\r\nTE: gzip\r\nHTTP2-Settings: x\r\nProxy-Foo: kept\r\n",
 			"Host: a\r\nX-Request-Id: r\r\nProxy-Foo: kept\r\n" + forwarded},
-		{"but for those that Connection names", "Host: a\r\nConnection: X-One , x-TWO\r\nX-Request-Id: r\r\nx-one: 1\r\nX-Two: 2\r\nX-Three: 3\r\nconnection: x-three, keep-alive\r\nX-Two: 2\r\nX-Four: 4\r\n",
+		{"but for those that Connection names",
+			"Host: a\r\nConnection: X-One , x-TWO\r\nX-Request-Id: r\r\nx-one: 1\r\nX-Two: 2\r\nX-Three: " +
+				"3\r\nconnection: x-three, keep-alive\r\nX-Two: 2\r\nX-Four: 4\r\n",
 			"Host: a\r\nX-Request-Id: r\r\nX-Four: 4\r\n" + forwarded},
-		{"with TE: trailers on its own connection", "Host: a\r\nX-Request-Id: r\r\nTE: gzip, trailers\r\nConnection: TE\r\n",
+		{"with TE: trailers on its own connection",
+			"Host: a\r\nX-Request-Id: r\r\nTE: gzip, trailers\r\nConnection: TE\r\n",
 			"Host: a\r\nX-Request-Id: r\r\n" + forwarded + "Connection: TE\r\nTE: trailers\r\n"},
-		{"with traceparent and the like", "Host: a\r\nX-Request-Id: r\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\ntracestate: a=b\r\nbaggage: c=d\r\n",
-			"Host: a\r\nX-Request-Id: r\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\ntracestate: a=b\r\nbaggage: c=d\r\n" + forwarded},
-		{"without what a stranger says of the client", "Host: a\r\nX-Request-Id: r\r\nX-Forwarded-For: 1.1.1.1\r\nx-forwarded-for: 2.2.2.2\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Client-Cert: x\r\n",
+		{"with traceparent and the like", "Host: a\r\nX-Request-Id: r\r\ntraceparent: " +
+			"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\ntracestate: a=b\r\nbaggage: c=d\r\n",
+			"Host: a\r\nX-Request-Id: r\r\ntraceparent: " +
+				"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\ntracestate: a=b\r\nbaggage: c=d\r\n" +
+				forwarded},
+		{"without what a stranger says of the client",
+			"Host: a\r\nX-Request-Id: r\r\nX-Forwarded-For: 1.1.1.1\r\nx-forwarded-for: " +
+				"2.2.2.2\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Client-Cert: x\r\n",
 			"Host: a\r\nX-Request-Id: r\r\n" + forwarded},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -52,8 +64,10 @@ func TestTrustedProxyIsBelieved(t *testing.T) {
 	for _, tt := range []struct{ name, fields, want string }{
 		{"one field", "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Host: b\r\nX-Forwarded-Proto: https\r\n",
 			"X-Forwarded-For: 1.1.1.1, 127.0.0.1\r\nX-Forwarded-Host: b\r\nX-Forwarded-Proto: https\r\n"},
-		{"several fields", "X-Forwarded-For: 1.1.1.1, 2.2.2.2\r\nX-Other: x\r\nx-forwarded-for: 3.3.3.3\r\nX-Forwarded-For:\r\n",
-			"X-Other: x\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, 127.0.0.1\r\nX-Forwarded-Host: a\r\nX-Forwarded-Proto: http\r\n"},
+		{"several fields", "X-Forwarded-For: 1.1.1.1, 2.2.2.2\r\nX-Other: x\r\nx-forwarded-for: " +
+			"3.3.3.3\r\nX-Forwarded-For:\r\n",
+			"X-Other: x\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, 127.0.0.1\r\nX-Forwarded-Host: " +
+				"a\r\nX-Forwarded-Proto: http\r\n"},
 		{"no field", "", forwarded},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -80,19 +94,23 @@ func TestRequestIDIsMade(t *testing.T) {
 }
 
 func TestAnswerFieldsGoToTheClient(t *testing.T) {
-	answer := "HTTP/1.1 200 Fine\r\nServer: x\r\nset-cookie: a=1\r\nConnection: X-Hop, keep-alive\r\nSet-Cookie: b=2\r\nX-Hop: 1\r\n" +
-		"Keep-Alive: timeout=9\r\nProxy-Authenticate: x\r\nProxy-Connection: x\r\nUpgrade: h2c\r\nTE: x\r\nX-Bytes: \xff\r\nContent-Length: 2\r\n\r\nok"
+	answer := "HTTP/1.1 200 Fine\r\nServer: x\r\nset-cookie: a=1\r\nConnection: X-Hop, keep-alive\r\nSet-Cookie: " +
+		"b=2\r\nX-Hop: 1\r\n" +
+		"Keep-Alive: timeout=9\r\nProxy-Authenticate: x\r\nProxy-Connection: x\r\nUpgrade: h2c\r\nTE: x\r\nX-Bytes: " +
+		"\xff\r\nContent-Length: 2\r\n\r\nok"
 	g := start(t, to(replies(t, answer)))
 	c := g.dial()
 	c.send(get("/"))
-	c.expect("HTTP/1.1 200 Fine\r\nServer: x\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\nX-Bytes: \xff\r\nContent-Length: 2\r\n\r\nok")
+	c.expect("HTTP/1.1 200 Fine\r\nServer: x\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\nX-Bytes: " +
+		"\xff\r\nContent-Length: 2\r\n\r\nok")
 }
 
 // The bytes of the path are the client's business and the application's, not ours.
 func TestPathGoesUpstreamUntouched(t *testing.T) {
 	g := start(t, to(echo(t)))
 	for _, target := range []string{
-		"/", "//", "///a//b/", "/a/./b", "/a/../b", "/a%2Fb", "/a%2fb", "/%61", "/%7E~", "/a;b=c/d;e", "/a\\b", "/\xc3\xa9\xff", "/a%00b",
+		"/", "//", "///a//b/", "/a/./b", "/a/../b", "/a%2Fb", "/a%2fb", "/%61", "/%7E~", "/a;b=c/d;e", "/a\\b",
+		"/\xc3\xa9\xff", "/a%00b",
 		"/a?b?c=d&%zz", "/a?//../..", "/a|b{c}^`\"<>", "/.", "/./", "/...", "/a/..", "/.well-known/x", "/@:!$&'()*+,;=",
 	} {
 		_, head := g.ask("GET " + target + " HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -128,7 +146,8 @@ func TestPrefixRewrite(t *testing.T) {
 		{"/", "/v1", "http://a", "/v1"},
 	} {
 		t.Run(tt.prefix+" to "+tt.rewrite+" of "+strings.ReplaceAll(tt.target, "/", "|"), func(t *testing.T) {
-			g := start(t, "routes:\n- {name: r, match: {path_prefix: \""+tt.prefix+"\"}, prefix_rewrite: \""+tt.rewrite+"\", cluster: app}\n"+
+			g := start(t, "routes:\n- {name: r, match: {path_prefix: \""+tt.prefix+"\"}, prefix_rewrite: \""+tt.rewrite+
+				"\", cluster: app}\n"+
 				"clusters:\n- {name: app, endpoints: [\""+echo(t)+"\"]}\n")
 			_, head := g.ask("GET " + tt.target + " HTTP/1.1\r\nHost: a\r\n\r\n")
 			if got, _, _ := strings.Cut(strings.TrimPrefix(head, "GET "), " HTTP/1.1"); got != tt.want {
@@ -138,7 +157,8 @@ func TestPrefixRewrite(t *testing.T) {
 	}
 	t.Run("leaves OPTIONS * alone", func(t *testing.T) {
 		g := start(t, routed(echo(t), "prefix_rewrite: /v1"))
-		if _, head := g.ask("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"); !strings.HasPrefix(head, "OPTIONS * HTTP/1.1\r\n") {
+		if _, head := g.ask("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"); !strings.HasPrefix(head,
+			"OPTIONS * HTTP/1.1\r\n") {
 			t.Errorf("went upstream as %q", head)
 		}
 	})
@@ -147,11 +167,16 @@ func TestPrefixRewrite(t *testing.T) {
 func TestHostGoesUpstream(t *testing.T) {
 	up := echo(t)
 	for _, tt := range []struct{ name, options, request, want string }{
-		{"preserved", "", "GET / HTTP/1.1\r\nX: 1\r\nhost: A.example:81\r\n\r\n", "GET / HTTP/1.1\r\nX: 1\r\nhost: A.example:81\r\n"},
-		{"of the endpoint", "preserve_host: false", "GET / HTTP/1.1\r\nX: 1\r\nhost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: " + up + "\r\nX: 1\r\n"},
-		{"rewritten", "host_rewrite: \"b:80\"", "GET / HTTP/1.1\r\nX: 1\r\nhost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: b:80\r\nX: 1\r\n"},
-		{"rewritten wins", "host_rewrite: b, preserve_host: false", "GET / HTTP/1.1\r\nhost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: b\r\n"},
-		{"of an absolute target", "", "GET http://A:80/ HTTP/1.1\r\nHost: a:80\r\n\r\n", "GET / HTTP/1.1\r\nHost: a:80\r\n"},
+		{"preserved", "", "GET / HTTP/1.1\r\nX: 1\r\nhost: A.example:81\r\n\r\n",
+			"GET / HTTP/1.1\r\nX: 1\r\nhost: A.example:81\r\n"},
+		{"of the endpoint", "preserve_host: false", "GET / HTTP/1.1\r\nX: 1\r\nhost: a\r\n\r\n",
+			"GET / HTTP/1.1\r\nHost: " + up + "\r\nX: 1\r\n"},
+		{"rewritten", "host_rewrite: \"b:80\"", "GET / HTTP/1.1\r\nX: 1\r\nhost: a\r\n\r\n",
+			"GET / HTTP/1.1\r\nHost: b:80\r\nX: 1\r\n"},
+		{"rewritten wins", "host_rewrite: b, preserve_host: false", "GET / HTTP/1.1\r\nhost: a\r\n\r\n",
+			"GET / HTTP/1.1\r\nHost: b\r\n"},
+		{"of an absolute target", "", "GET http://A:80/ HTTP/1.1\r\nHost: a:80\r\n\r\n",
+			"GET / HTTP/1.1\r\nHost: a:80\r\n"},
 		{"of an absolute target without Host", "", "GET http://b/ HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nHost: b\r\n"},
 		{"of nobody", "", "GET / HTTP/1.0\r\nX: 1\r\n\r\n", "GET / HTTP/1.1\r\nHost: " + up + "\r\nX: 1\r\n"},
 	} {

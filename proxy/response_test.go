@@ -15,15 +15,24 @@ func TestAnswersWithoutABody(t *testing.T) {
 		name, request, answer string
 		want                  string // the answer's head
 	}{
-		{"HEAD with a length", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"},
-		{"HEAD of a chunked answer", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n", "HTTP/1.1 200 OK\r\nX: y\r\n\r\n"},
-		{"HEAD without a length", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nX: y\r\n\r\n", "HTTP/1.1 200 OK\r\nX: y\r\n\r\n"},
+		{"HEAD with a length", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"},
+		{"HEAD of a chunked answer", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n", "HTTP/1.1 200 OK\r\nX: y\r\n\r\n"},
+		{"HEAD without a length", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nX: y\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nX: y\r\n\r\n"},
 		{"204", get("/"), "HTTP/1.1 204 No Content\r\nX: y\r\n\r\n", "HTTP/1.1 204 No Content\r\nX: y\r\n\r\n"},
-		{"204 with a length, which it must not have", get("/"), "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n"},
-		{"304 with the length of what was not sent", get("/"), "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: \"e\"\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: \"e\"\r\n\r\n"},
-		{"205", get("/"), "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n"},
-		{"an empty body", get("/"), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
-		{"a status nobody knows", get("/"), "HTTP/1.1 299 \xc3\xa9t\xc3\xa9\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 299 \xc3\xa9t\xc3\xa9\r\nContent-Length: 0\r\n\r\n"},
+		{"204 with a length, which it must not have", get("/"), "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 204 No Content\r\n\r\n"},
+		{"304 with the length of what was not sent", get("/"),
+			"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: \"e\"\r\n\r\n",
+			"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: \"e\"\r\n\r\n"},
+		{"205", get("/"), "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n"},
+		{"an empty body", get("/"), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
+		{"a status nobody knows", get("/"), "HTTP/1.1 299 \xc3\xa9t\xc3\xa9\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 299 \xc3\xa9t\xc3\xa9\r\nContent-Length: 0\r\n\r\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := listen(t)

@@ -94,7 +94,8 @@ func TestRetries(t *testing.T) {
 		{"status not asked for", unavailable, "on: [\"502\"]", get("/"), 503, 1, 0},
 		{"status of a POST", unavailable, "on: [\"503\"]", post, 503, 1, 0},
 		{"status of a POST where reset is named", unavailable, "on: [\"503\", reset]", post, 200, 1, 1},
-		{"a malformed answer is not retried", "nonsense\r\n\r\n", "on: [reset, timeout, connect-failure]", get("/"), 502, 1, 0},
+		{"a malformed answer is not retried", "nonsense\r\n\r\n", "on: [reset, timeout, connect-failure]", get("/"),
+			502, 1, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bad := fails(t, tt.how)
@@ -104,7 +105,8 @@ func TestRetries(t *testing.T) {
 			}
 			g := start(t, clustered(options, "", bad.addr, replies(t, ok("good"))))
 			res, body := g.ask(tt.request)
-			if res.StatusCode != tt.want || tt.want == 200 && body != "good" || tt.how == unavailable && tt.want == 503 && body != "busy" {
+			if res.StatusCode != tt.want || tt.want == 200 && body != "good" || tt.how == unavailable &&
+				tt.want == 503 && body != "busy" {
 				t.Errorf("answer = %d %q, want %d", res.StatusCode, body, tt.want)
 			}
 			if n := bad.hits.Load(); n != tt.hits {
@@ -152,7 +154,8 @@ clusters:
 func TestRetriesAreBudgeted(t *testing.T) {
 	const clients = 20
 	e := listen(t)
-	g := start(t, clustered("retries: {attempts: 2, on: [timeout], per_try_timeout: 1s}", "limits: {retry_budget: 0.1}", e.addr))
+	g := start(t, clustered("retries: {attempts: 2, on: [timeout], per_try_timeout: 1s}", "limits: {retry_budget: 0.1}",
+		e.addr))
 	cs := make([]*wire, clients)
 	for i := range cs {
 		cs[i] = g.dial()
@@ -183,7 +186,8 @@ func TestRetriesAreBudgeted(t *testing.T) {
 func TestRetryEndsWithTheHeadOfItsAnswer(t *testing.T) {
 	for _, tt := range []struct{ name, request, answer string }{
 		{"download", get("/"), "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"},
-		{"tunnel", "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"},
+		{"tunnel", "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+			"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := listen(t)

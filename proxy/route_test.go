@@ -54,7 +54,8 @@ routes:
 		{"longest wildcard first", "GET", "x.eu.example.com", "/only", "", "c"},
 		{"shorter wildcard for the bare name of the longer", "GET", "eu.example.com", "/only", "", "d"},
 		{"exact host's bucket has nothing: any host", "GET", "app.example.com", "/tie", "", "a"},
-		{"in the host's bucket a shorter prefix wins over a longer one elsewhere", "GET", "app.example.com", "/api/v1", "", "a"},
+		{"in the host's bucket a shorter prefix wins over a longer one elsewhere", "GET", "app.example.com", "/api/v1",
+			"", "a"},
 		{"longest prefix", "GET", "other", "/api/v1/x", "", "e"},
 		{"more conditions", "POST", "other", "/api/v1/x", "X-Canary: 1\r\n", "f"},
 		{"most conditions", "GET", "other", "/api/v1/x", "x-canary:   1 \r\n", "g"},
@@ -72,7 +73,8 @@ routes:
 		{"an IPv6 address", "GET", "[::1]:80", "/tie", "", "a"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			res, body := g.ask(tt.method + " " + tt.path + " HTTP/1.1\r\nHost: " + tt.host + "\r\n" + tt.fields + "\r\n")
+			res, body := g.ask(tt.method + " " + tt.path + " HTTP/1.1\r\nHost: " + tt.host + "\r\n" + tt.fields +
+				"\r\n")
 			switch {
 			case tt.want == "" && res.StatusCode != 404:
 				t.Errorf("got %d %q, want 404", res.StatusCode, body)
@@ -164,12 +166,14 @@ func TestTenThousandRoutes(t *testing.T) {
 	var doc strings.Builder
 	doc.WriteString(named(t, "a", "b") + "routes:\n")
 	for i := range 10_000 {
-		fmt.Fprintf(&doc, "- {name: r%d, match: {host: \"h%d.example.com\", path_prefix: /p%d}, cluster: a}\n", i, i%1000, i)
+		fmt.Fprintf(&doc, "- {name: r%d, match: {host: \"h%d.example.com\", path_prefix: /p%d}, cluster: a}\n", i,
+			i%1000, i)
 	}
 	doc.WriteString("- {name: last, match: {path_prefix: /}, cluster: b}\n")
 	g := start(t, doc.String())
 	for _, tt := range []struct{ host, path, want string }{
-		{"h0.example.com", "/p0", "a"}, {"h999.example.com", "/p9999/x", "a"}, {"h1.example.com", "/p9999", "b"}, {"x", "/", "b"},
+		{"h0.example.com", "/p0", "a"}, {"h999.example.com", "/p9999/x", "a"}, {"h1.example.com", "/p9999", "b"},
+		{"x", "/", "b"},
 	} {
 		if _, body := g.ask("GET " + tt.path + " HTTP/1.1\r\nHost: " + tt.host + "\r\n\r\n"); body != tt.want {
 			t.Errorf("%s%s went to %q, want %q", tt.host, tt.path, body, tt.want)

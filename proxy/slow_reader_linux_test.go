@@ -133,7 +133,8 @@ func TestHeldForASlowReader(t *testing.T) {
 				total += n
 			}
 			ahead, held := total/streams-window, (heap()-before)/streams
-			t.Logf("on %d connections %d KiB ahead of each client, %d KiB of memory for each", len(now), ahead>>10, held>>10)
+			t.Logf("on %d connections %d KiB ahead of each client, %d KiB of memory for each", len(now), ahead>>10,
+				held>>10)
 			if ahead > tt.ahead {
 				t.Errorf("%d bytes taken ahead of each client, want at most %d", ahead, tt.ahead)
 			}

@@ -392,7 +392,8 @@ func TestRequestTimeout(t *testing.T) {
 	t.Run("over all tries", func(t *testing.T) {
 		t.Parallel()
 		e := listen(t)
-		g := start(t, timeouts()+routed(e.addr, "timeouts: {request: 200ms}, retries: {attempts: 10, on: [timeout], per_try_timeout: 80ms}"))
+		g := start(t, timeouts()+routed(e.addr,
+			"timeouts: {request: 200ms}, retries: {attempts: 10, on: [timeout], per_try_timeout: 80ms}"))
 		runsOut(t, func() {
 			if res, _ := g.ask(get("/")); res.StatusCode != 504 {
 				t.Errorf("status = %d, want 504", res.StatusCode)

@@ -62,7 +62,8 @@ clusters:
 `, c.app(t, "one", true), c.app(t, "two", false), c.app(t, "none", false)))
 			c.ask(t, g, down2, requests)
 			// Three in four, give or take six standard deviations of 1.5 %.
-			if share := float64(c.of["one"]) / requests; share < 0.66 || share > 0.84 || c.of["one"]+c.of["two"] != requests {
+			if share := float64(c.of["one"]) / requests; share < 0.66 || share > 0.84 || c.of["one"]+
+				c.of["two"] != requests {
 				t.Errorf("requests = %v, want 3 to 1 and none", c.of)
 			}
 		})

@@ -71,7 +71,8 @@ func FuzzTranslate(f *testing.F) {
 		}
 		sent++
 		mark := strconv.Itoa(sent) // what an earlier, refused request has left behind may come late
-		fields := []string{":method", method, ":scheme", "http", ":authority", authority, ":path", path, name, value, "x-mark", mark}
+		fields := []string{":method", method, ":scheme", "http", ":authority", authority, ":path", path, name, value,
+			"x-mark", mark}
 		status := translated(t, g.addr, fields, body)
 		var all []byte
 		for done := false; !done; {
@@ -227,5 +228,7 @@ func check1(t *testing.T, all []byte, method, path, authority, name, value strin
 }
 
 // ours are the fields that the gateway writes, or takes out.
-var ours = []string{"host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-client-cert", "x-request-id", "transfer-encoding",
-	"content-length", "connection", "te", "expect", "cookie", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "upgrade", "http2-settings"}
+var ours = []string{"host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-client-cert",
+	"x-request-id", "transfer-encoding",
+	"content-length", "connection", "te", "expect", "cookie", "keep-alive", "proxy-authenticate", "proxy-authorization",
+	"proxy-connection", "upgrade", "http2-settings"}

@@ -52,7 +52,8 @@ func TestUnaskedResponse(t *testing.T) {
 		"in a split record":   {[]string{answer("asked"), answer("unasked")}, true, 30},
 		"in a split header":   {[]string{answer("asked"), answer("unasked")}, true, 2},
 	} {
-		for protocol, version := range map[string]uint16{"clear": 0, "TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
+		for protocol, version := range map[string]uint16{"clear": 0, "TLS 1.2": tls.VersionTLS12,
+			"TLS 1.3": tls.VersionTLS13} {
 			t.Run(name+", "+protocol, func(t *testing.T) {
 				app := script(t, func(w *wire) {
 					under := &segment{Conn: w.TCPConn}

@@ -10,9 +10,12 @@ import (
 )
 
 const (
-	upgrade  = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n"
-	switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Accept: s\r\n\r\n"
-	answered = "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n"
+	upgrade = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: " +
+		"websocket\r\nSec-WebSocket-Key: k\r\n\r\n"
+	switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: " +
+		"WebSocket\r\nSec-WebSocket-Accept: s\r\n\r\n"
+	answered = "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s\r\nConnection: Upgrade\r\nUpgrade: " +
+		"WebSocket\r\n\r\n"
 )
 
 // tunnel makes an upgraded connection. What is early is sent by each side along with its head.
@@ -23,7 +26,8 @@ func tunnel(t *testing.T, document func(addr string) string, earlyDown, earlyUp 
 	c = g.dial()
 	c.send(upgrade + earlyDown)
 	up = e.accept()
-	if h := up.head(); field(h, "Upgrade") != "websocket" || field(h, "Connection") != "Upgrade" || field(h, "Sec-WebSocket-Key") != "k" {
+	if h := up.head(); field(h, "Upgrade") != "websocket" || field(h, "Connection") != "Upgrade" ||
+		field(h, "Sec-WebSocket-Key") != "k" {
 		t.Fatalf("head upstream = %q", h)
 	}
 	up.send(switched + earlyUp)
@@ -168,8 +172,10 @@ func TestUpgradeThatIsNotAllowedIsStripped(t *testing.T) {
 		{"a choice with another protocol in it", "", "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n", ""},
 		{"Upgrade without Connection", "", "Upgrade: websocket\r\n", ""},
 		{"websocket on a route without upgrades", "upgrades: []", "Connection: Upgrade\r\nUpgrade: websocket\r\n", ""},
-		{"websocket on a route with other upgrades", "upgrades: [foo]", "Connection: Upgrade\r\nUpgrade: websocket\r\n", ""},
-		{"a protocol that the route names", "upgrades: [foo, spdy/3.1]", "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\n", "SPDY/3.1"},
+		{"websocket on a route with other upgrades", "upgrades: [foo]", "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+			""},
+		{"a protocol that the route names", "upgrades: [foo, spdy/3.1]", "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\n",
+			"SPDY/3.1"},
 		{"websocket with a body", "", "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -179,7 +185,8 @@ func TestUpgradeThatIsNotAllowedIsStripped(t *testing.T) {
 			c.send("GET / HTTP/1.1\r\nHost: a\r\n" + tt.fields + "\r\n" + "x")
 			up := e.accept()
 			h := up.head()
-			if got := field(h, "Upgrade"); got != tt.passes || (field(h, "Connection") == "Upgrade") != (tt.passes != "") || strings.Contains(h, "HTTP2-Settings") {
+			if got := field(h, "Upgrade"); got != tt.passes ||
+				(field(h, "Connection") == "Upgrade") != (tt.passes != "") || strings.Contains(h, "HTTP2-Settings") {
 				t.Errorf("head upstream = %q, want Upgrade %q", h, tt.passes)
 			}
 			up.send(ok("fine"))

@@ -59,7 +59,8 @@ func eachVersion(t *testing.T, h http.HandlerFunc, f func(t *testing.T, g *gatew
 			name := map[bool]string{false: "h1", true: "h2"}
 			t.Run(name[down2]+" to "+name[up2], func(t *testing.T) {
 				protocol := map[bool]string{false: "http1", true: "http2"}[up2]
-				g := start(t, strings.Replace(to(versionBackend(t, up2, h)), "{name: app,", "{name: app, protocol: "+protocol+",", 1), options...)
+				g := start(t, strings.Replace(to(versionBackend(t, up2, h)), "{name: app,", "{name: app, protocol: "+
+					protocol+",", 1), options...)
 				f(t, g, versionClient(t, down2), "http://"+g.addr)
 			})
 		}
@@ -277,10 +278,11 @@ func TestVersionsWithoutBody(t *testing.T) {
 			{"GET", "/host", "", 200, 0, "X-Seen", `b.example ["a=1; b=2"] trailers`},
 		} {
 			informed := 0
-			ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
-				informed = code
-				return nil
-			}})
+			ctx := httptrace.WithClientTrace(t.Context(),
+				&httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+					informed = code
+					return nil
+				}})
 			req, err := http.NewRequestWithContext(ctx, tt.method, url+tt.path, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -294,7 +296,8 @@ func TestVersionsWithoutBody(t *testing.T) {
 			}
 			got, err := io.ReadAll(res.Body)
 			res.Body.Close()
-			if err != nil || res.StatusCode != tt.status || string(got) != tt.body || res.Header.Get(tt.field) != tt.value {
+			if err != nil || res.StatusCode != tt.status || string(got) != tt.body ||
+				res.Header.Get(tt.field) != tt.value {
 				t.Errorf("%s: %d %q %v, %v", tt.path, res.StatusCode, got, res.Header, err)
 			}
 			if tt.length > 0 && res.ContentLength != tt.length {

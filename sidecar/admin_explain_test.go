@@ -18,7 +18,8 @@ func TestAdminExplain(t *testing.T) {
 	}}, AdminOptions{})
 
 	got := f.ask(t, "GET", "/explain?method=PUT&url=http://a/b%3Fx=1%26y=%252F&header=X-A:+1&header=X-B:+a%26b&listener=web")
-	want := route.ExplainRequest{Method: "PUT", URL: "http://a/b?x=1&y=%2F", Fields: []string{"X-A: 1", "X-B: a&b"}, Listener: "web"}
+	want := route.ExplainRequest{Method: "PUT", URL: "http://a/b?x=1&y=%2F", Fields: []string{"X-A: 1", "X-B: a&b"},
+		Listener: "web"}
 	if !reflect.DeepEqual(asked, want) {
 		t.Errorf("asked %+v, want %+v", asked, want)
 	}
@@ -26,7 +27,8 @@ func TestAdminExplain(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.body), &e); err != nil {
 		t.Fatalf("%v in %s", err, got.body)
 	}
-	if route, there := e["route"]; got.status != 200 || got.header.Get("Content-Type") != jsonText || !there || route != nil || e["host"] != "a" {
+	if route, there := e["route"]; got.status != 200 || got.header.Get("Content-Type") != jsonText || !there ||
+		route != nil || e["host"] != "a" {
 		t.Errorf("without a route: %d %s, want 200 and a route that is null", got.status, got.body)
 	}
 	for _, row := range []struct {
@@ -37,7 +39,8 @@ func TestAdminExplain(t *testing.T) {
 		{"?method=GET", "url: is missing\n"},
 		{"?url=http://a/&method=G%20T", "method \"G T\": not a token\n"},
 		{"?url=http://a/&url=http://b/", "url: is there 2 times\n"},
-		{"?url=http://a/?x=1&y=2", "parameter \"y\": is none of method, url, header, listener (an & in the url is written %26)\n"},
+		{"?url=http://a/?x=1&y=2", "parameter \"y\": is none of method, url, header, listener (an & in the url is " +
+			"written %26)\n"},
 		{"?url=http://a/%zz", "query: invalid URL escape \"%zz\"\n"},
 	} {
 		if got := f.ask(t, "GET", "/explain"+row.query); got.status != 400 || got.body != row.want {
@@ -55,7 +58,8 @@ func TestAdminExplainGuard(t *testing.T) {
 		t.Error("the question came through")
 		return nil, errNoRevision
 	}}, AdminOptions{})
-	for _, field := range []string{"Origin: http://localhost", "Origin: null", "Host: example.com", "Host: 10.0.0.1:9901"} {
+	for _, field := range []string{"Origin: http://localhost", "Origin: null", "Host: example.com",
+		"Host: 10.0.0.1:9901"} {
 		if got := f.ask(t, "GET", "/explain?url=http://a/", field); got.status != 403 {
 			t.Errorf("%s: %d %q, want 403", field, got.status, got.body)
 		}

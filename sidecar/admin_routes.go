@@ -36,7 +36,10 @@ func adminRoutes(view View, profiles bool) http.Handler {
 		pprofRoutes(mux)
 	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { respondText(w, http.StatusOK, index) })
-	mux.HandleFunc("GET /live", func(w http.ResponseWriter, _ *http.Request) { respondText(w, http.StatusOK, "live\n") })
+	mux.HandleFunc("GET /live", func(w http.ResponseWriter, _ *http.Request) {
+		respondText(w, http.StatusOK,
+			"live\n")
+	})
 	mux.HandleFunc("GET /ready", view.ready)
 	mux.HandleFunc("GET /status", view.status)
 	mux.HandleFunc("GET /config", view.config)

@@ -121,7 +121,8 @@ func TestAdminAnswers(t *testing.T) {
 		{"GET", "/debug/pprof/", 404, plainText, ""},
 	} {
 		got := f.ask(t, row.method, row.target)
-		if got.status != row.status || got.header.Get("Content-Type") != row.kind || !strings.Contains(got.body, row.body) {
+		if got.status != row.status || got.header.Get("Content-Type") != row.kind ||
+			!strings.Contains(got.body, row.body) {
 			t.Errorf("%s %s: %d %s %q, want %d %s with %q", row.method, row.target,
 				got.status, got.header.Get("Content-Type"), got.body, row.status, row.kind, row.body)
 		}
@@ -153,7 +154,8 @@ func TestAdminConfigAccept(t *testing.T) {
 func TestAdminBeforeTheFirstRevision(t *testing.T) {
 	reasons := []string{"no revision serves yet", "the sidecar starts"}
 	f := startAdmin(t, View{Ready: func() []string { return reasons }}, AdminOptions{})
-	if got := f.ask(t, "GET", "/ready"); got.status != 503 || got.body != "no revision serves yet\nthe sidecar starts\n" {
+	if got := f.ask(t, "GET", "/ready"); got.status != 503 ||
+		got.body != "no revision serves yet\nthe sidecar starts\n" {
 		t.Errorf("/ready: %d %q, want 503 and each reason", got.status, got.body)
 	}
 	if got := f.ask(t, "GET", "/config"); got.status != 503 {
@@ -172,7 +174,8 @@ func TestAdminStatus(t *testing.T) {
 	f := startAdmin(t, View{
 		Ready: func() []string { return reasons },
 		Status: func() Status {
-			return Status{Version: Build{Version: "v1"}, Source: SourceConsul, Clusters: []cluster.Status{{Name: "app"}}}
+			return Status{Version: Build{Version: "v1"}, Source: SourceConsul,
+				Clusters: []cluster.Status{{Name: "app"}}}
 		},
 	}, AdminOptions{})
 	got := f.ask(t, "GET", "/status")
@@ -245,7 +248,8 @@ func TestAdminGuardReachedAddress(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := (&http.Request{Host: row.host}).WithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, net.Addr(at)))
+		r := (&http.Request{Host: row.host}).WithContext(context.WithValue(t.Context(), http.LocalAddrContextKey,
+			net.Addr(at)))
 		if got := ownHost(r, "sidecar.internal"); got != row.want {
 			t.Errorf("ownHost(%q at %s) = %v, want %v", row.host, row.local, got, row.want)
 		}

@@ -138,7 +138,8 @@ func (a *applier) missing(ctx context.Context, d discovery.Document) error {
 	orphaned := a.now.missing(why)
 	a.mu.Unlock()
 	if orphaned {
-		a.logger.Warn("document is gone, the last revision goes on serving", "source", d.Source, "revision", a.active.doc.Revision)
+		a.logger.Warn("document is gone, the last revision goes on serving", "source", d.Source, "revision",
+			a.active.doc.Revision)
 	}
 	return nil
 }
@@ -242,10 +243,12 @@ func (a *applier) replace(next *revision, source string, took time.Duration) {
 	a.mu.Unlock()
 	a.noteMissing()
 	a.logger.Info("revision applied", "revision", next.doc.Revision, "source", source, "routes", len(next.doc.Routes),
-		"clusters", len(next.doc.Clusters), "changes", changes(before, next), "took", took.Round(time.Millisecond).String())
+		"clusters", len(next.doc.Clusters), "changes", changes(before, next), "took",
+		took.Round(time.Millisecond).String())
 	for i := range next.doc.Clusters {
 		if c := &next.doc.Clusters[i]; c.TLS.Enabled() && c.TLS.InsecureSkipVerify {
-			a.logger.Warn("upstream certificates are not verified", "cluster", c.Name, "setting", "tls.insecure_skip_verify")
+			a.logger.Warn("upstream certificates are not verified", "cluster", c.Name, "setting",
+				"tls.insecure_skip_verify")
 		}
 	}
 }

@@ -191,7 +191,8 @@ func TestPhases(t *testing.T) {
 		{"start", nil, phaseStarting, false, false, ""},
 		{"rejected at the start", []step{rejected}, phaseStarting, false, true, ""},
 		{"fell back", []step{rejected, fellBack}, phaseFallback, false, true, "its document is invalid"},
-		{"fell back, and then there is none", []step{rejected, fellBack, missing}, phaseFallback, false, false, "consul has no document"},
+		{"fell back, and then there is none", []step{rejected, fellBack, missing}, phaseFallback, false, false,
+			"consul has no document"},
 		{"fell back, then applied", []step{rejected, fellBack, applied}, phaseCurrent, false, false, ""},
 		{"fell back, and it is what the source says", []step{fellBack, confirmed}, phaseCurrent, false, false, ""},
 		{"applied", []step{applied}, phaseCurrent, false, false, ""},
@@ -207,8 +208,10 @@ func TestPhases(t *testing.T) {
 			s(&n)
 		}
 		st := n.revisionStatus()
-		if n.phase != row.phase || st.Orphaned != row.orphaned || (st.LastRejected != nil) != row.rejected || n.waiting != row.waiting {
-			t.Errorf("%s: phase %d, orphaned %v, rejected %v, waiting %q", row.name, n.phase, st.Orphaned, st.LastRejected, n.waiting)
+		if n.phase != row.phase || st.Orphaned != row.orphaned || (st.LastRejected != nil) != row.rejected ||
+			n.waiting != row.waiting {
+			t.Errorf("%s: phase %d, orphaned %v, rejected %v, waiting %q", row.name, n.phase, st.Orphaned,
+				st.LastRejected, n.waiting)
 		}
 	}
 }

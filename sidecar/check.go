@@ -59,7 +59,8 @@ func (l *loader) checkNames() {
 		l.wrong("GATEWAY_INSTANCE", "%s: not an id (no space and no /, 255 bytes at most)", quote(l.b.Instance))
 	}
 	if l.b.ConsulKey == "" || strings.HasPrefix(l.b.ConsulKey, "/") {
-		l.wrong("GATEWAY_CONSUL_KEY", "%s: not a key (a key of Consul is not empty and does not begin with /)", quote(l.b.ConsulKey))
+		l.wrong("GATEWAY_CONSUL_KEY", "%s: not a key (a key of Consul is not empty and does not begin with /)",
+			quote(l.b.ConsulKey))
 	}
 	if l.b.AccessLog == "" {
 		l.wrong("GATEWAY_ACCESS_LOG", "empty (off, stdout, or a file)")
@@ -125,7 +126,8 @@ func (l *loader) checkDurations() {
 func (l *loader) checkDrain() {
 	delay, timeout := l.b.DrainDelay, l.b.DrainTimeout
 	if timeout > 0 && delay >= timeout && !l.bad["GATEWAY_DRAIN_DELAY"] && !l.bad["GATEWAY_DRAIN_TIMEOUT"] {
-		l.wrong("GATEWAY_DRAIN_TIMEOUT", "%q: not longer than %s (%s), which is a part of it; what is in flight would be cut at once", timeout, l.knob("GATEWAY_DRAIN_DELAY"), delay)
+		l.wrong("GATEWAY_DRAIN_TIMEOUT", "%q: not longer than %s (%s), which is a part of it; what is in flight "+
+			"would be cut at once", timeout, l.knob("GATEWAY_DRAIN_DELAY"), delay)
 	}
 }
 
@@ -160,7 +162,8 @@ func (l *loader) checkTLS() {
 		l.wrong("GATEWAY_TLS_CERTS", "set, but GATEWAY_LISTEN is empty: no listener would show them")
 	}
 	if l.b.TLSClientCA != "" && len(l.b.TLSCerts) == 0 && !l.bad["GATEWAY_TLS_CERTS"] {
-		l.wrong("GATEWAY_TLS_CLIENT_CA", "%s: set without GATEWAY_TLS_CERTS (only TLS has client certificates)", quote(l.b.TLSClientCA))
+		l.wrong("GATEWAY_TLS_CLIENT_CA", "%s: set without GATEWAY_TLS_CERTS (only TLS has client certificates)",
+			quote(l.b.TLSClientCA))
 	}
 }
 

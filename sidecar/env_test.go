@@ -88,7 +88,8 @@ func TestVariables(t *testing.T) {
 // What envconfig itself would name and default is what we do.
 func TestVariablesAreEnvconfigs(t *testing.T) {
 	var b bytes.Buffer
-	if err := envconfig.Usagef("GATEWAY", &Bootstrap{}, &b, "{{range .}}{{usage_key .}}|{{usage_default .}}|{{usage_description .}}\n{{end}}"); err != nil {
+	if err := envconfig.Usagef("GATEWAY", &Bootstrap{}, &b,
+		"{{range .}}{{usage_key .}}|{{usage_default .}}|{{usage_description .}}\n{{end}}"); err != nil {
 		t.Fatal(err)
 	}
 	var ours strings.Builder
@@ -107,30 +108,54 @@ func TestLoad(t *testing.T) {
 		got  func(Bootstrap) any
 		want any
 	}{
-		{"environment over default", Sources{Environ: []string{"GATEWAY_LISTEN=:80"}}, func(b Bootstrap) any { return b.Listen }, ":80"},
-		{"empty is a value", Sources{Environ: []string{"GATEWAY_LISTEN="}}, func(b Bootstrap) any { return b.Listen }, ""},
-		{"flag over environment", Sources{Environ: []string{"GATEWAY_LISTEN=:80"}, Flags: map[string]string{"GATEWAY_LISTEN": ":81"}}, func(b Bootstrap) any { return b.Listen }, ":81"},
-		{"flag hides a bad variable", Sources{Environ: []string{"GATEWAY_LISTEN=80"}, Flags: map[string]string{"GATEWAY_LISTEN": ":81"}}, func(b Bootstrap) any { return b.Listen }, ":81"},
-		{"own default over the table's", Sources{Defaults: map[string]string{"GATEWAY_DRAIN_DELAY": "0s"}}, func(b Bootstrap) any { return b.DrainDelay }, time.Duration(0)},
-		{"environment over own default", Sources{Defaults: map[string]string{"GATEWAY_DRAIN_DELAY": "0s"}, Environ: []string{"GATEWAY_DRAIN_DELAY=1s"}}, func(b Bootstrap) any { return b.DrainDelay }, time.Second},
-		{"the first of two counts", Sources{Environ: []string{"GATEWAY_SERVICE=a", "GATEWAY_SERVICE=b"}}, func(b Bootstrap) any { return b.Service }, "a"},
-		{"foreign variables stay out", Sources{Environ: []string{"PORT=1", "LISTEN=:1", "SERVICE=x", "ADMIN_LISTEN=:1", "CONFIG=x", "=_SERVICE=y"}}, func(b Bootstrap) any { return b.Listen + b.Service + b.AdminListen + b.Config }, ":8080app127.0.0.1:9901"},
-		{"drain at once", Sources{Environ: []string{"GATEWAY_DRAIN_TIMEOUT=0s"}}, func(b Bootstrap) any { return b.DrainTimeout }, time.Duration(0)},
-		{"number", Sources{Environ: []string{"GATEWAY_MAX_CONNECTIONS=100"}}, func(b Bootstrap) any { return b.MaxConnections }, 100},
-		{"share", Sources{Environ: []string{"GATEWAY_ACCESS_LOG_SAMPLING=0.25"}}, func(b Bootstrap) any { return b.AccessLogSampling }, 0.25},
+		{"environment over default", Sources{Environ: []string{"GATEWAY_LISTEN=:80"}},
+			func(b Bootstrap) any { return b.Listen }, ":80"},
+		{"empty is a value", Sources{Environ: []string{"GATEWAY_LISTEN="}}, func(b Bootstrap) any { return b.Listen },
+			""},
+		{"flag over environment", Sources{Environ: []string{"GATEWAY_LISTEN=:80"},
+			Flags: map[string]string{"GATEWAY_LISTEN": ":81"}}, func(b Bootstrap) any { return b.Listen }, ":81"},
+		{"flag hides a bad variable", Sources{Environ: []string{"GATEWAY_LISTEN=80"},
+			Flags: map[string]string{"GATEWAY_LISTEN": ":81"}}, func(b Bootstrap) any { return b.Listen }, ":81"},
+		{"own default over the table's", Sources{Defaults: map[string]string{"GATEWAY_DRAIN_DELAY": "0s"}},
+			func(b Bootstrap) any { return b.DrainDelay }, time.Duration(0)},
+		{"environment over own default", Sources{Defaults: map[string]string{"GATEWAY_DRAIN_DELAY": "0s"},
+			Environ: []string{"GATEWAY_DRAIN_DELAY=1s"}}, func(b Bootstrap) any { return b.DrainDelay }, time.Second},
+		{"the first of two counts", Sources{Environ: []string{"GATEWAY_SERVICE=a", "GATEWAY_SERVICE=b"}},
+			func(b Bootstrap) any { return b.Service }, "a"},
+		{"foreign variables stay out", Sources{Environ: []string{"PORT=1", "LISTEN=:1", "SERVICE=x", "ADMIN_LISTEN=:1",
+			"CONFIG=x", "=_SERVICE=y"}}, func(b Bootstrap) any {
+			return b.Listen + b.Service + b.AdminListen +
+				b.Config
+		}, ":8080app127.0.0.1:9901"},
+		{"drain at once", Sources{Environ: []string{"GATEWAY_DRAIN_TIMEOUT=0s"}},
+			func(b Bootstrap) any { return b.DrainTimeout }, time.Duration(0)},
+		{"number", Sources{Environ: []string{"GATEWAY_MAX_CONNECTIONS=100"}},
+			func(b Bootstrap) any { return b.MaxConnections }, 100},
+		{"share", Sources{Environ: []string{"GATEWAY_ACCESS_LOG_SAMPLING=0.25"}},
+			func(b Bootstrap) any { return b.AccessLogSampling }, 0.25},
 		{"switch", Sources{Environ: []string{"GATEWAY_PPROF=true"}}, func(b Bootstrap) any { return b.Pprof }, true},
-		{"size", Sources{Environ: []string{"GATEWAY_MAX_HEADER_BYTES=32KiB"}}, func(b Bootstrap) any { return b.MaxHeaderBytes }, Size(32 << 10)},
-		{"quotes and backslashes", Sources{Environ: []string{"GATEWAY_CONFIG=/a \"b\"\\c`\n\xff"}}, func(b Bootstrap) any { return b.Config }, "/a \"b\"\\c`\n\xff"},
-		{"key of the service", Sources{Environ: []string{"GATEWAY_SERVICE=web"}}, func(b Bootstrap) any { return b.ConsulKey }, "gateway/web/config"},
-		{"key of its own", Sources{Environ: []string{"GATEWAY_CONSUL_KEY=edge/"}}, func(b Bootstrap) any { return b.ConsulKey }, "edge/"},
+		{"size", Sources{Environ: []string{"GATEWAY_MAX_HEADER_BYTES=32KiB"}},
+			func(b Bootstrap) any { return b.MaxHeaderBytes }, Size(32 << 10)},
+		{"quotes and backslashes", Sources{Environ: []string{"GATEWAY_CONFIG=/a \"b\"\\c`\n\xff"}},
+			func(b Bootstrap) any { return b.Config }, "/a \"b\"\\c`\n\xff"},
+		{"key of the service", Sources{Environ: []string{"GATEWAY_SERVICE=web"}},
+			func(b Bootstrap) any { return b.ConsulKey }, "gateway/web/config"},
+		{"key of its own", Sources{Environ: []string{"GATEWAY_CONSUL_KEY=edge/"}},
+			func(b Bootstrap) any { return b.ConsulKey }, "edge/"},
 		{"source: nothing set", Sources{}, func(b Bootstrap) any { return b.Source }, SourceEnv},
-		{"source: consul", Sources{Environ: []string{"CONSUL_HTTP_ADDR=127.0.0.1:8500"}}, func(b Bootstrap) any { return b.Source }, SourceConsul},
-		{"source: empty is not set", Sources{Environ: []string{"CONSUL_HTTP_ADDR=", "GATEWAY_CONFIG="}}, func(b Bootstrap) any { return b.Source }, SourceEnv},
-		{"source: file", Sources{Environ: []string{"GATEWAY_CONFIG=a.yaml"}}, func(b Bootstrap) any { return b.Source }, SourceFile},
-		{"source: both, but said", Sources{Environ: []string{"CONSUL_HTTP_ADDR=x", "GATEWAY_CONFIG=a.yaml", "GATEWAY_SOURCE=file"}}, func(b Bootstrap) any { return b.Source }, SourceFile},
+		{"source: consul", Sources{Environ: []string{"CONSUL_HTTP_ADDR=127.0.0.1:8500"}},
+			func(b Bootstrap) any { return b.Source }, SourceConsul},
+		{"source: empty is not set", Sources{Environ: []string{"CONSUL_HTTP_ADDR=", "GATEWAY_CONFIG="}},
+			func(b Bootstrap) any { return b.Source }, SourceEnv},
+		{"source: file", Sources{Environ: []string{"GATEWAY_CONFIG=a.yaml"}}, func(b Bootstrap) any { return b.Source },
+			SourceFile},
+		{"source: both, but said", Sources{Environ: []string{"CONSUL_HTTP_ADDR=x", "GATEWAY_CONFIG=a.yaml",
+			"GATEWAY_SOURCE=file"}}, func(b Bootstrap) any { return b.Source }, SourceFile},
 		{"service links", Sources{Environ: []string{
-			"GATEWAY_SERVICE_HOST=10.0.0.1", "GATEWAY_SERVICE_PORT=80", "GATEWAY_SERVICE_PORT_HTTP=80", "GATEWAY_PORT=tcp://10.0.0.1:80",
-			"GATEWAY_PORT_80_TCP=tcp://10.0.0.1:80", "GATEWAY_PORT_80_TCP_ADDR=10.0.0.1", "GATEWAY_PORT_53_UDP_PROTO=udp",
+			"GATEWAY_SERVICE_HOST=10.0.0.1", "GATEWAY_SERVICE_PORT=80", "GATEWAY_SERVICE_PORT_HTTP=80",
+			"GATEWAY_PORT=tcp://10.0.0.1:80",
+			"GATEWAY_PORT_80_TCP=tcp://10.0.0.1:80", "GATEWAY_PORT_80_TCP_ADDR=10.0.0.1",
+			"GATEWAY_PORT_53_UDP_PROTO=udp",
 			"GATEWAY_ADMIN_SERVICE_HOST=10.0.0.2", "GATEWAY_ADMIN_PORT=tcp://10.0.0.2:80",
 		}}, func(b Bootstrap) any { return b.Service }, "app"},
 	} {
@@ -153,58 +178,83 @@ func TestLoadProblems(t *testing.T) {
 		from Sources
 		want []string
 	}{
-		{"all at once", Sources{Environ: []string{"GATEWAY_READ_TIMEOUT=5", "GATEWAY_ADMIN_LISTEN=9000", "GATEWAY_PPROF=maybe", "GATEWAY_ZZZ=1", "GATEWAY_LISTENN=:80"}}, []string{
+		{"all at once", Sources{Environ: []string{"GATEWAY_READ_TIMEOUT=5", "GATEWAY_ADMIN_LISTEN=9000",
+			"GATEWAY_PPROF=maybe", "GATEWAY_ZZZ=1", "GATEWAY_LISTENN=:80"}}, []string{
 			`env GATEWAY_LISTENN: unknown variable (perhaps GATEWAY_LISTEN)`,
 			`env GATEWAY_ZZZ: unknown variable`,
 			`env GATEWAY_ADMIN_LISTEN: "9000": want host:port: write :9000`,
 			`env GATEWAY_READ_TIMEOUT: "5": not a duration (like 500ms, 15s or 5m)`,
 			`env GATEWAY_PPROF: "maybe": neither true nor false`,
 		}},
-		{"the flag is named", Sources{Environ: []string{"GATEWAY_READ_TIMEOUT=5s"}, Flags: map[string]string{"GATEWAY_READ_TIMEOUT": "-1s"}}, []string{`flag --read-timeout: "-1s": shorter than 1ms`}},
-		{"own prefix without a name", Sources{Environ: []string{"GATEWAY_=1"}}, []string{`env GATEWAY_: unknown variable`}},
-		{"a port that is no link", Sources{Environ: []string{"GATEWAY_PORT=80"}}, []string{`env GATEWAY_PORT: unknown variable`}},
-		{"empty where it means nothing", Sources{Environ: []string{"GATEWAY_IDLE_TIMEOUT=", "GATEWAY_MAX_HEADER_BYTES=", "GATEWAY_SERVICE=", "GATEWAY_LOG_LEVEL="}}, []string{
+		{"the flag is named", Sources{Environ: []string{"GATEWAY_READ_TIMEOUT=5s"},
+			Flags: map[string]string{"GATEWAY_READ_TIMEOUT": "-1s"}},
+			[]string{`flag --read-timeout: "-1s": shorter than 1ms`}},
+		{"own prefix without a name", Sources{Environ: []string{"GATEWAY_=1"}},
+			[]string{`env GATEWAY_: unknown variable`}},
+		{"a port that is no link", Sources{Environ: []string{"GATEWAY_PORT=80"}},
+			[]string{`env GATEWAY_PORT: unknown variable`}},
+		{"empty where it means nothing", Sources{Environ: []string{"GATEWAY_IDLE_TIMEOUT=", "GATEWAY_MAX_HEADER_BYTES=",
+			"GATEWAY_SERVICE=", "GATEWAY_LOG_LEVEL="}}, []string{
 			`env GATEWAY_SERVICE: "": not a name (letters, digits, - _ .)`,
 			`env GATEWAY_IDLE_TIMEOUT: "": empty (leave it out for the default, 60s)`,
 			`env GATEWAY_MAX_HEADER_BYTES: "": empty (leave it out for the default, 64KiB)`,
 			`env GATEWAY_LOG_LEVEL: "": none of trace, debug, info, warn, error, off`,
 		}},
-		{"numbers", Sources{Environ: []string{"GATEWAY_UPSTREAM_MAX_IDLE=010", "GATEWAY_MAX_CONNECTIONS=-1", "GATEWAY_ACCESS_LOG_SAMPLING=NaN", "GATEWAY_MAX_HEADER_BYTES=1"}}, []string{
+		{"numbers", Sources{Environ: []string{"GATEWAY_UPSTREAM_MAX_IDLE=010", "GATEWAY_MAX_CONNECTIONS=-1",
+			"GATEWAY_ACCESS_LOG_SAMPLING=NaN", "GATEWAY_MAX_HEADER_BYTES=1"}}, []string{
 			`env GATEWAY_UPSTREAM_MAX_IDLE: "010": not a whole number`,
 			`env GATEWAY_MAX_CONNECTIONS: "-1": less than 0`,
 			`env GATEWAY_MAX_HEADER_BYTES: "1": out of bounds (1KiB to 16MiB)`,
 			`env GATEWAY_ACCESS_LOG_SAMPLING: "NaN": not a share (0 to 1)`,
 		}},
-		{"an unknown word", Sources{Environ: []string{"GATEWAY_SOURCE=consol"}}, []string{`env GATEWAY_SOURCE: "consol": none of auto, env, file, consul (perhaps consul)`}},
-		{"both sources", Sources{Environ: []string{"CONSUL_HTTP_ADDR=x", "GATEWAY_CONFIG=a.yaml"}}, []string{`env GATEWAY_SOURCE: "auto": env CONSUL_HTTP_ADDR and env GATEWAY_CONFIG are both set (say which: consul or file)`}},
-		{"both sources, one by flag", Sources{Environ: []string{"CONSUL_HTTP_ADDR=x"}, Flags: map[string]string{"GATEWAY_CONFIG": "a.yaml"}}, []string{`env GATEWAY_SOURCE: "auto": env CONSUL_HTTP_ADDR and flag --config are both set (say which: consul or file)`}},
-		{"file source without file", Sources{Environ: []string{"GATEWAY_SOURCE=file"}}, []string{`env GATEWAY_SOURCE: "file": GATEWAY_CONFIG does not say which`}},
-		{"one address twice", Sources{Environ: []string{"GATEWAY_ADMIN_LISTEN=:8080", "GATEWAY_TCP=:8080=app", "GATEWAY_APP=127.0.0.1:1"}}, []string{
+		{"an unknown word", Sources{Environ: []string{"GATEWAY_SOURCE=consol"}},
+			[]string{`env GATEWAY_SOURCE: "consol": none of auto, env, file, consul (perhaps consul)`}},
+		{"both sources", Sources{Environ: []string{"CONSUL_HTTP_ADDR=x", "GATEWAY_CONFIG=a.yaml"}},
+			[]string{`env GATEWAY_SOURCE: "auto": env CONSUL_HTTP_ADDR and env GATEWAY_CONFIG are both set (say which: consul or file)`}},
+		{"both sources, one by flag", Sources{Environ: []string{"CONSUL_HTTP_ADDR=x"},
+			Flags: map[string]string{"GATEWAY_CONFIG": "a.yaml"}},
+			[]string{`env GATEWAY_SOURCE: "auto": env CONSUL_HTTP_ADDR and flag --config are both set (say which: consul or file)`}},
+		{"file source without file", Sources{Environ: []string{"GATEWAY_SOURCE=file"}},
+			[]string{`env GATEWAY_SOURCE: "file": GATEWAY_CONFIG does not say which`}},
+		{"one address twice", Sources{Environ: []string{"GATEWAY_ADMIN_LISTEN=:8080", "GATEWAY_TCP=:8080=app",
+			"GATEWAY_APP=127.0.0.1:1"}}, []string{
 			`env GATEWAY_TCP: ":8080": env GATEWAY_LISTEN listens there too`,
 			`env GATEWAY_TCP: ":8080": env GATEWAY_ADMIN_LISTEN listens there too`,
 			`env GATEWAY_ADMIN_LISTEN: ":8080": env GATEWAY_LISTEN listens there too`,
 		}},
-		{"drain without time", Sources{Environ: []string{"GATEWAY_DRAIN_DELAY=30s"}}, []string{`env GATEWAY_DRAIN_TIMEOUT: "30s": not longer than env GATEWAY_DRAIN_DELAY (30s), which is a part of it; what is in flight would be cut at once`}},
-		{"app without host", Sources{Environ: []string{"GATEWAY_APP=:3000"}}, []string{`env GATEWAY_APP: ":3000": want a host before the port: write 127.0.0.1:3000 for this machine`}},
-		{"a limit without app", Sources{Environ: []string{"GATEWAY_APP_CONCURRENCY=1"}}, []string{`env GATEWAY_APP_CONCURRENCY: "1": there is no GATEWAY_APP that it could limit`}},
-		{"certificates without listener", Sources{Environ: []string{"GATEWAY_LISTEN=", "GATEWAY_TLS_CERTS=a:b"}}, []string{`env GATEWAY_TLS_CERTS: set, but GATEWAY_LISTEN is empty: no listener would show them`}},
-		{"client CA without certificates", Sources{Environ: []string{"GATEWAY_TLS_CLIENT_CA=ca.pem"}}, []string{`env GATEWAY_TLS_CLIENT_CA: "ca.pem": set without GATEWAY_TLS_CERTS (only TLS has client certificates)`}},
-		{"two clusters app", Sources{Environ: []string{"GATEWAY_APP=a:1", "GATEWAY_UPSTREAMS=app=b:1"}}, []string{`env GATEWAY_UPSTREAMS: "app": env GATEWAY_APP makes a cluster of this name`}},
-		{"unknown clusters, and no document", Sources{Environ: []string{"GATEWAY_ROUTES=/=users", "GATEWAY_TCP=:3306=mysql"}}, []string{
-			`env GATEWAY_ROUTES: cluster "users" is neither in GATEWAY_UPSTREAMS nor made by GATEWAY_APP`,
-			`env GATEWAY_TCP: cluster "mysql" is neither in GATEWAY_UPSTREAMS nor made by GATEWAY_APP`,
-		}},
-		{"lists show the entry", Sources{Environ: []string{"GATEWAY_UPSTREAMS=a=h:1; b=h", "GATEWAY_TRUSTED_PROXIES=10.0.0.0/8,10.1.0.0/8"}}, []string{
+		{"drain without time", Sources{Environ: []string{"GATEWAY_DRAIN_DELAY=30s"}},
+			[]string{`env GATEWAY_DRAIN_TIMEOUT: "30s": not longer than env GATEWAY_DRAIN_DELAY (30s), which is a part of it; what is in flight would be cut at once`}},
+		{"app without host", Sources{Environ: []string{"GATEWAY_APP=:3000"}},
+			[]string{`env GATEWAY_APP: ":3000": want a host before the port: write 127.0.0.1:3000 for this machine`}},
+		{"a limit without app", Sources{Environ: []string{"GATEWAY_APP_CONCURRENCY=1"}},
+			[]string{`env GATEWAY_APP_CONCURRENCY: "1": there is no GATEWAY_APP that it could limit`}},
+		{"certificates without listener", Sources{Environ: []string{"GATEWAY_LISTEN=", "GATEWAY_TLS_CERTS=a:b"}},
+			[]string{`env GATEWAY_TLS_CERTS: set, but GATEWAY_LISTEN is empty: no listener would show them`}},
+		{"client CA without certificates", Sources{Environ: []string{"GATEWAY_TLS_CLIENT_CA=ca.pem"}},
+			[]string{`env GATEWAY_TLS_CLIENT_CA: "ca.pem": set without GATEWAY_TLS_CERTS (only TLS has client certificates)`}},
+		{"two clusters app", Sources{Environ: []string{"GATEWAY_APP=a:1", "GATEWAY_UPSTREAMS=app=b:1"}},
+			[]string{`env GATEWAY_UPSTREAMS: "app": env GATEWAY_APP makes a cluster of this name`}},
+		{"unknown clusters, and no document",
+			Sources{Environ: []string{"GATEWAY_ROUTES=/=users", "GATEWAY_TCP=:3306=mysql"}}, []string{
+				`env GATEWAY_ROUTES: cluster "users" is neither in GATEWAY_UPSTREAMS nor made by GATEWAY_APP`,
+				`env GATEWAY_TCP: cluster "mysql" is neither in GATEWAY_UPSTREAMS nor made by GATEWAY_APP`,
+			}},
+		{"lists show the entry", Sources{Environ: []string{"GATEWAY_UPSTREAMS=a=h:1; b=h",
+			"GATEWAY_TRUSTED_PROXIES=10.0.0.0/8,10.1.0.0/8"}}, []string{
 			`env GATEWAY_UPSTREAMS: "h": want host:port, an IPv6 address in brackets`,
 			`env GATEWAY_TRUSTED_PROXIES: "10.1.0.0/8": has bits beyond its mask (the network is 10.0.0.0/8)`,
 		}},
-		{"long values are cut", Sources{Environ: []string{"GATEWAY_LISTEN=" + strings.Repeat("x", 200)}}, []string{`env GATEWAY_LISTEN: "` + strings.Repeat("x", 120) + `"...: want host:port, an IPv6 address in brackets`}},
-		{"no instance", Sources{Hostname: func() (string, error) { return "", os.ErrPermission }}, []string{`env GATEWAY_INSTANCE: empty, and this host has no name to take instead: permission denied`}},
-		{"names", Sources{Environ: []string{"GATEWAY_INSTANCE=a/b", "GATEWAY_CONSUL_KEY=/a", "GATEWAY_ACCESS_LOG="}}, []string{
-			`env GATEWAY_INSTANCE: "a/b": not an id (no space and no /, 255 bytes at most)`,
-			`env GATEWAY_CONSUL_KEY: "/a": not a key (a key of Consul is not empty and does not begin with /)`,
-			`env GATEWAY_ACCESS_LOG: empty (off, stdout, or a file)`,
-		}},
+		{"long values are cut", Sources{Environ: []string{"GATEWAY_LISTEN=" + strings.Repeat("x", 200)}},
+			[]string{`env GATEWAY_LISTEN: "` + strings.Repeat("x", 120) +
+				`"...: want host:port, an IPv6 address in brackets`}},
+		{"no instance", Sources{Hostname: func() (string, error) { return "", os.ErrPermission }},
+			[]string{`env GATEWAY_INSTANCE: empty, and this host has no name to take instead: permission denied`}},
+		{"names", Sources{Environ: []string{"GATEWAY_INSTANCE=a/b", "GATEWAY_CONSUL_KEY=/a", "GATEWAY_ACCESS_LOG="}},
+			[]string{
+				`env GATEWAY_INSTANCE: "a/b": not an id (no space and no /, 255 bytes at most)`,
+				`env GATEWAY_CONSUL_KEY: "/a": not a key (a key of Consul is not empty and does not begin with /)`,
+				`env GATEWAY_ACCESS_LOG: empty (off, stdout, or a file)`,
+			}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if row.from.Hostname == nil {
@@ -240,10 +290,12 @@ func TestDurationBounds(t *testing.T) {
 			continue
 		}
 		wrong := "env " + v.Name + `: "0s": shorter than 1ms`
-		if err := load(v.Name, "0s"); zero[v.Name] && err != nil || !zero[v.Name] && (err == nil || err.Error() != wrong) {
+		if err := load(v.Name, "0s"); zero[v.Name] && err != nil || !zero[v.Name] &&
+			(err == nil || err.Error() != wrong) {
 			t.Errorf("%s=0s: %v, want it refused: %v", v.Name, err, !zero[v.Name])
 		}
-		if err := load(v.Name, "-1s"); err == nil || !strings.HasPrefix(err.Error(), "env "+v.Name+`: "-1s": shorter than `) {
+		if err := load(v.Name, "-1s"); err == nil ||
+			!strings.HasPrefix(err.Error(), "env "+v.Name+`: "-1s": shorter than `) {
 			t.Errorf("%s=-1s: %v, want it refused", v.Name, err)
 		}
 		if err := load(v.Name, "20s"); err != nil {
@@ -254,7 +306,8 @@ func TestDurationBounds(t *testing.T) {
 
 // A document may bring the clusters that the bootstrap's routes name.
 func TestLoadLeavesClustersToTheDocument(t *testing.T) {
-	_, err := Load(Sources{Environ: []string{"GATEWAY_ROUTES=/=users", "GATEWAY_CONFIG=a.yaml"}, Hostname: hostNamed("web-1")})
+	_, err := Load(Sources{Environ: []string{"GATEWAY_ROUTES=/=users", "GATEWAY_CONFIG=a.yaml"},
+		Hostname: hostNamed("web-1")})
 	if err != nil {
 		t.Error(err)
 	}

@@ -42,7 +42,8 @@ func (a *applier) offer(ctx context.Context, doc *config.Document, source, hash 
 	serves := a.now.phase == phaseCurrent || a.now.phase == phaseOrphaned
 	a.mu.Unlock()
 	if serves {
-		a.pending = &heldDocument{doc: doc, source: source, hash: hash, status: Held{ID: doc.Revision, Since: time.Now()}}
+		a.pending = &heldDocument{doc: doc, source: source, hash: hash,
+			status: Held{ID: doc.Revision, Since: time.Now()}}
 		return a.tryHeld(ctx)
 	}
 	return a.applyOrReject(ctx, doc, source, hash)

@@ -176,9 +176,11 @@ func upward(s source) []string {
 		layer, known := layers[below]
 		switch {
 		case !known:
-			problems = append(problems, fmt.Sprintf("%s: imports %q, which has no layer in sidecar/layers_test.go", s.path, below))
+			problems = append(problems, fmt.Sprintf("%s: imports %q, which has no layer in sidecar/layers_test.go",
+				s.path, below))
 		case layer >= own:
-			problems = append(problems, fmt.Sprintf("%s (layer %d): imports %q (layer %d); imports point down", s.path, own, below, layer))
+			problems = append(problems, fmt.Sprintf("%s (layer %d): imports %q (layer %d); imports point down", s.path,
+				own, below, layer))
 		}
 	}
 	return problems
@@ -312,7 +314,8 @@ func tree(t *testing.T) []source {
 		if err != nil {
 			return err
 		}
-		if hidden := strings.HasPrefix(entry.Name(), ".") && name != root; entry.IsDir() && (hidden || entry.Name() == "testdata") {
+		if hidden := strings.HasPrefix(entry.Name(), ".") && name != root; entry.IsDir() &&
+			(hidden || entry.Name() == "testdata") {
 			return filepath.SkipDir
 		}
 		if entry.IsDir() || filepath.Ext(name) != ".go" {

@@ -178,7 +178,8 @@ func (l *loader) auto() Source {
 	consul, file := l.env["CONSUL_HTTP_ADDR"] != "", l.b.Config != ""
 	switch {
 	case consul && file:
-		l.wrong("GATEWAY_SOURCE", "\"auto\": env CONSUL_HTTP_ADDR and %s are both set (say which: consul or file)", l.knob("GATEWAY_CONFIG"))
+		l.wrong("GATEWAY_SOURCE", "\"auto\": env CONSUL_HTTP_ADDR and %s are both set (say which: consul or file)",
+			l.knob("GATEWAY_CONFIG"))
 		return SourceAuto
 	case consul:
 		return SourceConsul

@@ -127,7 +127,8 @@ func TestReadmeConsul(t *testing.T) {
 
 	orders := app(t, "orders")
 	body := fmt.Sprintf(`{"Name": "orders", "Tags": ["stable"], "Address": "127.0.0.1", "Port": %d}`, port(t, orders))
-	put, err := http.NewRequest(http.MethodPut, "http://"+consul+"/v1/agent/service/register", bytes.NewReader([]byte(body)))
+	put, err := http.NewRequest(http.MethodPut, "http://"+consul+"/v1/agent/service/register",
+		bytes.NewReader([]byte(body)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,7 +102,8 @@ func BenchmarkIdleMemory(b *testing.B) {
 		g.answers("/", http.StatusOK, "shop")
 		rest := time.NewTimer(5 * time.Second)
 		<-rest.C
-		for name, unit := range map[string]string{"VmRSS": "rss-MiB", "RssAnon": "anon-MiB", "RssFile": "file-MiB", "VmHWM": "peak-MiB"} {
+		for name, unit := range map[string]string{"VmRSS": "rss-MiB", "RssAnon": "anon-MiB", "RssFile": "file-MiB",
+			"VmHWM": "peak-MiB"} {
 			b.ReportMetric(resident(b, g, name), unit)
 		}
 		g.end()

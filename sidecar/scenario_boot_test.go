@@ -95,7 +95,8 @@ func TestBootWithHalfAConsul(t *testing.T) {
 		t.Errorf("the document served after %v, want at most %v", took, bootLimit)
 	}
 	g.now("/", http.StatusServiceUnavailable, "no healthy upstream\n")
-	if code, why, _ := fetch(g.admin + "/ready"); code != http.StatusServiceUnavailable || why != "no endpoints received yet: service slow\n" {
+	if code, why, _ := fetch(g.admin + "/ready"); code != http.StatusServiceUnavailable ||
+		why != "no endpoints received yet: service slow\n" {
 		t.Errorf("/ready = %d %q, want 503 and the service", code, why)
 	}
 	testserver.WaitFor(t, longestWait, "the gateway to be ready all the same", func() bool {
@@ -167,13 +168,15 @@ node_prefix "" { policy = "read" }`)
 		requests := g.load("/")
 		consul.DeleteToken(token)
 		consul.KVPut("unrelated", "1")
-		consul.KVPut("gateway/app/config", strings.Replace(discovered("shop"), "all", "every", 1)) // wakes the parked request
+		// wakes the parked request
+		consul.KVPut("gateway/app/config", strings.Replace(discovered("shop"), "all", "every", 1))
 		g.wait("the alarm", func(s status) bool {
 			return s.Discovery[0].Class == "acl" && strings.Contains(s.Discovery[0].Error, "ACL not found")
 		})
 		g.waitLogged("discovery failed, the last result stays in use")
 		if s := g.status(); !s.Ready || s.Revision.Orphaned || len(s.Clusters[0].Endpoints) != 1 {
-			t.Errorf("without rights: ready %v, orphaned %v, %d endpoints; want the last good", s.Ready, s.Revision.Orphaned, len(s.Clusters[0].Endpoints))
+			t.Errorf("without rights: ready %v, orphaned %v, %d endpoints; want the last good", s.Ready,
+				s.Revision.Orphaned, len(s.Clusters[0].Endpoints))
 		}
 		requests.none(t)
 	})
@@ -211,8 +214,10 @@ func TestWithoutCollector(t *testing.T) {
 	})
 	requests := g.load("/")
 	tried := g.waitLogged("metrics not exported, trying again at each interval")
-	testserver.WaitFor(t, longestWait, "some more intervals", func() bool { return len(g.logged("opentelemetry")) >= 2 })
-	if lines := g.logged("metrics not exported, trying again at each interval"); len(lines) != 1 || !strings.Contains(tried["endpoint"].(string), collector) {
+	testserver.WaitFor(t, longestWait, "some more intervals",
+		func() bool { return len(g.logged("opentelemetry")) >= 2 })
+	if lines := g.logged("metrics not exported, trying again at each interval"); len(lines) != 1 ||
+		!strings.Contains(tried["endpoint"].(string), collector) {
 		t.Errorf("%d warnings, the first of %v; want one of %s", len(lines), tried["endpoint"], collector)
 	}
 	requests.none(t)

@@ -60,7 +60,8 @@ func testDocument(t *testing.T, consul *testserver.ConsulServer) {
 	g, key := follower(t, consul, nil)
 	testserver.WaitFor(t, longestWait, "a reason not to be ready", func() bool {
 		code, why, _ := fetch(g.admin + "/ready")
-		return code == http.StatusServiceUnavailable && why == "no routes: the bootstrap has none, and consul has no document\n"
+		return code == http.StatusServiceUnavailable &&
+			why == "no routes: the bootstrap has none, and consul has no document\n"
 	})
 	a, b := app(t, "a"), app(t, "b")
 	consul.KVPut(key, one(a))
@@ -79,7 +80,8 @@ func testDocument(t *testing.T, consul *testserver.ConsulServer) {
 	if s.Revision.Source != "consul" || s.Revision.Applied != 5 || s.Revision.Rejected != 0 || s.Revision.ID == "" {
 		t.Errorf("revision %+v, want the fifth (the bootstrap's is one), from consul", s.Revision)
 	}
-	if code, document, err := fetch(g.admin + "/config"); err != nil || code != http.StatusOK || !strings.Contains(document, "name: all") {
+	if code, document, err := fetch(g.admin + "/config"); err != nil || code != http.StatusOK ||
+		!strings.Contains(document, "name: all") {
 		t.Errorf("/config: %d %q %v", code, document, err)
 	}
 }
@@ -94,14 +96,17 @@ func testRefusedDocuments(t *testing.T, consul *testserver.ConsulServer) {
 		name, document string
 		says           []string // what each problem holds
 	}{
-		{"three problems", "routes: [{name: all, cluster: nobody}]\nclusters: [{name: c, endpoints: [\"1.2.3.4\"]}]\nroute: []\n", []string{"nobody", "1.2.3.4", "route"}},
+		{"three problems", "routes: [{name: all, cluster: nobody}]\nclusters: [{name: c, endpoints: " +
+			"[\"1.2.3.4\"]}]\nroute: []\n", []string{"nobody", "1.2.3.4", "route"}},
 		{"empty", "", []string{key + ": empty"}},
 		{"blank", " \n", []string{"empty"}},
 		{"not YAML", "routes: [", []string{"1:"}},
 		{"pointer", `{"v":1,"rev":7,"sha256":"00","parts":["x"]}`, []string{"pointer"}},
 		{"withdrawn pointer", `{"v":1,"withdrawn":true}`, []string{"pointer"}},
-		{"port taken", "listeners: [{name: more, address: \"" + testserver.Listen(t).Addr().String() + "\"}]\n" + one("127.0.0.1:1"), []string{"address already in use"}},
-		{"no certificate", "listeners: [{name: more, address: \"127.0.0.1:0\", tls: {certificates: [{cert_file: none.pem, key_file: none.key}]}}]\n" + one("127.0.0.1:1"), []string{"none.pem"}},
+		{"port taken", "listeners: [{name: more, address: \"" + testserver.Listen(t).Addr().String() + "\"}]\n" +
+			one("127.0.0.1:1"), []string{"address already in use"}},
+		{"no certificate", "listeners: [{name: more, address: \"127.0.0.1:0\", tls: {certificates: [{cert_file: " +
+			"none.pem, key_file: none.key}]}}]\n" + one("127.0.0.1:1"), []string{"none.pem"}},
 	} {
 		consul.KVPut(key, row.document)
 		s := g.wait(row.name+" to be rejected", func(s status) bool { return s.Revision.Rejected == n+1 })
@@ -116,7 +121,8 @@ func testRefusedDocuments(t *testing.T, consul *testserver.ConsulServer) {
 		}
 		lines := g.logged("revision rejected, what served goes on serving")
 		if len(lines) != n+1 || fmt.Sprint(lines[n]["reasons"]) != fmt.Sprint(why) {
-			t.Errorf("%s: %d lines in the log, the last with %v, want the same reasons", row.name, len(lines), lines[len(lines)-1]["reasons"])
+			t.Errorf("%s: %d lines in the log, the last with %v, want the same reasons", row.name, len(lines),
+				lines[len(lines)-1]["reasons"])
 		}
 		g.now("/", http.StatusOK, "old")
 		if !s.Ready {
@@ -134,9 +140,11 @@ func testRefusedDocuments(t *testing.T, consul *testserver.ConsulServer) {
 func testFolder(t *testing.T, consul *testserver.ConsulServer) {
 	g, _ := follower(t, consul, env{"GATEWAY_CONSUL_KEY": "gateway/many/"})
 	consul.KVPut("gateway/many/deeper/x", "not read: [")
-	consul.KVPut("gateway/many/20-a", "routes: [{name: a, match: {path_prefix: /a}, cluster: a}]\nclusters: [{name: a, endpoints: [\""+app(t, "a")+"\"]}]\n")
+	consul.KVPut("gateway/many/20-a", "routes: [{name: a, match: {path_prefix: /a}, cluster: a}]\nclusters: [{name: "+
+		"a, endpoints: [\""+app(t, "a")+"\"]}]\n")
 	g.answers("/a", http.StatusOK, "a")
-	consul.KVPut("gateway/many/30-b", "routes: [{name: b, match: {path_prefix: /b}, cluster: b}]\nclusters: [{name: b, endpoints: [\""+app(t, "b")+"\"]}]\n")
+	consul.KVPut("gateway/many/30-b", "routes: [{name: b, match: {path_prefix: /b}, cluster: b}]\nclusters: [{name: "+
+		"b, endpoints: [\""+app(t, "b")+"\"]}]\n")
 	g.answers("/b", http.StatusOK, "b")
 	g.now("/a", http.StatusOK, "a")
 
@@ -243,7 +251,8 @@ func testBootstrapBeside(t *testing.T, consul *testserver.ConsulServer) {
 func testHeldWithoutConsul(t *testing.T, consul *testserver.ConsulServer) {
 	g, key := follower(t, consul, nil)
 	consul.Register(testserver.Service{Name: "held", Port: port(t, app(t, "a"))})
-	consul.KVPut(key, "routes: [{name: all, cluster: held}]\nclusters: [{name: held, consul: {service: held, empty_hold: 3s}}]\n")
+	consul.KVPut(key, "routes: [{name: all, cluster: held}]\nclusters: [{name: held, consul: {service: held, "+
+		"empty_hold: 3s}}]\n")
 	g.answers("/", http.StatusOK, "a")
 	requests := g.load("/")
 	consul.Deregister("held")
@@ -291,9 +300,11 @@ func testOutage(t *testing.T, consul *testserver.ConsulServer) {
 	consul.Pause()
 	before := g.status()
 	sofar := requests.count()
-	testserver.WaitFor(t, longestWait, "much to be served meanwhile", func() bool { return requests.count() >= sofar+2000 })
+	testserver.WaitFor(t, longestWait, "much to be served meanwhile",
+		func() bool { return requests.count() >= sofar+2000 })
 	if s := g.status(); !s.Ready || s.Revision.ID != before.Revision.ID {
-		t.Errorf("while Consul hangs: ready %v, revision %q; want nothing changed from %q", s.Ready, s.Revision.ID, before.Revision.ID)
+		t.Errorf("while Consul hangs: ready %v, revision %q; want nothing changed from %q", s.Ready, s.Revision.ID,
+			before.Revision.ID)
 	}
 	consul.Resume()
 	consul.Pass("outage-1") // a restart has made it critical, and so it was all the time: the only one there was

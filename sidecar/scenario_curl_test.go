@@ -41,7 +41,10 @@ func curlApp(t testing.TB, text, zipped string) (address string) {
 		body, err := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %d %v %v", r.Method, len(body), string(body) == text, err)
 	})
-	app.HandleFunc("/refused", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) })
+	app.HandleFunc("/refused", func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "no",
+			http.StatusForbidden)
+	})
 	s := httptest.NewUnstartedServer(app)
 	s.Config.Protocols = new(http.Protocols)
 	s.Config.Protocols.SetHTTP1(true)
@@ -91,11 +94,14 @@ clusters: [{name: h1, endpoints: [%q]}, {name: h2, protocol: http2, endpoints: [
 		{"compressed", "/zipped", "--compressed", text, 200, 0, "\r\ncontent-encoding: gzip\r\n"},
 		{"not compressed", "/zipped", "", "plain", 200, 0, ""},
 		{"upload", "/upload", "-H Expect: -T " + file, fmt.Sprintf("PUT %d true <nil>", size), 200, size, ""},
-		{"upload when told to go on", "/upload", "-H Expect:100-continue --expect100-timeout 15 -T " + file, fmt.Sprintf("PUT %d true <nil>", size), 200, size, " 100"},
-		{"chunked upload", "/upload", "-H Expect: -H Transfer-Encoding:chunked -T " + file, fmt.Sprintf("PUT %d true <nil>", size), 200, -1, ""},
+		{"upload when told to go on", "/upload", "-H Expect:100-continue --expect100-timeout 15 -T " + file,
+			fmt.Sprintf("PUT %d true <nil>", size), 200, size, " 100"},
+		{"chunked upload", "/upload", "-H Expect: -H Transfer-Encoding:chunked -T " + file,
+			fmt.Sprintf("PUT %d true <nil>", size), 200, -1, ""},
 		{"form", "/upload", "-d x=y", "POST 3 false <nil>", 200, 3, ""},
 		{"none", "/nothing", "", "404 page not found\n", 404, 0, ""},
-		{"refused before the body", "/refused", "-H Expect:100-continue --expect100-timeout 15 -T " + file, "no\n", 403, 0, ""},
+		{"refused before the body", "/refused", "-H Expect:100-continue --expect100-timeout 15 -T " + file, "no\n", 403,
+			0, ""},
 	} {
 		for _, by := range []struct {
 			flag, version, base string
@@ -104,13 +110,16 @@ clusters: [{name: h1, endpoints: [%q]}, {name: h2, protocol: http2, endpoints: [
 			{"--http1.1", "1.1", "https://" + secure, true},
 			{"--http2", "2", "https://" + secure, true},
 			{"--http1.1", "1.1", g.url, true},
-			{"--http2-prior-knowledge", "2", g.url, false}, // which curl 7.88 cannot do twice on one connection, not with nginx either
+			// which curl 7.88 cannot do twice on one connection, not with nginx either
+			{"--http2-prior-knowledge", "2", g.url, false},
 		} {
 			if strings.Contains(tt.args, "Expect:100") && by.version != "1.1" {
-				continue // curl 7.88 does not wait over HTTP/2, and when it is answered early it ends a body that is not whole
+				// curl 7.88 does not wait over HTTP/2, and when it is answered early it ends a body that is not whole
+				continue
 			}
 			for _, to := range []string{"/h1", "/h2"} {
-				t.Run(strings.Join([]string{tt.name, by.flag[2:], by.base[:strings.IndexByte(by.base, ':')], to[1:]}, " "), func(t *testing.T) {
+				t.Run(strings.Join([]string{tt.name, by.flag[2:], by.base[:strings.IndexByte(by.base, ':')], to[1:]},
+					" "), func(t *testing.T) {
 					down, up := len(tt.body), "%{size_upload}"
 					if tt.args == "--compressed" {
 						down = zipped.Len()
@@ -118,7 +127,9 @@ clusters: [{name: h1, endpoints: [%q]}, {name: h2, protocol: http2, endpoints: [
 					if tt.up < 0 {
 						up = "-1"
 					}
-					args := append([]string{"-sSk", "--max-time", "20", by.flag, "-D", head, "-w", "\n%{http_version} %{response_code} %{size_download} " + up + " %{num_connects}\n"}, strings.Fields(tt.args)...)
+					args := append([]string{"-sSk", "--max-time", "20", by.flag, "-D", head, "-w",
+						"\n%{http_version} %{response_code} %{size_download} " + up + " %{num_connects}\n"},
+						strings.Fields(tt.args)...)
 					args = append(args, by.base+to+tt.path)
 					report := fmt.Sprintf("%s\n%s %d %d %d ", tt.body, by.version, tt.code, down, tt.up)
 					want := report + "1\n"

@@ -41,10 +41,12 @@ func TestDevInAnEmptyFolder(t *testing.T) {
 	}
 	g.answers("/teapot", http.StatusTeapot, "418 I'm a teapot\n")
 
-	if code, page, err := fetch(g.admin + "/"); err != nil || code != http.StatusOK || !strings.Contains(page, "/status") {
+	if code, page, err := fetch(g.admin + "/"); err != nil || code != http.StatusOK ||
+		!strings.Contains(page, "/status") {
 		t.Errorf("admin page: %d %q %v", code, page, err)
 	}
-	if out := g.stdout(); !strings.Contains(out, "curl "+g.url+"/\n") || !strings.Contains(out, "Edit    gateway.dev.yaml (live when saved, written just now)") {
+	if out := g.stdout(); !strings.Contains(out, "curl "+g.url+"/\n") ||
+		!strings.Contains(out, "Edit    gateway.dev.yaml (live when saved, written just now)") {
 		t.Errorf("dev printed %q", out)
 	}
 }
@@ -84,15 +86,22 @@ func TestStartThatCannotWork(t *testing.T) {
 		code    int
 		says    string
 	}{
-		{"listener's port taken", env{"GATEWAY_LISTEN": taken, "GATEWAY_APP": "127.0.0.1:1"}, 1, "gateway: GATEWAY_LISTEN: listen tcp " + taken + ": bind: address already in use\n"},
-		{"admin port taken", env{"GATEWAY_ADMIN_LISTEN": taken}, 1, "gateway: GATEWAY_ADMIN_LISTEN: listen tcp " + taken + ": bind: address already in use\n"},
-		{"not ours to listen on", env{"GATEWAY_LISTEN": "192.0.2.1:80"}, 2, "gateway: GATEWAY_LISTEN: listen tcp 192.0.2.1:80: bind: cannot assign requested address\n"},
+		{"listener's port taken", env{"GATEWAY_LISTEN": taken, "GATEWAY_APP": "127.0.0.1:1"}, 1,
+			"gateway: GATEWAY_LISTEN: listen tcp " + taken + ": bind: address already in use\n"},
+		{"admin port taken", env{"GATEWAY_ADMIN_LISTEN": taken}, 1, "gateway: GATEWAY_ADMIN_LISTEN: listen tcp " +
+			taken + ": bind: address already in use\n"},
+		{"not ours to listen on", env{"GATEWAY_LISTEN": "192.0.2.1:80"}, 2,
+			"gateway: GATEWAY_LISTEN: listen tcp 192.0.2.1:80: bind: cannot assign requested address\n"},
 		{"no certificate", env{"GATEWAY_TLS_CERTS": "none.pem:none.key"}, 2, "gateway: GATEWAY_TLS_CERTS: "},
-		{"not ours for the admin port", env{"GATEWAY_ADMIN_LISTEN": "192.0.2.1:80"}, 2, "gateway: GATEWAY_ADMIN_LISTEN: listen tcp 192.0.2.1:80: "},
-		{"not ours for TCP", env{"GATEWAY_TCP": "192.0.2.1:80=app", "GATEWAY_APP": "127.0.0.1:1"}, 2, "gateway: GATEWAY_TCP: "},
+		{"not ours for the admin port", env{"GATEWAY_ADMIN_LISTEN": "192.0.2.1:80"}, 2,
+			"gateway: GATEWAY_ADMIN_LISTEN: listen tcp 192.0.2.1:80: "},
+		{"not ours for TCP", env{"GATEWAY_TCP": "192.0.2.1:80=app", "GATEWAY_APP": "127.0.0.1:1"}, 2,
+			"gateway: GATEWAY_TCP: "},
 		{"no folder for the log", env{"GATEWAY_ACCESS_LOG": "none/access.log"}, 2, "gateway: GATEWAY_ACCESS_LOG: "},
-		{"taken, with the file's document there", env{"GATEWAY_LISTEN": taken, "GATEWAY_CONFIG": "/dev/null"}, 1, "gateway: GATEWAY_LISTEN: "},
-		{"a typo", env{"GATEWAY_LISTENS": ":1"}, 2, "gateway: env GATEWAY_LISTENS: unknown variable (perhaps GATEWAY_LISTEN)\n"},
+		{"taken, with the file's document there", env{"GATEWAY_LISTEN": taken, "GATEWAY_CONFIG": "/dev/null"}, 1,
+			"gateway: GATEWAY_LISTEN: "},
+		{"a typo", env{"GATEWAY_LISTENS": ":1"}, 2,
+			"gateway: env GATEWAY_LISTENS: unknown variable (perhaps GATEWAY_LISTEN)\n"},
 		{"two problems", env{"GATEWAY_LISTEN": "8080", "GATEWAY_APP": "x"}, 2, "gateway: env GATEWAY_LISTEN: "},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -26,7 +26,8 @@ func encrypted(t testing.TB) (listeners, address string) {
 // While weights and clusters change, h2load gets an answer to each of its requests, encrypted and in the clear.
 func TestH2loadWhileRevisionsChange(t *testing.T) {
 	listeners, address := encrypted(t)
-	endpoints := []string{testserver.Nginx(t, `location / { return 200 "hello\n"; }`).Addr(), testserver.Nginx(t, `location / { return 200 "hello\n"; }`).Addr()}
+	endpoints := []string{testserver.Nginx(t, `location / { return 200 "hello\n"; }`).Addr(),
+		testserver.Nginx(t, `location / { return 200 "hello\n"; }`).Addr()}
 	document := func(n int) string {
 		return fmt.Sprintf(`%s
 routes: [{name: all, clusters: [{name: one, weight: %d}, {name: other-%d, weight: 1}]}]

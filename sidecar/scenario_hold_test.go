@@ -29,13 +29,17 @@ func TestHeldRevisions(t *testing.T) {
 
 // to is a document of one route to one cluster of the catalog.
 func to(cluster, service, more string) string {
-	return fmt.Sprintf("routes: [{name: all, cluster: %s}]\nclusters: [{name: %s, consul: {service: %s}%s}]\n", cluster, cluster, service, more)
+	return fmt.Sprintf("routes: [{name: all, cluster: %s}]\nclusters: [{name: %s, consul: {service: %s}%s}]\n", cluster,
+		cluster, service, more)
 }
 
 // held waits for a document to be held in a state, and returns the reasons.
 func (g *gateway) held(state string) string {
 	g.t.Helper()
-	s := g.wait("a document that is "+state, func(s status) bool { return s.Revision.Held != nil && s.Revision.Held.State == state })
+	s := g.wait("a document that is "+state, func(s status) bool {
+		return s.Revision.Held != nil &&
+			s.Revision.Held.State == state
+	})
 	if !s.Ready {
 		g.t.Errorf("not ready for %q while a document is held", s.Reasons)
 	}
@@ -63,7 +67,10 @@ func testHeldWithoutInstance(t *testing.T, consul *testserver.ConsulServer) {
 	})
 	consul.Register(testserver.Service{Name: "hollow", Port: port(t, app(t, "arrived"))})
 	g.answers("/", http.StatusOK, "arrived")
-	g.wait("nothing to be held", func(s status) bool { return s.Revision.Held == nil && s.Revision.LastRejected == nil })
+	g.wait("nothing to be held", func(s status) bool {
+		return s.Revision.Held == nil &&
+			s.Revision.LastRejected == nil
+	})
 	requests.none(t)
 
 	consul.KVPut(key, to("c", "never", ", allow_empty: true"))

@@ -76,7 +76,8 @@ func TestListenerChangesItsProtocol(t *testing.T) {
 	address := testserver.Addr(t)
 	document := func(listener string) string {
 		return "listeners: [{name: p, address: \"" + address + "\", " + listener + "}]\n" +
-			"routes: [{name: only, match: {path_prefix: /http}, cluster: c}]\nclusters: [{name: c, endpoints: [\"" + answering + "\"]}]\n"
+			"routes: [{name: only, match: {path_prefix: /http}, cluster: c}]\nclusters: [{name: c, endpoints: [\"" +
+			answering + "\"]}]\n"
 	}
 	write(t, path, document("protocol: http"))
 	serve(t, env{"GATEWAY_CONFIG": path})

@@ -73,16 +73,22 @@ clusters:
 		attributes       map[string]string
 		count            float64 // of a histogram its count, of the rest the value; -1 = any
 	}{
-		{server, "s", "histogram", attributes("http.request.method", "GET", "http.response.status_code", "200", "http.route", "shop", "url.scheme", "http"), 10},
-		{server, "s", "histogram", attributes("http.request.method", "GET", "http.response.status_code", "418", "http.route", "shop"), 3},
+		{server, "s", "histogram", attributes("http.request.method", "GET", "http.response.status_code", "200",
+			"http.route", "shop", "url.scheme", "http"), 10},
+		{server, "s", "histogram", attributes("http.request.method", "GET", "http.response.status_code", "418",
+			"http.route", "shop"), 3},
 		{server, "s", "histogram", attributes("http.response.status_code", "404"), 1},
-		{server, "s", "histogram", attributes("http.response.status_code", "502", "http.route", "gone", "error.type", "502"), 1},
+		{server, "s", "histogram", attributes("http.response.status_code", "502", "http.route", "gone", "error.type",
+			"502"), 1},
 		{"http.server.active_requests", "{request}", "sum", attributes("http.request.method", "GET"), 0},
 		{upstream, "s", "histogram", attributes("gateway.cluster", "shop", "http.response.status_code", "200"), 10},
 		{"gateway.upstream.connect.duration", "s", "histogram", attributes("gateway.cluster", "shop"), -1},
-		{"gateway.upstream.endpoints", "{endpoint}", "gauge", attributes("gateway.cluster", "shop", "gateway.state", "healthy"), 1},
-		{"gateway.connections", "{connection}", "sum", attributes("gateway.listener", "default", "gateway.plane", "l7"), -1},
-		{"gateway.connections.accepted", "{connection}", "sum", attributes("gateway.listener", "default", "gateway.plane", "l7"), -1},
+		{"gateway.upstream.endpoints", "{endpoint}", "gauge",
+			attributes("gateway.cluster", "shop", "gateway.state", "healthy"), 1},
+		{"gateway.connections", "{connection}", "sum", attributes("gateway.listener", "default", "gateway.plane", "l7"),
+			-1},
+		{"gateway.connections.accepted", "{connection}", "sum",
+			attributes("gateway.listener", "default", "gateway.plane", "l7"), -1},
 		{"gateway.faults", "{fault}", "sum", attributes("gateway.flag", "NR"), 1},
 		{"gateway.faults", "{fault}", "sum", attributes("gateway.flag", "UF"), 1},
 		{"gateway.revision.info", "1", "gauge", attributes("gateway.revision", revision), 1},
@@ -159,12 +165,16 @@ func TestCollectorSettingThatCannotBeUsed(t *testing.T) {
 		environ env
 		says    string
 	}{
-		{"endpoint", env{"OTEL_EXPORTER_OTLP_ENDPOINT": "collector"}, "env OTEL_EXPORTER_OTLP_ENDPOINT: neither a URL nor host:port"},
-		{"certificate", env{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:4317", "OTEL_EXPORTER_OTLP_CERTIFICATE": "none.pem"}, "env OTEL_EXPORTER_OTLP_CERTIFICATE: open none.pem: no such file or directory"},
+		{"endpoint", env{"OTEL_EXPORTER_OTLP_ENDPOINT": "collector"},
+			"env OTEL_EXPORTER_OTLP_ENDPOINT: neither a URL nor host:port"},
+		{"certificate", env{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:4317",
+			"OTEL_EXPORTER_OTLP_CERTIFICATE": "none.pem"},
+			"env OTEL_EXPORTER_OTLP_CERTIFICATE: open none.pem: no such file or directory"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			row.environ["GATEWAY_APP"] = backend(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
+			row.environ["GATEWAY_APP"] = backend(t,
+				http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
 			g := serve(t, row.environ)
 			g.answers("/", http.StatusOK, "hello")
 			if n := strings.Count(g.stderr(), row.says); n != 1 || !strings.Contains(g.stderr(), `"@level":"error"`) {

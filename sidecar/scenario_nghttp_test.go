@@ -75,54 +75,61 @@ clusters: [{name: h1, endpoints: [%q]}, {name: h2, protocol: http2, endpoints: [
 		times      int
 	}{
 		{"get", "/big", nil, "200", big, "GET,", 1},
-		{"get with a body", "/big", []string{"-d", file, "-H", ":method: GET"}, "200", append(bytes.Clone(big), upload...), "GET,", 1},
+		{"get with a body", "/big", []string{"-d", file, "-H", ":method: GET"}, "200",
+			append(bytes.Clone(big), upload...), "GET,", 1},
 		{"upload", "", []string{"-d", file}, "200", upload, "POST,", 1},
 		// With a length, HTTP/1.1 has no place for a trailer.
-		{"upload with a trailer", "", []string{"-d", file, "--no-content-length", "--trailer", "x-up: yes"}, "200", upload, "POST,yes", 1},
+		{"upload with a trailer", "", []string{"-d", file, "--no-content-length", "--trailer", "x-up: yes"}, "200",
+			upload, "POST,yes", 1},
 		{"upload when told to go on", "", []string{"-d", file, "--expect-continue"}, "100 200", upload, "POST,", 1},
 		{"small windows", "/big", []string{"-w10", "-W16"}, "200", big, "GET,", 1},
 		{"padded", "", []string{"-d", file, "-b255"}, "200", upload, "POST,", 1},
 		{"head of several frames", "", []string{"--continuation"}, "200", nil, "GET,", 1},
-		{"tables of changing size", "", []string{"-c4096", "-c0", "-c1024", "--encoder-header-table-size=0"}, "200", nil, "GET,", 1},
+		{"tables of changing size", "", []string{"-c4096", "-c0", "-c1024", "--encoder-header-table-size=0"}, "200",
+			nil, "GET,", 1},
 		{"many at a time", "/big", []string{"-m20"}, strings.TrimSpace(strings.Repeat("200 ", 20)), big, "GET,", 20},
 	} {
 		for _, base := range []string{"https://" + address, g.url} {
 			for _, to := range []string{"/h1", "/h2"} {
-				t.Run(strings.Join([]string{tt.name, base[:strings.IndexByte(base, ':')], to[1:]}, " "), func(t *testing.T) {
-					args := append([]string{"-y", "-t20"}, tt.args...)
-					url := base + to + tt.path
-					if tt.times == 1 {
-						if got := run(t, "nghttp", append(args, url)...); got != string(tt.body) {
-							t.Errorf("%d bytes of body, want %d", len(got), len(tt.body))
+				t.Run(strings.Join([]string{tt.name, base[:strings.IndexByte(base, ':')], to[1:]}, " "),
+					func(t *testing.T) {
+						args := append([]string{"-y", "-t20"}, tt.args...)
+						url := base + to + tt.path
+						if tt.times == 1 {
+							if got := run(t, "nghttp", append(args, url)...); got != string(tt.body) {
+								t.Errorf("%d bytes of body, want %d", len(got), len(tt.body))
+							}
 						}
-					}
-					out := run(t, "nghttp", append(args, "-nv", url)...)
-					var statuses []string
-					for _, m := range nghttpStatus.FindAllStringSubmatch(out, -1) {
-						statuses = append(statuses, m[1])
-					}
-					length := 0
-					for _, m := range nghttpData.FindAllStringSubmatch(out, -1) {
-						n, err := strconv.Atoi(m[1])
-						if err != nil {
-							t.Fatal(err)
+						out := run(t, "nghttp", append(args, "-nv", url)...)
+						var statuses []string
+						for _, m := range nghttpStatus.FindAllStringSubmatch(out, -1) {
+							statuses = append(statuses, m[1])
 						}
-						length += n
-					}
-					sums := nghttpSum.FindAllStringSubmatch(out, -1)
-					want := fmt.Sprintf("%x,%s", sha256.Sum256(tt.body), tt.says)
-					if got := strings.Join(statuses, " "); got != tt.statuses || length != tt.times*len(tt.body) || len(sums) != tt.times {
-						t.Errorf("statuses %s, %d bytes, %d trailers; want %s, %d bytes, %d trailers", got, length, len(sums), tt.statuses, tt.times*len(tt.body), tt.times)
-					}
-					for _, m := range sums {
-						if m[1] != want {
-							t.Errorf("trailer %q, want %q", m[1], want)
+						length := 0
+						for _, m := range nghttpData.FindAllStringSubmatch(out, -1) {
+							n, err := strconv.Atoi(m[1])
+							if err != nil {
+								t.Fatal(err)
+							}
+							length += n
 						}
-					}
-					if faults := nghttpFault.FindAllString(strings.ReplaceAll(out, "NO_ERROR", "ok"), -1); faults != nil {
-						t.Errorf("nghttp speaks of %q", faults)
-					}
-				})
+						sums := nghttpSum.FindAllStringSubmatch(out, -1)
+						want := fmt.Sprintf("%x,%s", sha256.Sum256(tt.body), tt.says)
+						if got := strings.Join(statuses, " "); got != tt.statuses || length != tt.times*len(tt.body) ||
+							len(sums) != tt.times {
+							t.Errorf("statuses %s, %d bytes, %d trailers; want %s, %d bytes, %d trailers", got, length,
+								len(sums), tt.statuses, tt.times*len(tt.body), tt.times)
+						}
+						for _, m := range sums {
+							if m[1] != want {
+								t.Errorf("trailer %q, want %q", m[1], want)
+							}
+						}
+						if faults := nghttpFault.FindAllString(strings.ReplaceAll(out, "NO_ERROR", "ok"),
+							-1); faults != nil {
+							t.Errorf("nghttp speaks of %q", faults)
+						}
+					})
 			}
 		}
 	}

@@ -33,7 +33,10 @@ func testOnlyPassingAborted(t *testing.T, consul *testserver.ConsulServer) {
 			}
 			g, key := follower(t, consul, nil)
 			consul.KVPut(key, document(row.serving))
-			g.wait("both endpoints", func(s status) bool { return len(s.Clusters) == 1 && len(s.Clusters[0].Endpoints) == 2 })
+			g.wait("both endpoints", func(s status) bool {
+				return len(s.Clusters) == 1 &&
+					len(s.Clusters[0].Endpoints) == 2
+			})
 			g.splits("/", row.want)
 
 			taken := testserver.Listen(t).Addr().String() // so it is prepared, and then cannot be bound

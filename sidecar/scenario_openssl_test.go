@@ -16,14 +16,16 @@ const (
 	// ask2 is a GET of / as HTTP/2 has it: the preface, SETTINGS, HEADERS on stream 1, and the GOAWAY of a client that
 	// has no more to ask.
 	ask2 = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\x00\x00\x00\x04\x00\x00\x00\x00\x00" +
-		"\x00\x00\x11\x01\x05\x00\x00\x00\x01\x82\x87\x84\x41\x0cgateway.test" + "\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+		"\x00\x00\x11\x01\x05\x00\x00\x00\x01\x82\x87\x84\x41\x0cgateway.test" +
+		"\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 )
 
 // sClient runs openssl s_client with arguments, says what is to be said, and gives what it prints when the other side
 // has ended the connection.
 func sClient(t testing.TB, address, says, args string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), testserver.Binary(t, "openssl"), append([]string{"s_client", "-connect", address, "-ign_eof"}, strings.Fields(args)...)...)
+	cmd := exec.CommandContext(t.Context(), testserver.Binary(t, "openssl"),
+		append([]string{"s_client", "-connect", address, "-ign_eof"}, strings.Fields(args)...)...)
 	cmd.Stdin = strings.NewReader(says)
 	cmd.SysProcAttr = testserver.DieWithParent()
 	out, _ := cmd.CombinedOutput() // how a refusal ends depends on who is faster; what it prints does not
@@ -57,8 +59,10 @@ func TestOpenSSL(t *testing.T) {
 		cert, key := ca.Leaf(t, leaf).Write(t, dir, name)
 		return fmt.Sprintf("{cert_file: %q, key_file: %q}", cert, key)
 	}
-	certs := "certificates: [" + pair(ca.Below(t, "below"), "first", testcert.Leaf{DNS: []string{"first.test"}}) + ", " +
-		pair(ca, "wild", testcert.Leaf{DNS: []string{"*.b.test"}}) + ", " + pair(ca, "exact", testcert.Leaf{DNS: []string{"exact.b.test"}}) + "]"
+	certs := "certificates: [" + pair(ca.Below(t, "below"), "first", testcert.Leaf{DNS: []string{"first.test"}}) +
+		", " +
+		pair(ca, "wild", testcert.Leaf{DNS: []string{"*.b.test"}}) + ", " +
+		pair(ca, "exact", testcert.Leaf{DNS: []string{"exact.b.test"}}) + "]"
 	shown := func(name string) string { return fmt.Sprintf(" -cert %s/%s.pem -key %[1]s/%[2]s.key ", dir, name) }
 	pair(ca, "client", testcert.Leaf{URIs: []string{"spiffe://x/client"}})
 	pair(testcert.NewCA(t, "another"), "foreign", testcert.Leaf{URIs: []string{"spiffe://x/client"}})
@@ -77,10 +81,14 @@ listeners:
 		name, address, args string
 		want                []string // all in what it prints; refused when it is not answered
 	}{
-		{"first", web, "-servername first.test -verify_hostname first.test", []string{verified, "New, TLSv1.3", answered}},
-		{"wildcard", web, "-servername x.b.test -verify_hostname x.b.test", []string{verified, "DNS:*.b.test", answered}},
-		{"exact before wildcard", web, "-servername exact.b.test -verify_hostname exact.b.test", []string{verified, "DNS:exact.b.test", answered}},
-		{"no wildcard for two labels", web, "-servername x.y.b.test -verify_hostname first.test", []string{verified, answered}},
+		{"first", web, "-servername first.test -verify_hostname first.test",
+			[]string{verified, "New, TLSv1.3", answered}},
+		{"wildcard", web, "-servername x.b.test -verify_hostname x.b.test",
+			[]string{verified, "DNS:*.b.test", answered}},
+		{"exact before wildcard", web, "-servername exact.b.test -verify_hostname exact.b.test",
+			[]string{verified, "DNS:exact.b.test", answered}},
+		{"no wildcard for two labels", web, "-servername x.y.b.test -verify_hostname first.test",
+			[]string{verified, answered}},
 		{"unknown name", web, "-servername c.test -verify_hostname first.test", []string{verified, answered}},
 		{"no name", web, "-noservername -verify_hostname first.test", []string{verified, answered}},
 		{"1.1", web, "-servername first.test -tls1_1 -cipher DEFAULT@SECLEVEL=0", []string{"alert protocol version"}},
@@ -94,7 +102,8 @@ listeners:
 		{"h2 over 1.2", web, "-servername first.test -tls1_2 -alpn h2", []string{"ALPN protocol: h2", answered}},
 		{"another protocol", web, "-servername first.test -alpn imap", []string{"alert no application protocol"}},
 		{"own certificate", mutual, "-servername first.test" + shown("client"), []string{verified, answered}},
-		{"own certificate over 1.2", mutual, "-servername first.test -tls1_2" + shown("client"), []string{verified, answered}},
+		{"own certificate over 1.2", mutual, "-servername first.test -tls1_2" + shown("client"),
+			[]string{verified, answered}},
 		{"no certificate", mutual, "-servername first.test", []string{"alert certificate required"}},
 		{"no certificate over 1.2", mutual, "-servername first.test -tls1_2", []string{"alert handshake failure"}},
 		{"foreign certificate", mutual, "-servername first.test" + shown("foreign"), []string{"alert unknown ca"}},
@@ -122,24 +131,29 @@ listeners:
 			for _, l := range []struct{ address, args string }{{web, ""}, {mutual, shown("client")}} {
 				session := filepath.Join(t.TempDir(), "session")
 				args := "-servername first.test" + flag + l.args
-				if out := sClient(t, l.address, ask1, args+" -sess_out "+session); !strings.Contains(out, "New, "+version) || !strings.Contains(out, answered) {
+				if out := sClient(t, l.address, ask1, args+" -sess_out "+session); !strings.Contains(out, "New, "+
+					version) || !strings.Contains(out, answered) {
 					t.Fatalf("the first time:\n%s", out)
 				}
-				if out := sClient(t, l.address, ask1, args+" -sess_in "+session); !strings.Contains(out, "Reused, "+version) || !strings.Contains(out, answered) {
+				if out := sClient(t, l.address, ask1, args+" -sess_in "+session); !strings.Contains(out, "Reused, "+
+					version) || !strings.Contains(out, answered) {
 					t.Errorf("not resumed:\n%s", out)
 				}
 				if l.address == web { // a ticket of a listener that asks for no certificate proves nothing
-					if out := sClient(t, mutual, ask1, args+" -sess_in "+session); strings.Contains(out, "Reused, ") || strings.Contains(out, answered) {
+					if out := sClient(t, mutual, ask1, args+" -sess_in "+session); strings.Contains(out, "Reused, ") ||
+						strings.Contains(out, answered) {
 						t.Errorf("with the ticket of another listener:\n%s", out)
 					}
 				}
 			}
 		})
 	}
-	if out := sClient(t, web, ask1, "-servername first.test -tls1_2 -reconnect"); strings.Count(out, "Reused, TLSv1.2") != 5 {
+	if out := sClient(t, web, ask1, "-servername first.test -tls1_2 -reconnect"); strings.Count(out,
+		"Reused, TLSv1.2") != 5 {
 		t.Errorf("not resumed five times:\n%s", out)
 	}
 	testserver.WaitFor(t, longestWait, "who asked, in the access log", func() bool {
-		return strings.Count(g.stdout(), `{"listener":"mutual","client_identity":"spiffe://x/client"}`) == 6 && strings.Count(g.stdout(), `"mutual"`) == 6
+		return strings.Count(g.stdout(), `{"listener":"mutual","client_identity":"spiffe://x/client"}`) == 6 &&
+			strings.Count(g.stdout(), `"mutual"`) == 6
 	})
 }

@@ -21,7 +21,8 @@ func TestAppConcurrency(t *testing.T) {
 	}))
 	t.Cleanup(app.Close)
 	g := serve(t, env{
-		"GATEWAY_APP": strings.TrimPrefix(app.URL, "http://"), "GATEWAY_APP_CONCURRENCY": "1", "GATEWAY_APP_QUEUE_TIMEOUT": "2s",
+		"GATEWAY_APP": strings.TrimPrefix(app.URL, "http://"), "GATEWAY_APP_CONCURRENCY": "1",
+		"GATEWAY_APP_QUEUE_TIMEOUT": "2s",
 	})
 	codes := make(chan int, 3)
 	ask := func(path string) {

@@ -66,7 +66,8 @@ func TestHangupReadsTheSource(t *testing.T) {
 	taken.Close()
 	g.signal(syscall.SIGHUP)
 	g.answers("/", http.StatusOK, "second")
-	if code, body, err := fetch("http://" + taken.Addr().String()); err != nil || code != http.StatusOK || body != "second" {
+	if code, body, err := fetch("http://" + taken.Addr().String()); err != nil || code != http.StatusOK ||
+		body != "second" {
 		t.Errorf("the new listener: %d %q %v", code, body, err)
 	}
 }
@@ -103,12 +104,16 @@ func TestBenchmarkMode(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	ca := testcert.NewCA(t, "root")
-	certificate := func(name string) (cert, key string) { return ca.Server(t, name, "gateway.test").Write(t, dir, "web") }
+	certificate := func(name string) (cert, key string) {
+		return ca.Server(t, name, "gateway.test").Write(t, dir,
+			"web")
+	}
 	cert, key := certificate("first.test")
 	path := filepath.Join(dir, "gateway.yaml")
 	write(t, path, one(app(t, "first")))
 	secure := testserver.Addr(t)
-	g := serve(t, env{"GATEWAY_CONFIG": path, "GATEWAY_BENCHMARK": "true", "GATEWAY_LISTEN": secure, "GATEWAY_TLS_CERTS": cert + ":" + key})
+	g := serve(t, env{"GATEWAY_CONFIG": path, "GATEWAY_BENCHMARK": "true", "GATEWAY_LISTEN": secure,
+		"GATEWAY_TLS_CERTS": cert + ":" + key})
 	shown := func() (name, body string) {
 		trusting := &http.Client{Transport: &http.Transport{
 			DisableKeepAlives: true,
@@ -129,7 +134,8 @@ func TestBenchmarkMode(t *testing.T) {
 	write(t, path, one(app(t, "second")))
 	certificate("second.test")
 	g.signal(syscall.SIGHUP)
-	testserver.WaitFor(t, longestWait, "the new certificate", func() bool { name, _ := shown(); return name == "second.test" })
+	testserver.WaitFor(t, longestWait, "the new certificate",
+		func() bool { name, _ := shown(); return name == "second.test" })
 	if _, body := shown(); body != "first" {
 		t.Errorf("%s serves, want no hot reload", body)
 	}

@@ -100,7 +100,8 @@ clusters: [{name: c, protocol: %s, endpoints: [%q], tls: {%s}}]
 	}
 	welcome := func(c *tls.Certificate) bool {
 		once := &http.Client{Timeout: longestWait, Transport: &http.Transport{
-			TLSClientConfig: config(func() *tls.Certificate { return c }), DisableKeepAlives: true, ForceAttemptHTTP2: true,
+			TLSClientConfig: config(func() *tls.Certificate { return c }), DisableKeepAlives: true,
+			ForceAttemptHTTP2: true,
 		}}
 		res, err := once.Get("https://" + mutual)
 		if err == nil {
@@ -111,16 +112,19 @@ clusters: [{name: c, protocol: %s, endpoints: [%q], tls: {%s}}]
 	if !welcome(one) || welcome(two) {
 		t.Fatal("another authority than the first one's is believed")
 	}
-	step("both authorities", func() { testcert.Replace(t, authority, append(clients[0].PEM(), clients[1].PEM()...)) }, func() bool { return welcome(two) })
+	step("both authorities", func() { testcert.Replace(t, authority, append(clients[0].PEM(), clients[1].PEM()...)) },
+		func() bool { return welcome(two) })
 	mine.Store(two)
 	more() // whoever is about to connect as before has done so
-	step("the new authority alone", func() { testcert.Replace(t, authority, clients[1].PEM()) }, func() bool { return !welcome(one) })
+	step("the new authority alone", func() { testcert.Replace(t, authority, clients[1].PEM()) },
+		func() bool { return !welcome(one) })
 	if !welcome(two) {
 		t.Error("the new authority is not believed")
 	}
 
 	applied := g.status().Revision.Applied
-	for _, d := range []struct{ mode, protocol string }{{"tls", "http2"}, {"none", "http2"}, {"tls", "http1"}, {"none", "http1"}} {
+	for _, d := range []struct{ mode, protocol string }{{"tls", "http2"}, {"none", "http2"}, {"tls", "http1"},
+		{"none", "http1"}} {
 		step("upstream "+d.mode+" "+d.protocol, func() { write(t, path, document(d.mode, d.protocol)) }, func() bool {
 			return g.status().Revision.Applied > applied
 		})

@@ -79,7 +79,8 @@ type wrk struct {
 func startWrk(t testing.TB, url string, args ...string) *wrk {
 	t.Helper()
 	// Ten minutes are only the bound; stop ends it.
-	w := &wrk{t: t, cmd: exec.Command(testserver.Binary(t, "wrk"), append([]string{"-t1", "-c32", "-d10m", url}, args...)...)}
+	w := &wrk{t: t, cmd: exec.Command(testserver.Binary(t, "wrk"),
+		append([]string{"-t1", "-c32", "-d10m", url}, args...)...)}
 	w.cmd.Stdout, w.cmd.Stderr = &w.out, &w.out
 	w.cmd.SysProcAttr = testserver.DieWithParent()
 	if err := w.cmd.Start(); err != nil {

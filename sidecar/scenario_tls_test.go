@@ -34,7 +34,8 @@ func tlsApp(t testing.TB, name string, h2 bool, shown *atomic.Pointer[tls.Certif
 		if h2 {
 			protocols = []string{"h2", "http/1.1"}
 		}
-		return &tls.Config{Certificates: []tls.Certificate{*shown.Load()}, NextProtos: protocols, SessionTicketsDisabled: true}, nil
+		return &tls.Config{Certificates: []tls.Certificate{*shown.Load()}, NextProtos: protocols,
+			SessionTicketsDisabled: true}, nil
 	}}
 	s.Config.ErrorLog = hclog.NewNullLogger().StandardLogger(nil) // failed handshakes are the test
 	s.StartTLS()
@@ -54,7 +55,8 @@ func loopback(t testing.TB, ca *testcert.CA) *tls.Certificate {
 func asks(t testing.TB, url string, config *tls.Config, kept bool) *load {
 	l := &load{done: make(chan struct{})}
 	h2 := slices.Contains(config.NextProtos, "h2")
-	c := &http.Client{Timeout: longestWait, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: !kept, ForceAttemptHTTP2: h2}}
+	c := &http.Client{Timeout: longestWait, Transport: &http.Transport{TLSClientConfig: config,
+		DisableKeepAlives: !kept, ForceAttemptHTTP2: h2}}
 	l.workers.Go(func() {
 		defer c.CloseIdleConnections()
 		tick := time.NewTicker(4 * time.Millisecond)
@@ -111,7 +113,8 @@ func TestRotationUnderLoad(t *testing.T) {
 			endpoint, options = plain, "tls: {mode: none}"
 		}
 		return fmt.Sprintf("listeners: [{name: web, address: %q, tls: {certificates: [{cert_file: %q, key_file: %q}]}}]\n"+
-			"routes: [{name: all, cluster: c}]\nclusters: [{name: c, protocol: %s, endpoints: [%q], %s}]\n", address, cert, key, protocol, endpoint, options)
+			"routes: [{name: all, cluster: c}]\nclusters: [{name: c, protocol: %s, endpoints: [%q], %s}]\n", address,
+			cert, key, protocol, endpoint, options)
 	}
 	write(t, path, document("tls", "http1"))
 	g := serve(t, env{"GATEWAY_CONFIG": path, "GATEWAY_LISTEN": ""})
@@ -160,7 +163,8 @@ func TestRotationUnderLoad(t *testing.T) {
 	more()
 
 	applied := g.status().Revision.Applied
-	for i, d := range []string{document("none", "http1"), document("tls", "http2"), document("none", "http1"), document("tls", "auto"), document("none", "http1"), document("tls", "http1")} {
+	for i, d := range []string{document("none", "http1"), document("tls", "http2"), document("none", "http1"),
+		document("tls", "auto"), document("none", "http1"), document("tls", "http1")} {
 		write(t, path, d)
 		g.wait(fmt.Sprintf("document %d", i), func(s status) bool { return s.Revision.Applied == applied+i+1 })
 		more()
@@ -219,7 +223,8 @@ func TestUnverifiedEndpoint(t *testing.T) {
 	shown.Store(loopback(t, testcert.NewCA(t, "another")))
 	roots := testcert.NewCA(t, "root").Write(t, dir, "ca")
 	path := filepath.Join(dir, "gateway.yaml")
-	write(t, path, fmt.Sprintf("routes: [{name: all, cluster: c}]\nclusters: [{name: c, endpoints: [%q], tls: {mode: tls, ca_file: %q}}]\n", tlsApp(t, "app", false, &shown), roots))
+	write(t, path, fmt.Sprintf("routes: [{name: all, cluster: c}]\nclusters: [{name: c, endpoints: [%q], tls: "+
+		"{mode: tls, ca_file: %q}}]\n", tlsApp(t, "app", false, &shown), roots))
 	g := serve(t, env{"GATEWAY_CONFIG": path})
 	g.now("/", http.StatusBadGateway, "upstream connect failed\n")
 	_, body, err := fetch(g.admin + "/status")
@@ -238,10 +243,12 @@ func TestUnverifiedEndpoint(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &s); err != nil {
 		t.Fatal(err)
 	}
-	if why := s.Clusters[0].Endpoints[0].Passive.LastError; !strings.Contains(why, "certificate") || !strings.Contains(why, "authority") {
+	if why := s.Clusters[0].Endpoints[0].Passive.LastError; !strings.Contains(why, "certificate") ||
+		!strings.Contains(why, "authority") {
 		t.Errorf("last_error = %q", why)
 	}
-	testserver.WaitFor(t, longestWait, "the access log", func() bool { return strings.Contains(g.stdout(), `"flag":"UF"`) })
+	testserver.WaitFor(t, longestWait, "the access log",
+		func() bool { return strings.Contains(g.stdout(), `"flag":"UF"`) })
 	testserver.WaitFor(t, longestWait, "the warning", func() bool {
 		for line := range strings.Lines(g.stderr()) {
 			if strings.Contains(line, `"@level":"warn"`) && strings.Contains(line, "authority") {
@@ -265,7 +272,8 @@ func TestCurl(t *testing.T) {
 		cert, key := ca.Leaf(t, leaf).Write(t, dir, name)
 		return fmt.Sprintf("{cert_file: %q, key_file: %q}", cert, key)
 	}
-	certs := "certificates: [" + pair("a", testcert.Leaf{DNS: []string{"a.test"}}) + ", " + pair("b", testcert.Leaf{DNS: []string{"*.b.test"}}) + "]"
+	certs := "certificates: [" + pair("a", testcert.Leaf{DNS: []string{"a.test"}}) + ", " +
+		pair("b", testcert.Leaf{DNS: []string{"*.b.test"}}) + "]"
 	pair("client", testcert.Leaf{URIs: []string{"spiffe://x/client"}})
 	required, optional := testserver.Addr(t), testserver.Addr(t)
 	client := fmt.Sprintf("client_ca_file: %q, client_cert_header: true", roots)
@@ -292,25 +300,31 @@ clusters:
 		{"http1.1", optional, "a.test", "/", []string{"--http1.1"}, "1.1 200 app HTTP/2.0 ", false},
 		{"http2", optional, "x.b.test", "/", []string{"--http2"}, "2 200 app HTTP/2.0 ", false},
 		{"http2 to http1", optional, "x.b.test", "/h1", []string{"--http2"}, "2 200 app HTTP/1.1 ", false},
-		{"with a certificate", optional, "a.test", "/", append([]string{"--http2"}, mine...), "2 200 app HTTP/2.0 ", true},
+		{"with a certificate", optional, "a.test", "/", append([]string{"--http2"}, mine...), "2 200 app HTTP/2.0 ",
+			true},
 		{"required", required, "a.test", "/h1", append([]string{"--http1.1"}, mine...), "1.1 200 app HTTP/1.1 ", true},
-		{"TLS 1.2", required, "a.test", "/", append([]string{"--tls-max", "1.2"}, mine...), "2 200 app HTTP/2.0 ", true},
+		{"TLS 1.2", required, "a.test", "/", append([]string{"--tls-max", "1.2"}, mine...), "2 200 app HTTP/2.0 ",
+			true},
 	} {
 		_, port, err := net.SplitHostPort(tt.address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		args := append([]string{"-sS", "--max-time", "20", "--cacert", roots, "--connect-to", "::127.0.0.1:" + port, "-w", "\n%{http_version} %{http_code}", "-H", "X-Forwarded-Client-Cert: forged"}, tt.args...)
+		args := append([]string{"-sS", "--max-time", "20", "--cacert", roots, "--connect-to", "::127.0.0.1:" + port,
+			"-w", "\n%{http_version} %{http_code}", "-H", "X-Forwarded-Client-Cert: forged"}, tt.args...)
 		out := run(t, "curl", append(args, "https://"+tt.host+":"+port+tt.path)...)
 		body, version, _ := strings.Cut(out, "\n")
-		if got := version + " " + body; !strings.HasPrefix(got, tt.want) || strings.Contains(got, "forged") || strings.Contains(got, "URI=spiffe://x/client") != tt.proved {
+		if got := version + " " + body; !strings.HasPrefix(got, tt.want) || strings.Contains(got, "forged") ||
+			strings.Contains(got, "URI=spiffe://x/client") != tt.proved {
 			t.Errorf("%s: %q, want %q, proved %v", tt.name, got, tt.want, tt.proved)
 		}
 	}
-	if body := run(t, "curl", "-sS", "--max-time", "20", "--http2-prior-knowledge", "-H", "X-Forwarded-Client-Cert: forged", g.url); body != "app HTTP/2.0 " {
+	if body := run(t, "curl", "-sS", "--max-time", "20", "--http2-prior-knowledge", "-H",
+		"X-Forwarded-Client-Cert: forged", g.url); body != "app HTTP/2.0 " {
 		t.Errorf("by prior knowledge: %q", body)
 	}
 	testserver.WaitFor(t, longestWait, "who asked, in the access log", func() bool {
-		return strings.Count(g.stdout(), `"client_identity":"spiffe://x/client"`) == 3 && strings.Count(g.stdout(), "\n") == 7
+		return strings.Count(g.stdout(), `"client_identity":"spiffe://x/client"`) == 3 &&
+			strings.Count(g.stdout(), "\n") == 7
 	})
 }

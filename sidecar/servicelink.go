@@ -13,7 +13,8 @@ func serviceLink(name, value string) bool {
 	case strings.HasSuffix(name, "_SERVICE_HOST"), servicePort.MatchString(name), portProtocol.MatchString(name):
 		return true
 	case strings.HasSuffix(name, "_PORT"):
-		return strings.HasPrefix(value, "tcp://") || strings.HasPrefix(value, "udp://") || strings.HasPrefix(value, "sctp://")
+		return strings.HasPrefix(value, "tcp://") || strings.HasPrefix(value, "udp://") ||
+			strings.HasPrefix(value, "sctp://")
 	}
 	return false
 }

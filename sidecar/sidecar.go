@@ -129,7 +129,8 @@ func (s *Sidecar) Run(ctx context.Context) error {
 		return err
 	}
 	provider, err := telemetry.Start(life, telemetry.Options{
-		Registry: s.registry, Logger: s.logger.Named("otlp"), Service: s.boot.Service, Instance: s.boot.Instance, Version: Built().Version,
+		Registry: s.registry, Logger: s.logger.Named("otlp"), Service: s.boot.Service, Instance: s.boot.Instance,
+		Version: Built().Version,
 	})
 	if err != nil { // no reason not to serve
 		for problem := range strings.SplitSeq(err.Error(), "\n") {
@@ -181,7 +182,8 @@ func (s *Sidecar) makePlanes(life context.Context) {
 	s.proxy = proxy.New(life, proxy.Options{
 		Registry: s.registry, Logger: s.logger.Named("proxy"), Sweeper: s.sweeper, Limit: limit,
 		Log: s.log, Trusted: s.boot.TrustedProxies, MaxHead: int(s.boot.MaxHeaderBytes),
-		Queue:     proxy.Queue{Cluster: appCluster, Concurrency: s.boot.AppConcurrency, Timeout: s.boot.AppQueueTimeout},
+		Queue: proxy.Queue{Cluster: appCluster, Concurrency: s.boot.AppConcurrency,
+			Timeout: s.boot.AppQueueTimeout},
 		Inherit:   func(address string) *netio.Listener { return s.l4.Share(address) },
 		Unchecked: s.boot.Benchmark,
 	})

@@ -46,8 +46,9 @@ type RevisionStatus struct {
 
 // Held is a document that waits, and for what.
 type Held struct {
-	ID      string    `json:"id"`
-	State   string    `json:"state"` // waiting: the catalog has not said which endpoints there are; held: there are none
+	ID string `json:"id"`
+	// waiting: the catalog has not said which endpoints there are; held: there are none
+	State   string    `json:"state"`
 	Since   time.Time `json:"since"`
 	Reasons []string  `json:"reasons"`
 }

@@ -179,7 +179,8 @@ func (f *Forwards) Decode(text string) error {
 		l := config.Listener{Name: "tcp-" + port, Address: address, Protocol: config.ProtocolTCP, Cluster: cluster}
 		for i := range all {
 			if all[i].Name == l.Name {
-				return wrong(entry, "port %s is there already (two listeners of one port need names: put them into the document)", port)
+				return wrong(entry, "port %s is there already (two listeners of one port need names: put them into "+
+					"the document)", port)
 			}
 		}
 		all = append(all, l)

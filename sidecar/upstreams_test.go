@@ -70,7 +70,8 @@ func checkDecode(t *testing.T, rows []decodeRow, read func(string) (string, erro
 func TestUpstreams(t *testing.T) {
 	checkDecode(t, []decodeRow{
 		{in: "", want: ""},
-		{in: "orders=10.0.0.1:9000*3,10.0.0.2:9000; users=consul:users@v1", want: "orders=10.0.0.1:9000*3,10.0.0.2:9000*1;users=consul:users@v1"},
+		{in: "orders=10.0.0.1:9000*3,10.0.0.2:9000; users=consul:users@v1",
+			want: "orders=10.0.0.1:9000*3,10.0.0.2:9000*1;users=consul:users@v1"},
 		{in: " a = h:1 , [::1]:2*65535 ;\n", want: "a=h:1*1,[::1]:2*65535"},
 		{in: "a=h:1,consul:b", want: "a=h:1*1,consul:b"},
 		{in: "a", wrong: `"a": no = (the form is name=host:port)`},
@@ -168,11 +169,12 @@ func fuzzDecode(f *testing.F, seeds []string, read func(string) (string, error))
 }
 
 func FuzzUpstreams(f *testing.F) {
-	fuzzDecode(f, []string{"orders=10.0.0.1:9000*3,10.0.0.2:9000; users=consul:users@v1", "a=[::1]:1", "a=;=,*"}, func(in string) (string, error) {
-		var u Upstreams
-		err := u.Decode(in)
-		return shownUpstreams(u), err
-	})
+	fuzzDecode(f, []string{"orders=10.0.0.1:9000*3,10.0.0.2:9000; users=consul:users@v1", "a=[::1]:1", "a=;=,*"},
+		func(in string) (string, error) {
+			var u Upstreams
+			err := u.Decode(in)
+			return shownUpstreams(u), err
+		})
 }
 
 func FuzzRoutes(f *testing.F) {

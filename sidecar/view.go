@@ -26,7 +26,8 @@ func (s *Sidecar) notReady() []string {
 		return []string{"no revision serves yet"}
 	case s.now.phase == phaseFallback && len(s.now.doc.Routes) == 0 && !forwards(s.now.doc):
 		return []string{"no routes: the bootstrap has none, and " + s.now.waiting}
-	case s.now.phase == phaseCurrent && s.now.status.Source != string(SourceEnv) && time.Since(s.started) < answersWithin:
+	case s.now.phase == phaseCurrent && s.now.status.Source != string(SourceEnv) &&
+		time.Since(s.started) < answersWithin:
 		var reasons []string
 		for _, service := range s.now.unanswered {
 			reasons = append(reasons, "no endpoints received yet: service "+service)
@@ -68,8 +69,9 @@ func (s *Sidecar) status() Status {
 	doc, rev := s.now.doc, s.now.revisionStatus()
 	s.mu.Unlock()
 	st := Status{
-		Version: Built(), Service: s.boot.Service, Instance: s.boot.Instance, Started: s.started, Draining: s.draining.Load(),
-		Source: s.boot.Source, Revision: rev, Clusters: s.set.Status(), Certificates: s.certs.Status(),
+		Version: Built(), Service: s.boot.Service, Instance: s.boot.Instance, Started: s.started,
+		Draining: s.draining.Load(),
+		Source:   s.boot.Source, Revision: rev, Clusters: s.set.Status(), Certificates: s.certs.Status(),
 	}
 	st.Discovery = append(st.Discovery, s.source.Status())
 	st.Discovery = append(st.Discovery, s.catalog.Status()...)
@@ -84,7 +86,8 @@ func (s *Sidecar) listeners(doc *config.Document) []ListenerStatus {
 	var all []ListenerStatus
 	for i := range doc.Listeners {
 		l := &doc.Listeners[i]
-		st := ListenerStatus{Name: l.Name, Address: l.Address, Protocol: l.Protocol, TLS: l.TLS.Enabled(), Cluster: l.Cluster}
+		st := ListenerStatus{Name: l.Name, Address: l.Address, Protocol: l.Protocol, TLS: l.TLS.Enabled(),
+			Cluster: l.Cluster}
 		if addr, active, ok := s.listener(l); ok {
 			st.Address, st.Connections = addr, active
 		}

@@ -297,14 +297,17 @@ func TestAccessLogFinishesALine(t *testing.T) {
 		f.room = 1000
 		write(l, "/5", 0)
 		l.Flush()
-		lost := int64(strings.Count(line("/0")+line("/1")+line("/2")+line("/3")+line("/4")+line("/5"), "\n") - strings.Count(f.String(), "\n"))
+		lost := int64(strings.Count(line("/0")+line("/1")+line("/2")+line("/3")+line("/4")+line("/5"),
+			"\n") - strings.Count(f.String(), "\n"))
 		for raw := range strings.Lines(f.String()) {
 			if !json.Valid([]byte(raw)) {
 				t.Errorf("cut at %d: no line of JSON: %q", cut, raw)
 			}
 		}
-		if !strings.HasPrefix(f.String(), line("/0")) || !strings.HasSuffix(f.String(), line("/5")) || dropped.Load() != lost || told != 1 {
-			t.Errorf("cut at %d: file %q, %d dropped, want %d, told %d times", cut, f.String(), dropped.Load(), lost, told)
+		if !strings.HasPrefix(f.String(), line("/0")) || !strings.HasSuffix(f.String(), line("/5")) ||
+			dropped.Load() != lost || told != 1 {
+			t.Errorf("cut at %d: file %q, %d dropped, want %d, told %d times", cut, f.String(), dropped.Load(), lost,
+				told)
 		}
 	}
 }

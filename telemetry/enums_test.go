@@ -9,7 +9,8 @@ func TestParseMethod(t *testing.T) {
 	}{
 		{"GET", "GET"}, {"HEAD", "HEAD"}, {"POST", "POST"}, {"PUT", "PUT"}, {"DELETE", "DELETE"},
 		{"CONNECT", "CONNECT"}, {"OPTIONS", "OPTIONS"}, {"TRACE", "TRACE"}, {"PATCH", "PATCH"},
-		{"get", "_OTHER"}, {"GETS", "_OTHER"}, {"GE", "_OTHER"}, {"", "_OTHER"}, {"PROPFIND", "_OTHER"}, {"_OTHER", "_OTHER"},
+		{"get", "_OTHER"}, {"GETS", "_OTHER"}, {"GE", "_OTHER"}, {"", "_OTHER"}, {"PROPFIND", "_OTHER"},
+		{"_OTHER", "_OTHER"},
 	} {
 		if got := ParseMethod([]byte(tt.in)).String(); got != tt.want {
 			t.Errorf("ParseMethod(%q) = %s, want %s", tt.in, got, tt.want)

@@ -177,7 +177,8 @@ func (e *environment) checkPairs() {
 			if _, err := url.PathUnescape(value); !found || strings.TrimSpace(key) == "" || err != nil {
 				e.warn(name, "entry %d: not key=value with the value percent-encoded", i+1)
 			} else if name != envResource && !isMetadataKey(strings.TrimSpace(key)) {
-				e.warn(name, "entry %d: gRPC cannot carry a header of this name (letters, digits, - _ . are allowed); it is not sent", i+1)
+				e.warn(name, "entry %d: gRPC cannot carry a header of this name (letters, digits, - _ . are "+
+					"allowed); it is not sent", i+1)
 			}
 		}
 	}

@@ -25,16 +25,20 @@ func TestSettings(t *testing.T) {
 		{name: "nothing set"},
 		{name: "endpoint", env: endpoint + "=http://c:4317", endpoint: "http://c:4317"},
 		{name: "blanks around", env: endpoint + "=~http://c:4317~", endpoint: "http://c:4317"},
-		{name: "endpoint for metrics", env: "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=https://c:4317", endpoint: "https://c:4317"},
-		{name: "metrics win", env: endpoint + "=http://a:1 OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=http://b:2", endpoint: "http://b:2"},
+		{name: "endpoint for metrics", env: "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=https://c:4317",
+			endpoint: "https://c:4317"},
+		{name: "metrics win", env: endpoint + "=http://a:1 OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=http://b:2",
+			endpoint: "http://b:2"},
 		{name: "unix socket", env: endpoint + "=unix:///run/otel.sock", endpoint: "unix:///run/otel.sock"},
 		{name: "without a port", env: endpoint + "=http://c", endpoint: "http://c",
 			warnings: []string{endpoint + `: "http://c": has no port, so 443 is used; collectors listen on 4317`}},
 		{name: "without a scheme", env: endpoint + "=127.0.0.1:4317", endpoint: "127.0.0.1:4317",
 			warnings: []string{endpoint + `: "127.0.0.1:4317": has no scheme, so TLS is spoken; write http://127.0.0.1:4317 for plain text`}},
-		{name: "without a scheme, told how", env: endpoint + "=c:4317 OTEL_EXPORTER_OTLP_INSECURE=true", endpoint: "c:4317"},
+		{name: "without a scheme, told how", env: endpoint + "=c:4317 OTEL_EXPORTER_OTLP_INSECURE=true",
+			endpoint: "c:4317"},
 		{name: "just a name", env: endpoint + "=collector", err: "env " + endpoint + ": neither a URL nor host:port"},
-		{name: "password without a scheme", env: endpoint + "=user:secret@c:4317", err: "env " + endpoint + ": neither a URL nor host:port"},
+		{name: "password without a scheme", env: endpoint + "=user:secret@c:4317", err: "env " + endpoint +
+			": neither a URL nor host:port"},
 		{name: "password", env: endpoint + "=http://user:secret@c:4317", endpoint: "http://c:4317"},
 		{name: "no URL", env: endpoint + "=http://secret:%zz@c", err: "env " + endpoint + ": not a URL"},
 		{name: "no host", env: endpoint + "=http://:4317", err: "env " + endpoint + `: "http://:4317": has no host`},
@@ -44,18 +48,24 @@ func TestSettings(t *testing.T) {
 			warnings: []string{`OTEL_SDK_DISABLED: "yes": not one of true, false; false is used`}},
 		{name: "exporter none", env: endpoint + "=http://c:4317 OTEL_METRICS_EXPORTER=none"},
 		{name: "exporter otlp", env: endpoint + "=http://c:4317 OTEL_METRICS_EXPORTER=otlp", endpoint: "http://c:4317"},
-		{name: "other exporter", env: endpoint + "=http://c:4317 OTEL_METRICS_EXPORTER=prometheus", endpoint: "http://c:4317",
+		{name: "other exporter", env: endpoint + "=http://c:4317 OTEL_METRICS_EXPORTER=prometheus",
+			endpoint: "http://c:4317",
 			warnings: []string{`OTEL_METRICS_EXPORTER: "prometheus": not one of otlp, none; otlp is used`}},
 		{name: "grpc", env: endpoint + "=http://c:4317 OTEL_EXPORTER_OTLP_PROTOCOL=grpc", endpoint: "http://c:4317"},
-		{name: "other protocol", env: endpoint + "=http://c:4317 OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", endpoint: "http://c:4317",
+		{name: "other protocol", env: endpoint + "=http://c:4317 OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+			endpoint: "http://c:4317",
 			warnings: []string{`OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf": not one of grpc; grpc is used`}},
-		{name: "other protocol for metrics", env: endpoint + "=http://c:4317 OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/json", endpoint: "http://c:4317",
+		{name: "other protocol for metrics", env: endpoint +
+			"=http://c:4317 OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/json",
+			endpoint: "http://c:4317",
 			warnings: []string{`OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: "http/json": not one of grpc; grpc is used`}},
 
 		{name: "all that is wrong", endpoint: "http://c:4317",
 			env: endpoint + "=http://c:4317 OTEL_METRIC_EXPORT_INTERVAL=10s OTEL_METRIC_EXPORT_TIMEOUT=0" +
-				" OTEL_EXPORTER_OTLP_TIMEOUT=-1 OTEL_EXPORTER_OTLP_METRICS_TIMEOUT=99999999999999 OTEL_EXPORTER_OTLP_COMPRESSION=zstd OTEL_EXPORTER_OTLP_METRICS_INSECURE=1" +
-				" OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=sum OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION=base2_exponential_bucket_histogram" +
+				" OTEL_EXPORTER_OTLP_TIMEOUT=-1 OTEL_EXPORTER_OTLP_METRICS_TIMEOUT=99999999999999 " +
+				"OTEL_EXPORTER_OTLP_COMPRESSION=zstd OTEL_EXPORTER_OTLP_METRICS_INSECURE=1" +
+				" OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=sum " +
+				"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION=base2_exponential_bucket_histogram" +
 				" OTEL_EXPORTER_OTLP_HEADERS=a=b,secret,c=%zz,x/y=z,X-Tenant.a_1=z OTEL_RESOURCE_ATTRIBUTES=a,b=c",
 			warnings: []string{
 				`OTEL_EXPORTER_OTLP_COMPRESSION: "zstd": not one of gzip, none; none is used`,
@@ -75,10 +85,14 @@ func TestSettings(t *testing.T) {
 			err: "env OTEL_EXPORTER_OTLP_CERTIFICATE: open /nowhere/ca.pem: no such file or directory"},
 		{name: "CA that is none", env: endpoint + "=https://c:4317 OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE=" + text,
 			err: "env OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: " + text + ": holds no certificate"},
-		{name: "certificate without key", env: endpoint + "=https://c:4317 OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=" + text,
-			err: "env OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY: one is set without the other"},
-		{name: "client certificate that is none", env: endpoint + "=https://c:4317 OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=" + text + " OTEL_EXPORTER_OTLP_CLIENT_KEY=" + text,
-			err: "env OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY: tls: failed to find any PEM data in certificate input"},
+		{name: "certificate without key", env: endpoint + "=https://c:4317 OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=" +
+			text,
+			err: "env OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY: one is set without " +
+				"the other"},
+		{name: "client certificate that is none", env: endpoint +
+			"=https://c:4317 OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=" + text + " OTEL_EXPORTER_OTLP_CLIENT_KEY=" + text,
+			err: "env OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY: tls: failed to find " +
+				"any PEM data in certificate input"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := readSettings(variables(tt.env))

@@ -29,7 +29,8 @@ func TestHistogramEnds(t *testing.T) {
 	h.record(math.MaxInt64)
 	d := h.load()
 	if d.buckets[0] != 2 || d.buckets[numBuckets-1] != 1 || d.sum != math.MaxInt64 {
-		t.Errorf("buckets %v sum %d: want 0 and a negative time in the first, without a part in the sum", d.buckets, d.sum)
+		t.Errorf("buckets %v sum %d: want 0 and a negative time in the first, without a part in the sum", d.buckets,
+			d.sum)
 	}
 }
 

@@ -27,38 +27,61 @@ const (
 
 // Every metric of the gateway, in the order in which they are exported.
 var (
-	serverDuration = instrument{histogramOf, "http.server.request.duration", seconds, "Duration of HTTP server requests."}
-	activeRequests = instrument{upDown, "http.server.active_requests", "{request}", "Number of active HTTP server requests."}
-	clientDuration = instrument{histogramOf, "http.client.request.duration", seconds, "Duration of HTTP client requests."}
+	serverDuration = instrument{histogramOf, "http.server.request.duration", seconds,
+		"Duration of HTTP server requests."}
+	activeRequests = instrument{upDown, "http.server.active_requests", "{request}",
+		"Number of active HTTP server requests."}
+	clientDuration = instrument{histogramOf, "http.client.request.duration", seconds,
+		"Duration of HTTP client requests."}
 
-	connections         = instrument{upDown, "gateway.connections", "{connection}", "Number of client connections that are open."}
-	connectionsAccepted = instrument{counter, "gateway.connections.accepted", "{connection}", "Number of client connections accepted."}
-	l4IO                = instrument{counter, "gateway.l4.io", bytesUnit, "Bytes forwarded on L4 connections."}
-	l4Duration          = instrument{histogramOf, "gateway.l4.connection.duration", seconds, "Duration of L4 connections."}
+	connections = instrument{upDown, "gateway.connections", "{connection}",
+		"Number of client connections that are open."}
+	connectionsAccepted = instrument{counter, "gateway.connections.accepted", "{connection}",
+		"Number of client connections accepted."}
+	l4IO       = instrument{counter, "gateway.l4.io", bytesUnit, "Bytes forwarded on L4 connections."}
+	l4Duration = instrument{histogramOf, "gateway.l4.connection.duration", seconds,
+		"Duration of L4 connections."}
 
-	connectDuration   = instrument{histogramOf, "gateway.upstream.connect.duration", seconds, "Duration of connecting to an endpoint, TLS included."}
-	upstreamRetries   = instrument{counter, "gateway.upstream.retries", "{retry}", "Number of attempts after the first."}
-	upstreamOverflow  = instrument{counter, "gateway.upstream.overflow", "{request}", "Number of requests and connections refused by a limit of the cluster."}
-	upstreamEjections = instrument{counter, "gateway.upstream.ejections", "{ejection}", "Number of times an endpoint was ejected for failing."}
+	connectDuration = instrument{histogramOf, "gateway.upstream.connect.duration", seconds,
+		"Duration of connecting to an endpoint, TLS included."}
+	upstreamRetries = instrument{counter, "gateway.upstream.retries", "{retry}",
+		"Number of attempts after the first."}
+	upstreamOverflow = instrument{counter, "gateway.upstream.overflow", "{request}",
+		"Number of requests and connections refused by a limit of the cluster."}
+	upstreamEjections = instrument{counter, "gateway.upstream.ejections", "{ejection}",
+		"Number of times an endpoint was ejected for failing."}
 	upstreamEndpoints = instrument{gauge, "gateway.upstream.endpoints", "{endpoint}", "Number of endpoints by state."}
-	upstreamPanic     = instrument{gauge, "gateway.upstream.panic", noUnit, "1 while endpoints are used that are not healthy because none is."}
+	upstreamPanic     = instrument{gauge, "gateway.upstream.panic", noUnit,
+		"1 while endpoints are used that are not healthy because none is."}
 
-	faults            = instrument{counter, "gateway.faults", "{fault}", "Number of requests and connections that ended badly, by flag."}
-	tlsHandshakes     = instrument{counter, "gateway.tls.handshakes", "{handshake}", "Number of TLS handshakes with clients."}
-	certificateExpiry = instrument{gauge, "gateway.tls.certificate.expiry", seconds, "Time until the certificate expires; negative once it has."}
+	faults = instrument{counter, "gateway.faults", "{fault}",
+		"Number of requests and connections that ended badly, by flag."}
+	tlsHandshakes = instrument{counter, "gateway.tls.handshakes", "{handshake}",
+		"Number of TLS handshakes with clients."}
+	certificateExpiry = instrument{gauge, "gateway.tls.certificate.expiry", seconds,
+		"Time until the certificate expires; negative once it has."}
 
-	revisionInfo     = instrument{gauge, "gateway.revision.info", noUnit, "Always 1; the attribute names the revision that serves."}
-	revisionApplied  = instrument{counter, "gateway.revision.applied", "{revision}", "Number of revisions that came into service."}
-	revisionRejected = instrument{counter, "gateway.revision.rejected", "{revision}", "Number of revisions refused, by reason."}
-	discoveryErrors  = instrument{counter, "gateway.discovery.errors", "{error}", "Number of errors of the source of documents and endpoints."}
-	discoveryAge     = instrument{gauge, "gateway.discovery.age", seconds, "Time since the source of documents and endpoints last answered."}
-	accessLogDropped = instrument{counter, "gateway.access_log.dropped", "{line}", "Number of lines of the access log lost to a full buffer."}
+	revisionInfo = instrument{gauge, "gateway.revision.info", noUnit,
+		"Always 1; the attribute names the revision that serves."}
+	revisionApplied = instrument{counter, "gateway.revision.applied", "{revision}",
+		"Number of revisions that came into service."}
+	revisionRejected = instrument{counter, "gateway.revision.rejected", "{revision}",
+		"Number of revisions refused, by reason."}
+	discoveryErrors = instrument{counter, "gateway.discovery.errors", "{error}",
+		"Number of errors of the source of documents and endpoints."}
+	discoveryAge = instrument{gauge, "gateway.discovery.age", seconds,
+		"Time since the source of documents and endpoints last answered."}
+	accessLogDropped = instrument{counter, "gateway.access_log.dropped", "{line}",
+		"Number of lines of the access log lost to a full buffer."}
 
-	goMemoryUsed        = instrument{upDownRead, "go.memory.used", bytesUnit, "Memory used by the Go runtime."}
-	goMemoryAllocated   = instrument{counterRead, "go.memory.allocated", bytesUnit, "Memory allocated to the heap by the application."}
-	goMemoryAllocations = instrument{counterRead, "go.memory.allocations", "{allocation}", "Count of allocations to the heap by the application."}
-	goMemoryGCGoal      = instrument{upDownRead, "go.memory.gc.goal", bytesUnit, "Heap size target for the end of the GC cycle."}
-	goGoroutineCount    = instrument{upDownRead, "go.goroutine.count", "{goroutine}", "Count of live goroutines."}
+	goMemoryUsed      = instrument{upDownRead, "go.memory.used", bytesUnit, "Memory used by the Go runtime."}
+	goMemoryAllocated = instrument{counterRead, "go.memory.allocated", bytesUnit,
+		"Memory allocated to the heap by the application."}
+	goMemoryAllocations = instrument{counterRead, "go.memory.allocations", "{allocation}",
+		"Count of allocations to the heap by the application."}
+	goMemoryGCGoal = instrument{upDownRead, "go.memory.gc.goal", bytesUnit,
+		"Heap size target for the end of the GC cycle."}
+	goGoroutineCount = instrument{upDownRead, "go.goroutine.count", "{goroutine}", "Count of live goroutines."}
 )
 
 // The attribute keys. Those without the prefix gateway are the conventions'.

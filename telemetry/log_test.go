@@ -41,7 +41,8 @@ func TestLoggerFormats(t *testing.T) {
 		t.Fatalf("%v in %q", err, out.String())
 	}
 	delete(line, "@timestamp")
-	want := map[string]any{"@level": "info", "@module": "gateway", "@message": "revision applied", "revision": "4f2a", "routes": 3.0}
+	want := map[string]any{"@level": "info", "@module": "gateway", "@message": "revision applied", "revision": "4f2a",
+		"routes": 3.0}
 	if fmt.Sprint(line) != fmt.Sprint(want) {
 		t.Errorf("json line = %v, want %v", line, want)
 	}

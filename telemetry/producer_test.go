@@ -154,7 +154,8 @@ func TestBuckets(t *testing.T) {
 		"gateway.upstream.connect.duration": "[0.005 0.01 0.025 0.05 0.075 0.1 0.25 0.5 0.75 1 2.5 5 7.5 10]",
 		"gateway.l4.connection.duration":    "[0.01 0.05 0.25 1 5 15 60 300 900 1800 3600 10800 43200 86400]",
 	} {
-		for _, p := range find[metricdata.Histogram[float64]](t, collect(t, newProducer(r, "", cumulative)), name).DataPoints {
+		for _, p := range find[metricdata.Histogram[float64]](t, collect(t, newProducer(r, "", cumulative)),
+			name).DataPoints {
 			if got := fmt.Sprint(p.Bounds); got != want {
 				t.Errorf("%s: bounds = %s, want %s", name, got, want)
 			}
@@ -185,7 +186,8 @@ func TestGaugesComeAndGo(t *testing.T) {
 		r.SetDiscoveryAge(func() time.Duration { return 0 })
 		r.SetCertificates(func() []Certificate { return make([]Certificate, maxCertificates+1) })
 	}
-	names := []string{"gateway.upstream.endpoints", "gateway.upstream.panic", "gateway.discovery.age", "gateway.tls.certificate.expiry"}
+	names := []string{"gateway.upstream.endpoints", "gateway.upstream.panic", "gateway.discovery.age",
+		"gateway.tls.certificate.expiry"}
 	for _, tt := range []struct {
 		on   bool
 		want string
@@ -228,11 +230,14 @@ func TestDeltas(t *testing.T) {
 				listener.Accepted.Inc()
 			}
 			scopes := collect(t, p)
-			if active := find[metricdata.Sum[int64]](t, scopes, "gateway.connections"); active.Temporality != metricdata.CumulativeTemporality || active.DataPoints[0].Value != 1 {
+			if active := find[metricdata.Sum[int64]](t, scopes,
+				"gateway.connections"); active.Temporality != metricdata.CumulativeTemporality ||
+				active.DataPoints[0].Value != 1 {
 				t.Errorf("a level is %v, want cumulative 1", active)
 			}
 			if want == 0 {
-				if points(scopes, "http.server.request.duration") != 0 || points(scopes, "gateway.connections.accepted") != 0 {
+				if points(scopes, "http.server.request.duration") != 0 ||
+					points(scopes, "gateway.connections.accepted") != 0 {
 					t.Errorf("nothing happened, and yet there are points")
 				}
 				return

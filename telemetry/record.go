@@ -45,12 +45,15 @@ var appendValue = [logfield.Count]func(dst []byte, r *Record, stamp *[19]byte) [
 		ms := r.Time.Nanosecond() / 1e6
 		return append(d, '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z', '"')
 	},
-	logfield.Method:     func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Method) },
-	logfield.Path:       func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Path) },
-	logfield.Query:      func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Query) },
-	logfield.Host:       func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Host) },
-	logfield.Protocol:   func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Protocol) },
-	logfield.Status:     func(d []byte, r *Record, _ *[19]byte) []byte { return strconv.AppendInt(d, int64(r.Status), 10) },
+	logfield.Method:   func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Method) },
+	logfield.Path:     func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Path) },
+	logfield.Query:    func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Query) },
+	logfield.Host:     func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Host) },
+	logfield.Protocol: func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Protocol) },
+	logfield.Status: func(d []byte, r *Record, _ *[19]byte) []byte {
+		return strconv.AppendInt(d, int64(r.Status),
+			10)
+	},
 	logfield.DurationMS: func(d []byte, r *Record, _ *[19]byte) []byte { return appendMillis(d, r.Duration) },
 	logfield.UpstreamMS: func(d []byte, r *Record, _ *[19]byte) []byte {
 		if r.Upstream == 0 {
@@ -64,15 +67,24 @@ var appendValue = [logfield.Count]func(dst []byte, r *Record, stamp *[19]byte) [
 		}
 		return appendText(d, r.RemoteIP)
 	},
-	logfield.UserAgent:      func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.UserAgent) },
-	logfield.Referer:        func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Referer) },
-	logfield.Listener:       func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Listener) },
-	logfield.Route:          func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Route) },
-	logfield.Cluster:        func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Cluster) },
-	logfield.Upstream:       func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Endpoint) },
-	logfield.Attempts:       func(d []byte, r *Record, _ *[19]byte) []byte { return strconv.AppendInt(d, int64(r.Attempts), 10) },
-	logfield.BytesRead:      func(d []byte, r *Record, _ *[19]byte) []byte { return strconv.AppendInt(d, r.BytesRead, 10) },
-	logfield.BytesWritten:   func(d []byte, r *Record, _ *[19]byte) []byte { return strconv.AppendInt(d, r.BytesWritten, 10) },
+	logfield.UserAgent: func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.UserAgent) },
+	logfield.Referer:   func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Referer) },
+	logfield.Listener:  func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Listener) },
+	logfield.Route:     func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Route) },
+	logfield.Cluster:   func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Cluster) },
+	logfield.Upstream:  func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Endpoint) },
+	logfield.Attempts: func(d []byte, r *Record, _ *[19]byte) []byte {
+		return strconv.AppendInt(d,
+			int64(r.Attempts), 10)
+	},
+	logfield.BytesRead: func(d []byte, r *Record, _ *[19]byte) []byte {
+		return strconv.AppendInt(d, r.BytesRead,
+			10)
+	},
+	logfield.BytesWritten: func(d []byte, r *Record, _ *[19]byte) []byte {
+		return strconv.AppendInt(d, r.BytesWritten,
+			10)
+	},
 	logfield.Flag:           func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Flag.String()) },
 	logfield.RequestID:      func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.RequestID) },
 	logfield.TraceID:        func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.TraceID) },

@@ -23,10 +23,14 @@ func TestEachFieldIsWritten(t *testing.T) {
 // fullRecord knows everything.
 func fullRecord() *Record {
 	return &Record{
-		Time: time.Date(2026, 11, 23, 7, 8, 9, 45_678_901, time.FixedZone("", 3600)), Method: []byte("GET"), Path: []byte("/a"), Query: []byte("q=1"),
-		Host: []byte("a:80"), Protocol: "HTTP/1.1", Status: 200, Duration: 12_345_678, Upstream: time.Millisecond, Peer: "1.1.1.1", RemoteIP: []byte("2.2.2.2"),
-		UserAgent: []byte("ua"), Referer: []byte("r"), Listener: "web", Route: "rt", Cluster: "c", Endpoint: "3.3.3.3:4", Attempts: 2, BytesRead: 5, BytesWritten: 6,
-		Flag: UT, RequestID: []byte("id"), TraceID: []byte("t"), Revision: "rev", TLSVersion: "1.3", ClientIdentity: "who", GRPC: true, GRPCStatus: 14,
+		Time: time.Date(2026, 11, 23, 7, 8, 9, 45_678_901, time.FixedZone("", 3600)), Method: []byte("GET"),
+		Path: []byte("/a"), Query: []byte("q=1"),
+		Host: []byte("a:80"), Protocol: "HTTP/1.1", Status: 200, Duration: 12_345_678, Upstream: time.Millisecond,
+		Peer: "1.1.1.1", RemoteIP: []byte("2.2.2.2"),
+		UserAgent: []byte("ua"), Referer: []byte("r"), Listener: "web", Route: "rt", Cluster: "c",
+		Endpoint: "3.3.3.3:4", Attempts: 2, BytesRead: 5, BytesWritten: 6,
+		Flag: UT, RequestID: []byte("id"), TraceID: []byte("t"), Revision: "rev", TLSVersion: "1.3",
+		ClientIdentity: "who", GRPC: true, GRPCStatus: 14,
 	}
 }
 
@@ -72,18 +76,23 @@ func TestLineHasTheFieldsThatWereChosen(t *testing.T) {
 // Each text of a record comes from somebody else, and is one text again when the line is read.
 func TestLineQuotesWhatIsHostile(t *testing.T) {
 	for _, tt := range []struct{ in, want string }{
-		{"", ""}, {"plain", "plain"}, {`"\/`, `"\/`}, {"\x00\x01\t\n\r\x1f\x7f", "\x00\x01\t\n\r\x1f\x7f"}, {`"},{"status":500,"x":"`, `"},{"status":500,"x":"`},
+		{"", ""}, {"plain", "plain"}, {`"\/`, `"\/`}, {"\x00\x01\t\n\r\x1f\x7f", "\x00\x01\t\n\r\x1f\x7f"},
+		{`"},{"status":500,"x":"`, `"},{"status":500,"x":"`},
 		{"é€😀", "é€😀"}, {"\u2028", "\u2028"}, {"\ufffd", "\ufffd"},
-		{"\xff", "\ufffd"}, {"a\xffb\xfe", "a\ufffdb\ufffd"}, {"\xe2\x82", "\ufffd\ufffd"}, {"\xc0\xaf", "\ufffd\ufffd"}, {"\xed\xa0\x80", "\ufffd\ufffd\ufffd"},
-		{strings.Repeat("x", maxText), strings.Repeat("x", maxText)}, {strings.Repeat("x", maxText+1), strings.Repeat("x", maxText)},
+		{"\xff", "\ufffd"}, {"a\xffb\xfe", "a\ufffdb\ufffd"}, {"\xe2\x82", "\ufffd\ufffd"},
+		{"\xc0\xaf", "\ufffd\ufffd"}, {"\xed\xa0\x80", "\ufffd\ufffd\ufffd"},
+		{strings.Repeat("x", maxText), strings.Repeat("x", maxText)},
+		{strings.Repeat("x", maxText+1), strings.Repeat("x", maxText)},
 		{strings.Repeat("x", maxText-1) + "é", strings.Repeat("x", maxText-1) + "\ufffd"},
 	} {
 		line := format([]string{"path"}, &Record{Path: []byte(tt.in)})
 		var got struct{ Path string }
-		if err := json.Unmarshal([]byte(line), &got); err != nil || got.Path != tt.want || strings.ContainsAny(line[:len(line)-1], "\n\r\t\x00") {
+		if err := json.Unmarshal([]byte(line), &got); err != nil || got.Path != tt.want ||
+			strings.ContainsAny(line[:len(line)-1], "\n\r\t\x00") {
 			t.Errorf("line of %q = %q (%v), want %q in it", tt.in, line, err, tt.want)
 		}
-		if same := format([]string{"listener"}, &Record{Listener: tt.in}); same != strings.Replace(line, "path", "listener", 1) {
+		if same := format([]string{"listener"}, &Record{Listener: tt.in}); same != strings.Replace(line, "path",
+			"listener", 1) {
 			t.Errorf("line of %q as a string = %q, as bytes %q", tt.in, same, line)
 		}
 	}
@@ -91,7 +100,8 @@ func TestLineQuotesWhatIsHostile(t *testing.T) {
 
 func TestMillis(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "0.000", 999: "0.000", time.Microsecond: "0.001", 999 * time.Microsecond: "0.999", time.Millisecond: "1.000", 90*time.Second + 1_020_304: "90001.020",
+		0: "0.000", 999: "0.000", time.Microsecond: "0.001", 999 * time.Microsecond: "0.999", time.Millisecond: "1.000",
+		90*time.Second + 1_020_304: "90001.020",
 	} {
 		if got := string(appendMillis(nil, d)); got != want {
 			t.Errorf("appendMillis(%v) = %s, want %s", d, got, want)

@@ -10,7 +10,8 @@ import (
 
 // FuzzText holds the texts of a line to what encoding/json reads back.
 func FuzzText(f *testing.F) {
-	for _, s := range []string{"", "plain text of some length", "a\"quote", `back\slash`, "tab\there", "\x00\x1f\x7f", "é – 日本", "broken \xff\xc3 utf-8", "1234567\"", "\u2028"} {
+	for _, s := range []string{"", "plain text of some length", "a\"quote", `back\slash`, "tab\there", "\x00\x1f\x7f",
+		"é – 日本", "broken \xff\xc3 utf-8", "1234567\"", "\u2028"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

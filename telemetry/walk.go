@@ -51,7 +51,8 @@ func collectHTTP(c *collection, listeners []*Listener) {
 			for i := range l.requests {
 				if u := l.requests[i].Load(); u != nil {
 					m, s := methodAndScheme(i)
-					add(u.Load(), attrListener.String(l.name), attrMethod.String(m.String()), attrScheme.String(s.String()))
+					add(u.Load(), attrListener.String(l.name), attrMethod.String(m.String()),
+						attrScheme.String(s.String()))
 				}
 			}
 		}

@@ -107,7 +107,8 @@ func catalogSharesOneWatch(t *testing.T, consul *testserver.ConsulServer) {
 	all, v1, v2 := Query{Service: "api"}, Query{Service: "api", Tag: "v1"}, Query{Service: "api", Tag: "v2"}
 	catalog.Watch([]Query{all, v1, all})
 	waitAnswers(t, catalog)
-	for q, want := range map[Query]string{all: "127.0.0.1:9001*1/passing 127.0.0.1:9002*1/warning", v1: "127.0.0.1:9001*1/passing"} {
+	for q, want := range map[Query]string{all: "127.0.0.1:9001*1/passing 127.0.0.1:9002*1/warning",
+		v1: "127.0.0.1:9001*1/passing"} {
 		if e, ok := catalog.Endpoints(q); !ok || show(e) != want || e.Query != q {
 			t.Errorf("%v: %s (%v), want %s", q, show(e), ok, want)
 		}
@@ -270,12 +271,15 @@ func TestCatalogWithoutAnAnswer(t *testing.T) {
 // only when the leader says so too.
 func TestCatalogConfirmsLosses(t *testing.T) {
 	instance := func(n int, tag string) string {
-		return fmt.Sprintf(`{"Node":{"Node":"n","Address":"10.0.0.%d"},"Service":{"ID":"%d","Port":80,"Tags":["%s"]}}`, n, n, tag)
+		return fmt.Sprintf(`{"Node":{"Node":"n","Address":"10.0.0.%d"},"Service":{"ID":"%d","Port":80,"Tags":["%s"]}}`,
+			n, n, tag)
 	}
-	all := "[" + strings.Join([]string{instance(1, "x"), instance(2, "y"), instance(3, "y"), instance(4, "y"), instance(5, "y")}, ",") + "]"
+	all := "[" + strings.Join([]string{instance(1, "x"), instance(2, "y"), instance(3, "y"), instance(4, "y"),
+		instance(5, "y")}, ",") + "]"
 	for _, row := range []struct{ name, blank string }{
 		{"more than half", "[" + instance(1, "x") + "," + instance(2, "y") + "]"},
-		{"all of a tag", "[" + strings.Join([]string{instance(2, "y"), instance(3, "y"), instance(4, "y"), instance(5, "y")}, ",") + "]"},
+		{"all of a tag", "[" + strings.Join([]string{instance(2, "y"), instance(3, "y"), instance(4, "y"),
+			instance(5, "y")}, ",") + "]"},
 		{"all", "[]"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -294,7 +298,8 @@ func TestCatalogConfirmsLosses(t *testing.T) {
 			x, y := Query{Service: "api", Tag: "x"}, Query{Service: "api"}
 			catalog.Watch([]Query{x, y})
 			waitAnswers(t, catalog)
-			testserver.WaitFor(t, patience, "a confirmation", func() bool { return catalog.Status()[0].Confirmations == 1 })
+			testserver.WaitFor(t, patience, "a confirmation",
+				func() bool { return catalog.Status()[0].Confirmations == 1 })
 			for q, n := range map[Query]int{x: 1, y: 5} {
 				if e, _ := catalog.Endpoints(q); len(e.Instances) != n {
 					t.Errorf("%v: %s, want %d instances", q, show(e), n)

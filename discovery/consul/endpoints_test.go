@@ -33,12 +33,17 @@ func TestEndpointsOf(t *testing.T) {
 		want    string
 	}{
 		{"none", Query{}, nil, "negative"},
-		{"in order of address", Query{}, []cluster.Instance{at("b:1", cluster.Passing, 1), at("a:1", cluster.Passing, 2)}, "a:1*2/passing b:1*1/passing"},
-		{"states stay as they are", Query{}, []cluster.Instance{at("a:1", cluster.Warning, 2), at("b:1", cluster.Maintenance, 7)}, "a:1*2/warning b:1*7/maintenance"},
-		{"tag, in any case", Query{Tag: "v1"}, []cluster.Instance{at("a:1", cluster.Passing, 1, "x", "V1"), at("b:1", cluster.Passing, 1, "v2")}, "a:1*1/passing"},
+		{"in order of address", Query{}, []cluster.Instance{at("b:1", cluster.Passing, 1),
+			at("a:1", cluster.Passing, 2)}, "a:1*2/passing b:1*1/passing"},
+		{"states stay as they are", Query{}, []cluster.Instance{at("a:1", cluster.Warning, 2),
+			at("b:1", cluster.Maintenance, 7)}, "a:1*2/warning b:1*7/maintenance"},
+		{"tag, in any case", Query{Tag: "v1"},
+			[]cluster.Instance{at("a:1", cluster.Passing, 1, "x", "V1"), at("b:1", cluster.Passing, 1, "v2")},
+			"a:1*1/passing"},
 		{"nothing with the tag", Query{Tag: "v3"}, []cluster.Instance{at("a:1", cluster.Passing, 1)}, "negative"},
 		{"nothing with a port", Query{}, []cluster.Instance{at("", cluster.Passing, 1)}, "negative"},
-		{"one address twice: the healthier", Query{}, []cluster.Instance{at("a:1", cluster.Critical, 1), at("a:1", cluster.Passing, 3)}, "a:1*3/passing"},
+		{"one address twice: the healthier", Query{},
+			[]cluster.Instance{at("a:1", cluster.Critical, 1), at("a:1", cluster.Passing, 3)}, "a:1*3/passing"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if got := show(endpointsOf(row.query, row.service)); got != row.want {
@@ -69,30 +74,43 @@ func TestEntry(t *testing.T) {
 		{name: "a port in the address", service: `"Address":"10.0.0.1:81","Port":80`, weight: 1},
 		{name: "no port", service: `"Address":"10.0.0.1","Port":0`, weight: 1},
 		{name: "a port that is none", service: `"Address":"10.0.0.1","Port":65536`, weight: 1},
-		{name: "remote: the node's wan address", service: `"Port":80`, remote: true, address: "192.0.2.9:80", weight: 1},
-		{name: "remote: the service has none of its own", service: `"Address":"10.0.0.1","Port":80`, remote: true, address: "10.0.0.1:80", weight: 1},
+		{name: "remote: the node's wan address", service: `"Port":80`, remote: true, address: "192.0.2.9:80",
+			weight: 1},
+		{name: "remote: the service has none of its own", service: `"Address":"10.0.0.1","Port":80`, remote: true,
+			address: "10.0.0.1:80", weight: 1},
 		{
 			name:    "remote: the service's wan address",
 			service: `"Address":"10.0.0.1","Port":80,"TaggedAddresses":{"wan":{"Address":"192.0.2.1","Port":8080}}`,
 			remote:  true, address: "192.0.2.1:8080", weight: 1,
 		},
 		{name: "weights", service: `"Port":80,"Weights":{"Passing":5,"Warning":0}`, address: "10.0.0.9:80", weight: 5},
-		{name: "the weight is that of the state", service: `"Port":80,"Weights":{"Passing":5,"Warning":2}`, checks: `{"Status":"warning"}`, address: "10.0.0.9:80", state: cluster.Warning, weight: 2},
-		{name: "a weight of 0 while warning is critical", service: `"Port":80,"Weights":{"Passing":5,"Warning":0}`, checks: `{"Status":"warning"}`, address: "10.0.0.9:80", state: cluster.Critical, weight: 1},
-		{name: "a negative weight is critical", service: `"Port":80,"Weights":{"Passing":-1,"Warning":1}`, address: "10.0.0.9:80", state: cluster.Critical, weight: 1},
-		{name: "weights are capped as for Envoy", service: `"Port":80,"Weights":{"Passing":1000,"Warning":1}`, address: "10.0.0.9:80", weight: 128},
-		{name: "critical keeps its weight for a panic", service: `"Port":80,"Weights":{"Passing":7,"Warning":1}`, checks: `{"Status":"critical"}`, address: "10.0.0.9:80", state: cluster.Critical, weight: 7},
-		{name: "so does maintenance", service: `"Port":80,"Weights":{"Passing":7,"Warning":1}`, checks: `{"CheckID":"_node_maintenance","Status":"critical"}`, address: "10.0.0.9:80", state: cluster.Maintenance, weight: 7},
-		{name: "worst check", service: `"Port":80`, checks: `{"Status":"passing"},{"Status":"warning"}`, address: "10.0.0.9:80", state: cluster.Warning, weight: 1},
-		{name: "critical", service: `"Port":80`, checks: `{"Status":"critical"},{"Status":"warning"}`, address: "10.0.0.9:80", state: cluster.Critical, weight: 1},
-		{name: "unknown state", service: `"Port":80`, checks: `{"Status":"new"}`, address: "10.0.0.9:80", state: cluster.Critical, weight: 1},
+		{name: "the weight is that of the state", service: `"Port":80,"Weights":{"Passing":5,"Warning":2}`,
+			checks: `{"Status":"warning"}`, address: "10.0.0.9:80", state: cluster.Warning, weight: 2},
+		{name: "a weight of 0 while warning is critical", service: `"Port":80,"Weights":{"Passing":5,"Warning":0}`,
+			checks: `{"Status":"warning"}`, address: "10.0.0.9:80", state: cluster.Critical, weight: 1},
+		{name: "a negative weight is critical", service: `"Port":80,"Weights":{"Passing":-1,"Warning":1}`,
+			address: "10.0.0.9:80", state: cluster.Critical, weight: 1},
+		{name: "weights are capped as for Envoy", service: `"Port":80,"Weights":{"Passing":1000,"Warning":1}`,
+			address: "10.0.0.9:80", weight: 128},
+		{name: "critical keeps its weight for a panic", service: `"Port":80,"Weights":{"Passing":7,"Warning":1}`,
+			checks: `{"Status":"critical"}`, address: "10.0.0.9:80", state: cluster.Critical, weight: 7},
+		{name: "so does maintenance", service: `"Port":80,"Weights":{"Passing":7,"Warning":1}`,
+			checks: `{"CheckID":"_node_maintenance","Status":"critical"}`, address: "10.0.0.9:80",
+			state: cluster.Maintenance, weight: 7},
+		{name: "worst check", service: `"Port":80`, checks: `{"Status":"passing"},{"Status":"warning"}`,
+			address: "10.0.0.9:80", state: cluster.Warning, weight: 1},
+		{name: "critical", service: `"Port":80`, checks: `{"Status":"critical"},{"Status":"warning"}`,
+			address: "10.0.0.9:80", state: cluster.Critical, weight: 1},
+		{name: "unknown state", service: `"Port":80`, checks: `{"Status":"new"}`, address: "10.0.0.9:80",
+			state: cluster.Critical, weight: 1},
 		{
 			name: "service maintenance", service: `"Port":80`,
 			checks:  `{"CheckID":"_service_maintenance:api","Status":"critical"},{"Status":"critical"}`,
 			address: "10.0.0.9:80", state: cluster.Maintenance, weight: 1,
 		},
 		{
-			name: "node maintenance", service: `"Port":80`, checks: `{"CheckID":"_node_maintenance","Status":"critical"}`,
+			name: "node maintenance", service: `"Port":80`,
+			checks:  `{"CheckID":"_node_maintenance","Status":"critical"}`,
 			address: "10.0.0.9:80", state: cluster.Maintenance, weight: 1,
 		},
 	} {
@@ -125,7 +143,10 @@ func FuzzHealthAnswer(f *testing.F) {
 			t.Fatalf("class acl from a body: %v", err)
 		}
 		e := endpointsOf(Query{Service: "x", Tag: tag}, r.value)
-		if !slices.IsSortedFunc(e.Instances, func(a, b cluster.Instance) int { return strings.Compare(a.Address, b.Address) }) {
+		if !slices.IsSortedFunc(e.Instances, func(a, b cluster.Instance) int {
+			return strings.Compare(a.Address,
+				b.Address)
+		}) {
 			t.Fatalf("not in order: %+v", e.Instances)
 		}
 		for i, in := range e.Instances {

@@ -39,7 +39,8 @@ var (
 
 	// errAnonymous: without a token, where the default is to deny, Consul does
 	// not say that it filtered.
-	errAnonymous = &fault{telemetry.DiscoveryACL, errors.New("nothing found, without a token while ACLs deny by default")}
+	errAnonymous = &fault{telemetry.DiscoveryACL,
+		errors.New("nothing found, without a token while ACLs deny by default")}
 
 	errTooLarge = &fault{telemetry.DiscoveryServer, errors.New("response is over the limit")}
 )

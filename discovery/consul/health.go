@@ -75,9 +75,10 @@ func (c *Client) health(ctx context.Context, s service, q fetchOptions) (result[
 		query.Set("dc", s.datacenter)
 	}
 	var a result[[]cluster.Instance]
-	head, err := c.get(ctx, "/v1/health/service/"+s.name, query, q, maxHealthBytes, func(head responseHead, body io.Reader) error {
-		return decodeInstances(body, remote && !head.translated, &a)
-	})
+	head, err := c.get(ctx, "/v1/health/service/"+s.name, query, q, maxHealthBytes,
+		func(head responseHead, body io.Reader) error {
+			return decodeInstances(body, remote && !head.translated, &a)
+		})
 	if err != nil {
 		return none, err
 	}

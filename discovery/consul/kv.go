@@ -99,7 +99,8 @@ func (s *keySource) Run(ctx context.Context, out chan<- discovery.Document) {
 	var settling sync.WaitGroup
 	defer settling.Wait()
 	settling.Go(func() {
-		discovery.Debounce(ctx, states, folderQuiet, folderMost, func(d discovery.Document) { discovery.Send(ctx, out, d) })
+		discovery.Debounce(ctx, states, folderQuiet, folderMost,
+			func(d discovery.Document) { discovery.Send(ctx, out, d) })
 	})
 	s.watch.run(ctx)
 }

@@ -211,7 +211,8 @@ func emptyFolderIsConfirmedOnce(t *testing.T, consul *testserver.ConsulServer) {
 }
 
 func TestKeyIsChecked(t *testing.T) {
-	for _, key := range []string{"", "/", "/a", " a", "a ", "a//b", "../a", "a/..", "a/./b", strings.Repeat("x", 2000)} {
+	for _, key := range []string{"", "/", "/a", " a", "a ", "a//b", "../a", "a/..", "a/./b",
+		strings.Repeat("x", 2000)} {
 		if _, err := newConsul(t, "127.0.0.1:1").Source(key); err == nil {
 			t.Errorf("key %q was taken", key)
 		}

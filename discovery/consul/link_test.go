@@ -120,7 +120,8 @@ func TestTokenPrecedence(t *testing.T) {
 		{name: "file over variable", env: "from-env", envFile: full, want: "from-file"},
 		{name: "empty file", env: "from-env", envFile: empty, want: "from-env"},
 		{name: "option over both", env: "from-env", envFile: full, options: Options{Token: "given"}, want: "given"},
-		{name: "file option over all", env: "from-env", options: Options{Token: "given", TokenFile: full}, want: "from-file"},
+		{name: "file option over all", env: "from-env", options: Options{Token: "given", TokenFile: full},
+			want: "from-file"},
 		{name: "not a token", envFile: odd, wrong: "printable"},
 		{name: "too large", envFile: file("large", strings.Repeat("x", maxTokenBytes+1)), wrong: "larger than 16 KiB"},
 		{name: "missing", env: "from-env", envFile: filepath.Join(dir, "missing"), wrong: "no such file"},
@@ -207,7 +208,10 @@ func TestUnixSocket(t *testing.T) {
 
 func TestTLSUsesHTTP2AndFollowsItsFiles(t *testing.T) {
 	testserver.Goroutines(t)
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { say(w, "7", oneInstance) }))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		say(w, "7",
+			oneInstance)
+	}))
 	server.EnableHTTP2 = true
 	server.Config.ErrorLog = hclog.NewNullLogger().StandardLogger(nil) // of the handshake that is to fail
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}

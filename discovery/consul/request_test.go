@@ -51,7 +51,10 @@ func TestHealthAnswers(t *testing.T) {
 		},
 		{
 			name: "too many connections", class: telemetry.DiscoveryLimit, text: "status 429",
-			answer: func(w http.ResponseWriter, r *http.Request) { http.Error(w, "slow down", http.StatusTooManyRequests) },
+			answer: func(w http.ResponseWriter, r *http.Request) {
+				http.Error(w, "slow down",
+					http.StatusTooManyRequests)
+			},
 		},
 		{
 			name: "no leader", class: telemetry.DiscoveryServer, text: "status 500: No cluster leader",
@@ -70,7 +73,8 @@ func TestHealthAnswers(t *testing.T) {
 			answer: func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "[]") },
 		},
 		{
-			name: "another server that finds nothing", class: telemetry.DiscoveryServer, text: "not a response of Consul",
+			name: "another server that finds nothing", class: telemetry.DiscoveryServer,
+			text:   "not a response of Consul",
 			answer: func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) },
 		},
 		{
@@ -132,7 +136,8 @@ func TestHealthAnswers(t *testing.T) {
 			if err == nil {
 				t.Fatalf("health = %+v, want an error with %q", a, row.text)
 			}
-			if classOf(err) != row.class || !strings.Contains(err.Error(), row.text) || strings.Contains(err.Error(), "\n") {
+			if classOf(err) != row.class || !strings.Contains(err.Error(), row.text) ||
+				strings.Contains(err.Error(), "\n") {
 				t.Errorf("health: %v %q, want %v with %q on one line", classOf(err), err, row.class, row.text)
 			}
 		})

@@ -204,8 +204,9 @@ func TestWatch(t *testing.T) {
 			want:  "aaaa a b",
 		},
 		{
-			name:  "an error takes nothing away, and the index with it",
-			steps: []step{has("a", 7), fails(telemetry.DiscoveryACL), fails(telemetry.DiscoveryTransport), has("a", 7), has("b", 8)},
+			name: "an error takes nothing away, and the index with it",
+			steps: []step{has("a", 7), fails(telemetry.DiscoveryACL), fails(telemetry.DiscoveryTransport), has("a", 7),
+				has("b", 8)},
 			asked: "0 leader, 7 any, 0 leader, 0 leader, 7 any",
 			want:  "a b",
 		},
@@ -253,8 +254,9 @@ func TestWatchOfAView(t *testing.T) {
 		want  string
 	}{
 		{
-			name:  "the first response, at once, with other content",
-			steps: []step{has("new", 30), has("old", 82), has("new", 30), has("new", 30).in(plainFor), has("more", 31).in(2 * prompt), has("the end", 32)},
+			name: "the first response, at once, with other content",
+			steps: []step{has("new", 30), has("old", 82), has("new", 30), has("new", 30).in(plainFor),
+				has("more", 31).in(2 * prompt), has("the end", 32)},
 			asked: "0 leader, 30 any, 0 leader, 0 leader, 30 any, 31 any",
 			want:  "new more the end",
 		},
@@ -372,7 +374,8 @@ func TestWatchBacksOff(t *testing.T) {
 				t.Errorf("after error %d it waited %v, want %v to %v", i, got, most/2, most)
 			}
 		}
-		if st.Failing != 12 || st.Errors != 12 || st.Class != "transport" || st.Error != "scripted" || !st.LastOK.IsZero() {
+		if st.Failing != 12 || st.Errors != 12 || st.Class != "transport" || st.Error != "scripted" ||
+			!st.LastOK.IsZero() {
 			t.Errorf("status %+v, want 12 transport errors", st)
 		}
 	})
@@ -380,7 +383,8 @@ func TestWatchBacksOff(t *testing.T) {
 
 func TestWatchStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{steps: []step{has("a", 7), nothing(8).in(time.Second), nothing(9), fails(telemetry.DiscoveryLimit), nothing(9)}}
+		s := &script{steps: []step{has("a", 7), nothing(8).in(time.Second), nothing(9), fails(telemetry.DiscoveryLimit),
+			nothing(9)}}
 		_, st := play(t, s, nil)
 		if st.Failing != 0 || st.Error != "" || st.Class != "" || st.Errors != 1 || st.Index != 9 ||
 			st.Wakeups != 1 || st.Confirmations != 1 || st.LastOK.IsZero() {

@@ -28,7 +28,8 @@ func BenchmarkCycle(b *testing.B) {
 				cl := cfg("")
 				cl.Balance = balance
 				for i := range n {
-					cl.Endpoints = append(cl.Endpoints, config.Endpoint{Address: fmt.Sprintf("10.0.0.%d:80", i), Weight: 1 + i%3})
+					cl.Endpoints = append(cl.Endpoints,
+						config.Endpoint{Address: fmt.Sprintf("10.0.0.%d:80", i), Weight: 1 + i%3})
 				}
 				_, c := newCluster(b, cl)
 				b.ReportAllocs()

@@ -50,7 +50,8 @@ func (p *probes) count(address string) int {
 func checking(endpoints string) config.Cluster {
 	c := cfg(endpoints)
 	c.HealthCheck = config.HealthCheck{
-		Type: config.HealthCheckTCP, Interval: time.Second, Timeout: 500 * time.Millisecond, HealthyThreshold: 2, UnhealthyThreshold: 3,
+		Type: config.HealthCheckTCP, Interval: time.Second, Timeout: 500 * time.Millisecond, HealthyThreshold: 2,
+		UnhealthyThreshold: 3,
 	}
 	return c
 }
@@ -108,7 +109,8 @@ func TestCheckThresholds(t *testing.T) {
 			p.turn("a", step.turn)
 		}
 		st := s.Status()[0].Endpoints[1]
-		if st.Reason != "check: connection refused" || st.Since == nil || !st.Since.Equal(*st.Check.Since) || st.Passive.State != stateHealthy {
+		if st.Reason != "check: connection refused" || st.Since == nil || !st.Since.Equal(*st.Check.Since) ||
+			st.Passive.State != stateHealthy {
 			t.Errorf("status of b = %+v", st)
 		}
 		if h, e, u := c.group.counts(); h != 1 || e != 0 || u != 1 {
@@ -165,7 +167,8 @@ func TestCheckPanicNever(t *testing.T) {
 func TestCheckAndPassiveHealth(t *testing.T) {
 	bubble(t, func(t *testing.T, s *Set, p *probes) {
 		o := checking("a b")
-		o.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: time.Minute, MaxEjection: time.Minute, MaxEjectedPercent: 50}
+		o.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: time.Minute,
+			MaxEjection: time.Minute, MaxEjectedPercent: 50}
 		c := add(t, s, o)
 		c.Check(t.Context(), p.ask)
 		synctest.Wait()

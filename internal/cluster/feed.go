@@ -240,7 +240,8 @@ func (f *feed) expire(now time.Duration) (changed bool) {
 			continue
 		}
 		changed = true
-		f.group.log.Info("endpoint held no longer", "cluster", f.group.name, "endpoint", address, "state", e.stateName())
+		f.group.log.Info("endpoint held no longer", "cluster", f.group.name, "endpoint", address, "state",
+			e.stateName())
 		if e.State == deregistered {
 			delete(f.entries, address)
 			continue

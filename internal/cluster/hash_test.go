@@ -115,7 +115,8 @@ func TestHashRespectsWeights(t *testing.T) {
 // What is ejected loses its keys to the others, each key always to the same one, and has them again when it returns.
 func TestHashGoesAroundTheEjected(t *testing.T) {
 	cl := hashOf("a b c d")
-	cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: time.Minute, MaxEjection: time.Minute, MaxEjectedPercent: 50}
+	cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: time.Minute, MaxEjection: time.Minute,
+		MaxEjectedPercent: 50}
 	_, c := newCluster(t, cl)
 	was := places(t, c)
 	c.view.Load().members[1].endpoint.Report(ConnectFailure)
@@ -215,7 +216,8 @@ func TestHashSlowStart(t *testing.T) {
 
 func TestHashOfBytes(t *testing.T) {
 	seen := map[uint64]string{}
-	for _, s := range []string{"", "a", "b", "ab", "ba", "a\x00", "12345678", "123456780", "12345678\x00", "1234567812345678"} {
+	for _, s := range []string{"", "a", "b", "ab", "ba", "a\x00", "12345678", "123456780", "12345678\x00",
+		"1234567812345678"} {
 		h := Hash([]byte(s))
 		if other, twice := seen[h]; twice || h == 0 {
 			t.Errorf("Hash(%q) = %x, which is that of %q too", s, h, other)

@@ -140,11 +140,13 @@ func TestReserveWithin(t *testing.T) {
 			t.Errorf("second of one, no wait: %v, want overflow", err)
 		}
 		start := time.Now()
-		if _, _, err := c.ReserveWithin(t.Context(), a, time.Second); !errors.Is(err, ErrOverflow) || time.Since(start) != time.Second {
+		if _, _, err := c.ReserveWithin(t.Context(), a, time.Second); !errors.Is(err, ErrOverflow) ||
+			time.Since(start) != time.Second {
 			t.Errorf("second of one: %v after %v, want overflow after 1s", err, time.Since(start))
 		}
 		time.AfterFunc(time.Second, slot.Release)
-		if _, got, err := c.ReserveWithin(t.Context(), a, time.Minute); err != nil || got == nil || time.Since(start) != 2*time.Second {
+		if _, got, err := c.ReserveWithin(t.Context(), a, time.Minute); err != nil || got == nil ||
+			time.Since(start) != 2*time.Second {
 			t.Errorf("one that is released after a second: %v after %v", err, time.Since(start))
 		}
 		if n := c.Telemetry().Overflow.Load(); n != 2 {

@@ -65,7 +65,8 @@ func TestOutcomesThatCount(t *testing.T) {
 	counts := map[Outcome]bool{ServerError: true, ConnectFailure: true, Reset: true, Timeout: true, Malformed: true}
 	for o := Ignored; o <= Malformed; o++ {
 		cl := cfg("a b")
-		cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 3, BaseEjection: time.Minute, MaxEjectedPercent: 50}
+		cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 3, BaseEjection: time.Minute,
+			MaxEjectedPercent: 50}
 		s, c := newCluster(t, cl)
 		for range 8 {
 			if e, err := c.Pick(nil); err == nil && e.Address() == "a" {
@@ -89,7 +90,8 @@ func TestEjectionsDecay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cl := cfg("a b")
 		cl.PassiveHealth = config.PassiveHealth{
-			ConsecutiveFailures: 1, BaseEjection: 10 * time.Second, MaxEjection: 25 * time.Second, MaxEjectedPercent: 50,
+			ConsecutiveFailures: 1, BaseEjection: 10 * time.Second, MaxEjection: 25 * time.Second,
+			MaxEjectedPercent: 50,
 		}
 		s, c := newCluster(t, cl)
 		a := c.view.Load().listed[0].endpoint
@@ -140,7 +142,8 @@ func TestEjectionsDecay(t *testing.T) {
 func TestSuccessOfAnEjected(t *testing.T) {
 	for _, all := range []bool{false, true} {
 		cl := cfg("a b")
-		cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: time.Minute, MaxEjectedPercent: 100}
+		cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: time.Minute,
+			MaxEjectedPercent: 100}
 		s, c := newCluster(t, cl)
 		only(c).Report(Reset)
 		if all {
@@ -152,7 +155,8 @@ func TestSuccessOfAnEjected(t *testing.T) {
 		only(c).Report(Success)
 		st := s.Status()[0]
 		a, b := st.Endpoints[0].Passive.State, st.Endpoints[1].Passive.State
-		if got, want := a+" "+b, map[bool]string{false: "ejected healthy", true: "healthy probing"}[all]; got != want || st.Panic {
+		if got, want := a+" "+b, map[bool]string{false: "ejected healthy", true: "healthy probing"}[all]; got != want ||
+			st.Panic {
 			t.Errorf("all out = %v, then a success of a: %s, panic %v, want %s", all, got, st.Panic, want)
 		}
 	}
@@ -165,7 +169,8 @@ func TestProbesOneAtATime(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			cl := cfg("a b")
 			cl.Balance = balance
-			cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: time.Second, MaxEjectedPercent: 50}
+			cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: time.Second,
+				MaxEjectedPercent: 50}
 			s, c := newCluster(t, cl)
 			a := c.view.Load().listed[0].endpoint
 			tunnel := a.lease()
@@ -210,7 +215,8 @@ func TestProbeWithoutVerdict(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			cl := cfg("a b")
 			cl.Balance = balance
-			cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: time.Second, MaxEjectedPercent: 50}
+			cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: time.Second,
+				MaxEjectedPercent: 50}
 			s, c := newCluster(t, cl)
 			a := c.view.Load().listed[0].endpoint
 			a.Report(ConnectFailure)
@@ -232,7 +238,8 @@ func TestProbeWithoutVerdict(t *testing.T) {
 				<-time.After(time.Second)
 				s.Tick()
 			}
-			if want := []time.Duration{0, 5 * time.Second, 15 * time.Second, 35 * time.Second}; !slices.Equal(began, want) {
+			if want := []time.Duration{0, 5 * time.Second, 15 * time.Second, 35 * time.Second}; !slices.Equal(began,
+				want) {
 				t.Errorf("%s: probes after %v, want %v", balance, began, want)
 			}
 			a.Done(Success)

@@ -87,7 +87,8 @@ func TestQueueGivesUp(t *testing.T) {
 			}
 			return nil
 		}, want: outcome{errGone, 300 * time.Millisecond}}, // it polls after 100, 200, 400, 500, 500 ms
-		{name: "when the server cuts", timeout: time.Minute, most: 1, cut: time.Second, want: outcome{context.DeadlineExceeded, time.Second}},
+		{name: "when the server cuts", timeout: time.Minute, most: 1, cut: time.Second,
+			want: outcome{context.DeadlineExceeded, time.Second}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -262,7 +262,8 @@ func TestScenarios(t *testing.T) {
 		t.Run(sc.name, func(t *testing.T) {
 			cl := cfg(sc.endpoints)
 			cl.PassiveHealth = config.PassiveHealth{
-				ConsecutiveFailures: 5, BaseEjection: 30 * time.Second, MaxEjection: 300 * time.Second, MaxEjectedPercent: 50,
+				ConsecutiveFailures: 5, BaseEjection: 30 * time.Second, MaxEjection: 300 * time.Second,
+				MaxEjectedPercent: 50,
 			}
 			if sc.endpoints == "" {
 				cl.Consul.Service, cl.Consul.EmptyHold = "orders", 30*time.Second
@@ -408,7 +409,8 @@ func (w *world) check(line, want string, picked []string) {
 			w.mu.Unlock()
 		}
 		if got < low || got > high {
-			w.t.Errorf("%s\n  %s = %s, want %s (picked %v)", line, name, strconv.FormatFloat(got, 'f', 1, 64), span, count)
+			w.t.Errorf("%s\n  %s = %s, want %s (picked %v)", line, name, strconv.FormatFloat(got, 'f', 1, 64), span,
+				count)
 		}
 	}
 }

@@ -100,7 +100,8 @@ func check(cfg *config.Cluster) error {
 	}
 	for _, e := range cfg.Endpoints {
 		if e.Weight < 0 || e.Weight > maxWeight {
-			return fmt.Errorf("cluster %q: endpoint %s: weight: not 0 to %d (%d)", cfg.Name, e.Address, maxWeight, e.Weight)
+			return fmt.Errorf("cluster %q: endpoint %s: weight: not 0 to %d (%d)", cfg.Name, e.Address, maxWeight,
+				e.Weight)
 		}
 	}
 	return nil

@@ -24,8 +24,10 @@ func TestPrepareRefuses(t *testing.T) {
 		}
 	}
 	f(func(c *config.Cluster) { c.Balance = "best" }, `cluster "orders": balance: not known ("best")`)
-	f(func(c *config.Cluster) { c.Endpoints[0].Weight = 65536 }, `cluster "orders": endpoint a: weight: not 0 to 65535 (65536)`)
-	f(func(c *config.Cluster) { c.Endpoints[0].Weight = -1 }, `cluster "orders": endpoint a: weight: not 0 to 65535 (-1)`)
+	f(func(c *config.Cluster) { c.Endpoints[0].Weight = 65536 },
+		`cluster "orders": endpoint a: weight: not 0 to 65535 (65536)`)
+	f(func(c *config.Cluster) { c.Endpoints[0].Weight = -1 },
+		`cluster "orders": endpoint a: weight: not 0 to 65535 (-1)`)
 }
 
 // TestRevisionThatFails: what was prepared for it leaves no trace.
@@ -50,7 +52,9 @@ func TestRevisionThatFails(t *testing.T) {
 		t.Errorf("after the failed revision: %+v, closed %d", st, k.closed)
 	}
 	if len(c.group.endpoints) != 2 || len(s.groups) != 1 { // +checklocksignore: one goroutine
-		t.Errorf("%d endpoints in %d groups are left, want 2 in 1", len(c.group.endpoints), len(s.groups)) // +checklocksignore: one goroutine
+		n := len(c.group.endpoints) // +checklocksignore: one goroutine
+		groups := len(s.groups)     // +checklocksignore: one goroutine
+		t.Errorf("%d endpoints in %d groups are left, want 2 in 1", n, groups)
 	}
 }
 
@@ -131,7 +135,8 @@ func TestStaticAndDiscovered(t *testing.T) {
 	cl.Consul.Service = "orders"
 	_, c := newCluster(t, cl)
 	c.SetEndpoints(discovered("a*9 c"))
-	if got := picks(c, 5); strings.Count(got, "a") != 3 || strings.Count(got, "b") != 1 || strings.Count(got, "c") != 1 {
+	if got := picks(c, 5); strings.Count(got, "a") != 3 || strings.Count(got, "b") != 1 ||
+		strings.Count(got, "c") != 1 {
 		t.Errorf("a keeps the document's weight: %s", got)
 	}
 	c.SetEndpoints(discovered("a:critical c"))
@@ -280,7 +285,8 @@ func TestRace(t *testing.T) {
 	testserver.Goroutines(t)
 	cl := cfg("s")
 	cl.Consul.Service = "orders"
-	cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 2, BaseEjection: time.Millisecond, MaxEjectedPercent: 50}
+	cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 2, BaseEjection: time.Millisecond,
+		MaxEjectedPercent: 50}
 	cl.Limits = config.ClusterLimits{MaxConnections: 6, MaxPending: 8}
 	s, first := newCluster(t, cl)
 	ctx, cancel := context.WithCancel(t.Context())

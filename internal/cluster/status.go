@@ -29,19 +29,20 @@ type Status struct {
 // EndpointStatus is an endpoint as /status shows it. What Consul says and what was
 // seen of it (Passive, Check) are separate facts; State is what comes of all.
 type EndpointStatus struct {
-	Address         string        `json:"address"`
-	Static          bool          `json:"static"`
-	Weight          int           `json:"weight"`
-	EffectiveWeight float64       `json:"effective_weight"`
-	State           string        `json:"state"`
-	Reason          string        `json:"reason,omitempty"`
-	Unused          string        `json:"unused,omitempty"` // why no request goes to it; empty = it is one to choose from
-	Since           *time.Time    `json:"since,omitempty"`
-	InFlight        int64         `json:"in_flight"`
-	Idle            int           `json:"idle"`
-	Consul          *ConsulStatus `json:"consul,omitempty"`
-	Passive         PassiveStatus `json:"passive"`
-	Check           *CheckStatus  `json:"check,omitempty"`
+	Address         string  `json:"address"`
+	Static          bool    `json:"static"`
+	Weight          int     `json:"weight"`
+	EffectiveWeight float64 `json:"effective_weight"`
+	State           string  `json:"state"`
+	Reason          string  `json:"reason,omitempty"`
+	// why no request goes to it; empty = it is one to choose from
+	Unused   string        `json:"unused,omitempty"`
+	Since    *time.Time    `json:"since,omitempty"`
+	InFlight int64         `json:"in_flight"`
+	Idle     int           `json:"idle"`
+	Consul   *ConsulStatus `json:"consul,omitempty"`
+	Passive  PassiveStatus `json:"passive"`
+	Check    *CheckStatus  `json:"check,omitempty"`
 }
 
 // ConsulStatus is what the catalog says of an endpoint.
@@ -122,7 +123,8 @@ func (g *group) status() Status {
 		if n := h.inFlight.Load(); n > 0 && !named[h] {
 			passive := h.passiveStatus() // +checklocksignore: one group
 			st.Endpoints = append(st.Endpoints, EndpointStatus{
-				Address: h.address, State: stateDraining, Reason: goneReason, Unused: goneReason, InFlight: n, Passive: passive,
+				Address: h.address, State: stateDraining, Reason: goneReason, Unused: goneReason, InFlight: n,
+				Passive: passive,
 			})
 		}
 	}

@@ -17,10 +17,12 @@ import (
 func TestStatusAndMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logged bytes.Buffer
-		s := NewSet(Options{Logger: hclog.New(&hclog.LoggerOptions{Output: &logged, Level: hclog.Info, DisableTime: true})})
+		s := NewSet(Options{Logger: hclog.New(&hclog.LoggerOptions{Output: &logged, Level: hclog.Info,
+			DisableTime: true})})
 		cl := cfg("s*4")
 		cl.Consul.Service = "orders"
-		cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 2, BaseEjection: 30 * time.Second, MaxEjectedPercent: 50}
+		cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 2, BaseEjection: 30 * time.Second,
+			MaxEjectedPercent: 50}
 		c := add(t, s, cl)
 		c.SetEndpoints(discovered("a b:critical m:maintenance z*0"))
 		a := c.view.Load().listed[1].endpoint
@@ -34,7 +36,8 @@ func TestStatusAndMetrics(t *testing.T) {
 			if e.Consul != nil {
 				consul = e.Consul.State
 			}
-			lines = append(lines, fmt.Sprintf("%s %s w%d e%g in%d consul=%s passive=%s %q", e.Address, e.State, e.Weight, e.EffectiveWeight, e.InFlight, consul, e.Passive.State, e.Reason))
+			lines = append(lines, fmt.Sprintf("%s %s w%d e%g in%d consul=%s passive=%s %q", e.Address, e.State,
+				e.Weight, e.EffectiveWeight, e.InFlight, consul, e.Passive.State, e.Reason))
 			if (e.Since == nil) != (e.State == stateHealthy) {
 				t.Errorf("%s is %s since %v", e.Address, e.State, e.Since)
 			}
@@ -76,7 +79,8 @@ func TestUnused(t *testing.T) {
 		want                 string
 	}{
 		{"all well", "a b", "", false, "a b"},
-		{"not healthy", "a b:critical c*0 d:maintenance", "", false, `a b="consul: critical" c="weight 0" d="consul: maintenance"`},
+		{"not healthy", "a b:critical c*0 d:maintenance", "", false,
+			`a b="consul: critical" c="weight 0" d="consul: maintenance"`},
 		{"ejected", "a b c", "b", false, `a b="passive: timeout" c`},
 		{"panic by the catalog", "a:critical b:critical c:maintenance", "", false, `a b c="consul: maintenance"`},
 		{"passive health chooses in it", "a:critical b:critical c:critical", "b", false, `a b="passive: timeout" c`},
@@ -86,7 +90,8 @@ func TestUnused(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			cl := cfg("")
 			cl.Consul.Service = "orders"
-			cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: 30 * time.Second, MaxEjectedPercent: 100}
+			cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: 30 * time.Second,
+				MaxEjectedPercent: 100}
 			if row.strict {
 				cl.Panic = config.PanicNever
 			}

@@ -18,7 +18,8 @@ var accessLogBlock = block[AccessLog]{
 	fields: []field[AccessLog]{
 		at("enabled", func(a *AccessLog) *bool { return &a.Enabled }, flag),
 		at("sampling", func(a *AccessLog) *float64 { return &a.Sampling }, share(0, 1)),
-		at("fields", func(a *AccessLog) *[]string { return &a.Fields }, listOf(word(logfield.Names()...)).then(checkLogFields)),
+		at("fields", func(a *AccessLog) *[]string { return &a.Fields },
+			listOf(word(logfield.Names()...)).then(checkLogFields)),
 	},
 }
 

@@ -49,7 +49,8 @@ func (b Base) Check() error {
 	documentBlock.encode(&e, &Document{Timeouts: b.Timeouts, Limits: b.Limits, AccessLog: b.AccessLog})
 	load(e.out, &defaults)
 	for _, key := range []string{"timeouts", "limits", "access_log"} {
-		s.root.Content = append(s.root.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key}, valueOf(defaults.Content[0], key))
+		s.root.Content = append(s.root.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key},
+			valueOf(defaults.Content[0], key))
 	}
 	d.read([]source{s})
 	d.checkKeepalive(b.Keepalive)

@@ -13,11 +13,13 @@ func large() []byte {
 	var b strings.Builder
 	b.WriteString("clusters:\n")
 	for i := range 1000 {
-		fmt.Fprintf(&b, "  - name: cluster-%d\n    endpoints: [{address: \"10.0.%d.%d:8080\", weight: 3}, \"10.1.%d.%d:8080\"]\n    balance: wrr\n", i, i/250, i%250, i/250, i%250)
+		fmt.Fprintf(&b, "  - name: cluster-%d\n    endpoints: [{address: \"10.0.%d.%d:8080\", weight: 3}, "+
+			"\"10.1.%d.%d:8080\"]\n    balance: wrr\n", i, i/250, i%250, i/250, i%250)
 	}
 	b.WriteString("routes:\n")
 	for i := range 10000 {
-		fmt.Fprintf(&b, "  - name: route-%d\n    match: {host: host-%d.example.com, path_prefix: /api/v%d, methods: [GET]}\n    cluster: cluster-%d\n    timeouts: {upstream: 5s}\n", i, i%500, i, i%1000)
+		fmt.Fprintf(&b, "  - name: route-%d\n    match: {host: host-%d.example.com, path_prefix: /api/v%d, methods: "+
+			"[GET]}\n    cluster: cluster-%d\n    timeouts: {upstream: 5s}\n", i, i%500, i, i%1000)
 	}
 	return []byte(b.String())
 }

@@ -55,18 +55,22 @@ type Cluster struct {
 var clusterBlock = block[Cluster]{
 	fields: []field[Cluster]{
 		at("name", func(c *Cluster) *string { return &c.Name }, name),
-		at("endpoints", func(c *Cluster) *[]Endpoint { return &c.Endpoints }, listOf(endpoint).then(checkEndpoints)).optional(),
+		at("endpoints", func(c *Cluster) *[]Endpoint { return &c.Endpoints },
+			listOf(endpoint).then(checkEndpoints)).optional(),
 		at("consul", func(c *Cluster) *Consul { return &c.Consul }, consulBlock.kind()).optional(),
-		at("protocol", func(c *Cluster) *string { return &c.Protocol }, word(ProtocolHTTP1, ProtocolHTTP2, ProtocolAuto, ProtocolTCP)),
+		at("protocol", func(c *Cluster) *string { return &c.Protocol },
+			word(ProtocolHTTP1, ProtocolHTTP2, ProtocolAuto, ProtocolTCP)),
 		at("balance", func(c *Cluster) *string { return &c.Balance }, word(Balances...)),
 		at("hash", func(c *Cluster) *Hash { return &c.Hash }, hashBlock.kind()).optional(),
 		at("panic", func(c *Cluster) *string { return &c.Panic }, word(PanicWhenNoneHealthy, PanicNever)),
-		at("tls", func(c *Cluster) *ClusterTLS { return &c.TLS }, clusterTLSBlock.kind()).when(func(c *Cluster) bool { return c.TLS.Enabled() }),
+		at("tls", func(c *Cluster) *ClusterTLS { return &c.TLS },
+			clusterTLSBlock.kind()).when(func(c *Cluster) bool { return c.TLS.Enabled() }),
 		at("passive_health", func(c *Cluster) *PassiveHealth { return &c.PassiveHealth }, passiveHealthBlock.kind()),
 		at("health_check", func(c *Cluster) *HealthCheck { return &c.HealthCheck }, healthCheckBlock.kind()).optional(),
 		at("limits", func(c *Cluster) *ClusterLimits { return &c.Limits }, clusterLimitsBlock.kind()),
 		at("keepalive", func(c *Cluster) *Keepalive { return &c.Keepalive }, keepaliveBlock.kind()),
-		at("proxy_protocol", func(c *Cluster) *string { return &c.ProxyProtocol }, word(ProxyProtocolV1, ProxyProtocolV2)).optional(),
+		at("proxy_protocol", func(c *Cluster) *string { return &c.ProxyProtocol },
+			word(ProxyProtocolV1, ProxyProtocolV2)).optional(),
 		at("allow_empty", func(c *Cluster) *bool { return &c.AllowEmpty }, flag).optional(),
 	},
 	begin: func(d *decoder, c *Cluster) {
@@ -106,7 +110,8 @@ func checkHash(d *decoder, n *yaml.Node, c *Cluster) {
 	case c.Balance != BalanceHash && hash != nil:
 		d.problemIn(n, "hash", "only balance hash has a hash (the balance is %s)", c.Balance)
 	case hash != nil && c.Protocol == ProtocolTCP && !c.Hash.SourceIP:
-		d.problemIn(n, "hash", "a cluster of protocol tcp knows of its clients their addresses only: write {source_ip: true}")
+		d.problemIn(n, "hash", "a cluster of protocol tcp knows of its clients their addresses only: write "+
+			"{source_ip: true}")
 	}
 }
 

@@ -151,7 +151,8 @@ timeouts: {tcp_idle: 1m}
 			Limits:        ClusterLimits{MaxPending: 256, RetryBudget: 0.2},
 			Keepalive:     Keepalive{128, 90 * time.Second},
 		}},
-		Timeouts:  Timeouts{15 * time.Second, 30 * time.Second, 10 * time.Second, 2 * time.Second, time.Minute, time.Minute, 0},
+		Timeouts: Timeouts{15 * time.Second, 30 * time.Second, 10 * time.Second, 2 * time.Second, time.Minute,
+			time.Minute, 0},
 		AccessLog: AccessLog{true, 1, logfield.Names()},
 	}
 	if !reflect.DeepEqual(doc, want) {
@@ -176,7 +177,8 @@ timeouts: {write: 8s}
 `, base)
 	for _, row := range []struct{ what, got, want any }{
 		{"upstream", doc.Routes[0].Timeouts, RouteTimeouts{Upstream: 3 * time.Second, Write: 8 * time.Second}},
-		{"own upstream", doc.Routes[1].Timeouts, RouteTimeouts{Upstream: 9 * time.Second, UpstreamGRPC: 9 * time.Second, Write: 8 * time.Second}},
+		{"own upstream", doc.Routes[1].Timeouts,
+			RouteTimeouts{Upstream: 9 * time.Second, UpstreamGRPC: 9 * time.Second, Write: 8 * time.Second}},
 		{"keepalive", doc.Clusters[0].Keepalive, Keepalive{0, time.Second}},
 		{"max duration", doc.Listeners[0].MaxDuration, time.Hour},
 		{"sampling", doc.AccessLog.Sampling, 0.5},
@@ -224,7 +226,8 @@ listeners:
 clusters: [{name: a, endpoints: ["a:1"], tls: {}}]
 `, Base{})
 	a, b := doc.Listeners[0].TLS, doc.Listeners[1].TLS
-	if a.ClientAuth != ClientAuthNone || a.MinVersion != "1.2" || b.ClientAuth != ClientAuthRequire || b.MinVersion != "1.3" {
+	if a.ClientAuth != ClientAuthNone || a.MinVersion != "1.2" || b.ClientAuth != ClientAuthRequire ||
+		b.MinVersion != "1.3" {
 		t.Errorf("tls = %+v, %+v", a, b)
 	}
 	if doc.Clusters[0].TLS.Mode != TLSServer {

@@ -19,11 +19,13 @@ clusters: [{name: x, endpoints: ["a:1"]}, {name: y, endpoints: ["a:1"]}]
 		{"a new route", "clusters:", "  - {name: checkout, cluster: y}\nclusters:", "route checkout added"},
 		{"a route less", "  - {name: a, match: {path_prefix: /a}, cluster: x}\n", "", "route a removed"},
 		{"endpoints", `x, endpoints: ["a:1"]`, `x, endpoints: ["a:2"]`, "cluster x: endpoints changed"},
-		{"two keys", `x, endpoints: ["a:1"]`, `x, balance: random, limits: {max_requests: 5}, endpoints: ["a:1"]`, "cluster x: balance, limits changed"},
+		{"two keys", `x, endpoints: ["a:1"]`, `x, balance: random, limits: {max_requests: 5}, endpoints: ["a:1"]`,
+			"cluster x: balance, limits changed"},
 		{"a split", "/b}, cluster: x", "/b}, clusters: [{name: x}, {name: y}]", "route b: cluster, clusters changed"},
 		{"another cluster", "/b}, cluster: x", "/b}, cluster: y", "route b: cluster changed"},
 		{"an address", ":80", ":81", "listener web: address changed"},
-		{"settings", "listeners:", "timeouts: {idle: 1s, read: 1s}\nlimits: {max_body: 1}\naccess_log: {sampling: 0}\nlisteners:",
+		{"settings", "listeners:", "timeouts: {idle: 1s, read: 1s}\nlimits: {max_body: 1}\naccess_log: {sampling: " +
+			"0}\nlisteners:",
 			"timeouts: read, idle changed; limits: max_body changed; access_log: sampling changed"},
 		{"order", "name: a, match: {path_prefix: /a}", "name: b, match: {path_prefix: /b}", "routes in another order"},
 		{"a default that all routes share", "listeners:", "timeouts: {upstream: 1s}\nlisteners:",
@@ -31,7 +33,8 @@ clusters: [{name: x, endpoints: ["a:1"]}, {name: y, endpoints: ["a:1"]}]
 	} {
 		after := strings.Replace(before, row.from, row.to, 1)
 		if row.name == "order" {
-			after = strings.NewReplacer("name: a, match: {path_prefix: /a}", row.to, "name: b, match: {path_prefix: /b}", row.from).Replace(before)
+			after = strings.NewReplacer("name: a, match: {path_prefix: /a}", row.to,
+				"name: b, match: {path_prefix: /b}", row.from).Replace(before)
 		}
 		want := row.want
 		got := strings.Join(Diff(decode(t, before, Base{}), decode(t, after, Base{})), "; ")

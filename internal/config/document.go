@@ -29,9 +29,11 @@ type Part struct {
 
 var documentBlock = block[Document]{
 	fields: []field[Document]{
-		at("listeners", func(d *Document) *[]Listener { return &d.Listeners }, items(&listenerBlock, (*decoder).addListener)),
+		at("listeners", func(d *Document) *[]Listener { return &d.Listeners },
+			items(&listenerBlock, (*decoder).addListener)),
 		at("routes", func(d *Document) *[]Route { return &d.Routes }, items(&routeBlock, (*decoder).addRoute)),
-		at("clusters", func(d *Document) *[]Cluster { return &d.Clusters }, items(&clusterBlock, (*decoder).addCluster)),
+		at("clusters", func(d *Document) *[]Cluster { return &d.Clusters },
+			items(&clusterBlock, (*decoder).addCluster)),
 		at("timeouts", func(d *Document) *Timeouts { return &d.Timeouts }, timeoutsBlock.kind()),
 		at("limits", func(d *Document) *Limits { return &d.Limits }, limitsBlock.kind()),
 		at("access_log", func(d *Document) *AccessLog { return &d.AccessLog }, accessLogBlock.kind()),

@@ -49,7 +49,8 @@ func checkPlaces(t *testing.T, data []byte, problems Problems) {
 		if p.Line < line || p.Line == line && p.Column < column {
 			t.Errorf("%s comes after %d:%d", p, line, column)
 		}
-		if p.Text == "" || p.Path == "" || !utf8.ValidString(p.String()) || strings.ContainsAny(p.String(), "\n\x00\x1b") {
+		if p.Text == "" || p.Path == "" || !utf8.ValidString(p.String()) ||
+			strings.ContainsAny(p.String(), "\n\x00\x1b") {
 			t.Errorf("%q is not a line of text", p)
 		}
 		line, column = p.Line, p.Column

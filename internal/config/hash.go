@@ -107,7 +107,8 @@ var cookieTTL = duration(true).then(func(d *decoder, n *yaml.Node, v *time.Durat
 })
 
 var cookiePath = text(func(s string) (string, error) {
-	if !strings.HasPrefix(s, "/") || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ';' }) {
+	if !strings.HasPrefix(s, "/") || strings.ContainsFunc(s,
+		func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ';' }) {
 		return "", errors.New("want a path that begins with /, without space or ;")
 	}
 	return s, nil

@@ -30,7 +30,8 @@ type HealthCheck struct {
 var healthCheckBlock = block[HealthCheck]{
 	form: "{type: http, path: /healthz}",
 	fields: []field[HealthCheck]{
-		at("type", func(h *HealthCheck) *string { return &h.Type }, word(HealthCheckHTTP, HealthCheckTCP, HealthCheckGRPC)),
+		at("type", func(h *HealthCheck) *string { return &h.Type },
+			word(HealthCheckHTTP, HealthCheckTCP, HealthCheckGRPC)),
 		at("path", func(h *HealthCheck) *string { return &h.Path }, requestPath).optional(),
 		at("host", func(h *HealthCheck) *string { return &h.Host }, authority.or("")).optional(),
 		at("service", func(h *HealthCheck) *string { return &h.Service }, name.or("")).optional(),

@@ -85,7 +85,8 @@ func checkHostName(s string) (string, error) {
 		last = label
 	}
 	if strings.Trim(last, "0123456789") == "" {
-		return "", errors.New("want an address of four numbers without leading zeros, or a name that does not end in a number")
+		return "", errors.New("want an address of four numbers without leading zeros, or a name that does not end " +
+			"in a number")
 	}
 	return strings.ToLower(s), nil
 }

@@ -39,7 +39,8 @@ var passiveHealthBlock = block[PassiveHealth]{
 				p.MaxEjection = p.BaseEjection
 				return
 			}
-			d.problemIn(n, "max_ejection", "want at least base_ejection (seen %s, base_ejection is %s)", p.MaxEjection, p.BaseEjection)
+			d.problemIn(n, "max_ejection", "want at least base_ejection (seen %s, base_ejection is %s)", p.MaxEjection,
+				p.BaseEjection)
 		}
 	},
 }

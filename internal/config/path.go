@@ -14,7 +14,8 @@ var pathPrefix = text(func(s string) (string, error) {
 		return "", err
 	}
 	if all, star := strings.CutSuffix(s, "*"); star {
-		return "", fmt.Errorf("want a prefix without the *, which stands for itself: %s matches all below it", prefixForm(all))
+		return "", fmt.Errorf("want a prefix without the *, which stands for itself: %s matches all below it",
+			prefixForm(all))
 	}
 	normal, _, ok := NormalPath([]byte(s), nil)
 	if !ok {

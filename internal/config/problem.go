@@ -137,7 +137,8 @@ func (d *decoder) isKind(n *yaml.Node, want yaml.Kind) bool {
 	if n.Kind == want {
 		return true
 	}
-	word := map[yaml.Kind]string{yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list", yaml.ScalarNode: "a single value"}[want]
+	word := map[yaml.Kind]string{yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list",
+		yaml.ScalarNode: "a single value"}[want]
 	d.problem(n, "want %s (%s)", word, seen(n))
 	return false
 }

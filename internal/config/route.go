@@ -29,7 +29,8 @@ var routeBlock = block[Route]{
 	fields: []field[Route]{
 		at("name", func(r *Route) *string { return &r.Name }, name),
 		at("match", func(r *Route) *Match { return &r.Match }, matchBlock.kind()),
-		at("listeners", func(r *Route) *[]string { return &r.Listeners }, listOf(listenerName).then(checkListeners)).optional(),
+		at("listeners", func(r *Route) *[]string { return &r.Listeners },
+			listOf(listenerName).then(checkListeners)).optional(),
 		at("cluster", func(r *Route) *[]WeightedCluster { return &r.Clusters }, oneCluster).when((*Route).single),
 		at("clusters", func(r *Route) *[]WeightedCluster { return &r.Clusters }, weightedClusters).when((*Route).split),
 		at("preserve_host", func(r *Route) *bool { return &r.EndpointHost }, not(flag)).optional(),
@@ -49,7 +50,8 @@ var routeBlock = block[Route]{
 	},
 	end: func(d *decoder, n *yaml.Node, r *Route) {
 		if has(n, "cluster") == has(n, "clusters") {
-			d.problem(n, "want exactly one of cluster and clusters (seen %s)", either(has(n, "cluster"), "both", "none"))
+			d.problem(n, "want exactly one of cluster and clusters (seen %s)",
+				either(has(n, "cluster"), "both", "none"))
 		}
 	},
 }
@@ -134,7 +136,8 @@ var upgrades = listOf(text(func(s string) (string, error) {
 func isToken(s string) bool {
 	for i := range len(s) {
 		c := s[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+			strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
 			return false
 		}
 	}

@@ -20,7 +20,8 @@ var routeTimeoutsBlock = block[RouteTimeouts]{
 	fields: []field[RouteTimeouts]{
 		at("upstream", func(t *RouteTimeouts) *time.Duration { return &t.Upstream }, duration(true)).when(ownUpstream),
 		at("request", func(t *RouteTimeouts) *time.Duration { return &t.Request }, duration(true)).optional(),
-		at("response_idle", func(t *RouteTimeouts) *time.Duration { return &t.ResponseIdle }, duration(true)).optional(),
+		at("response_idle", func(t *RouteTimeouts) *time.Duration { return &t.ResponseIdle },
+			duration(true)).optional(),
 		at("write", func(t *RouteTimeouts) *time.Duration { return &t.Write }, duration(false)),
 	},
 	end: func(d *decoder, n *yaml.Node, t *RouteTimeouts) {

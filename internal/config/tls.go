@@ -57,9 +57,11 @@ func (t *ClusterTLS) Enabled() bool { return t.Mode == TLSServer || t.Mode == TL
 var listenerTLSBlock = block[ListenerTLS]{
 	form: "{certificates: [{cert_file: a.pem, key_file: a.key}]}",
 	fields: []field[ListenerTLS]{
-		at("certificates", func(t *ListenerTLS) *[]Certificate { return &t.Certificates }, listOf(certificateBlock.kind())),
+		at("certificates", func(t *ListenerTLS) *[]Certificate { return &t.Certificates },
+			listOf(certificateBlock.kind())),
 		at("client_ca_file", func(t *ListenerTLS) *string { return &t.ClientCAFile }, file).optional(),
-		at("client_auth", func(t *ListenerTLS) *string { return &t.ClientAuth }, word(ClientAuthNone, ClientAuthOptional, ClientAuthRequire)),
+		at("client_auth", func(t *ListenerTLS) *string { return &t.ClientAuth },
+			word(ClientAuthNone, ClientAuthOptional, ClientAuthRequire)),
 		at("min_version", func(t *ListenerTLS) *string { return &t.MinVersion }, tlsVersion),
 		at("client_cert_header", func(t *ListenerTLS) *bool { return &t.ClientCertHeader }, flag).optional(),
 	},
@@ -71,7 +73,8 @@ var listenerTLSBlock = block[ListenerTLS]{
 // to check them with, and refuses to ask where there is not.
 func checkListenerTLS(d *decoder, n *yaml.Node, t *ListenerTLS) {
 	if v := valueOf(n, "certificates"); v == nil || v.Kind == yaml.SequenceNode && len(v.Content) == 0 {
-		d.problem(n, "want at least one certificate, such as certificates: [{cert_file: a.pem, key_file: a.key}] (seen none)")
+		d.problem(n, "want at least one certificate, such as certificates: [{cert_file: a.pem, key_file: a.key}] "+
+			"(seen none)")
 	}
 	hasCA := has(n, "client_ca_file")
 	switch {

@@ -151,7 +151,8 @@ func duration(zero bool) kind[time.Duration] {
 			t, err := time.ParseDuration(s)
 			switch {
 			case n.Tag != "!!str" && s != "0":
-				d.problem(n, "want a duration with its unit, such as %ss or %sms (seen %s)", shown(s), shown(s), shown(s))
+				d.problem(n, "want a duration with its unit, such as %ss or %sms (seen %s)", shown(s), shown(s),
+					shown(s))
 			case err != nil || strings.ContainsAny(s, "+-"):
 				d.problem(n, "want a duration such as 5s, 1h30m or 250ms (%s)", seen(n))
 			case t == 0 && !zero:

@@ -34,7 +34,8 @@ func TestParseSize(t *testing.T) {
 		in   string
 		want int64 // -1 = refused
 	}{
-		{"0", 0}, {"65536", 65536}, {"512B", 512}, {"64KiB", 65536}, {"64KB", 64000}, {"64kB", 64000}, {"64 KiB", 65536},
+		{"0", 0}, {"65536", 65536}, {"512B", 512}, {"64KiB", 65536}, {"64KB", 64000}, {"64kB", 64000},
+		{"64 KiB", 65536},
 		{"10MiB", 10 << 20}, {"1GB", 1e9}, {"1GiB", 1 << 30}, {"1048576GiB", 1 << 50},
 		{"1048577GiB", -1}, {"", -1}, {"KiB", -1}, {"-1", -1}, {"+1", -1}, {"01", -1}, {"1.5MiB", -1}, {"64kib", -1},
 		{"64K", -1}, {"1 0", -1}, {"1  KiB", -1}, {"0x10", -1}, {"99999999999999999999", -1}, {"64KiBB", -1},
@@ -52,8 +53,10 @@ func TestParseSize(t *testing.T) {
 func TestPrefixesAreNormalised(t *testing.T) {
 	for _, row := range []struct{ in, want string }{
 		{"/", "/"}, {"//", "/"}, {"/a/", "/a"}, {"/a//", "/a"}, {"/a/./b", "/a/b"}, {"/a/../b", "/b"}, {"/a/..", "/"},
-		{"/a/.", "/a"}, {"/%61%7e", "/a~"}, {"/a%2Fb", "/a%2Fb"}, {"/a%2fb", "/a%2fb"}, {"//a", "//a"}, {"/a//b", "/a//b"},
-		{"/%2e/a", "/a"}, {"/a/%2e%2E/b", "/b"}, {"/%252e", "/%252e"}, {`/a\b`, `/a\b`}, {"/...", "/..."}, {"/a//.", "/a"},
+		{"/a/.", "/a"}, {"/%61%7e", "/a~"}, {"/a%2Fb", "/a%2Fb"}, {"/a%2fb", "/a%2fb"}, {"//a", "//a"},
+		{"/a//b", "/a//b"},
+		{"/%2e/a", "/a"}, {"/a/%2e%2E/b", "/b"}, {"/%252e", "/%252e"}, {`/a\b`, `/a\b`}, {"/...", "/..."},
+		{"/a//.", "/a"},
 	} {
 		got := decode(t, "clusters: [{name: a, endpoints: ['a:1']}]\nroutes: [{name: a, cluster: a, match: {path_prefix: '"+row.in+"'}}]", Base{})
 		if got := got.Routes[0].Match.PathPrefix; got != row.want {
@@ -93,7 +96,8 @@ func TestPrefixWithAStar(t *testing.T) {
 func TestDurationText(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: `"0s"`, time.Second: `"1s"`, 90 * time.Second: `"1m30s"`, 5 * time.Minute: `"5m"`, time.Hour: `"1h"`,
-		time.Hour + time.Second: `"1h0m1s"`, 10 * time.Hour: `"10h"`, 1500 * time.Microsecond: `"1.5ms"`, 70 * time.Minute: `"1h10m"`,
+		time.Hour + time.Second: `"1h0m1s"`, 10 * time.Hour: `"10h"`, 1500 * time.Microsecond: `"1.5ms"`,
+		70 * time.Minute: `"1h10m"`,
 	} {
 		var e encoder
 		if e.duration(d); string(e.out) != want {
@@ -105,9 +109,11 @@ func TestDurationText(t *testing.T) {
 func TestNearest(t *testing.T) {
 	known := []string{"address", "name", "path_prefix", "upstream", "LISTEN", "READ_TIMEOUT", "TCP"}
 	for _, row := range []struct{ in, want string }{
-		{"addrss", "address"}, {"Address", "address"}, {"addr", "address"}, {"nane", "name"}, {"path-prefix", "path_prefix"},
+		{"addrss", "address"}, {"Address", "address"}, {"addr", "address"}, {"nane", "name"},
+		{"path-prefix", "path_prefix"},
 		{"upstrem", "upstream"}, {"x", ""}, {"", ""}, {"colour", ""},
-		{"LISTNE", "LISTEN"}, {"LISTENER", "LISTEN"}, {"REED_TIMOUT", "READ_TIMEOUT"}, {"TPC", "TCP"}, {"X", ""}, {"WHATEVER", ""},
+		{"LISTNE", "LISTEN"}, {"LISTENER", "LISTEN"}, {"REED_TIMOUT", "READ_TIMEOUT"}, {"TPC", "TCP"}, {"X", ""},
+		{"WHATEVER", ""},
 		{strings.Repeat("name", 100), ""},
 	} {
 		if got := Nearest(row.in, known); got != row.want {

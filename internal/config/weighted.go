@@ -61,7 +61,8 @@ var routedCluster = clusterName.then(func(d *decoder, n *yaml.Node, v *string) {
 	case c.Protocol == ProtocolTCP:
 		d.problem(n, "a route needs a cluster that speaks HTTP (the protocol of %s is tcp)", *v)
 	case c.ProxyProtocol != "":
-		d.problem(n, "a route needs a cluster without proxy_protocol: requests of many clients share its connections (that of %s is %s)", *v, c.ProxyProtocol)
+		d.problem(n, "a route needs a cluster without proxy_protocol: requests of many clients share its "+
+			"connections (that of %s is %s)", *v, c.ProxyProtocol)
 	}
 })
 

@@ -97,15 +97,16 @@ var ways = []struct {
 			write(t, path, []byte(text))
 		}
 	}, false},
-	{"through another name of the file, as behind a mount of one file", func(t *testing.T, dir string) (string, func(string)) {
-		inside, outside := filepath.Join(dir, "in"), filepath.Join(dir, "out")
-		must(t, os.Mkdir(inside, 0o700))
-		must(t, os.Mkdir(outside, 0o700))
-		other := filepath.Join(outside, "file")
-		write(t, other, nil)
-		must(t, os.Link(other, filepath.Join(inside, "file")))
-		return filepath.Join(inside, "file"), func(text string) { write(t, other, []byte(text)) }
-	}, false},
+	{"through another name of the file, as behind a mount of one file",
+		func(t *testing.T, dir string) (string, func(string)) {
+			inside, outside := filepath.Join(dir, "in"), filepath.Join(dir, "out")
+			must(t, os.Mkdir(inside, 0o700))
+			must(t, os.Mkdir(outside, 0o700))
+			other := filepath.Join(outside, "file")
+			write(t, other, nil)
+			must(t, os.Link(other, filepath.Join(inside, "file")))
+			return filepath.Join(inside, "file"), func(text string) { write(t, other, []byte(text)) }
+		}, false},
 	{"the link ..data, as in a ConfigMap", func(t *testing.T, dir string) (string, func(string)) {
 		path := filepath.Join(dir, "file")
 		must(t, os.Symlink("..data/file", path))

@@ -4,7 +4,8 @@ import "testing"
 
 func TestSized(t *testing.T) {
 	for _, row := range []struct{ n, want int }{
-		{0, BufferSize}, {1, BufferSize}, {BufferSize, BufferSize}, {BufferSize + 1, BulkSize}, {BulkSize, BulkSize}, {BulkSize + 1, BulkSize + 1},
+		{0, BufferSize}, {1, BufferSize}, {BufferSize, BufferSize}, {BufferSize + 1, BulkSize}, {BulkSize, BulkSize},
+		{BulkSize + 1, BulkSize + 1},
 	} {
 		b := Sized(row.n)
 		if len(b.B) != row.want {

@@ -11,7 +11,8 @@ import (
 
 func TestExhausted(t *testing.T) {
 	dialed := func(ip string, e syscall.Errno) error {
-		return &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.ParseIP(ip), Port: 80}, Err: os.NewSyscallError("connect", e)}
+		return &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.ParseIP(ip), Port: 80},
+			Err: os.NewSyscallError("connect", e)}
 	}
 	for _, row := range []struct {
 		name string

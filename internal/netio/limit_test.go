@@ -37,10 +37,12 @@ func (l *scriptedListener) Accept() (net.Conn, error) {
 func (l *scriptedListener) Close() error { close(l.closed); return nil }
 
 // accepting runs Accept and returns what it did when it has ended.
-func accepting(ctx context.Context, limit *Limit, ln net.Listener) (served *int, reported *[]error, done *sync.WaitGroup) {
+func accepting(ctx context.Context, limit *Limit, ln net.Listener) (served *int, reported *[]error,
+	done *sync.WaitGroup) {
 	served, reported, done = new(int), new([]error), new(sync.WaitGroup)
 	done.Go(func() {
-		NewListener(ln).accept(ctx, limit, func(net.Conn) { *served++ }, func(err error) { *reported = append(*reported, err) })
+		NewListener(ln).accept(ctx, limit, func(net.Conn) { *served++ },
+			func(err error) { *reported = append(*reported, err) })
 	})
 	return served, reported, done
 }
@@ -54,7 +56,8 @@ func TestAcceptHoldsBack(t *testing.T) {
 		for want := 2; want <= 4; want++ {
 			synctest.Wait()
 			if *served != want || len(ln.calls) != want || limit.Used() != 2 {
-				t.Fatalf("served %d, asked %d times, %d places taken; want %d, %d, 2", *served, len(ln.calls), limit.Used(), want, want)
+				t.Fatalf("served %d, asked %d times, %d places taken; want %d, %d, 2", *served, len(ln.calls),
+					limit.Used(), want, want)
 			}
 			limit.Release()
 		}

@@ -42,7 +42,8 @@ func TestListenerClose(t *testing.T) {
 		begun := time.Now()
 		l.Close()
 		if took := time.Since(begun); served != 1 || limit.Used() != 1 || !ln.closed || took != lastCall {
-			t.Errorf("served %d, %d places taken, closed %v after %v; want 1, 1, true, %v", served, limit.Used(), ln.closed, took, lastCall)
+			t.Errorf("served %d, %d places taken, closed %v after %v; want 1, 1, true, %v", served, limit.Used(),
+				ln.closed, took, lastCall)
 		}
 	})
 }

@@ -56,7 +56,8 @@ func TestParkResumes(t *testing.T) {
 	}{
 		{"bytes", func(_ *Conn, peer *net.TCPConn) error { _, err := peer.Write([]byte("hello")); return err }, nil},
 		{"half-close", func(_ *Conn, peer *net.TCPConn) error { return peer.CloseWrite() }, io.EOF},
-		{"reset", func(_ *Conn, peer *net.TCPConn) error { return errors.Join(peer.SetLinger(0), peer.Close()) }, syscall.ECONNRESET},
+		{"reset", func(_ *Conn, peer *net.TCPConn) error { return errors.Join(peer.SetLinger(0), peer.Close()) },
+			syscall.ECONNRESET},
 		{"interrupt", func(c *Conn, _ *net.TCPConn) error { c.Interrupt(); return nil }, ErrInterrupted},
 		{"close", func(c *Conn, _ *net.TCPConn) error { return c.Close() }, net.ErrClosed},
 		{"abort", func(c *Conn, _ *net.TCPConn) error { return c.Abort() }, net.ErrClosed},

@@ -32,7 +32,8 @@ var peerDeeds = []peerDeed{
 	{"end behind unread data", func(t *testing.T, p net.Conn) { send(t, p); endWriting(t, p) }, HalfClosed, false},
 	{"close", func(_ *testing.T, p net.Conn) { _ = p.Close() }, HalfClosed, false},
 	{"reset", func(t *testing.T, p net.Conn) { _ = New(p, NewSweeper(), 0).Abort() }, Reset, false},
-	{"reset behind unread data", func(t *testing.T, p net.Conn) { send(t, p); _ = New(p, NewSweeper(), 0).Abort() }, Reset, false},
+	{"reset behind unread data", func(t *testing.T, p net.Conn) { send(t, p); _ = New(p, NewSweeper(), 0).Abort() },
+		Reset, false},
 }
 
 func TestHangupAndQuiet(t *testing.T) {

@@ -15,7 +15,8 @@ import (
 
 // TestReadDeadline: a read gives up at its moment, at the latest one period after it, and never before.
 func TestReadDeadline(t *testing.T) {
-	for _, after := range []time.Duration{0, 1, time.Millisecond, Period - 1, Period, Period + 1, time.Second, time.Hour} {
+	for _, after := range []time.Duration{0, 1, time.Millisecond, Period - 1, Period, Period + 1, time.Second,
+		time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			s := sweeping(t)
 			ours, _ := piped(t)
@@ -290,7 +291,8 @@ func TestReadAfterClose(t *testing.T) {
 			if err := c.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if r := <-got; r.n != 0 || r.err == nil || errors.Is(r.err, ErrTimeout) || errors.Is(r.err, ErrInterrupted) {
+			if r := <-got; r.n != 0 || r.err == nil || errors.Is(r.err, ErrTimeout) ||
+				errors.Is(r.err, ErrInterrupted) {
 				t.Errorf("the read that waited got %d bytes and %v, want an error", r.n, r.err)
 			}
 			c.Interrupt()

@@ -43,7 +43,8 @@ func writerPair(t *testing.T, secure bool, timeout time.Duration) (*Conn, *Write
 		c := New(near, s, timeout)
 		return c, NewWriter(c), far
 	}
-	server, client := tls.Server(NewCork(near), serverConfig(t)), tls.Client(far, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13})
+	server, client := tls.Server(NewCork(near), serverConfig(t)),
+		tls.Client(far, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13})
 	shook := make(chan error, 1)
 	go func() { shook <- client.Handshake() }()
 	if err := errors.Join(server.Handshake(), <-shook); err != nil {
@@ -63,7 +64,8 @@ func serverConfig(t *testing.T) *tls.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+		MinVersion: tls.VersionTLS12}
 }
 
 // TestWriter writes more than the socket takes: Try does not wait, and nothing is lost or doubled.

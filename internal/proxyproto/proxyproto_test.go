@@ -25,14 +25,19 @@ func TestRead(t *testing.T) {
 	for _, row := range []struct {
 		name, in, source, destination, bad string
 	}{
-		{name: "v1 tcp4", in: "PROXY TCP4 10.0.0.1 192.0.2.2 4660 443\r\n", source: "10.0.0.1:4660", destination: "192.0.2.2:443"},
-		{name: "v1 tcp6", in: "PROXY TCP6 2001:db8::1 2001:db8::2 4660 443\r\n", source: "[2001:db8::1]:4660", destination: "[2001:db8::2]:443"},
-		{name: "v1 mapped", in: "PROXY TCP6 ::ffff:10.0.0.1 ::ffff:192.0.2.2 4660 443\r\n", source: "10.0.0.1:4660", destination: "192.0.2.2:443"},
+		{name: "v1 tcp4", in: "PROXY TCP4 10.0.0.1 192.0.2.2 4660 443\r\n", source: "10.0.0.1:4660",
+			destination: "192.0.2.2:443"},
+		{name: "v1 tcp6", in: "PROXY TCP6 2001:db8::1 2001:db8::2 4660 443\r\n", source: "[2001:db8::1]:4660",
+			destination: "[2001:db8::2]:443"},
+		{name: "v1 mapped", in: "PROXY TCP6 ::ffff:10.0.0.1 ::ffff:192.0.2.2 4660 443\r\n", source: "10.0.0.1:4660",
+			destination: "192.0.2.2:443"},
 		{name: "v1 unknown", in: "PROXY UNKNOWN\r\n"},
 		{name: "v1 unknown with addresses", in: "PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n"},
 		{name: "v2 tcp4", in: v2(0x21, 0x11, four), source: "10.0.0.1:4660", destination: "192.0.2.2:443"},
-		{name: "v2 tcp6", in: v2(0x21, 0x21, six), source: "[2001:2001:2001:2001:2001:2001:2001:2001]:4660", destination: "[fe80:fe80:fe80:fe80:fe80:fe80:fe80:fe80]:443"},
-		{name: "v2 with tlv", in: v2(0x21, 0x11, four+"\x01\x00\x02h2"), source: "10.0.0.1:4660", destination: "192.0.2.2:443"},
+		{name: "v2 tcp6", in: v2(0x21, 0x21, six), source: "[2001:2001:2001:2001:2001:2001:2001:2001]:4660",
+			destination: "[fe80:fe80:fe80:fe80:fe80:fe80:fe80:fe80]:443"},
+		{name: "v2 with tlv", in: v2(0x21, 0x11, four+"\x01\x00\x02h2"), source: "10.0.0.1:4660",
+			destination: "192.0.2.2:443"},
 		{name: "v2 local", in: v2(0x20, 0x00, "")},
 		{name: "v2 local with addresses", in: v2(0x20, 0x11, four)},
 		{name: "v2 unix", in: v2(0x21, 0x31, strings.Repeat("\x00", 216))},
@@ -58,7 +63,8 @@ func TestRead(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			const behind = "\x16\x03\x01 what follows is not ours"
-			for _, r := range []io.Reader{strings.NewReader(row.in + behind), iotest.OneByteReader(strings.NewReader(row.in + behind))} {
+			for _, r := range []io.Reader{strings.NewReader(row.in + behind),
+				iotest.OneByteReader(strings.NewReader(row.in + behind))} {
 				if row.bad != "" {
 					r = strings.NewReader(row.in)
 				}
@@ -107,7 +113,8 @@ func TestAppend(t *testing.T) {
 	} {
 		var h proxyproto.Header
 		if row.source != "" {
-			h = proxyproto.Header{Source: netip.MustParseAddrPort(row.source), Destination: netip.MustParseAddrPort(row.destination)}
+			h = proxyproto.Header{Source: netip.MustParseAddrPort(row.source),
+				Destination: netip.MustParseAddrPort(row.destination)}
 		}
 		if got := string(proxyproto.Append([]byte("x"), row.version, h)); got != "x"+row.want {
 			t.Errorf("%s %v: %q, want %q", row.version, h, got, row.want)

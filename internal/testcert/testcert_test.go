@@ -26,7 +26,8 @@ func TestLeafVerifies(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			pair := below.Leaf(t, row.leaf)
-			_, err := pair.Cert.Verify(x509.VerifyOptions{Roots: root.Pool(), Intermediates: intermediates, DNSName: "a.test"})
+			_, err := pair.Cert.Verify(x509.VerifyOptions{Roots: root.Pool(), Intermediates: intermediates,
+				DNSName: "a.test"})
 			if (err == nil) != row.ok {
 				t.Errorf("Verify = %v, want ok %v", err, row.ok)
 			}

@@ -30,8 +30,10 @@ func TestCollectorWritesWhatItGets(t *testing.T) {
 	start, end := time.Unix(0, 1000), time.Unix(0, 2000)
 	want := []Metric{
 		{
-			Name: "requests", Unit: "{request}", Description: "All.", Kind: "sum", Monotonic: true, Resource: resource, Scope: "gateway",
-			Points: []Point{{Attributes: map[string]string{"code": "200", "ok": "true"}, Start: start, Time: end, Value: 7}},
+			Name: "requests", Unit: "{request}", Description: "All.", Kind: "sum", Monotonic: true, Resource: resource,
+			Scope: "gateway",
+			Points: []Point{{Attributes: map[string]string{"code": "200", "ok": "true"}, Start: start, Time: end,
+				Value: 7}},
 		},
 		{
 			Name: "age", Unit: "s", Kind: "gauge", Resource: resource, Scope: "gateway",

@@ -153,7 +153,8 @@ func (s *ConsulServer) Start() {
 func (s *ConsulServer) Pause() {
 	s.process.t.Helper()
 	s.process.signal(syscall.SIGSTOP)
-	WaitFor(s.process.t, 10*time.Second, "Consul to stand still", func() bool { return stopped(s.process.cmd.Process.Pid) })
+	WaitFor(s.process.t, 10*time.Second, "Consul to stand still",
+		func() bool { return stopped(s.process.cmd.Process.Pid) })
 }
 
 // Resume ends Pause.

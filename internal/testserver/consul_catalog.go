@@ -43,7 +43,8 @@ func (s *ConsulServer) RegisterNode(node string, service Service) {
 	s.Call(http.MethodPut, "/v1/catalog/register", map[string]any{
 		"Node": node, "Address": service.Address,
 		"Service": map[string]any{
-			"ID": cmp.Or(service.ID, service.Name), "Service": service.Name, "Address": service.Address, "Port": service.Port,
+			"ID": cmp.Or(service.ID, service.Name), "Service": service.Name, "Address": service.Address,
+			"Port": service.Port,
 		},
 	})
 }

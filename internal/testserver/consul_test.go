@@ -115,7 +115,8 @@ func TestConsulDenyByDefault(t *testing.T) {
 		}
 	}
 	s.DeleteToken(token)
-	WaitFor(t, 20*time.Second, "the deleted token to be refused", func() bool { return get("mine/k", token.Secret) == 403 })
+	WaitFor(t, 20*time.Second, "the deleted token to be refused",
+		func() bool { return get("mine/k", token.Secret) == 403 })
 }
 
 // instance is the state of one instance in the catalog, as a proxy would see it.

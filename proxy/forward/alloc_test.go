@@ -17,7 +17,8 @@ import (
 // typical is an exchange that has been decided on by a document with that one route.
 func typical(t testing.TB, rt config.Route) *exchange {
 	t.Helper()
-	raw := []byte("GET /api/v1/users/%37?id=1 HTTP/1.1\r\nHost: app.example.com\r\nConnection: keep-alive, x-hop\r\nX-Hop: 1\r\n" +
+	raw := []byte("GET /api/v1/users/%37?id=1 HTTP/1.1\r\nHost: app.example.com\r\nConnection: keep-alive, " +
+		"x-hop\r\nX-Hop: 1\r\n" +
 		"User-Agent: test\r\nAccept: */*\r\nCookie: a=b\r\nX-Forwarded-For: 1.1.1.1\r\n" +
 		"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n")
 	registry := telemetry.NewRegistry()
@@ -30,7 +31,8 @@ func typical(t testing.TB, rt config.Route) *exchange {
 	doc := &config.Document{Routes: []config.Route{rt}}
 	doc.AccessLog.Enabled, doc.AccessLog.Sampling, doc.AccessLog.Fields = true, 1, logfield.Names()
 	table, err := route.Compile(route.Options{
-		Document: doc, Registry: registry, AccessLog: true, Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Document: doc, Registry: registry, AccessLog: true,
+		Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -32,8 +32,9 @@ func after(at int64, d time.Duration) int64 {
 
 // HeadWait is what decides how long the head of a response is waited for.
 type HeadWait struct {
-	Deadline     int64         // of the whole request
-	Begun        int64         // since when the endpoint has its time: the request was sent, or it keeps us from sending
+	Deadline int64 // of the whole request
+	// since when the endpoint has its time: the request was sent, or it keeps us from sending
+	Begun        int64
 	Timeout      time.Duration // timeouts.upstream, or upstream_grpc
 	AttemptStart int64
 	PerTry       time.Duration // retries.per_try_timeout

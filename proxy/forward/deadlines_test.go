@@ -46,19 +46,25 @@ func TestHeadWait(t *testing.T) {
 	}{
 		{"nothing is set", HeadWait{}, never},
 		{"no timeout, moments that begin none", HeadWait{Begun: t0, AttemptStart: t0}, never},
-		{"upstream counts from the end of the request", HeadWait{Begun: t0, Timeout: upstream, AttemptStart: t0 - 50*ms}, t0 + 300*ms},
+		{"upstream counts from the end of the request",
+			HeadWait{Begun: t0, Timeout: upstream, AttemptStart: t0 - 50*ms}, t0 + 300*ms},
 		{"upstream does not count before the end of the request", HeadWait{Timeout: upstream, AttemptStart: t0}, never},
 		{"upstream of 0 is never", HeadWait{Begun: t0, Timeout: 0}, never},
-		{"per try counts from the begin of the attempt", HeadWait{Begun: t0, AttemptStart: t0 - 50*ms, PerTry: perTry}, t0 + 150*ms},
-		{"per try counts while the request is sent", HeadWait{Timeout: upstream, AttemptStart: t0, PerTry: perTry}, t0 + 200*ms},
+		{"per try counts from the begin of the attempt", HeadWait{Begun: t0, AttemptStart: t0 - 50*ms, PerTry: perTry},
+			t0 + 150*ms},
+		{"per try counts while the request is sent", HeadWait{Timeout: upstream, AttemptStart: t0, PerTry: perTry}, t0 +
+			200*ms},
 		{"per try of 0 is never", HeadWait{AttemptStart: t0, PerTry: 0}, never},
 		{"the deadline alone", HeadWait{Deadline: t0 + 7}, t0 + 7},
-		{"the deadline counts while the request is sent", HeadWait{Deadline: t0 + 7, Timeout: upstream, AttemptStart: t0}, t0 + 7},
+		{"the deadline counts while the request is sent",
+			HeadWait{Deadline: t0 + 7, Timeout: upstream, AttemptStart: t0}, t0 + 7},
 		{"a deadline that has passed", HeadWait{Deadline: t0 - 7, Begun: t0, Timeout: upstream}, t0 - 7},
 		{"half-closed: a second", HeadWait{HalfClosed: t0}, t0 + 1000*ms},
 		{"half-closed does not prolong", HeadWait{HalfClosed: t0, Begun: t0, Timeout: upstream}, t0 + 300*ms},
-		{"upstream before per try", HeadWait{Begun: t0, Timeout: 100 * time.Millisecond, AttemptStart: t0, PerTry: perTry}, t0 + 100*ms},
-		{"per try before upstream", HeadWait{Begun: t0, Timeout: upstream, AttemptStart: t0, PerTry: perTry}, t0 + 200*ms},
+		{"upstream before per try", HeadWait{Begun: t0, Timeout: 100 * time.Millisecond, AttemptStart: t0,
+			PerTry: perTry}, t0 + 100*ms},
+		{"per try before upstream", HeadWait{Begun: t0, Timeout: upstream, AttemptStart: t0, PerTry: perTry}, t0 +
+			200*ms},
 		{"the deadline is first of all", HeadWait{t0 + 1*ms, t0, upstream, t0, perTry, t0}, t0 + 1*ms},
 		{"the half-close is first of all", HeadWait{t0 + 900*ms, t0, upstream, t0, perTry, t0 - 999*ms}, t0 + 1*ms},
 		{"the deadline is last of all", HeadWait{t0 + 9000*ms, t0, upstream, t0, perTry, t0}, t0 + 200*ms},
@@ -87,7 +93,8 @@ func TestConnectWithin(t *testing.T) {
 		{"a deadline that falls due now", t0, t0, 0, 0, t0},
 		{"a shorter per try", never, t0, time.Second, time.Second, t0 + 1000*ms},
 		{"a longer per try", never, t0, 3 * time.Second, connect, t0 + 3000*ms},
-		{"per try counts from the begin of the attempt", never, t0 - 400*ms, time.Second, 600 * time.Millisecond, t0 + 600*ms},
+		{"per try counts from the begin of the attempt", never, t0 - 400*ms, time.Second, 600 * time.Millisecond, t0 +
+			600*ms},
 		{"per try before the deadline", t0 + 1500*ms, t0, time.Second, time.Second, t0 + 1000*ms},
 		{"the deadline before per try", t0 + 500*ms, t0, time.Second, 500 * time.Millisecond, t0 + 500*ms},
 	} {
@@ -158,7 +165,8 @@ func TestHalfClosedTooLong(t *testing.T) {
 		at, now int64
 		want    bool
 	}{
-		{never, t0, false}, {t0, t0, false}, {t0, t0 + 1000*ms - 1, false}, {t0, t0 + 1000*ms, true}, {t0, t0 + 2000*ms, true},
+		{never, t0, false}, {t0, t0, false}, {t0, t0 + 1000*ms - 1, false}, {t0, t0 + 1000*ms, true},
+		{t0, t0 + 2000*ms, true},
 	} {
 		if got := halfClosedTooLong(tt.at, tt.now); got != tt.want {
 			t.Errorf("half-closed at %d, now %d: given up %v, want %v", tt.at, tt.now, got, tt.want)

@@ -12,9 +12,11 @@ import (
 
 func TestKeepFor(t *testing.T) {
 	for field, want := range map[string]time.Duration{
-		"": 0, "Keep-Alive: timeout=60": 59 * time.Second, "Keep-Alive: timeout=2": time.Second, "Keep-Alive: timeout=1": -1, "Keep-Alive: timeout=0": 0,
-		"Keep-Alive: max=100, TimeOut=5": 4 * time.Second, "Keep-Alive: timeout=-5": 0, "Keep-Alive: timeout=": 0, "Keep-Alive: timeout=99999999999999999999": 0,
-		"Keep-Alive: 300": 0, "Keep-Alive: xtimeout=5": 0,
+		"": 0, "Keep-Alive: timeout=60": 59 * time.Second, "Keep-Alive: timeout=2": time.Second,
+		"Keep-Alive: timeout=1": -1, "Keep-Alive: timeout=0": 0,
+		"Keep-Alive: max=100, TimeOut=5": 4 * time.Second, "Keep-Alive: timeout=-5": 0, "Keep-Alive: timeout=": 0,
+		"Keep-Alive: timeout=99999999999999999999": 0,
+		"Keep-Alive: 300":                          0, "Keep-Alive: xtimeout=5": 0,
 	} {
 		if field != "" {
 			field += "\r\n"
@@ -52,10 +54,12 @@ func TestTrusted(t *testing.T) {
 		idle time.Duration
 		bare bool
 		want bool
-	}{{0, false, true}, {time.Millisecond, false, true}, {10 * time.Millisecond, false, false}, {time.Hour, false, false}, {0, true, false}} {
+	}{{0, false, true}, {time.Millisecond, false, true}, {10 * time.Millisecond, false, false},
+		{time.Hour, false, false}, {0, true, false}} {
 		u := upstreamH1{since: int64(time.Minute), bare: tt.bare}
 		if got := u.Trusted(int64(time.Minute + tt.idle)); got != tt.want {
-			t.Errorf("idle for %v, behind an answer without a body %v: Trusted = %v, want %v", tt.idle, tt.bare, got, tt.want)
+			t.Errorf("idle for %v, behind an answer without a body %v: Trusted = %v, want %v", tt.idle, tt.bare, got,
+				tt.want)
 		}
 	}
 }

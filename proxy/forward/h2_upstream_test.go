@@ -36,10 +36,11 @@ func TestQuietStreamsOfGRPC(t *testing.T) {
 	const scale = 1000
 	testserver.Goroutines(t)
 	policy := keepalive.EnforcementPolicy{MinTime: 5 * time.Minute / scale} // what a server has that says nothing
-	s := grpc.NewServer(grpc.KeepaliveEnforcementPolicy(policy), grpc.UnknownServiceHandler(func(_ any, st grpc.ServerStream) error {
-		<-st.Context().Done()
-		return nil
-	}))
+	s := grpc.NewServer(grpc.KeepaliveEnforcementPolicy(policy),
+		grpc.UnknownServiceHandler(func(_ any, st grpc.ServerStream) error {
+			<-st.Context().Done()
+			return nil
+		}))
 	ln := testserver.Listen(t)
 	go func() { _ = s.Serve(ln) }() // ends with Stop
 	t.Cleanup(s.Stop)
@@ -65,9 +66,11 @@ func TestQuietStreamsOfGRPC(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Attach(st, false)
-	testserver.WaitFor(t, 10*time.Second, "seven PINGs, or the end", func() bool { return counted.n.Load() >= 7 || p.Err() != nil })
+	testserver.WaitFor(t, 10*time.Second, "seven PINGs, or the end",
+		func() bool { return counted.n.Load() >= 7 || p.Err() != nil })
 	if err := p.Err(); err != nil {
 		var gone *http2.ConnError
-		t.Errorf("the stream ended after %d PINGs: %v (from the peer: %v)", counted.n.Load(), err, errors.As(err, &gone) && gone.Remote)
+		t.Errorf("the stream ended after %d PINGs: %v (from the peer: %v)", counted.n.Load(), err,
+			errors.As(err, &gone) && gone.Remote)
 	}
 }

@@ -23,7 +23,8 @@ func reset(code http2.ErrCode, cause error) error { return &http2.ResetError{Cod
 
 // What each error of an upstream connection is to the client, and to the endpoint's health.
 func TestUpstreamReply(t *testing.T) {
-	const limit, slow, broke, wrong = "upstream limit reached", "upstream timeout", "upstream broke off", "malformed upstream response"
+	const limit, slow, broke, wrong = "upstream limit reached", "upstream timeout", "upstream broke off",
+		"malformed upstream response"
 	for _, tt := range []struct {
 		name    string
 		err     error
@@ -36,18 +37,28 @@ func TestUpstreamReply(t *testing.T) {
 		{"a limit of the cluster", cluster.ErrOverflow, 503, telemetry.UO, limit, cluster.Overflow, false},
 		{"no endpoint", cluster.ErrNoEndpoint, 503, telemetry.UH, "no healthy upstream", cluster.Ignored, false},
 		{"no room for a stream", http2.ErrNoCapacity, 503, telemetry.UO, limit, cluster.Overflow, true},
-		{"out of file descriptors", netio.NewConnectError(syscall.EMFILE), 503, telemetry.UO, limit, cluster.Overflow, true},
-		{"connection refused", netio.NewConnectError(syscall.ECONNREFUSED), 502, telemetry.UF, "upstream connect failed", cluster.ConnectFailure, true},
-		{"connecting took too long", netio.NewConnectError(context.DeadlineExceeded), 502, telemetry.UF, "upstream connect failed", cluster.ConnectFailure, true},
-		{"malformed head of HTTP/1.1", &http1.Error{Status: 502, Text: "x"}, 502, telemetry.UPE, wrong, cluster.Malformed, true},
-		{"malformed stream", reset(http2.ProtocolError, &http2.StreamError{Code: http2.ProtocolError}), 502, telemetry.UPE, wrong, cluster.Malformed, true},
-		{"malformed connection", &http2.ConnError{Code: http2.ProtocolError}, 502, telemetry.UPE, wrong, cluster.Malformed, true},
-		{"the endpoint says that we are wrong", &http2.ConnError{Code: http2.ProtocolError, Remote: true}, 502, telemetry.UC, broke, cluster.Reset, true},
-		{"a fault of ours on the connection", &http2.ConnError{Code: http2.InternalError}, 502, telemetry.UC, broke, cluster.Reset, true},
+		{"out of file descriptors", netio.NewConnectError(syscall.EMFILE), 503, telemetry.UO, limit, cluster.Overflow,
+			true},
+		{"connection refused", netio.NewConnectError(syscall.ECONNREFUSED), 502, telemetry.UF,
+			"upstream connect failed", cluster.ConnectFailure, true},
+		{"connecting took too long", netio.NewConnectError(context.DeadlineExceeded), 502, telemetry.UF,
+			"upstream connect failed", cluster.ConnectFailure, true},
+		{"malformed head of HTTP/1.1", &http1.Error{Status: 502, Text: "x"}, 502, telemetry.UPE, wrong,
+			cluster.Malformed, true},
+		{"malformed stream", reset(http2.ProtocolError, &http2.StreamError{Code: http2.ProtocolError}), 502,
+			telemetry.UPE, wrong, cluster.Malformed, true},
+		{"malformed connection", &http2.ConnError{Code: http2.ProtocolError}, 502, telemetry.UPE, wrong,
+			cluster.Malformed, true},
+		{"the endpoint says that we are wrong", &http2.ConnError{Code: http2.ProtocolError, Remote: true}, 502,
+			telemetry.UC, broke, cluster.Reset, true},
+		{"a fault of ours on the connection", &http2.ConnError{Code: http2.InternalError}, 502, telemetry.UC, broke,
+			cluster.Reset, true},
 		{"no response in time", netio.ErrTimeout, 504, telemetry.UT, slow, cluster.Timeout, false},
 		{"a stream that stalls", reset(http2.Cancel, http2.ErrStalled), 504, telemetry.UT, slow, cluster.Timeout, true},
-		{"a head larger than the endpoint takes", http2.ErrHeadTooLarge, 431, telemetry.DPE, "request head is larger than the endpoint takes", cluster.ClientGone, false},
-		{"not processed", reset(http2.RefusedStream, http2.ErrUnprocessed), 503, telemetry.UC, "upstream did not take the request", cluster.Ignored, true},
+		{"a head larger than the endpoint takes", http2.ErrHeadTooLarge, 431, telemetry.DPE,
+			"request head is larger than the endpoint takes", cluster.ClientGone, false},
+		{"not processed", reset(http2.RefusedStream, http2.ErrUnprocessed), 503, telemetry.UC,
+			"upstream did not take the request", cluster.Ignored, true},
 		{"reset", reset(http2.InternalError, http2.ErrReset), 502, telemetry.UC, broke, cluster.Reset, true},
 		{"going away", http2.ErrGoAway, 502, telemetry.UC, broke, cluster.Reset, true},
 		{"ended", io.ErrUnexpectedEOF, 502, telemetry.UC, broke, cluster.Reset, true},
@@ -69,7 +80,8 @@ func TestUpstreamReply(t *testing.T) {
 // What each local reply says about the endpoint.
 func TestOutcome(t *testing.T) {
 	for flag, want := range map[telemetry.Flag]cluster.Outcome{
-		telemetry.NoFlag: cluster.Ignored, telemetry.NR: cluster.Ignored, telemetry.UH: cluster.Ignored, telemetry.RL: cluster.Ignored,
+		telemetry.NoFlag: cluster.Ignored, telemetry.NR: cluster.Ignored, telemetry.UH: cluster.Ignored,
+		telemetry.RL: cluster.Ignored,
 		telemetry.UO: cluster.Overflow, telemetry.UF: cluster.ConnectFailure, telemetry.UC: cluster.Reset,
 		telemetry.UT: cluster.Timeout, telemetry.UPE: cluster.Malformed, telemetry.DC: cluster.ClientGone,
 		telemetry.DPE: cluster.ClientGone,
@@ -104,8 +116,10 @@ func TestLate(t *testing.T) {
 		{"before the client's deadline", telemetry.UC, route.Decision{Deadline: t0 + 1, ClientDeadline: true}, "same"},
 		{"a timeout at the route's deadline", telemetry.UT, route.Decision{Deadline: t0}, "ReplyTimeout"},
 		{"a reset at the route's deadline", telemetry.UC, route.Decision{Deadline: t0}, "ReplyTimeout"},
-		{"a timeout at the client's deadline", telemetry.UT, route.Decision{Deadline: t0, ClientDeadline: true}, "replyDeadline"},
-		{"a reset behind the client's deadline", telemetry.UC, route.Decision{Deadline: t0 - 1, ClientDeadline: true}, "replyDeadline"},
+		{"a timeout at the client's deadline", telemetry.UT, route.Decision{Deadline: t0, ClientDeadline: true},
+			"replyDeadline"},
+		{"a reset behind the client's deadline", telemetry.UC, route.Decision{Deadline: t0 - 1, ClientDeadline: true},
+			"replyDeadline"},
 		{"no connection", telemetry.UF, route.Decision{Deadline: t0}, "same"},
 		{"a malformed response", telemetry.UPE, route.Decision{Deadline: t0, ClientDeadline: true}, "same"},
 		{"a limit", telemetry.UO, route.Decision{Deadline: t0}, "same"},
@@ -126,8 +140,10 @@ func TestGRPCCode(t *testing.T) {
 		status int
 		want   int
 	}{
-		{telemetry.DC, 499, 1}, {telemetry.UT, 504, 4}, {telemetry.NR, 404, 12}, {telemetry.RL, 429, 8}, {telemetry.UPE, 502, 13},
-		{telemetry.DPE, 400, 13}, {telemetry.DPE, 413, 13}, {telemetry.UF, 502, 14}, {telemetry.UC, 502, 14}, {telemetry.UC, 503, 14},
+		{telemetry.DC, 499, 1}, {telemetry.UT, 504, 4}, {telemetry.NR, 404, 12}, {telemetry.RL, 429, 8},
+		{telemetry.UPE, 502, 13},
+		{telemetry.DPE, 400, 13}, {telemetry.DPE, 413, 13}, {telemetry.UF, 502, 14}, {telemetry.UC, 502, 14},
+		{telemetry.UC, 503, 14},
 		{telemetry.UO, 503, 14}, {telemetry.UH, 503, 14}, {telemetry.NoFlag, 500, 2}, {telemetry.NoFlag, 401, 16},
 		{telemetry.NoFlag, 429, 14}, {telemetry.NoFlag, 504, 14}, {telemetry.NoFlag, 501, 2},
 	} {
@@ -149,14 +165,17 @@ func TestFillReply(t *testing.T) {
 		body     string
 		kind     message.BodyKind
 	}{
-		{"plain", ReplyTimeout, route.Decision{}, 504, text + "Content-Length: 17\r\n", "upstream timeout\n", message.Sized},
+		{"plain", ReplyTimeout, route.Decision{}, 504, text + "Content-Length: 17\r\n", "upstream timeout\n",
+			message.Sized},
 		{"HEAD", ReplyTimeout, route.Decision{Head: true}, 504, text + "Content-Length: 17\r\n", "", message.NoBody},
 		{"gRPC", ReplyTimeout, route.Decision{GRPC: true}, 200,
 			"Content-Type: application/grpc\r\nGrpc-Status: 4\r\nGrpc-Message: upstream timeout\r\nContent-Length: 0\r\n", "", message.NoBody},
 		{"gRPC by HEAD", route.ReplyNoRoute, route.Decision{GRPC: true, Head: true}, 200,
-			"Content-Type: application/grpc\r\nGrpc-Status: 12\r\nGrpc-Message: no route\r\nContent-Length: 0\r\n", "", message.NoBody},
+			"Content-Type: application/grpc\r\nGrpc-Status: 12\r\nGrpc-Message: no route\r\nContent-Length: 0\r\n", "",
+			message.NoBody},
 		{"CONNECT", route.ReplyConnect, route.Decision{}, 405,
-			"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE\r\n" + text + "Content-Length: 25\r\n", "CONNECT is not supported\n", message.Sized},
+			"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE\r\n" + text + "Content-Length: 25\r\n",
+			"CONNECT is not supported\n", message.Sized},
 		{"rate limited, in whole seconds", route.ReplyRateLimited, route.Decision{RetryAfter: time.Second}, 429,
 			"Retry-After: 1\r\n" + text + "Content-Length: 13\r\n", "rate limited\n", message.Sized},
 		{"rate limited, rounded up", route.ReplyRateLimited, route.Decision{RetryAfter: time.Second + 1}, 429,
@@ -164,13 +183,15 @@ func TestFillReply(t *testing.T) {
 		{"rate limited, HEAD", route.ReplyRateLimited, route.Decision{RetryAfter: 1, Head: true}, 429,
 			"Retry-After: 1\r\n" + text + "Content-Length: 13\r\n", "", message.NoBody},
 		{"rate limited, gRPC", route.ReplyRateLimited, route.Decision{RetryAfter: 1, GRPC: true}, 200,
-			"Content-Type: application/grpc\r\nGrpc-Status: 8\r\nGrpc-Message: rate limited\r\nContent-Length: 0\r\n", "", message.NoBody},
+			"Content-Type: application/grpc\r\nGrpc-Status: 8\r\nGrpc-Message: rate limited\r\nContent-Length: 0\r\n",
+			"", message.NoBody},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := message.Head{Method: []byte("left"), Status: 1, Body: message.Chunked}
 			h.Append([]byte("x-left"), []byte("over"))
 			body := FillReply(&h, tt.reply, &tt.decision)
-			if h.Status != tt.status || string(body) != tt.body || (body == nil) != (tt.body == "") || h.Body != tt.kind {
+			if h.Status != tt.status || string(body) != tt.body || (body == nil) != (tt.body == "") ||
+				h.Body != tt.kind {
 				t.Errorf("%d %q, kind of body %v; want %d %q, %v", h.Status, body, h.Body, tt.status, tt.body, tt.kind)
 			}
 			if h.Body == message.Sized && h.ContentLength != int64(len(body)) {
@@ -198,7 +219,8 @@ func TestFillReply(t *testing.T) {
 // What a response says about its endpoint: 5xx of HTTP, and what of gRPC is the server's fault.
 func TestResponseOutcome(t *testing.T) {
 	for status, want := range map[int]cluster.Outcome{
-		101: cluster.Success, 200: cluster.Success, 404: cluster.Success, 499: cluster.Success, 500: cluster.ServerError,
+		101: cluster.Success, 200: cluster.Success, 404: cluster.Success, 499: cluster.Success,
+		500: cluster.ServerError,
 		501: cluster.ServerError, 503: cluster.ServerError, 599: cluster.ServerError,
 	} {
 		if got := ResponseOutcome(status, NoGRPCStatus); got != want {
@@ -227,9 +249,11 @@ func TestSaysUnavailable(t *testing.T) {
 		grpc   string
 		want   bool
 	}{
-		{200, "14", true}, {503, "14", true}, {200, "13", false}, {200, "0", false}, {200, "", false}, {200, "140", false},
+		{200, "14", true}, {503, "14", true}, {200, "13", false}, {200, "0", false}, {200, "", false},
+		{200, "140", false},
 		{503, "8", false}, {503, "0", false},
-		{429, "", false}, {500, "", false}, {501, "", false}, {502, "", true}, {503, "", true}, {504, "", true}, {505, "", false},
+		{429, "", false}, {500, "", false}, {501, "", false}, {502, "", true}, {503, "", true}, {504, "", true},
+		{505, "", false},
 	} {
 		h := message.Head{Status: tt.status}
 		if tt.grpc != "" {
@@ -249,7 +273,8 @@ func TestBodyReply(t *testing.T) {
 		status int
 		flag   telemetry.Flag
 	}{
-		{&http1.Error{Status: 400, Text: "malformed chunk size"}, 400, telemetry.DPE}, {netio.ErrTimeout, 408, telemetry.DPE},
+		{&http1.Error{Status: 400, Text: "malformed chunk size"}, 400, telemetry.DPE},
+		{netio.ErrTimeout, 408, telemetry.DPE},
 		{gone, 499, telemetry.DC}, {reset(http2.Cancel, http2.ErrReset), 499, telemetry.DC},
 	} {
 		if r := bodyReply(fmt.Errorf("wrapped: %w", tt.err)); r.Status != tt.status || r.Flag != tt.flag {

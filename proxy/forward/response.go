@@ -29,7 +29,8 @@ func (ex *exchange) deliver(u upstream) result {
 	}
 	early := ex.upload.stop(u)
 	if early {
-		ex.closing = ex.closing || !ex.upload.read.Load() // a client that was stopped in its body can send no other request
+		// a client that was stopped in its body can send no other request
+		ex.closing = ex.closing || !ex.upload.read.Load()
 	}
 	r.End = ex.now()
 	switch {

@@ -76,7 +76,8 @@ func TestRetryable(t *testing.T) {
 						got.WriteByte(map[bool]byte{false: '-', true: 'y'}[retryable(&p, a)])
 					}
 					if got.String() != columns {
-						t.Errorf("on %s: flag %v, gRPC %v, unsent %v: %s, want %s (lost, kept, replayable)", on, flag, grpc, unsent, got.String(), columns)
+						t.Errorf("on %s: flag %v, gRPC %v, unsent %v: %s, want %s (lost, kept, replayable)", on, flag,
+							grpc, unsent, got.String(), columns)
 					}
 				}
 			}
@@ -86,7 +87,8 @@ func TestRetryable(t *testing.T) {
 
 // The longest pause doubles from 25 ms to 250 ms.
 func TestBackoffLimit(t *testing.T) {
-	for n, want := range map[int]time.Duration{1: 25, 2: 50, 3: 100, 4: 200, 5: 250, 6: 250, 9: 250, 10: 250, 100: 250} {
+	for n, want := range map[int]time.Duration{1: 25, 2: 50, 3: 100, 4: 200, 5: 250, 6: 250, 9: 250, 10: 250,
+		100: 250} {
 		if got := backoffLimit(n); got != want*time.Millisecond {
 			t.Errorf("behind attempt %d: %v, want %v ms", n, got, int(want))
 		}

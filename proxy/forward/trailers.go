@@ -9,7 +9,8 @@ import (
 // neverTrailer are the fields that must not come behind a body: framing, routing, authentication and what we vouch
 // for ourselves (RFC 9110 section 6.5.1).
 var neverTrailer = message.HopByHop | forwarded | message.Of(message.ContentLength, message.Host, message.Trailer,
-	message.Authorization, message.Cookie, message.SetCookie, message.Expect, message.ContentEncoding, message.ContentType,
+	message.Authorization, message.Cookie, message.SetCookie, message.Expect, message.ContentEncoding,
+	message.ContentType,
 	message.ContentRange, message.XRequestID)
 
 // vetTrailers marks the trailers that have no ID and still must not pass: what the sender says of the client, and who

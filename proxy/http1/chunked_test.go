@@ -196,7 +196,8 @@ func TestChunkedLimits(t *testing.T) {
 	if got := readChunked(wide, "1;"+strings.Repeat("e", 16384)+"\r\nx\r\n0\r\n\r\n"); got.err != nil {
 		t.Errorf("16 KiB of extensions: %v", got.err)
 	}
-	if got := readChunked(wide, "1;"+strings.Repeat("e", 16385)+"\r\nx\r\n0\r\n\r\n"); !errors.Is(got.err, ErrChunkExt) {
+	if got := readChunked(wide, "1;"+strings.Repeat("e", 16385)+"\r\nx\r\n0\r\n\r\n"); !errors.Is(got.err,
+		ErrChunkExt) {
 		t.Errorf("more than 16 KiB of extensions: %v", got.err)
 	}
 }

@@ -14,9 +14,10 @@ func bad(text string) *Error { return &Error{400, text} }
 
 // The errors. RFC sections are those of RFC 9112 unless another is named.
 var (
-	ErrBareLF         = bad("line ends in a bare LF")                               // 2.2
-	ErrRequestLine    = bad("malformed request line")                               // 3
-	ErrNotHTTP        = bad("not HTTP")                                             // another protocol, by the look of it
+	ErrBareLF      = bad("line ends in a bare LF") // 2.2
+	ErrRequestLine = bad("malformed request line") // 3
+	// another protocol, by the look of it
+	ErrNotHTTP        = bad("not HTTP")
 	ErrMethod         = bad("malformed method")                                     // 3.1
 	ErrTarget         = bad("malformed request target")                             // 3.2
 	ErrTargetHost     = bad("host of the request target and Host field differ")     // 3.2.2

@@ -21,14 +21,16 @@ var fuzzLimits = Limits{HeadBytes: 2000, LineBytes: 300, Fields: 20, ExtBytes: 1
 var seeds = []string{
 	wrkHead, browserHead,
 	"POST /a?b HTTP/1.1\r\nHost: h:80\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\n",
-	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: x-a, close\r\nX-A: 1\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: x-a, close\r\nX-A: " +
+		"1\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
 	"GET http://user@h/ HTTP/1.1\r\nHost: h\r\n\r\n", "GET http://[::1]:80?x HTTP/1.0\r\n\r\n",
 	"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
 	"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n",
 	"\r\nGET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81",
 	"GET / HTTP/1.1\r\nHost: h\r\nX: a\r\n b\r\n\r\n", "GET / HTTP/1.1\nHost: h\n\n",
 	"GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding:\x0bchunked\r\n\r\n",
-	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: gzip, chunked\r\nExpect: 100-continue\r\nTE: trailers\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: gzip, chunked\r\nExpect: " +
+		"100-continue\r\nTE: trailers\r\n\r\n",
 }
 
 // first is what one head at the beginning of in says, and what is left behind it.
@@ -111,7 +113,8 @@ func sameRequest(t *testing.T, h *message.Head) {
 		switch {
 		// escapes and hosts are the business of whoever uses the target; we pass its bytes on
 		case errors.As(err, &bad):
-		case strings.Contains(err.Error(), "bad trailer key"): // the Trailer field is an announcement that we drop or pass on unread
+		// the Trailer field is an announcement that we drop or pass on unread
+		case strings.Contains(err.Error(), "bad trailer key"):
 		case strings.Contains(err.Error(), "invalid method"), strings.Contains(err.Error(), "malformed HTTP request"):
 			t.Fatalf("net/http refuses the line: %v", err)
 		default:
@@ -139,7 +142,8 @@ func sameRequest(t *testing.T, h *message.Head) {
 
 func FuzzResponseHead(f *testing.F) {
 	for _, s := range []string{
-		nginxHead, okHead, "HTTP/1.0 200\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nHTTP/1.1 200 OK\r\n",
+		nginxHead, okHead, "HTTP/1.0 200\r\n\r\n",
+		"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nHTTP/1.1 200 OK\r\n",
 		"HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n\x81",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		"HTTP/1.1 204 No Content\r\nContent-Length: 1\r\n\r\nx",

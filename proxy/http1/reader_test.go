@@ -268,7 +268,8 @@ func TestOverSockets(t *testing.T) {
 		defer nc.Close()
 		for i := range requests {
 			body := strings.Repeat("b", i*300)
-			if _, err = fmt.Fprintf(nc, "POST /%d HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", i, len(body)+1, body+"!"); err != nil {
+			if _, err = fmt.Fprintf(nc, "POST /%d HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "+
+				"chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", i, len(body)+1, body+"!"); err != nil {
 				break
 			}
 		}

@@ -38,7 +38,8 @@ func TestRequestLine(t *testing.T) {
 		err  error
 	}{
 		{line: "GET / HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=/ authority=h path=/"},
-		{line: "GET /a/b?c=d HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=/a/b?c=d authority=h path=/a/b query=c=d"},
+		{line: "GET /a/b?c=d HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=/a/b?c=d authority=h path=/a/b " +
+			"query=c=d"},
 		{line: "GET /? HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=/? authority=h path=/ query="},
 		{line: "GET /a?b?c HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=/a?b?c authority=h path=/a query=b?c"},
 		{line: "GET //x/../y%2f%zz\xff\\ HTTP/1.1",
@@ -49,10 +50,14 @@ func TestRequestLine(t *testing.T) {
 		{line: "GET / HTTP/1.0", want: "HTTP/1.0 body=none method=GET target=/ authority=h path=/ close"},
 		{line: "OPTIONS * HTTP/1.1", want: "HTTP/1.1 body=none method=OPTIONS target=* authority=h path=*"},
 		{line: "CONNECT h:443 HTTP/1.1", want: "HTTP/1.1 body=none method=CONNECT target=h:443 authority=h:443"},
-		{line: "GET http://h/a?b HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=http://h/a?b scheme=http authority=h path=/a query=b"},
-		{line: "GET HTTPS://H HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=HTTPS://H scheme=HTTPS authority=H path="},
-		{line: "OPTIONS http://h HTTP/1.1", want: "HTTP/1.1 body=none method=OPTIONS target=http://h scheme=http authority=h path="},
-		{line: "GET http://h?a=b HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=http://h?a=b scheme=http authority=h path= query=a=b"},
+		{line: "GET http://h/a?b HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=http://h/a?b scheme=http " +
+			"authority=h path=/a query=b"},
+		{line: "GET HTTPS://H HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=HTTPS://H scheme=HTTPS " +
+			"authority=H path="},
+		{line: "OPTIONS http://h HTTP/1.1", want: "HTTP/1.1 body=none method=OPTIONS target=http://h scheme=http " +
+			"authority=h path="},
+		{line: "GET http://h?a=b HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=http://h?a=b scheme=http " +
+			"authority=h path= query=a=b"},
 		{line: "GET http://h/http://other/ HTTP/1.1",
 			want: "HTTP/1.1 body=none method=GET target=http://h/http://other/ scheme=http authority=h path=/http://other/"},
 
@@ -327,7 +332,8 @@ func TestRequestHTTP10(t *testing.T) {
 		{fields: "Connection: keep-alive, close\r\n", want: "HTTP/1.0 body=none method=GET target=/ path=/ close"},
 		{fields: "Content-Length: 3\r\n", want: "HTTP/1.0 body=sized length=3 method=GET target=/ path=/ close"},
 		{fields: "Expect: 100-continue\r\n", want: "HTTP/1.0 body=none method=GET target=/ path=/ close"},
-		{fields: "Connection: Upgrade\r\nUpgrade: websocket\r\n", want: "HTTP/1.0 body=none method=GET target=/ path=/ close"},
+		{fields: "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+			want: "HTTP/1.0 body=none method=GET target=/ path=/ close"},
 		{fields: "Host: h\r\nHost: h\r\n", err: ErrHostRepeated},
 		{fields: "Host: a b\r\n", err: ErrHost},
 		{fields: "Transfer-Encoding: chunked\r\n", err: ErrTEVersion},
@@ -414,7 +420,8 @@ func TestDefaultLimits(t *testing.T) {
 }
 
 func TestStatuses(t *testing.T) {
-	for e, want := range map[*Error]int{ErrTEUnknown: 501, ErrVersionUnknown: 505, ErrVersion: 400, ErrExpect: 417, ErrStatusLine: 502, ErrTE: 400, ErrTEVersion: 400, ErrLengthRepeated: 400, ErrBareLF: 400} {
+	for e, want := range map[*Error]int{ErrTEUnknown: 501, ErrVersionUnknown: 505, ErrVersion: 400, ErrExpect: 417,
+		ErrStatusLine: 502, ErrTE: 400, ErrTEVersion: 400, ErrLengthRepeated: 400, ErrBareLF: 400} {
 		if e.Status != want || e.Error() == "" {
 			t.Errorf("%q has status %d, want %d", e.Error(), e.Status, want)
 		}
@@ -445,7 +452,8 @@ func TestRequestBreaksOff(t *testing.T) {
 func TestRequestFieldsKept(t *testing.T) {
 	const lines = "X-B: 1\r\nHost: h\r\nx-b:  2\t\r\nCookie:c\r\nX-a:\r\n"
 	var h message.Head
-	if err := reader(DefaultLimits(), "GET / HTTP/1.1\r\n"+lines+"Connection: X-B\r\n\r\n").ReadRequest(&h); err != nil {
+	if err := reader(DefaultLimits(), "GET / HTTP/1.1\r\n"+lines+
+		"Connection: X-B\r\n\r\n").ReadRequest(&h); err != nil {
 		t.Fatal(err)
 	}
 	if got := h.AppendFields(nil, message.Of(message.Connection)); string(got) != "Host: h\r\nCookie:c\r\nX-a:\r\n" {
@@ -465,7 +473,8 @@ func TestPipelining(t *testing.T) {
 	var in, want []string
 	for i := range 60 {
 		name := strings.Repeat("n", i*40)
-		in = append(in, "POST /"+name+" HTTP/1.1\r\nHost: h\r\nContent-Length: "+[]string{"0", "3"}[i%2]+"\r\n\r\n"+[]string{"", "abc"}[i%2])
+		in = append(in, "POST /"+name+" HTTP/1.1\r\nHost: h\r\nContent-Length: "+[]string{"0", "3"}[i%2]+"\r\n\r\n"+
+			[]string{"", "abc"}[i%2])
 		want = append(want, "/"+name)
 	}
 	for way, r := range ways(DefaultLimits(), strings.Join(in, "")) {

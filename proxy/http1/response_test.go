@@ -38,7 +38,8 @@ func TestStatusLine(t *testing.T) {
 		{line: "HTTP/1.1 200 OK", want: "HTTP/1.1 body=none length=0 reason=OK status=200"},
 		{line: "HTTP/1.1 200 ", want: "HTTP/1.1 body=none length=0 reason= status=200"},
 		{line: "HTTP/1.1 200", want: "HTTP/1.1 body=none length=0 status=200"},
-		{line: "HTTP/1.0 404 Not  Found\t\xe9 ", want: "HTTP/1.0 body=none length=0 reason=Not  Found\t\xe9  status=404 close"},
+		{line: "HTTP/1.0 404 Not  Found\t\xe9 ",
+			want: "HTTP/1.0 body=none length=0 reason=Not  Found\t\xe9  status=404 close"},
 		{line: "HTTP/1.1 599 x", want: "HTTP/1.1 body=none length=0 reason=x status=599"},
 		{line: "HTTP/1.1 100 Continue", want: "HTTP/1.1 body=none length=0 reason=Continue status=100"},
 
@@ -156,7 +157,8 @@ func TestResponseFraming(t *testing.T) {
 			t.Errorf("%.80q (HEAD %v) says %q, want %q", tt.line+" "+tt.fields, tt.head, got, tt.want)
 		}
 	}
-	long := "HTTP/1.1 200 " + strings.Repeat("r", 20000) + "\r\nContent-Length: 0\r\n\r\n" // the bound on the line is the request's
+	// the bound on the line is the request's
+	long := "HTTP/1.1 200 " + strings.Repeat("r", 20000) + "\r\nContent-Length: 0\r\n\r\n"
 	if _, err := readResponse(t, long, false); err != nil {
 		t.Errorf("a long reason: %v", err)
 	}
@@ -183,7 +185,8 @@ func TestResponseBreaksOff(t *testing.T) {
 
 // TestInterimResponses: several heads on one connection, each forgotten before the next is read.
 func TestInterimResponses(t *testing.T) {
-	const in = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 204 No Content\r\n\r\n"
+	const in = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 " +
+		"OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 204 No Content\r\n\r\n"
 	for way, r := range ways(DefaultLimits(), in) {
 		var h message.Head
 		for _, status := range []int{100, 103, 200} {

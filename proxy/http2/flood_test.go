@@ -84,7 +84,8 @@ func TestFloods(t *testing.T) {
 				p.write(p.WriteContinuation(1, false, p.Block("y", strings.Repeat("~", 16_000))))
 			})(p)
 		}, LimitContinuation},
-		{"bombs", func(p *peer) { // one large entry, referred to again and again: each stream is refused, and then it is enough
+		// one large entry, referred to again and again: each stream is refused, and then it is enough
+		{"bombs", func(p *peer) {
 			bomb := strings.Split(strings.Repeat("bomb,"+strings.Repeat("b", 4000)+",", 2000), ",")
 			many(func(p *peer, i int) { p.headers(uint32(2*i+1), true, bomb[:4000]...) })(p)
 		}, LimitResets},

@@ -189,7 +189,8 @@ func TestFields(t *testing.T) {
 	for _, p := range f.list {
 		got = append(got, p.name+"="+string(p.value)+strings.Repeat("!", int(p.how)))
 	}
-	want := ":method=GET :scheme=http :path=/?q! content-type=text/plain x-mixed-case=Value etag=x! x-secret=s!! te=trailers content-length=12! x-request-id=id!"
+	want := ":method=GET :scheme=http :path=/?q! content-type=text/plain x-mixed-case=Value etag=x! x-secret=s!! " +
+		"te=trailers content-length=12! x-request-id=id!"
 	if s := strings.Join(got, " "); s != want {
 		t.Errorf("fields\n%s, want\n%s", s, want)
 	}

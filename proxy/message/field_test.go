@@ -91,10 +91,12 @@ func TestEqualFold(t *testing.T) {
 }
 
 func TestToken(t *testing.T) {
-	const tokens = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" // RFC 9110 section 5.6.2
+	// RFC 9110 section 5.6.2
+	const tokens = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	for c := range 256 {
 		want := c < 0x80 && strings.IndexByte(tokens, byte(c)) >= 0
-		if IsTokenByte(byte(c)) != want || ValidToken([]byte{'a', byte(c)}) != want || ValidToken([]byte{byte(c), 'a'}) != want {
+		if IsTokenByte(byte(c)) != want || ValidToken([]byte{'a', byte(c)}) != want ||
+			ValidToken([]byte{byte(c), 'a'}) != want {
 			t.Errorf("%q: want %v in a token", byte(c), want)
 		}
 	}
@@ -119,7 +121,8 @@ func TestValidLowerName(t *testing.T) {
 
 func TestPadded(t *testing.T) {
 	for in, want := range map[string]bool{
-		"": false, " ": true, "\t": true, "a": false, " a": true, "a ": true, "\ta": true, "a\t": true, "a b": false, "\u00a0a": false,
+		"": false, " ": true, "\t": true, "a": false, " a": true, "a ": true, "\ta": true, "a\t": true, "a b": false,
+		"\u00a0a": false,
 	} {
 		if got := Padded([]byte(in)); got != want {
 			t.Errorf("Padded(%q) = %v, want %v", in, got, want)
@@ -172,7 +175,8 @@ func FuzzValueEnd(f *testing.F) {
 
 func TestTrimSpace(t *testing.T) {
 	for in, want := range map[string]string{
-		"": "", " ": "", "\t \t": "", "a": "a", " a": "a", "a\t": "a", " \ta b\t ": "a b", "\va\v": "\va\v", "\ra\n": "\ra\n", "\u00a0": "\u00a0",
+		"": "", " ": "", "\t \t": "", "a": "a", " a": "a", "a\t": "a", " \ta b\t ": "a b", "\va\v": "\va\v",
+		"\ra\n": "\ra\n", "\u00a0": "\u00a0",
 	} {
 		if got := TrimSpace([]byte(in)); string(got) != want {
 			t.Errorf("TrimSpace(%q) = %q, want %q", in, got, want)

@@ -69,15 +69,29 @@ func TestPanicInAnEvent(t *testing.T) {
 		event  func(down, up *testpeer.Peer, id uint32)
 		of     string // whose event it is
 	}{
-		{"head of the response", false, noRoute, func(_, up *testpeer.Peer, id uint32) { up.Head(id, false, ":status", "200") }, "endpoint"},
-		{"head that is all", false, noTable, func(_, up *testpeer.Peer, id uint32) { up.Head(id, true, ":status", "200") }, "endpoint"},
-		{"end of the response", true, noTable, func(_, up *testpeer.Peer, id uint32) { up.Must(up.WriteData(id, true, []byte("x"))) }, "endpoint"},
-		{"trailers of the response", true, noTable, func(_, up *testpeer.Peer, id uint32) { up.Head(id, true, "x-sum", "1") }, "endpoint"},
-		{"reset by the endpoint", false, none, func(_, up *testpeer.Peer, id uint32) { up.Must(up.WriteRSTStream(id, xhttp2.ErrCodeInternal)) }, "endpoint"},
-		{"reset by the endpoint, behind the head", true, none, func(_, up *testpeer.Peer, id uint32) { up.Must(up.WriteRSTStream(id, xhttp2.ErrCodeInternal)) }, "endpoint"},
-		{"data of the request", false, noTable, func(down, _ *testpeer.Peer, _ uint32) { down.Must(down.WriteData(3, false, []byte("x"))) }, "client"},
-		{"trailers of the request", false, noTable, func(down, _ *testpeer.Peer, _ uint32) { down.Head(3, true, "x-sum", "1") }, "client"},
-		{"reset by the client", false, noTable, func(down, _ *testpeer.Peer, _ uint32) { down.Must(down.WriteRSTStream(3, xhttp2.ErrCodeCancel)) }, "client"},
+		{"head of the response", false, noRoute,
+			func(_, up *testpeer.Peer, id uint32) { up.Head(id, false, ":status", "200") }, "endpoint"},
+		{"head that is all", false, noTable, func(_, up *testpeer.Peer, id uint32) {
+			up.Head(id, true, ":status",
+				"200")
+		}, "endpoint"},
+		{"end of the response", true, noTable,
+			func(_, up *testpeer.Peer, id uint32) { up.Must(up.WriteData(id, true, []byte("x"))) }, "endpoint"},
+		{"trailers of the response", true, noTable,
+			func(_, up *testpeer.Peer, id uint32) { up.Head(id, true, "x-sum", "1") }, "endpoint"},
+		{"reset by the endpoint", false, none,
+			func(_, up *testpeer.Peer, id uint32) { up.Must(up.WriteRSTStream(id, xhttp2.ErrCodeInternal)) },
+			"endpoint"},
+		{"reset by the endpoint, behind the head", true, none,
+			func(_, up *testpeer.Peer, id uint32) { up.Must(up.WriteRSTStream(id, xhttp2.ErrCodeInternal)) },
+			"endpoint"},
+		{"data of the request", false, noTable,
+			func(down, _ *testpeer.Peer, _ uint32) { down.Must(down.WriteData(3, false, []byte("x"))) }, "client"},
+		{"trailers of the request", false, noTable,
+			func(down, _ *testpeer.Peer, _ uint32) { down.Head(3, true, "x-sum", "1") }, "client"},
+		{"reset by the client", false, noTable,
+			func(down, _ *testpeer.Peer, _ uint32) { down.Must(down.WriteRSTStream(3, xhttp2.ErrCodeCancel)) },
+			"client"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, nil)
@@ -156,7 +170,8 @@ func TestEndWhileFailing(t *testing.T) {
 	r := newRig(t, nil)
 	gone := &route.LocalReply{Status: 499, Flag: telemetry.DC, Text: "client went away"}
 	for range 200 {
-		x := &relay{conn: &forward.ConnH2{Engine: r.engine, Client: route.Client{Listener: &route.Listener{Telemetry: r.listener}}}}
+		x := &relay{conn: &forward.ConnH2{Engine: r.engine,
+			Client: route.Client{Listener: &route.Listener{Telemetry: r.listener}}}}
 		x.decision = route.Decision{Table: r.engine.Table(), Upstream: r.upstream, GRPC: true}
 		x.mu.Lock()
 		if err := x.attempt.Pick(&x.decision); err != nil {

@@ -90,8 +90,9 @@ func TestRemoteIPDoesNotAllocate(t *testing.T) {
 func TestIsClaim(t *testing.T) {
 	for name, want := range map[string]bool{
 		"Forwarded": true, "forwarded": true, "X-Real-IP": true, "x-real-ip": true, "X-Forwarded-Port": true,
-		"X-FORWARDED-SERVER": true, "x-forwarded-x": true, "x-forwarded-": false, "X-Forwarded": false, "Forwarded-For": false,
-		"X-Real-IPs": false, "Via": false, "X-Request-Id": false, "": false,
+		"X-FORWARDED-SERVER": true, "x-forwarded-x": true, "x-forwarded-": false, "X-Forwarded": false,
+		"Forwarded-For": false,
+		"X-Real-IPs":    false, "Via": false, "X-Request-Id": false, "": false,
 	} {
 		if got := IsClaim([]byte(name)); got != want {
 			t.Errorf("IsClaim(%q) = %v, want %v", name, got, want)

@@ -70,18 +70,22 @@ func TestDecideReplies(t *testing.T) {
 		{"CONNECT", config.Route{}, 0, 0, "CONNECT a:1", "", ReplyConnect},
 		{"a path that climbs", config.Route{}, 0, 0, "GET /../x", "", ReplyPath},
 		{"no route", config.Route{Match: config.Match{PathPrefix: "/api"}}, 0, 0, "GET /app", "", ReplyNoRoute},
-		{"no route by the method", config.Route{Match: config.Match{Methods: []string{"GET"}}}, 0, 0, "HEAD /", "", ReplyNoRoute},
+		{"no route by the method", config.Route{Match: config.Match{Methods: []string{"GET"}}}, 0, 0, "HEAD /", "",
+			ReplyNoRoute},
 		{"all weights are 0", config.Route{Clusters: none}, 0, 0, "GET /", "", ReplyNoCluster},
 		{"the last token", config.Route{RateLimit: limited}, 0, 0, "GET /", "", nil},
 		{"rate limited", config.Route{RateLimit: limited}, 0, 1, "GET /", "", ReplyRateLimited},
-		{"rate limited before the cluster", config.Route{RateLimit: limited, Clusters: none}, 0, 1, "GET /", "", ReplyRateLimited},
+		{"rate limited before the cluster", config.Route{RateLimit: limited, Clusters: none}, 0, 1, "GET /", "",
+			ReplyRateLimited},
 		{"body of max_body", config.Route{}, 5, 0, "POST /", "Content-Length: 5\r\n", nil},
 		{"body over max_body", config.Route{}, 5, 0, "POST /", "Content-Length: 6\r\n", ReplyMaxBody},
 		{"body over max_body, gRPC", config.Route{}, 5, 0, "POST /", grpc + "Content-Length: 6\r\n", ReplyMaxBody},
 		{"body of unknown length", config.Route{}, 5, 0, "POST /", "Transfer-Encoding: chunked\r\n", nil},
 		{"max_body of 0 is none", config.Route{}, 0, 0, "POST /", "Content-Length: 999999999999\r\n", nil},
-		{"no cluster before max_body", config.Route{Clusters: none}, 5, 0, "POST /", "Content-Length: 6\r\n", ReplyNoCluster},
-		{"no route before max_body", config.Route{Match: config.Match{PathPrefix: "/api"}}, 5, 0, "POST /", "Content-Length: 6\r\n", ReplyNoRoute},
+		{"no cluster before max_body", config.Route{Clusters: none}, 5, 0, "POST /", "Content-Length: 6\r\n",
+			ReplyNoCluster},
+		{"no route before max_body", config.Route{Match: config.Match{PathPrefix: "/api"}}, 5, 0, "POST /",
+			"Content-Length: 6\r\n", ReplyNoRoute},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tb := table(t, tt.route, tt.maxBody)
@@ -132,7 +136,8 @@ func TestDecideDeadline(t *testing.T) {
 			want = begun + int64(tt.want)
 		}
 		if d.Deadline != want || d.ClientDeadline != tt.client {
-			t.Errorf("%s: deadline %d, of the client %v; want %d, %v", tt.name, d.Deadline, d.ClientDeadline, want, tt.client)
+			t.Errorf("%s: deadline %d, of the client %v; want %d, %v", tt.name, d.Deadline, d.ClientDeadline, want,
+				tt.client)
 		}
 	}
 }
@@ -140,7 +145,8 @@ func TestDecideDeadline(t *testing.T) {
 // timeouts.upstream is not for gRPC, unless the route names it, which is UpstreamGRPC.
 func TestUpstreamTimeout(t *testing.T) {
 	tb := table(t, config.Route{Timeouts: config.RouteTimeouts{Upstream: time.Second, UpstreamGRPC: time.Minute}}, 0)
-	for fields, want := range map[string]time.Duration{"": time.Second, "Content-Type: application/grpc\r\n": time.Minute} {
+	for fields, want := range map[string]time.Duration{"": time.Second,
+		"Content-Type: application/grpc\r\n": time.Minute} {
 		if d, _ := decide(tb, request(t, "POST /", fields), false); d.UpstreamTimeout() != want {
 			t.Errorf("%q: %v, want %v", fields, d.UpstreamTimeout(), want)
 		}
@@ -149,9 +155,12 @@ func TestUpstreamTimeout(t *testing.T) {
 
 func TestGRPCTimeout(t *testing.T) {
 	for v, want := range map[string]time.Duration{
-		"1H": time.Hour, "2M": 2 * time.Minute, "3S": 3 * time.Second, "4m": 4 * time.Millisecond, "5u": 5 * time.Microsecond, "6n": 6,
-		"0S": 0, "99999999n": 99999999, "99999999S": maxGRPCTimeout, "99999999H": maxGRPCTimeout, "8760H": maxGRPCTimeout, "8761H": maxGRPCTimeout,
-		"8759H": 8759 * time.Hour, "123456789S": 0, "": 0, "S": 0, "1": 0, "1x": 0, "99999999x": 0, "-1S": 0, "+1S": 0, " 1S": 0, "1.5S": 0, "1S ": 0,
+		"1H": time.Hour, "2M": 2 * time.Minute, "3S": 3 * time.Second, "4m": 4 * time.Millisecond,
+		"5u": 5 * time.Microsecond, "6n": 6,
+		"0S": 0, "99999999n": 99999999, "99999999S": maxGRPCTimeout, "99999999H": maxGRPCTimeout,
+		"8760H": maxGRPCTimeout, "8761H": maxGRPCTimeout,
+		"8759H": 8759 * time.Hour, "123456789S": 0, "": 0, "S": 0, "1": 0, "1x": 0, "99999999x": 0, "-1S": 0, "+1S": 0,
+		" 1S": 0, "1.5S": 0, "1S ": 0,
 	} {
 		if got := grpcTimeout([]byte(v)); got != want {
 			t.Errorf("grpc-timeout %q: %v, want %v", v, got, want)
@@ -178,7 +187,8 @@ func TestDecideRequest(t *testing.T) {
 	} {
 		d, _ := decide(table(t, config.Route{}, 0), request(t, tt.line, tt.fields), false)
 		if d.Method != tt.method || d.Head != tt.head || d.GRPC != tt.grpc {
-			t.Errorf("%s %q: method %v, HEAD %v, gRPC %v; want %v, %v, %v", tt.line, tt.fields, d.Method, d.Head, d.GRPC, tt.method, tt.head, tt.grpc)
+			t.Errorf("%s %q: method %v, HEAD %v, gRPC %v; want %v, %v, %v", tt.line, tt.fields, d.Method, d.Head,
+				d.GRPC, tt.method, tt.head, tt.grpc)
 		}
 	}
 }
@@ -257,7 +267,8 @@ func TestDecideRequestID(t *testing.T) {
 // What a client says about itself is believed, and goes on, from a trusted proxy only.
 func TestDecideClaims(t *testing.T) {
 	for _, trusted := range []bool{false, true} {
-		h := request(t, "GET /", "Forwarded: for=1\r\nX-Real-IP: 1\r\nX-Forwarded-Port: 1\r\nX-Forwarded-For: 203.0.113.9\r\nAccept: 1\r\n")
+		h := request(t, "GET /", "Forwarded: for=1\r\nX-Real-IP: 1\r\nX-Forwarded-Port: 1\r\nX-Forwarded-For: "+
+			"203.0.113.9\r\nAccept: 1\r\n")
 		d, _ := decide(table(t, config.Route{}, 0), h, trusted)
 		want := netip.Addr{}
 		if trusted {
@@ -277,7 +288,8 @@ func TestDecideClaims(t *testing.T) {
 
 // The path of a decision is the normalised one, which outlives the workspace once it is detached.
 func TestDecidePath(t *testing.T) {
-	for target, want := range map[string]string{"/a/../b?x=/../": "/b", "/%61": "/a", "/a": "/a", "*": "*", "http://a": ""} {
+	for target, want := range map[string]string{"/a/../b?x=/../": "/b", "/%61": "/a", "/a": "/a", "*": "*",
+		"http://a": ""} {
 		method := map[bool]string{true: "OPTIONS ", false: "GET "}[target == "*"]
 		h, w := request(t, method+target, ""), new(Workspace)
 		var d Decision
@@ -303,13 +315,19 @@ func TestCompileRetry(t *testing.T) {
 		want   RetryPolicy
 	}{
 		{"nothing said", config.Retries{}, RetryPolicy{Attempts: 4, Connect: true, Failover: true}},
-		{"connect-failure", config.Retries{Attempts: 3, On: []string{"connect-failure"}}, RetryPolicy{Attempts: 3, Connect: true}},
-		{"reset", config.Retries{Attempts: 3, On: []string{"reset"}}, RetryPolicy{Attempts: 3, Reset: true, Replays: true}},
-		{"timeout", config.Retries{Attempts: 3, On: []string{"timeout"}}, RetryPolicy{Attempts: 3, Timeout: true, Replays: true}},
-		{"unavailable", config.Retries{Attempts: 3, On: []string{"unavailable"}}, RetryPolicy{Attempts: 3, Unavailable: true, Replays: true}},
-		{"one attempt", config.Retries{Attempts: 1, On: []string{"reset", "503"}}, RetryPolicy{Attempts: 1, Reset: true}},
+		{"connect-failure", config.Retries{Attempts: 3, On: []string{"connect-failure"}},
+			RetryPolicy{Attempts: 3, Connect: true}},
+		{"reset", config.Retries{Attempts: 3, On: []string{"reset"}},
+			RetryPolicy{Attempts: 3, Reset: true, Replays: true}},
+		{"timeout", config.Retries{Attempts: 3, On: []string{"timeout"}},
+			RetryPolicy{Attempts: 3, Timeout: true, Replays: true}},
+		{"unavailable", config.Retries{Attempts: 3, On: []string{"unavailable"}},
+			RetryPolicy{Attempts: 3, Unavailable: true, Replays: true}},
+		{"one attempt", config.Retries{Attempts: 1, On: []string{"reset", "503"}},
+			RetryPolicy{Attempts: 1, Reset: true}},
 		{"a status", config.Retries{Attempts: 2, On: []string{"503"}}, RetryPolicy{Attempts: 2, Replays: true}},
-		{"per try", config.Retries{Attempts: 2, On: []string{"connect-failure"}, PerTryTimeout: 7}, RetryPolicy{Attempts: 2, Connect: true, PerTry: 7}},
+		{"per try", config.Retries{Attempts: 2, On: []string{"connect-failure"}, PerTryTimeout: 7},
+			RetryPolicy{Attempts: 2, Connect: true, PerTry: 7}},
 	} {
 		got := compileRetry(&tt.config)
 		for _, status := range []int{500, 502, 503, 504} {
@@ -322,8 +340,10 @@ func TestCompileRetry(t *testing.T) {
 			}
 		}
 		got.statuses = nil
-		if g, w := got, tt.want; g.Attempts != w.Attempts || g.Connect != w.Connect || g.Reset != w.Reset || g.Timeout != w.Timeout ||
-			g.Unavailable != w.Unavailable || g.PerTry != w.PerTry || g.Failover != w.Failover || g.Replays != w.Replays {
+		if g, w := got, tt.want; g.Attempts != w.Attempts || g.Connect != w.Connect || g.Reset != w.Reset ||
+			g.Timeout != w.Timeout ||
+			g.Unavailable != w.Unavailable || g.PerTry != w.PerTry || g.Failover != w.Failover ||
+			g.Replays != w.Replays {
 			t.Errorf("%s: %+v, want %+v", tt.name, g, w)
 		}
 	}

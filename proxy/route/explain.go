@@ -113,7 +113,8 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, base config.Bas
 	m := &rt.Config.Match
 	e.Route = &RouteWon{
 		Name: rt.Name, Host: m.Host, HostMatch: hostMatch(m.Host), PathPrefix: m.PathPrefix,
-		Methods: append([]string{}, m.Methods...), Headers: []string{}, Listeners: append([]string{}, rt.Config.Listeners...),
+		Methods: append([]string{}, m.Methods...), Headers: []string{},
+		Listeners: append([]string{}, rt.Config.Listeners...),
 	}
 	for _, f := range m.Headers {
 		e.Route.Headers = append(e.Route.Headers, f.Name)

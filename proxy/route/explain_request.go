@@ -113,7 +113,8 @@ func (t *Table) listener(asked string) (string, error) {
 	case asked == "" && len(t.listeners) == 1:
 		return t.listeners[0], nil
 	case asked == "" && t.names != nil:
-		return "", fmt.Errorf("listener: say where the request comes in, some routes are not for all listeners (%s)", known)
+		return "", fmt.Errorf("listener: say where the request comes in, some routes are not for all listeners (%s)",
+			known)
 	}
 	return asked, nil
 }

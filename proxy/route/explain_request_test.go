@@ -30,11 +30,13 @@ func TestExplainRequestRefuses(t *testing.T) {
 		{ExplainRequest{URL: "http://a/", Fields: []string{"x-a"}}, `header "x-a": is not of the form Name: value`},
 		{ExplainRequest{URL: "http://a/", Fields: []string{"x a: 1"}}, `header "x a: 1": "x a" is no name of a field`},
 		{ExplainRequest{URL: "http://a/", Fields: []string{": 1"}}, `header ": 1": "" is no name of a field`},
-		{ExplainRequest{URL: "http://a/", Fields: []string{"x: 1\r\ny: 2"}}, `header "x: 1\r\ny: 2": has a control byte`},
+		{ExplainRequest{URL: "http://a/", Fields: []string{"x: 1\r\ny: 2"}},
+			`header "x: 1\r\ny: 2": has a control byte`},
 		{ExplainRequest{URL: "http://a/", Fields: []string{"Host: a b"}}, `header "Host: a b": "a b" is no host`},
 		{ExplainRequest{URL: "http://a/", Fields: []string{"Host: a", "host: b"}}, `header "host: b": is there twice`},
 		{ExplainRequest{URL: "http://a/", Fields: []string{"Content-Length: x"}}, "header: malformed Content-Length"},
-		{ExplainRequest{URL: "http://a/", Fields: []string{"Transfer-Encoding: zip, chunked"}}, "header: unknown transfer coding"},
+		{ExplainRequest{URL: "http://a/", Fields: []string{"Transfer-Encoding: zip, chunked"}},
+			"header: unknown transfer coding"},
 	} {
 		if _, err := row.q.head(&lim); err == nil || err.Error() != row.want {
 			t.Errorf("%.100q: %v, want %s", row.q, err, row.want)
@@ -52,14 +54,16 @@ func TestExplainRequestHead(t *testing.T) {
 		{ExplainRequest{URL: "http://A.example.com:80"}, "GET A.example.com:80 / "},
 		{ExplainRequest{Method: "patch", URL: "HTTPS://a?x=1"}, "patch a / x=1"},
 		{ExplainRequest{URL: "http://[::1]:80/%61/../b%2F?q=/"}, "GET [::1]:80 /%61/../b%2F q=/"},
-		{ExplainRequest{URL: "http://127.0.0.1:8080/ü", Fields: []string{"hOst:shop.example.com "}}, "GET shop.example.com /ü "},
+		{ExplainRequest{URL: "http://127.0.0.1:8080/ü", Fields: []string{"hOst:shop.example.com "}},
+			"GET shop.example.com /ü "},
 	} {
 		h, err := row.q.head(&lim)
 		if err != nil {
 			t.Errorf("%+v: %v", row.q, err)
 			continue
 		}
-		if got := string(h.Method) + " " + string(h.Authority) + " " + string(h.Path) + " " + string(h.Query); got != row.want {
+		if got := string(h.Method) + " " + string(h.Authority) + " " + string(h.Path) + " " +
+			string(h.Query); got != row.want {
 			t.Errorf("%+v = %s, want %s", row.q, got, row.want)
 		}
 	}

@@ -36,7 +36,8 @@ func TestSpendATokenBucket(t *testing.T) {
 
 // The slowest rate with the deepest bucket is far from what a number can hold; so is the fastest.
 func TestRateLimitExtremes(t *testing.T) {
-	for _, c := range []config.RateLimit{{Rate: 0.001, Burst: 1e6}, {Rate: 1e6, Burst: 1e6}, {Rate: 1e6, Burst: 1}, {Rate: 0.001, Burst: 1}} {
+	for _, c := range []config.RateLimit{{Rate: 0.001, Burst: 1e6}, {Rate: 1e6, Burst: 1e6}, {Rate: 1e6, Burst: 1},
+		{Rate: 0.001, Burst: 1}} {
 		c.Key = config.RateLimitRoute
 		l := newRateLimit(c)
 		now := int64(365 * 24 * time.Hour) // on a machine that was up for a year

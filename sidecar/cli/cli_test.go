@@ -36,7 +36,8 @@ func TestUsage(t *testing.T) {
 		want string // on stderr
 	}{
 		{"stauts", nil, 2, "gateway: there is no verb \"stauts\" (perhaps status)\n"},
-		{"frobnicate", nil, 2, "gateway: there is no verb \"frobnicate\" (there are completion, dev, env, explain, help, status, validate, version)\n"},
+		{"frobnicate", nil, 2, "gateway: there is no verb \"frobnicate\" (there are completion, dev, env, explain, " +
+			"help, status, validate, version)\n"},
 		{"--lisen :80", nil, 2, "gateway: unknown flag --lisen (perhaps --listen)\n"},
 		{"--frobnicate", nil, 2, "gateway: unknown flag --frobnicate (gateway --help lists them)\n"},
 		{"-listen :80", nil, 2, "gateway: unknown flag -listen (perhaps --listen)\n"},
@@ -49,16 +50,23 @@ func TestUsage(t *testing.T) {
 		{"validate", nil, 2, "gateway: validate takes one file, several that are one document, or - for stdin (were 0)\n"},
 		{"validate a -", nil, 2, "gateway: validate takes - for stdin alone, not beside files\n"},
 		{"help stauts", nil, 2, "gateway: there is no verb \"stauts\" (perhaps status)\n"},
-		{"", []string{"GATEWAY_LISTEN=80", "GATEWAY_PRPOF=true"}, 2, "gateway: env GATEWAY_PRPOF: unknown variable (perhaps GATEWAY_PPROF)\ngateway: env GATEWAY_LISTEN: \"80\": want host:port: write :80\n"},
-		{"--listen 80 --pprof=x", nil, 2, "gateway: flag --listen: \"80\": want host:port: write :80\ngateway: flag --pprof: \"x\": neither true nor false\n"},
-		{"--app http://127.0.0.1:3000", nil, 2, "gateway: flag --app: \"http://127.0.0.1:3000\": want host:port, without http://\n"},
+		{"", []string{"GATEWAY_LISTEN=80", "GATEWAY_PRPOF=true"}, 2,
+			"gateway: env GATEWAY_PRPOF: unknown variable (perhaps GATEWAY_PPROF)\ngateway: env GATEWAY_LISTEN: " +
+				"\"80\": want host:port: write :80\n"},
+		{"--listen 80 --pprof=x", nil, 2, "gateway: flag --listen: \"80\": want host:port: write :80\ngateway: flag " +
+			"--pprof: \"x\": neither true nor false\n"},
+		{"--app http://127.0.0.1:3000", nil, 2,
+			"gateway: flag --app: \"http://127.0.0.1:3000\": want host:port, without http://\n"},
 		{"completion", nil, 2, "gateway: completion takes one of bash, fish, powershell, zsh (was \"\")\n"},
 		{"completion ksh", nil, 2, "gateway: completion takes one of bash, fish, powershell, zsh (was \"ksh\")\n"},
 		{"explain GET", nil, 2, "gateway: explain takes a method and a URL (were 1 argument)\n"},
 		{"explain GET http://a/ -H", nil, 2, "gateway: --header needs a value\n"},
-		{"explain GET http://a/", []string{"GATEWAY_ADMIN_LISTEN="}, 2, "gateway: GATEWAY_ADMIN_LISTEN is empty: that gateway has no admin port to ask\n"},
-		{"status", []string{"GATEWAY_ADMIN_LISTEN="}, 2, "gateway: GATEWAY_ADMIN_LISTEN is empty: that gateway has no admin port to ask\n"},
-		{"status --admin-listen 9901", nil, 2, "gateway: GATEWAY_ADMIN_LISTEN: \"9901\": want host:port: write :9901\n"},
+		{"explain GET http://a/", []string{"GATEWAY_ADMIN_LISTEN="}, 2,
+			"gateway: GATEWAY_ADMIN_LISTEN is empty: that gateway has no admin port to ask\n"},
+		{"status", []string{"GATEWAY_ADMIN_LISTEN="}, 2,
+			"gateway: GATEWAY_ADMIN_LISTEN is empty: that gateway has no admin port to ask\n"},
+		{"status --admin-listen 9901", nil, 2,
+			"gateway: GATEWAY_ADMIN_LISTEN: \"9901\": want host:port: write :9901\n"},
 	} {
 		got := do(t, Process{Environ: row.env}, strings.Fields(row.args)...)
 		if got.code != row.code || got.stderr != row.want || got.stdout != "" {
@@ -88,7 +96,8 @@ func TestAnswers(t *testing.T) {
 		args := strings.Split(row.args, " ")
 		got := do(t, Process{}, args...)
 		if got.code != 0 || !strings.Contains(got.stdout, row.want) {
-			t.Errorf("gateway %s: code %d, stderr %q, stdout without %q:\n%s", row.args, got.code, got.stderr, row.want, got.stdout)
+			t.Errorf("gateway %s: code %d, stderr %q, stdout without %q:\n%s", row.args, got.code, got.stderr, row.want,
+				got.stdout)
 		}
 	}
 }

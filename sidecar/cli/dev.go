@@ -73,7 +73,8 @@ func dev(ctx context.Context, p *Process, from sidecar.Sources) error {
 		}
 		from.Defaults[own.name] = address
 		if address != own.address && !from.Given(own.name) {
-			moved = append(moved, fmt.Sprintf("%s is taken, so this is on %s (choose with %s).", own.address, address, own.flag))
+			moved = append(moved, fmt.Sprintf("%s is taken, so this is on %s (choose with %s).", own.address, address,
+				own.flag))
 		}
 	}
 	b, err := sidecar.Load(from)

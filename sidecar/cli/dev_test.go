@@ -67,7 +67,8 @@ func TestDev(t *testing.T) {
 		t.Errorf("the demo app answered %q, want the request", answer)
 	}
 	b := f.boot
-	if b.Source != sidecar.SourceFile || b.Config != path || b.DrainDelay != 0 || b.LogFormat != "text" || !strings.HasPrefix(b.Listen, "127.0.0.1:80") {
+	if b.Source != sidecar.SourceFile || b.Config != path || b.DrainDelay != 0 || b.LogFormat != "text" ||
+		!strings.HasPrefix(b.Listen, "127.0.0.1:80") {
 		t.Errorf("bootstrap %+v, want dev's", b)
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != string(devDocument) {
@@ -93,7 +94,8 @@ func TestDevLeavesWhatIsThere(t *testing.T) {
 	f := &fake{}
 	p, stop, _ := f.process()
 	f.running = stop
-	got := do(t, p, "dev", "--config", path, "--app", "127.0.0.1:3000", "--listen", "127.0.0.1:2", "--admin-listen", "", "--tls-certs", "a:b")
+	got := do(t, p, "dev", "--config", path, "--app", "127.0.0.1:3000", "--listen", "127.0.0.1:2", "--admin-listen", "",
+		"--tls-certs", "a:b")
 	if got.code != 0 || f.boot.App != "127.0.0.1:3000" {
 		t.Fatalf("dev: %+v, app %q; want code 0, 127.0.0.1:3000", got, f.boot.App)
 	}

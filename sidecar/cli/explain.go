@@ -32,8 +32,10 @@ route, and 1 when there is none or the gateway does not answer.`,
 		ValidArgsFunction: completeMethod,
 	}
 	flags := bindAdminFlag(cmd)
-	cmd.Flags().StringArrayVarP(&q.Fields, "header", "H", nil, "a header of the request, as 'Name: value'; may be repeated")
-	cmd.Flags().StringVar(&q.Listener, "listener", "", "name of the listener where it comes in; needed if routes depend on it")
+	cmd.Flags().StringArrayVarP(&q.Fields, "header", "H", nil,
+		"a header of the request, as 'Name: value'; may be repeated")
+	cmd.Flags().StringVar(&q.Listener, "listener", "",
+		"name of the listener where it comes in; needed if routes depend on it")
 	cmd.Flags().BoolVar(&raw, "json", false, "print what /explain answers")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		address, err := adminAddress(p, flags)

@@ -29,14 +29,16 @@ func explanationFixture() *route.Explanation {
 		Clusters: []route.ClusterShare{
 			{Share: 95, Status: cluster.Status{Name: "orders-v1", Endpoints: []cluster.EndpointStatus{
 				{Address: "10.0.0.1:80", State: "healthy", Weight: 3},
-				{Address: "10.0.0.2:80", State: "unhealthy", Reason: "consul: critical", Unused: "consul: critical", Weight: 1},
+				{Address: "10.0.0.2:80", State: "unhealthy", Reason: "consul: critical", Unused: "consul: critical",
+					Weight: 1},
 				{Address: "10.0.0.3:80", State: "healthy", Unused: "weight 0"},
 				{Address: "10.0.0.4:80", State: "ejected", Reason: "passive: timeout", Weight: 1}, // being probed
 			}}},
 			{Share: 5, Status: cluster.Status{Name: "orders-v2"}},
 		},
-		Timeouts: []config.Setting{{Name: "connect", Value: "2s", From: "bootstrap"}, {Name: "request", Value: "0s", From: "default"}},
-		Retries:  &route.RetriesInForce{Attempts: 3, On: []string{"reset", "503"}, PerTryTimeout: "1s", From: "route"},
+		Timeouts: []config.Setting{{Name: "connect", Value: "2s", From: "bootstrap"},
+			{Name: "request", Value: "0s", From: "default"}},
+		Retries: &route.RetriesInForce{Attempts: 3, On: []string{"reset", "503"}, PerTryTimeout: "1s", From: "route"},
 	}
 }
 
@@ -69,11 +71,13 @@ func explaining(t *testing.T, asked *route.ExplainRequest, e *route.Explanation,
 func TestExplain(t *testing.T) {
 	var asked route.ExplainRequest
 	address := explaining(t, &asked, explanationFixture(), nil)
-	got := do(t, Process{}, "explain", "--admin-listen", address, "PATCH", "http://a/x?y=1&z=%2F#", "-H", "X-A: 1, 2", "--header", "X-B:", "--listener", "web")
+	got := do(t, Process{}, "explain", "--admin-listen", address, "PATCH", "http://a/x?y=1&z=%2F#", "-H", "X-A: 1, 2",
+		"--header", "X-B:", "--listener", "web")
 	if got.code != 0 || got.stderr != "" {
 		t.Errorf("explain: %+v, want code 0", got)
 	}
-	want := route.ExplainRequest{Method: "PATCH", URL: "http://a/x?y=1&z=%2F#", Fields: []string{"X-A: 1, 2", "X-B:"}, Listener: "web"}
+	want := route.ExplainRequest{Method: "PATCH", URL: "http://a/x?y=1&z=%2F#", Fields: []string{"X-A: 1, 2", "X-B:"},
+		Listener: "web"}
 	if !reflect.DeepEqual(asked, want) {
 		t.Errorf("asked %+v, want %+v", asked, want)
 	}
@@ -84,7 +88,8 @@ func TestExplain(t *testing.T) {
 
 func TestExplainNoRoute(t *testing.T) {
 	var asked route.ExplainRequest
-	e := &route.Explanation{Method: "GET", Host: "a", Path: "/", Others: []route.RouteLost{{Name: "blog", Reason: "the host is not blog.example.com"}}}
+	e := &route.Explanation{Method: "GET", Host: "a", Path: "/",
+		Others: []route.RouteLost{{Name: "blog", Reason: "the host is not blog.example.com"}}}
 	address := explaining(t, &asked, e, nil)
 	got := do(t, Process{Environ: []string{"GATEWAY_ADMIN_LISTEN=" + address}}, "explain", "GET", "http://a/")
 	want := `request  GET a/
@@ -99,7 +104,8 @@ other routes, in the order in which they are tried:
 
 func TestExplainJSON(t *testing.T) {
 	var asked route.ExplainRequest
-	got := do(t, Process{}, "explain", "--json", "GET", "http://a/", "--admin-listen", explaining(t, &asked, &route.Explanation{}, nil))
+	got := do(t, Process{}, "explain", "--json", "GET", "http://a/", "--admin-listen",
+		explaining(t, &asked, &route.Explanation{}, nil))
 	if got.code != 1 || !strings.Contains(got.stdout, `"route": null`) {
 		t.Errorf("explain --json: %+v, want code 1 and the answer", got)
 	}
@@ -110,7 +116,8 @@ func TestExplainRefused(t *testing.T) {
 	var asked route.ExplainRequest
 	address := explaining(t, &asked, nil, errors.New(`url "a": begins with neither http:// nor https://`))
 	got := do(t, Process{}, "explain", "GET", "a", "--admin-listen", address)
-	if want := "gateway: url \"a\": begins with neither http:// nor https://\n"; got.code != 2 || got.stderr != want || got.stdout != "" {
+	if want := "gateway: url \"a\": begins with neither http:// nor https://\n"; got.code != 2 || got.stderr != want ||
+		got.stdout != "" {
 		t.Errorf("explain: %+v, want code 2 and %s", got, want)
 	}
 	for _, row := range []struct {
@@ -121,12 +128,14 @@ func TestExplainRefused(t *testing.T) {
 			http.Error(w, "no revision serves yet", http.StatusServiceUnavailable)
 		}, "no revision serves yet\n"},
 		{http.NotFound, "answered 404 Not Found (is it a gateway's?)\n"},
-		{func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }, "the answer is not an explanation"},
+		{func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) },
+			"the answer is not an explanation"},
 	} {
 		s := httptest.NewServer(row.handler)
 		got := do(t, Process{}, "explain", "GET", "http://a/", "--admin-listen", s.Listener.Addr().String())
 		s.Close()
-		if got.code != 1 || !strings.HasPrefix(got.stderr, "gateway: admin port "+s.Listener.Addr().String()+": "+row.want) {
+		if got.code != 1 || !strings.HasPrefix(got.stderr, "gateway: admin port "+s.Listener.Addr().String()+": "+
+			row.want) {
 			t.Errorf("explain: %+v, want code 1 and %q", got, row.want)
 		}
 	}

@@ -46,12 +46,15 @@ func showing(t *testing.T, view sidecar.View) string {
 func statusFixture() sidecar.Status {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	return sidecar.Status{
-		Version: sidecar.Build{Version: "devel"}, Service: "web", Instance: "web-1", Started: at, Source: sidecar.SourceConsul,
+		Version: sidecar.Build{Version: "devel"}, Service: "web", Instance: "web-1", Started: at,
+		Source: sidecar.SourceConsul,
 		Revision: sidecar.RevisionStatus{
 			ID: "1a2b", Source: "consul", Since: at, Applied: 3, Rejected: 1,
-			LastRejected: &sidecar.Rejection{Hash: "3c4d", At: at, Reasons: []string{"4:14: routes[0].cluster: cluster x is not defined"}},
+			LastRejected: &sidecar.Rejection{Hash: "3c4d", At: at,
+				Reasons: []string{"4:14: routes[0].cluster: cluster x is not defined"}},
 		},
-		Listeners: []sidecar.ListenerStatus{{Name: "default", Address: "[::]:8080", Protocol: "http", TLS: true, Connections: 2}},
+		Listeners: []sidecar.ListenerStatus{{Name: "default", Address: "[::]:8080", Protocol: "http", TLS: true,
+			Connections: 2}},
 		Clusters: []cluster.Status{{Name: "app", Panic: true, Endpoints: []cluster.EndpointStatus{
 			{Address: "10.0.0.1:80", State: "healthy", Weight: 3, InFlight: 1},
 			{Address: "10.0.0.2:80", State: "ejected", Weight: 1, Reason: "passive: connect"},
@@ -104,7 +107,8 @@ func TestStatusNotReady(t *testing.T) {
 func TestStatusJSON(t *testing.T) {
 	address := admin(t, statusFixture(), "draining")
 	got := do(t, Process{}, "status", "--json", "--admin-listen", address)
-	if got.code != 1 || !strings.Contains(got.stdout, `"ready": false`) || !strings.Contains(got.stdout, `"service": "web"`) {
+	if got.code != 1 || !strings.Contains(got.stdout, `"ready": false`) ||
+		!strings.Contains(got.stdout, `"service": "web"`) {
 		t.Errorf("status --json: %+v, want code 1 and the status", got)
 	}
 }
@@ -117,7 +121,8 @@ func TestStatusNobodyAnswers(t *testing.T) {
 	address := l.Addr().String()
 	l.Close()
 	got := do(t, Process{}, "status", "--admin-listen", address)
-	if got.code != 1 || !strings.HasPrefix(got.stderr, "gateway: admin port "+address+": ") || strings.Count(got.stderr, "\n") != 1 {
+	if got.code != 1 || !strings.HasPrefix(got.stderr, "gateway: admin port "+address+": ") ||
+		strings.Count(got.stderr, "\n") != 1 {
 		t.Errorf("status: %+v, want code 1 and one line", got)
 	}
 }
@@ -128,7 +133,8 @@ func TestStatusOfSomethingElse(t *testing.T) {
 		want    string
 	}{
 		{http.NotFound, "answered 404 Not Found (is it a gateway's?)"},
-		{func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }, "the answer is not a status"},
+		{func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) },
+			"the answer is not a status"},
 	} {
 		s := httptest.NewServer(row.handler)
 		got := do(t, Process{}, "status", "--admin-listen", s.Listener.Addr().String())

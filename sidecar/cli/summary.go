@@ -81,7 +81,8 @@ func summaryCluster(w io.Writer, c *cluster.Status) {
 	fmt.Fprintf(w, "cluster %s\t%d of %s healthy%s\n", c.Name, healthy, count(len(c.Endpoints), "endpoint"),
 		when(c.Panic, ", so the others are used too"))
 	for _, e := range c.Endpoints {
-		fmt.Fprintf(w, "  %s\t%s%s\tweight %d\t%d in flight\n", e.Address, e.State, when(e.Reason != "", " ("+e.Reason+")"), e.Weight, e.InFlight)
+		fmt.Fprintf(w, "  %s\t%s%s\tweight %d\t%d in flight\n", e.Address, e.State,
+			when(e.Reason != "", " ("+e.Reason+")"), e.Weight, e.InFlight)
 	}
 }
 

@@ -68,7 +68,8 @@ func validate(p *Process, flags map[string]string, paths []string, withFiles boo
 		}
 	}
 	fmt.Fprintf(p.Stdout, "%s: fine (%s, %s, %s, revision %s)\n", shown,
-		count(len(d.Listeners), "listener"), count(len(d.Routes), "route"), count(len(d.Clusters), "cluster"), d.Revision)
+		count(len(d.Listeners), "listener"), count(len(d.Routes), "route"), count(len(d.Clusters), "cluster"),
+		d.Revision)
 	return nil
 }
 

@@ -31,7 +31,8 @@ func file(t *testing.T, text string) string {
 func TestValidateGood(t *testing.T) {
 	path := file(t, goodDocument)
 	got := do(t, Process{}, "validate", path)
-	if got.code != 0 || got.stderr != "" || !strings.HasPrefix(got.stdout, path+": fine (1 listener, 1 route, 1 cluster, revision ") {
+	if got.code != 0 || got.stderr != "" || !strings.HasPrefix(got.stdout, path+
+		": fine (1 listener, 1 route, 1 cluster, revision ") {
 		t.Errorf("validate: %+v, want fine", got)
 	}
 }
@@ -70,7 +71,8 @@ func TestValidateKnowsTheBootstrap(t *testing.T) {
 	if got := do(t, Process{}, "validate", "--app", "127.0.0.1:3000", path); got.code != 0 {
 		t.Errorf("with --app: %+v, want code 0", got)
 	}
-	if got := do(t, Process{Environ: []string{"GATEWAY_APP=127.0.0.1:3000", "CONSUL_HTTP_ADDR=x"}}, "validate", path); got.code != 0 {
+	if got := do(t, Process{Environ: []string{"GATEWAY_APP=127.0.0.1:3000", "CONSUL_HTTP_ADDR=x"}}, "validate",
+		path); got.code != 0 {
 		t.Errorf("with GATEWAY_APP: %+v, want code 0", got)
 	}
 }
@@ -81,9 +83,11 @@ func TestValidateUnreadable(t *testing.T) {
 		name, want string
 		p          Process
 	}{
-		{filepath.Join(dir, "none.yaml"), "gateway: open " + dir + "/none.yaml: no such file or directory\n", Process{}},
+		{filepath.Join(dir, "none.yaml"), "gateway: open " + dir + "/none.yaml: no such file or directory\n",
+			Process{}},
 		{dir, "gateway: read " + dir + ": is a directory\n", Process{}},
-		{"-", "gateway: -: larger than 8 MiB\n", Process{Stdin: strings.NewReader(strings.Repeat("#", config.MaxDocumentBytes+1))}},
+		{"-", "gateway: -: larger than 8 MiB\n",
+			Process{Stdin: strings.NewReader(strings.Repeat("#", config.MaxDocumentBytes+1))}},
 	} {
 		if got := do(t, row.p, "validate", row.name); got.code != 1 || got.stderr != row.want || got.stdout != "" {
 			t.Errorf("validate %s: %+v, want code 1 and %q", row.name, got, row.want)
@@ -117,10 +121,12 @@ func TestValidateFolder(t *testing.T) {
 	}
 	c := part("30-wrong.yaml", "routes: [{name: more, match: {path_prefix: /more}, cluster: apq}]\n")
 	got := do(t, Process{}, "validate", a, b, c)
-	if got.code != 1 || !strings.HasPrefix(got.stdout, c+":1:") || !strings.Contains(got.stdout, "cluster apq is not defined") {
+	if got.code != 1 || !strings.HasPrefix(got.stdout, c+":1:") ||
+		!strings.Contains(got.stdout, "cluster apq is not defined") {
 		t.Errorf("validate: %+v, want a problem in %s", got, c)
 	}
-	if got := do(t, Process{}, "validate", a, file(t, routes), file(t, routes)); got.code != 1 || !strings.Contains(got.stderr, "there is another routes.yaml") {
+	if got := do(t, Process{}, "validate", a, file(t, routes), file(t, routes)); got.code != 1 ||
+		!strings.Contains(got.stderr, "there is another routes.yaml") {
 		t.Errorf("two files of one name: %+v", got)
 	}
 }
@@ -129,7 +135,8 @@ func TestValidateFiles(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := testcert.NewCA(t, "ca").Server(t, "a.test").Write(t, dir, "a")
 	document := func(key string) string {
-		return file(t, goodDocument+"listeners:\n  - {name: web, address: ':8443', tls: {certificates: [{cert_file: "+cert+", key_file: "+key+"}]}}\n")
+		return file(t, goodDocument+"listeners:\n  - {name: web, address: ':8443', tls: {certificates: [{cert_file: "+
+			cert+", key_file: "+key+"}]}}\n")
 	}
 	if got := do(t, Process{}, "validate", "--files", document(key)); got.code != 0 {
 		t.Errorf("with its files: %+v, want fine", got)
@@ -139,7 +146,8 @@ func TestValidateFiles(t *testing.T) {
 		t.Errorf("without --files: %+v, want fine: the files may be elsewhere", got)
 	}
 	got := do(t, Process{}, "validate", "--files", path)
-	if got.code != 1 || !strings.HasPrefix(got.stdout, path+": listeners[0].tls") || !strings.Contains(got.stdout, "none.pem: no such file") {
+	if got.code != 1 || !strings.HasPrefix(got.stdout, path+": listeners[0].tls") ||
+		!strings.Contains(got.stdout, "none.pem: no such file") {
 		t.Errorf("with a file that is missing: %+v, want code 1 and the file", got)
 	}
 }
@@ -148,7 +156,8 @@ func TestValidateFiles(t *testing.T) {
 func TestValidateNamesTheRevisionThatWillServe(t *testing.T) {
 	path := file(t, goodDocument)
 	here := do(t, Process{}, "validate", path)
-	there := do(t, Process{Environ: []string{"GATEWAY_READ_TIMEOUT=3s", "GATEWAY_UPSTREAMS=more=127.0.0.1:1"}}, "validate", path)
+	there := do(t, Process{Environ: []string{"GATEWAY_READ_TIMEOUT=3s", "GATEWAY_UPSTREAMS=more=127.0.0.1:1"}},
+		"validate", path)
 	revision := func(o outcome) string { return o.stdout[strings.LastIndexByte(o.stdout, ' '):] }
 	if here.code != 0 || there.code != 0 || revision(here) != revision(there) {
 		t.Errorf("here %+v, elsewhere %+v, want the same revision", here, there)

@@ -66,7 +66,10 @@ var cases = []struct {
 		interop.DoServerStreaming(ctx, c)
 	}},
 	{"ping_pong", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) { interop.DoPingPong(ctx, c) }},
-	{"empty_stream", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) { interop.DoEmptyStream(ctx, c) }},
+	{"empty_stream", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) {
+		interop.DoEmptyStream(ctx,
+			c)
+	}},
 	{"timeout_on_sleeping_server", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) {
 		interop.DoTimeoutOnSleepingServer(ctx, c)
 	}},

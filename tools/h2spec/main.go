@@ -28,8 +28,9 @@ func main() {
 		os.Exit(2)
 	}
 	ok, err := h2spec.Run(&config.Config{
-		Host: flag.Arg(0), Port: port, Path: "/", Timeout: time.Duration(*timeout) * time.Second, MaxHeaderLen: 4000, Strict: true,
-		TLS: *tls, Insecure: true, JUnitReport: *junit, Sections: flag.Args()[2:],
+		Host: flag.Arg(0), Port: port, Path: "/", Timeout: time.Duration(*timeout) * time.Second, MaxHeaderLen: 4000,
+		Strict: true,
+		TLS:    *tls, Insecure: true, JUnitReport: *junit, Sections: flag.Args()[2:],
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "h2spec:", err)
