@@ -33,11 +33,12 @@ func (h *Handshakes) Do(wait, ctx context.Context, tc *tls.Conn) error {
 			return ctx.Err()
 		}
 	})
-	err := tc.HandshakeContext(context.WithValue(ctx, enterKey{}, enter))
-	if taken {
-		<-h.places
-	}
-	return err
+	defer func() {
+		if taken {
+			<-h.places
+		}
+	}()
+	return tc.HandshakeContext(context.WithValue(ctx, enterKey{}, enter))
 }
 
 // enterFunc is how Do hears, through the context of the handshake, that the hello is there. The config knows of no

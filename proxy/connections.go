@@ -49,6 +49,14 @@ func (s *connections) track(c tracked) bool {
 	return true
 }
 
+// tracks reports whether c is tracked.
+func (s *connections) tracks(c tracked) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, live := s.live[c]
+	return live
+}
+
 // retrack puts c in the place of was: the same connection, which now speaks another version. It goes on also when the
 // server is draining.
 func (s *connections) retrack(was, c tracked) {

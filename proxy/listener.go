@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
@@ -77,7 +78,23 @@ func (s *Server) arrive(nc net.Conn, c route.Client, set *settings, take func(*a
 		s.discard(nc, set) // the drain has ended
 		return
 	}
-	go take(a, c, set)
+	go func() {
+		defer s.arrivalPanicked(a, &c)
+		take(a, c, set)
+	}()
+}
+
+// arrivalPanicked is deferred around what comes before HTTP. A panic there is a fault of ours, which ends this
+// connection and must not end the others: it is counted and logged with its stack.
+func (s *Server) arrivalPanicked(a *arrival, c *route.Client) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	s.engine.PanickedIn("what comes before a request")(p, debug.Stack())
+	if s.tracks(a) { // else it has become another connection, or is lost already
+		s.lost(a, c)
+	}
 }
 
 // begin serves HTTP/1.1, from a fresh goroutine, on what has become of an arrival.

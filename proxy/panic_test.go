@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"math"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -130,12 +132,40 @@ type panicking struct{ net.Conn }
 
 func (panicking) Read([]byte) (int, error) { panic("a bug of ours") }
 
-// touchy is a logger that panics when it is told of a limit.
+// touchy is a logger that panics when it is told of a limit, or of what failed before a request.
 type touchy struct{ hclog.Logger }
 
 func (l touchy) Debug(what string, _ ...any) {
-	if what == "http2 limit" {
+	switch what {
+	case "http2 limit", "handshake failed", "PROXY header":
 		panic("a bug of ours")
+	}
+}
+
+// A panic before the first request ends its connection, which gives back its place.
+func TestPanicBeforeARequest(t *testing.T) {
+	cert, key := testcert.NewCA(t, "ca").Server(t, "a.test").Write(t, t.TempDir(), "server")
+	for name, listener := range map[string]string{
+		"in a handshake":    fmt.Sprintf("tls: {certificates: [{cert_file: %q, key_file: %q}]}", cert, key),
+		"in a PROXY header": "proxy_protocol: {from: [127.0.0.0/8]}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := start(t, "listeners: [{name: web, address: \"127.0.0.1:0\", protocol: http, "+listener+"}]\n"+
+				"routes: [{name: all, cluster: app}]\nclusters: [{name: app, endpoints: [\"127.0.0.1:1\"]}]\n",
+				func(o *proxy.Options) { o.Logger = touchy{o.Logger} })
+			for range 2 {
+				c := g.dial()
+				c.send("no such thing, and long enough to be one of them\r\n\r\n")
+				if b, err := io.ReadAll(c.r); len(b) > 0 || err != nil && !isReset(err) {
+					t.Errorf("read %q, %v, want the end", b, err)
+				}
+			}
+			active := g.registry.Listener("web", telemetry.L7).Active.Load
+			testserver.WaitFor(t, patience, "the connections to end", func() bool { return active() == 0 })
+			if n := g.server.Panics(); n != 2 {
+				t.Errorf("%d panics were survived, want 2", n)
+			}
+		})
 	}
 }
 

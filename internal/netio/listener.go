@@ -3,7 +3,9 @@ package netio
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"runtime/debug"
 	"time"
 )
 
@@ -76,7 +78,7 @@ func (l *Listener) accept(ctx context.Context, limit *Limit, serve func(net.Conn
 		nc, err := l.next(ctx, limit)
 		if err == nil {
 			pause = firstPause
-			serve(nc)
+			hand(nc, limit, serve, report)
 			continue
 		}
 		if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
@@ -92,6 +94,19 @@ func (l *Listener) accept(ctx context.Context, limit *Limit, serve func(net.Conn
 		}
 		pause = min(2*pause, lastPause)
 	}
+}
+
+// hand gives a connection to serve. A panic of serve is a fault of ours, which ends this connection and not the
+// listener: it is reported with its stack.
+func hand(nc net.Conn, limit *Limit, serve func(net.Conn), report func(error)) {
+	defer func() {
+		if p := recover(); p != nil {
+			_ = nc.Close() // nothing was begun on it
+			limit.Release()
+			report(fmt.Errorf("BUG: panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	serve(nc)
 }
 
 // next waits for a connection and for its place. In this order, so that a listener to which nobody comes holds no place

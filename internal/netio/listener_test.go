@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,5 +89,38 @@ func TestListenerShare(t *testing.T) {
 	}
 	if NewListener(&lateListener{}).Share() != nil {
 		t.Error("shares what is no socket")
+	}
+}
+
+// A panic while a connection is handed over ends that connection alone.
+func TestListenerPanic(t *testing.T) {
+	l, err := Listen(t.Context(), "127.0.0.1:0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit, broken, reports := NewLimit(1), true, make(chan error, 1)
+	l.Start(t.Context(), limit, func(nc net.Conn) {
+		defer nc.Close()
+		if broken {
+			broken = false
+			panic("a bug of ours")
+		}
+		_, _ = io.WriteString(nc, "hi")
+		limit.Release()
+	}, func(err error) { reports <- err })
+	defer l.Close()
+	for _, want := range []string{"", "hi"} {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		if b, _ := io.ReadAll(c); string(b) != want {
+			t.Errorf("read %q, want %q", b, want)
+		}
+	}
+	if err := <-reports; !strings.HasPrefix(err.Error(), "BUG: panic: a bug of ours\ngoroutine ") {
+		t.Errorf("reported %v", err)
 	}
 }

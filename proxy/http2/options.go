@@ -28,8 +28,8 @@ type Options struct {
 	PingTimeout     time.Duration // until it acknowledges; default 15 s
 
 	// Count is told each limit that the peer ran into, Room that a stream may be opened again, here or by now only
-	// elsewhere, after Open or Reserve had no room (client only). Both are called from any goroutine, without locks,
-	// and must not block.
+	// elsewhere, after Open or Reserve had no room (client only). Both are called from any goroutine and must not
+	// block. Count may be called with the connection's lock held: it must not call the connection.
 	Count func(Limit)
 	Room  func()
 	// Refused is told of each request that did not become one, with what was kept of its head: one over the limits,
