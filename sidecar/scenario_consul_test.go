@@ -119,7 +119,11 @@ func testRefusedDocuments(t *testing.T, consul *testserver.ConsulServer) {
 				t.Errorf("%s: rejected for %q, want a word of %s", row.name, why, word)
 			}
 		}
-		lines := g.logged("revision rejected, what served goes on serving")
+		var lines []map[string]any
+		testserver.WaitFor(t, longestWait, "the log line of "+row.name, func() bool { // it comes after /status shows it
+			lines = g.logged("revision rejected, what served goes on serving")
+			return len(lines) > n
+		})
 		if len(lines) != n+1 || fmt.Sprint(lines[n]["reasons"]) != fmt.Sprint(why) {
 			t.Errorf("%s: %d lines in the log, the last with %v, want the same reasons", row.name, len(lines),
 				lines[len(lines)-1]["reasons"])
