@@ -43,6 +43,7 @@ var layers = map[string]int{
 	"internal/netio":     0,
 	"telemetry":          0,
 	"internal/filewatch": 0,
+	"internal/statedir":  0,
 	"proxy/message":      0,
 
 	"internal/logfield": -1, // names that two packages of layer 0 must agree in

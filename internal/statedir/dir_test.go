@@ -1,0 +1,194 @@
+package statedir
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// open makes a directory for a test.
+func open(t *testing.T) *Dir {
+	t.Helper()
+	return openAt(t, filepath.Join(t.TempDir(), "state"))
+}
+
+func openAt(t *testing.T, path string) *Dir {
+	t.Helper()
+	d, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	return d
+}
+
+func TestWriteAndRead(t *testing.T) {
+	d := open(t)
+	type content struct {
+		Text   string
+		Number int
+	}
+	var got content
+	if err := d.Read("f", &got); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v, want that there is none", err)
+	}
+	for _, want := range []content{{"<routes> & \u2028", 1}, {strings.Repeat("long ", 1000), 2}, {"", 3}} {
+		for _, write := range []func(string, any) error{d.Write, d.Note} {
+			if err := write("f", want); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.Read("f", &got); err != nil || got != want {
+				t.Errorf("read %.40v, %v; want %.40v", got, err, want)
+			}
+		}
+	}
+	if info, err := os.Stat(filepath.Join(d.Path(), "f")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("file: %v %v, want mode 0600", info.Mode(), err)
+	}
+	if info, err := os.Stat(d.Path()); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("directory: %v %v, want mode 0700", info.Mode(), err)
+	}
+	if err := d.SetAside("f"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Read("f", &got); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after SetAside: %v, want that there is none", err)
+	}
+	if err := d.Remove("f"); err != nil {
+		t.Errorf("Remove of nothing: %v", err)
+	}
+}
+
+func TestRefusedDirectories(t *testing.T) {
+	base := t.TempDir()
+	file := filepath.Join(base, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	made := func(name string, mode os.FileMode) string {
+		path := filepath.Join(base, name)
+		if err := errors.Join(os.Mkdir(path, 0o700), os.Chmod(path, mode)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	foreign := made("foreign", 0o700)
+	chowned := os.Chown(foreign, 12345, -1) == nil
+	used := made("used", 0o700)
+	openAt(t, used)
+	for _, row := range []struct {
+		name, path, want string
+		skip             bool
+	}{
+		{"no parent", filepath.Join(base, "none", "state"), "no such file or directory", false},
+		{"file", file, "not a directory", false},
+		{"others read", made("read", 0o750), "mode is 0750, want 0700", false},
+		{"others write", made("write", 0o702), "mode is 0702, want 0700", false},
+		{"foreign", foreign, "belongs to user 12345", !chowned},
+		{"in use", used, "in use by another process", false},
+	} {
+		if row.skip {
+			continue // only root may give files away
+		}
+		d, err := Open(row.path)
+		if err == nil {
+			d.Close()
+			t.Errorf("%s: opened", row.name)
+			continue
+		}
+		if !strings.HasPrefix(err.Error(), row.path+": ") || !strings.Contains(err.Error(), row.want) ||
+			strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want one sentence with the path and %q", row.name, err, row.want)
+		}
+	}
+}
+
+func TestRefusedFiles(t *testing.T) {
+	d := open(t)
+	whole, err := seal("fine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(d.Path(), "f")
+	put := func(text []byte) error { return os.WriteFile(path, text, 0o600) }
+	for _, row := range []struct {
+		name, want string
+		make       func() error
+	}{
+		{"empty", "broken: not JSON", func() error { return put(nil) }},
+		{"cut", "broken: not JSON", func() error { return put(whole[:len(whole)-4]) }},
+		{"one byte", "broken: its checksum", func() error {
+			return put(bytes.Replace(whole, []byte("fine"), []byte("fime"), 1))
+		}},
+		{"of a newer version", "of form 2, want 1: another version", func() error {
+			return put(bytes.Replace(whole, []byte(`"v":1`), []byte(`"v":2`), 1))
+		}},
+		{"of other content", "broken: json: cannot unmarshal", func() error {
+			number, err := seal(7)
+			return errors.Join(err, put(number))
+		}},
+		{"others may read", "mode is 0644, want 0600", func() error {
+			return errors.Join(put(whole), os.Chmod(path, 0o644))
+		}},
+		{"link", "path escapes from parent", func() error { return os.Symlink("/etc/hostname", path) }},
+		{"pipe", "not a regular file", func() error { return syscall.Mkfifo(path, 0o600) }},
+		{"folder", "not a regular file", func() error { return os.Mkdir(path, 0o700) }},
+		{"huge", "larger than 64 MiB", func() error {
+			return errors.Join(put(nil), os.Truncate(path, 1<<40))
+		}},
+		{"foreign", "belongs to user 12345", func() error {
+			return errors.Join(put(whole), os.Chown(path, 12345, -1))
+		}},
+	} {
+		if err := d.Remove("f"); err != nil {
+			t.Fatal(err)
+		}
+		if err := row.make(); errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+			continue // only root may give files away
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		err := d.Read("f", &got)
+		if err == nil || !strings.HasPrefix(err.Error(), path+": ") ||
+			!strings.Contains(err.Error(), row.want) ||
+			strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %q, %v; want one sentence with the path and %q", row.name, got, err, row.want)
+		}
+		if err := d.SetAside("f"); err != nil {
+			t.Errorf("%s: set aside: %v", row.name, err)
+		}
+		if err := os.RemoveAll(path + ".bad"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// FuzzUnseal: nothing that a file may hold is taken for content unless it was sealed.
+func FuzzUnseal(f *testing.F) {
+	whole, err := seal("content")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add([]byte(`{"v":1,"sha256":"","content":null}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var got string
+		if unseal(text, &got) != nil {
+			return
+		}
+		again, err := seal(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var same string
+		if err := unseal(again, &same); err != nil || same != got {
+			t.Errorf("%q sealed again is %q, %v", got, same, err)
+		}
+	})
+}

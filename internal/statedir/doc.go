@@ -1,0 +1,29 @@
+// Package statedir keeps small files in a directory of this process alone: each is there whole, as it was before or as
+// it is now, whatever happens while it is written.
+//
+// # Life of a file
+//
+// [Open] judges the directory, makes it where only its last part is missing, and locks it. [Dir.Write] puts the content
+// into an envelope with a version and a checksum (seal.go), writes that to a temporary file, syncs it, renames it, and
+// syncs the directory (write.go). [Dir.Read] takes only what it can prove whole and ours; what it refuses is named in
+// one sentence, and [Dir.SetAside] makes room for the next.
+//
+// # Promises
+//
+//   - After a crash of the process or of the machine at any moment, Read gives the content of the last Write that
+//     returned, or of the one after it.
+//   - Nobody else can read the directory or the files, nor have written them: others' are refused.
+//   - Two processes never use one directory at a time.
+//   - Sizes are bounded. No method is safe from several goroutines at a time.
+//
+// # Not here
+//
+// What is kept, and what is done with it: sidecar.
+//
+// # Decisions
+//
+// An envelope in JSON around JSON: a person can read a file, and the checksum is of the very bytes between.
+//
+// [Dir.Note] does not sync: it is for what must survive the process and not the machine, and may be written before each
+// document is read.
+package statedir

@@ -1,0 +1,115 @@
+package statedir
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// version is that of the files' form.
+const version = 1
+
+// maxBytes bounds a file: a document of 8 MiB, and 50,000 endpoints.
+const maxBytes = 64 << 20
+
+// envelope is what a file holds.
+type envelope struct {
+	Version int             `json:"v"`
+	SHA256  string          `json:"sha256"` // of the bytes of Content
+	Content json.RawMessage `json:"content"`
+}
+
+// seal puts content into an envelope.
+func seal(content any) ([]byte, error) {
+	inner, err := json.Marshal(content)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := json.Marshal(envelope{version, digest(inner), inner})
+	if err != nil {
+		return nil, err
+	}
+	if len(whole) >= maxBytes {
+		return nil, fmt.Errorf("larger than %d MiB (%d bytes)", maxBytes>>20, len(whole))
+	}
+	return append(whole, '\n'), nil
+}
+
+// unseal takes the content out, if it is whole.
+func unseal(text []byte, into any) error {
+	var e envelope
+	if err := json.Unmarshal(text, &e); err != nil {
+		return fmt.Errorf("broken: not JSON (%w)", err)
+	}
+	if e.Version != version {
+		return fmt.Errorf("of form %d, want %d: another version of the gateway wrote it", e.Version, version)
+	}
+	if e.SHA256 != digest(e.Content) {
+		return errors.New("broken: its checksum does not match its content")
+	}
+	if err := json.Unmarshal(e.Content, into); err != nil {
+		return fmt.Errorf("broken: %w", err)
+	}
+	return nil
+}
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// Read decodes the content of a file into into. That there is no file is fs.ErrNotExist. Other errors are a sentence
+// that begins with the path.
+func (d *Dir) Read(name string, into any) error {
+	text, err := d.read(name)
+	if err == nil {
+		err = unseal(text, into)
+	}
+	if err != nil {
+		return sentence(d.file(name), err)
+	}
+	return nil
+}
+
+func (d *Dir) read(name string) ([]byte, error) {
+	f, err := d.root.OpenFile(name, os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if err := acceptable(info); err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	text.Grow(int(info.Size()) + bytes.MinRead)
+	if _, err := io.Copy(&text, io.LimitReader(f, maxBytes)); err != nil {
+		return nil, err
+	}
+	return text.Bytes(), nil
+}
+
+// acceptable says whether a file can be one of ours.
+func acceptable(info fs.FileInfo) error {
+	owner, ours := ownerOf(info)
+	switch {
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("not a regular file (%v)", info.Mode().Type())
+	case !ours:
+		return fmt.Errorf("belongs to user %d, want a file of the user that runs the gateway (%d)", owner, os.Geteuid())
+	case info.Mode().Perm()&others != 0:
+		return fmt.Errorf("mode is %#o, want %#o: others must not read or change it", info.Mode().Perm(), fileMode)
+	case info.Size() >= maxBytes:
+		return fmt.Errorf("larger than %d MiB (%d bytes)", maxBytes>>20, info.Size())
+	}
+	return nil
+}

@@ -1,0 +1,84 @@
+package statedir
+
+import (
+	"errors"
+	"io"
+	"os"
+)
+
+// temporary is the end of a name that is being written.
+const temporary = ".new"
+
+// disk is what writing needs of a file system. The test of crashes records what is asked of it.
+type disk interface {
+	create(name string) (writer, error) // anew, for us alone
+	rename(from, to string) error       // replaces to
+	remove(name string) error
+	sync() error // what was created and renamed is on the disk
+}
+
+// writer is a file that is being written.
+type writer interface {
+	io.WriteCloser
+	Sync() error // what was written is on the disk
+}
+
+// Write replaces the content of a file, or leaves it as it was. When it returns without an error, the new content
+// survives a loss of power. It may block as long as the disk does.
+func (d *Dir) Write(name string, content any) error { return d.write(name, content, true) }
+
+// Note is Write for what need not survive a loss of power: it does not wait for the disk.
+func (d *Dir) Note(name string, content any) error { return d.write(name, content, false) }
+
+func (d *Dir) write(name string, content any, durable bool) error {
+	text, err := seal(content)
+	if err == nil {
+		err = replace(d.disk, name, text, durable)
+	}
+	if err != nil {
+		return sentence(d.file(name), err)
+	}
+	return nil
+}
+
+// replace writes in the order that a crash cannot harm: the content is on the disk before it has its name.
+func replace(to disk, name string, text []byte, durable bool) error {
+	err := fill(to, name+temporary, text, durable)
+	if err == nil {
+		err = to.rename(name+temporary, name)
+	}
+	if err != nil {
+		_ = to.remove(name + temporary) // a full disk needs the room; err says what matters
+		return err
+	}
+	if durable {
+		return to.sync()
+	}
+	return nil
+}
+
+func fill(to disk, name string, text []byte, durable bool) error {
+	f, err := to.create(name)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err == nil && durable {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// rootDisk is the real one.
+type rootDisk struct {
+	root *os.Root
+	dir  *os.File
+}
+
+func (r *rootDisk) create(name string) (writer, error) {
+	return r.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|openFlags, fileMode)
+}
+
+func (r *rootDisk) rename(from, to string) error { return r.root.Rename(from, to) }
+func (r *rootDisk) remove(name string) error     { return r.root.Remove(name) }
+func (r *rootDisk) sync() error                  { return r.dir.Sync() }
