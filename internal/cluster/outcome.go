@@ -51,3 +51,17 @@ func (o Outcome) String() string {
 		return "ignored"
 	}
 }
+
+// MarshalText is String.
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText reads what MarshalText writes. Words that it does not know are Ignored.
+func (o *Outcome) UnmarshalText(text []byte) error {
+	*o = Ignored
+	for known := ClientGone; known <= Malformed; known++ {
+		if known.String() == string(text) {
+			*o = known
+		}
+	}
+	return nil
+}
