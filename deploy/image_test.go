@@ -38,6 +38,7 @@ func TestImage(t *testing.T) {
 		"FROM scratch",
 		"COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt",
 		"COPY --from=build /out/gateway /usr/local/bin/gateway",
+		"COPY --from=build --chown=65532:65532 --chmod=700 /out/state /var/lib/gateway",
 		"USER 65532:65532", // a number: there is no user database, and Kubernetes' runAsNonRoot cannot check a name
 		`ENTRYPOINT ["gateway"]`,
 	}
@@ -46,8 +47,8 @@ func TestImage(t *testing.T) {
 			t.Errorf("image has no line %q", line)
 		}
 	}
-	if len(copies) != 2 {
-		t.Errorf("image holds %q, want certificates and the binary only", copies)
+	if len(copies) != 3 {
+		t.Errorf("image holds %q, want certificates, the binary and an empty folder only", copies)
 	}
 	asksStatus := func(line string) bool {
 		return strings.HasPrefix(line, "HEALTHCHECK ") && strings.HasSuffix(line, `CMD ["gateway", "status"]`)

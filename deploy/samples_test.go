@@ -11,7 +11,10 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-type composeFile struct{ Services map[string]composeService }
+type composeFile struct {
+	Services map[string]composeService
+	Volumes  map[string]any // by name; a service may also mount a folder
+}
 
 type composeService struct {
 	Environment     map[string]string

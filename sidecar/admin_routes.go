@@ -63,7 +63,11 @@ func (v View) ready(w http.ResponseWriter, _ *http.Request) {
 		respondText(w, http.StatusServiceUnavailable, strings.Join(reasons, "\n")+"\n")
 		return
 	}
-	respondText(w, http.StatusOK, "ready\n")
+	text := "ready\n"
+	if v.Note != nil && v.Note() != "" {
+		text += v.Note() + "\n"
+	}
+	respondText(w, http.StatusOK, text)
 }
 
 func (v View) status(w http.ResponseWriter, _ *http.Request) {

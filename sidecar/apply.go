@@ -20,12 +20,17 @@ type applier struct {
 	*Sidecar
 	active  *revision     // nil while nothing serves
 	pending *heldDocument // a document that waits; nil = none
+
+	settleAt time.Time // end of the trial of what serves; zero = it is over
+	savedAt  time.Time // when the state was last given to be written
+	unsaved  bool      // something has changed since
 }
 
 // run applies revisions until reading ends, then endpoints alone until life ends: what was applied still drains. When
 // reading has ended, or not even the bootstrap can serve, it sends the reason to frozen, nil for none.
 func (a *applier) run(reading, life context.Context, documents <-chan discovery.Document, frozen chan<- error) {
 	frozen <- a.revisions(reading, documents)
+	defer a.keepLast()
 	for {
 		select {
 		case <-life.Done():
@@ -47,6 +52,9 @@ func (a *applier) revisions(ctx context.Context, documents <-chan discovery.Docu
 	again := time.NewTicker(time.Second)
 	defer again.Stop()
 	a.catalog.Watch(a.boot.catalogQueries()) // what it names will be known when it is needed
+	if a.boot.Source == SourceConsul {       // the others need not be waited for
+		a.restore(ctx)
+	}
 	for {
 		var err error
 		select {
@@ -64,7 +72,8 @@ func (a *applier) revisions(ctx context.Context, documents <-chan discovery.Docu
 			if a.pending != nil {
 				err = a.tryHeld(ctx)
 			}
-		case <-again.C:
+		case now := <-again.C:
+			a.keep(now)
 			if a.pending != nil && a.pending.status.State == HeldWaiting {
 				err = a.tryHeld(ctx) // why it waits may be another reason by now
 			}
@@ -79,6 +88,7 @@ func (a *applier) revisions(ctx context.Context, documents <-chan discovery.Docu
 func (a *applier) endpoints() {
 	for _, e := range a.catalog.Take() {
 		a.active.deliver(e)
+		a.unsaved = true
 	}
 	if a.active != nil && len(a.active.missing) > 0 {
 		a.noteMissing()
@@ -103,6 +113,9 @@ func (a *applier) noteMissing() {
 // take makes the document of the source the active revision, if it is one. The error is that nothing can serve.
 func (a *applier) take(ctx context.Context, d discovery.Document) error {
 	a.release()
+	if a.again.Swap(false) {
+		a.trials().lift()
+	}
 	switch {
 	case d.Negative:
 		return a.missing(ctx, d)
@@ -111,21 +124,28 @@ func (a *applier) take(ctx context.Context, d discovery.Document) error {
 		return a.orFallBack(ctx, d.Refused.Error())
 	case len(d.Parts) == 0: // the environment: the bootstrap is all there is
 		if a.active != nil {
-			a.confirm(d.Source)
+			a.confirm(d)
 			return nil
 		}
 		return a.bootstrap(ctx)
 	}
+	if why := a.trials().quarantined(d.Hash); why != "" {
+		a.reject(d.Hash, "quarantined", []string{why})
+		return a.orFallBack(ctx, "its document is quarantined")
+	}
+	a.trials().lift() // the content is another one
+	a.trials().begin(d.Hash)
+	defer a.endTrial(d.Hash)
 	doc, err := config.DecodeParts(d.Parts, a.boot.Base())
 	if err != nil {
 		a.reject(d.Hash, "invalid", reasons(err))
 		return a.orFallBack(ctx, "its document is invalid")
 	}
 	if a.active != nil && a.active.doc.Revision == doc.Revision {
-		a.confirm(d.Source)
+		a.confirm(d)
 		return nil
 	}
-	return a.offer(ctx, doc, d.Source, d.Hash)
+	return a.offer(ctx, doc, d)
 }
 
 // missing is that there is no document, which was confirmed: what is active stays.
@@ -145,11 +165,11 @@ func (a *applier) missing(ctx context.Context, d discovery.Document) error {
 }
 
 // apply prepares the whole revision, and only then makes it visible. An error leaves everything as it was.
-func (a *applier) apply(ctx context.Context, doc *config.Document, source string) error {
+func (a *applier) apply(ctx context.Context, doc *config.Document, from discovery.Document) error {
 	begun := time.Now()
 	var undo rollback
 	defer undo.run()
-	next, err := a.prepare(ctx, doc, &undo)
+	next, err := a.prepare(ctx, doc, from.Source, &undo)
 	if err != nil {
 		return err
 	}
@@ -170,13 +190,16 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, source string
 	undo.dismiss()
 	requests.Commit()
 	connections.Commit()
-	a.replace(next, source, time.Since(begun))
+	if next.from = from; !a.state.enabled() {
+		next.from.Parts = nil
+	}
+	a.replace(next, time.Since(begun))
 	return nil
 }
 
 // prepare makes the revision's identities and clusters, and gives a bounded time to the catalog for services that are
 // new. How to undo each step is added to undo.
-func (a *applier) prepare(ctx context.Context, doc *config.Document, undo *rollback) (*revision, error) {
+func (a *applier) prepare(ctx context.Context, doc *config.Document, from string, undo *rollback) (*revision, error) {
 	r := &revision{doc: doc, clusters: map[string]*cluster.Cluster{}, queries: map[consul.Query][]*cluster.Cluster{}}
 	var err error
 	if r.certs, err = a.certs.Prepare(doc); err != nil {
@@ -196,9 +219,7 @@ func (a *applier) prepare(ctx context.Context, doc *config.Document, undo *rollb
 	}
 	undo.add(func() { a.catalog.Watch(a.catalogQueries()) })
 	a.catalog.Watch(append(r.catalogQueries(), a.catalogQueries()...))
-	wait, cancel := context.WithDeadline(ctx, a.endpointsDeadline())
-	defer cancel()
-	r.missing = a.catalog.Wait(wait)
+	r.missing = a.await(ctx, r, from)
 	for _, q := range r.missing {
 		a.logger.Warn("no endpoints received yet, the cluster begins without any", "service", q.String())
 	}
@@ -208,6 +229,8 @@ func (a *applier) prepare(ctx context.Context, doc *config.Document, undo *rollb
 		}
 		if e, ok := a.catalog.Endpoints(q); ok {
 			r.deliver(e)
+		} else if a.active == nil {
+			a.recall(r, q)
 		}
 	}
 	return r, nil
@@ -228,19 +251,22 @@ func (a *applier) catalogQueries() []consul.Query {
 }
 
 // replace makes next, which is visible, the active revision, and gives up what only the one before it held.
-func (a *applier) replace(next *revision, source string, took time.Duration) {
-	before := a.active
+func (a *applier) replace(next *revision, took time.Duration) {
+	before, source := a.active, next.from.Source
 	a.active = next
 	a.set.Retire(next.list())
 	a.catalog.Watch(next.catalogQueries())
 	if before != nil {
 		before.certs.Close()
+	} else if a.state.enabled() && a.state.found != nil {
+		a.set.RestoreEjections(a.state.found.Ejections)
 	}
 	a.registry.RevisionApplied.Inc()
 	a.registry.RevisionInfo(next.doc.Revision)
 	a.mu.Lock()
 	a.now.applied(next.doc, source, time.Now())
 	a.mu.Unlock()
+	a.settle(time.Now())
 	a.noteMissing()
 	a.logger.Info("revision applied", "revision", next.doc.Revision, "source", source, "routes", len(next.doc.Routes),
 		"clusters", len(next.doc.Clusters), "changes", changes(before, next), "took",
@@ -285,10 +311,14 @@ func changes(before, next *revision) []string {
 }
 
 // confirm notes that the source still, or again, has the document that serves.
-func (a *applier) confirm(source string) {
+func (a *applier) confirm(d discovery.Document) {
+	if a.active.from = d; !a.state.enabled() {
+		a.active.from.Parts = nil
+	}
+	a.unsaved = true
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.now.confirmed(source)
+	a.now.confirmed(d.Source)
 }
 
 // reject notes a document that does not come into service; what is active goes on.

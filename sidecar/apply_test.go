@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
@@ -143,12 +144,13 @@ routes:
 			t.Run(fmt.Sprintf("%s, serving %v", row.step, serves), func(t *testing.T) {
 				a := newApplier(t)
 				if serves {
-					if err := a.apply(now, document(map[string]string{"SUFFIX": ""}), "test"); err != nil {
+					first := document(map[string]string{"SUFFIX": ""})
+					if err := a.apply(now, first, discovery.Document{Source: "test"}); err != nil {
 						t.Fatal(err)
 					}
 				}
 				active, before := a.active, a.held()
-				err := a.apply(now, row.doc(), "test")
+				err := a.apply(now, row.doc(), discovery.Document{Source: "test"})
 				if err == nil || !strings.Contains(err.Error(), row.want) {
 					t.Fatalf("error %v, want one with %q", err, row.want)
 				}
@@ -158,7 +160,7 @@ routes:
 				if after := a.held(); after != before {
 					t.Errorf("before:\n%s\nafter the failure:\n%s", before, after)
 				}
-				if err := a.apply(now, document(nil), "test"); err != nil {
+				if err := a.apply(now, document(nil), discovery.Document{Source: "test"}); err != nil {
 					t.Errorf("the next revision: %v", err)
 				}
 				if after := a.held(); strings.Count(after, "cluster ") != 2 || !strings.Contains(after, "query svc2") {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
@@ -37,8 +38,8 @@ func (b *Bootstrap) catalogQueries() []consul.Query {
 	return all
 }
 
-// orFallBack keeps what is active. Where nothing is, it puts the bootstrap's own revision into service; why says what
-// is wrong with the source.
+// orFallBack keeps what is active. Where nothing is, it puts the last good revision into service, or else the
+// bootstrap's own; why says what is wrong with the source.
 func (a *applier) orFallBack(ctx context.Context, why string) error {
 	if a.active != nil {
 		return nil
@@ -46,6 +47,12 @@ func (a *applier) orFallBack(ctx context.Context, why string) error {
 	a.mu.Lock()
 	rejected := a.now.status.LastRejected
 	a.mu.Unlock()
+	if a.restore(ctx) {
+		a.mu.Lock()
+		a.now.status.LastRejected = rejected
+		a.mu.Unlock()
+		return nil
+	}
 	if err := a.bootstrap(ctx); err != nil || a.active == nil {
 		return err
 	}
@@ -58,7 +65,7 @@ func (a *applier) orFallBack(ctx context.Context, why string) error {
 // bootstrap puts the bootstrap's own revision into service. It was checked when it was read: what goes wrong now is the
 // surroundings, and the operator must know at once.
 func (a *applier) bootstrap(ctx context.Context) error {
-	err := a.apply(ctx, config.FromBootstrap(a.boot.Base()), string(SourceEnv))
+	err := a.apply(ctx, config.FromBootstrap(a.boot.Base()), discovery.Document{Source: string(SourceEnv)})
 	if err == nil {
 		return nil
 	}

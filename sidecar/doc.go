@@ -20,6 +20,8 @@
 //     Endpoints of services that are new are waited for, for a bounded time. After a failure one rollback undoes every
 //     step before.
 //   - Commit: one pointer for each plane. What is no longer named is retired.
+//   - What serves is kept in the state directory (state.go), with what is being tried (trials.go), and a start without
+//     its source begins with it (restore.go).
 //   - Between revisions the same goroutine gives the catalog's answers to the clusters that subscribed to them.
 //
 // The bootstrap is env.go (the one struct), flags.go, load.go and what they parse; the admin port admin.go and its
@@ -46,6 +48,12 @@
 //
 // Readiness does not depend on Consul: with routes of the bootstrap's own, or a revision in service, traffic can be
 // served.
+//
+// A document that was being tried when the process ended is quarantined at the next start only where another one can
+// serve, else after three: a kill or a loss of power must not leave a gateway with nothing. The trial ends 15 s after
+// the swap. Its note is not synced to the disk: a loss of power is no document's doing.
+//
+// What is kept is as old as the last word of the source, not as the file.
 //
 // Memory of a burst is given back once it is quiet (trim.go): a gateway that allocates nothing rarely collects, and an
 // idle sidecar should cost its neighbours nothing.

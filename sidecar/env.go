@@ -37,6 +37,8 @@ type Bootstrap struct {
 	Config    string `split_words:"true" desc:"path of the document (file source); watched, hot"`
 	ConsulKey string `split_words:"true" default:"gateway/<service>/config" desc:"KV key of the document; ending in / = a folder whose keys are merged into one revision"`
 
+	StateDir string `split_words:"true" desc:"directory of the gateway alone (mode 0700) where the last good revision and its endpoints are kept, for a start without Consul"`
+
 	AdminListen string `split_words:"true" default:"127.0.0.1:9901" desc:"admin and health; empty = off"`
 
 	ReadTimeout     time.Duration `split_words:"true" default:"15s" desc:"whole request head, and the longest silence inside a request body"`

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
@@ -16,8 +17,7 @@ import (
 // revision before it goes on serving. The applying goroutine's own.
 type heldDocument struct {
 	doc    *config.Document
-	source string
-	hash   string // of the document's bytes
+	from   discovery.Document
 	status Held
 	logged []string // the reasons that the log has
 }
@@ -37,26 +37,25 @@ type heldError struct{ reasons []string }
 func (e *heldError) Error() string { return strings.Join(e.reasons, "; ") }
 
 // offer applies a document, or holds it where something serves that it would break. Nothing is held at the start.
-func (a *applier) offer(ctx context.Context, doc *config.Document, source, hash string) error {
+func (a *applier) offer(ctx context.Context, doc *config.Document, from discovery.Document) error {
 	a.mu.Lock()
-	serves := a.now.phase == phaseCurrent || a.now.phase == phaseOrphaned
+	serves := a.now.phase.serves()
 	a.mu.Unlock()
 	if serves {
-		a.pending = &heldDocument{doc: doc, source: source, hash: hash,
-			status: Held{ID: doc.Revision, Since: time.Now()}}
+		a.pending = &heldDocument{doc: doc, from: from, status: Held{ID: doc.Revision, Since: time.Now()}}
 		return a.tryHeld(ctx)
 	}
-	return a.applyOrReject(ctx, doc, source, hash)
+	return a.applyOrReject(ctx, doc, from)
 }
 
 // applyOrReject applies a document. One that cannot be applied is rejected, and what serves goes on.
-func (a *applier) applyOrReject(ctx context.Context, doc *config.Document, source, hash string) error {
-	err := a.apply(ctx, doc, source)
+func (a *applier) applyOrReject(ctx context.Context, doc *config.Document, from discovery.Document) error {
+	err := a.apply(ctx, doc, from)
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() == nil {
-		a.reject(hash, "prepare", reasons(err))
+		a.reject(from.Hash, "prepare", reasons(err))
 	}
 	return a.orFallBack(ctx, "its document cannot be applied")
 }
@@ -69,14 +68,16 @@ func (a *applier) tryHeld(ctx context.Context) error {
 		a.hold(HeldWaiting, missing)
 		return nil
 	}
-	err := a.apply(ctx, h.doc, h.source)
+	a.trials().begin(h.from.Hash)
+	defer a.endTrial(h.from.Hash)
+	err := a.apply(ctx, h.doc, h.from)
 	if held, ok := errors.AsType[*heldError](err); ok {
 		a.hold(HeldEmpty, held.reasons)
 		return nil
 	}
 	a.release()
 	if err != nil && ctx.Err() == nil {
-		a.reject(h.hash, "prepare", reasons(err))
+		a.reject(h.from.Hash, "prepare", reasons(err))
 	}
 	return nil
 }

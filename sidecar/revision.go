@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
@@ -14,6 +15,7 @@ import (
 // clusters and no queries.
 type revision struct {
 	doc      *config.Document
+	from     discovery.Document // without parts where nothing is kept
 	clusters map[string]*cluster.Cluster
 	queries  map[consul.Query][]*cluster.Cluster // who wants to know what of the catalog
 	certs    *mtls.Prepared

@@ -239,6 +239,7 @@ type status struct {
 		ID, Source        string
 		Orphaned          bool
 		Applied, Rejected int
+		AsOf              time.Time                   `json:"as_of"`
 		LastRejected      *struct{ Reasons []string } `json:"last_rejected"`
 		Held              *struct {
 			State   string
@@ -258,6 +259,7 @@ type status struct {
 			}
 		}
 	}
+	State     struct{ Error string }
 	Discovery []struct {
 		Name, Class, Error string
 		Failing            int

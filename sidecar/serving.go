@@ -12,9 +12,13 @@ type phase uint8
 const (
 	phaseStarting phase = iota // nothing serves yet
 	phaseFallback              // the bootstrap serves alone, since the source has no document that can
+	phaseRestored              // the last good document serves, and the source has not delivered yet
 	phaseCurrent               // the document of the source serves
 	phaseOrphaned              // a document serves that the source has no more
 )
+
+// serves tells whether a document of the source is in service, be it an earlier one.
+func (p phase) serves() bool { return p == phaseRestored || p == phaseCurrent || p == phaseOrphaned }
 
 // serving is what is in service, and what was refused. The applying goroutine writes it, the admin port reads it.
 type serving struct {
@@ -23,13 +27,17 @@ type serving struct {
 	waiting string           // in phaseFallback: why there is no document of the source
 	status  RevisionStatus   // but for Orphaned
 
-	unanswered []string // services of which the catalog has said nothing yet
+	asOf       time.Time // in phaseRestored: when the source last said that it is so
+	unanswered []string  // services of which the catalog has said nothing yet
 }
 
 // revisionStatus is what GET /status shows.
 func (n *serving) revisionStatus() RevisionStatus {
 	st := n.status
 	st.Orphaned = n.phase == phaseOrphaned
+	if n.phase == phaseRestored {
+		st.AsOf = n.asOf
+	}
 	return st
 }
 
@@ -47,6 +55,11 @@ func (n *serving) fellBack(why string, rejected *Rejection) {
 	n.status.LastRejected = rejected
 }
 
+// restored notes that what was applied is the last good revision of a process before this one.
+func (n *serving) restored(asOf time.Time) {
+	n.phase, n.asOf = phaseRestored, asOf
+}
+
 // confirmed notes that the source still, or again, has the document that serves.
 func (n *serving) confirmed(source string) {
 	n.phase, n.waiting = phaseCurrent, ""
@@ -59,7 +72,7 @@ func (n *serving) missing(why string) (orphaned bool) {
 	switch n.phase {
 	case phaseFallback:
 		n.waiting = why
-	case phaseCurrent:
+	case phaseCurrent, phaseRestored:
 		n.phase = phaseOrphaned
 		return true
 	case phaseStarting, phaseOrphaned:

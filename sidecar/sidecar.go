@@ -49,6 +49,9 @@ type Sidecar struct {
 	drain  chan struct{} // closed by the first drain
 	once   sync.Once     // closes drain
 
+	state *state      // nil: nothing is kept; opened by Run
+	again atomic.Bool // a person wants what was refused tried again
+
 	draining atomic.Bool
 	mu       sync.Mutex
 	// +checklocks:mu
@@ -105,6 +108,7 @@ func (s *Sidecar) connect() error {
 		}
 		return age
 	})
+	s.registry.SetRevisionAge(s.revisionAge)
 	switch s.boot.Source {
 	case SourceFile:
 		s.source, err = discovery.NewFile(s.boot.Config, s.logger.Named("file"))
@@ -124,6 +128,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	var background sync.WaitGroup // the goroutines that live as long as life
 	run := func(f func(context.Context)) { background.Go(func() { f(life) }) }
 
+	s.state = openState(&s.boot, s.logger.Named("state"))
 	admin, err := s.startAdmin()
 	if err != nil {
 		return err
@@ -155,6 +160,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	control.Go(func() { s.source.Run(reading, documents) })
 	control.Go(func() { s.consul.Run(following) })
 	control.Go(func() { s.catalog.Run(following) })
+	control.Go(s.state.run)
 	control.Go(func() { (&applier{Sidecar: s}).run(reading, following, documents, frozen) })
 
 	var failed error
@@ -207,6 +213,7 @@ func (s *Sidecar) flush(ctx context.Context, provider *telemetry.Provider) {
 // Reload reads the source, the certificates and the Consul token anew and reopens the access log, as SIGHUP asks for.
 // It does not wait for the result. Safe from any goroutine.
 func (s *Sidecar) Reload() {
+	s.again.Store(true)
 	s.source.Reload()
 	s.consul.Reload()
 	s.catalog.Reload()

@@ -26,6 +26,8 @@ type Status struct {
 	Clusters     []cluster.Status   `json:"clusters"`
 	Discovery    []discovery.Status `json:"discovery"`
 	Certificates []mtls.Status      `json:"certificates"`
+
+	State *StateStatus `json:"state,omitempty"` // nil without GATEWAY_STATE_DIR
 }
 
 // RevisionStatus is what serves, and what was refused.
@@ -36,6 +38,9 @@ type RevisionStatus struct {
 	Orphaned bool      `json:"orphaned"` // its document is gone from the source
 	Applied  uint64    `json:"applied"`  // since the start
 	Rejected uint64    `json:"rejected"`
+
+	// AsOf is when the source last said what serves; only while it serves from the state directory.
+	AsOf time.Time `json:"as_of,omitzero"`
 
 	// LastRejected is the newest document that was refused, until one is applied.
 	LastRejected *Rejection `json:"last_rejected,omitempty"`

@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
@@ -9,7 +10,7 @@ import (
 
 // view is what the admin port shows of the sidecar.
 func (s *Sidecar) view() View {
-	return View{Ready: s.notReady, Status: s.status, Config: s.config, Drain: s.Drain, Explain: s.explain}
+	return View{Ready: s.notReady, Note: s.note, Status: s.status, Config: s.config, Drain: s.Drain, Explain: s.explain}
 }
 
 // notReady says why the sidecar should get no traffic, a sentence each.
@@ -35,6 +36,27 @@ func (s *Sidecar) notReady() []string {
 		return reasons
 	}
 	return nil
+}
+
+// note is what to know of a sidecar that is ready; empty = nothing.
+func (s *Sidecar) note() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now.phase != phaseRestored {
+		return ""
+	}
+	return fmt.Sprintf("serves revision %s from the state directory, as it was %s ago: %s has delivered nothing yet",
+		s.now.status.ID, time.Since(s.now.asOf).Round(time.Second), s.boot.Source)
+}
+
+// revisionAge is how old the state is that serves; negative while it does not.
+func (s *Sidecar) revisionAge() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now.phase != phaseRestored {
+		return -1
+	}
+	return time.Since(s.now.asOf)
 }
 
 // answersWithin is for how long after the start the sidecar is not ready because the catalog has said nothing of a
@@ -72,6 +94,7 @@ func (s *Sidecar) status() Status {
 		Version: Built(), Service: s.boot.Service, Instance: s.boot.Instance, Started: s.started,
 		Draining: s.draining.Load(),
 		Source:   s.boot.Source, Revision: rev, Clusters: s.set.Status(), Certificates: s.certs.Status(),
+		State: s.state.Status(),
 	}
 	st.Discovery = append(st.Discovery, s.source.Status())
 	st.Discovery = append(st.Discovery, s.catalog.Status()...)

@@ -67,6 +67,8 @@ var (
 		"Number of revisions that came into service."}
 	revisionRejected = instrument{counter, "gateway.revision.rejected", "{revision}",
 		"Number of revisions refused, by reason."}
+	revisionAge = instrument{gauge, "gateway.revision.age", seconds,
+		"Age of what serves from the state directory; only until the source delivers."}
 	discoveryErrors = instrument{counter, "gateway.discovery.errors", "{error}",
 		"Number of errors of the source of documents and endpoints."}
 	discoveryAge = instrument{gauge, "gateway.discovery.age", seconds,

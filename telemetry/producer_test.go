@@ -60,6 +60,7 @@ func fill(r *Registry) {
 	r.RevisionRejected("invalid").Inc()
 	r.DiscoveryErrors(DiscoveryACL).Inc()
 	r.SetDiscoveryAge(func() time.Duration { return 1500 * time.Millisecond })
+	r.SetRevisionAge(func() time.Duration { return time.Minute })
 	r.SetCertificates(func() []Certificate {
 		return []Certificate{{"a.pem", time.Now().Add(time.Hour)}, {"old.pem", time.Now().Add(-time.Minute)}}
 	})
@@ -119,6 +120,8 @@ gateway.revision.applied {revision} monotonic sum cumulative: Number of revision
   : 2
 gateway.revision.rejected {revision} monotonic sum cumulative: Number of revisions refused, by reason.
   gateway.reason=invalid: 1
+gateway.revision.age s gauge: Age of what serves from the state directory; only until the source delivers.
+  : 60
 gateway.discovery.errors {error} monotonic sum cumulative: Number of errors of the source of documents and endpoints.
   error.type=acl: 1
 gateway.discovery.age s gauge: Time since the source of documents and endpoints last answered.

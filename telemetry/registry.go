@@ -45,6 +45,7 @@ type Registry struct {
 	discoveryErrors [numDiscoveryClasses]Counter
 	revision        atomic.Pointer[string]
 	discoveryAge    atomic.Pointer[func() time.Duration]
+	revisionAge     atomic.Pointer[func() time.Duration]
 	certificates    atomic.Pointer[func() []Certificate]
 
 	mu sync.Mutex // guards Listener.tunnels too
@@ -172,6 +173,16 @@ func (r *Registry) SetDiscoveryAge(f func() time.Duration) {
 		return
 	}
 	r.discoveryAge.Store(&f)
+}
+
+// SetRevisionAge gives the function that tells how long ago the state that serves was written; negative means that it is
+// not served from. The rules are those of SetDiscoveryAge.
+func (r *Registry) SetRevisionAge(f func() time.Duration) {
+	if f == nil {
+		r.revisionAge.Store(nil)
+		return
+	}
+	r.revisionAge.Store(&f)
 }
 
 // SetCertificates gives the function that lists the certificates in use; the

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 )
@@ -207,19 +209,25 @@ func collectProcess(c *collection, r *Registry) {
 	})
 	c.counters(revisionApplied, func(add func(*Counter, ...attribute.KeyValue)) { add(&r.RevisionApplied) })
 	c.counters(revisionRejected, r.eachRejected)
+	ages(c, revisionAge, &r.revisionAge)
 	c.counters(discoveryErrors, func(add func(*Counter, ...attribute.KeyValue)) {
 		for class := range numDiscoveryClasses {
 			add(&r.discoveryErrors[class], attrErrorType.String(class.String()))
 		}
 	})
-	gauges(c, discoveryAge, func(add func(float64, ...attribute.KeyValue)) {
-		if f := r.discoveryAge.Load(); f != nil {
+	ages(c, discoveryAge, &r.discoveryAge)
+	c.counters(accessLogDropped, func(add func(*Counter, ...attribute.KeyValue)) { add(&r.AccessLogDropped) })
+}
+
+// ages exports how long something is ago; negative means that there is nothing to export.
+func ages(c *collection, what instrument, from *atomic.Pointer[func() time.Duration]) {
+	gauges(c, what, func(add func(float64, ...attribute.KeyValue)) {
+		if f := from.Load(); f != nil {
 			if age := (*f)(); age >= 0 {
 				add(age.Seconds())
 			}
 		}
 	})
-	c.counters(accessLogDropped, func(add func(*Counter, ...attribute.KeyValue)) { add(&r.AccessLogDropped) })
 }
 
 func (r *Registry) eachRejected(add func(*Counter, ...attribute.KeyValue)) {

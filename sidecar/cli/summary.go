@@ -28,6 +28,9 @@ func summary(to io.Writer, s *sidecar.Status) error {
 			fmt.Fprintf(w, "discovery %s\t%s\n", d.Name, d.Error)
 		}
 	}
+	if s.State != nil && s.State.Error != "" {
+		fmt.Fprintf(w, "state %s\t%s\n", s.State.Dir, s.State.Error)
+	}
 	for _, c := range s.Certificates {
 		fmt.Fprintf(w, "certificate %s\tuntil %s%s\n", c.Path, date(c.NotAfter), when(c.Error != "", ", "+c.Error))
 	}
@@ -54,8 +57,9 @@ func summaryRevision(w io.Writer, r *sidecar.RevisionStatus) {
 	if r.ID == "" {
 		fmt.Fprintln(w, "revision\tnone yet")
 	} else {
-		fmt.Fprintf(w, "revision\t%s from %s since %s%s (%d applied, %d rejected)\n",
-			r.ID, r.Source, date(r.Since), when(r.Orphaned, ", its document is gone"), r.Applied, r.Rejected)
+		fmt.Fprintf(w, "revision\t%s from %s since %s%s%s (%d applied, %d rejected)\n",
+			r.ID, r.Source, date(r.Since), when(r.Orphaned, ", its document is gone"),
+			when(!r.AsOf.IsZero(), ", as of "+date(r.AsOf)), r.Applied, r.Rejected)
 	}
 	if h := r.Held; h != nil {
 		fmt.Fprintf(w, "%s\t%s since %s\n", h.State, h.ID, date(h.Since))

@@ -1,0 +1,164 @@
+package sidecar
+
+import (
+	"context"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+)
+
+// restore puts the document of the state directory into service, with the endpoints that are kept there. It reports
+// whether it serves. It waits for nobody.
+func (a *applier) restore(ctx context.Context) bool {
+	if !a.state.enabled() || a.state.documentHash() == "" {
+		return false
+	}
+	l := a.state.found
+	if why := a.state.trials.quarantined(l.Document.Hash); why != "" {
+		a.logger.Warn("kept revision is not used", "reason", why)
+		return false
+	}
+	from := l.Document.document()
+	a.state.trials.begin(from.Hash)
+	defer a.state.trials.end() // it has served before
+	doc, err := config.DecodeParts(from.Parts, a.boot.Base())
+	if err == nil {
+		err = a.apply(ctx, doc, from)
+	}
+	if err != nil {
+		a.logger.Warn("kept revision is not used", "revision", l.Document.Revision, "reasons", reasons(err))
+		return false
+	}
+	a.mu.Lock()
+	a.now.restored(l.AsOf)
+	a.mu.Unlock()
+	a.logger.Info("serves from the state directory until the source delivers",
+		"revision", doc.Revision, "age", time.Since(l.AsOf).Round(time.Second).String(), "as_of", l.AsOf)
+	return true
+}
+
+// recall gives the kept endpoints to the clusters of a revision whose query the catalog has not answered.
+func (a *applier) recall(r *revision, q consul.Query) {
+	kept, ok := a.state.recalled(q)
+	if !ok {
+		return
+	}
+	held := time.Duration(0)
+	if !kept.HeldUntil.IsZero() {
+		held = max(time.Until(kept.HeldUntil), 1)
+	}
+	for _, c := range r.queries[q] {
+		c.RestoreEndpoints(kept.instances(), held)
+	}
+}
+
+// recalled is what the state directory has for a query.
+func (s *state) recalled(q consul.Query) (kept keptEndpoints, ok bool) {
+	if !s.enabled() || s.found == nil {
+		return kept, false
+	}
+	kept, ok = s.known[q]
+	return kept, ok
+}
+
+// await gives the catalog a bounded time for what a revision wants to know of it, and names what is still unknown. What
+// the state directory knows is not waited for.
+func (a *applier) await(ctx context.Context, r *revision, from string) []consul.Query {
+	if a.active == nil {
+		var unknown []consul.Query
+		for q := range r.queries {
+			if _, kept := a.state.recalled(q); !kept {
+				unknown = append(unknown, q)
+			}
+		}
+		if len(unknown) == 0 || from == sourceState {
+			return unknown
+		}
+	}
+	wait, cancel := context.WithDeadline(ctx, a.endpointsDeadline())
+	defer cancel()
+	return a.catalog.Wait(wait)
+}
+
+// keep has written what is due: a revision whose trial is over, and once in a while the endpoints.
+func (a *applier) keep(now time.Time) {
+	if !a.state.enabled() || a.active == nil {
+		return
+	}
+	settled := !a.settleAt.IsZero() && now.After(a.settleAt)
+	if settled {
+		a.settleAt = time.Time{}
+		a.state.trials.end()
+	}
+	if settled || a.settleAt.IsZero() && a.unsaved && now.Sub(a.savedAt) >= endpointsEvery {
+		a.save(now)
+	}
+}
+
+// keepLast is keep at the end of the process, which is no document's doing. Nothing is written after it.
+func (a *applier) keepLast() {
+	if !a.state.enabled() {
+		return
+	}
+	defer close(a.state.writes)
+	if a.active == nil {
+		return
+	}
+	a.state.trials.end()
+	a.save(time.Now())
+}
+
+// settle begins the trial of the revision that was just put into service.
+func (a *applier) settle(now time.Time) {
+	a.unsaved = true
+	fromSource := a.active.from.Source == string(a.boot.Source) // and not the state, nor the bootstrap in its place
+	if !a.state.enabled() || !fromSource {
+		return
+	}
+	a.settleAt = now.Add(trialTime)
+	if !a.state.kept {
+		a.save(now) // better than nothing, should the process end now
+	}
+}
+
+// save has written what serves, if it is the source's.
+func (a *applier) save(now time.Time) {
+	a.mu.Lock()
+	phase, since := a.now.phase, a.now.status.Since
+	a.mu.Unlock()
+	if phase == phaseStarting || phase == phaseFallback {
+		return
+	}
+	l := &lastGood{Origin: a.state.origin, AsOf: now, Ejections: a.set.Ejections()}
+	if age, ok := a.consul.Age(); ok && a.boot.Source == SourceConsul {
+		l.AsOf = now.Add(-age)
+	}
+	if phase == phaseRestored {
+		l.AsOf = a.state.found.AsOf
+	}
+	l.Document = keepDocument(a.active.from, a.active.doc.Revision, since)
+	known := map[consul.Query]keptEndpoints{}
+	for q, clusters := range a.active.queries {
+		e, ok := a.endpointsOf(q, now)
+		if !ok {
+			continue
+		}
+		e.HeldUntil = clusters[0].HeldUntil()
+		known[q] = e
+		l.Endpoints = append(l.Endpoints, e)
+	}
+	a.state.known, a.state.kept = known, l.Document != nil
+	a.unsaved, a.savedAt = false, now
+	a.state.save(l)
+}
+
+// endpointsOf is what to keep for a query: what the catalog has, or, where it has nothing, what it had.
+func (a *applier) endpointsOf(q consul.Query, now time.Time) (keptEndpoints, bool) {
+	if e, ok := a.catalog.Endpoints(q); ok && len(e.Instances) > 0 {
+		age, _ := a.consul.Age()
+		return keptEndpoints{Query: q, ConfirmedAt: now.Add(-age), Instances: keepInstances(e.Instances)}, true
+	}
+	e, ok := a.state.known[q]
+	return e, ok
+}

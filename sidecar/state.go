@@ -1,0 +1,269 @@
+package sidecar
+
+import (
+	"errors"
+	"io/fs"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/statedir"
+)
+
+const (
+	lastGoodFile = "last-good.json"
+
+	// endpointsEvery is how often changes of endpoints alone are written.
+	endpointsEvery = time.Minute
+
+	// sourceState is the source of a revision that comes from the state directory.
+	sourceState = "state"
+)
+
+// origin says whose state it is: another gateway's is of no use.
+type origin struct {
+	Service string `json:"service"`
+	Source  Source `json:"source"`
+	From    string `json:"from"` // key or path of the document
+}
+
+func (b *Bootstrap) origin() origin {
+	o := origin{Service: b.Service, Source: b.Source}
+	switch b.Source {
+	case SourceConsul:
+		o.From = b.ConsulKey
+	case SourceFile:
+		o.From = b.Config
+	case SourceEnv, SourceAuto:
+	}
+	return o
+}
+
+// lastGood is what serves, as the file has it. It is never edited once it was handed over.
+type lastGood struct {
+	Origin    origin             `json:"origin"`
+	AsOf      time.Time          `json:"as_of"`              // when the source last said that it is so
+	Document  *keptDocument      `json:"document,omitempty"` // nil where the environment is all there is
+	Endpoints []keptEndpoints    `json:"endpoints"`
+	Ejections []cluster.Ejection `json:"ejections"`
+}
+
+// keptDocument is the document as it was delivered.
+type keptDocument struct {
+	Revision   string     `json:"revision"`
+	Hash       string     `json:"hash"`
+	Index      uint64     `json:"index,omitempty"`
+	AcceptedAt time.Time  `json:"accepted_at"`
+	Parts      []keptPart `json:"parts"`
+}
+
+type keptPart struct {
+	Name string `json:"name,omitempty"`
+	Text string `json:"text"`
+}
+
+func keepDocument(d discovery.Document, revision string, at time.Time) *keptDocument {
+	if len(d.Parts) == 0 {
+		return nil
+	}
+	k := &keptDocument{Revision: revision, Hash: d.Hash, Index: d.Index, AcceptedAt: at}
+	for _, p := range d.Parts {
+		k.Parts = append(k.Parts, keptPart{p.Name, string(p.Data)})
+	}
+	return k
+}
+
+func (k *keptDocument) document() discovery.Document {
+	d := discovery.Document{Source: sourceState, Hash: k.Hash, Index: k.Index}
+	for _, p := range k.Parts {
+		d.Parts = append(d.Parts, config.Part{Name: p.Name, Data: []byte(p.Text)})
+	}
+	return d
+}
+
+// keptEndpoints are the last instances that the catalog had for a query.
+type keptEndpoints struct {
+	Query       consul.Query   `json:"query"`
+	ConfirmedAt time.Time      `json:"confirmed_at"`
+	HeldUntil   time.Time      `json:"held_until,omitzero"` // the catalog has none any more; they are used until then
+	Instances   []keptInstance `json:"instances"`
+}
+
+// keptInstance is a cluster.Instance with its state in a word.
+type keptInstance struct {
+	Address string   `json:"address"`
+	Weight  int      `json:"weight"`
+	State   string   `json:"state"`
+	ID      string   `json:"id"`
+	Node    string   `json:"node"`
+	Tags    []string `json:"tags,omitempty"`
+}
+
+func keepInstances(all []cluster.Instance) []keptInstance {
+	kept := make([]keptInstance, len(all))
+	for i, in := range all {
+		kept[i] = keptInstance{in.Address, in.Weight, in.State.String(), in.ID, in.Node, in.Tags}
+	}
+	return kept
+}
+
+// instances leaves out what no longer makes sense.
+func (k *keptEndpoints) instances() []cluster.Instance {
+	var all []cluster.Instance
+	for _, in := range k.Instances {
+		state, known := cluster.ParseState(in.State)
+		address, err := config.EndpointAddress(in.Address)
+		if !known || err != nil {
+			continue
+		}
+		all = append(all, cluster.Instance{
+			Address: address, Weight: in.Weight, State: state, ID: in.ID, Node: in.Node, Tags: in.Tags,
+		})
+	}
+	return all
+}
+
+// StateStatus is how the state directory fares.
+type StateStatus struct {
+	Dir       string    `json:"dir"`
+	Revision  string    `json:"revision,omitempty"` // of the document that is kept
+	WrittenAt time.Time `json:"written_at,omitzero"`
+	Error     string    `json:"error,omitempty"` // why it is not used, or why the last write failed
+}
+
+// state is the state directory with what it held at the start. A nil state keeps nothing.
+type state struct {
+	dir    *statedir.Dir // nil: it was refused
+	log    hclog.Logger
+	origin origin
+
+	// Of the applying goroutine.
+	found  *lastGood // at the start; nil = nothing of use
+	known  map[consul.Query]keptEndpoints
+	kept   bool // the directory has a document, or will soon
+	trials trials
+
+	writes chan *lastGood // one place: the next to write
+
+	mu sync.Mutex
+	// +checklocks:mu
+	status StateStatus
+}
+
+// openState opens the state directory, if there is to be one, and reads what is there. Whatever is wrong with it is
+// logged, and no reason not to start.
+func openState(b *Bootstrap, log hclog.Logger) *state {
+	if b.StateDir == "" {
+		return nil
+	}
+	s := &state{
+		log: log, origin: b.origin(), known: map[consul.Query]keptEndpoints{}, writes: make(chan *lastGood, 1),
+		status: StateStatus{Dir: b.StateDir},
+	}
+	dir, err := statedir.Open(b.StateDir)
+	if err != nil {
+		s.failed("state directory is not used", err)
+		return s
+	}
+	s.dir = dir
+	s.read()
+	s.trials.open(dir, log, s.documentHash())
+	return s
+}
+
+// read takes what is there, if it is whole and ours.
+func (s *state) read() {
+	var l lastGood
+	err := s.dir.Read(lastGoodFile, &l)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return
+	case err != nil:
+		s.failed("kept state is not used and set aside", err)
+		if err := s.dir.SetAside(lastGoodFile); err != nil {
+			s.failed("kept state stays in its place", err)
+		}
+		return
+	case l.Origin != s.origin:
+		s.log.Warn("kept state is not used: it is of another gateway", "kept", l.Origin, "this", s.origin)
+		return
+	}
+	s.found, s.kept = &l, l.Document != nil
+	for _, e := range l.Endpoints {
+		s.known[e.Query] = e
+	}
+	s.written(&l, l.AsOf)
+}
+
+// documentHash is that of the document that was found; empty for none.
+func (s *state) documentHash() string {
+	if s.found == nil || s.found.Document == nil {
+		return ""
+	}
+	return s.found.Document.Hash
+}
+
+// failed logs what went wrong, when it is news.
+func (s *state) failed(what string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.status.Error != err.Error() {
+		s.log.Warn(what, "error", err)
+	}
+	s.status.Error = err.Error()
+}
+
+func (s *state) written(l *lastGood, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.status.Error != "" {
+		s.log.Info("state is kept again")
+	}
+	s.status.Error, s.status.WrittenAt, s.status.Revision = "", at, ""
+	if l.Document != nil {
+		s.status.Revision = l.Document.Revision
+	}
+}
+
+// Status is for people; nil where no directory is set.
+func (s *state) Status() *StateStatus {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.status
+	return &st
+}
+
+// run writes what it is given until finish; a disk that is slow holds nobody up but it.
+func (s *state) run() {
+	if s == nil || s.dir == nil {
+		return
+	}
+	for l := range s.writes {
+		if err := s.dir.Write(lastGoodFile, l); err != nil {
+			s.failed("state is not kept", err)
+			continue
+		}
+		s.written(l, time.Now())
+	}
+	s.dir.Close()
+}
+
+// save has l written, instead of what waits to be.
+func (s *state) save(l *lastGood) {
+	select {
+	case <-s.writes:
+	default:
+	}
+	s.writes <- l
+}
+
+// enabled tells whether anything is kept.
+func (s *state) enabled() bool { return s != nil && s.dir != nil }

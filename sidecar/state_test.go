@@ -1,0 +1,69 @@
+package sidecar
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+)
+
+func TestTrialAfterAnEnd(t *testing.T) {
+	for _, row := range []struct {
+		name        string
+		found       trial
+		kept        string
+		ends        int
+		quarantined string
+	}{
+		{"nothing was tried", trial{}, "old", 0, ""},
+		{"another can serve", trial{Hash: "new"}, "old", 1, "new"},
+		{"nothing else can serve", trial{Hash: "new"}, "", 1, ""},
+		{"the kept one itself", trial{Hash: "old"}, "old", 1, ""},
+		{"for the second time", trial{Hash: "old", Ends: 1}, "old", 2, ""},
+		{"for the third time", trial{Hash: "old", Ends: 2}, "old", 3, "old"},
+		{"nothing else, for the third time", trial{Hash: "new", Ends: 2}, "", 3, "new"},
+		{"one is quarantined already", trial{Quarantined: "bad"}, "old", 0, "bad"},
+		{"one is quarantined, the kept one ended it", trial{Hash: "old", Quarantined: "bad"}, "old", 1, "bad"},
+	} {
+		got := row.found.afterEnd(row.kept)
+		if got.Ends != row.ends || got.Quarantined != row.quarantined {
+			t.Errorf("%s: %+v, want %d ends and %q quarantined", row.name, got, row.ends, row.quarantined)
+		}
+		if got.Hash == got.Quarantined && got.Hash != "" {
+			t.Errorf("%s: %+v, want what is quarantined not to be tried any more", row.name, got)
+		}
+	}
+}
+
+// Every field of an instance is kept.
+func TestKeptInstances(t *testing.T) {
+	in := cluster.Instance{
+		Address: "10.0.0.1:80", Weight: 3, State: cluster.Warning, ID: "web-1", Node: "n", Tags: []string{"v1"},
+	}
+	v := reflect.ValueOf(in)
+	for i := range v.NumField() {
+		if v.Field(i).IsZero() {
+			t.Fatalf("field %s has no value here", v.Type().Field(i).Name)
+		}
+	}
+	text, err := json.Marshal(keptEndpoints{Instances: keepInstances([]cluster.Instance{in})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept keptEndpoints
+	if err := json.Unmarshal(text, &kept); err != nil {
+		t.Fatal(err)
+	}
+	if got := kept.instances(); len(got) != 1 || !got[0].Same(in) {
+		t.Errorf("kept %+v, want %+v", got, in)
+	}
+	for _, strange := range []keptInstance{
+		{Address: "no port", State: "passing"}, {Address: "10.0.0.1:80", State: "deregistered"},
+	} {
+		kept.Instances = []keptInstance{strange}
+		if got := kept.instances(); got != nil {
+			t.Errorf("%+v: %+v, want it left out", strange, got)
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package sidecar
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/statedir"
+)
+
+const (
+	tryingFile = "trying"
+
+	// trialTime is for how long after its swap a document is blamed for the end of the process.
+	trialTime = 15 * time.Second
+
+	// lastStarts is how often a document may end the process when there is no other that could serve.
+	lastStarts = 3
+)
+
+// trial is the content of the file trying: the document that is being read and applied, by the hash of its bytes, and
+// one that is not to be tried again.
+type trial struct {
+	Hash        string    `json:"hash,omitempty"`
+	Since       time.Time `json:"since,omitzero"`
+	Ends        int       `json:"ends,omitempty"` // how often the process ended with it
+	Quarantined string    `json:"quarantined,omitempty"`
+	EndedAt     time.Time `json:"ended_at,omitzero"` // when the process last began the trial of what is quarantined
+}
+
+// trials keeps a document that ends the process from ending it at every start. It is the applying goroutine's. The zero
+// value, of a gateway without a state directory, blames no document.
+type trials struct {
+	dir *statedir.Dir
+	log hclog.Logger
+	now trial
+}
+
+// open reads what the process before this one was trying when it ended. kept is the hash of the document that could
+// serve instead; empty for none.
+func (t *trials) open(dir *statedir.Dir, log hclog.Logger, kept string) {
+	t.dir, t.log = dir, log
+	var found trial
+	err := dir.Read(tryingFile, &found)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return
+	case err != nil:
+		t.log.Warn("the note of what was tried is not used and set aside", "error", err)
+		if err := dir.SetAside(tryingFile); err != nil {
+			t.log.Warn("it stays in its place", "error", err)
+		}
+		return
+	}
+	t.now = found.afterEnd(kept)
+	if t.now.Quarantined != "" && t.now.Quarantined != found.Quarantined {
+		t.log.Error("document is quarantined: the process ended while it came into service",
+			"hash", found.Hash, "times", t.now.Ends, "since", found.Since)
+	}
+	t.write()
+}
+
+// afterEnd is what a start makes of the trial that it finds: it was not over when the process ended. A document is
+// quarantined at once where another one can serve. The only one gets more starts, for the end may have had another
+// cause.
+func (t trial) afterEnd(kept string) trial {
+	if t.Hash == "" {
+		return t
+	}
+	t.Ends++
+	if other := kept != "" && kept != t.Hash; other || t.Ends >= lastStarts {
+		t.Quarantined, t.EndedAt, t.Hash, t.Since = t.Hash, t.Since, "", time.Time{}
+	}
+	return t
+}
+
+// quarantined says why a document is not to be tried; empty = it may be.
+func (t *trials) quarantined(hash string) string {
+	if t.now.Quarantined != hash || hash == "" {
+		return ""
+	}
+	return fmt.Sprintf("quarantined: the gateway ended while this document came into service, at %s; "+
+		"it is tried again when its content changes, or after SIGHUP", t.now.EndedAt.UTC().Format(time.RFC3339))
+}
+
+// lift ends the quarantine.
+func (t *trials) lift() {
+	if t.now.Quarantined != "" {
+		t.now = trial{}
+		t.write()
+	}
+}
+
+// begin notes a document before the first of its bytes is looked at.
+func (t *trials) begin(hash string) {
+	if t.now.Hash == hash {
+		return
+	}
+	t.now.Hash, t.now.Since, t.now.Ends = hash, time.Now(), 0
+	t.write()
+}
+
+// end notes that the document did the process no harm.
+func (t *trials) end() {
+	if t.now.Hash == "" {
+		return
+	}
+	t.now.Hash, t.now.Since, t.now.Ends = "", time.Time{}, 0
+	t.write()
+}
+
+func (t *trials) write() {
+	if t.dir == nil {
+		return
+	}
+	var err error
+	if t.now == (trial{}) {
+		err = t.dir.Remove(tryingFile)
+	} else {
+		err = t.dir.Note(tryingFile, t.now)
+	}
+	if err != nil {
+		t.log.Debug("what is tried cannot be noted", "error", err) // the write of the state says so louder
+	}
+}
+
+// trials are the sidecar's.
+func (a *applier) trials() *trials {
+	if !a.state.enabled() {
+		return &trials{}
+	}
+	return &a.state.trials
+}
+
+// endTrial ends the trial of a document that did not come into service; that of one which did goes on for a while.
+func (a *applier) endTrial(hash string) {
+	if a.settleAt.IsZero() || a.active.from.Hash != hash {
+		a.trials().end()
+	}
+}
