@@ -3,3 +3,6 @@
 package sidecar_test
 
 var buildFlags []string
+
+// slowness is how many times longer things may take than they should.
+const slowness = 1

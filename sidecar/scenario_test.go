@@ -360,7 +360,9 @@ var client = &http.Client{
 }
 
 // fetch gets a URL.
-func fetch(url string) (status int, body string, err error) {
+func fetch(url string) (status int, body string, err error) { return fetchBy(client, url) }
+
+func fetchBy(client *http.Client, url string) (status int, body string, err error) {
 	resp, err := client.Get(url)
 	if err != nil {
 		return 0, "", err
@@ -440,14 +442,15 @@ type load struct {
 func (g *gateway) load(path string) *load {
 	l := &load{done: make(chan struct{})}
 	for range 4 {
-		l.workers.Go(func() { l.ask(g.url + path) })
+		l.workers.Go(func() { l.pace(4*time.Millisecond, func() (int, string, error) { return fetch(g.url + path) }) })
 	}
 	g.t.Cleanup(func() { l.stop() })
 	return l
 }
 
-func (l *load) ask(url string) {
-	tick := time.NewTicker(4 * time.Millisecond)
+// pace makes a request each so often, or as soon as the one before has ended.
+func (l *load) pace(each time.Duration, fetch func() (int, string, error)) {
+	tick := time.NewTicker(each)
 	defer tick.Stop()
 	for {
 		select {
@@ -455,7 +458,7 @@ func (l *load) ask(url string) {
 			return
 		case <-tick.C:
 		}
-		status, body, err := fetch(url)
+		status, body, err := fetch()
 		l.mu.Lock()
 		l.answered++
 		if err != nil || status != http.StatusOK {
@@ -482,13 +485,18 @@ func (l *load) stop() (answered int, failed []string) {
 // request of it failed.
 func (l *load) none(t testing.TB) {
 	t.Helper()
-	before := l.count()
-	testserver.WaitFor(t, longestWait, "some more requests", func() bool { return l.count() >= before+20 })
+	testserver.WaitFor(t, longestWait, "some more requests", l.more(20))
 	answered, failed := l.stop()
 	if len(failed) > 0 {
 		slices.Sort(failed)
 		t.Errorf("%d of %d requests failed: %q", len(failed), answered, slices.Compact(failed))
 	}
+}
+
+// more tells whether there were n requests since it was called.
+func (l *load) more(n int) func() bool {
+	before := l.count()
+	return func() bool { return l.count() >= before+n }
 }
 
 func (l *load) count() int {

@@ -2,12 +2,14 @@ package testserver
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -80,12 +82,15 @@ func Consul(t testing.TB, options ...ConsulOption) *ConsulServer {
 }
 
 // ConsulAgent starts a client agent of server, as runs on the nodes of a cluster, and returns when it
-// passes writes on.
+// passes writes on. It has ACLs where the server has.
 func ConsulAgent(t testing.TB, server *ConsulServer) *ConsulServer {
 	t.Helper()
 	return Consul(t, func(config map[string]any) {
+		if server.token != "" {
+			DenyByDefault(config)
+		}
 		config["server"] = false
-		config["node_name"] = "agent"
+		config["node_name"] = "agent-" + strings.ToLower(rand.Text())
 		config["retry_join"] = []string{server.serf}
 		delete(config, "bootstrap_expect")
 		delete(config["ports"].(map[string]any), "serf_wan")

@@ -49,6 +49,12 @@ func (s *ConsulServer) RegisterNode(node string, service Service) {
 	})
 }
 
+// DeregisterNode removes a node and its instances from the catalog.
+func (s *ConsulServer) DeregisterNode(node string) {
+	s.process.t.Helper()
+	s.Call(http.MethodPut, "/v1/catalog/deregister", map[string]any{"Node": node})
+}
+
 // Deregister removes an instance.
 func (s *ConsulServer) Deregister(id string) {
 	s.process.t.Helper()

@@ -50,21 +50,26 @@ func (s *ConsulServer) Restore(snapshot []byte) {
 type Token struct {
 	Accessor string `json:"AccessorID"`
 	Secret   string `json:"SecretID"`
+
+	policy struct{ ID, Name string }
 }
 
 // NewToken makes a token with the given rules, such as `key_prefix "" { policy = "read" }`.
 func (s *ConsulServer) NewToken(rules string) Token {
 	s.process.t.Helper()
-	var policy struct{ ID string }
-	decode(s.process.t, s.Call(http.MethodPut, "/v1/acl/policy", map[string]any{
-		"Name":  "test-" + rand.Text(),
-		"Rules": rules,
-	}), &policy)
 	var token Token
+	policy := s.Call(http.MethodPut, "/v1/acl/policy", map[string]any{"Name": "test-" + rand.Text(), "Rules": rules})
+	decode(s.process.t, policy, &token.policy)
 	decode(s.process.t, s.Call(http.MethodPut, "/v1/acl/token", map[string]any{
-		"Policies": []map[string]string{{"ID": policy.ID}},
+		"Policies": []map[string]string{{"ID": token.policy.ID}},
 	}), &token)
 	return token
+}
+
+// SetRules gives a token other rules.
+func (s *ConsulServer) SetRules(token Token, rules string) {
+	s.process.t.Helper()
+	s.Call(http.MethodPut, "/v1/acl/policy/"+token.policy.ID, map[string]any{"Name": token.policy.Name, "Rules": rules})
 }
 
 // DeleteToken makes a token worthless.
