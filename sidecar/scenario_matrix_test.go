@@ -140,10 +140,7 @@ func (f fault) run(t *testing.T, m *matrix, s *store, address string) {
 	}
 	b.gateway = serve(t, environ)
 	testserver.WaitFor(t, longestWait, "the first document and instances", func() bool { return b.has("c", 0, 1) })
-	testserver.WaitFor(t, longestWait, "both watches to wait for news", func() bool {
-		parked, _ := b.wire.counts()
-		return parked == 2
-	})
+	testserver.WaitFor(t, longestWait, "both watches to wait for news, and the first small request", b.wire.idle)
 	traffic := b.trickle()
 
 	change, served := f.change, f.served

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ type wire struct {
 	// +checklocks:mu
 	parked int // requests that block
 	// +checklocks:mu
-	asked int // requests in all
+	probed bool // there was a request that asks for no more than a response
 }
 
 // rule is a fault of responses.
@@ -93,11 +94,11 @@ func (w *wire) loseAll() {
 	}
 }
 
-// counts are the requests that block at the moment, and those there were in all.
-func (w *wire) counts() (parked, asked int) {
+// idle tells whether the gateway waits for news.
+func (w *wire) idle() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.parked, w.asked
+	return w.parked == 2 && w.probed
 }
 
 func (w *wire) now(r *http.Request) (target string, now *rule, changed <-chan struct{}) {
@@ -110,9 +111,8 @@ func (w *wire) now(r *http.Request) (target string, now *rule, changed <-chan st
 }
 
 func (w *wire) ServeHTTP(out http.ResponseWriter, r *http.Request) {
-	blocks := r.URL.Query().Has("index")
-	w.count(blocks, 1)
-	defer w.count(blocks, -1)
+	w.count(r, 1)
+	defer w.count(r, -1)
 	target, now, changed := w.now(r)
 	if now != nil && now.reply != nil {
 		now.reply(out, r)
@@ -146,13 +146,13 @@ func (w *wire) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (w *wire) count(blocks bool, n int) {
+func (w *wire) count(r *http.Request, n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if blocks {
+	if r.URL.Query().Has("index") {
 		w.parked += n
 	}
-	w.asked += max(n, 0)
+	w.probed = w.probed || strings.HasPrefix(r.URL.Path, "/v1/status/")
 }
 
 // ask passes a request on. Without a response it is as if Consul had a fault of its own.

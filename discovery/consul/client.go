@@ -136,8 +136,8 @@ func (c *Client) reconnect() {
 }
 
 // probe tells whether Consul has a leader, at the price of one small request that needs no rights.
-func (c *Client) probe(ctx context.Context) error {
-	resp, _, err := c.do(ctx, "/v1/status/leader", url.Values{}, true)
+func (c *Client) probe(ctx context.Context, fresh bool) error {
+	resp, _, err := c.do(ctx, "/v1/status/leader", url.Values{}, fresh)
 	if err != nil {
 		return err
 	}

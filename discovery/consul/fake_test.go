@@ -154,6 +154,13 @@ func (p *proxy) keep(conns ...net.Conn) bool {
 	return true
 }
 
+// connections counts those that were let through since cut.
+func (p *proxy) connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns) / 2
+}
+
 // cut breaks every connection and lets no new one through until mend.
 func (p *proxy) cut() {
 	p.mu.Lock()

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// lookTimeout bounds the request of a look.
+	// lookTimeout bounds the request of a look, but for large results.
 	lookTimeout = 2 * time.Second
 
 	// toldWithin is how soon a watch tells of a change by itself.
@@ -26,54 +26,71 @@ type verdict uint8
 const (
 	lookSame    verdict = iota // it knows what Consul says
 	lookSkipped                // it has nothing to compare, or is failing
-	lookFailed                 // Consul did not respond
+	lookFailed                 // Consul did not respond: it is restarted, to say so
 	lookReset                  // it was restarted for its index, or for the rights that it lost
-	lookStale                  // it does not know what Consul says: it is to be restarted, over a new connection
+	lookDiffers                // it does not know yet what Consul says
+	lookStale                  // nor after some time: it is to be restarted, over a new connection
 )
 
-// look compares what the watch has delivered with what Consul says over a connection of its own, and
-// finds a watch that has not told of a difference in time. It is for the one goroutine of the
-// monitor.
-func (w *watch[T]) look(ctx context.Context) (verdict, error) {
-	before := w.snapshot()
-	if before.known == unknown || before.phase >= phasePausing {
-		return lookSkipped, nil
+// look compares what the watch has delivered with what Consul says over a connection of its own. It and
+// lookTwice are for the monitor: one at a time.
+func (w *watch[T]) look(ctx context.Context) verdict {
+	w.looked = w.snapshot()
+	if w.looked.known == unknown || w.looked.phase >= phasePausing {
+		return lookSkipped
 	}
-	r, err := w.fetchWithin(ctx, fetchOptions{stale: true, fresh: true}, lookTimeout)
+	limit := lookTimeout + time.Duration(w.looked.last.bytes)*time.Second/pacedBytes
+	r, err := w.fetchWithin(ctx, fetchOptions{stale: true, fresh: true}, limit)
+	switch {
+	case err != nil:
+		return w.lookError(err)
+	case w.differs(w.looked, r):
+		return lookDiffers
+	}
+	return lookSame
+}
+
+// lookTwice finds a watch that has not told in time of a difference that look found.
+func (w *watch[T]) lookTwice(ctx context.Context) verdict {
+	if now := w.snapshot(); now.version != w.looked.version || now.phase >= phasePausing {
+		return lookSame // it has told, or found out that it cannot
+	}
+	r, err := w.fetchWithin(ctx, fetchOptions{fresh: true}, plainTimeout)
 	if err != nil {
 		return w.lookError(err)
 	}
-	if !w.differs(before, r) {
-		return lookSame, nil
+	now := w.snapshot()
+	switch {
+	case now.version != w.looked.version || !w.differs(now, r):
+		return lookSame
+	case !w.equal(now, r):
+		return lookStale
+	case r.index == w.lookedIndex:
+		return lookSame // it was restarted for this already: the view counts otherwise
 	}
-	_ = sleep(ctx, toldWithin) // when ctx has ended, the next request says so
-	if now := w.snapshot(); now.version != before.version || now.phase >= phasePausing {
-		return lookSame, nil // it has told, or found out that it cannot
-	}
-	if r, err = w.fetchWithin(ctx, fetchOptions{fresh: true}, plainTimeout); err != nil {
-		return w.lookError(err)
-	}
-	if now := w.snapshot(); now.version != before.version || !w.differs(now, r) {
-		return lookSame, nil
-	}
-	if w.equal(before, r) {
-		if r.index == w.lookedIndex {
-			return lookSame, nil // it was restarted for this already: the view counts otherwise
-		}
-		w.lookedIndex = r.index
-		w.restart(false, false)
-		return lookReset, nil
-	}
-	return lookStale, nil
+	w.lookedIndex = r.index
+	w.restart(false, false)
+	return lookReset
 }
 
-// lookError restarts a watch whose rights were lost, for it to say so.
-func (w *watch[T]) lookError(err error) (verdict, error) {
-	if classOf(err) == telemetry.DiscoveryACL {
+// lookError restarts a watch that cannot be looked at, for it to say so: its rights were lost, or
+// Consul does not respond.
+func (w *watch[T]) lookError(err error) verdict {
+	switch classOf(err) {
+	case telemetry.DiscoveryACL:
 		w.restart(false, false)
-		return lookReset, err
+		return lookReset
+	case telemetry.DiscoveryTransport, telemetry.DiscoveryServer:
+		w.restart(false, false)
+	case telemetry.DiscoveryLimit:
 	}
-	return lookFailed, err
+	return lookFailed
+}
+
+// try makes the plain request of the watch once more, over a connection of its own.
+func (w *watch[T]) try(ctx context.Context) error {
+	_, err := w.fetchWithin(ctx, fetchOptions{fresh: true}, overdue)
+	return err
 }
 
 // differs tells whether Consul says something else than s, or counts from a lower index.
@@ -91,8 +108,21 @@ func (w *watch[T]) snapshot() seen[T] {
 	return w.seen
 }
 
-// status is what the monitor needs to know.
-func (w *watch[T]) status() (p phase, since time.Time, class telemetry.DiscoveryClass, bytes int64) {
+// condition is what the monitor needs to know of a watch.
+type condition struct {
+	phase phase
+	since time.Time                // of the phase
+	class telemetry.DiscoveryClass // of the error, while pausing
+	bytes int64                    // of the last result
+	polls bool
+}
+
+// overdue tells whether a plain request has taken longer than limit.
+func (c condition) overdue(limit time.Duration) bool {
+	return c.phase == phasePlain && time.Since(c.since) > limit
+}
+
+func (w *watch[T]) status() condition {
 	s := w.snapshot()
-	return s.phase, s.since, s.class, s.last.bytes
+	return condition{s.phase, s.since, s.class, s.last.bytes, w.polls}
 }

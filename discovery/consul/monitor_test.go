@@ -33,6 +33,8 @@ type world struct {
 	lies     uint64 // the index that blocking requests are told once; 0 = the true one
 	trouble  trouble
 	deaf     bool // requests that are parked hear of nothing
+	dead     bool // nor does any other on the connections there are
+	mute     bool // no request is answered, but for probes
 	changed  chan struct{}
 	requests int
 	plain    int
@@ -52,20 +54,21 @@ func (w *world) fetch(ctx context.Context, o fetchOptions) (result[string], erro
 	if o.index == 0 {
 		w.plain++
 	}
-	begun := w.trouble
+	begun, mute := w.trouble, w.mute
 	w.mu.Unlock()
 	end := time.NewTimer(max(o.wait, time.Nanosecond))
 	defer end.Stop()
 	for {
 		w.mu.Lock()
-		r, changed, deaf, lies := result[string]{value: w.value, index: w.index}, w.changed, w.deaf, w.lies
+		r, changed, lies := result[string]{value: w.value, index: w.index}, w.changed, w.lies
+		deaf := w.deaf || w.dead
 		broken := w.trouble
 		if o.index > 0 && lies > 0 {
 			w.lies = 0
 		}
 		w.mu.Unlock()
 		switch {
-		case begun == hanging || deaf && o.index > 0:
+		case begun == hanging || mute || deaf && o.index > 0:
 			<-ctx.Done()
 			return result[string]{}, &fault{telemetry.DiscoveryTransport, ctx.Err()}
 		case broken == refused:
@@ -95,15 +98,15 @@ func (w *world) counts() (requests, plain int) {
 	return w.requests, w.plain
 }
 
-func (w *world) probe(ctx context.Context) error {
+func (w *world) probe(ctx context.Context, fresh bool) error {
 	w.mu.Lock()
-	broken := w.trouble
+	broken, dead := w.trouble, w.dead && !fresh
 	w.requests++
 	w.mu.Unlock()
-	switch broken {
-	case refused:
+	switch {
+	case broken == refused:
 		return faultf(telemetry.DiscoveryTransport, "refused")
-	case hanging:
+	case broken == hanging || dead:
 		<-ctx.Done()
 		return faultf(telemetry.DiscoveryTransport, "hangs")
 	}
@@ -124,7 +127,7 @@ func live(t *testing.T, n int, test func(t *testing.T, f *followers)) {
 		var running sync.WaitGroup
 		m := &monitor{
 			probe: f.probe, followers: map[follower]*followed{},
-			reconnect: func() { f.set(func() { f.deaf = false }) },
+			reconnect: func() { f.set(func() { f.deaf, f.dead = false, false }) },
 		}
 		for range n {
 			heard := make(chan string, 100)
@@ -173,12 +176,12 @@ func TestTruthAfterAnOutage(t *testing.T) {
 			t.Run(fmt.Sprint(trouble, " for ", outage), func(t *testing.T) {
 				for range 20 { // each with other pauses
 					live(t, 3, func(t *testing.T, f *followers) {
-						f.set(func() { f.trouble, f.deaf = trouble, trouble == hanging })
+						f.set(func() { f.trouble, f.dead = trouble, trouble == hanging })
 						<-time.After(outage)
 						f.set(func() { f.trouble, f.value, f.index = healthy, "new", 20 })
 						within := 2 * time.Second
-						if trouble == hanging && outage < lookEvery+lookTimeout+2*time.Second {
-							within = lookEvery + toldWithin + time.Second // nothing needs to have noticed
+						if trouble == hanging && outage < beatEvery+probeEvery {
+							within = beatEvery + probeEvery + overdue + time.Second // nothing needs to have noticed
 						}
 						f.all(t, "new", within)
 					})
@@ -208,7 +211,7 @@ func TestTruthWithoutNews(t *testing.T) {
 		name   string
 		change func(w *world)
 	}{
-		{"a connection that died without a word", func(w *world) { w.deaf = true }},
+		{"one endpoint that lost its requests", func(w *world) { w.deaf = true }},
 		{"a restored store", func(w *world) { w.deaf = true; w.index = 5 }},
 		{"another store at the same index", func(w *world) { w.deaf = true; w.index -= 10 }},
 	} {
@@ -220,6 +223,14 @@ func TestTruthWithoutNews(t *testing.T) {
 			})
 		})
 	}
+	t.Run("connections that died without a word", func(t *testing.T) {
+		for range 20 {
+			live(t, 3, func(t *testing.T, f *followers) {
+				f.set(func() { f.dead, f.value, f.index = true, "new", 20 })
+				f.all(t, "new", beatEvery+probeEvery+overdue+time.Second)
+			})
+		}
+	})
 	t.Run("an index of the future", func(t *testing.T) {
 		live(t, 1, func(t *testing.T, f *followers) {
 			f.set(func() { f.value, f.index, f.lies = "newer", 11, 1<<40 })
@@ -230,24 +241,64 @@ func TestTruthWithoutNews(t *testing.T) {
 	})
 }
 
-// What it costs to look when nothing happens.
-func TestLooksAreFew(t *testing.T) {
-	for _, row := range []struct{ watches, most int }{{1, 7}, {3, 21}, {40, 27}} {
+// What it costs when nothing happens: some 25 small requests a minute, and a look each 10 s at each watch.
+func TestRequestsWhileIdle(t *testing.T) {
+	for _, row := range []struct{ watches, least, most int }{{1, 25, 37}, {3, 35, 49}, {40, 240, 300}} {
 		live(t, row.watches, func(t *testing.T, f *followers) {
-			_, before := f.counts()
+			before, _ := f.counts()
 			<-time.After(time.Minute)
-			_, after := f.counts()
-			if n := after - before; n > row.most || n < row.most/2 {
-				t.Errorf("%d watches: %d looks a minute, want at most %d", row.watches, n, row.most)
+			after, _ := f.counts()
+			if n := after - before - row.watches/2; n > row.most || n < row.least {
+				t.Errorf("%d watches: %d requests a minute, want %d to %d", row.watches, n, row.least, row.most)
 			}
 		})
 	}
 }
 
+// One endpoint hangs, for the watches that query it alone: each of them is served within two seconds of its return.
+func TestTruthAfterOneEndpointHung(t *testing.T) {
+	for range 20 {
+		live(t, 12, func(t *testing.T, f *followers) {
+			f.set(func() { f.mute, f.deaf = true, true })
+			<-time.After(lookEvery + 2*lookTimeout + probeEvery) // looks find it out
+			f.set(func() { f.mute, f.value, f.index = false, "new", 20 })
+			f.all(t, "new", 2*time.Second)
+		})
+	}
+}
+
+// A watch that polls, or whose receiver is busy, waits for no response.
+func TestPollsAreNotOverdue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		w := &watch[string]{
+			fetch: func(context.Context, fetchOptions) (result[string], error) {
+				return result[string]{value: "a", index: 7}, nil
+			},
+			same: func(a, b string) bool { return a == b }, polls: true, limiter: newLimiter(healthBurst, healthEvery),
+			deliver: func(context.Context, result[string]) { <-time.After(3 * time.Second) },
+			tracker: discovery.NewTracker(nil, "test"), woken: make(chan struct{}, 1),
+		}
+		m := &monitor{followers: map[follower]*followed{}}
+		defer m.enlist(w)()
+		var running sync.WaitGroup
+		running.Go(func() { w.run(ctx) })
+		for range 20 {
+			<-time.After(time.Second)
+			if m.failing() {
+				t.Errorf("failing: %+v", w.status())
+				break
+			}
+		}
+		cancel()
+		running.Wait()
+	})
+}
+
 // A plain request that hangs while Consul responds to others is made again over another connection.
 func TestOverdueRequest(t *testing.T) {
 	live(t, 1, func(t *testing.T, f *followers) {
-		f.set(func() { f.trouble, f.deaf = hanging, true })
+		f.set(func() { f.trouble, f.dead = hanging, true })
 		f.reconnectAll(t)
 	})
 }
@@ -276,7 +327,7 @@ func TestVerdicts(t *testing.T) {
 			t.Errorf("%+v differs: %v, want %v", row.r, got, row.want)
 		}
 	}
-	if _, err := w.lookError(errors.New("reset")); err == nil {
-		t.Error("an error of a look is lost")
+	if got := w.lookError(errors.New("reset")); got != lookFailed || !w.again {
+		t.Errorf("after an error of a look: %v, restarted %v; want a failure, and the watch to find out", got, w.again)
 	}
 }

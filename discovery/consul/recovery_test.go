@@ -18,7 +18,7 @@ import (
 )
 
 // A connection dies without FIN or RST while new ones work: what is registered and put afterwards is
-// delivered after one look.
+// delivered after one small request over the old ones.
 func deadConnection(t *testing.T, consul *testserver.ConsulServer) {
 	const key = "gateway/dead/config"
 	consul.KVPut(key, "old")
@@ -34,9 +34,9 @@ func deadConnection(t *testing.T, consul *testserver.ConsulServer) {
 	taken(t, catalog, api, "negative")
 	parked := func() bool {
 		p, _, _, _ := c.parked()
-		return p == 2
+		return p == 2 && wire.connections() == 3
 	}
-	testserver.WaitFor(t, patience, "both requests to be parked", parked)
+	testserver.WaitFor(t, patience, "both requests to be parked, and the first small one", parked)
 
 	wire.freeze()
 	start := time.Now()
@@ -46,7 +46,7 @@ func deadConnection(t *testing.T, consul *testserver.ConsulServer) {
 	taken(t, catalog, api, "127.0.0.1:9001*1/passing")
 	took := time.Since(start)
 	t.Logf("delivered after %v", took)
-	if most := lookEvery + toldWithin + 2*time.Second; took > most {
+	if most := beatEvery + probeEvery + overdue + time.Second; took > most {
 		t.Errorf("delivered after %v, want within %v", took, most)
 	}
 }
@@ -77,7 +77,7 @@ func returnOfConsul(t *testing.T, consul *testserver.ConsulServer) {
 // parked counts the watches by what they do.
 func (c *Client) parked() (parked, pausing, plain, idle int) {
 	for _, w := range c.monitor.all() {
-		switch p, _, _, _ := w.status(); p {
+		switch w.status().phase {
 		case phaseParked:
 			parked++
 		case phasePausing:
@@ -140,13 +140,8 @@ func TestDeadHTTP2Connection(t *testing.T) {
 	wire.freeze()
 	index.Store(8)
 	close(news)
-	c.monitor.mu.Lock()
-	for _, f := range c.monitor.followers {
-		f.lookedAt = time.Time{}
-	}
-	c.monitor.mu.Unlock()
-	if !c.monitor.lookRound(t.Context()) {
-		t.Error("Consul did not respond to the look")
+	if !c.monitor.beat(t.Context()) {
+		t.Error("Consul did not respond over a new connection")
 	}
 	for _, q := range []Query{api, other} {
 		testserver.WaitFor(t, patience, "the new instance of "+q.Service, func() bool {

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -47,8 +49,15 @@ func (c *Client) get(
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	resp, named, err := c.do(ctx, path, query, q.fresh)
-	if err != nil {
+	asking := ctx
+	if q.index > 0 {
+		asking = onceOnly(ctx, stop)
+	}
+	resp, named, err := c.do(asking, path, query, q.fresh)
+	switch {
+	case err != nil && errors.Is(context.Cause(ctx), errMoved):
+		return responseHead{}, errMoved
+	case err != nil:
 		return responseHead{}, err
 	}
 	defer resp.Body.Close()
@@ -66,6 +75,20 @@ func (c *Client) get(
 	}
 	r.bytes = most - body.left
 	return r, err
+}
+
+// errMoved is that a request with an index was about to be made once more over another connection.
+var errMoved = errors.New("connection broke")
+
+// onceOnly stops a request when net/http repeats it, which it does if a kept connection breaks: the address
+// may lead to another Consul by now, whose index has nothing to do with the one in the request.
+func onceOnly(ctx context.Context, stop context.CancelCauseFunc) context.Context {
+	var connections atomic.Int32
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+		if connections.Add(1) > 1 {
+			stop(errMoved)
+		}
+	}})
 }
 
 // do sends one request, with the token of this moment; named says whether there
@@ -149,8 +172,8 @@ func transportFault(err error) error {
 	return &fault{telemetry.DiscoveryTransport, err}
 }
 
-// stallTimeout bounds the time between two parts of a body.
-const stallTimeout = 5 * time.Second
+// stallTimeout bounds the time between two parts of a body, which Consul has whole before it sends the first.
+const stallTimeout = 1500 * time.Millisecond
 
 var errStalled = &fault{telemetry.DiscoveryTransport, fmt.Errorf("response: nothing more came for %v", stallTimeout)}
 

@@ -63,7 +63,7 @@ type result[T any] struct {
 	leftOut []string // what of it is of no use, and why
 }
 
-// fetcher makes one request. Its error is a *fault, or that of ctx.
+// fetcher makes one request. Its error is a *fault, errMoved, or that of ctx.
 type fetcher[T any] func(context.Context, fetchOptions) (result[T], error)
 
 // errRestart ends what a watch is doing so that it starts anew.
@@ -109,7 +109,9 @@ type watch[T any] struct {
 	lostAt     time.Time // when an instance was last lost
 	plainUntil time.Time
 
-	lookedIndex uint64 // of the look that last restarted it for its index alone; the monitor's
+	// Only the looks of the monitor touch these, one at a time.
+	looked      seen[T] // what the look compared with
+	lookedIndex uint64  // of the look that last restarted it for its index alone
 
 	mu sync.Mutex
 	// +checklocks:mu
@@ -138,7 +140,7 @@ type seen[T any] struct {
 type phase uint8
 
 const (
-	phaseIdle    phase = iota // about to make a request
+	phaseIdle    phase = iota // between requests
 	phasePlain                // waits for the response to a plain request
 	phaseParked               // waits for the response to a blocking request
 	phasePausing              // waits after an error
@@ -181,6 +183,8 @@ func (w *watch[T]) turn(whole context.Context) {
 	}
 	switch {
 	case ctx.Err() != nil: // ended, or asked to restart: what came is not used
+	case errors.Is(err, errMoved):
+		w.index = 0
 	case err != nil:
 		w.backOff(ctx, err)
 	case blocked > 0 && !o.leader() && r.index == blocked:
@@ -260,6 +264,7 @@ func (w *watch[T]) query(ctx context.Context, o fetchOptions) (result[T], error)
 		limit, phase = o.wait*17/16+10*time.Second, phaseParked
 	}
 	w.enter(phase, 0)
+	defer w.enter(phaseIdle, 0) // what follows, such as a receiver that is busy, is no request that takes long
 	return w.fetchWithin(ctx, o, limit)
 }
 
