@@ -6,7 +6,7 @@ PATH     := $(PATH):/usr/sbin
 export PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fuzz bench tools packages clean
+.PHONY: help build test matrix race lint fuzz bench tools packages clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,10 @@ build: ## build bin/gateway, one static binary
 
 test: packages tools ## run all tests, with all their set-up (a real Consul and a real Collector)
 	$(GO) test ./...
+
+matrix: packages tools ## show how the gateway fares when Consul fails: a row a fault (part of test)
+	@out=$$($(GO) test ./sidecar -count=1 -run='^TestFaultMatrix$$' -v 2>&1); code=$$?; \
+		printf '%s\n' "$$out" | grep -v '^ *\(===\|--- PASS\)'; exit $$code
 
 # Of docs and deploy the tests only run other programs, which the race detector does not see.
 race: packages tools ## run all tests under the race detector

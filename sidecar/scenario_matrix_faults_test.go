@@ -40,14 +40,17 @@ func slicesOf(all ...[]fault) (flat []fault) {
 
 func connectionFaults() []fault {
 	refuse := func(b *subject) {
-		b.wire.set(func(w *wire) { w.refuses = true })
+		b.wire.set(func(w *way) { w.refuses = true })
 		b.wire.breakAll()
 	}
 	lose := func(b *subject) {
-		b.wire.set(func(w *wire) { w.loses = true })
+		b.wire.set(func(w *way) { w.loses = true })
 		b.wire.loseAll()
 	}
-	all := []fault{{name: "dead connections, new ones work", within: deadWithin, begin: func(b *subject) { b.wire.loseAll() }}}
+	all := []fault{{
+		name: "dead connections, new ones work", within: deadWithin,
+		begin: func(b *subject) { b.wire.loseAll() },
+	}}
 	for _, lasts := range []time.Duration{5 * time.Second, 12 * time.Second, 20 * time.Second} {
 		all = append(all, fault{name: fmt.Sprint("refused ", lasts), lasts: lasts, begin: refuse})
 	}
@@ -102,30 +105,27 @@ func responseFaults() []fault {
 			panic(http.ErrAbortHandler)
 		}}},
 		{"slow by 3s", 9 * time.Second, rule{alter: late(3 * time.Second)}},
-		{"filtered lists", 6 * time.Second, rule{only: below("/v1/health/"), alter: func(w http.ResponseWriter, _ *http.Request, a *reply) {
+		{"filtered lists", 6 * time.Second, rule{only: below("/v1/health/"), alter: edits(func(a *reply) {
 			a.header.Set("X-Consul-Results-Filtered-By-ACLs", "true")
-			a.send(w, len(a.body))
-		}}},
-		{"stale lists that are empty", 6 * time.Second, rule{only: stale, alter: func(w http.ResponseWriter, _ *http.Request, a *reply) {
+		})}},
+		{"stale lists that are empty", 6 * time.Second, rule{only: stale, alter: edits(func(a *reply) {
 			a.body = []byte("[]")
-			a.send(w, len(a.body))
-		}}},
-		{"stale lists that lack an instance", 6 * time.Second, rule{only: stale, alter: func(w http.ResponseWriter, _ *http.Request, a *reply) {
+		})}},
+		{"stale lists that lack an instance", 6 * time.Second, rule{only: stale, alter: edits(func(a *reply) {
 			if _, after, found := bytes.Cut(a.body, []byte(`},{"Node":`)); found {
 				a.body = append([]byte(`[{"Node":`), after...)
 			}
-			a.send(w, len(a.body))
-		}}},
+		})}},
 	} {
 		all = append(all, fault{name: row.name, lasts: row.lasts, begin: func(b *subject) {
-			b.wire.set(func(w *wire) { w.rule = &row.rule })
+			b.wire.set(func(w *way) { w.rule = &row.rule })
 		}})
 	}
 	for name, path := range map[string]string{"documents hang": "/v1/kv/", "instances hang": "/v1/health/"} {
 		all = append(all, fault{
 			// All else responds, so nothing but a look finds it out, be it over by then or not.
 			name: name, lasts: 6 * time.Second, within: noticedWithin,
-			begin: func(b *subject) { b.wire.set(func(w *wire) { w.rule = &rule{only: below(path), reply: hangs} }) },
+			begin: func(b *subject) { b.wire.set(func(w *way) { w.rule = &rule{only: below(path), reply: hangs} }) },
 		})
 	}
 	return append(all, fault{name: "an index of the future", within: noticedWithin, begin: futureIndex})
@@ -135,7 +135,7 @@ func responseFaults() []fault {
 func futureIndex(b *subject) {
 	const future = "1099511627776"
 	var waiting atomic.Int64
-	b.wire.set(func(w *wire) {
+	b.wire.set(func(w *way) {
 		w.rule = &rule{
 			only: func(r *http.Request) bool {
 				index := r.URL.Query().Get("index")
@@ -144,10 +144,7 @@ func futureIndex(b *subject) {
 				}
 				return index != "" && index != future
 			},
-			alter: func(w http.ResponseWriter, _ *http.Request, a *reply) {
-				a.header.Set("X-Consul-Index", future)
-				a.send(w, len(a.body))
-			},
+			alter: edits(func(a *reply) { a.header.Set("X-Consul-Index", future) }),
 		}
 	})
 	b.store.do(func(c *testserver.ConsulServer) {
@@ -155,120 +152,7 @@ func futureIndex(b *subject) {
 		b.register(c, 2)
 	})
 	testserver.WaitFor(b.t, longestWait, "both watches to wait for the future", func() bool { return waiting.Load() >= 2 })
-	b.wire.set(func(w *wire) { w.rule = nil })
-}
-
-// rightFaults are those of ACLs.
-func rightFaults(t *testing.T) []fault {
-	rules := func(b *subject, more string) string {
-		return fmt.Sprintf("key_prefix \"gateway/%s/\" { policy = \"read\" }\n", b.service) +
-			"service_prefix \"\" { policy = \"read\" }\nnode_prefix \"\" { policy = \"read\" }\n" + more
-	}
-	own := func(b *subject) env {
-		b.store.do(func(c *testserver.ConsulServer) { b.token = c.NewToken(rules(b, "")) })
-		return env{"CONSUL_HTTP_TOKEN": b.token.Secret}
-	}
-	set := func(more string) func(*subject) {
-		return func(b *subject) {
-			b.store.do(func(c *testserver.ConsulServer) {
-				c.SetRules(b.token, rules(b, strings.ReplaceAll(more, "SERVICE", b.service)))
-			})
-		}
-	}
-	var all []fault
-	for _, row := range []struct{ name, lost string }{
-		{"no right to the key", `key "gateway/SERVICE/config" { policy = "deny" }`},
-		{"no right to the service", `service "SERVICE" { policy = "deny" }`},
-		{"no right to one node", `node "SERVICE-0" { policy = "deny" }`},
-	} {
-		all = append(all, fault{name: row.name, lasts: 8 * time.Second, token: own, begin: set(row.lost), end: set("")})
-	}
-	return append(all, fault{
-		name: "a token that is deleted, another in its file", lasts: 8 * time.Second,
-		token: func(b *subject) env {
-			b.file = t.TempDir() + "/token"
-			write(t, b.file, own(b)["CONSUL_HTTP_TOKEN"])
-			return env{"CONSUL_HTTP_TOKEN": unset, "CONSUL_HTTP_TOKEN_FILE": b.file}
-		},
-		begin: func(b *subject) { b.store.do(func(c *testserver.ConsulServer) { c.DeleteToken(b.token) }) },
-		end:   func(b *subject) { write(t, b.file, b.store.consul.Token()) },
-	})
-}
-
-// documentFaults are documents that would take the endpoints from what serves.
-func documentFaults() []fault {
-	void := func(b *subject) string { return b.service + "-void" }
-	put := func(b *subject) {
-		b.store.do(func(c *testserver.ConsulServer) { c.KVPut(b.key, b.document(void(b), "")) })
-	}
-	arrive := func(b *subject) { b.store.do(func(c *testserver.ConsulServer) { b.registerAs(c, void(b), 2) }) }
-	arrived := func(b *subject) bool { return b.has("c", 2) }
-	all := []fault{{
-		name: "a document that names an unknown service", lasts: 5 * time.Second,
-		begin: put, change: func(*subject) {}, end: arrive, served: arrived,
-	}}
-	for _, row := range []struct {
-		name string
-		rule rule
-	}{
-		{"fails", rule{reply: says(500, "rpc error making call: No cluster leader")}},
-		{"hangs", rule{reply: hangs}},
-		{"is slow", rule{alter: late(4 * time.Second)}},
-		{"is denied", rule{reply: says(403, "Permission denied")}},
-	} {
-		all = append(all, fault{
-			name: "a document whose service " + row.name, lasts: 6 * time.Second,
-			begin: func(b *subject) {
-				row.rule.only = func(r *http.Request) bool { return r.URL.Path == "/v1/health/service/"+void(b) }
-				b.wire.set(func(w *wire) { w.rule = &row.rule })
-				arrive(b)
-				put(b)
-			},
-			change: func(*subject) {}, served: arrived,
-		})
-	}
-	lost := func(b *subject, hold string) {
-		b.store.do(func(c *testserver.ConsulServer) {
-			c.KVPut(b.key, strings.Replace(b.document(b.service, marked), "consul: {", "consul: {empty_hold: "+hold+", ", 1))
-		})
-		testserver.WaitFor(b.t, longestWait, "another hold", b.marked)
-		b.store.do(func(c *testserver.ConsulServer) {
-			c.DeregisterNode(b.service + "-0")
-			c.DeregisterNode(b.service + "-1")
-		})
-		b.wait("the last endpoints to be held", func(s status) bool {
-			held := 0
-			for _, c := range s.Clusters {
-				for _, e := range c.Endpoints {
-					held += strings.Count(e.Consul.State, "deregistered")
-				}
-			}
-			return held > 0 // both, or the second when the first was seen to go
-		})
-	}
-	return append(all,
-		fault{
-			name: "a cluster renamed while its endpoints are held", lasts: 3 * time.Second,
-			begin: func(b *subject) { lost(b, "20s") },
-			change: func(b *subject) {
-				b.store.do(func(c *testserver.ConsulServer) {
-					c.KVPut(b.key, strings.NewReplacer("name: c,", "name: renamed,", "cluster: c}", "cluster: renamed}").
-						Replace(b.document(b.service, marked)))
-				})
-			},
-			served: func(b *subject) bool { return b.has("renamed", 0, 1) || b.has("renamed", 1) },
-		},
-		fault{
-			name: "a hold that ends while Consul is away", lasts: 8 * time.Second,
-			begin: func(b *subject) {
-				lost(b, "3s")
-				b.wire.set(func(w *wire) { w.refuses = true })
-				b.wire.breakAll()
-			},
-			change: func(b *subject) { b.store.do(func(c *testserver.ConsulServer) { b.register(c, 1) }) },
-			served: func(b *subject) bool { return b.has("c", 1) },
-		},
-	)
+	b.wire.set(func(w *way) { w.rule = nil })
 }
 
 // otherCluster are the ways in which an address comes to lead to another Consul.
@@ -280,7 +164,7 @@ func otherCluster(t *testing.T) []fault {
 			b.register(c, 2)
 			c.KVPut(b.key, b.document(b.service, marked))
 		})
-		b.wire.set(func(w *wire) { w.target = other.consul.Addr() })
+		b.wire.set(func(w *way) { w.target = other.consul.Addr() })
 	}
 	return []fault{
 		{name: "another cluster", begin: func(b *subject) { lead(b); b.wire.breakAll() }, change: func(*subject) {}},

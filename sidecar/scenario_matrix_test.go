@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -74,7 +75,8 @@ func (m *matrix) table() string {
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "fault\tinjected\trequests\tfailed\tms to the truth\tof at most")
 	for _, l := range m.lines {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\n", l.fault, l.injected, l.requests, l.failed, l.truth.Milliseconds(), l.within.Milliseconds())
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\n",
+			l.fault, l.injected, l.requests, l.failed, l.truth.Milliseconds(), l.within.Milliseconds())
 	}
 	_ = w.Flush() // to memory
 	return text.String()
@@ -134,9 +136,7 @@ func (f fault) run(t *testing.T, m *matrix, s *store, address string) {
 		"GATEWAY_ACCESS_LOG": "off",
 	}
 	if f.token != nil {
-		for name, value := range f.token(b) {
-			environ[name] = value
-		}
+		maps.Copy(environ, f.token(b))
 	}
 	b.gateway = serve(t, environ)
 	testserver.WaitFor(t, longestWait, "the first document and instances", func() bool { return b.has("c", 0, 1) })
@@ -158,7 +158,7 @@ func (f fault) run(t *testing.T, m *matrix, s *store, address string) {
 		if f.end != nil {
 			f.end(b)
 		}
-		b.wire.set(func(w *wire) { w.rule, w.refuses, w.loses = nil, false, false })
+		b.wire.set(func(w *way) { w.rule, w.refuses, w.loses = nil, false, false })
 	}
 	within := cmp.Or(f.within, truthWithin)
 	begun := time.Now()

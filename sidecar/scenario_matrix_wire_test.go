@@ -3,6 +3,7 @@ package sidecar_test
 import (
 	"context"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -20,21 +21,23 @@ type wire struct {
 
 	mu sync.Mutex
 	// +checklocks:mu
-	target string
-	// +checklocks:mu
-	refuses bool // new connections are reset
-	// +checklocks:mu
-	loses bool // on new connections nothing gets through
+	way way
 	// +checklocks:mu
 	conns map[*wireConn]struct{}
 	// +checklocks:mu
-	rule *rule // nil = all pass
-	// +checklocks:mu
-	changed chan struct{} // closed when there is another rule
+	changed chan struct{} // closed when it is another
 	// +checklocks:mu
 	parked int // requests that block
 	// +checklocks:mu
 	probed bool // there was a request that asks for no more than a response
+}
+
+// way is what a wire does.
+type way struct {
+	target  string
+	refuses bool  // new connections are reset
+	loses   bool  // on new connections nothing gets through
+	rule    *rule // nil = all responses pass
 }
 
 // rule is a fault of responses.
@@ -53,7 +56,10 @@ type reply struct {
 
 func newWire(t testing.TB, target string) *wire {
 	t.Helper()
-	w := &wire{target: target, transport: &http.Transport{}, conns: map[*wireConn]struct{}{}, changed: make(chan struct{})}
+	w := &wire{
+		transport: &http.Transport{}, way: way{target: target},
+		conns: map[*wireConn]struct{}{}, changed: make(chan struct{}),
+	}
 	w.server = httptest.NewUnstartedServer(w)
 	w.server.Listener = &wireListener{w.server.Listener, w}
 	w.server.Start()
@@ -68,10 +74,10 @@ func newWire(t testing.TB, target string) *wire {
 func (w *wire) addr() string { return w.server.Listener.Addr().String() }
 
 // set changes what the wire does.
-func (w *wire) set(change func(*wire)) {
+func (w *wire) set(change func(*way)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	change(w)
+	change(&w.way)
 	close(w.changed)
 	w.changed = make(chan struct{})
 }
@@ -104,10 +110,10 @@ func (w *wire) idle() bool {
 func (w *wire) now(r *http.Request) (target string, now *rule, changed <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.rule != nil && (w.rule.only == nil || w.rule.only(r)) {
-		now = w.rule
+	if is := w.way.rule; is != nil && (is.only == nil || is.only(r)) {
+		now = is
 	}
-	return w.target, now, w.changed
+	return w.way.target, now, w.changed
 }
 
 func (w *wire) ServeHTTP(out http.ResponseWriter, r *http.Request) {
@@ -176,9 +182,7 @@ func (w *wire) ask(ctx context.Context, r *http.Request, target string) *reply {
 
 // send writes a response of which only so many bytes come.
 func (a *reply) send(out http.ResponseWriter, part int) {
-	for name, values := range a.header {
-		out.Header()[name] = values
-	}
+	maps.Copy(out.Header(), a.header)
 	out.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	out.WriteHeader(a.status)
 	_, _ = out.Write(a.body[:part]) // the gateway may have given up
@@ -207,10 +211,10 @@ func (l *wireListener) Accept() (net.Conn, error) {
 func (w *wire) takes(c *wireConn) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.refuses {
+	if w.way.refuses {
 		return false
 	}
-	if w.loses {
+	if w.way.loses {
 		c.lose()
 	}
 	w.conns[c] = struct{}{}
@@ -287,5 +291,13 @@ func late(by time.Duration) func(http.ResponseWriter, *http.Request, *reply) {
 			a.send(w, len(a.body))
 		case <-r.Context().Done():
 		}
+	}
+}
+
+// edits is a reply that is changed.
+func edits(edit func(*reply)) func(http.ResponseWriter, *http.Request, *reply) {
+	return func(w http.ResponseWriter, _ *http.Request, a *reply) {
+		edit(a)
+		a.send(w, len(a.body))
 	}
 }
