@@ -322,7 +322,10 @@ func TestDocumentIsBounded(t *testing.T) {
 		t.Errorf("a big document: %q", got)
 	}
 	// A parser that recursed for each bracket would be out of stack.
-	if got := problems(strings.Repeat("[", 1<<20), Base{}); !strings.Contains(got, "not YAML") {
-		t.Errorf("a deep document: %q", got)
+	for _, text := range []string{"[", "- ", "? ", "{"} {
+		got := problems(strings.Repeat(text, 100_000), Base{})
+		if !strings.Contains(got, "nested too deeply (more than 24 levels)") {
+			t.Errorf("a deep document of %q: %q", text, got)
+		}
 	}
 }

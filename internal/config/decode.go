@@ -24,11 +24,17 @@ func DecodeParts(parts []Part, base Base) (*Document, error) {
 	sort.SliceStable(parts, func(i, j int) bool { return parts[i].Name < parts[j].Name })
 	d := newDecoder(parts, base.orStandard())
 	var sources []source
-	size := 0
+	size, sum := 0, 0
 	for i, p := range parts {
 		d.part = i
 		if size += len(p.Data); size > MaxDocumentBytes {
 			d.problem(nil, "is larger than %d MiB", MaxDocumentBytes>>20)
+			break
+		}
+		w := weigh(p.Data)
+		if sum += w; w > allowedWeight(len(p.Data)) || sum > maxTotalWeight {
+			d.problem(nil, "holds too many values for its size (about %d; at most %d in each %d KiB and %d in all its parts)",
+				sum, maxWeight, sizeUnit>>10, maxTotalWeight)
 			break
 		}
 		if root := d.parse(p.Data); root != nil {
@@ -81,9 +87,12 @@ type decoder struct {
 	lenient bool // leave out broken items, for who has nothing else to serve
 
 	parts []Part
-	part  int  // the one being read
-	base  bool // reading what the bootstrap adds
-	path  []step
+	part  int // the one being read
+
+	base bool // reading what the bootstrap adds
+	path []step
+
+	markedLine int // in the part that is parsed: the line with the start mark; 0 = none
 
 	problems []found
 	total    int // problems, also those that are not kept

@@ -49,16 +49,19 @@ func items[T any](b *block[T], add func(d *decoder, n *yaml.Node, t *T, clean bo
 		if !d.isKind(n, yaml.SequenceNode) {
 			return
 		}
-		*list = slices.Grow(*list, len(n.Content))
+		*list = slices.Grow(*list, likelyItems(n))
+		var t, zero T // one for all: an item may be much larger than its text
 		for i, c := range n.Content {
-			var t T
+			t = zero
 			kept, total := len(d.problems), d.total
 			d.enterItem(i)
 			b.decode(d, c, &t)
 			switch clean := d.total == total; {
 			case d.lenient && !clean:
 			case add(d, c, &t, clean):
-				*list = append(*list, t)
+				if clean || !d.isFull() { // else the document is refused, whatever is in the list
+					*list = append(*list, t)
+				}
 			default:
 				d.problems, d.total = d.problems[:kept], total
 			}
@@ -66,4 +69,15 @@ func items[T any](b *block[T], add func(d *decoder, n *yaml.Node, t *T, clean bo
 		}
 	}
 	return k
+}
+
+// likelyItems counts the items that have the two keys which any needs, so that a list of next to nothing makes no room.
+func likelyItems(n *yaml.Node) int {
+	count := 0
+	for _, c := range n.Content {
+		if c.Kind == yaml.MappingNode && len(c.Content) >= 4 {
+			count++
+		}
+	}
+	return count
 }

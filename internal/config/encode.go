@@ -31,7 +31,7 @@ func (d *Document) JSON() []byte {
 // YAML gives the effective document as text that decodes to the same revision.
 func (d *Document) YAML() ([]byte, error) {
 	var n yaml.Node
-	if err := yaml.Load(d.canonical(), &n); err != nil {
+	if err := yaml.Load(append([]byte(startMark), d.canonical()...), &n); err != nil {
 		return nil, err
 	}
 	plain(&n)

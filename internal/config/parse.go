@@ -23,7 +23,10 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 		d.problemAt(data, i, "not text (a control byte, or not UTF-8)")
 		return nil
 	}
-	loader, err := yaml.NewLoader(bytes.NewReader(withoutVersion(data)))
+	text, line := marked(withoutVersion(data))
+	d.markedLine = line
+	bounded := &boundedText{text: text}
+	loader, err := yaml.NewLoader(bounded, yaml.WithPlugin(bounded))
 	if err != nil {
 		panic("BUG: the YAML loader takes no reader: " + err.Error())
 	}
@@ -36,15 +39,17 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 	if err == nil {
 		err = loader.Load(&second)
 		if err == nil {
+			d.unmark(&second)
 			d.problem(&second, "a second document begins here (want one)")
 			return nil
 		}
 	}
 	if !errors.Is(err, io.EOF) {
-		d.syntax(data, err)
+		d.syntax(data, err, bounded.why)
 		return nil
 	}
 	root := doc.Content[0]
+	d.unmark(root)
 	switch {
 	case root.Kind == yaml.ScalarNode && root.Tag == "!!null", root.Kind == yaml.MappingNode && len(root.Content) == 0:
 		d.problem(root, "is empty")
@@ -86,14 +91,37 @@ func withoutVersion(data []byte) []byte {
 	}
 }
 
-// syntax reports what the YAML parser found.
-func (d *decoder) syntax(data []byte, err error) {
+// unmark takes the start mark out of the places of a tree.
+func (d *decoder) unmark(n *yaml.Node) {
+	if d.markedLine == 0 {
+		return
+	}
+	if n.Line == d.markedLine && n.Column > len(startMark) {
+		n.Column -= len(startMark)
+	}
+	for _, c := range n.Content {
+		d.unmark(c)
+	}
+}
+
+// syntax reports what the YAML parser found, or the bound that stopped it.
+func (d *decoder) syntax(data []byte, err, bound error) {
 	var bad *yaml.LoadError
 	if !errors.As(err, &bad) {
 		d.problem(nil, "not YAML (%s)", err)
 		return
 	}
 	at := yaml.Node{Line: bad.Mark.Line, Column: bad.Mark.Column}
+	d.unmark(&at)
+	switch {
+	case errors.Is(bound, errTooDeep):
+		d.problem(&at, "nested too deeply (more than %d levels)", maxDepth)
+		return
+	case errors.Is(bound, errItemLarge):
+		d.problem(&at, "one item of a list is too large (over %d values, commas and quotes): is a closing bracket missing?",
+			maxItemWeight)
+		return
+	}
 	if isTab(data, at.Line, at.Column) {
 		d.problem(&at, "not YAML (a tab: write spaces in front of a key, a dash or a value)")
 		return

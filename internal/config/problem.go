@@ -58,7 +58,7 @@ type found struct {
 // its beginning. What the bootstrap adds has no place, so its path says so.
 func (d *decoder) problem(n *yaml.Node, format string, args ...any) {
 	d.total++
-	if len(d.problems) >= maxKept {
+	if d.isFull() {
 		return
 	}
 	p := Problem{Line: 1, Column: 1, Path: d.pathString(), Text: fmt.Sprintf(format, args...)}
@@ -67,6 +67,9 @@ func (d *decoder) problem(n *yaml.Node, format string, args ...any) {
 	}
 	d.problems = append(d.problems, found{part: d.part, Problem: p})
 }
+
+// isFull tells whether more problems are counted only.
+func (d *decoder) isFull() bool { return len(d.problems) >= maxKept }
 
 // problemIn reports what is wrong with a key's value, or, if the mapping has no
 // such key, with the mapping.
@@ -111,18 +114,26 @@ func (d *decoder) sorted() Problems {
 
 // inside moves a place that a parser puts behind the end of the text onto it.
 func inside(data []byte, line, column int) (int, int) {
-	lines := bytes.Split(data, []byte("\n"))
-	if line > len(lines) {
-		line, column = len(lines), math.MaxInt
+	for l := 1; l < line; l++ {
+		end := bytes.IndexByte(data, '\n')
+		if end < 0 {
+			line, column = l, math.MaxInt
+			break
+		}
+		data = data[end+1:]
 	}
-	line = max(line, 1)
-	return line, min(max(column, 1), utf8.RuneCount(lines[line-1])+1)
+	data, _, _ = bytes.Cut(data, []byte("\n"))
+	return max(line, 1), min(max(column, 1), utf8.RuneCount(data)+1)
 }
 
 // unknownKey reports a key that is not known here, with the one probably meant.
 func (d *decoder) unknownKey(key *yaml.Node, known []string) {
 	if key.Kind != yaml.ScalarNode {
 		d.problem(key, "want a key (%s)", seen(key))
+		return
+	}
+	if d.isFull() {
+		d.total++
 		return
 	}
 	if like := Nearest(key.Value, known); like != "" {

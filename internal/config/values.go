@@ -71,14 +71,15 @@ func (k kind[V]) or(empty V) kind[V] {
 
 // word is one of a few.
 func word(words ...string) kind[string] {
+	want := "one of " + strings.Join(words, ", ")
 	return kind[string]{
 		decode: func(d *decoder, n *yaml.Node, v *string) {
-			s, ok := d.scalar(n, "one of "+strings.Join(words, ", "), "!!str")
+			s, ok := d.scalar(n, want, "!!str")
 			if !ok {
 				return
 			}
 			if !slices.Contains(words, s) {
-				d.problem(n, "want one of %s (%s)", strings.Join(words, ", "), seen(n))
+				d.problem(n, "want %s (%s)", want, seen(n))
 				return
 			}
 			*v = s

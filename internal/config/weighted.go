@@ -54,6 +54,7 @@ var oneCluster = kind[[]WeightedCluster]{
 // routedCluster is a cluster that speaks HTTP.
 var routedCluster = clusterName.then(func(d *decoder, n *yaml.Node, v *string) {
 	i, ok := d.clusters[*v]
+	ok = ok && i < len(d.doc.Clusters) // a list with very many problems is not kept whole
 	if !ok {
 		return // it is there, and broken
 	}
