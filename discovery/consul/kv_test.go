@@ -1,15 +1,18 @@
 package consul
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
@@ -155,9 +158,7 @@ func folder(t *testing.T, consul *testserver.ConsulServer) {
 	out := follow(t, s)
 	want(t, out, "(negative)")
 	consul.KVPut(folder, "") // the folder itself, as Consul's own pages make it
-	consul.KVPut(folder+"b.yaml", "2")
-	consul.KVPut(folder+"a.yaml", "1")
-	consul.KVPut(folder+"deeper/x", "no part of it")
+	transact(consul, set(folder+"b.yaml", "2"), set(folder+"a.yaml", "1"), set(folder+"deeper/x", "no part of it"))
 	d := want(t, out, "a.yaml=1 b.yaml=2") // and not one of them alone first
 	if d.Index == 0 {
 		t.Error("a folder without an index")
@@ -170,9 +171,53 @@ func folder(t *testing.T, consul *testserver.ConsulServer) {
 	want(t, out, "(refused) "+folder+"c.yaml: empty")
 	consul.KVDelete(folder + "c.yaml")
 	want(t, out, "a.yaml=1 b.yaml=3")
-	consul.KVDelete(folder + "a.yaml")
-	consul.KVDelete(folder + "b.yaml")
+	transact(consul, remove(folder+"a.yaml"), remove(folder+"b.yaml"))
 	want(t, out, "(negative)")
+}
+
+// operation is one part of a transaction, as Consul reads it.
+type operation map[string]any
+
+func set(key, value string) operation {
+	return operation{"KV": map[string]any{"Verb": "set", "Key": key, "Value": []byte(value)}}
+}
+
+func remove(key string) operation {
+	return operation{"KV": map[string]any{"Verb": "delete", "Key": key}}
+}
+
+// transact changes several keys at one moment, which no pause of the machine can part.
+func transact(consul *testserver.ConsulServer, all ...operation) {
+	consul.Call(http.MethodPut, "/v1/txn", all)
+}
+
+// A folder whose keys are written one after the other is delivered when its writer has come to rest.
+func TestFolderComesToRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kvSource(t, newConsul(t, "127.0.0.1:1"), "gateway/web/conf/").(*keySource)
+		a, b := config.Part{Name: "a.yaml", Data: []byte("1")}, config.Part{Name: "b.yaml", Data: []byte("2")}
+		states := [][]config.Part{{b}, {a, b}, {b}, {a}}
+		pauses := []time.Duration{folderQuiet / 2, folderQuiet / 2, 3 * folderQuiet, folderQuiet / 2}
+		n := 0
+		s.watch.fetch = func(ctx context.Context, _ fetchOptions) (result[discovery.Document], error) {
+			if n == len(states) {
+				<-ctx.Done()
+				return result[discovery.Document]{}, ctx.Err()
+			}
+			if err := sleep(ctx, pauses[n]); err != nil {
+				return result[discovery.Document]{}, err
+			}
+			n++
+			value := discovery.NewDocument("consul", s.key, states[n-1])
+			return result[discovery.Document]{value: value, index: uint64(n)}, nil
+		}
+		out := follow(t, s)
+		for _, text := range []string{"a.yaml=1 b.yaml=2", "a.yaml=1"} {
+			if got := body(next(t, out)); got != text {
+				t.Errorf("document %q, want %q", got, text)
+			}
+		}
+	})
 }
 
 func folderIsNeverPartial(t *testing.T, consul *testserver.ConsulServer) {
