@@ -155,7 +155,9 @@ func (s *session) script(p *page) string {
 		text := s.ports.Replace(block.text)
 		switch block.kind {
 		case "document", "file":
-			fmt.Fprintf(&b, "cat > %s <<'END OF DOCUMENT'\n%sEND OF DOCUMENT\n", block.file, text)
+			// As an editor saves: a gateway that follows the file must not see it empty.
+			fmt.Fprintf(&b, "cat > %[1]s.new <<'END OF DOCUMENT'\n%[2]sEND OF DOCUMENT\nmv %[1]s.new %[1]s\n",
+				block.file, text)
 		case "run":
 			for line := range strings.Lines(text) {
 				if !strings.HasPrefix(line, startsConsul) {
