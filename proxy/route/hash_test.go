@@ -60,7 +60,7 @@ func TestHashKeyDoesNotAllocate(t *testing.T) {
 		r := request(t, "GET /?a=b&user=ann",
 			"X-User: ann\r\nCookie: a=b; user=ann\r\nX-Forwarded-For: 2001:db8::1\r\n")
 		c := &Client{Listener: &Listener{Name: "web"}, IP: "10.0.0.1", Trusted: true}
-		if n := testing.AllocsPerRun(100, func() { tb.Decide(d, r, c, begun, w) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { _ = tb.Decide(d, r, c, begun, w) }); n != 0 {
 			t.Errorf("%v: %v allocations, want none", h, n)
 		}
 	}
