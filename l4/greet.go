@@ -31,11 +31,12 @@ func (c *conn) greet(ctx context.Context) bool {
 			return false
 		}
 	}
-	c.attempt.to = c.set.route.find(c.client.name)
-	if c.attempt.to == nil {
+	to := c.set.route.find(c.client.name)
+	if to == nil {
 		c.noRoute()
 		return false
 	}
+	c.attempt.to = to.serving()
 	return true
 }
 

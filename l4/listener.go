@@ -53,12 +53,20 @@ func (s *Server) compile(
 		if cl == nil {
 			return nil, fmt.Errorf("cluster %q is not defined", n.Cluster)
 		}
-		set.route.add(n.Host, &upstream{
-			cluster: cl, tele: set.tele.Tunnel(n.Cluster), tls: certs.Client(n.Cluster),
-			header: cl.Config().ProxyProtocol, connect: doc.Timeouts.Connect,
-		})
+		to := set.upstream(cl, doc, certs)
+		for _, other := range cl.StandIns() {
+			to.failover = append(to.failover, set.upstream(other, doc, certs))
+		}
+		set.route.add(n.Host, to)
 	}
 	return set, nil
+}
+
+func (set *settings) upstream(c *cluster.Cluster, doc *config.Document, certs *mtls.Prepared) *upstream {
+	return &upstream{
+		cluster: c, tele: set.tele.Tunnel(c.Name()), tls: certs.Client(c.Name()),
+		header: c.Config().ProxyProtocol, connect: doc.Timeouts.Connect,
+	}
 }
 
 // newListeners makes the set of the server's listeners.

@@ -19,11 +19,23 @@ const maxTries = 4
 
 // upstream is a cluster as one listener of one revision uses it. Immutable.
 type upstream struct {
-	cluster *cluster.Cluster
-	tele    *telemetry.Tunnel
-	tls     *mtls.Client  // nil: in the clear
-	header  string        // version of the PROXY header to begin with; empty: none
-	connect time.Duration // longest time to connect, TLS included, and to wait for a free slot
+	failover []*upstream // stand in while it has no usable endpoint: those of cluster.StandIns
+	cluster  *cluster.Cluster
+	tele     *telemetry.Tunnel
+	tls      *mtls.Client  // nil: in the clear
+	header   string        // version of the PROXY header to begin with; empty: none
+	connect  time.Duration // longest time to connect, TLS included, and to wait for a free slot
+}
+
+// serving is the cluster that a connection for u goes to now: u, or one that stands in for it.
+func (u *upstream) serving() *upstream {
+	if len(u.failover) == 0 {
+		return u
+	}
+	if n := u.cluster.Serving(); n > 0 {
+		return u.failover[n-1]
+	}
+	return u
 }
 
 // connect leases an endpoint and connects to it; when that does not work, the next one. It reports whether there is a

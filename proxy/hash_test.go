@@ -124,7 +124,8 @@ var madeCookie = regexp.MustCompile(`^user=[0-9a-f]{16}; Path=/shop; Max-Age=360
 // A client without the cookie gets one that leads it to the endpoint which has just answered.
 func TestHashCookieIsMade(t *testing.T) {
 	eachPair(t, func(addr func(string) string, protocol string) string {
-		return clustered("", fmt.Sprintf("protocol: %s, balance: hash, hash: {cookie: {name: user, ttl: 1h, path: /shop}}", protocol), addr("a"), addr("b"), addr("c"))
+		hash := ", balance: hash, hash: {cookie: {name: user, ttl: 1h, path: /shop}}"
+		return clustered("", "protocol: "+protocol+hash, addr("a"), addr("b"), addr("c"))
 	}, func(t *testing.T, g *gateway, c *http.Client) {
 		used := map[string]bool{}
 		for range 20 {

@@ -68,6 +68,11 @@ func (s *Server) upstreams(
 		}
 		all[name] = up
 	}
+	for _, up := range all {
+		for _, other := range up.Cluster.StandIns() {
+			up.Failover = append(up.Failover, all[other.Name()])
+		}
+	}
 	return all
 }
 

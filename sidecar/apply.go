@@ -214,6 +214,7 @@ func (a *applier) prepare(ctx context.Context, doc *config.Document, from string
 		}
 		r.add(c)
 	}
+	cluster.StandIn(r.clusters, doc.Failovers())
 	if len(r.queries) == 0 {
 		return r, nil
 	}

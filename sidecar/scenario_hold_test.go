@@ -22,6 +22,7 @@ func TestHeldRevisions(t *testing.T) {
 		{"no instance", testHeldWithoutInstance},
 		{"no response", testHeldWithoutResponse},
 		{"renamed during a hold", testRenamedDuringHold},
+		{"another cluster stands in", testNotHeldWithFailover},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, consul) })
 	}
@@ -44,6 +45,23 @@ func (g *gateway) held(state string) string {
 		g.t.Errorf("not ready for %q while a document is held", s.Reasons)
 	}
 	return strings.Join(s.Revision.Held.Reasons, "\n")
+}
+
+// A cluster that stands in keeps a route from being without endpoints, from the catalog's first word on.
+func testNotHeldWithFailover(t *testing.T, consul *testserver.ConsulServer) {
+	g, key := follower(t, consul, nil)
+	consul.Register(testserver.Service{Name: "main", Port: port(t, app(t, "main"))})
+	consul.Register(testserver.Service{Name: "spare", Port: port(t, app(t, "spare"))})
+	consul.KVPut(key, to("c", "main", ""))
+	g.answers("/", http.StatusOK, "main")
+	consul.KVPut(key, to("c", "vain", ", failover: [d]}, {name: d, consul: {service: spare}"))
+	g.answers("/", http.StatusOK, "spare")
+	line := g.waitLogged("failover: the cluster has no usable endpoint, another one stands in")
+	if line["failover"] != "d" {
+		t.Errorf("logged %v", line)
+	}
+	consul.Register(testserver.Service{Name: "vain", Port: port(t, app(t, "back"))})
+	g.answers("/", http.StatusOK, "back")
 }
 
 func testHeldWithoutInstance(t *testing.T, consul *testserver.ConsulServer) {

@@ -23,6 +23,7 @@ type Cluster struct {
 	refused   histogram                           // the same for connects that did not work
 	endpoints atomic.Pointer[func() (int, int, int)]
 	panicking atomic.Pointer[func() bool]
+	failover  atomic.Pointer[func() bool]
 }
 
 func newCluster(r *Registry, name string) *Cluster {
@@ -92,4 +93,14 @@ func (c *Cluster) SetPanic(f func() bool) {
 		return
 	}
 	c.panicking.Store(&f)
+}
+
+// SetFailover gives the function that tells whether another cluster stands in for this one (gateway.failover.active);
+// the rules are those of SetEndpoints.
+func (c *Cluster) SetFailover(f func() bool) {
+	if f == nil || c == c.reg.overflowCluster {
+		c.failover.Store(nil)
+		return
+	}
+	c.failover.Store(&f)
 }

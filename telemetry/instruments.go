@@ -53,6 +53,8 @@ var (
 	upstreamEndpoints = instrument{gauge, "gateway.upstream.endpoints", "{endpoint}", "Number of endpoints by state."}
 	upstreamPanic     = instrument{gauge, "gateway.upstream.panic", noUnit,
 		"1 while endpoints are used that are not healthy because none is."}
+	failoverActive = instrument{gauge, "gateway.failover.active", noUnit,
+		"1 while another cluster stands in for one without a usable endpoint."}
 
 	faults = instrument{counter, "gateway.faults", "{fault}",
 		"Number of requests and connections that ended badly, by flag."}

@@ -52,6 +52,7 @@ func fill(r *Registry) {
 	users.Ejections.Add(3)
 	users.SetEndpoints(func() (int, int, int) { return 5, 1, 2 })
 	users.SetPanic(func() bool { return true })
+	users.SetFailover(func() bool { return true })
 
 	r.Fault(NR).Inc()
 	r.Fault(NoFlag).Inc()
@@ -108,6 +109,8 @@ gateway.upstream.endpoints {endpoint} gauge: Number of endpoints by state.
   gateway.cluster=users gateway.state=ejected: 1
   gateway.cluster=users gateway.state=unhealthy: 2
 gateway.upstream.panic 1 gauge: 1 while endpoints are used that are not healthy because none is.
+  gateway.cluster=users: 1
+gateway.failover.active 1 gauge: 1 while another cluster stands in for one without a usable endpoint.
   gateway.cluster=users: 1
 gateway.faults {fault} monotonic sum cumulative: Number of requests and connections that ended badly, by flag.
   gateway.flag=NR: 1
@@ -178,23 +181,26 @@ func TestGaugesComeAndGo(t *testing.T) {
 		if !on {
 			c.SetEndpoints(nil)
 			c.SetPanic(nil)
+			c.SetFailover(nil)
 			r.SetDiscoveryAge(nil)
 			r.SetCertificates(nil)
 			return
 		}
 		c.SetEndpoints(func() (int, int, int) { return 1, 0, 0 })
 		c.SetPanic(func() bool { return false })
+		c.SetFailover(func() bool { return false })
+		over.SetFailover(func() bool { return true })
 		over.SetEndpoints(func() (int, int, int) { return 1, 0, 0 })
 		over.SetPanic(func() bool { return false })
 		r.SetDiscoveryAge(func() time.Duration { return 0 })
 		r.SetCertificates(func() []Certificate { return make([]Certificate, maxCertificates+1) })
 	}
-	names := []string{"gateway.upstream.endpoints", "gateway.upstream.panic", "gateway.discovery.age",
-		"gateway.tls.certificate.expiry"}
+	names := []string{"gateway.upstream.endpoints", "gateway.upstream.panic", "gateway.failover.active",
+		"gateway.discovery.age", "gateway.tls.certificate.expiry"}
 	for _, tt := range []struct {
 		on   bool
 		want string
-	}{{true, "[3 1 1 1000]"}, {false, "[0 0 0 0]"}, {true, "[3 1 1 1000]"}} {
+	}{{true, "[3 1 1 1 1000]"}, {false, "[0 0 0 0 0]"}, {true, "[3 1 1 1 1000]"}} {
 		set(tt.on)
 		scopes, got := collect(t, p), []int{}
 		for _, name := range names {

@@ -175,17 +175,21 @@ func collectClusters(c *collection, clusters []*Cluster) {
 			}
 		}
 	})
-	gauges(c, upstreamPanic, func(add func(int64, ...attribute.KeyValue)) {
-		for _, cl := range clusters {
-			if f := cl.panicking.Load(); f != nil {
-				value := int64(0)
-				if (*f)() {
-					value = 1
+	truths := func(is func(*Cluster) *atomic.Pointer[func() bool]) func(func(int64, ...attribute.KeyValue)) {
+		return func(add func(int64, ...attribute.KeyValue)) {
+			for _, cl := range clusters {
+				if f := is(cl).Load(); f != nil {
+					value := int64(0)
+					if (*f)() {
+						value = 1
+					}
+					add(value, attrCluster.String(cl.name))
 				}
-				add(value, attrCluster.String(cl.name))
 			}
 		}
-	})
+	}
+	gauges(c, upstreamPanic, truths(func(cl *Cluster) *atomic.Pointer[func() bool] { return &cl.panicking }))
+	gauges(c, failoverActive, truths(func(cl *Cluster) *atomic.Pointer[func() bool] { return &cl.failover }))
 }
 
 func collectProcess(c *collection, r *Registry) {

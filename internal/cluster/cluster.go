@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"sync/atomic"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
@@ -30,6 +31,8 @@ type Cluster struct {
 	maxReqs int64
 	view    atomic.Pointer[view]
 
+	failover atomic.Pointer[[]*Cluster] // those that stand in for it; nil: none
+
 	// +checklocks:group.set.mu
 	endChecks context.CancelFunc // nil: not checked
 }
@@ -54,8 +57,10 @@ func (c *Cluster) Telemetry() *telemetry.Cluster { return c.group.tele }
 // InFlight is how many leases are held, of all revisions of the cluster.
 func (c *Cluster) InFlight() int64 { return c.group.requests.Load() }
 
-// Usable tells whether there is an endpoint to pick from, in panic mode too.
-func (c *Cluster) Usable() bool { return len(c.view.Load().members) > 0 }
+// Usable tells whether there is an endpoint to pick from, in panic mode too, or in a cluster that stands in.
+func (c *Cluster) Usable() bool {
+	return c.usableAlone() || slices.ContainsFunc(c.StandIns(), (*Cluster).usableAlone)
+}
 
 // Pick leases an endpoint; Endpoint.Done ends the lease. With tried it goes to an
 // endpoint not yet tried if there is one, and remembers it there; nil is for those

@@ -27,6 +27,7 @@ type group struct {
 	waiting   atomic.Int32            // len(waiters)
 	panicking atomic.Bool             // as last noted
 	active    atomic.Pointer[Cluster] // of the newest revision in service
+	standsIn  atomic.Pointer[string]  // name of the cluster that stands in, as last logged; nil: none
 
 	waitMu sync.Mutex // an endpoint's idle lock may be taken inside
 	// +checklocks:waitMu
@@ -155,6 +156,7 @@ func (g *group) rebuild(f *feed) {
 	}
 	g.sweep()
 	g.notePanic()
+	g.noteFailover()
 }
 
 // sweep retires what no live cluster names, and remembers its health for a while.
@@ -240,7 +242,7 @@ func (g *group) counts() (healthy, ejected, unhealthy int) {
 func (g *group) inPanic() bool {
 	c := g.active.Load()
 	v := c.view.Load()
-	if c.strict || len(v.all) == 0 {
+	if c.strict || len(v.all) == 0 || g.standIn() != nil {
 		return false
 	}
 	if v.unhealthy {

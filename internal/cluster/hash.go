@@ -8,9 +8,9 @@ import (
 )
 
 // The balancer of a cluster with balance hash is Maglev's: a table with far more slots than endpoints, in which each
-// endpoint has as many as its weight is of the sum. A key has one slot. When an endpoint comes or goes, hardly any other
-// slot than those that it takes or gives changes. The table depends on addresses and weights alone, so every gateway
-// sends a key to the same endpoint.
+// endpoint has as many as its weight is of the sum. A key has one slot. When an endpoint comes or goes, hardly any
+// other slot than those that it takes or gives changes. The table depends on addresses and weights alone, so every
+// gateway sends a key to the same endpoint.
 
 const (
 	// hashSlots is the size of a table, a prime. The shares of 1,000 endpoints are even to some 1 %.

@@ -18,10 +18,11 @@ type outlier struct {
 	base    time.Duration
 	longest time.Duration
 	percent int   // of the cluster's endpoints that may be out at a time
+	others  bool  // other clusters stand in: the last endpoint may be out too
 	step    int64 // of de-preference, for each failure
 }
 
-func newOutlier(p config.PassiveHealth) outlier {
+func newOutlier(p config.PassiveHealth, others bool) outlier {
 	if p.ConsecutiveFailures <= 0 {
 		return outlier{streak: math.MaxInt, step: full / defaultStreak}
 	}
@@ -30,6 +31,7 @@ func newOutlier(p config.PassiveHealth) outlier {
 		base:    p.BaseEjection,
 		longest: max(p.MaxEjection, p.BaseEjection),
 		percent: p.MaxEjectedPercent,
+		others:  others,
 		step:    full / int64(p.ConsecutiveFailures),
 	}
 }
@@ -43,9 +45,9 @@ func (o outlier) duration(n int) time.Duration {
 }
 
 // room is how many of n endpoints may be out at a time. The sole endpoint never
-// is; of several always one may be, or a small share would mean none.
+// is, unless other clusters stand in; of several always one may be, or a small share would mean none.
 func (o outlier) room(n int) int {
-	if n < 2 || o.percent <= 0 {
+	if n < 2 && !o.others || o.percent <= 0 {
 		return 0
 	}
 	return max(1, n*o.percent/100)
@@ -74,6 +76,7 @@ func (h *health) failed(o Outcome) {
 		g.log.Info("endpoint ejected", "cluster", g.name, "endpoint", h.address,
 			"old", gateName(old), "new", gateName(gateEjected), "reason", o.String(), "failures", fails, "for", lasts)
 		g.notePanic()
+		g.noteFailover()
 	}
 }
 
@@ -128,6 +131,7 @@ func (h *health) succeeded() {
 		g.log.Info("endpoint returned", "cluster", g.name, "endpoint", h.address,
 			"old", gateName(old), "new", gateName(gateOpen))
 		g.notePanic()
+		g.noteFailover()
 	}
 }
 

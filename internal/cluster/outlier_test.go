@@ -12,7 +12,7 @@ import (
 func TestEjectionDuration(t *testing.T) {
 	f := func(base, longest time.Duration, n int, want time.Duration) {
 		t.Helper()
-		o := newOutlier(config.PassiveHealth{ConsecutiveFailures: 5, BaseEjection: base, MaxEjection: longest})
+		o := newOutlier(config.PassiveHealth{ConsecutiveFailures: 5, BaseEjection: base, MaxEjection: longest}, false)
 		if got := o.duration(n); got != want {
 			t.Errorf("duration(%d) of %v up to %v = %v, want %v", n, base, longest, got, want)
 		}

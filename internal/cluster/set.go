@@ -83,7 +83,7 @@ func (g *group) prepare(cfg config.Cluster) *Cluster {
 		group:   g,
 		feed:    g.feed(cfg.Consul),
 		way:     way{protocol: cfg.Protocol, tls: cfg.TLS, proxyProtocol: cfg.ProxyProtocol},
-		outlier: newOutlier(cfg.PassiveHealth),
+		outlier: newOutlier(cfg.PassiveHealth, len(cfg.Failover) > 0),
 		strict:  cfg.Panic == config.PanicNever,
 		maxReqs: limit(cfg.Limits.MaxRequests),
 	}
@@ -152,6 +152,7 @@ func (g *group) retire(kept map[*Cluster]bool) {
 	if len(live) == 0 {
 		g.tele.SetEndpoints(nil)
 		g.tele.SetPanic(nil)
+		g.tele.SetFailover(nil)
 	}
 }
 
@@ -168,7 +169,12 @@ func (g *group) enter(c *Cluster) {
 	for _, e := range g.endpoints {
 		closeAll(e.idle.configure(c.cfg.Keepalive.MaxIdle, c.cfg.Keepalive.IdleTimeout))
 	}
+	g.tele.SetFailover(nil)
+	if len(c.StandIns()) > 0 {
+		g.tele.SetFailover(g.failsOver)
+	}
 	g.notePanic()
+	g.noteFailover()
 }
 
 // dropFeeds forgets what the catalog said to queries that no cluster has any more.
@@ -250,5 +256,6 @@ func (g *group) tick(now time.Duration, reap bool) {
 	}
 	if len(g.live) > 0 {
 		g.notePanic()
+		g.noteFailover()
 	}
 }

@@ -20,10 +20,17 @@ type Status struct {
 	Name        string           `json:"name"`
 	Balance     string           `json:"balance"`
 	Panic       bool             `json:"panic"` // endpoints are used that are not healthy
+	Failover    *FailoverStatus  `json:"failover,omitempty"`
 	InFlight    int64            `json:"in_flight"`
 	Connections int64            `json:"connections"`
 	Pending     int              `json:"pending"`
 	Endpoints   []EndpointStatus `json:"endpoints"`
+}
+
+// FailoverStatus is which clusters stand in for one, and which does now.
+type FailoverStatus struct {
+	Order  []string `json:"order"`  // of preference
+	Active string   `json:"active"` // empty = none: the cluster itself serves
 }
 
 // EndpointStatus is an endpoint as /status shows it. What Consul says and what was
@@ -105,6 +112,15 @@ func (g *group) status() Status {
 		Connections: g.conns.Load(),
 		Pending:     int(g.waiting.Load()),
 		Endpoints:   []EndpointStatus{},
+	}
+	if others := c.StandIns(); len(others) > 0 {
+		st.Failover = &FailoverStatus{}
+		for _, o := range others {
+			st.Failover.Order = append(st.Failover.Order, o.Name())
+		}
+		if o := g.standIn(); o != nil {
+			st.Failover.Active = o.Name()
+		}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -159,6 +159,19 @@ var bad = []struct{ file, want string }{
 	{"empty.bad.yaml", `
 1:1: document: is empty
 `},
+	{"failover.bad.yaml", `
+2:45: clusters[0].failover: want at least one cluster, leave failover out for none (seen an empty list)
+3:46: clusters[1].failover[0]: a cluster cannot stand in for itself (seen b)
+4:46: clusters[2].failover[0]: cluster orders-dc3 is not defined (did you mean orders-dc2?)
+4:70: clusters[2].failover[2]: orders-dc2 is there twice
+5:45: clusters[3].failover: a cluster cannot stand in for itself (seen d -> e -> f -> d)
+8:46: clusters[6].failover[0]: g needs a cluster that speaks HTTP (the protocol of mysql is tcp)
+8:53: clusters[6].failover[1]: g needs a cluster without proxy_protocol (that of proxied is v1)
+9:54: clusters[7].failover: want a list (seen "orders")
+10:55: clusters[8].failover[0]: cluster orders-dc3 is not defined (did you mean orders-dc2?)
+10:67: clusters[8].failover[1]: want a name of letters, digits and . _ - / : @ + ~ (seen "x y")
+11:46: clusters[9].failover[0]: cluster orders-dc3 is not defined (did you mean orders-dc2?)
+`},
 	{"hash.bad.yaml", `
 2:44: clusters[0].balance: balance hash needs a key hash that says by what, such as hash: {header: x-user}
 3:41: clusters[1].hash: only balance hash has a hash (the balance is wrr)
@@ -364,7 +377,7 @@ var bad = []struct{ file, want string }{
 7:16: routes[0].timeouts: key upstrem is not known, did you mean upstream?
 10:27: clusters[0].endpoints[0]: address is missing
 10:28: clusters[0].endpoints[0]: key addr is not known, did you mean address?
-10:50: clusters[0]: key colour is not known (known: name, endpoints, consul, protocol, balance, hash, panic, tls, passive_health, health_check, limits, keepalive, proxy_protocol, allow_empty)
+10:50: clusters[0]: key colour is not known (known: name, endpoints, consul, protocol, balance, hash, panic, tls, passive_health, health_check, limits, keepalive, proxy_protocol, failover, allow_empty)
 11:1: document: key timeout is not known, did you mean timeouts?
 12:3: document: want a key (seen a list)
 `},

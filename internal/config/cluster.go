@@ -1,6 +1,10 @@
 package config
 
-import "go.yaml.in/yaml/v4"
+import (
+	"slices"
+
+	"go.yaml.in/yaml/v4"
+)
 
 // What a cluster's endpoints speak; ProtocolTCP is the fourth.
 const (
@@ -48,6 +52,8 @@ type Cluster struct {
 	Keepalive     Keepalive
 	ProxyProtocol string // "", "v1" or "v2": written to each new connection
 
+	Failover []string // clusters that stand in while it has no usable endpoint, in order of preference
+
 	// AllowEmpty lets a revision come into service in which the cluster has no endpoint, where routes have some now.
 	AllowEmpty bool
 }
@@ -71,6 +77,7 @@ var clusterBlock = block[Cluster]{
 		at("keepalive", func(c *Cluster) *Keepalive { return &c.Keepalive }, keepaliveBlock.kind()),
 		at("proxy_protocol", func(c *Cluster) *string { return &c.ProxyProtocol },
 			word(ProxyProtocolV1, ProxyProtocolV2)).optional(),
+		at("failover", func(c *Cluster) *[]string { return &c.Failover }, failoverNames).optional(),
 		at("allow_empty", func(c *Cluster) *bool { return &c.AllowEmpty }, flag).optional(),
 	},
 	begin: func(d *decoder, c *Cluster) {
@@ -95,6 +102,9 @@ func checkCluster(d *decoder, n *yaml.Node, c *Cluster) {
 	}
 	if balance := valueOf(n, "balance"); balance == nil || balance.Value == c.Balance {
 		checkHash(d, n, c)
+	}
+	if len(c.Failover) > 0 && !mentions(valueOf(n, "passive_health"), "max_ejected_percent") {
+		c.PassiveHealth.MaxEjectedPercent = 100 // there are others
 	}
 	if c.HealthCheck.Type == HealthCheckGRPC && c.Protocol == ProtocolHTTP1 && c.TLS.Enabled() {
 		d.problemIn(n, "health_check", "a check of type grpc over tls needs protocol http2 or auto (the protocol is %s)", c.Protocol)
@@ -123,5 +133,9 @@ func (d *decoder) addCluster(n *yaml.Node, c *Cluster, _ bool) bool {
 	}
 	d.claim(n, "clusters", c.Name)
 	d.clusters[c.Name] = len(d.doc.Clusters)
+	if f := valueOf(n, "failover"); f != nil {
+		path := append(slices.Clone(d.path), step{key: "failover"})
+		d.failovers = append(d.failovers, declaredFailover{d.here(f), c.Name, path, f})
+	}
 	return true
 }

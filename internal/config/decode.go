@@ -102,6 +102,7 @@ type decoder struct {
 	matches   map[string]place  // of routes
 	clusters  map[string]int    // name -> index in doc.Clusters
 	protocols map[string]string // listener name -> protocol
+	failovers []declaredFailover
 }
 
 // A step of a path is a key or, without one, an index.
@@ -152,6 +153,9 @@ func (d *decoder) read(sources []source) {
 			d.checkOnce(n, set)
 			f.decode(d, n, d.doc)
 			d.leave()
+		}
+		if key == "clusters" {
+			d.checkFailovers()
 		}
 	}
 }

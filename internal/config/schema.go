@@ -193,6 +193,9 @@ func (k kind[V]) then(check func(d *decoder, n *yaml.Node, v *V)) kind[V] {
 // has tells whether a mapping has a key.
 func has(n *yaml.Node, key string) bool { return valueOf(n, key) != nil }
 
+// mentions is has for a mapping that need not be there.
+func mentions(n *yaml.Node, key string) bool { return n != nil && has(n, key) }
+
 // valueOf gives the value of a mapping's key, or nil.
 func valueOf(n *yaml.Node, key string) *yaml.Node {
 	if n.Kind != yaml.MappingNode {

@@ -130,6 +130,7 @@ func (g *Gateway[P, S]) Prepare(document string, base config.Base) (plan P, keep
 		g.all = append(g.all, cl)
 		keep = append(keep, cl)
 	}
+	cluster.StandIn(g.Clusters, doc.Failovers())
 	certs, err := g.Certs.Prepare(doc)
 	if err != nil {
 		g.t.Fatalf("certificates: %v", err)

@@ -84,6 +84,7 @@ func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *
 	if d.Upstream = rt.choose(); d.Upstream == nil {
 		return ReplyNoCluster
 	}
+	d.Upstream = d.Upstream.serving()
 	if k := d.Upstream.Hash; k != nil {
 		d.HashKey = k.of(h, c, d)
 	}

@@ -48,9 +48,10 @@ type RouteLost struct {
 
 // ClusterShare is a cluster of the route, and the weight by which requests are drawn for it.
 type ClusterShare struct {
-	Share  int    `json:"share"`
-	HashBy string `json:"hash_by,omitempty"` // with balance hash: what decides on the endpoint
-	HashTo string `json:"hash_to,omitempty"` // and the endpoint it leads to; empty = the request does not say, or any
+	Share       int    `json:"share"`
+	StandsInFor string `json:"stands_in_for,omitempty"` // the cluster of the route that fails over to it now
+	HashBy      string `json:"hash_by,omitempty"`       // with balance hash: what decides
+	HashTo      string `json:"hash_to,omitempty"`       // the endpoint it leads to; empty = any
 	cluster.Status
 }
 
@@ -121,6 +122,11 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, base config.Bas
 	}
 	for _, w := range rt.upstream {
 		e.Clusters = append(e.Clusters, w.explain(h))
+		if other := w.up.serving(); other != w.up {
+			s := (&weighted{other, w.weight}).explain(h)
+			s.StandsInFor = w.up.Cluster.Name()
+			e.Clusters = append(e.Clusters, s)
+		}
 	}
 	e.Timeouts = rt.Config.EffectiveTimeouts(t.Timeouts, base, isGRPC(h))
 	e.Retries = &RetriesInForce{

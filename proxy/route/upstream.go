@@ -15,7 +15,19 @@ type Upstream struct {
 	Dial     netio.DialFunc
 	Scheme   []byte        // for HTTP/2: http, or https under TLS
 	Connect  time.Duration // longest time to connect, and to wait for a free connection
+	Failover []*Upstream   // stand in while it has no usable endpoint: those of Cluster.StandIns
 	Hash     *HashKey      // nil: its endpoints are not chosen by a key
 	Budget   *cluster.RetryBudget
 	Queue    *cluster.Queue // in front of the cluster; nil: none
+}
+
+// serving is the cluster that a request for u goes to now: u, or one that stands in for it.
+func (u *Upstream) serving() *Upstream {
+	if len(u.Failover) == 0 {
+		return u
+	}
+	if n := u.Cluster.Serving(); n > 0 {
+		return u.Failover[n-1]
+	}
+	return u
 }

@@ -27,7 +27,7 @@ func explanationFixture() *route.Explanation {
 		},
 		More: 7,
 		Clusters: []route.ClusterShare{
-			{Share: 95, Status: cluster.Status{Name: "orders-v1", Endpoints: []cluster.EndpointStatus{
+			{Share: 90, Status: cluster.Status{Name: "orders-v1", Endpoints: []cluster.EndpointStatus{
 				{Address: "10.0.0.1:80", State: "healthy", Weight: 3},
 				{Address: "10.0.0.2:80", State: "unhealthy", Reason: "consul: critical", Unused: "consul: critical",
 					Weight: 1},
@@ -35,6 +35,14 @@ func explanationFixture() *route.Explanation {
 				{Address: "10.0.0.4:80", State: "ejected", Reason: "passive: timeout", Weight: 1}, // being probed
 			}}},
 			{Share: 5, Status: cluster.Status{Name: "orders-v2"}},
+			{Share: 5, Status: cluster.Status{Name: "orders-v3", Failover: &cluster.FailoverStatus{
+				Order: []string{"dc2", "dc3"}, Active: "dc3",
+			}}},
+			{
+				Share: 5, StandsInFor: "orders-v3", Status: cluster.Status{Name: "dc3"},
+				HashBy: "header x-user", HashTo: "10.0.0.9:80",
+			},
+			{Status: cluster.Status{Name: "orders-v4", Failover: &cluster.FailoverStatus{Order: []string{"dc2", "dc3"}}}},
 		},
 		Timeouts: []config.Setting{{Name: "connect", Value: "2s", From: "bootstrap"},
 			{Name: "request", Value: "0s", From: "default"}},
@@ -44,12 +52,15 @@ func explanationFixture() *route.Explanation {
 
 const wantExplanation = `request            GET shop.example.com/orders/7 on listener default
 route              orders: host shop.example.com (exact), prefix /orders, method GET or HEAD, header x-canary, listener default (revision 1a2b)
-cluster orders-v1  2 of 4 endpoints used, for 95 in 100 requests
+cluster orders-v1  2 of 4 endpoints used, for 90 in 100 requests
   10.0.0.1:80      weight 3  healthy
   10.0.0.2:80      weight 1  not used: unhealthy (consul: critical)
   10.0.0.3:80      weight 0  not used: weight 0
   10.0.0.4:80      weight 1  ejected (passive: timeout)
 cluster orders-v2  0 of 0 endpoints used, for 5 in 100 requests: the answer is 503 with the flag UH
+cluster orders-v3  0 of 0 endpoints used, for 5 in 100 requests, so dc3 stands in
+cluster dc3        0 of 0 endpoints used, for 5 in 100 requests, chosen by header x-user: 10.0.0.9:80, stands in for orders-v3: the answer is 503 with the flag UH
+cluster orders-v4  0 of 0 endpoints used, for 0 in 100 requests, fails over to dc2, dc3: the answer is 503 with the flag UH
 timeout connect    2s         from bootstrap
 timeout request    none       from default
 attempts           at most 3  from route: retry on reset, 503, each within 1s

@@ -35,8 +35,10 @@ func explanation(to io.Writer, e *route.Explanation) error {
 func explanationRoute(w io.Writer, e *route.Explanation) {
 	fmt.Fprintf(w, "route\t%s: %s (revision %s)\n", e.Route.Name, matched(e.Route), e.Revision)
 	total := 0
-	for _, c := range e.Clusters {
-		total += c.Share
+	for i := range e.Clusters {
+		if c := &e.Clusters[i]; c.StandsInFor == "" {
+			total += c.Share
+		}
 	}
 	for i := range e.Clusters {
 		explanationCluster(w, &e.Clusters[i], total)
@@ -74,14 +76,27 @@ func explanationCluster(w io.Writer, c *route.ClusterShare, total int) {
 			used++
 		}
 	}
-	fmt.Fprintf(w, "cluster %s\t%d of %s used%s%s%s\n", c.Name, used, count(len(c.Endpoints), "endpoint"),
+	fmt.Fprintf(w, "cluster %s\t%d of %s used%s%s%s%s\n", c.Name, used, count(len(c.Endpoints), "endpoint"),
 		when(c.Share != total, fmt.Sprintf(", for %d in %d requests", c.Share, total)),
 		when(c.HashBy != "", ", chosen by "+c.HashBy)+when(c.HashTo != "", ": "+c.HashTo),
-		when(used == 0, ": the answer is 503 with the flag UH"))
+		failover(c), when(used == 0 && failingOver(&c.Status) == "", ": the answer is 503 with the flag UH"))
 	for i := range c.Endpoints {
 		e := &c.Endpoints[i]
 		fmt.Fprintf(w, "  %s\tweight %d\t%s\n", e.Address, e.Weight, endpointUse(e))
 	}
+}
+
+// failover says for which cluster the cluster stands in, or which one does for it.
+func failover(c *route.ClusterShare) string {
+	switch f := c.Failover; {
+	case c.StandsInFor != "":
+		return ", stands in for " + c.StandsInFor
+	case f != nil && f.Active != "":
+		return failingOver(&c.Status)
+	case f != nil:
+		return ", fails over to " + strings.Join(f.Order, ", ")
+	}
+	return ""
 }
 
 func endpointUse(e *cluster.EndpointStatus) string {

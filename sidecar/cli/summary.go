@@ -83,11 +83,19 @@ func summaryCluster(w io.Writer, c *cluster.Status) {
 		}
 	}
 	fmt.Fprintf(w, "cluster %s\t%d of %s healthy%s\n", c.Name, healthy, count(len(c.Endpoints), "endpoint"),
-		when(c.Panic, ", so the others are used too"))
+		when(c.Panic, ", so the others are used too")+failingOver(c))
 	for _, e := range c.Endpoints {
 		fmt.Fprintf(w, "  %s\t%s%s\tweight %d\t%d in flight\n", e.Address, e.State,
 			when(e.Reason != "", " ("+e.Reason+")"), e.Weight, e.InFlight)
 	}
+}
+
+// failingOver says which cluster stands in, if one does.
+func failingOver(c *cluster.Status) string {
+	if c.Failover == nil || c.Failover.Active == "" {
+		return ""
+	}
+	return ", so " + c.Failover.Active + " stands in"
 }
 
 // when gives text if something is so.
