@@ -3,7 +3,6 @@ package sidecar
 import (
 	"context"
 	"errors"
-	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"net"
 	"net/http"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
 // Bounds of the admin port. Who asks is a probe, a script or a person: few, and
@@ -32,6 +32,8 @@ type View struct {
 	Status func() Status           // Ready and Reasons are filled in here
 	Config func() *config.Document // the effective document; nil until the first serves
 	Drain  func()                  // begins the drain; a second call does nothing
+
+	Metrics http.Handler // answers a scrape; nil: OTEL_METRICS_EXPORTER leaves that out
 
 	// Explain tells which route a request would take. The error is errNoRevision, or
 	// a sentence about the question.

@@ -20,10 +20,13 @@ const adminIndex = `gateway: admin
 GET  /live     200 while the process runs
 GET  /ready    200 when requests are served, else 503 and the reasons
 GET  /status   versions, revision, listeners, clusters, discovery, certificates (JSON)
+GET  /metrics  every metric, as Prometheus takes it (text; OpenMetrics if Accept asks for it)
 GET  /config   the effective document (YAML; JSON with ?format=json)
 GET  /explain  which route a request would take, and why (JSON): ?method=GET&url=http://host/path
 POST /drain    begin the drain, as SIGTERM does
 `
+
+const noMetrics = "no metrics here: env OTEL_METRICS_EXPORTER has no prometheus in it, or OTEL_SDK_DISABLED is true\n"
 
 const adminIndexPprof = "GET  /debug/pprof/  profiles\n"
 
@@ -37,11 +40,11 @@ func adminRoutes(view View, profiles bool) http.Handler {
 	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { respondText(w, http.StatusOK, index) })
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, _ *http.Request) {
-		respondText(w, http.StatusOK,
-			"live\n")
+		respondText(w, http.StatusOK, "live\n")
 	})
 	mux.HandleFunc("GET /ready", view.ready)
 	mux.HandleFunc("GET /status", view.status)
+	mux.HandleFunc("GET /metrics", view.metrics)
 	mux.HandleFunc("GET /config", view.config)
 	mux.HandleFunc("GET /explain", view.explain)
 	mux.HandleFunc("POST /drain", view.drain)
@@ -75,6 +78,14 @@ func (v View) status(w http.ResponseWriter, _ *http.Request) {
 	s.Reasons = orEmpty(v.Ready())
 	s.Ready = len(s.Reasons) == 0
 	respondJSON(w, s)
+}
+
+func (v View) metrics(w http.ResponseWriter, r *http.Request) {
+	if v.Metrics == nil {
+		respondText(w, http.StatusNotFound, noMetrics)
+		return
+	}
+	v.Metrics.ServeHTTP(w, r)
 }
 
 func (v View) config(w http.ResponseWriter, r *http.Request) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"io"
 	"net"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
 // adminFixture is a running admin port and what it shows.
@@ -300,5 +300,21 @@ func TestAdminServeTellsOfABrokenListener(t *testing.T) {
 	l.Close()
 	if err := NewAdmin(View{}, AdminOptions{}).Serve(l); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Serve of a closed listener: %v, want %v", err, net.ErrClosed)
+	}
+}
+
+func TestAdminMetrics(t *testing.T) {
+	f := startAdmin(t, View{Metrics: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Method+" "+r.URL.Path)
+	})}, AdminOptions{})
+	if a := f.ask(t, "GET", "/metrics"); a.status != http.StatusOK || a.body != "GET /metrics" {
+		t.Errorf("GET /metrics: %d %q", a.status, a.body)
+	}
+	if a := f.ask(t, "POST", "/metrics"); a.status != http.StatusMethodNotAllowed {
+		t.Errorf("POST /metrics: %d", a.status)
+	}
+	off := startAdmin(t, View{}, AdminOptions{})
+	if a := off.ask(t, "GET", "/metrics"); a.status != http.StatusNotFound || a.body != noMetrics {
+		t.Errorf("GET /metrics without scrapes: %d %q", a.status, a.body)
 	}
 }

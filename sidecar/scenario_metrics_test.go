@@ -53,6 +53,11 @@ clusters:
 	consul.KVPut("gateway/web/config", "nonsense: true")
 	g.rejection()
 
+	code, scrape, err := fetch(g.admin + "/metrics")
+	if err != nil || code != http.StatusOK || !strings.Contains(scrape, `http_server_request_duration_seconds_count{`+
+		`http_request_method="GET",http_response_status_code="418",http_route="shop",url_scheme="http"} 3`) {
+		t.Errorf("GET /metrics: %d, %v\n%s", code, err, scrape)
+	}
 	// The end sends all that was not sent before.
 	revision := g.status().Revision.ID
 	g.end()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -129,7 +130,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	run := func(f func(context.Context)) { background.Go(func() { f(life) }) }
 
 	s.state = openState(&s.boot, s.logger.Named("state"))
-	admin, err := s.startAdmin()
+	ln, err := s.listenAdmin()
 	if err != nil {
 		return err
 	}
@@ -139,9 +140,10 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	})
 	if err != nil { // no reason not to serve
 		for problem := range strings.SplitSeq(err.Error(), "\n") {
-			s.logger.Error("no metrics are exported", "error", problem)
+			s.logger.Error("no metrics are sent", "error", problem)
 		}
 	}
+	admin := s.serveAdmin(ln, provider.Handler())
 	s.makePlanes(life)
 	run(s.sweeper.Run)
 	run(s.set.Run)
@@ -234,8 +236,8 @@ type adminPort struct {
 	done   chan error
 }
 
-// startAdmin binds and serves the admin port, if there is to be one.
-func (s *Sidecar) startAdmin() (*adminPort, error) {
+// listenAdmin binds the admin port; nil: there is to be none.
+func (s *Sidecar) listenAdmin() (net.Listener, error) {
 	if s.boot.AdminListen == "" {
 		return nil, nil
 	}
@@ -243,12 +245,22 @@ func (s *Sidecar) startAdmin() (*adminPort, error) {
 	if err != nil {
 		return nil, startError(fmt.Errorf("GATEWAY_ADMIN_LISTEN: %w", err), err)
 	}
+	return ln, nil
+}
+
+// serveAdmin serves the admin port, if there is to be one. metrics answers scrapes; it may be nil.
+func (s *Sidecar) serveAdmin(ln net.Listener, metrics http.Handler) *adminPort {
+	if ln == nil {
+		return nil
+	}
+	view := s.view()
+	view.Metrics = metrics
 	a := &adminPort{
-		server: NewAdmin(s.view(), AdminOptions{Listen: s.boot.AdminListen, Pprof: s.boot.Pprof, Logger: s.logger}),
+		server: NewAdmin(view, AdminOptions{Listen: s.boot.AdminListen, Pprof: s.boot.Pprof, Logger: s.logger}),
 		done:   make(chan error, 1),
 	}
 	go func() { a.done <- a.server.Serve(ln) }() // ends with close
-	return a, nil
+	return a
 }
 
 // adminClose is how long an answer of the admin port may take at the end.

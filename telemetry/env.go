@@ -16,7 +16,9 @@ import (
 // of them again for themselves; what they pass over in silence, or report on a
 // logger of their own, is found and named here.
 type settings struct {
-	export   bool
+	export   bool     // send to the endpoint
+	scrape   bool     // answer scrapes
+	protocol string   // of OTLP: protocolGRPC or protocolHTTP
 	endpoint string   // for the log
 	target   string   // host:port if the endpoint has no scheme, else empty
 	warnings []string // each begins with the variable it is about
@@ -31,6 +33,12 @@ const (
 	otlpMetricsPrefix = "OTEL_EXPORTER_OTLP_METRICS_"
 )
 
+// The protocols of OTLP, as OTEL_EXPORTER_OTLP_PROTOCOL names them.
+const (
+	protocolGRPC = "grpc"
+	protocolHTTP = "http/protobuf"
+)
+
 // readSettings looks variables up by env, which is os.Getenv outside tests. The
 // error is about a setting with which exporting makes no sense.
 func readSettings(env func(string) string) (settings, error) {
@@ -40,13 +48,18 @@ func readSettings(env func(string) string) (settings, error) {
 		return settings{warnings: e.warnings}, nil
 	}
 	name, endpoint := e.signal("ENDPOINT")
-	if endpoint == "" || !e.exporterWanted() {
-		return settings{warnings: e.warnings}, nil
+	var otlp bool
+	otlp, s.scrape = e.exporters()
+	if endpoint == "" || !otlp {
+		s.warnings = e.warnings
+		return s, nil
 	}
+	protocol, _ := e.signal("PROTOCOL")
+	s.protocol = e.word(protocol, protocolGRPC, protocolGRPC, protocolHTTP)
 	err := errors.Join(e.readEndpoint(&s, name, endpoint), e.checkFiles())
 	e.checkWords()
 	e.checkMilliseconds()
-	e.checkPairs()
+	e.checkPairs(s.protocol == protocolGRPC)
 	s.warnings = e.warnings
 	s.export = err == nil
 	return s, err
@@ -90,20 +103,28 @@ func (e *environment) word(name, fallback string, words ...string) string {
 	return fallback
 }
 
-// exporterWanted reads the list of exporters, of which there is otlp and none.
-func (e *environment) exporterWanted() bool {
+// exporters reads the list of exporters. Without one there are both: sending waits for an endpoint, and answering
+// scrapes costs nothing until one comes.
+func (e *environment) exporters() (otlp, prometheus bool) {
 	const name = "OTEL_METRICS_EXPORTER"
 	v := e.value(name)
+	if v == "" {
+		return true, true
+	}
 	for w := range strings.SplitSeq(v, ",") {
 		switch strings.ToLower(strings.TrimSpace(w)) {
-		case "", "otlp":
+		case "otlp":
+			otlp = true
+		case "prometheus":
+			prometheus = true
 		case "none":
-			return false
+			return false, false
 		default:
-			e.warn(name, "%q: not one of otlp, none; otlp is used", v)
+			e.warn(name, "%q: not a list of otlp, prometheus, none; both are used", v)
+			return true, true
 		}
 	}
-	return true
+	return otlp, prometheus
 }
 
 // readEndpoint finds where to send to. The exporter takes an address without a
@@ -131,7 +152,9 @@ func (e *environment) readEndpoint(s *settings, name, v string) error {
 			return fmt.Errorf("env %s: %q: has no host", name, s.endpoint)
 		}
 		if u.Port() == "" {
-			e.warn(name, "%q: has no port, so 443 is used; collectors listen on 4317", s.endpoint)
+			e.warn(name, "%q: has no port, so %s is used; collectors listen on %s", s.endpoint,
+				map[bool]string{true: "443", false: "80"}[s.protocol == protocolGRPC || u.Scheme == "https"],
+				map[string]string{protocolGRPC: "4317", protocolHTTP: "4318"}[s.protocol])
 		}
 	}
 	return nil
@@ -142,8 +165,6 @@ func (e *environment) checkWords() {
 		e.word(prefix+"COMPRESSION", "none", "gzip", "none")
 		e.word(prefix+"INSECURE", "false", "true", "false")
 	}
-	name, _ := e.signal("PROTOCOL")
-	e.word(name, "grpc", "grpc")
 	e.word(otlpMetricsPrefix+"TEMPORALITY_PREFERENCE", "cumulative", "cumulative", "delta", "lowmemory")
 	const buckets = "explicit_bucket_histogram"
 	e.word(otlpMetricsPrefix+"DEFAULT_HISTOGRAM_AGGREGATION", buckets, buckets)
@@ -166,7 +187,7 @@ func (e *environment) checkMilliseconds() {
 
 // checkPairs looks for pairs that are none. Headers are secrets: their values
 // are never shown.
-func (e *environment) checkPairs() {
+func (e *environment) checkPairs(grpc bool) {
 	for _, name := range []string{otlpPrefix + "HEADERS", otlpMetricsPrefix + "HEADERS", envResource} {
 		v := e.value(name)
 		if v == "" {
@@ -176,7 +197,7 @@ func (e *environment) checkPairs() {
 			key, value, found := strings.Cut(pair, "=")
 			if _, err := url.PathUnescape(value); !found || strings.TrimSpace(key) == "" || err != nil {
 				e.warn(name, "entry %d: not key=value with the value percent-encoded", i+1)
-			} else if name != envResource && !isMetadataKey(strings.TrimSpace(key)) {
+			} else if name != envResource && grpc && !isMetadataKey(strings.TrimSpace(key)) {
 				e.warn(name, "entry %d: gRPC cannot carry a header of this name (letters, digits, - _ . are "+
 					"allowed); it is not sent", i+1)
 			}

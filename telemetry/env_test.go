@@ -19,6 +19,8 @@ func TestSettings(t *testing.T) {
 		name     string
 		env      string // name=value, split at blanks; ~ stands for a blank
 		endpoint string // empty: no export
+		protocol string // empty: grpc, where there is an export
+		silent   bool   // scrapes are not answered
 		warnings []string
 		err      string
 	}{
@@ -43,22 +45,32 @@ func TestSettings(t *testing.T) {
 		{name: "no URL", env: endpoint + "=http://secret:%zz@c", err: "env " + endpoint + ": not a URL"},
 		{name: "no host", env: endpoint + "=http://:4317", err: "env " + endpoint + `: "http://:4317": has no host`},
 
-		{name: "disabled", env: endpoint + "=http://c:4317 OTEL_SDK_DISABLED=TRUE"},
+		{name: "disabled", env: endpoint + "=http://c:4317 OTEL_SDK_DISABLED=TRUE", silent: true},
 		{name: "not disabled", env: endpoint + "=http://c:4317 OTEL_SDK_DISABLED=yes", endpoint: "http://c:4317",
 			warnings: []string{`OTEL_SDK_DISABLED: "yes": not one of true, false; false is used`}},
-		{name: "exporter none", env: endpoint + "=http://c:4317 OTEL_METRICS_EXPORTER=none"},
-		{name: "exporter otlp", env: endpoint + "=http://c:4317 OTEL_METRICS_EXPORTER=otlp", endpoint: "http://c:4317"},
-		{name: "other exporter", env: endpoint + "=http://c:4317 OTEL_METRICS_EXPORTER=prometheus",
+		{name: "exporter none", env: endpoint + "=http://c:4317 OTEL_METRICS_EXPORTER=none", silent: true},
+		{name: "exporter otlp", env: endpoint + "=http://c:4317 OTEL_METRICS_EXPORTER=otlp", endpoint: "http://c:4317",
+			silent: true},
+		{name: "both exporters", env: endpoint + "=http://c:4317 OTEL_METRICS_EXPORTER=otlp,prometheus",
+			endpoint: "http://c:4317"},
+		{name: "scrapes only", env: endpoint + "=http://c:4317 OTEL_METRICS_EXPORTER=~Prometheus"},
+		{name: "none among others", env: endpoint + "=http://c:4317 OTEL_METRICS_EXPORTER=otlp,none", silent: true},
+		{name: "other exporter", env: endpoint + "=http://c:4317 OTEL_METRICS_EXPORTER=otlp,console",
 			endpoint: "http://c:4317",
-			warnings: []string{`OTEL_METRICS_EXPORTER: "prometheus": not one of otlp, none; otlp is used`}},
+			warnings: []string{`OTEL_METRICS_EXPORTER: "otlp,console": not a list of otlp, prometheus, none; both are used`}},
 		{name: "grpc", env: endpoint + "=http://c:4317 OTEL_EXPORTER_OTLP_PROTOCOL=grpc", endpoint: "http://c:4317"},
-		{name: "other protocol", env: endpoint + "=http://c:4317 OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+		{name: "http", env: endpoint + "=http://c:4318 OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf" +
+			" OTEL_EXPORTER_OTLP_HEADERS=x!y=z", endpoint: "http://c:4318", protocol: protocolHTTP},
+		{name: "http without a port", env: endpoint + "=http://c OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+			endpoint: "http://c", protocol: protocolHTTP,
+			warnings: []string{endpoint + `: "http://c": has no port, so 80 is used; collectors listen on 4318`}},
+		{name: "other protocol", env: endpoint + "=http://c:4317 OTEL_EXPORTER_OTLP_PROTOCOL=http",
 			endpoint: "http://c:4317",
-			warnings: []string{`OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf": not one of grpc; grpc is used`}},
+			warnings: []string{`OTEL_EXPORTER_OTLP_PROTOCOL: "http": not one of grpc, http/protobuf; grpc is used`}},
 		{name: "other protocol for metrics", env: endpoint +
 			"=http://c:4317 OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/json",
 			endpoint: "http://c:4317",
-			warnings: []string{`OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: "http/json": not one of grpc; grpc is used`}},
+			warnings: []string{`OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: "http/json": not one of grpc, http/protobuf; grpc is used`}},
 
 		{name: "all that is wrong", endpoint: "http://c:4317",
 			env: endpoint + "=http://c:4317 OTEL_METRIC_EXPORT_INTERVAL=10s OTEL_METRIC_EXPORT_TIMEOUT=0" +
@@ -101,6 +113,12 @@ func TestSettings(t *testing.T) {
 			}
 			if s.export != (tt.endpoint != "") || (s.export && s.endpoint != tt.endpoint) {
 				t.Errorf("export %v to %q, want %q", s.export, s.endpoint, tt.endpoint)
+			}
+			if tt.protocol == "" && s.export {
+				tt.protocol = protocolGRPC
+			}
+			if s.scrape == tt.silent || s.export && s.protocol != tt.protocol {
+				t.Errorf("scrape %v, protocol %q, want %v, %q", s.scrape, s.protocol, !tt.silent, tt.protocol)
 			}
 			if got, want := strings.Join(s.warnings, "\n"), strings.Join(tt.warnings, "\n"); got != want {
 				t.Errorf("warnings:\n%s\nwant:\n%s", got, want)

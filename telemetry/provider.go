@@ -2,19 +2,17 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
-	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/hashicorp/go-hclog"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
 )
 
 // Options says whose metrics are exported.
@@ -26,16 +24,16 @@ type Options struct {
 	Version  string       // service.version, likewise; empty: left out
 }
 
-// Provider exports a registry until it is shut down. One that has nothing to
-// export holds no goroutine and no connection, and its methods do nothing.
+// Provider exports a registry until it is shut down. One that has nothing to export holds no goroutine and no
+// connection, and its methods do nothing.
 type Provider struct {
-	sdk *metric.MeterProvider // nil when nothing is exported
+	sdk    *metric.MeterProvider // nil when nothing is exported
+	scrape http.Handler          // nil when nothing is scraped
 }
 
-// Start begins to export if the OTEL_* variables name a collector. It does not
-// wait for that collector. Values that cannot be used are logged by name and
-// replaced by their defaults; those without which exporting makes no sense are
-// the error. The provider can be used even then: it exports nothing.
+// Start begins to export if the OTEL_* variables name a collector, and to answer scrapes unless they say not to. It
+// does not wait for that collector. Values that cannot be used are logged by name and replaced by their defaults; those
+// without which sending makes no sense are the error. The provider can be used even then: it sends nothing.
 func Start(ctx context.Context, o Options) (*Provider, error) {
 	log := o.Logger
 	if log == nil {
@@ -45,21 +43,48 @@ func Start(ctx context.Context, o Options) (*Provider, error) {
 	for _, w := range s.warnings {
 		log.Warn("env " + w)
 	}
-	if err != nil || !s.export || o.Registry == nil {
+	if o.Registry == nil || !s.export && !s.scrape {
 		return &Provider{}, err
 	}
 	quieten(log)
+	p := &Provider{}
+	options := []metric.Option{metric.WithResource(newResource(ctx, o))}
+	if s.export {
+		reader, otlpErr := newPeriodic(ctx, o, s, log)
+		if otlpErr != nil {
+			err = fmt.Errorf("env %s: %q: %w", envEndpoint, s.endpoint, otlpErr)
+		} else {
+			options = append(options, metric.WithReader(reader))
+		}
+	}
+	if s.scrape {
+		reader, handler, scrapeErr := newScrape(o.Registry, o.Version)
+		if scrapeErr != nil {
+			return &Provider{}, errors.Join(err, scrapeErr)
+		}
+		p.scrape = handler
+		options = append(options, metric.WithReader(reader))
+	}
+	p.sdk = metric.NewMeterProvider(options...)
+	return p, err
+}
+
+// newPeriodic makes the reader that sends to the collector at each interval.
+func newPeriodic(ctx context.Context, o Options, s settings, log hclog.Logger) (metric.Reader, error) {
 	otlp, err := newOTLP(ctx, s)
 	if err != nil {
-		return &Provider{}, fmt.Errorf("env %s: %q: %w", envEndpoint, s.endpoint, err)
+		return nil, err
 	}
 	producer := newProducer(o.Registry, o.Version, otlp.Temporality)
-	reader := metric.NewPeriodicReader(
+	return metric.NewPeriodicReader(
 		&exporter{Exporter: otlp, producer: producer, log: log, endpoint: s.endpoint},
 		metric.WithProducer(producer),
-	)
-	return &Provider{metric.NewMeterProvider(metric.WithReader(reader), metric.WithResource(newResource(ctx, o)))}, nil
+	), nil
 }
+
+// Handler answers a scrape in the text format of Prometheus, or in that of OpenMetrics where the request asks for it.
+// It is nil where OTEL_METRICS_EXPORTER or OTEL_SDK_DISABLED leaves scraping out. Safe from many goroutines.
+func (p *Provider) Handler() http.Handler { return p.scrape }
 
 // quieten takes from the SDK the two loggers that it has for the whole process.
 // What it says on the one was said already, by readSettings, with the variable's
@@ -68,27 +93,6 @@ func Start(ctx context.Context, o Options) (*Provider, error) {
 func quieten(log hclog.Logger) {
 	otel.SetLogger(logr.Discard())
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Debug("opentelemetry", "error", err) }))
-}
-
-// newOTLP opens no connection yet: that is for the first export.
-func newOTLP(ctx context.Context, s settings) (*otlpmetricgrpc.Exporter, error) {
-	// A collector that comes back is found within this time, where gRPC would
-	// wait for up to two minutes.
-	reconnect := backoff.DefaultConfig
-	reconnect.MaxDelay = 10 * time.Second
-	options := []otlpmetricgrpc.Option{
-		// The next interval is the retry: it sends the newer state, and a process
-		// that ends does not wait for a collector that is away.
-		otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{Enabled: false}),
-		otlpmetricgrpc.WithDialOption(
-			grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: 10 * time.Second}),
-			grpc.WithDisableServiceConfig(),
-		),
-	}
-	if s.target != "" {
-		options = append(options, otlpmetricgrpc.WithEndpoint(s.target))
-	}
-	return otlpmetricgrpc.New(ctx, options...)
 }
 
 // newResource says who we are. OTEL_SERVICE_NAME wins over

@@ -24,7 +24,6 @@ const longestWait = 20 * time.Second
 
 func TestNoEndpointIsNoExport(t *testing.T) {
 	for name, env := range map[string][2]string{
-		"nothing set":   {},
 		"disabled":      {"OTEL_SDK_DISABLED", "true"},
 		"exporter none": {"OTEL_METRICS_EXPORTER", "none"},
 	} {
@@ -37,7 +36,7 @@ func TestNoEndpointIsNoExport(t *testing.T) {
 			testserver.Goroutines(t)
 			r := NewRegistry()
 			p, err := Start(t.Context(), Options{Registry: r})
-			if err != nil || p.sdk != nil {
+			if err != nil || p.sdk != nil || p.Handler() != nil {
 				t.Errorf("Start = %v, %v; want a provider that does nothing", p, err)
 			}
 			if err := p.flush(t.Context()); err != nil {
@@ -53,7 +52,7 @@ func TestNoEndpointIsNoExport(t *testing.T) {
 func TestStartNamesBadVariables(t *testing.T) {
 	clearOTEL(t)
 	t.Setenv(envEndpoint, "collector")
-	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
 	var log lines
 	p, err := Start(t.Context(), Options{Registry: NewRegistry(), Logger: log.logger()})
 	if err == nil || !strings.Contains(err.Error(), "env "+envEndpoint) {
@@ -98,10 +97,16 @@ func TestResource(t *testing.T) {
 }
 
 func TestExportToARealCollector(t *testing.T) {
+	t.Run("grpc", func(t *testing.T) { testExport(t, protocolGRPC, (*testserver.CollectorServer).Endpoint) })
+	t.Run("http", func(t *testing.T) { testExport(t, protocolHTTP, (*testserver.CollectorServer).EndpointHTTP) })
+}
+
+func testExport(t *testing.T, protocol string, endpoint func(*testserver.CollectorServer) string) {
 	clearOTEL(t)
+	testserver.Goroutines(t) // looked at once the Collector is gone: HTTP keeps its connection until then
 	collector := testserver.Collector(t)
-	testserver.Goroutines(t)
-	t.Setenv(envEndpoint, collector.Endpoint())
+	t.Setenv(envEndpoint, endpoint(collector))
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
 	t.Setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
 	t.Setenv(envServiceName, "named")
 	var log lines

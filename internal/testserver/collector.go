@@ -8,11 +8,11 @@ import (
 )
 
 // CollectorServer is a running OpenTelemetry Collector, which takes OTLP over
-// gRPC and writes what it got to a file.
+// gRPC and HTTP, and writes what it got to a file.
 type CollectorServer struct {
 	process *process
 	addr    string // OTLP over gRPC
-	web     string // OTLP over HTTP, for this package's own test
+	web     string // OTLP over HTTP
 	file    string
 }
 
@@ -33,6 +33,9 @@ func Collector(t testing.TB) *CollectorServer {
 
 // Endpoint is what OTEL_EXPORTER_OTLP_ENDPOINT is set to.
 func (s *CollectorServer) Endpoint() string { return "http://" + s.addr }
+
+// EndpointHTTP is Endpoint for OTLP over HTTP.
+func (s *CollectorServer) EndpointHTTP() string { return "http://" + s.web }
 
 // Stop kills the Collector. What it wrote stays.
 func (s *CollectorServer) Stop() { s.process.stop() }
