@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/filewatch"
+	"github.com/fabian4/gateway-homebrew-go/internal/namedfile"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -89,34 +88,4 @@ func (f *file) read() Document {
 
 // ReadFile reads a regular file of a bounded size. Anything else (a folder, a
 // pipe that nobody writes to) is refused before it can hold us up.
-func ReadFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, pathError(path, err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file (%v)", path, info.Mode().Type())
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, pathError(path, err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, config.MaxDocumentBytes+1))
-	if err != nil {
-		return nil, pathError(path, err)
-	}
-	if len(text) > config.MaxDocumentBytes {
-		seen := max(info.Size(), int64(len(text)))
-		return nil, fmt.Errorf("%s: larger than %d MiB (%d bytes)", path, config.MaxDocumentBytes>>20, seen)
-	}
-	return text, nil
-}
-
-// pathError says what is wrong after the path, without the name of the call.
-func pathError(path string, err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		err = e.Err
-	}
-	return fmt.Errorf("%s: %w", path, err)
-}
+func ReadFile(path string) ([]byte, error) { return namedfile.Read(path, config.MaxDocumentBytes) }

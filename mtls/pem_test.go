@@ -114,7 +114,7 @@ func TestFilesAreBounded(t *testing.T) {
 	}
 	pipe := filepath.Join(dir, "pipe")
 	must(t, syscall.Mkfifo(pipe, 0o600))
-	if _, err := readFile(pipe); err == nil || !strings.Contains(err.Error(), "not a file") {
+	if _, err := readFile(pipe); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("readFile of a pipe: %v", err)
 	}
 }

@@ -4,10 +4,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/namedfile"
 )
 
 // maxFileBytes bounds one file. The bundle of all public authorities has 230 KB.
@@ -130,35 +129,5 @@ func (s *source) parse(first, second []byte) (*material, error) {
 	return m, nil
 }
 
-// readFile reads a plain file within the bound. It looks before it opens, since
-// opening a pipe would wait for a writer.
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fileError(path, err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a file (%s)", path, info.Mode().Type())
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fileError(path, err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	if err != nil {
-		return nil, fileError(path, err)
-	}
-	if len(data) > maxFileBytes {
-		return nil, fmt.Errorf("%s: larger than %d bytes", path, maxFileBytes)
-	}
-	return data, nil
-}
-
-// fileError puts the path first, as all our errors do.
-func fileError(path string, err error) error {
-	if at, ok := errors.AsType[*fs.PathError](err); ok {
-		err = at.Err
-	}
-	return fmt.Errorf("%s: %w", path, err)
-}
+// readFile reads a regular file within the bound, without waiting for anybody.
+func readFile(path string) ([]byte, error) { return namedfile.Read(path, maxFileBytes) }

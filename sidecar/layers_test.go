@@ -46,7 +46,8 @@ var layers = map[string]int{
 	"internal/statedir":  0,
 	"proxy/message":      0,
 
-	"internal/logfield": -1, // names that two packages of layer 0 must agree in
+	"internal/logfield":  -1, // names that two packages of layer 0 must agree in
+	"internal/namedfile": -1, // files that settings name, opened in one way
 }
 
 // sameLayer has the imports that are allowed within a layer.

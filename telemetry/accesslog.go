@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/namedfile"
 )
 
 const (
@@ -73,7 +75,7 @@ func OpenAccessLog(path string, dropped *Counter, broken func(error)) (*AccessLo
 }
 
 func (l *AccessLog) open() (*os.File, error) {
-	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+	f, err := namedfile.Append(l.path)
 	if err != nil {
 		return nil, fmt.Errorf("access log: %w", err)
 	}

@@ -336,3 +336,19 @@ func BenchmarkAccessLogWrite(b *testing.B) {
 		l.Write(f, r, 0)
 	}
 }
+
+// A pipe that nobody reads must hold up neither the start nor a SIGHUP.
+func TestAccessLogWaitsForNoReader(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Skip(err)
+	}
+	if _, err := OpenAccessLog(path, new(Counter), nil); err == nil || !strings.Contains(err.Error(), "nobody reads") {
+		t.Errorf("OpenAccessLog = %v, want that nobody reads the pipe", err)
+	}
+	l := openLog(t, filepath.Join(t.TempDir(), "log"), new(Counter), nil)
+	l.path = path
+	if err := l.Reopen(); err == nil || !strings.Contains(err.Error(), "nobody reads") {
+		t.Errorf("Reopen = %v, want that nobody reads the pipe", err)
+	}
+}

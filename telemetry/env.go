@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/namedfile"
 )
 
 // settings is what the OTEL_* variables say. The SDK and the exporter read most
@@ -221,7 +222,7 @@ func isMetadataKey(key string) bool {
 func (e *environment) checkFiles() error {
 	var problems []error
 	if name, file := e.signal("CERTIFICATE"); file != "" {
-		pem, err := os.ReadFile(file)
+		pem, err := namedfile.Read(file, maxPEMBytes)
 		if err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
 			err = fmt.Errorf("%s: holds no certificate", file)
 		}
@@ -233,11 +234,27 @@ func (e *environment) checkFiles() error {
 	keyName, key := e.signal("CLIENT_KEY")
 	switch {
 	case cert != "" && key != "":
-		if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
+		if err := checkPair(cert, key); err != nil {
 			problems = append(problems, fmt.Errorf("env %s and %s: %w", certName, keyName, err))
 		}
 	case cert != "" || key != "":
 		problems = append(problems, fmt.Errorf("env %s and %s: one is set without the other", certName, keyName))
 	}
 	return errors.Join(problems...)
+}
+
+// maxPEMBytes bounds one file of the exporter's.
+const maxPEMBytes = 4 << 20
+
+func checkPair(cert, key string) error {
+	certPEM, err := namedfile.Read(cert, maxPEMBytes)
+	if err != nil {
+		return err
+	}
+	keyPEM, err := namedfile.Read(key, maxPEMBytes)
+	if err != nil {
+		return err
+	}
+	_, err = tls.X509KeyPair(certPEM, keyPEM)
+	return err
 }

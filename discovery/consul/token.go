@@ -2,10 +2,10 @@ package consul
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"sync"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/namedfile"
 )
 
 // maxTokenBytes bounds what is read from a token file: the longest tokens are
@@ -57,17 +57,10 @@ func (t *token) read() (string, error) {
 	if t.file == "" {
 		return t.given, nil
 	}
-	f, err := os.Open(t.file)
-	if err != nil {
-		return "", fmt.Errorf("env CONSUL_HTTP_TOKEN_FILE: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxTokenBytes+1))
+	text, err := namedfile.Read(t.file, maxTokenBytes)
 	switch value := strings.TrimSpace(string(text)); {
 	case err != nil:
 		return "", fmt.Errorf("env CONSUL_HTTP_TOKEN_FILE: %w", err)
-	case len(text) > maxTokenBytes:
-		return "", fmt.Errorf("env CONSUL_HTTP_TOKEN_FILE: %s: larger than %d KiB", t.file, maxTokenBytes>>10)
 	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
 		return "", fmt.Errorf("env CONSUL_HTTP_TOKEN_FILE: %s: not one line of printable characters", t.file)
 	case value == "":

@@ -1,0 +1,75 @@
+// Package namedfile opens the files that settings name: the document, certificates, tokens, logs. Nothing here waits
+// for anybody: a path may turn out to be a pipe that nobody writes, or a file without an end.
+//
+// # Promises
+//
+// Read takes regular files only, and reads no more than its bound. Append never waits for a reader. Both are safe from
+// any goroutine. Errors name the path and keep fs.ErrNotExist and its like.
+package namedfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// ErrNotRegular is the error of Read for a folder, a pipe, a socket or a device.
+var ErrNotRegular = errors.New("not a regular file")
+
+// Read reads a regular file of at most a bound, in bytes.
+func Read(path string, most int) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, pathError(path, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, pathError(path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w (%v)", path, ErrNotRegular, info.Mode().Type())
+	}
+	data, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
+	if err != nil {
+		return nil, pathError(path, err)
+	}
+	if len(data) > most {
+		return nil, fmt.Errorf("%s: larger than %s (%d bytes)", path, size(most), max(info.Size(), int64(len(data))))
+	}
+	return data, nil
+}
+
+// Append opens a file to write behind what it holds, and makes it (0640) where there is none. It may be a regular file,
+// a device such as /dev/stdout, or a pipe that somebody reads. Its errors are those of os.OpenFile.
+func Append(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o640)
+	if errors.Is(err, syscall.ENXIO) {
+		return nil, fmt.Errorf("open %s: a pipe or socket that nobody reads", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func size(n int) string {
+	switch {
+	case n%(1<<20) == 0:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n%(1<<10) == 0:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+// pathError says what is wrong after the path, without the name of the call.
+func pathError(path string, err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
