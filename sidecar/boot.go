@@ -19,8 +19,12 @@ const (
 	firstServes = 1800 * time.Millisecond
 )
 
-// endpointsDeadline is until when a revision waits for its endpoints: the first one has little time.
+// endpointsDeadline is until when a revision waits for its endpoints: the first one has little time, and one that was
+// held has waited.
 func (a *applier) endpointsDeadline() time.Time {
+	if a.pending != nil && a.pending.status.State != "" {
+		return time.Now()
+	}
 	if a.active == nil {
 		return a.started.Add(firstServes)
 	}

@@ -38,10 +38,7 @@ func (e *heldError) Error() string { return strings.Join(e.reasons, "; ") }
 
 // offer applies a document, or holds it where something serves that it would break. Nothing is held at the start.
 func (a *applier) offer(ctx context.Context, doc *config.Document, from discovery.Document) error {
-	a.mu.Lock()
-	serves := a.now.phase.serves()
-	a.mu.Unlock()
-	if serves {
+	if a.phase() != phaseStarting {
 		a.pending = &heldDocument{doc: doc, from: from, status: Held{ID: doc.Revision, Since: time.Now()}}
 		return a.tryHeld(ctx)
 	}
@@ -64,7 +61,7 @@ func (a *applier) applyOrReject(ctx context.Context, doc *config.Document, from 
 func (a *applier) tryHeld(ctx context.Context) error {
 	h := a.pending
 	a.catalog.Watch(a.catalogQueries())
-	if missing := a.unanswered(h.doc); len(missing) > 0 {
+	if missing := a.unanswered(h.doc); len(missing) > 0 && a.mustWait(h.doc) {
 		a.hold(HeldWaiting, missing)
 		return nil
 	}
@@ -93,6 +90,7 @@ func (a *applier) hold(state string, why []string) {
 	status := h.status
 	a.now.status.Held = &status
 	a.mu.Unlock()
+	a.registry.RevisionHeld(state)
 	if !slices.Equal(h.logged, why) && (state == HeldEmpty || time.Since(h.status.Since) >= holdLogAfter) {
 		h.logged = why
 		a.logger.Warn("revision held, the one before goes on serving",
@@ -107,6 +105,7 @@ func (a *applier) release() {
 	}
 	a.pending = nil
 	a.catalog.Watch(a.catalogQueries())
+	a.registry.RevisionHeld("")
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.now.status.Held = nil
@@ -133,33 +132,67 @@ func (a *applier) unanswered(doc *config.Document) []string {
 	return all
 }
 
-// loses tells which routes and L4 listeners have a usable endpoint now, and would have none in next.
+func (a *applier) phase() phase {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.now.phase
+}
+
+// mustWait tells whether a document with services of which the catalog has said nothing has to wait. While the
+// bootstrap serves alone every document is better, but for what it would take from the bootstrap.
+func (a *applier) mustWait(doc *config.Document) bool {
+	known := func(to []config.WeightedCluster) bool { return a.answered(doc, to) }
+	return a.phase().serves() || len(a.lost(doc, known)) > 0
+}
+
+// answered tells whether one of the clusters of a document is not empty for want of a response of the catalog.
+func (a *applier) answered(doc *config.Document, to []config.WeightedCluster) bool {
+	return len(to) == 0 || slices.ContainsFunc(to, func(w config.WeightedCluster) bool {
+		i := slices.IndexFunc(doc.Clusters, func(c config.Cluster) bool { return c.Name == w.Name })
+		if i < 0 || w.Weight == 0 {
+			return false
+		}
+		c := &doc.Clusters[i]
+		if c.Consul.Service == "" || c.AllowEmpty || len(c.Endpoints) > 0 {
+			return true
+		}
+		_, known := a.catalog.Endpoints(query(c.Consul))
+		return known
+	})
+}
+
+// loses is an error where a route or an L4 listener has a usable endpoint now, and would have none in next.
 func (a *applier) loses(next *revision) error {
-	var all []string
-	for i := range next.doc.Routes {
-		r := &next.doc.Routes[i]
-		if was := sameRoute(a.active.doc, r); was != nil && a.active.usable(was.Clusters) && !next.usable(r.Clusters) {
+	if all := a.lost(next.doc, next.usable); len(all) > 0 {
+		return &heldError{all}
+	}
+	return nil
+}
+
+// lost tells which routes and L4 listeners have a usable endpoint now, and would have none in doc; usable tells
+// whether some of its clusters have one.
+func (a *applier) lost(doc *config.Document, usable func([]config.WeightedCluster) bool) (all []string) {
+	for i := range doc.Routes {
+		r := &doc.Routes[i]
+		if was := sameRoute(a.active.doc, r); was != nil && a.active.usable(was.Clusters) && !usable(r.Clusters) {
 			all = append(all, fmt.Sprintf("route %s: no endpoint in %s", r.Name, clusterNames(r.Clusters)))
 		}
 	}
-	for i := range next.doc.Listeners {
-		l := &next.doc.Listeners[i]
+	for i := range doc.Listeners {
+		l := &doc.Listeners[i]
 		was := sameListener(a.active.doc, l)
 		if was == nil {
 			continue
 		}
 		before := forwarded(was)
 		for host, to := range forwarded(l) {
-			if then := before[host]; then != nil && a.active.usable(then) && !next.usable(to) {
+			if then := before[host]; then != nil && a.active.usable(then) && !usable(to) {
 				all = append(all, fmt.Sprintf("listener %s: no endpoint in %s", l.Name, clusterNames(to)))
 			}
 		}
 	}
 	slices.Sort(all)
-	if len(all) == 0 {
-		return nil
-	}
-	return &heldError{all}
+	return all
 }
 
 // sameRoute is the route of a document that has the name of r or, if there is none, matches the same requests.

@@ -23,6 +23,7 @@ func TestHeldRevisions(t *testing.T) {
 		{"no response", testHeldWithoutResponse},
 		{"renamed during a hold", testRenamedDuringHold},
 		{"another cluster stands in", testNotHeldWithFailover},
+		{"while the bootstrap serves", testHeldWhileTheBootstrapServes},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, consul) })
 	}
@@ -141,5 +142,31 @@ func testRenamedDuringHold(t *testing.T, consul *testserver.ConsulServer) {
 	consul.KVPut(key, to("after", "moving", ""))
 	g.wait("the new name", func(s status) bool { return s.Clusters[0].Name == "after" })
 	g.now("/", http.StatusOK, "moving")
+	requests.none(t)
+}
+
+// The environment serves alone, and a document would take the endpoint from its route: it is held. One that takes
+// nothing is not, though a service that it names has no instance.
+func testHeldWhileTheBootstrapServes(t *testing.T, consul *testserver.ConsulServer) {
+	var mute atomic.Bool
+	relay := newRelay(t, consul.Addr(), func(request string) bool {
+		return !mute.Load() || !strings.Contains(request, "/v1/health/service/")
+	})
+	g, key := follower(t, consul, env{"CONSUL_HTTP_ADDR": relay, "GATEWAY_APP": app(t, "bootstrap")})
+	g.answers("/", http.StatusOK, "bootstrap")
+	requests := g.load("/")
+	consul.KVPut(key, to("c", "nothing", ""))
+	if why := g.held("held"); why != "route all: no endpoint in c" {
+		t.Errorf("held for %q", why)
+	}
+	mute.Store(true)
+	consul.KVPut(key, to("c", "silent", ""))
+	if why := g.held("waiting"); !strings.Contains(why, "cluster c: waits for service silent") {
+		t.Errorf("waits for %q", why)
+	}
+	consul.KVPut(key, "routes: [{name: more, match: {path_prefix: /more}, cluster: c}]\n"+
+		"clusters: [{name: c, consul: {service: silent}}]\n")
+	g.answers("/more", http.StatusServiceUnavailable, "no healthy upstream\n")
+	g.now("/", http.StatusOK, "bootstrap")
 	requests.none(t)
 }

@@ -24,6 +24,7 @@ type Cluster struct {
 	endpoints atomic.Pointer[func() (int, int, int)]
 	panicking atomic.Pointer[func() bool]
 	failover  atomic.Pointer[func() bool]
+	held      atomic.Pointer[func() int]
 }
 
 func newCluster(r *Registry, name string) *Cluster {
@@ -103,4 +104,14 @@ func (c *Cluster) SetFailover(f func() bool) {
 		return
 	}
 	c.failover.Store(&f)
+}
+
+// SetHeld gives the function that tells how many endpoints are held though the catalog lost them; the
+// rules are those of SetEndpoints.
+func (c *Cluster) SetHeld(f func() int) {
+	if f == nil || c == c.reg.overflowCluster {
+		c.held.Store(nil)
+		return
+	}
+	c.held.Store(&f)
 }

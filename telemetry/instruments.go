@@ -55,6 +55,8 @@ var (
 		"1 while endpoints are used that are not healthy because none is."}
 	failoverActive = instrument{gauge, "gateway.failover.active", noUnit,
 		"1 while another cluster stands in for one without a usable endpoint."}
+	upstreamHeld = instrument{gauge, "gateway.upstream.held", "{endpoint}",
+		"Number of endpoints that are used for a while after the catalog lost them."}
 
 	faults = instrument{counter, "gateway.faults", "{fault}",
 		"Number of requests and connections that ended badly, by flag."}
@@ -69,6 +71,8 @@ var (
 		"Number of revisions that came into service."}
 	revisionRejected = instrument{counter, "gateway.revision.rejected", "{revision}",
 		"Number of revisions refused, by reason."}
+	revisionHeld = instrument{gauge, "gateway.revision.held", noUnit,
+		"1 while a revision is not applied because it would take the endpoints from what serves."}
 	revisionAge = instrument{gauge, "gateway.revision.age", seconds,
 		"Age of what serves from the state directory; only until the source delivers."}
 	discoveryErrors = instrument{counter, "gateway.discovery.errors", "{error}",

@@ -53,12 +53,14 @@ func fill(r *Registry) {
 	users.SetEndpoints(func() (int, int, int) { return 5, 1, 2 })
 	users.SetPanic(func() bool { return true })
 	users.SetFailover(func() bool { return true })
+	users.SetHeld(func() int { return 4 })
 
 	r.Fault(NR).Inc()
 	r.Fault(NoFlag).Inc()
 	r.RevisionInfo("4f2a")
 	r.RevisionApplied.Add(2)
 	r.RevisionRejected("invalid").Inc()
+	r.RevisionHeld("waiting")
 	r.DiscoveryErrors(DiscoveryACL).Inc()
 	r.SetDiscoveryAge(func() time.Duration { return 1500 * time.Millisecond })
 	r.SetRevisionAge(func() time.Duration { return time.Minute })
@@ -112,6 +114,8 @@ gateway.upstream.panic 1 gauge: 1 while endpoints are used that are not healthy 
   gateway.cluster=users: 1
 gateway.failover.active 1 gauge: 1 while another cluster stands in for one without a usable endpoint.
   gateway.cluster=users: 1
+gateway.upstream.held {endpoint} gauge: Number of endpoints that are used for a while after the catalog lost them.
+  gateway.cluster=users: 4
 gateway.faults {fault} monotonic sum cumulative: Number of requests and connections that ended badly, by flag.
   gateway.flag=NR: 1
 gateway.tls.certificate.expiry s gauge: Time until the certificate expires; negative once it has.
@@ -123,6 +127,8 @@ gateway.revision.applied {revision} monotonic sum cumulative: Number of revision
   : 2
 gateway.revision.rejected {revision} monotonic sum cumulative: Number of revisions refused, by reason.
   gateway.reason=invalid: 1
+gateway.revision.held 1 gauge: 1 while a revision is not applied because it would take the endpoints from what serves.
+  gateway.state=waiting: 1
 gateway.revision.age s gauge: Age of what serves from the state directory; only until the source delivers.
   : 60
 gateway.discovery.errors {error} monotonic sum cumulative: Number of errors of the source of documents and endpoints.

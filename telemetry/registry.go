@@ -44,6 +44,7 @@ type Registry struct {
 	faults          [numFlags]Counter
 	discoveryErrors [numDiscoveryClasses]Counter
 	revision        atomic.Pointer[string]
+	held            atomic.Pointer[string] // the state of the revision that is held; nil = none is
 	discoveryAge    atomic.Pointer[func() time.Duration]
 	revisionAge     atomic.Pointer[func() time.Duration]
 	certificates    atomic.Pointer[func() []Certificate]
@@ -144,6 +145,16 @@ func (r *Registry) Fault(f Flag) *Counter {
 func (r *Registry) RevisionInfo(revision string) {
 	revision = label(revision)
 	r.revision.Store(&revision)
+}
+
+// RevisionHeld tells that a revision is held, and in which state, from a fixed set; empty = none is.
+func (r *Registry) RevisionHeld(state string) {
+	if state == "" {
+		r.held.Store(nil)
+		return
+	}
+	state = label(state)
+	r.held.Store(&state)
 }
 
 // RevisionRejected counts revisions that were refused, by a short reason from a

@@ -190,6 +190,13 @@ func collectClusters(c *collection, clusters []*Cluster) {
 	}
 	gauges(c, upstreamPanic, truths(func(cl *Cluster) *atomic.Pointer[func() bool] { return &cl.panicking }))
 	gauges(c, failoverActive, truths(func(cl *Cluster) *atomic.Pointer[func() bool] { return &cl.failover }))
+	gauges(c, upstreamHeld, func(add func(int64, ...attribute.KeyValue)) {
+		for _, cl := range clusters {
+			if f := cl.held.Load(); f != nil {
+				add(int64((*f)()), attrCluster.String(cl.name))
+			}
+		}
+	})
 }
 
 func collectProcess(c *collection, r *Registry) {
@@ -213,6 +220,13 @@ func collectProcess(c *collection, r *Registry) {
 	})
 	c.counters(revisionApplied, func(add func(*Counter, ...attribute.KeyValue)) { add(&r.RevisionApplied) })
 	c.counters(revisionRejected, r.eachRejected)
+	gauges(c, revisionHeld, func(add func(int64, ...attribute.KeyValue)) {
+		if state := r.held.Load(); state != nil {
+			add(1, attrState.String(*state))
+		} else {
+			add(0)
+		}
+	})
 	ages(c, revisionAge, &r.revisionAge)
 	c.counters(discoveryErrors, func(add func(*Counter, ...attribute.KeyValue)) {
 		for class := range numDiscoveryClasses {

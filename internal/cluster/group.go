@@ -82,6 +82,7 @@ func (g *group) join(c *Cluster) {
 	g.active.Store(c)
 	g.tele.SetEndpoints(g.counts)
 	g.tele.SetPanic(g.inPanic)
+	g.tele.SetHeld(g.held)
 }
 
 // forgotten tells whether no one needs the group any more.
@@ -236,6 +237,16 @@ func (g *group) counts() (healthy, ejected, unhealthy int) {
 		}
 	}
 	return healthy, ejected, unhealthy
+}
+
+// held counts the endpoints that are used for a while after the catalog lost them.
+func (g *group) held() (held int) {
+	for _, l := range g.active.Load().view.Load().listed {
+		if l.entry != nil && l.entry.hold != notHeld {
+			held++
+		}
+	}
+	return held
 }
 
 // inPanic tells whether endpoints are used that are not healthy, because none is.

@@ -153,6 +153,7 @@ func (g *group) retire(kept map[*Cluster]bool) {
 		g.tele.SetEndpoints(nil)
 		g.tele.SetPanic(nil)
 		g.tele.SetFailover(nil)
+		g.tele.SetHeld(nil)
 	}
 }
 
