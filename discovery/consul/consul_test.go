@@ -31,6 +31,7 @@ func TestConsul(t *testing.T) {
 		{"CatalogChecksAddresses", catalogChecksAddresses},
 		{"DeadConnection", deadConnection},
 		{"ReturnOfConsul", returnOfConsul},
+		{"LargeServiceThatChanges", largeServiceThatChanges},
 		{"KeyAfterRestore", keyAfterRestore},
 	})
 }
