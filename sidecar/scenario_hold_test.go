@@ -24,6 +24,7 @@ func TestHeldRevisions(t *testing.T) {
 		{"renamed during a hold", testRenamedDuringHold},
 		{"another cluster stands in", testNotHeldWithFailover},
 		{"while the bootstrap serves", testHeldWhileTheBootstrapServes},
+		{"a route names the service", testFollowedByName},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, consul) })
 	}
@@ -63,6 +64,25 @@ func testNotHeldWithFailover(t *testing.T, consul *testserver.ConsulServer) {
 	}
 	consul.Register(testserver.Service{Name: "vain", Port: port(t, app(t, "back"))})
 	g.answers("/", http.StatusOK, "back")
+}
+
+// A route may name a service instead of a cluster; status and log say what it follows.
+func testFollowedByName(t *testing.T, consul *testserver.ConsulServer) {
+	g, key := follower(t, consul, nil)
+	consul.KVPut(key, `routes: [{name: all, cluster: "consul:named@v2"}]`)
+	g.wait("a cluster that says what it follows", func(s status) bool {
+		return len(s.Clusters) == 1 && s.Clusters[0].Name == "consul:named@v2" &&
+			s.Clusters[0].Follows == "consul service named, tag v2: not in the catalog"
+	})
+	if line := g.waitLogged("the service is not in the catalog"); line["follows"] != "consul service named, tag v2" {
+		t.Errorf("logged %v", line)
+	}
+	consul.Register(testserver.Service{ID: "n1", Name: "named", Tags: []string{"v1"}, Port: port(t, app(t, "one"))})
+	consul.Register(testserver.Service{ID: "n2", Name: "named", Tags: []string{"v2"}, Port: port(t, app(t, "two"))})
+	g.answers("/", http.StatusOK, "two")
+	g.wait("a cluster that follows", func(s status) bool {
+		return s.Clusters[0].Follows == "consul service named, tag v2"
+	})
 }
 
 func testHeldWithoutInstance(t *testing.T, consul *testserver.ConsulServer) {

@@ -250,6 +250,7 @@ type status struct {
 	Clusters  []struct {
 		Name      string
 		Panic     bool
+		Follows   string
 		Endpoints []struct {
 			Address, State string
 			Weight         int

@@ -26,6 +26,8 @@ type feed struct {
 	// +checklocks:group.set.mu
 	entries map[string]*entry // by address
 	// +checklocks:group.set.mu
+	answered bool // the catalog has said something
+	// +checklocks:group.set.mu
 	recheckAt time.Duration // when a hold that is over is checked again
 }
 
@@ -304,3 +306,24 @@ func (e *entry) stateName() string {
 	}
 	return e.State.String()
 }
+
+// follows says what the cluster follows, and, where it has no instance of it, why; empty on a nil feed.
+//
+// +checklocks:f.group.set.mu
+func (f *feed) follows() string {
+	if f == nil {
+		return ""
+	}
+	what := f.query.String()
+	if !f.answered {
+		return what + ": no response yet"
+	}
+	for _, e := range f.entries {
+		if e.State != deregistered {
+			return what
+		}
+	}
+	return what + ": " + notInCatalog
+}
+
+const notInCatalog = "not in the catalog"

@@ -164,3 +164,29 @@ func TestRenameKeepsTheHold(t *testing.T) {
 		}
 	})
 }
+
+func TestFollows(t *testing.T) {
+	cl := cfg("")
+	cl.Consul = config.Consul{Service: "orders", Tag: "v1", Datacenter: "dc2"}
+	_, c := newCluster(t, cl)
+	const what = "consul service orders, tag v1, datacenter dc2"
+	for _, step := range []struct {
+		deliver, want string
+	}{
+		{"-", what + ": no response yet"},
+		{"", what + ": not in the catalog"},
+		{"a:critical", what},
+		{"", what + ": not in the catalog"},
+	} {
+		if step.deliver != "-" {
+			c.SetEndpoints(discovered(step.deliver))
+		}
+		if got := c.Status().Follows; got != step.want {
+			t.Errorf("after %q it follows %q, want %q", step.deliver, got, step.want)
+		}
+	}
+	_, static := newCluster(t, cfg("a"))
+	if got := static.Status().Follows; got != "" {
+		t.Errorf("a static cluster follows %q", got)
+	}
+}

@@ -125,6 +125,7 @@ func (g *group) feed(q config.Consul) *feed {
 		f = &feed{group: g, onlyPassing: q.OnlyPassing, query: q, entries: map[string]*entry{}}
 		if twin := g.set.feedOf(q); twin != nil {
 			maps.Copy(f.entries, twin.entries) // +checklocksignore: one set
+			f.answered = twin.answered         // +checklocksignore: one set
 		}
 		g.feeds[q] = f
 	}

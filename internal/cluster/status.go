@@ -21,6 +21,7 @@ type Status struct {
 	Balance     string           `json:"balance"`
 	Panic       bool             `json:"panic"` // endpoints are used that are not healthy
 	Failover    *FailoverStatus  `json:"failover,omitempty"`
+	Follows     string           `json:"follows,omitempty"` // a service of the catalog, and why it has no instance
 	InFlight    int64            `json:"in_flight"`
 	Connections int64            `json:"connections"`
 	Pending     int              `json:"pending"`
@@ -108,6 +109,7 @@ func (g *group) status() Status {
 		Name:        g.name,
 		Balance:     c.cfg.Balance,
 		Panic:       g.inPanic(),
+		Follows:     c.feed.follows(), // +checklocksignore: one set
 		InFlight:    g.requests.Load(),
 		Connections: g.conns.Load(),
 		Pending:     int(g.waiting.Load()),

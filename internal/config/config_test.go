@@ -60,6 +60,42 @@ func same(t *testing.T, doc *Document, base Base) {
 	}
 }
 
+// A cluster whose name says which service it follows need not be defined; one that is defined stays as it is.
+func TestFollowedClusters(t *testing.T) {
+	doc := decode(t, `
+listeners: [{name: l, address: ":1", protocol: tcp, cluster: "consul:redis"}]
+routes:
+- {name: a, match: {path_prefix: /a}, cluster: "consul:orders@v1"}
+- {name: b, match: {path_prefix: /b}, clusters: [{name: "consul:orders@v1"}, {name: "consul:orders@v2"}]}
+- {name: c, match: {path_prefix: /c}, cluster: "consul:own"}
+clusters:
+- {name: "consul:own", endpoints: ["a:1"], failover: ["consul:spare"]}
+`, Base{})
+	var got []string
+	for _, c := range doc.Clusters {
+		got = append(got, c.Name+" = "+c.Consul.String())
+	}
+	want := `consul:own = consul service 
+consul:spare = consul service spare
+consul:redis = consul service redis
+consul:orders@v1 = consul service orders, tag v1
+consul:orders@v2 = consul service orders, tag v2`
+	if text := strings.Join(got, "\n"); text != want {
+		t.Errorf("clusters:\n%s\nwant:\n%s", text, want)
+	}
+	written := decode(t, `clusters: [{name: "consul:redis", consul: {service: redis}}]`, Base{})
+	if !reflect.DeepEqual(doc.Clusters[2], written.Clusters[0]) {
+		t.Errorf("cluster = %+v, want it as if it were written out: %+v", doc.Clusters[2], written.Clusters[0])
+	}
+	same(t, doc, Base{})
+	for _, name := range []string{"consul:", "consul:@v1", "consul:orders@", "consul:../kv", "consol:orders"} {
+		text := problems(`routes: [{name: a, cluster: "`+name+`"}]`, Base{})
+		if want := "cluster " + name + " is not defined"; !strings.Contains(text, want) {
+			t.Errorf("problems = %q, want %q", text, want)
+		}
+	}
+}
+
 func TestGoodDocuments(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.good.*")
 	if err != nil || len(files) < 8 {

@@ -44,12 +44,48 @@ var consulBlock = block[Consul]{
 	},
 }
 
+// String says what is followed: "consul service orders, tag v1".
+func (c Consul) String() string {
+	s := "consul service " + c.Service
+	if c.Tag != "" {
+		s += ", tag " + c.Tag
+	}
+	if c.Datacenter != "" {
+		s += ", datacenter " + c.Datacenter
+	}
+	return s
+}
+
+// followPrefix begins the name of a cluster that need not be defined: consul:SERVICE or consul:SERVICE@TAG.
+const followPrefix = "consul:"
+
+// follow defines the cluster of that name, where the name says which service it follows.
+func (d *decoder) follow(name string) bool {
+	what, ok := strings.CutPrefix(name, followPrefix)
+	service, tag, tagged := strings.Cut(what, "@")
+	if !ok || service == "" || tagged && tag == "" {
+		return false
+	}
+	if _, err := checkService(service); err != nil {
+		return false
+	}
+	var c Cluster
+	clusterBlock.begin(d, &c)
+	c.Name, c.Consul = name, Consul{Service: service, Tag: tag, EmptyHold: standardEmptyHold}
+	d.names[nameKey{"clusters", name}] = place{part: d.part, base: d.base, line: 1, column: 1}
+	d.clusters[name] = len(d.doc.Clusters)
+	d.doc.Clusters = append(d.doc.Clusters, c)
+	return true
+}
+
 // maxService is longer than any name that Consul's own DNS could tell.
 const maxService = 512
 
 // serviceName is what Consul takes as the name of a service: anything, though it warns of what cannot be
 // told by DNS. Only names that its HTTP API could not be queried for are refused.
-var serviceName = text(func(s string) (string, error) {
+var serviceName = text(checkService)
+
+func checkService(s string) (string, error) {
 	switch {
 	case s == "":
 		return "", errors.New("a name is needed")
@@ -59,7 +95,7 @@ var serviceName = text(func(s string) (string, error) {
 		return "", errors.New("want a name without empty segments, . or .. between slashes")
 	}
 	return s, checkPrintable(s)
-})
+}
 
 func isDots(s string) bool { return s == "." || s == ".." }
 

@@ -77,6 +77,11 @@ func (d *decoder) checkFailovers() {
 		if c == nil {
 			continue // it was left out
 		}
+		for _, name := range c.Failover {
+			if !d.claimed("clusters", name) {
+				d.follow(name)
+			}
+		}
 		for i, name := range c.Failover {
 			if i < len(f.node.Content) {
 				d.enterItem(i)

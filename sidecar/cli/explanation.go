@@ -76,7 +76,8 @@ func explanationCluster(w io.Writer, c *route.ClusterShare, total int) {
 			used++
 		}
 	}
-	fmt.Fprintf(w, "cluster %s\t%d of %s used%s%s%s%s\n", c.Name, used, count(len(c.Endpoints), "endpoint"),
+	fmt.Fprintf(w, "cluster %s\t%d of %s used%s%s%s%s%s\n", c.Name, used, count(len(c.Endpoints), "endpoint"),
+		unfollowed(&c.Status),
 		when(c.Share != total, fmt.Sprintf(", for %d in %d requests", c.Share, total)),
 		when(c.HashBy != "", ", chosen by "+c.HashBy)+when(c.HashTo != "", ": "+c.HashTo),
 		failover(c), when(used == 0 && failingOver(&c.Status) == "", ": the answer is 503 with the flag UH"))

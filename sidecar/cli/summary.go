@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -83,11 +84,17 @@ func summaryCluster(w io.Writer, c *cluster.Status) {
 		}
 	}
 	fmt.Fprintf(w, "cluster %s\t%d of %s healthy%s\n", c.Name, healthy, count(len(c.Endpoints), "endpoint"),
-		when(c.Panic, ", so the others are used too")+failingOver(c))
+		when(c.Panic, ", so the others are used too")+failingOver(c)+
+			unfollowed(c))
 	for _, e := range c.Endpoints {
 		fmt.Fprintf(w, "  %s\t%s%s\tweight %d\t%d in flight\n", e.Address, e.State,
 			when(e.Reason != "", " ("+e.Reason+")"), e.Weight, e.InFlight)
 	}
+}
+
+// unfollowed says what the cluster follows where the catalog has no instance of it.
+func unfollowed(c *cluster.Status) string {
+	return when(strings.Contains(c.Follows, ": "), " ("+c.Follows+")")
 }
 
 // failingOver says which cluster stands in, if one does.
