@@ -31,6 +31,7 @@ func TestRotationUnderHTTP2Load(t *testing.T) {
 
 	path, web, mutual := filepath.Join(dir, "gateway.yaml"), testserver.Addr(t), testserver.Addr(t)
 	certs := fmt.Sprintf("certificates: [{cert_file: %q, key_file: %q}]", cert, key)
+	// The endpoint shares the machine with h2load, and its handshakes take as long as they take.
 	document := func(mode, protocol string) string {
 		endpoint, options := plain, "mode: none"
 		if mode == "tls" {
@@ -40,6 +41,7 @@ func TestRotationUnderHTTP2Load(t *testing.T) {
 listeners:
 - {name: web, address: %q, tls: {%s}}
 - {name: mutual, address: %q, tls: {%s, client_ca_file: %q}}
+timeouts: {connect: 1h}
 routes: [{name: all, cluster: c}]
 clusters: [{name: c, protocol: %s, endpoints: [%q], tls: {%s}}]
 `, web, certs, mutual, certs, authority, protocol, endpoint, options)
