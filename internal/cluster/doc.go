@@ -68,10 +68,10 @@
 // max_ejection (as Envoy). The number falls by one for each base_ejection with successes and
 // without an ejection. The end of an ejection is no return but a probe: one request at a time, at a
 // tenth of the weight; success opens the gate and starts slowly (10 % to 100 % of the weight over
-// 10 s), failure ejects again at once. So a dead endpoint costs one request an ejection. A probe
+// slow_start), failure ejects again at once. So a dead endpoint costs one request an ejection. A probe
 // that says nothing is joined by another after 5 s, then 10, 20 and so on. max_ejected_percent is
 // rounded down, but of several endpoints one may always be out (as Envoy), and the sole one never
-// is: there is no other to use.
+// is, unless clusters stand in: there is no other to use.
 //
 // Panic: when no endpoint is both healthy by Consul and not ejected, all that are not in
 // maintenance are used, unless the cluster says `panic: never`. If all are critical in Consul,

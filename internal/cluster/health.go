@@ -108,17 +108,13 @@ func (h *health) beginProbe() bool { return h.probe.CompareAndSwap(0, max(1, int
 // endProbe lets the next one through.
 func (h *health) endProbe() { h.probe.Store(0) }
 
-const (
-	// slowStart is how long a recovered endpoint takes to its full share.
-	slowStart = 10 * time.Second
-	// slowest is the share it begins with.
-	slowest = full / 10
-)
+// slowest is the share of its weight that a recovered endpoint begins with.
+const slowest = full / 10
 
-// ramp is the share of its weight that an endpoint has after a slow start of d.
-func ramp(d time.Duration) int64 {
-	if d >= slowStart {
+// ramp is the share of its weight that an endpoint has after d of a slow start that lasts whole.
+func ramp(d, whole time.Duration) int64 {
+	if d >= whole {
 		return full
 	}
-	return slowest + int64(full-slowest)*int64(max(d, 0))/int64(slowStart)
+	return slowest + int64(float64(full-slowest)*float64(max(d, 0))/float64(whole))
 }

@@ -30,6 +30,7 @@ func (c *conn) Close() error {
 func cfg(endpoints string) config.Cluster {
 	c := config.Cluster{
 		Name: "orders", Protocol: config.ProtocolHTTP1, Balance: config.BalanceWRR, Panic: config.PanicWhenNoneHealthy,
+		SlowStart: 10 * time.Second,
 		Keepalive: config.Keepalive{MaxIdle: 4, IdleTimeout: 90 * time.Second},
 	}
 	for _, d := range discovered(endpoints) {

@@ -170,7 +170,7 @@ func (h *health) startProbing(now time.Duration) {
 // +checklocks:h.group.mu
 func (h *health) startSlowly(now time.Duration) {
 	h.rampFrom, h.factor = now, full
-	h.pace.Store(ramp(0))
+	h.pace.Store(ramp(0, h.group.active.Load().cfg.SlowStart))
 	h.addTimed()
 }
 
@@ -227,7 +227,7 @@ func (h *health) advance(o outlier, now time.Duration) bool {
 		}
 		return true
 	}
-	h.pace.Store(ramp(now - h.rampFrom))
+	h.pace.Store(ramp(now-h.rampFrom, h.group.active.Load().cfg.SlowStart))
 	if h.ejections > 0 && h.proven && now-h.since >= o.base {
 		h.ejections--
 		h.since, h.proven = now, false

@@ -50,7 +50,7 @@ func TestRoomForEjection(t *testing.T) {
 func TestRamp(t *testing.T) {
 	f := func(d time.Duration, percent int64) {
 		t.Helper()
-		if got := (ramp(d)*100 + full/2) / full; got != percent {
+		if got := (ramp(d, 10*time.Second)*100 + full/2) / full; got != percent {
 			t.Errorf("ramp(%v) = %d %%, want %d %%", d, got, percent)
 		}
 	}

@@ -54,6 +54,28 @@ var scenarios = []struct {
 			10s       -> a=33..34`,
 	},
 	{
+		name:      "returns at once",
+		endpoints: "a b c",
+		edit:      func(c *config.Cluster) { c.SlowStart = 0 },
+		steps: `
+			5s a=down -> failed=5..5
+			25s a=ok  -> a=0..0
+			1s        -> a=0..34
+			3s        -> a=32..34`,
+	},
+	{
+		name:      "returns more slowly",
+		endpoints: "a b c",
+		edit:      func(c *config.Cluster) { c.SlowStart = 40 * time.Second },
+		steps: `
+			5s a=down -> failed=5..5
+			25s a=ok  -> a=0..0
+			5s        -> a=0..12
+			10s       -> a=6..20
+			30s       -> a=18..33
+			10s       -> a=33..34`,
+	},
+	{
 		name:      "answers 500 half the time, no passive health",
 		endpoints: "a b c",
 		edit:      func(c *config.Cluster) { c.PassiveHealth = config.PassiveHealth{} },

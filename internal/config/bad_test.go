@@ -78,6 +78,7 @@ var bad = []struct{ file, want string }{
 8:67: clusters[6].panic: want one of when_none_healthy, never (seen "always")
 9:12: clusters[7].name: want text, which needs quotes here (seen 1)
 9:27: clusters[7].endpoints[0]: address is missing
+10:50: clusters[8].slow_start: want a duration with its unit, such as 10s or 10ms (seen 10)
 `},
 	{"comment.bad.yaml", `
 1:1: document: is empty
@@ -377,7 +378,7 @@ var bad = []struct{ file, want string }{
 7:16: routes[0].timeouts: key upstrem is not known, did you mean upstream?
 10:27: clusters[0].endpoints[0]: address is missing
 10:28: clusters[0].endpoints[0]: key addr is not known, did you mean address?
-10:50: clusters[0]: key colour is not known (known: name, endpoints, consul, protocol, balance, hash, panic, tls, passive_health, health_check, limits, keepalive, proxy_protocol, failover, allow_empty)
+10:50: clusters[0]: key colour is not known (known: name, endpoints, consul, protocol, balance, hash, panic, tls, passive_health, health_check, limits, keepalive, proxy_protocol, slow_start, failover, allow_empty)
 11:1: document: key timeout is not known, did you mean timeouts?
 12:3: document: want a key (seen a list)
 `},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -36,6 +37,8 @@ const (
 	ProxyProtocolV2 = "v2"
 )
 
+const standardSlowStart = 10 * time.Second
+
 // Cluster is a set of endpoints that are as good as each other.
 type Cluster struct {
 	Name          string
@@ -51,6 +54,9 @@ type Cluster struct {
 	Limits        ClusterLimits
 	Keepalive     Keepalive
 	ProxyProtocol string // "", "v1" or "v2": written to each new connection
+
+	// SlowStart is how long an endpoint that returns takes to its full share; 0 = it has it at once.
+	SlowStart time.Duration
 
 	Failover []string // clusters that stand in while it has no usable endpoint, in order of preference
 
@@ -77,6 +83,8 @@ var clusterBlock = block[Cluster]{
 		at("keepalive", func(c *Cluster) *Keepalive { return &c.Keepalive }, keepaliveBlock.kind()),
 		at("proxy_protocol", func(c *Cluster) *string { return &c.ProxyProtocol },
 			word(ProxyProtocolV1, ProxyProtocolV2)).optional(),
+		at("slow_start", func(c *Cluster) *time.Duration { return &c.SlowStart }, duration(true)).
+			when(func(c *Cluster) bool { return c.SlowStart != standardSlowStart }),
 		at("failover", func(c *Cluster) *[]string { return &c.Failover }, failoverNames).optional(),
 		at("allow_empty", func(c *Cluster) *bool { return &c.AllowEmpty }, flag).optional(),
 	},
@@ -86,6 +94,7 @@ var clusterBlock = block[Cluster]{
 		c.Panic = PanicWhenNoneHealthy
 		c.TLS.Mode = TLSNone
 		c.PassiveHealth = standardPassiveHealth()
+		c.SlowStart = standardSlowStart
 		c.Limits = standardClusterLimits()
 		c.Keepalive = d.keepalive
 	},

@@ -186,6 +186,7 @@ timeouts: {tcp_idle: 1m}
 			PassiveHealth: PassiveHealth{5, 30 * time.Second, 300 * time.Second, 50},
 			Limits:        ClusterLimits{MaxPending: 256, RetryBudget: 0.2},
 			Keepalive:     Keepalive{128, 90 * time.Second},
+			SlowStart:     10 * time.Second,
 		}},
 		Timeouts: Timeouts{15 * time.Second, 30 * time.Second, 10 * time.Second, 2 * time.Second, time.Minute,
 			time.Minute, 0},
