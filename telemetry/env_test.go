@@ -94,7 +94,7 @@ func TestSettings(t *testing.T) {
 				`OTEL_RESOURCE_ATTRIBUTES: entry 1: not key=value with the value percent-encoded`,
 			}},
 		{name: "CA that is not there", env: endpoint + "=https://c:4317 OTEL_EXPORTER_OTLP_CERTIFICATE=/nowhere/ca.pem",
-			err: "env OTEL_EXPORTER_OTLP_CERTIFICATE: open /nowhere/ca.pem: no such file or directory"},
+			err: "env OTEL_EXPORTER_OTLP_CERTIFICATE: /nowhere/ca.pem: no such file or directory"},
 		{name: "CA that is none", env: endpoint + "=https://c:4317 OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE=" + text,
 			err: "env OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: " + text + ": holds no certificate"},
 		{name: "certificate without key", env: endpoint + "=https://c:4317 OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=" +
