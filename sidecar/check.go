@@ -140,6 +140,11 @@ func (l *loader) checkNumbers() {
 	natural("GATEWAY_APP_CONCURRENCY", l.b.AppConcurrency)
 	natural("GATEWAY_UPSTREAM_MAX_IDLE", l.b.UpstreamMaxIdle)
 	natural("GATEWAY_MAX_CONNECTIONS", l.b.MaxConnections)
+	if limit, ok := fdLimit(); ok {
+		if why := tooManyConnections(l.b.MaxConnections, limit); why != "" {
+			l.wrong("GATEWAY_MAX_CONNECTIONS", "%q: %s", fmt.Sprint(l.b.MaxConnections), why)
+		}
+	}
 	if share := l.b.AccessLogSampling; !(share >= 0 && share <= 1) { // not-a-number is refused too
 		l.wrong("GATEWAY_ACCESS_LOG_SAMPLING", "%q: not a share (0 to 1)", fmt.Sprint(share))
 	}

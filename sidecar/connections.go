@@ -1,5 +1,7 @@
 package sidecar
 
+import "fmt"
+
 const (
 	// fdReserve is kept for what is no traffic: the admin port, Consul, the collector, files.
 	fdReserve = 64
@@ -25,3 +27,15 @@ func (b *Bootstrap) connections() int {
 // connectionsFor is the connections that a descriptor limit allows: never more than it has room for, and one where
 // there is hardly any.
 func connectionsFor(limit int64) int { return int(min(max((limit-fdReserve)/2, 1), manyConnections)) }
+
+// tooManyConnections says what is wrong with n connections under a descriptor limit; empty: nothing. Without this the
+// limit would be met in service, where it fails accepts, connects to endpoints and the admin port alike.
+func tooManyConnections(n int, limit int64) string {
+	most := connectionsFor(limit)
+	if n <= most {
+		return ""
+	}
+	return fmt.Sprintf("the process may open %d files, which is enough for %d connections (two for each, %d for the "+
+		"rest): write %d or less, or raise the limit (LimitNOFILE=, ulimit -n) to %d", limit, most, fdReserve, most,
+		2*int64(n)+fdReserve)
+}

@@ -17,3 +17,16 @@ func TestConnectionsOfADescriptorLimit(t *testing.T) {
 	f(64, 1)
 	f(0, 1)
 }
+
+func TestTooManyConnections(t *testing.T) {
+	f := func(n int, limit int64, want string) {
+		t.Helper()
+		if got := tooManyConnections(n, limit); got != want {
+			t.Errorf("tooManyConnections(%d, %d) = %q, want %q", n, limit, got, want)
+		}
+	}
+	f(0, 10, "") // the default, which is computed
+	f(480, 1024, "")
+	f(481, 1024, "the process may open 1024 files, which is enough for 480 connections (two for each, 64 for the rest): "+
+		"write 480 or less, or raise the limit (LimitNOFILE=, ulimit -n) to 1026")
+}
