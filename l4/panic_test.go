@@ -66,7 +66,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 			testserver.Goroutines(t)
 			var log testgateway.Log
 			var breaks atomic.Bool
-			dial := netio.Dialer()
+			dial := netio.Dialer(nil)
 			g := start(t, to([]string{backend(t, echo)}, ""), func(o *l4.Options) {
 				o.Logger = log.Logger()
 				o.Dial = func(ctx context.Context, address string) (net.Conn, error) {

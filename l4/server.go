@@ -54,7 +54,7 @@ func New(ctx context.Context, o Options) *Server {
 		},
 	}
 	if s.dial == nil {
-		s.dial = netio.Dialer()
+		s.dial = netio.Dialer(o.Limit)
 	}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.listeners = s.newListeners(o.Inherit)

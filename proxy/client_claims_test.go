@@ -134,7 +134,7 @@ func TestZoneOfAnEndpointStaysHere(t *testing.T) {
 	for _, down2 := range []bool{false, true} {
 		for _, up2 := range []bool{false, true} {
 			t.Run(fmt.Sprintf("http2 client %v, endpoint %v", down2, up2), func(t *testing.T) {
-				app, dial := versionBackend(t, up2, handler), netio.Dialer()
+				app, dial := versionBackend(t, up2, handler), netio.Dialer(nil)
 				protocol := map[bool]string{false: "http1", true: "http2"}[up2]
 				g := start(t, clustered("preserve_host: false", "protocol: "+protocol, "[fe80::1%eth0]:81"),
 					func(o *proxy.Options) {

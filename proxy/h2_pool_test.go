@@ -115,7 +115,7 @@ func TestNoStreamInTime(t *testing.T) {
 func TestShortDeadlineWhileConnecting(t *testing.T) {
 	e := listen(t)
 	var dials atomic.Int64
-	let, dial := make(chan struct{}), netio.Dialer()
+	let, dial := make(chan struct{}), netio.Dialer(nil)
 	g := start(t, clustered("", "protocol: http2", e.addr), func(o *proxy.Options) {
 		o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
 			dials.Add(1)
@@ -146,7 +146,7 @@ func TestShortDeadlineWhileConnecting(t *testing.T) {
 // A panic while connecting, which nobody's goroutine is in, fails those who wait, and the next request connects.
 func TestPanicWhileConnecting(t *testing.T) {
 	var broken atomic.Bool
-	dial := netio.Dialer()
+	dial := netio.Dialer(nil)
 	app := versionBackend(t, true, func(http.ResponseWriter, *http.Request) {})
 	g := start(t, clustered("", "protocol: http2", app), func(o *proxy.Options) {
 		o.Dial = func(ctx context.Context, address string) (net.Conn, error) {

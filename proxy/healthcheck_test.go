@@ -326,7 +326,7 @@ func TestCheckPanics(t *testing.T) {
 			}, health)
 			var log testgateway.Log
 			var healed atomic.Bool
-			dial := netio.Dialer()
+			dial := netio.Dialer(nil)
 			g := start(t, often(checked(app, tt.check+", path: /grpc.health.v1.Health/Check, statuses: [200, 400]",
 				"protocol: "+tt.protocol)),
 				func(o *proxy.Options) {

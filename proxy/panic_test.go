@@ -30,7 +30,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			app := backend(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
 			var broken atomic.Bool
-			dial := netio.Dialer()
+			dial := netio.Dialer(nil)
 			g := start(t, to(app), func(o *proxy.Options) {
 				o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
 					if broken.Swap(false) {
@@ -64,7 +64,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 func TestPanicGivesItsRetryBack(t *testing.T) {
 	e := listen(t)
 	var dials atomic.Int64
-	dial := netio.Dialer()
+	dial := netio.Dialer(nil)
 	g := start(t, routed(e.addr, "retries: {attempts: 2, on: [\"503\"]}"), func(o *proxy.Options) {
 		o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
 			if n := dials.Add(1); n%2 == 0 && n <= 4*minRetries {
@@ -95,7 +95,7 @@ func TestPanicEndsItsUpload(t *testing.T) {
 			app := backend(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
 			var broken atomic.Bool
 			broken.Store(true)
-			dial := netio.Dialer()
+			dial := netio.Dialer(nil)
 			log := newLog(t)
 			g := start(t, clustered("", "limits: {max_connections: 1, max_pending: 0}", app), log.use,
 				func(o *proxy.Options) {
@@ -198,7 +198,7 @@ type mine struct {
 
 // mined is an option of start: the connections to endpoints are mines.
 func mined(under string, armed *atomic.Bool) func(*proxy.Options) {
-	dial := netio.Dialer()
+	dial := netio.Dialer(nil)
 	return func(o *proxy.Options) {
 		o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
 			nc, err := dial(ctx, address)

@@ -79,7 +79,7 @@ func New(ctx context.Context, o Options) *Server {
 		Registry: o.Registry, Logger: o.Logger, Sweeper: o.Sweeper, Limits: limits, Log: o.Log,
 	})
 	if s.dial == nil {
-		s.dial = netio.Dialer()
+		s.dial = netio.Dialer(o.Limit)
 	}
 	if !o.Unchecked {
 		s.health = healthcheck.New(healthcheck.Options{

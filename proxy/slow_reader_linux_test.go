@@ -90,7 +90,7 @@ func TestHeldForASlowReader(t *testing.T) {
 			s.Config.Protocols.SetUnencryptedHTTP2(true)
 			s.Start()
 			t.Cleanup(s.Close)
-			dial := netio.Dialer()
+			dial := netio.Dialer(nil)
 			g := start(t, clustered("", "protocol: "+tt.protocol, s.Listener.Addr().String()), func(o *proxy.Options) {
 				o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
 					nc, err := dial(ctx, address)

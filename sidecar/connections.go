@@ -1,6 +1,10 @@
 package sidecar
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+)
 
 const (
 	// fdReserve is kept for what is no traffic: the admin port, Consul, the collector, files.
@@ -22,6 +26,15 @@ func (b *Bootstrap) connections() int {
 		return fewConnections
 	}
 	return connectionsFor(limit)
+}
+
+// limit is that of connections, which leaves the reserve of descriptors to what is no traffic.
+func (b *Bootstrap) limit() *netio.Limit {
+	limit, ok := fdLimit()
+	if !ok {
+		return netio.NewLimit(b.connections())
+	}
+	return netio.NewDescriptorLimit(b.connections(), int(max(limit-fdReserve, 1)))
 }
 
 // connectionsFor is the connections that a descriptor limit allows: never more than it has room for, and one where

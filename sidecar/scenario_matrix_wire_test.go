@@ -165,17 +165,17 @@ func (w *wire) count(r *http.Request, n int) {
 func (w *wire) ask(ctx context.Context, r *http.Request, target string) *reply {
 	req, err := http.NewRequestWithContext(ctx, r.Method, "http://"+target+r.RequestURI, http.NoBody)
 	if err != nil {
-		return &reply{status: http.StatusInternalServerError}
+		return &reply{http.StatusInternalServerError, http.Header{}, nil}
 	}
 	req.Header = r.Header
 	resp, err := w.transport.RoundTrip(req)
 	if err != nil {
-		return &reply{status: http.StatusBadGateway, body: []byte(err.Error())}
+		return &reply{http.StatusBadGateway, http.Header{}, []byte(err.Error())}
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return &reply{status: http.StatusBadGateway, body: []byte(err.Error())}
+		return &reply{http.StatusBadGateway, http.Header{}, []byte(err.Error())}
 	}
 	return &reply{resp.StatusCode, resp.Header, body}
 }

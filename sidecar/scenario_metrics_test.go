@@ -174,7 +174,7 @@ func TestCollectorSettingThatCannotBeUsed(t *testing.T) {
 			"env OTEL_EXPORTER_OTLP_ENDPOINT: neither a URL nor host:port"},
 		{"certificate", env{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:4317",
 			"OTEL_EXPORTER_OTLP_CERTIFICATE": "none.pem"},
-			"env OTEL_EXPORTER_OTLP_CERTIFICATE: open none.pem: no such file or directory"},
+			"env OTEL_EXPORTER_OTLP_CERTIFICATE: none.pem: no such file or directory"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -186,7 +186,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 
 // makePlanes makes both data planes. What they start ends with life.
 func (s *Sidecar) makePlanes(life context.Context) {
-	limit := netio.NewLimit(s.boot.connections())
+	limit := s.boot.limit()
 	s.proxy = proxy.New(life, proxy.Options{
 		Registry: s.registry, Logger: s.logger.Named("proxy"), Sweeper: s.sweeper, Limit: limit,
 		Log: s.log, Trusted: s.boot.TrustedProxies, MaxHead: int(s.boot.MaxHeaderBytes),

@@ -5,14 +5,26 @@ import (
 	"errors"
 	"net"
 	"os"
+	"syscall"
 )
 
 // DialFunc connects to the endpoint at address (host:port). It ends with ctx. The connection is the caller's to close.
 type DialFunc func(ctx context.Context, address string) (net.Conn, error)
 
-// Dialer returns the plain TCP DialFunc, with keep-alive probes. Host names are resolved each time.
-func Dialer() DialFunc {
-	d := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true}}
+// Dialer returns the plain TCP DialFunc, with keep-alive probes. Host names are resolved each time. Where a connection
+// would take a descriptor that limit keeps for others, it fails with EMFILE, as if there were none; limit may be nil.
+func Dialer(limit *Limit) DialFunc {
+	d := &net.Dialer{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true},
+		Control: func(_, _ string, c syscall.RawConn) error {
+			room := false
+			err := c.Control(func(fd uintptr) { room = limit.mayConnect(int(fd)) })
+			if err == nil && !room {
+				err = os.NewSyscallError("socket", syscall.EMFILE)
+			}
+			return err
+		},
+	}
 	return func(ctx context.Context, address string) (net.Conn, error) { return d.DialContext(ctx, "tcp", address) }
 }
 

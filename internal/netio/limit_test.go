@@ -2,7 +2,9 @@ package netio
 
 import (
 	"context"
+	"errors"
 	"net"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -197,5 +199,43 @@ func TestAcceptHoldsNoPlace(t *testing.T) {
 	inTurn(t, 6, limit, conns)
 	if n := limit.Used(); n != 0 {
 		t.Errorf("%d places taken while nobody is there, want 0", n)
+	}
+}
+
+// A connection to an endpoint leaves the descriptors that clients and everything else still need.
+func TestDescriptorsAreKept(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	connect := func(l *Limit) error {
+		c, err := Dialer(l)(t.Context(), ln.Addr().String())
+		if err == nil {
+			c.Close()
+		}
+		return err
+	}
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := int(f.Fd()) // the lowest number that is free, once it is closed
+	f.Close()
+	if err := connect(NewDescriptorLimit(3, next+4)); err != nil {
+		t.Errorf("with a descriptor to spare: %v", err)
+	}
+	full := NewDescriptorLimit(3, next+3)
+	if err := connect(full); !errors.Is(err, syscall.EMFILE) || !Exhausted(err) {
+		t.Errorf("where three clients may still come: %v, want EMFILE, as if there were no descriptor", err)
+	}
+	full.take(t.Context())
+	if err := connect(full); err != nil {
+		t.Errorf("where one of them has come: %v", err)
+	}
+	for _, l := range []*Limit{nil, NewLimit(3)} {
+		if err := connect(l); err != nil {
+			t.Errorf("without a bound: %v", err)
+		}
 	}
 }
