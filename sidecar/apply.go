@@ -3,6 +3,7 @@ package sidecar
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -66,7 +67,7 @@ func (a *applier) revisions(ctx context.Context, documents <-chan discovery.Docu
 				documents = nil // no hot reload
 			}
 		case <-boot.C:
-			err = a.orFallBack(ctx, "nothing was heard from the source within "+bootstrapAfter.String())
+			err = a.orFallBack(ctx, a.silence())
 		case <-a.catalog.Changed():
 			a.endpoints()
 			if a.pending != nil {
@@ -150,7 +151,7 @@ func (a *applier) take(ctx context.Context, d discovery.Document) error {
 
 // missing is that there is no document, which was confirmed: what is active stays.
 func (a *applier) missing(ctx context.Context, d discovery.Document) error {
-	why := d.Source + " has no document"
+	why := fmt.Sprintf("%s has no document (%s)", d.Source, a.source.Status().Name)
 	if a.active == nil {
 		return a.orFallBack(ctx, why)
 	}
@@ -318,8 +319,13 @@ func (a *applier) confirm(d discovery.Document) {
 	}
 	a.unsaved = true
 	a.mu.Lock()
-	defer a.mu.Unlock()
+	rejected := a.now.status.LastRejected != nil
 	a.now.confirmed(d.Source)
+	a.mu.Unlock()
+	if rejected {
+		a.logger.Info("document is good again: it is the revision that serves", "source", d.Source, "revision",
+			a.active.doc.Revision)
+	}
 }
 
 // reject notes a document that does not come into service; what is active goes on.

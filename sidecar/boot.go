@@ -3,6 +3,7 @@ package sidecar
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -63,7 +64,17 @@ func (a *applier) orFallBack(ctx context.Context, why string) error {
 	a.mu.Lock()
 	a.now.fellBack(why, rejected)
 	a.mu.Unlock()
+	a.logger.Warn("the bootstrap serves alone", "reason", why)
 	return nil
+}
+
+// silence says why the source has delivered nothing yet: what it answered, if that was an error.
+func (a *applier) silence() string {
+	st := a.source.Status()
+	if st.Error != "" {
+		return fmt.Sprintf("%s cannot be read: %s", st.Name, st.Error)
+	}
+	return fmt.Sprintf("nothing was heard of %s within %s", st.Name, bootstrapAfter)
 }
 
 // bootstrap puts the bootstrap's own revision into service. It was checked when it was read: what goes wrong now is the

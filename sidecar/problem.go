@@ -3,6 +3,7 @@ package sidecar
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"syscall"
 )
@@ -29,18 +30,24 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// StartError is that the bootstrap cannot serve in these surroundings: a file is not there, an address is not ours. It
-// is as wrong as what Load refuses; only here it shows.
+// StartError is that the bootstrap cannot serve in these surroundings, and that starting it again changes nothing: a
+// port needs rights, a file cannot be read. It is as wrong as what Load refuses; only here it shows.
 type StartError struct{ err error }
 
 func (e *StartError) Error() string { return e.err.Error() }
 func (e *StartError) Unwrap() error { return e.err }
 
-// startError makes one of told, which is what the operator gets to read of cause. That somebody else has the port is no
-// fault of the bootstrap, and may be over at the next start.
+// startError makes one of told, which is what the operator gets to read of cause; but not of what may be over at the
+// next start.
 func startError(told, cause error) error {
-	if errors.Is(cause, syscall.EADDRINUSE) {
-		return told
+	for _, passing := range []error{
+		syscall.EADDRINUSE,    // somebody else has the port
+		syscall.EADDRNOTAVAIL, // the machine has not got the address yet
+		fs.ErrNotExist,        // the certificate has not been written yet
+	} {
+		if errors.Is(cause, passing) {
+			return told
+		}
 	}
 	return &StartError{told}
 }

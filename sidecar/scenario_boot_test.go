@@ -1,6 +1,7 @@
 package sidecar_test
 
 import (
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -236,5 +237,28 @@ func TestEndWithHangingCollector(t *testing.T) {
 	g.end()
 	if took := time.Since(begun); took > 6*time.Second {
 		t.Errorf("the end took %v with a collector that hangs", took)
+	}
+}
+
+// Consul refuses the token: /ready says so, and for which key.
+func TestBootWithAWrongToken(t *testing.T) {
+	t.Parallel()
+	consul := testserver.Consul(t, testserver.DenyByDefault)
+	g := launch(t, env{
+		"CONSUL_HTTP_ADDR":  consul.Addr(),
+		"CONSUL_HTTP_TOKEN": "00000000-0000-0000-0000-00000000dead",
+		"GATEWAY_SERVICE":   "web",
+	})
+	const says = `kv "gateway/web/config" cannot be read: `
+	var why string
+	testserver.WaitFor(t, longestWait, "a reason that names the key", func() bool {
+		_, why, _ = fetch(g.admin + "/ready")
+		return strings.Contains(why, says)
+	})
+	if !strings.Contains(why, "403") || !strings.Contains(why, "ACL not found") {
+		t.Errorf("/ready says %q, want Consul's own words", why)
+	}
+	if got := g.waitLogged("the bootstrap serves alone"); !strings.Contains(fmt.Sprint(got["reason"]), says) {
+		t.Errorf("logged %v", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -61,7 +62,7 @@ func testDocument(t *testing.T, consul *testserver.ConsulServer) {
 	testserver.WaitFor(t, longestWait, "a reason not to be ready", func() bool {
 		code, why, _ := fetch(g.admin + "/ready")
 		return code == http.StatusServiceUnavailable &&
-			why == "no routes: the bootstrap has none, and consul has no document\n"
+			why == "no routes: the bootstrap has none, and consul has no document (kv "+strconv.Quote(key)+")\n"
 	})
 	a, b := app(t, "a"), app(t, "b")
 	consul.KVPut(key, one(a))
@@ -90,7 +91,8 @@ func testDocument(t *testing.T, consul *testserver.ConsulServer) {
 // one goes on.
 func testRefusedDocuments(t *testing.T, consul *testserver.ConsulServer) {
 	g, key := follower(t, consul, nil)
-	consul.KVPut(key, one(app(t, "old")))
+	old := one(app(t, "old"))
+	consul.KVPut(key, old)
 	g.answers("/", http.StatusOK, "old")
 	for n, row := range []struct {
 		name, document string
