@@ -19,8 +19,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// TestGRPCInterop runs gRPC's own client against gRPC's own server through the gateway: every case that needs no
-// authentication, over h2c and over TLS.
+// TestGRPCInterop runs gRPC's own client against gRPC's own server through the gateway, every case that needs no
+// authentication in twelve ways: on a connection to the endpoint that is being made (cold: a gateway for each case) and
+// on one that is there (warm), plain, with retries and with a bounded body, over h2c and over TLS.
 func TestGRPCInterop(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program")
@@ -31,8 +32,65 @@ func TestGRPCInterop(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	server := exec.CommandContext(t.Context(), bin, "server", "127.0.0.1:0")
+	app := interopServer(t, bin)
+	dir := t.TempDir()
+	ca := testcert.NewCA(t, "interop")
+	cert, key := ca.Server(t, "localhost").Write(t, dir, "server")
+	roots := filepath.Join(dir, "roots.pem")
+	testcert.Replace(t, roots, ca.PEM())
+	names, err := exec.CommandContext(t.Context(), bin, "cases").Output()
+	cases := strings.Fields(string(names))
+	if err != nil || len(cases) != 14 {
+		t.Fatalf("cases %q, %v; want 14", cases, err)
+	}
+
+	for _, listener := range []struct{ name, tls, ca string }{
+		{"h2c", "", "-"},
+		{"tls", fmt.Sprintf(", tls: {certificates: [{cert_file: %s, key_file: %s}]}", cert, key), roots},
+	} {
+		for _, option := range []struct{ name, route, more string }{
+			{"plain", "", ""},
+			{"retries", ", retries: {on: [unavailable]}", ""},
+			{"max_body", "", "limits: {max_body: 1MiB}"},
+		} {
+			document := fmt.Sprintf(`
+listeners: [{name: web, address: "127.0.0.1:0", protocol: http%[1]s}]
+routes:
+- {name: calls, match: {path_prefix: /grpc.testing.TestService}, cluster: app%[2]s}
+- {name: others, match: {path_prefix: /}, cluster: app%[2]s}
+clusters:
+- {name: app, protocol: http2, endpoints: [%[3]q]}
+%[4]s
+`, listener.tls, option.route, app, option.more)
+			client := func(t *testing.T, g *gateway, cases ...string) {
+				t.Helper()
+				_, port, _ := strings.Cut(g.addr, ":")
+				args := append([]string{"client", "localhost:" + port, listener.ca}, cases...)
+				said, err := exec.CommandContext(t.Context(), bin, args...).CombinedOutput()
+				if err != nil || !strings.Contains(string(said), fmt.Sprint(len(cases), " cases passed")) {
+					t.Errorf("client %q: %v\n%s", cases, err, said)
+				}
+			}
+			t.Run(listener.name+"/"+option.name+"/cold", func(t *testing.T) {
+				for _, name := range cases {
+					client(t, start(t, document), name)
+				}
+			})
+			t.Run(listener.name+"/"+option.name+"/warm", func(t *testing.T) {
+				g := start(t, document)
+				client(t, g, cases[0])
+				client(t, g, cases...)
+			})
+		}
+	}
+}
+
+// interopServer runs gRPC's own server until the test ends, and returns its address.
+func interopServer(t *testing.T, bin string) (address string) {
+	t.Helper()
+	server := exec.Command(bin, "server", "127.0.0.1:0")
 	server.Stderr = os.Stderr
+	server.SysProcAttr = testserver.DieWithParent()
 	out, err := server.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -40,43 +98,15 @@ func TestGRPCInterop(t *testing.T) {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer server.Wait()                          //nolint:errcheck // it is killed with the test's context
-	defer func() { _ = server.Process.Kill() }() // it may have ended by itself
-	address, err := bufio.NewReader(out).ReadString('\n')
+	t.Cleanup(func() {
+		_ = server.Process.Kill() // it may have ended by itself
+		_ = server.Wait()         // with the error that it was killed
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	app := strings.TrimSpace(address)
-	dir := t.TempDir()
-	ca := testcert.NewCA(t, "interop")
-	cert, key := ca.Server(t, "localhost").Write(t, dir, "server")
-	roots := filepath.Join(dir, "roots.pem")
-	testcert.Replace(t, roots, ca.PEM())
-
-	routes := `
-routes:
-- {name: calls, match: {path_prefix: /grpc.testing.TestService}, cluster: app}
-- {name: others, match: {path_prefix: /}, cluster: app}
-clusters:
-- {name: app, protocol: http2, endpoints: ["` + app + `"]}
-`
-	for _, tt := range []struct{ name, listener, roots string }{
-		{"h2c", `listeners: [{name: web, address: "127.0.0.1:0", protocol: http}]`, ""},
-		{"tls", fmt.Sprintf(`listeners: [{name: web, address: "127.0.0.1:0", protocol: http, tls: {certificates: [{cert_file: %s, key_file: %s}]}}]`, cert, key), roots},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			g := start(t, tt.listener+routes)
-			_, port, _ := strings.Cut(g.addr, ":")
-			args := []string{"client", "localhost:" + port}
-			if tt.roots != "" {
-				args = append(args, tt.roots)
-			}
-			said, err := exec.CommandContext(t.Context(), bin, args...).CombinedOutput()
-			if err != nil || !strings.Contains(string(said), "14 cases passed") {
-				t.Fatalf("client: %v\n%s", err, said)
-			}
-		})
-	}
+	return strings.TrimSpace(line)
 }
 
 // A server of gRPC's own answers a client-streaming call whose client sends no message, on a connection to it that is

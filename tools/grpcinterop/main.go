@@ -1,8 +1,9 @@
 // Command grpcinterop is gRPC's own interoperability suite (google.golang.org/grpc/interop), server and client, for the
 // tests.
 //
-//	grpcinterop server ADDRESS           listens, and prints the address as bound
-//	grpcinterop client ADDRESS [CA.pem]  runs every case that needs no authentication; with a CA over TLS
+//	grpcinterop server ADDRESS               listens, and prints the address as bound
+//	grpcinterop client ADDRESS CA CASE...    runs cases in turn on one connection, over TLS unless the file CA is -
+//	grpcinterop cases                        prints the names of all cases that need no authentication
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"log"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -26,14 +28,14 @@ func main() {
 	switch {
 	case len(os.Args) == 3 && os.Args[1] == "server":
 		serve(os.Args[2])
-	case len(os.Args) >= 3 && os.Args[1] == "client":
-		ca := ""
-		if len(os.Args) > 3 {
-			ca = os.Args[3]
+	case len(os.Args) >= 5 && os.Args[1] == "client":
+		call(os.Args[2], os.Args[3], os.Args[4:])
+	case len(os.Args) == 2 && os.Args[1] == "cases":
+		for _, k := range cases {
+			fmt.Println(k.name)
 		}
-		call(os.Args[2], ca)
 	default:
-		log.Fatal("usage: grpcinterop server ADDRESS | client ADDRESS [CA.pem]")
+		log.Fatal("usage: grpcinterop server ADDRESS | client ADDRESS CA|- CASE... | cases")
 	}
 }
 
@@ -48,11 +50,13 @@ func serve(address string) {
 	log.Fatal(s.Serve(l))
 }
 
-// cases end the process with a message when they fail.
-var cases = []struct {
+// interopCase ends the process with a message when it fails.
+type interopCase struct {
 	name string
 	run  func(context.Context, pb.TestServiceClient, *grpc.ClientConn)
-}{
+}
+
+var cases = []interopCase{
 	{"empty_unary", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) {
 		interop.DoEmptyUnaryCall(ctx, c)
 	}},
@@ -67,8 +71,7 @@ var cases = []struct {
 	}},
 	{"ping_pong", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) { interop.DoPingPong(ctx, c) }},
 	{"empty_stream", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) {
-		interop.DoEmptyStream(ctx,
-			c)
+		interop.DoEmptyStream(ctx, c)
 	}},
 	{"timeout_on_sleeping_server", func(ctx context.Context, c pb.TestServiceClient, _ *grpc.ClientConn) {
 		interop.DoTimeoutOnSleepingServer(ctx, c)
@@ -96,9 +99,9 @@ var cases = []struct {
 	}},
 }
 
-func call(address, ca string) {
+func call(address, ca string, names []string) {
 	creds := insecure.NewCredentials()
-	if ca != "" {
+	if ca != "-" {
 		var err error
 		if creds, err = credentials.NewClientTLSFromFile(ca, ""); err != nil {
 			log.Fatal(err)
@@ -110,11 +113,15 @@ func call(address, ca string) {
 	}
 	defer cc.Close()
 	c := pb.NewTestServiceClient(cc)
-	for _, k := range cases {
+	for _, name := range names {
+		i := slices.IndexFunc(cases, func(k interopCase) bool { return k.name == name })
+		if i < 0 {
+			log.Fatalf("no case %q", name)
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		fmt.Println(k.name)
-		k.run(ctx, c, cc)
+		fmt.Println(name)
+		cases[i].run(ctx, c, cc)
 		cancel()
 	}
-	fmt.Println(len(cases), "cases passed")
+	fmt.Println(len(names), "cases passed")
 }
