@@ -2,11 +2,12 @@
 
 GO       ?= go
 FUZZTIME ?= 60s
+SOAK     ?= 20m
 PATH     := $(PATH):/usr/sbin
 export PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help build test matrix race lint fuzz bench tools packages clean
+.PHONY: help build test matrix soak race lint fuzz bench tools packages clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +21,9 @@ test: packages tools ## run all tests, with all their set-up (a real Consul and 
 matrix: packages tools ## show how the gateway fares when Consul fails: a row a fault (part of test)
 	@out=$$($(GO) test ./sidecar -count=1 -run='^TestFaultMatrix$$' -v 2>&1); code=$$?; \
 		printf '%s\n' "$$out" | grep -v '^ *\(===\|--- PASS\)'; exit $$code
+
+soak: packages tools ## serve all kinds of traffic for SOAK (20m) while all around fails, and show figures
+	$(GO) test ./sidecar -count=1 -run='^TestSoak$$' -soak=$(SOAK) -timeout=0 -v
 
 # Of docs and deploy the tests only run other programs, which the race detector does not see.
 race: packages tools ## run all tests under the race detector

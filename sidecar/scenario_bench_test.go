@@ -112,7 +112,7 @@ func BenchmarkIdleMemory(b *testing.B) {
 }
 
 // resident reads a line of the kernel's account of a process, in MiB.
-func resident(b *testing.B, g *gateway, name string) float64 {
+func resident(b testing.TB, g *gateway, name string) float64 {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.cmd.Process.Pid))
 	if err != nil {
