@@ -15,7 +15,7 @@ help: ## list these commands
 build: ## build bin/gateway, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gateway .
 
-test: packages tools ## run all tests, with all their set-up (a real Consul and a real Collector)
+test: packages tools ## run all tests; first install missing packages, and build Consul and a Collector
 	$(GO) test ./...
 
 matrix: packages tools ## show how the gateway fares when Consul fails: a row a fault (part of test)
