@@ -28,6 +28,7 @@ func TestDocuments(t *testing.T) {
 	documents := map[string]string{
 		"routes.yaml":               read(t, "routes.yaml"),
 		"compose-routes.yaml":       read(t, "compose-routes.yaml"),
+		"nomad/routes.yaml":         read(t, "nomad/routes.yaml"),
 		"kubernetes/configmap.yaml": configMap.Data["routes.yaml"],
 	}
 	for name, text := range documents {
@@ -46,7 +47,7 @@ func TestVariables(t *testing.T) {
 	}
 	setting := regexp.MustCompile(`\bGATEWAY_[A-Z_]*[A-Z]\b`)
 	found := 0
-	for _, name := range samples(t, ".yaml", ".env", ".service") {
+	for _, name := range samples(t, ".yaml", ".env", ".service", ".hcl") {
 		for _, variable := range setting.FindAllString(read(t, name), -1) {
 			found++
 			if !slices.Contains(known, variable) {
@@ -65,6 +66,7 @@ func TestEnvironments(t *testing.T) {
 		"compose.yaml":               compose(t).Services["gateway"].environment(),
 		"kubernetes/deployment.yaml": deployment(t).gateway(t).environment(),
 		"systemd/gateway.env":        envFile(t, "systemd/gateway.env"),
+		"nomad/web.nomad.hcl":        nomadEnv(t, "nomad/web.nomad.hcl"),
 	} {
 		if len(vars) == 0 {
 			t.Errorf("%s: sets no variable", name)
@@ -122,6 +124,66 @@ func TestKubernetes(t *testing.T) {
 	}
 }
 
+// The sleep of preStop needs no feature gate from 1.30 on.
+func TestKubernetesVersion(t *testing.T) {
+	if text := read(t, "kubernetes/deployment.yaml"); !strings.Contains(text, "(Kubernetes 1.30 and later,") {
+		t.Error("deployment.yaml does not say that it needs Kubernetes 1.30")
+	}
+}
+
+// What compose.yaml tells to try shows a change: the route of the other document leads to another app, on the path that
+// was asked before.
+func TestComposeShowsAChange(t *testing.T) {
+	services := compose(t).Services
+	document, err := config.Decode([]byte(read(t, "compose-routes.yaml")), config.Standard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := document.Routes[0].Match.PathPrefix
+	if n := strings.Count(read(t, "compose.yaml"), "curl localhost:8080"+path); n != 2 {
+		t.Errorf("compose.yaml asks for %s %d times, want before and after", path, n)
+	}
+	host, _, _ := strings.Cut(document.Clusters[0].Endpoints[0].Address, ":")
+	other, app := services[host].Command, services["app"].Command
+	if len(other) != 2 || len(app) != 2 || other[1] == app[1] {
+		t.Errorf("service %q runs %q, the app %q: want another text", host, other, app)
+	}
+}
+
+// Only the gateway is for others: Consul here lets everybody change everything.
+func TestComposePublishes(t *testing.T) {
+	for name, s := range compose(t).Services {
+		for _, port := range s.Ports {
+			if name != "gateway" && !strings.HasPrefix(port, "127.0.0.1:") {
+				t.Errorf("service %s publishes %s on all interfaces", name, port)
+			}
+		}
+	}
+}
+
+func TestNomad(t *testing.T) {
+	text := read(t, "nomad/web.nomad.hcl")
+	duration := func(name string) time.Duration {
+		t.Helper()
+		m := regexp.MustCompile(name + ` *= "(.*)"`).FindStringSubmatch(text)
+		if m == nil {
+			t.Fatalf("web.nomad.hcl has no %s", name)
+		}
+		d, err := time.ParseDuration(m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	drain, grace := duration("GATEWAY_DRAIN_TIMEOUT"), duration("kill_timeout")
+	if grace <= drain {
+		t.Errorf("kill_timeout = %v, want more than the drain's %v", grace, drain)
+	}
+	if most := 30 * time.Second; grace > most {
+		t.Errorf("kill_timeout = %v: by default clients cut it to %v", grace, most)
+	}
+}
+
 func TestCompose(t *testing.T) {
 	gateway := compose(t).Services["gateway"]
 	grace, err := time.ParseDuration(gateway.StopGracePeriod)
@@ -153,6 +215,16 @@ func TestSystemd(t *testing.T) {
 	if stop == nil {
 		t.Fatal("gateway.service has no TimeoutStopSec")
 	}
+	for _, m := range regexp.MustCompile(`(?m)^#(Environment=.*)$`).FindAllStringSubmatch(unit, -1) {
+		for _, file := range regexp.MustCompile(`%d/([a-z.-]+)`).FindAllStringSubmatch(m[1], -1) {
+			if !strings.Contains(unit, "\n#LoadCredential="+file[1]+":/") {
+				t.Errorf("%s names %s, which no LoadCredential brings", m[1], file[1])
+			}
+		}
+	}
+	if !strings.Contains(unit, "\n#LoadCredential=consul-token:") {
+		t.Error("gateway.service does not show how the Consul token gets to it")
+	}
 	if grace, err := time.ParseDuration(stop[1]); err != nil || grace <= drain(t) {
 		t.Errorf("TimeoutStopSec=%s (%v), want more than the drain's %v", stop[1], err, drain(t))
 	}
@@ -165,12 +237,12 @@ func TestCollector(t *testing.T) {
 	}
 }
 
-// drain is the longest time from SIGTERM to the gateway's end, with its defaults.
+// drain is the longest time from SIGTERM to the gateway's end, with its defaults. The drain delay is a part of it.
 func drain(t *testing.T) time.Duration {
 	t.Helper()
 	b, err := sidecar.Load(sidecar.Sources{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b.DrainDelay + b.DrainTimeout
+	return b.DrainTimeout
 }

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,8 @@ type composeService struct {
 	Environment     map[string]string
 	StopGracePeriod string `yaml:"stop_grace_period"`
 	Volumes         []string
+	Command         []string
+	Ports           []string
 }
 
 func compose(t *testing.T) composeFile {
@@ -102,6 +105,20 @@ func envFile(t *testing.T, name string) []string {
 		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
 			vars = append(vars, line)
 		}
+	}
+	return vars
+}
+
+// nomadEnv reads the env block of a job, but for what Nomad fills in.
+func nomadEnv(t *testing.T, name string) []string {
+	t.Helper()
+	block := regexp.MustCompile(`(?s)\n      env \{\n(.*?)\n      \}`).FindStringSubmatch(read(t, name))
+	if block == nil {
+		t.Fatalf("%s has no env", name)
+	}
+	var vars []string
+	for _, m := range regexp.MustCompile(`(?m)^ +([A-Z_]+) *= "([^"$]*)"$`).FindAllStringSubmatch(block[1], -1) {
+		vars = append(vars, m[1]+"="+m[2])
 	}
 	return vars
 }
