@@ -1,7 +1,6 @@
 package sidecar_test
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"os"
@@ -92,24 +91,34 @@ func TestReadmeTry(t *testing.T) {
 	}
 }
 
-// The block with a real Consul, on ports that are free, and what the README says after it.
-func TestReadmeConsul(t *testing.T) {
-	t.Parallel()
+// consulBlock is the README's block with a real Consul, on ports that are free. Consul is the program of that path.
+func consulBlock(t *testing.T, program, agent, consul string) (script, listen string) {
+	t.Helper()
 	gateway, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	consul, listen, admin := testserver.Addr(t), testserver.Addr(t), testserver.Addr(t)
-	agent := "agent -dev -dns-port=-1 -grpc-port=-1 -grpc-tls-port=-1 -http-port=" + strconv.Itoa(port(t, consul))
-	for _, name := range []string{"server", "serf-lan", "serf-wan"} {
-		agent += fmt.Sprintf(" -%s-port=%d", name, testserver.Port(t))
+	listen = testserver.Addr(t)
+	script = readmeBlock(t, "consul")
+	for _, address := range []string{":8080", ":9901"} {
+		if strings.Contains(script, address) {
+			t.Errorf("the block names %s, where `gateway dev` listens", address)
+		}
 	}
-	script := readmeBlock(t, "consul")
+	app := testserver.Port(t)
 	for _, change := range []struct{ from, to string }{
-		{"consul agent -dev", testserver.Binary(t, "consul") + " " + agent},
-		{"consul kv", testserver.Binary(t, "consul") + " kv"},
+		{"make build", "true"},
+		{"consul version", program + " version"},
+		{"consul agent -dev", program + " " + agent},
+		{"consul kv", program + " kv"},
+		{"consul services", program + " services"},
 		{"127.0.0.1:8500", consul},
-		{"127.0.0.1:8080", listen},
+		{"127.0.0.1:3000", "127.0.0.1:" + strconv.Itoa(app)},
+		{"-port=3000", "-port=" + strconv.Itoa(app)},
+		{"127.0.0.1:3001", testserver.Addr(t)},
+		{"127.0.0.1:8090", listen},
+		{"127.0.0.1:9990", testserver.Addr(t)},
+		{"bin/gateway dev", gateway + " dev --config " + filepath.Join(t.TempDir(), "gateway.dev.yaml")},
 		{"bin/gateway", gateway},
 	} {
 		if !strings.Contains(script, change.from) {
@@ -117,27 +126,79 @@ func TestReadmeConsul(t *testing.T) {
 		}
 		script = strings.ReplaceAll(script, change.from, change.to)
 	}
-	out, done := shell(t, script, "CONSUL_HTTP_ADDR="+consul, "GATEWAY_LISTEN="+listen, "GATEWAY_ADMIN_LISTEN="+admin)
+	return script, listen
+}
+
+// The block with a real Consul, beside a `gateway dev` that was left open, and what the README says after it.
+func TestReadmeConsul(t *testing.T) {
+	t.Parallel()
+	consul, program := testserver.Addr(t), testserver.Binary(t, "consul")
+	agent := "agent -dev -dns-port=-1 -grpc-port=-1 -grpc-tls-port=-1 -http-port=" + strconv.Itoa(port(t, consul))
+	for _, name := range []string{"server", "serf-lan", "serf-wan"} {
+		agent += fmt.Sprintf(" -%s-port=%d", name, testserver.Port(t))
+	}
+	open := serve(t, nil, "dev")
+	script, listen := consulBlock(t, program, agent, consul)
+	out, done := shell(t, script, "CONSUL_HTTP_ADDR="+consul,
+		"GATEWAY_LISTEN="+strings.TrimPrefix(open.url, "http://"),
+		"GATEWAY_ADMIN_LISTEN="+strings.TrimPrefix(open.admin, "http://"))
 	if err := <-done; err != nil {
 		t.Fatalf("the block: %v", err)
 	}
-	if !strings.Contains(out(), "HTTP/1.1 503 Service Unavailable") || !strings.Contains(out(), "no healthy upstream") {
-		t.Error("the last line does not answer 503")
+	if !strings.Contains(out(), "HTTP/1.1 200 OK") || !strings.Contains(out(), "GET /v1/orders") {
+		t.Error("the last line does not answer 200 by the app")
 	}
 
-	orders := app(t, "orders")
-	body := fmt.Sprintf(`{"Name": "orders", "Tags": ["stable"], "Address": "127.0.0.1", "Port": %d}`, port(t, orders))
-	put, err := http.NewRequest(http.MethodPut, "http://"+consul+"/v1/agent/service/register",
-		bytes.NewReader([]byte(body)))
-	if err != nil {
-		t.Fatal(err)
+	ask := func() string { return run(t, "curl", "-s", "-H", "Host: shop.example.com", "http://"+listen+"/orders") }
+	for range 40 { // the canary too
+		if text := ask(); !strings.Contains(text, "GET /v1/orders") {
+			t.Fatalf("the app answers %q", text)
+		}
 	}
-	resp, err := client.Do(put)
-	if err != nil {
-		t.Fatal(err)
+}
+
+// Without Consul the block ends, and says why.
+func TestReadmeConsulMissing(t *testing.T) {
+	t.Parallel()
+	script, _ := consulBlock(t, filepath.Join(t.TempDir(), "consul"), "agent -dev", testserver.Addr(t))
+	out, done := shell(t, script)
+	select {
+	case err := <-done:
+		if err == nil || !strings.Contains(out(), "not found") {
+			t.Errorf("the block ended with %v and said %q", err, out())
+		}
+	case <-time.After(longestWait):
+		t.Error("the block waits")
 	}
-	resp.Body.Close()
-	testserver.WaitFor(t, longestWait, "the service to be found without a restart", func() bool {
-		return run(t, "curl", "-s", "-H", "Host: shop.example.com", "http://"+listen+"/orders") == "orders"
-	})
+}
+
+// `make test` says what it installs before it does. Every program that would change this machine is a stand-in here.
+func TestPackagesAreNamedBefore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"apt-get", "sudo", "tee", "chmod", "rm", "env"} {
+		text := "#!/bin/sh\necho ran " + name + " >&2\n"
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"bash", "id", "uname"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(path, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(filepath.Join(dir, "bash"), "../tools/packages")
+	cmd.Env = []string{"PATH=" + dir}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	before, _, ran := strings.Cut(string(out), "ran ")
+	if !ran || !strings.Contains(before, "installing") || !strings.Contains(before, "nghttp2-client") {
+		t.Errorf("tools/packages said %q before it ran anything", before)
+	}
 }
