@@ -5,30 +5,48 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync"
 	"testing"
 )
 
 // Ports are taken from [lowestPort, highestPort]: above what services use by
 // custom, below 32768 where Linux begins to number outgoing connections.
+//
+// Between the hand-out of a port and the moment its server listens, the port
+// looks free. So each process takes a block of ports for itself, and hands out
+// each port of it once before it hands out the first again.
 const (
 	lowestPort  = 10240
 	highestPort = 32767
+	blockSize   = 512 // more than the servers of one test run
 )
 
-// Port returns a port on 127.0.0.1 that is free for TCP and UDP now. Prefer
-// listening on port 0 where the code under test can; this is for servers that
-// must be told a number, or keep it while they are stopped.
+// ports are those of this process.
+var ports block
+
+// block is a range of ports that one process hands out. The first port of it is
+// not handed out: the process that listens there owns the block.
+type block struct {
+	mu sync.Mutex
+	// +checklocks:mu
+	owner net.Listener // nil before the first port is asked for; open until the process ends
+	// +checklocks:mu
+	first int
+	// +checklocks:mu
+	last int // offset in the block of the port handed out last
+}
+
+// Port returns a port on 127.0.0.1 that is free for TCP and UDP, and that no
+// other test is given meanwhile. Prefer listening on port 0 where the code under
+// test can; this is for servers that must be told a number, or keep it while they
+// are stopped.
 func Port(t testing.TB) int {
 	t.Helper()
-	var err error
-	for range 100 {
-		port := lowestPort + rand.IntN(highestPort-lowestPort+1)
-		if err = free(port); err == nil {
-			return port
-		}
+	port, err := ports.next()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("no free port after 100 tries: %v", err)
-	return 0
+	return port
 }
 
 // Addr is "127.0.0.1:" and a free port.
@@ -46,6 +64,41 @@ func Listen(t testing.TB) net.Listener {
 	}
 	t.Cleanup(func() { l.Close() })
 	return l
+}
+
+// next is the next free port of the block, which is taken first if there is none yet.
+func (b *block) next() (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.owner == nil {
+		if err := b.take(); err != nil {
+			return 0, err
+		}
+	}
+	var err error
+	for range blockSize {
+		b.last = b.last%(blockSize-1) + 1
+		if err = free(b.first + b.last); err == nil {
+			return b.first + b.last, nil
+		}
+	}
+	return 0, fmt.Errorf("no port from %d to %d is free: %w", b.first+1, b.first+blockSize-1, err)
+}
+
+// take makes this process the owner of a block that no other one owns.
+//
+// +checklocks:b.mu
+func (b *block) take() error {
+	const blocks = (highestPort - lowestPort + 1) / blockSize
+	var err error
+	for _, i := range rand.Perm(blocks) {
+		first := lowestPort + i*blockSize
+		if b.owner, err = net.Listen("tcp", loopback(first)); err == nil {
+			b.first = first
+			return nil
+		}
+	}
+	return fmt.Errorf("none of %d blocks of ports is free: %w", blocks, err)
 }
 
 func free(port int) error {
