@@ -1,7 +1,6 @@
 package docs_test
 
 import (
-	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -11,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/logfield"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -154,7 +154,8 @@ func TestRejections(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`\.reject\([^"\n]*(?:"")?[^"\n]*"([a-z]+)"`).FindAllStringSubmatch(string(text), -1) {
+		class := regexp.MustCompile(`\.reject\([^"\n]*(?:"")?[^"\n]*"([a-z]+)"`)
+		for _, m := range class.FindAllStringSubmatch(string(text), -1) {
 			want = append(want, m[1])
 		}
 	}

@@ -14,9 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/l4"
-	"github.com/hashicorp/go-hclog"
 )
 
 // descriptors is how many this process has open.

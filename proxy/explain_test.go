@@ -2,12 +2,12 @@ package proxy_test
 
 import (
 	"fmt"
-	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"strings"
 	"testing"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
 const explained = `

@@ -3,9 +3,10 @@ package sidecar
 import (
 	"errors"
 	"fmt"
-	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"net/http"
 	"net/url"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
 func (v View) explain(w http.ResponseWriter, r *http.Request) {

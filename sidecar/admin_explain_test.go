@@ -3,9 +3,10 @@ package sidecar
 import (
 	"encoding/json"
 	"errors"
-	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"reflect"
 	"testing"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
 func TestAdminExplain(t *testing.T) {

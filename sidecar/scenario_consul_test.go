@@ -137,7 +137,8 @@ func testRefusedDocuments(t *testing.T, consul *testserver.ConsulServer) {
 	}
 	consul.KVPut(key, one(app(t, "new")))
 	g.answers("/", http.StatusOK, "new")
-	g.wait("/status to tell no more of what was rejected", func(s status) bool { return s.Revision.LastRejected == nil })
+	g.wait("/status to tell no more of what was rejected",
+		func(s status) bool { return s.Revision.LastRejected == nil })
 }
 
 // A key that ends in a slash is a folder of documents that are one revision.

@@ -81,7 +81,8 @@ func documentFaults() []fault {
 	}
 	lost := func(b *subject, hold string) {
 		b.store.do(func(c *testserver.ConsulServer) {
-			c.KVPut(b.key, strings.Replace(b.document(b.service, marked), "consul: {", "consul: {empty_hold: "+hold+", ", 1))
+			c.KVPut(b.key, strings.Replace(b.document(b.service, marked), "consul: {", "consul: {empty_hold: "+hold+
+				", ", 1))
 		})
 		testserver.WaitFor(b.t, longestWait, "another hold", b.marked)
 		b.store.do(func(c *testserver.ConsulServer) {
@@ -104,7 +105,8 @@ func documentFaults() []fault {
 			begin: func(b *subject) { lost(b, "20s") },
 			change: func(b *subject) {
 				b.store.do(func(c *testserver.ConsulServer) {
-					c.KVPut(b.key, strings.NewReplacer("name: c,", "name: renamed,", "cluster: c}", "cluster: renamed}").
+					c.KVPut(b.key, strings.NewReplacer("name: c,", "name: renamed,", "cluster: c}",
+						"cluster: renamed}").
 						Replace(b.document(b.service, marked)))
 				})
 			},

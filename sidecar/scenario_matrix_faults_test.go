@@ -96,14 +96,16 @@ func responseFaults() []fault {
 		{"status 429", 8 * time.Second, rule{reply: says(429, "Your IP is issuing too many concurrent connections")}},
 		{"redirects", 5 * time.Second, rule{reply: says(302, "")}},
 		{"a page of HTML", 5 * time.Second, rule{reply: says(200, "<html>")}},
-		{"half a body, then silence", 8 * time.Second, rule{alter: func(w http.ResponseWriter, r *http.Request, a *reply) {
-			a.send(w, len(a.body)/2)
-			hangs(w, r)
-		}}},
-		{"half a body, then the end", 5 * time.Second, rule{alter: func(w http.ResponseWriter, _ *http.Request, a *reply) {
-			a.send(w, len(a.body)/2)
-			panic(http.ErrAbortHandler)
-		}}},
+		{"half a body, then silence", 8 * time.Second,
+			rule{alter: func(w http.ResponseWriter, r *http.Request, a *reply) {
+				a.send(w, len(a.body)/2)
+				hangs(w, r)
+			}}},
+		{"half a body, then the end", 5 * time.Second,
+			rule{alter: func(w http.ResponseWriter, _ *http.Request, a *reply) {
+				a.send(w, len(a.body)/2)
+				panic(http.ErrAbortHandler)
+			}}},
 		{"slow by 3s", 9 * time.Second, rule{alter: late(3 * time.Second)}},
 		{"filtered lists", 6 * time.Second, rule{only: below("/v1/health/"), alter: edits(func(a *reply) {
 			a.header.Set("X-Consul-Results-Filtered-By-ACLs", "true")
@@ -151,7 +153,8 @@ func futureIndex(b *subject) {
 		c.KVPut(b.key, b.document(b.service, "")+"# the same\n")
 		b.register(c, 2)
 	})
-	testserver.WaitFor(b.t, longestWait, "both watches to wait for the future", func() bool { return waiting.Load() >= 2 })
+	testserver.WaitFor(b.t, longestWait, "both watches to wait for the future",
+		func() bool { return waiting.Load() >= 2 })
 	b.wire.set(func(w *way) { w.rule = nil })
 }
 

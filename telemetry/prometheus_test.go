@@ -56,7 +56,8 @@ func TestScrape(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if kind := res.Header.Get("Content-Type"); res.StatusCode != 200 || !strings.HasPrefix(kind, "text/plain; version=0.0.4") {
+	if kind := res.Header.Get("Content-Type"); res.StatusCode != 200 ||
+		!strings.HasPrefix(kind, "text/plain; version=0.0.4") {
 		t.Errorf("answered with %d %s", res.StatusCode, kind)
 	}
 	parser := expfmt.NewTextParser(model.LegacyValidation)
@@ -85,7 +86,8 @@ func TestScrape(t *testing.T) {
 		`http_server_request_duration_seconds_bucket{error_type="",http_request_method="GET",`,
 		`target_info{gateway_role="sidecar",service_instance_id="pod-1",service_name="app",service_version="1.2.3"`,
 	} {
-		if !strings.Contains(string(body), want) && !strings.Contains(string(body), strings.Replace(want, `error_type="",`, "", 1)) {
+		if !strings.Contains(string(body), want) &&
+			!strings.Contains(string(body), strings.Replace(want, `error_type="",`, "", 1)) {
 			t.Errorf("no %s in\n%s", want, body)
 		}
 	}

@@ -186,8 +186,8 @@ func (r *Registry) SetDiscoveryAge(f func() time.Duration) {
 	r.discoveryAge.Store(&f)
 }
 
-// SetRevisionAge gives the function that tells how long ago the state that serves was written; negative means that it is
-// not served from. The rules are those of SetDiscoveryAge.
+// SetRevisionAge gives the function that tells how long ago the state that serves was written; negative means that it
+// is not served from. The rules are those of SetDiscoveryAge.
 func (r *Registry) SetRevisionAge(f func() time.Duration) {
 	if f == nil {
 		r.revisionAge.Store(nil)

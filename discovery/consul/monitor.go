@@ -49,8 +49,9 @@ type follower interface {
 // connections of its own, and restarts the watches that are wrong. While watches fail it probes for
 // them all, so that they return together and soon without querying all the time.
 type monitor struct {
-	probe     func(ctx context.Context, fresh bool) error // a cheap request; fresh = not over a connection that there is
-	reconnect func()                                      // gives up the connections there are
+	// a cheap request; fresh = not over a connection that there is
+	probe     func(ctx context.Context, fresh bool) error
+	reconnect func() // gives up the connections there are
 
 	recoveredAt time.Time   // of the goroutine that beats
 	renewed     atomic.Bool // connections were given up

@@ -286,7 +286,10 @@ func TestCheckIntervalOverRevisions(t *testing.T) {
 func TestCheckTimeout(t *testing.T) {
 	bubble(t, func(t *testing.T, s *Set, _ *probes) {
 		c := add(t, s, checking("a"))
-		c.Check(t.Context(), func(ctx context.Context, _ string) error { <-ctx.Done(); return errors.New("read: i/o timeout") })
+		c.Check(t.Context(), func(ctx context.Context, _ string) error {
+			<-ctx.Done()
+			return errors.New("read: i/o timeout")
+		})
 		<-time.After(501 * time.Millisecond)
 		synctest.Wait()
 		if st := s.Status()[0].Endpoints[0]; st.Reason != "check: timeout" {

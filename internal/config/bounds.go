@@ -29,8 +29,8 @@ var (
 	errItemLarge = errors.New("an item of a list is too large")
 )
 
-// nodeWeight is at least the number of nodes that byte i of a text can begin: two for a colon, which has a key and a value.
-// It does not know what is quoted: an indicator in a text counts too. A comment costs as much as six nodes.
+// nodeWeight is at least the number of nodes that byte i of a text can begin: two for a colon, which has a key and a
+// value. It does not know what is quoted: an indicator in a text counts too. A comment costs as much as six nodes.
 func nodeWeight(text []byte, i int) int {
 	switch text[i] {
 	case ':', ',', '{', '?':
@@ -75,8 +75,8 @@ func allowedWeight(size int) int {
 	return min(units*maxWeight, maxTotalWeight)
 }
 
-// startMark in front of a text that begins with a bracket makes the library give out its tokens as it reads them. Without
-// it the whole could be a key, so all of it would be read first.
+// startMark in front of a text that begins with a bracket makes the library give out its tokens as it reads them.
+// Without it the whole could be a key, so all of it would be read first.
 const startMark = "--- "
 
 // marked gives a text with the mark, and the line that has it; 0 = it needs none.

@@ -40,21 +40,34 @@ func filled(head, unit string) string {
 
 // heavy are texts that cost most for their size, as head and unit.
 var heavy = [][2]string{
-	{"[", ":,"}, {"[", "?,"}, {"[", "[],"}, {"[", ","}, {"{", "a,"}, {"{", "? ,"}, {"{", "'':,"}, {"[", "{},"}, {"[", "{a: },"},
-	{"a: [", ":,"}, {"a: [[", ":,"}, {"a: [[[[[[", ":,"}, {"- [", ":,"}, {"? [", ":,"}, {"? a\n: [", ":,"}, {"a:\n [\n", " :,\n"},
-	{"--- [", ":,"}, {"--- [[", ":,"}, {"---\n[", ":,"}, {"- [", "!a "}, {"- [", "!a &b "}, {"- [", `"" `}, {"- [", "'' "},
-	{"- [", "] "}, {"- {", "} "}, {"- 'a: [', [", ":,"}, {"- ': [',[", ":,"}, {"- [a, ': [',", ":,"}, {"- éééé: [[", ":,"},
-	{"- ", "[a]: [b]\n- "}, {"", "- [a, b]\n"}, {"", "- {a}\n"}, {"a:\n", "- : \n"}, {"", "? a\n"}, {"", ":\n"}, {"", "?\n"},
-	{"", "-\n"}, {"", "a:\n"}, {"", "- a:\n"}, {"", "#\n"}, {"", "a: #\n"}, {"a:\n", "- #\n"}, {"a: [", "a #\n,"}, {"a: [", "#\n"},
-	{"a:", "\n"}, {"a:\n", " \n\n#\n"}, {"a: |\n", " \n"}, {"a: >\n", " a\n\n"}, {`a: "`, `\n`}, {"a: '", "''"}, {"", "a "}, {"", "a\n"},
-	{"", "é"}, {"a: ", "\u2028"}, {"", "\ufeff"}, {"", "- |\n"}, {"", "%TAG !a! b\n"}, {"", "---\n"}, {"", "--- a\n"}, {"a: [&a 1,", "*a,"},
-	{"a: [", "&a ,"}, {"a: [", "! ,"}, {"a: [", "!!str ,"}, {"a: {", "<<: ,"}, {"a: [", "=,"}, {"a: [", "2001-01-01,"}, {"a: [", "0x1,"},
-	{"routes: [", "{},"}, {"routes: [", "1,"}, {"routes:\n", "- 1\n"}, {"routes:\n", "- {}\n"}, {"routes:\n", "- {a: ,b: }\n"},
+	{"[", ":,"}, {"[", "?,"}, {"[", "[],"}, {"[", ","}, {"{", "a,"}, {"{", "? ,"}, {"{", "'':,"}, {"[", "{},"},
+	{"[", "{a: },"},
+	{"a: [", ":,"}, {"a: [[", ":,"}, {"a: [[[[[[", ":,"}, {"- [", ":,"}, {"? [", ":,"}, {"? a\n: [", ":,"},
+	{"a:\n [\n", " :,\n"},
+	{"--- [", ":,"}, {"--- [[", ":,"}, {"---\n[", ":,"}, {"- [", "!a "}, {"- [", "!a &b "}, {"- [", `"" `},
+	{"- [", "'' "},
+	{"- [", "] "}, {"- {", "} "}, {"- 'a: [', [", ":,"}, {"- ': [',[", ":,"}, {"- [a, ': [',", ":,"},
+	{"- éééé: [[", ":,"},
+	{"- ", "[a]: [b]\n- "}, {"", "- [a, b]\n"}, {"", "- {a}\n"}, {"a:\n", "- : \n"}, {"", "? a\n"}, {"", ":\n"},
+	{"", "?\n"},
+	{"", "-\n"}, {"", "a:\n"}, {"", "- a:\n"}, {"", "#\n"}, {"", "a: #\n"}, {"a:\n", "- #\n"}, {"a: [", "a #\n,"},
+	{"a: [", "#\n"},
+	{"a:", "\n"}, {"a:\n", " \n\n#\n"}, {"a: |\n", " \n"}, {"a: >\n", " a\n\n"}, {`a: "`, `\n`}, {"a: '", "''"},
+	{"", "a "}, {"", "a\n"},
+	{"", "é"}, {"a: ", "\u2028"}, {"", "\ufeff"}, {"", "- |\n"}, {"", "%TAG !a! b\n"}, {"", "---\n"}, {"", "--- a\n"},
+	{"a: [&a 1,", "*a,"},
+	{"a: [", "&a ,"}, {"a: [", "! ,"}, {"a: [", "!!str ,"}, {"a: {", "<<: ,"}, {"a: [", "=,"}, {"a: [", "2001-01-01,"},
+	{"a: [", "0x1,"},
+	{"routes: [", "{},"}, {"routes: [", "1,"}, {"routes:\n", "- 1\n"}, {"routes:\n", "- {}\n"},
+	{"routes:\n", "- {a: ,b: }\n"},
 	{"clusters: [", "{},"}, {"clusters:\n", "- 1\n"}, {"listeners:\n", "- 1\n"}, {"clusters:\n", "- {a: ,b: }\n"},
 	{"routes:\n- match: {headers: {", "a: b,"}, {"routes:\n- match:\n    headers:\n", "      a:\n"},
-	{"routes:\n- match: {methods: [", "A,"}, {"routes:\n- match: {methods: [", "GET,"}, {"routes:\n- listeners: [", "a,"},
-	{"clusters:\n- endpoints: [", "a,"}, {"clusters:\n- endpoints: [", "{address: a},"}, {"clusters:\n- endpoints:\n", "  - a:1\n"},
-	{"routes:\n- clusters: [", "{name: a},"}, {"access_log: {fields: [", "time,"}, {"listeners:\n- sni: [", "{host: a},"},
+	{"routes:\n- match: {methods: [", "A,"}, {"routes:\n- match: {methods: [", "GET,"},
+	{"routes:\n- listeners: [", "a,"},
+	{"clusters:\n- endpoints: [", "a,"}, {"clusters:\n- endpoints: [", "{address: a},"},
+	{"clusters:\n- endpoints:\n", "  - a:1\n"},
+	{"routes:\n- clusters: [", "{name: a},"}, {"access_log: {fields: [", "time,"},
+	{"listeners:\n- sni: [", "{host: a},"},
 	{"routes:\n", "- {cluster: a, name: a}\n"}, {"clusters:\n", "- {name: a, endpoints: [a:1]}\n"},
 }
 
@@ -120,16 +133,18 @@ func TestCostOfValidText(t *testing.T) {
 		"routes in lines": until(sizeUnit, cluster+"routes:\n", func(i int) string {
 			return fmt.Sprintf("- name: r%x\n  match:\n    path_prefix: /%x\n  cluster: a\n", i, i)
 		}, ""),
-		"routes as JSON": until(sizeUnit, `{"clusters":[{"name":"a","endpoints":["a:1"]}],"routes":[`, func(i int) string {
-			return fmt.Sprintf(`{"name":"r%x","match":{"path_prefix":"/%x"},"cluster":"a"},`, i, i)
-		}, "]}"),
+		"routes as JSON": until(sizeUnit, `{"clusters":[{"name":"a","endpoints":["a:1"]}],"routes":[`,
+			func(i int) string {
+				return fmt.Sprintf(`{"name":"r%x","match":{"path_prefix":"/%x"},"cluster":"a"},`, i, i)
+			}, "]}"),
 		"endpoints": until(sizeUnit, "clusters:\n- name: a\n  endpoints: [", func(i int) string {
 			return fmt.Sprintf("%d.%d.%d.1:1,", 1+i>>16, i>>8&255, i&255)
 		}, "]\n"),
 		"endpoints in lines": until(sizeUnit, "clusters:\n- name: a\n  endpoints:\n", func(i int) string {
 			return fmt.Sprintf("  - %d.%d.%d.1:1\n", 1+i>>16, i>>8&255, i&255)
 		}, ""),
-		"headers": until(sizeUnit/2, cluster+"routes:\n- name: a\n  cluster: a\n  match:\n    path_prefix: /\n    headers:\n", func(i int) string {
+		"headers": until(sizeUnit/2, cluster+
+			"routes:\n- name: a\n  cluster: a\n  match:\n    path_prefix: /\n    headers:\n", func(i int) string {
 			return fmt.Sprintf("      %x: x\n", i+0xa0000)
 		}, ""),
 		"text": cluster + "# " + strings.Repeat("a comment, with commas: and 'quotes' - ", sizeUnit/4/40) + "\n",

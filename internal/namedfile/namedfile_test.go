@@ -21,7 +21,8 @@ func pipe(t *testing.T) string {
 
 func TestReadWaitsForNobody(t *testing.T) {
 	for _, path := range []string{pipe(t), t.TempDir(), "/dev/zero"} {
-		if _, err := Read(path, 10); !errors.Is(err, ErrNotRegular) || !strings.HasPrefix(err.Error(), path+": not a regular file (") {
+		if _, err := Read(path, 10); !errors.Is(err, ErrNotRegular) ||
+			!strings.HasPrefix(err.Error(), path+": not a regular file (") {
 			t.Errorf("Read(%s) = %v, want that it is not a regular file", path, err)
 		}
 	}

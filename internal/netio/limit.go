@@ -18,8 +18,8 @@ func NewDescriptorLimit(n, descriptors int) *Limit {
 	return &Limit{make(chan struct{}, n), descriptors}
 }
 
-// mayConnect tells whether a new connection to an endpoint, which has got this descriptor, leaves enough of them for the
-// clients that may still come and for everything else. The system gives the lowest free number: where a number is
+// mayConnect tells whether a new connection to an endpoint, which has got this descriptor, leaves enough of them for
+// the clients that may still come and for everything else. The system gives the lowest free number: where a number is
 // reached, all below it are taken. A nil Limit bounds nothing.
 func (l *Limit) mayConnect(descriptor int) bool {
 	return l == nil || l.descriptors == 0 || descriptor < l.descriptors-(cap(l.places)-l.Used())

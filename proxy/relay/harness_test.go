@@ -63,8 +63,9 @@ func newRig(t *testing.T, breaks func(*forward.ConnH2, *forward.Given)) *rig {
 		t.Fatal(err)
 	}
 	r.upstream = &route.Upstream{
-		Cluster: c, Protocol: config.ProtocolHTTP2, Dial: netio.Dialer(nil), Scheme: forward.SchemeHTTP, Connect: patience,
-		Budget: new(cluster.RetryBudget), Queue: cluster.NewQueue(cluster.QueueOptions{Concurrency: 1}),
+		Cluster: c, Protocol: config.ProtocolHTTP2, Dial: netio.Dialer(nil), Scheme: forward.SchemeHTTP,
+		Connect: patience,
+		Budget:  new(cluster.RetryBudget), Queue: cluster.NewQueue(cluster.QueueOptions{Concurrency: 1}),
 	}
 	table, err := route.Compile(route.Options{
 		Document: doc, Upstreams: map[string]*route.Upstream{"app": r.upstream}, Registry: registry,

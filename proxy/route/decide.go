@@ -2,10 +2,10 @@ package route
 
 import (
 	"bytes"
-	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"net/netip"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
@@ -134,11 +135,11 @@ func TestDevTellsWhyItCannotWrite(t *testing.T) {
 }
 
 func TestFreeAddress(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	taken := testserver.Addr(t)
+	l, err := net.Listen("tcp", taken)
 	if err != nil {
 		t.Fatal(err)
 	}
-	taken := l.Addr().String()
 	got, err := freeAddress(taken)
 	if err != nil || got == taken || !strings.HasPrefix(got, "127.0.0.1:") {
 		t.Errorf("freeAddress(%s) = %q, %v while it is taken, want another", taken, got, err)

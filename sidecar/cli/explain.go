@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"io"
 	"net/url"
 
 	"github.com/spf13/cobra"
+
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
 func explainCommand(p *Process) *cobra.Command {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
@@ -42,7 +42,8 @@ func explanationFixture() *route.Explanation {
 				Share: 5, StandsInFor: "orders-v3", Status: cluster.Status{Name: "dc3"},
 				HashBy: "header x-user", HashTo: "10.0.0.9:80",
 			},
-			{Status: cluster.Status{Name: "orders-v4", Failover: &cluster.FailoverStatus{Order: []string{"dc2", "dc3"}}}},
+			{Status: cluster.Status{Name: "orders-v4",
+				Failover: &cluster.FailoverStatus{Order: []string{"dc2", "dc3"}}}},
 		},
 		Timeouts: []config.Setting{{Name: "connect", Value: "2s", From: "bootstrap"},
 			{Name: "request", Value: "0s", From: "default"}},

@@ -2,12 +2,12 @@ package cli
 
 import (
 	"fmt"
-	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"io"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
 // explanation tells people what would become of a request: where it goes, then

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
@@ -114,12 +115,7 @@ func TestStatusJSON(t *testing.T) {
 }
 
 func TestStatusNobodyAnswers(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := testserver.Addr(t)
 	got := do(t, Process{}, "status", "--admin-listen", address)
 	if got.code != 1 || !strings.HasPrefix(got.stderr, "gateway: admin port "+address+": ") ||
 		strings.Count(got.stderr, "\n") != 1 {
