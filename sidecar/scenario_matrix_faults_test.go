@@ -204,12 +204,14 @@ func serverFaults(t *testing.T, m *matrix) {
 		{
 			name: "server killed", lasts: 6 * time.Second,
 			begin: func(*subject) { server.Stop() }, change: func(*subject) {},
-			end: func(b *subject) { server.Start(); b.change() },
+			end:  func(b *subject) { server.Start(); b.change() },
+			back: func(b *subject) { b.told(agent) },
 		},
 		{
 			name: "server frozen", lasts: 6 * time.Second,
 			begin: func(*subject) { server.Pause() }, change: func(*subject) {},
-			end: func(b *subject) { server.Resume(); b.change() },
+			end:  func(b *subject) { server.Resume(); b.change() },
+			back: func(b *subject) { b.told(agent) },
 		},
 		{
 			name: "a snapshot restored", within: noticedWithin,
@@ -233,6 +235,7 @@ func serverFaults(t *testing.T, m *matrix) {
 				b.change()
 			},
 			change: func(*subject) {},
+			back:   func(b *subject) { b.told(agent) },
 		},
 	} {
 		t.Run(f.name, func(t *testing.T) { f.run(t, m, s, agent.Addr()) })

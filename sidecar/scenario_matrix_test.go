@@ -23,6 +23,9 @@ const (
 	// noticedWithin is how soon it serves what Consul holds where nothing ever ends the fault: the agent
 	// responds, and says something else. A look each 10 s finds that.
 	noticedWithin = 14 * time.Second * slowness
+
+	// agentBack bounds how long a client agent takes to find its server again.
+	agentBack = time.Minute
 )
 
 // TestFaultMatrix has gateways serve while Consul suffers, each with traffic of HTTP and TCP, and changes the document
@@ -103,6 +106,7 @@ type fault struct {
 	begin  func(*subject)      // what goes wrong
 	change func(*subject)      // what becomes true meanwhile; nil = (*subject).change
 	end    func(*subject)      // what is mended; nil = only the wire is
+	back   func(*subject)      // waits until what was away answers again; nil = it does at once
 	served func(*subject) bool // whether the truth is; nil = (*subject).served
 	within time.Duration       // 0 = truthWithin
 }
@@ -159,6 +163,9 @@ func (f fault) run(t *testing.T, m *matrix, s *store, address string) {
 			f.end(b)
 		}
 		b.wire.set(func(w *way) { w.rule, w.refuses, w.loses = nil, false, false })
+	}
+	if f.back != nil {
+		f.back(b)
 	}
 	within := cmp.Or(f.within, truthWithin)
 	begun := time.Now()
@@ -218,6 +225,15 @@ func (b *subject) change() {
 		c.KVPut(b.key, b.document(b.service, marked))
 		b.register(c, 2)
 		c.DeregisterNode(fmt.Sprint(b.service, "-", 0))
+	})
+}
+
+// told waits until a client agent answers what is true after change. Consul's own agents need time to find a server
+// again, which says nothing of the gateway.
+func (b *subject) told(agent *testserver.ConsulServer) {
+	testserver.WaitFor(b.t, agentBack, "the agent to know what is true", func() bool {
+		return agent.Holds(b.key, b.document(b.service, marked), b.service, addressPort(b.m.apps[1]),
+			addressPort(b.m.apps[2]))
 	})
 }
 

@@ -2,8 +2,10 @@ package testserver
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 )
 
 // KVPut stores a value.
@@ -32,6 +34,27 @@ func (s *ConsulServer) KV(key string) (value string, ok bool) {
 		s.process.t.Fatalf("consul: GET %s: status %d: %s", path, status, answer)
 	}
 	return string(answer), true
+}
+
+// Holds tells whether it answers, right now and from what it knows, that the key has this value and the service
+// instances with these ports, in any order. Any error is a no.
+func (s *ConsulServer) Holds(key, value, service string, ports ...int) bool {
+	status, answer, err := s.try(http.MethodGet, "/v1/kv/"+key+"?raw", nil)
+	if err != nil || status != http.StatusOK || string(answer) != value {
+		return false
+	}
+	var instances []struct{ Service struct{ Port int } }
+	status, answer, err = s.try(http.MethodGet, "/v1/health/service/"+service, nil)
+	if err != nil || status != http.StatusOK || json.Unmarshal(answer, &instances) != nil {
+		return false
+	}
+	var got []int
+	for _, i := range instances {
+		got = append(got, i.Service.Port)
+	}
+	slices.Sort(got)
+	slices.Sort(ports)
+	return slices.Equal(got, ports)
 }
 
 // Snapshot returns the whole state of the store.

@@ -12,9 +12,9 @@ import (
 // Ports are taken from [lowestPort, highestPort]: above what services use by
 // custom, below 32768 where Linux begins to number outgoing connections.
 //
-// Between the hand-out of a port and the moment its server listens, the port
-// looks free. So each process takes a block of ports for itself, and hands out
-// each port of it once before it hands out the first again.
+// A port looks free before its server listens, and while it is stopped. So each
+// process takes a block of ports for itself, and hands out no port of it again
+// before the test that has it ends.
 const (
 	lowestPort  = 10240
 	highestPort = 32767
@@ -34,10 +34,12 @@ type block struct {
 	first int
 	// +checklocks:mu
 	last int // offset in the block of the port handed out last
+	// +checklocks:mu
+	given [blockSize]bool // by offset: a test has it
 }
 
 // Port returns a port on 127.0.0.1 that is free for TCP and UDP, and that no
-// other test is given meanwhile. Prefer listening on port 0 where the code under
+// other test is given before t ends. Prefer listening on port 0 where the code under
 // test can; this is for servers that must be told a number, or keep it while they
 // are stopped.
 func Port(t testing.TB) int {
@@ -46,6 +48,7 @@ func Port(t testing.TB) int {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { ports.giveBack(port) })
 	return port
 }
 
@@ -78,11 +81,21 @@ func (b *block) next() (int, error) {
 	var err error
 	for range blockSize {
 		b.last = b.last%(blockSize-1) + 1
+		if b.given[b.last] {
+			continue
+		}
 		if err = free(b.first + b.last); err == nil {
+			b.given[b.last] = true
 			return b.first + b.last, nil
 		}
 	}
-	return 0, fmt.Errorf("no port from %d to %d is free: %w", b.first+1, b.first+blockSize-1, err)
+	return 0, fmt.Errorf("no port from %d to %d is free (the last error: %w)", b.first+1, b.first+blockSize-1, err)
+}
+
+func (b *block) giveBack(port int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.given[port-b.first] = false
 }
 
 // take makes this process the owner of a block that no other one owns.

@@ -24,6 +24,42 @@ func TestPortsAreHandedOutOnce(t *testing.T) {
 	}
 }
 
+// A port that a test has is not handed out again, also where nobody listens there; one that was given back is.
+func TestPortsOfATest(t *testing.T) {
+	var b block
+	first, err := b.next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.release)
+	again := 0
+	for range 2 * blockSize {
+		port, err := b.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.giveBack(port)
+		if port == first {
+			again++
+		}
+	}
+	if again > 0 {
+		t.Errorf("port %d was handed out %d times more", first, again)
+	}
+	b.giveBack(first)
+	for range blockSize {
+		port, err := b.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.giveBack(port)
+		if port == first {
+			return
+		}
+	}
+	t.Errorf("port %d was never handed out again", first)
+}
+
 func TestPortThatIsInUse(t *testing.T) {
 	var b block
 	before, err := b.next()
