@@ -24,6 +24,7 @@ type conn struct {
 
 	client  client
 	attempt attempt
+	cause   error // what went wrong last; nil: nothing has, or the flag says it all
 
 	down  net.Conn // the client's side: the socket, or TLS over it
 	up    net.Conn // the endpoint's; nil: none
@@ -59,7 +60,9 @@ type attempt struct {
 	to      *upstream // nil until a route was found
 	count   int
 	took    time.Duration     // of the last connect
+	begun   time.Time         // the connect to the last endpoint
 	address string            // of the last endpoint tried
+	ended   []telemetry.Try   // the attempts that have failed
 	ep      *cluster.Endpoint // leased; nil: none
 	slot    *cluster.Slot     // nil: none
 }

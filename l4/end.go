@@ -81,7 +81,8 @@ func (c *conn) giveBack(flag telemetry.Flag) {
 	}
 	outcome := c.outcome(flag)
 	if outcome == cluster.Reset {
-		c.explain(telemetry.UC, errBrokeOff)
+		c.cause = errBrokeOff
+		c.explain(telemetry.UC, c.cause)
 	}
 	a.ep.Done(outcome)
 }

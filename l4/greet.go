@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -86,6 +87,7 @@ func (c *conn) refuse(what string, err error, silent bool) {
 		c.stop(telemetry.DC)
 		return
 	}
+	c.cause = fmt.Errorf("%s: %w", what, err)
 	c.s.logger.Debug("connection refused", "listener", c.set.name, "remote", c.client.who.Source,
 		"at", what, "reason", err)
 	c.stop(telemetry.DPE)

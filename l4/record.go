@@ -18,17 +18,39 @@ func (c *conn) record(flag telemetry.Flag) {
 		c.count()
 		to.tele.Record(took)
 	}
-	set := c.set
-	if set.log != nil && (set.sampling >= 1 || flag != telemetry.NoFlag || rand.Float64() < set.sampling) {
-		c.writeLog(flag, took)
+	share := c.set.sampling
+	if flag != telemetry.NoFlag {
+		share = 1
+	}
+	logged := c.set.log != nil && (share >= 1 || rand.Float64() < share)
+	if !logged && flag == telemetry.NoFlag {
+		return
+	}
+	r := c.line(flag, took)
+	r.Sampled = share
+	if logged {
+		c.s.log.Write(c.set.log, &r, c.shard)
+	}
+	if flag != telemetry.NoFlag {
+		c.s.registry.Failures.Add(&r, c.tries(flag, took))
 	}
 }
 
-func (c *conn) writeLog(flag telemetry.Flag, took time.Duration) {
+// tries is how all attempts ended: those that have failed, and the one whose connection has ended with flag.
+func (c *conn) tries(flag telemetry.Flag, took time.Duration) []telemetry.Try {
+	a := &c.attempt
+	if len(a.ended) == a.count {
+		return a.ended
+	}
+	return append(a.ended, c.try(c.start.Add(took), flag))
+}
+
+// line is what is told of the connection.
+func (c *conn) line(flag telemetry.Flag, took time.Duration) telemetry.Record {
 	r := telemetry.Record{
 		Time: c.start, Protocol: "tcp", Listener: c.set.name, Revision: c.set.revision, Duration: took, Flag: flag,
 		Host: []byte(c.client.name), TLSVersion: c.client.tlsVersion, ClientIdentity: c.client.identity,
-		Endpoint: c.attempt.address, Attempts: c.attempt.count,
+		Endpoint: c.attempt.address, Attempts: c.attempt.count, Reason: c.cause,
 		BytesRead: c.there.moved.Load(), BytesWritten: c.back.moved.Load(),
 	}
 	if addr := c.client.who.Source.Addr(); addr.IsValid() {
@@ -40,5 +62,5 @@ func (c *conn) writeLog(flag telemetry.Flag, took time.Duration) {
 	if c.up != nil {
 		r.Upstream = c.attempt.took
 	}
-	c.s.log.Write(c.set.log, &r, c.shard)
+	return r
 }

@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -61,13 +62,14 @@ func (c *conn) connect(ctx context.Context) bool {
 		}
 		seen = append(seen, ep)
 		a.count = len(seen)
-		a.ep, a.address = ep, ep.Address()
+		a.ep, a.address, a.begun, c.cause = ep, ep.Address(), time.Now(), nil
 		if err = c.open(ctx, ep); err == nil {
 			return true
 		}
 		outcome, flag := c.failure(ctx, err)
 		a.ep = nil
 		ep.Done(outcome)
+		a.ended = append(a.ended, c.try(time.Now(), cmp.Or(flag, telemetry.UF)))
 		if flag != telemetry.NoFlag {
 			c.stop(flag)
 			return false
@@ -75,6 +77,14 @@ func (c *conn) connect(ctx context.Context) bool {
 	}
 	c.stop(telemetry.UF)
 	return false
+}
+
+// try is the attempt that has ended now, with flag.
+func (c *conn) try(now time.Time, flag telemetry.Flag) telemetry.Try {
+	a := &c.attempt
+	return telemetry.Try{
+		Endpoint: a.address, After: a.begun.Sub(c.start), Took: now.Sub(a.begun), Flag: flag, Cause: c.cause,
+	}
 }
 
 // hashKey is the key of the client's address where it decides on the endpoint.
@@ -88,6 +98,7 @@ func (c *conn) hashKey() uint64 {
 
 // failure is what a failed connect says of the endpoint, and the flag to stop with where another endpoint is not tried.
 func (c *conn) failure(ctx context.Context, err error) (cluster.Outcome, telemetry.Flag) {
+	c.cause = err
 	switch {
 	case errors.Is(err, cluster.ErrOverflow):
 		return cluster.Overflow, telemetry.UO
@@ -97,7 +108,8 @@ func (c *conn) failure(ctx context.Context, err error) (cluster.Outcome, telemet
 	case ctx.Err() != nil: // stopped, or the server's own has ended
 		return cluster.Ignored, telemetry.LR
 	}
-	c.explain(telemetry.UF, netio.NewConnectError(err))
+	c.cause = netio.NewConnectError(err)
+	c.explain(telemetry.UF, c.cause)
 	return cluster.ConnectFailure, telemetry.NoFlag
 }
 

@@ -33,6 +33,9 @@ type View struct {
 	Config func() *config.Document // the effective document; nil until the first serves
 	Drain  func()                  // begins the drain; a second call does nothing
 
+	// Failures are the last n requests and connections that failed or were slow; of one request id where that is given.
+	Failures func(id string, n int) FailureList
+
 	Metrics http.Handler // answers a scrape; nil: OTEL_METRICS_EXPORTER leaves that out
 
 	// Explain tells which route a request would take. The error is errNoRevision, or

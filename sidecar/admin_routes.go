@@ -23,6 +23,7 @@ GET  /status   versions, revision, listeners, clusters, discovery, certificates 
 GET  /metrics  every metric, as Prometheus takes it (text; OpenMetrics if Accept asks for it)
 GET  /config   the effective document (YAML; JSON with ?format=json)
 GET  /explain  which route a request would take, and why (JSON): ?method=GET&url=http://host/path
+GET  /failures the last requests that failed or were slow, with each attempt (JSON): ?n=20&id=REQUEST_ID
 POST /drain    begin the drain, as SIGTERM does
 `
 
@@ -47,6 +48,7 @@ func adminRoutes(view View, profiles bool) http.Handler {
 	mux.HandleFunc("GET /metrics", view.metrics)
 	mux.HandleFunc("GET /config", view.config)
 	mux.HandleFunc("GET /explain", view.explain)
+	mux.HandleFunc("GET /failures", view.failures)
 	mux.HandleFunc("POST /drain", view.drain)
 	return mux
 }

@@ -10,7 +10,10 @@ import (
 
 // view is what the admin port shows of the sidecar.
 func (s *Sidecar) view() View {
-	return View{Ready: s.notReady, Note: s.note, Status: s.status, Config: s.config, Drain: s.Drain, Explain: s.explain}
+	return View{
+		Ready: s.notReady, Note: s.note, Status: s.status, Config: s.config, Drain: s.Drain, Explain: s.explain,
+		Failures: s.failures,
+	}
 }
 
 // notReady says why the sidecar should get no traffic, a sentence each.

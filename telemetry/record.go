@@ -29,6 +29,9 @@ type Record struct {
 	BytesRead      int64
 	BytesWritten   int64
 	Flag           Flag
+	Reason         error   // what Flag stands for this time; nil: the flag says it all
+	Sampled        float64 // the share of records like this one that is written
+	Slow           bool    // it lasted longer than the document's access_log.slow
 	RequestID      []byte
 	TraceID        []byte
 	Revision       string
@@ -51,8 +54,7 @@ var appendValue = [logfield.Count]func(dst []byte, r *Record, stamp *[19]byte) [
 	logfield.Host:     func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.Host) },
 	logfield.Protocol: func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Protocol) },
 	logfield.Status: func(d []byte, r *Record, _ *[19]byte) []byte {
-		return strconv.AppendInt(d, int64(r.Status),
-			10)
+		return strconv.AppendInt(d, int64(r.Status), 10)
 	},
 	logfield.DurationMS: func(d []byte, r *Record, _ *[19]byte) []byte { return appendMillis(d, r.Duration) },
 	logfield.UpstreamMS: func(d []byte, r *Record, _ *[19]byte) []byte {
@@ -74,16 +76,13 @@ var appendValue = [logfield.Count]func(dst []byte, r *Record, stamp *[19]byte) [
 	logfield.Cluster:   func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Cluster) },
 	logfield.Upstream:  func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Endpoint) },
 	logfield.Attempts: func(d []byte, r *Record, _ *[19]byte) []byte {
-		return strconv.AppendInt(d,
-			int64(r.Attempts), 10)
+		return strconv.AppendInt(d, int64(r.Attempts), 10)
 	},
 	logfield.BytesRead: func(d []byte, r *Record, _ *[19]byte) []byte {
-		return strconv.AppendInt(d, r.BytesRead,
-			10)
+		return strconv.AppendInt(d, r.BytesRead, 10)
 	},
 	logfield.BytesWritten: func(d []byte, r *Record, _ *[19]byte) []byte {
-		return strconv.AppendInt(d, r.BytesWritten,
-			10)
+		return strconv.AppendInt(d, r.BytesWritten, 10)
 	},
 	logfield.Flag:           func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Flag.String()) },
 	logfield.RequestID:      func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.RequestID) },
@@ -96,6 +95,15 @@ var appendValue = [logfield.Count]func(dst []byte, r *Record, stamp *[19]byte) [
 			return append(d, "null"...)
 		}
 		return strconv.AppendInt(d, int64(r.GRPCStatus), 10)
+	},
+	logfield.Reason: func(d []byte, r *Record, _ *[19]byte) []byte {
+		if r.Reason == nil {
+			return append(d, `""`...)
+		}
+		return appendString(d, r.Reason.Error())
+	},
+	logfield.Sampled: func(d []byte, r *Record, _ *[19]byte) []byte {
+		return strconv.AppendFloat(d, r.Sampled, 'g', -1, 64)
 	},
 }
 

@@ -36,6 +36,8 @@ type Registry struct {
 	RevisionApplied Counter
 	// AccessLogDropped counts lines of the access log lost to a full buffer.
 	AccessLogDropped Counter
+	// Failures has the last requests and connections that failed or were slow.
+	Failures Failures
 
 	start           time.Time // since when counters count
 	series          atomic.Int64

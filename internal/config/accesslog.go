@@ -1,6 +1,8 @@
 package config
 
 import (
+	"time"
+
 	"go.yaml.in/yaml/v4"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/logfield"
@@ -11,6 +13,8 @@ type AccessLog struct {
 	Enabled  bool
 	Sampling float64  // share of successful requests, 0 to 1; 4xx and 5xx are always written
 	Fields   []string // in the order wanted; never empty
+	// Slow is how long a request lasts that is always written, and kept among the failures; 0 = no time makes it slow.
+	Slow time.Duration
 }
 
 var accessLogBlock = block[AccessLog]{
@@ -20,6 +24,7 @@ var accessLogBlock = block[AccessLog]{
 		at("sampling", func(a *AccessLog) *float64 { return &a.Sampling }, share(0, 1)),
 		at("fields", func(a *AccessLog) *[]string { return &a.Fields },
 			listOf(word(logfield.Names()...)).then(checkLogFields)),
+		at("slow", func(a *AccessLog) *time.Duration { return &a.Slow }, duration(true)),
 	},
 }
 

@@ -190,7 +190,7 @@ timeouts: {tcp_idle: 1m}
 		}},
 		Timeouts: Timeouts{15 * time.Second, 30 * time.Second, 10 * time.Second, 2 * time.Second, time.Minute,
 			time.Minute, 0},
-		AccessLog: AccessLog{true, 1, logfield.Names()},
+		AccessLog: AccessLog{Enabled: true, Sampling: 1, Fields: logfield.Names()},
 	}
 	if !reflect.DeepEqual(doc, want) {
 		t.Errorf("doc = %+v\nwant  %+v", doc, want)

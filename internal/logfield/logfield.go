@@ -37,6 +37,8 @@ const (
 	TLSVersion
 	ClientIdentity
 	GRPCStatus
+	Reason
+	Sampled
 
 	Count // how many there are
 )
@@ -68,6 +70,8 @@ var names = [Count]string{
 	TLSVersion:     "tls_version",
 	ClientIdentity: "client_identity",
 	GRPCStatus:     "grpc_status",
+	Reason:         "reason",
+	Sampled:        "sampled",
 }
 
 // Names returns all names in the default order. The caller owns the slice.

@@ -19,6 +19,7 @@ type Attempt struct {
 	HeadAt   int64 // the response head came; 0: not yet
 
 	tried cluster.Tried
+	ended []telemetry.Try // the attempts before this one, each of which has failed
 	state attemptState
 
 	// Of an attempt with a goroutine.
@@ -57,6 +58,36 @@ func (a *Attempt) Pick(d *route.Decision) error {
 func (a *Attempt) Begin(now int64) {
 	a.Number++
 	a.Start, a.HeadAt, a.state = now, 0, inFlight
+}
+
+// Keep remembers how the attempt ended, since another one follows: with a response of status that was dropped, or, if
+// that is 0, with reply. start is when the request came.
+func (a *Attempt) Keep(reply *route.LocalReply, status int, start, now int64) {
+	t := a.try(start, now)
+	t.Status = status
+	if status == 0 {
+		t.Flag, t.Cause = reply.Flag, reply
+	}
+	a.ended = append(a.ended, t)
+}
+
+// tries is how all attempts ended: those that were kept, and the last one as r has it.
+func (a *Attempt) tries(r *Record) []telemetry.Try {
+	if len(a.ended) == a.Number {
+		return a.ended
+	}
+	t := a.try(r.Start, r.End)
+	t.Flag, t.Cause = r.Flag, r.Reason
+	if a.HeadAt > 0 {
+		t.Status = r.Status
+	}
+	return append(a.ended, t)
+}
+
+func (a *Attempt) try(start, end int64) telemetry.Try {
+	return telemetry.Try{
+		Endpoint: a.Endpoint.Address(), After: time.Duration(a.Start - start), Took: time.Duration(end - a.Start),
+	}
 }
 
 // Done ends the lease of the endpoint, if there is one.

@@ -85,13 +85,26 @@ func (r *Record) Write(e *Engine, c *route.Client, d *route.Decision, a *Attempt
 	} else {
 		rt.Record(d.Method, r.Status, c.Scheme, took)
 	}
-	if t.Log == nil {
+	slow := t.Slow > 0 && took >= t.Slow && r.Status != 101 // a tunnel lasts as long as it is wanted
+	broken := slow || r.Flag != telemetry.NoFlag || r.Status >= 500 || grpcFailed(r.GRPCStatus)
+	share := t.Sampling
+	if broken || r.Status >= 400 || r.GRPCStatus > 0 {
+		share = 1
+	}
+	logged := t.Log != nil && (share >= 1 || rand.Float64() < share)
+	if !logged && !broken {
 		return
 	}
-	failed := r.Status >= 400 || r.GRPCStatus > 0 || r.Flag != telemetry.NoFlag
-	if failed || t.Sampling >= 1 || rand.Float64() < t.Sampling {
-		r.writeLine(e, c, d, a, h, took)
+	l := r.line(e, c, d, a, h, took)
+	l.Sampled, l.Slow = share, slow
+	if logged {
+		e.Log.Write(t.Log, &l.Record, c.Shard)
 	}
+	if broken {
+		e.Registry.Failures.Add(&l.Record, a.tries(r))
+	}
+	l.Record = telemetry.Record{} // what it points to is not its own
+	linePool.Put(l)
 }
 
 // line is the memory of one line: the log's fields are functions, for which a record is on the heap.
@@ -103,9 +116,10 @@ type line struct {
 // lines are pooled. A Workspace would not do: a request that is relayed ends on whichever goroutine brings its end.
 var linePool = sync.Pool{New: func() any { return new(line) }}
 
-func (r *Record) writeLine(e *Engine, c *route.Client, d *route.Decision, a *Attempt, h *message.Head,
+// line is what is told of the request. It is of the pool.
+func (r *Record) line(e *Engine, c *route.Client, d *route.Decision, a *Attempt, h *message.Head,
 	took time.Duration,
-) {
+) *line {
 	l := linePool.Get().(*line)
 	l.Record = telemetry.Record{
 		Time: e.Sweeper.Time(r.Start), Method: h.Method, Path: h.Path, Query: h.Query, Host: h.Authority,
@@ -113,6 +127,7 @@ func (r *Record) writeLine(e *Engine, c *route.Client, d *route.Decision, a *Att
 		Referer: h.Get(message.Referer), Listener: c.Listener.Name, Attempts: a.Number, BytesRead: r.Read,
 		BytesWritten: r.Written, Flag: r.Flag, RequestID: h.Get(message.XRequestID), Revision: d.Table.Revision,
 		Peer: c.IP, GRPC: r.GRPCStatus != NoGRPCStatus, GRPCStatus: r.GRPCStatus,
+		Reason: r.Reason,
 	}
 	if d.RemoteIP.IsValid() {
 		l.RemoteIP = d.RemoteIP.AppendTo(l.ip[:0])
@@ -138,7 +153,5 @@ func (r *Record) writeLine(e *Engine, c *route.Client, d *route.Decision, a *Att
 	if a.HeadAt > 0 {
 		l.Upstream = time.Duration(a.HeadAt - a.Start)
 	}
-	e.Log.Write(d.Table.Log, &l.Record, c.Shard)
-	l.Record = telemetry.Record{} // what it points to is not its own
-	linePool.Put(l)
+	return l
 }

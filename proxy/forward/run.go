@@ -47,6 +47,7 @@ func (ex *exchange) run(reply *route.LocalReply) {
 		if reply = out.reply; reply == nil || !ex.again(&out) {
 			break
 		}
+		ex.keepAttempt(&out)
 		reply = ex.backoff()
 	}
 	if reply != nil {
@@ -63,6 +64,15 @@ func (ex *exchange) run(reply *route.LocalReply) {
 	if ex.upload.crashed() {
 		ex.state = panicked
 	}
+}
+
+// keepAttempt remembers an attempt that another one follows.
+func (ex *exchange) keepAttempt(out *result) {
+	status := 0
+	if out.reply == replyRetry {
+		status = ex.resp.Status
+	}
+	ex.attempt.Keep(out.reply, status, ex.record.Start, ex.now())
 }
 
 // finish counts what went over the client's connection and records the exchange.

@@ -5,11 +5,13 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/forward"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
 // fallBack gives a request that the endpoint has not processed to a goroutine, which makes another attempt. It can not
-// where more of the body has gone on than is kept: then the client, who has it, must send it again.
-func (r *relay) fallBack(b *http2.Batch) bool {
+// where more of the body has gone on than is kept: then the client, who has it, must send it again. reply is how the
+// attempt ended.
+func (r *relay) fallBack(b *http2.Batch, reply *route.LocalReply) bool {
 	r.mu.Lock() // the client's reset comes either before this, and ends the request, or goes to the fallback
 	defer r.mu.Unlock()
 	if r.response != awaitingHead {
@@ -29,6 +31,7 @@ func (r *relay) fallBack(b *http2.Batch) bool {
 	r.client.SetDeadline(0)
 	r.record.EndActive()
 	r.attempt.Done(cluster.Ignored)
+	r.attempt.Keep(reply, 0, r.record.Start, r.conn.Engine.Now())
 	g := &forward.Given{Start: r.record.Start, Decision: &r.decision, Attempt: r.attempt, Place: r.place, Body: body}
 	r.place = forward.QueuePlace{} // it is the other carrier's now
 	var h message.Head

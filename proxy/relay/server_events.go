@@ -107,7 +107,7 @@ func (e *serverEvents) Reset(b *http2.Batch, _ *http2.Stream, code http2.ErrCode
 	reply := forward.UpstreamReply(&http2.ResetError{Code: code, Cause: cause})
 	if !forward.Unprocessed(cause) {
 		reply = forward.Late(reply, &r.decision, r.conn.Engine.Now())
-	} else if r.fallBack(b) {
+	} else if r.fallBack(b, reply) {
 		return
 	}
 	r.fail(b, reply, code)

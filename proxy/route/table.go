@@ -3,6 +3,7 @@ package route
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -16,6 +17,7 @@ type Table struct {
 	MaxBody  int64                // of a request, in bytes; 0 = no limit
 	Log      *telemetry.LogFormat // nil: no access log
 	Sampling float64
+	Slow     time.Duration    // a request that lasts this long is logged and kept; 0: none is slow
 	NoRoute  *telemetry.Route // for requests that no route matched
 
 	router    *router
@@ -42,6 +44,7 @@ func Compile(o Options) (*Table, error) {
 	doc := o.Document
 	t := &Table{
 		Revision: doc.Revision, Timeouts: doc.Timeouts, MaxBody: doc.Limits.MaxBody, Sampling: doc.AccessLog.Sampling,
+		Slow:    doc.AccessLog.Slow,
 		NoRoute: o.Registry.Route(""), trusted: o.Trusted, upstreams: o.Upstreams, rates: map[string]*rateLimit{},
 	}
 	routes := make([]*Route, 0, len(doc.Routes))

@@ -103,6 +103,26 @@ func askAdmin(ctx context.Context, address, target string) ([]byte, error) {
 	return nil, fmt.Errorf("answered %s (is it a gateway's?)", answer.Status)
 }
 
+// ask is askAdmin for a verb: its error is what the verb ends with.
+func ask(ctx context.Context, address, target string) ([]byte, error) {
+	text, err := askAdmin(ctx, address, target)
+	if refused, ok := errors.AsType[*refusedError](err); ok {
+		return nil, refused
+	}
+	if err != nil {
+		return nil, bad("admin port %s: %v", address, err)
+	}
+	return text, nil
+}
+
+// ioError is a failed write of the answer.
+func ioError(err error) error {
+	if err != nil {
+		return bad("%v", err)
+	}
+	return nil
+}
+
 // firstLine is all of what a gateway says is wrong, and enough of what another says.
 func firstLine(text []byte) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -15,17 +14,24 @@ import (
 
 func explainCommand(p *Process) *cobra.Command {
 	var q route.ExplainRequest
-	raw := false
+	raw, id := false, ""
 	cmd := &cobra.Command{
-		Use:   "explain METHOD URL",
-		Short: "Ask a running gateway which route a request would take, and why",
+		Use:   "explain METHOD URL | --id ID",
+		Short: "Ask a running gateway which route a request would take, or what became of one",
 		Long: `Asks the admin port of a gateway that runs with this environment which route a
 request would take and why the others lost, to which endpoints it could go, and
 which timeouts would hold for it. Nothing is sent anywhere. Exits 0 when there is a
-route, and 1 when there is none or the gateway does not answer.`,
-		Example: `  gateway explain GET http://shop.example.com/orders/7 -H 'X-Canary: 1'`,
+route, and 1 when there is none or the gateway does not answer.
+
+With --id it tells what became of a request that failed or was slow: who answered,
+why, and how each attempt ended. Exits 1 when the gateway does not have it (any more).`,
+		Example: `  gateway explain GET http://shop.example.com/orders/7 -H 'X-Canary: 1'
+  gateway explain --id 2f1c7d0e-5d3b-4b55-9a5e-d7b1d0f4a6c1`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 2 {
+			if id != "" && len(args) > 0 {
+				return fmt.Errorf("explain --id takes no argument (was %q)", args[0])
+			}
+			if id == "" && len(args) != 2 {
 				return fmt.Errorf("explain takes a method and a URL (were %s)", count(len(args), "argument"))
 			}
 			return nil
@@ -37,11 +43,15 @@ route, and 1 when there is none or the gateway does not answer.`,
 		"a header of the request, as 'Name: value'; may be repeated")
 	cmd.Flags().StringVar(&q.Listener, "listener", "",
 		"name of the listener where it comes in; needed if routes depend on it")
-	cmd.Flags().BoolVar(&raw, "json", false, "print what /explain answers")
+	cmd.Flags().StringVar(&id, "id", "", "X-Request-Id of a request that failed or was slow")
+	cmd.Flags().BoolVar(&raw, "json", false, "print what /explain answers, or /failures with --id")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		address, err := adminAddress(p, flags)
 		if err != nil {
 			return err
+		}
+		if id != "" {
+			return explainFailure(cmd.Context(), p.Stdout, address, id, raw)
 		}
 		q.Method, q.URL = args[0], args[1]
 		return explain(cmd.Context(), p.Stdout, address, &q, raw)
@@ -62,12 +72,9 @@ func explain(ctx context.Context, w io.Writer, address string, q *route.ExplainR
 	if q.Listener != "" {
 		values.Set("listener", q.Listener)
 	}
-	text, err := askAdmin(ctx, address, "/explain?"+values.Encode())
-	if refused, ok := errors.AsType[*refusedError](err); ok {
-		return refused
-	}
+	text, err := ask(ctx, address, "/explain?"+values.Encode())
 	if err != nil {
-		return bad("admin port %s: %v", address, err)
+		return err
 	}
 	var e route.Explanation
 	if err := json.Unmarshal(text, &e); err != nil {
@@ -79,7 +86,7 @@ func explain(ctx context.Context, w io.Writer, address string, q *route.ExplainR
 		err = explanation(w, &e)
 	}
 	if err != nil {
-		return bad("%v", err)
+		return ioError(err)
 	}
 	if e.Route == nil {
 		return bad("") // the answer says so

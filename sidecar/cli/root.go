@@ -22,6 +22,7 @@ func newRoot(p *Process) *cobra.Command {
 		versionCommand(p),
 		statusCommand(p),
 		explainCommand(p),
+		failuresCommand(p),
 	)
 	root.SetHelpCommand(helpCommand(root))
 	root.SetOut(p.Stdout) // completion takes it when it is made

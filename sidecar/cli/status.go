@@ -32,9 +32,9 @@ is ready and 1 when it is not, or does not answer: it is the probe for container
 }
 
 func status(ctx context.Context, w io.Writer, address string, raw bool) error {
-	text, err := askAdmin(ctx, address, "/status")
+	text, err := ask(ctx, address, "/status")
 	if err != nil {
-		return bad("admin port %s: %v", address, err)
+		return err
 	}
 	var s sidecar.Status
 	if err := json.Unmarshal(text, &s); err != nil {
@@ -46,7 +46,7 @@ func status(ctx context.Context, w io.Writer, address string, raw bool) error {
 		err = summary(w, &s)
 	}
 	if err != nil {
-		return bad("%v", err)
+		return ioError(err)
 	}
 	if !s.Ready {
 		return bad("") // the answer says so
