@@ -90,8 +90,8 @@ func TestVariables(t *testing.T) {
 		"GATEWAY_PORT":            true, // what Kubernetes injects
 		"GATEWAY_UPSTREAM_TIMEOT": true, // wrong on purpose
 	}
-	// of status and explain, validate, curl
-	flags := map[string]bool{"--json": true, "--files": true, "--resolve": true}
+	// of status, explain, validate, curl
+	flags := map[string]bool{"--json": true, "--id": true, "--files": true, "--resolve": true}
 	for _, v := range sidecar.Variables() {
 		known[v.Name], flags["--"+v.Flag] = true, true
 	}

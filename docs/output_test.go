@@ -54,6 +54,7 @@ var vary = []struct{ pattern, name string }{
 	{`\b(hash=)[0-9a-f]+`, "${1}HASH"},
 	{`\b(took"?[=:]"?)[0-9.]+(ns|µs|ms|s)`, "${1}DURATION"},
 	{`(_ms":)[0-9.]+`, "${1}MS"},
+	{`\b[0-9]+\.[0-9] ms\b`, "MS ms"}, // of an attempt
 	// chosen by the kernel
 	{`127\.0\.0\.1:(3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[4-6]\d{4})\b`, "127.0.0.1:PORT"},
 	{`[0-9.]+( us of CPU a request| bytes for each)`, "N$1"},

@@ -63,7 +63,8 @@ clusters:
 		got := fmt.Sprintf("%s %s: %d %s %s, route %s, cluster %s", f.Method, f.Path, f.Status, f.Flag, f.Reason,
 			f.Route, f.Cluster)
 		if got != row.want || attempts(&f) != row.attempts {
-			t.Errorf("%s: kept %q with the attempts %q\nwant %q with %q", row.path, got, attempts(&f), row.want, row.attempts)
+			t.Errorf("%s: kept %q with the attempts %q\nwant %q with %q", row.path, got, attempts(&f), row.want,
+				row.attempts)
 		}
 		if f.RequestID == "" || f.Revision == "" || f.RemoteIP != "127.0.0.1" || f.Host != "a.example" ||
 			f.Listener != "web" || f.Protocol != "HTTP/1.1" {
@@ -72,7 +73,8 @@ clusters:
 		for i := 1; i < len(f.Attempts); i++ {
 			if was, is := f.Attempts[i-1], f.Attempts[i]; is.AfterMS < was.AfterMS+was.DurationMS-0.002 ||
 				is.AfterMS+is.DurationMS > f.DurationMS+0.002 {
-				t.Errorf("%s: attempt %d at %v ms, behind one of %v ms at %v, of %v ms in all", row.path, i+1, is.AfterMS,
+				t.Errorf("%s: attempt %d at %v ms, behind one of %v ms at %v, of %v ms in all", row.path, i+1,
+					is.AfterMS,
 					was.DurationMS, was.AfterMS, f.DurationMS)
 			}
 		}

@@ -114,9 +114,11 @@ func (f *Failures) admits(r *Record) bool {
 // +checklocks:f.mu
 func (f *Failures) victim() int {
 	var count, first [numFlags]int
-	for i := len(f.kept) - 1; i >= 0; i-- {
-		count[f.kept[i].flag]++
-		first[f.kept[i].flag] = i
+	for i := range f.kept {
+		flag := f.kept[i].flag
+		if count[flag]++; count[flag] == 1 {
+			first[flag] = i
+		}
 	}
 	most := 0
 	for flag := range count {

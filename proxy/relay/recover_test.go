@@ -22,7 +22,9 @@ import (
 func TestPanicInStart(t *testing.T) {
 	for name, breaks := range map[string]func(*forward.ConnH2, *forward.Given){
 		"before the stream is opened": func(_ *forward.ConnH2, g *forward.Given) { g.Decision.Route = nil },
-		"behind":                      func(c *forward.ConnH2, _ *forward.Given) { c.Client.Listener = &route.Listener{} },
+		"behind": func(c *forward.ConnH2, _ *forward.Given) {
+			c.Client.Listener = &route.Listener{}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, breaks)

@@ -32,13 +32,15 @@ func failures() []telemetry.Failure {
 			RemoteIP: "192.0.2.7", Listener: "web", Route: "orders", Cluster: "orders-v1", Revision: "1a2b",
 			Attempts: []telemetry.FailedTry{
 				{Upstream: "10.0.0.9:80", AfterMS: 0.5, DurationMS: 1, Status: 503},
-				{Upstream: "10.0.0.10:80", AfterMS: 18, DurationMS: 1.1, Flag: "UF", Reason: "connect: connection refused"},
+				{Upstream: "10.0.0.10:80", AfterMS: 18, DurationMS: 1.1, Flag: "UF",
+					Reason: "connect: connection refused"},
 			},
 		},
 		{
 			Time: at, RequestID: "id-2", Protocol: "HTTP/2.0", Method: "POST", Host: "api", Path: "/pay.Pay/Now",
-			Status: 200, GRPCStatus: &unavailable, Flag: "UH", Reason: "no healthy upstream", Slow: true, DurationMS: 1200,
-			RemoteIP: "192.0.2.8", Listener: "web", Route: "pay", Cluster: "pay", Revision: "1a2b",
+			Status: 200, GRPCStatus: &unavailable, Flag: "UH", Reason: "no healthy upstream", Slow: true,
+			DurationMS: 1200,
+			RemoteIP:   "192.0.2.8", Listener: "web", Route: "pay", Cluster: "pay", Revision: "1a2b",
 		},
 		{
 			Time: at, Protocol: "tcp", Flag: "SI", DurationMS: 60000, RemoteIP: "192.0.2.9", Listener: "db",
