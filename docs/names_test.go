@@ -91,7 +91,9 @@ func TestVariables(t *testing.T) {
 		"GATEWAY_UPSTREAM_TIMEOT": true, // wrong on purpose
 	}
 	// of status, explain, validate, curl
-	flags := map[string]bool{"--json": true, "--id": true, "--files": true, "--resolve": true}
+	flags := map[string]bool{
+		"--json": true, "--id": true, "--wait": true, "--for": true, "--files": true, "--resolve": true,
+	}
 	for _, v := range sidecar.Variables() {
 		known[v.Name], flags["--"+v.Flag] = true, true
 	}

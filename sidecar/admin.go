@@ -33,6 +33,9 @@ type View struct {
 	Config func() *config.Document // the effective document; nil until the first serves
 	Drain  func()                  // begins the drain; a second call does nothing
 
+	// LogLevel changes the level of the gateway's log, for a time (0 = until the end), and says so in a sentence.
+	LogLevel func(level string, d time.Duration) string
+
 	// Failures are the last n requests and connections that failed or were slow; of one request id where that is given.
 	Failures func(id string, n int) FailureList
 

@@ -24,6 +24,7 @@ GET  /metrics  every metric, as Prometheus takes it (text; OpenMetrics if Accept
 GET  /config   the effective document (YAML; JSON with ?format=json)
 GET  /explain  which route a request would take, and why (JSON): ?method=GET&url=http://host/path
 GET  /failures the last requests that failed or were slow, with each attempt (JSON): ?n=20&id=REQUEST_ID
+POST /log      change the level of the gateway's own log: ?level=debug&for=5m
 POST /drain    begin the drain, as SIGTERM does
 `
 
@@ -49,6 +50,7 @@ func adminRoutes(view View, profiles bool) http.Handler {
 	mux.HandleFunc("GET /config", view.config)
 	mux.HandleFunc("GET /explain", view.explain)
 	mux.HandleFunc("GET /failures", view.failures)
+	mux.HandleFunc("POST /log", view.logLevel)
 	mux.HandleFunc("POST /drain", view.drain)
 	return mux
 }

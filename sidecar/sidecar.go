@@ -33,6 +33,7 @@ type Options struct {
 type Sidecar struct {
 	boot    Bootstrap
 	logger  hclog.Logger
+	level   logLevel
 	started time.Time
 
 	registry *telemetry.Registry
@@ -66,7 +67,7 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 		o.Logger = hclog.NewNullLogger()
 	}
 	s := &Sidecar{
-		boot: b, logger: o.Logger, started: time.Now(),
+		boot: b, logger: o.Logger, level: logLevel{logger: o.Logger, usual: b.LogLevel}, started: time.Now(),
 		registry: telemetry.NewRegistry(), sweeper: netio.NewSweeper(),
 		certs:  mtls.NewSet(mtls.Options{Logger: o.Logger.Named("tls"), Unwatched: b.Benchmark}),
 		reload: make(chan struct{}, 1), drain: make(chan struct{}),
@@ -129,6 +130,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	var background sync.WaitGroup // the goroutines that live as long as life
 	run := func(f func(context.Context)) { background.Go(func() { f(life) }) }
 
+	defer s.level.stop()
 	s.state = openState(&s.boot, s.logger.Named("state"))
 	ln, err := s.listenAdmin()
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 func (s *Sidecar) view() View {
 	return View{
 		Ready: s.notReady, Note: s.note, Status: s.status, Config: s.config, Drain: s.Drain, Explain: s.explain,
-		Failures: s.failures,
+		Failures: s.failures, LogLevel: s.level.set,
 	}
 }
 

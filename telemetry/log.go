@@ -13,6 +13,9 @@ import (
 // levels are the values of GATEWAY_LOG_LEVEL.
 var levels = []string{"trace", "debug", "info", "warn", "error", "off"}
 
+// LogLevels returns the levels from the most to the least talkative. The caller owns the slice.
+func LogLevels() []string { return slices.Clone(levels) }
+
 // NewLogger makes the root logger of the process. level is one of trace, debug,
 // info, warn, error and off; format is json (one object a line) or text (for
 // eyes: coloured on a terminal). Every line reaches w whole, in one Write.

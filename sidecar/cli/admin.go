@@ -73,12 +73,12 @@ type refusedError struct{ text string }
 
 func (e *refusedError) Error() string { return e.text }
 
-// askAdmin gets what the admin port answers to target. An error that is no
+// askAdmin gets what the admin port answers to a request without a body. An error that is no
 // refusedError is about the port.
-func askAdmin(ctx context.Context, address, target string) ([]byte, error) {
+func askAdmin(ctx context.Context, method, address, target string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+target, nil)
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+address+target, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -104,8 +104,8 @@ func askAdmin(ctx context.Context, address, target string) ([]byte, error) {
 }
 
 // ask is askAdmin for a verb: its error is what the verb ends with.
-func ask(ctx context.Context, address, target string) ([]byte, error) {
-	text, err := askAdmin(ctx, address, target)
+func ask(ctx context.Context, method, address, target string) ([]byte, error) {
+	text, err := askAdmin(ctx, method, address, target)
 	if refused, ok := errors.AsType[*refusedError](err); ok {
 		return nil, refused
 	}

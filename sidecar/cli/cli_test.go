@@ -37,7 +37,7 @@ func TestUsage(t *testing.T) {
 	}{
 		{"stauts", nil, 2, "gateway: there is no verb \"stauts\" (perhaps status)\n"},
 		{"frobnicate", nil, 2, "gateway: there is no verb \"frobnicate\" (there are completion, dev, env, explain, " +
-			"failures, help, status, validate, version)\n"},
+			"failures, help, log, status, validate, version)\n"},
 		{"--lisen :80", nil, 2, "gateway: unknown flag --lisen (perhaps --listen)\n"},
 		{"--frobnicate", nil, 2, "gateway: unknown flag --frobnicate (gateway --help lists them)\n"},
 		{"-listen :80", nil, 2, "gateway: unknown flag -listen (perhaps --listen)\n"},
@@ -61,6 +61,8 @@ func TestUsage(t *testing.T) {
 		{"completion ksh", nil, 2, "gateway: completion takes one of bash, fish, powershell, zsh (was \"ksh\")\n"},
 		{"explain GET", nil, 2, "gateway: explain takes a method and a URL (were 1 argument)\n"},
 		{"explain --id a b", nil, 2, "gateway: explain --id takes no argument (was \"b\")\n"},
+		{"log", nil, 2,
+			"gateway: log takes a level, one of trace, debug, info, warn, error, off (were 0 arguments)\n"},
 		{"failures x", nil, 2, "gateway: failures takes no argument (was \"x\")\n"},
 		{"explain GET http://a/ -H", nil, 2, "gateway: --header needs a value\n"},
 		{"explain GET http://a/", []string{"GATEWAY_ADMIN_LISTEN="}, 2,

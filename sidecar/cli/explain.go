@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 
 	"github.com/spf13/cobra"
@@ -72,7 +73,7 @@ func explain(ctx context.Context, w io.Writer, address string, q *route.ExplainR
 	if q.Listener != "" {
 		values.Set("listener", q.Listener)
 	}
-	text, err := ask(ctx, address, "/explain?"+values.Encode())
+	text, err := ask(ctx, http.MethodGet, address, "/explain?"+values.Encode())
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -76,7 +77,7 @@ func explainFailure(ctx context.Context, w io.Writer, address, id string, raw bo
 func askFailures(ctx context.Context, address string, question url.Values) (
 	list *sidecar.FailureList, text []byte, err error,
 ) {
-	if text, err = ask(ctx, address, "/failures?"+question.Encode()); err != nil {
+	if text, err = ask(ctx, http.MethodGet, address, "/failures?"+question.Encode()); err != nil {
 		return nil, nil, err
 	}
 	if err := json.Unmarshal(text, &list); err != nil {

@@ -23,6 +23,7 @@ func newRoot(p *Process) *cobra.Command {
 		statusCommand(p),
 		explainCommand(p),
 		failuresCommand(p),
+		logCommand(p),
 	)
 	root.SetHelpCommand(helpCommand(root))
 	root.SetOut(p.Stdout) // completion takes it when it is made
