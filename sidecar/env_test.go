@@ -241,12 +241,12 @@ func TestLoadProblems(t *testing.T) {
 			}},
 		{"lists show the entry", Sources{Environ: []string{"GATEWAY_UPSTREAMS=a=h:1; b=h",
 			"GATEWAY_TRUSTED_PROXIES=10.0.0.0/8,10.1.0.0/8"}}, []string{
-			`env GATEWAY_UPSTREAMS: "h": want host:port, an IPv6 address in brackets`,
+			`env GATEWAY_UPSTREAMS: "h": want host:port, such as 127.0.0.1:8080`,
 			`env GATEWAY_TRUSTED_PROXIES: "10.1.0.0/8": has bits beyond its mask (the network is 10.0.0.0/8)`,
 		}},
 		{"long values are cut", Sources{Environ: []string{"GATEWAY_LISTEN=" + strings.Repeat("x", 200)}},
 			[]string{`env GATEWAY_LISTEN: "` + strings.Repeat("x", 120) +
-				`"...: want host:port, an IPv6 address in brackets`}},
+				`"...: want host:port, such as 127.0.0.1:8080`}},
 		{"no instance", Sources{Hostname: func() (string, error) { return "", os.ErrPermission }},
 			[]string{`env GATEWAY_INSTANCE: empty, and this host has no name to take instead: permission denied`}},
 		{"names", Sources{Environ: []string{"GATEWAY_INSTANCE=a/b", "GATEWAY_CONSUL_KEY=/a", "GATEWAY_ACCESS_LOG="}},

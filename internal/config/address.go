@@ -57,8 +57,12 @@ func checkAddress(s string, listen bool) (string, error) {
 		}
 		return "", fmt.Errorf("want host:port: write 127.0.0.1:%s for this machine", clip(s))
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case strings.Count(s, ":") > 1:
 		return "", errors.New("want host:port, an IPv6 address in brackets")
+	default:
+		return "", errors.New("want host:port, such as 127.0.0.1:8080")
 	}
 	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || strconv.FormatUint(number, 10) != port || number == 0 && !listen {
