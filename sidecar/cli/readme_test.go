@@ -77,7 +77,7 @@ func TestReadmeShellBlocks(t *testing.T) {
 	known := map[string]string{ // id -> first word of each line
 		"try":    "go",
 		"test":   "make",
-		"consul": "make consul bin/gateway for consul CONSUL_HTTP_ADDR=127.0.0.1:8500 for curl }",
+		"consul": "make consul bin/gateway for consul CONSUL_HTTP_ADDR=127.0.0.1:8500 bin/gateway curl }",
 	}
 	seen := map[string]bool{}
 	for _, b := range blocks(t) {
