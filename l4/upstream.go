@@ -148,6 +148,7 @@ func (c *conn) open(ctx context.Context, ep *cluster.Endpoint) (err error) {
 	}
 	a.took = time.Since(begun)
 	a.to.cluster.Telemetry().RecordConnect(a.took, err == nil)
+	ep.Telemetry().Record(a.took, err != nil)
 	if err != nil {
 		a.slot.Release()
 		a.slot = nil

@@ -81,6 +81,41 @@ clusters:
 	}
 }
 
+// Each try is counted at its endpoint, in each way that a request may take.
+func TestRatesOfEndpoints(t *testing.T) {
+	recent := func(g *gateway) (r telemetry.EndpointRate) {
+		if of := g.set.Status()[0].Endpoints[0].Recent; of != nil {
+			r = *of
+		}
+		return r
+	}
+	check := func(t *testing.T, g *gateway, requests, errors uint64) {
+		t.Helper()
+		testserver.WaitFor(t, patience, "the tries to be counted", func() bool { return recent(g).Requests == requests })
+		if r := recent(g); r.Errors != errors || r.P99MS <= 0 {
+			t.Errorf("recent %+v, want %d errors", r, errors)
+		}
+	}
+	t.Run("HTTP/1.1", func(t *testing.T) {
+		g := start(t, to(echo(t)))
+		g.ask(get("/"))
+		g.ask(get("/"))
+		check(t, g, 2, 0)
+	})
+	t.Run("refused", func(t *testing.T) {
+		g := start(t, clustered("retries: {attempts: 3, on: [connect-failure]}", "", refusing(t)))
+		g.ask(get("/"))
+		check(t, g, 3, 3)
+	})
+	t.Run("relayed", func(t *testing.T) {
+		g, _, down, up := relaying(t, "")
+		down.Ask(3, true, "GET", "/")
+		up.Head(up.Any().StreamID, true, ":status", "500")
+		down.Answer(3, "500")
+		check(t, g, 2, 1) // and the one that opened the connection
+	})
+}
+
 func TestSlowRequestsAreKept(t *testing.T) {
 	log := newLog(t)
 	app := backend(t, func(http.ResponseWriter, *http.Request) { <-time.After(2 * time.Millisecond) })

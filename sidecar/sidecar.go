@@ -149,6 +149,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	s.makePlanes(life)
 	run(s.sweeper.Run)
 	run(s.set.Run)
+	run(s.registry.KeepRates)
 	run(trim)
 	if s.log != nil {
 		run(s.log.Run)

@@ -6,6 +6,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // Status is how the sidecar is, as GET /status shows it. The names in its JSON
@@ -24,6 +25,7 @@ type Status struct {
 	Revision     RevisionStatus     `json:"revision"`
 	Listeners    []ListenerStatus   `json:"listeners"`
 	Clusters     []cluster.Status   `json:"clusters"`
+	Rates        telemetry.Rates    `json:"rates"`
 	Discovery    []discovery.Status `json:"discovery"`
 	Certificates []mtls.Status      `json:"certificates"`
 

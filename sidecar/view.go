@@ -96,7 +96,8 @@ func (s *Sidecar) status() Status {
 	st := Status{
 		Version: Built(), Service: s.boot.Service, Instance: s.boot.Instance, Started: s.started,
 		Draining: s.draining.Load(),
-		Source:   s.boot.Source, Revision: rev, Clusters: s.set.Status(), Certificates: s.certs.Status(),
+		Source:   s.boot.Source, Revision: rev, Clusters: s.set.Status(), Rates: s.registry.Rates(),
+		Certificates: s.certs.Status(),
 		State: s.state.Status(),
 	}
 	st.Discovery = append(st.Discovery, s.source.Status())

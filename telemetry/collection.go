@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -104,7 +103,7 @@ func (c *collection) histograms(in instrument, each func(add func(*histogram, ..
 		}
 		points = append(points, metricdata.HistogramDataPoint[float64]{
 			Attributes: attribute.NewSet(attrs...), StartTime: start, Time: c.now,
-			Count: count, Sum: d.sum.Seconds(), Bounds: h.bounds.seconds[:], BucketCounts: slices.Clone(d.buckets[:]),
+			Count: count, Sum: d.sum.Seconds(), Bounds: h.bounds.seconds[:], BucketCounts: d.export(h.bounds),
 		})
 	})
 	emit(c, in, points, func(points []metricdata.HistogramDataPoint[float64]) metricdata.Aggregation {

@@ -41,7 +41,7 @@ func TestDistributionSince(t *testing.T) {
 	h.record(time.Millisecond)
 	h.record(time.Hour)
 	d := h.load().since(before)
-	if d.buckets[0] != 1 || d.buckets[numBuckets-1] != 1 || d.count() != 2 || d.sum != time.Hour+time.Millisecond {
+	if d.buckets[4] != 1 || d.buckets[numBuckets-1] != 1 || d.count() != 2 || d.sum != time.Hour+time.Millisecond {
 		t.Errorf("since = %v, want what came after only", d)
 	}
 }
@@ -49,9 +49,62 @@ func TestDistributionSince(t *testing.T) {
 func TestBoundsAscend(t *testing.T) {
 	for name, b := range map[string]*bounds{"request": requestBounds, "tunnel": tunnelBounds} {
 		for i := 1; i < len(b.at); i++ {
-			if b.at[i] <= b.at[i-1] || b.seconds[i] <= b.seconds[i-1] {
+			if b.at[i] <= b.at[i-1] {
 				t.Errorf("%s: bound %d is %v after %v", name, i, b.at[i], b.at[i-1])
 			}
+		}
+		for i := 1; i < len(b.seconds); i++ {
+			if b.seconds[i] <= b.seconds[i-1] {
+				t.Errorf("%s: exported bound %d is %v after %v", name, i, b.seconds[i], b.seconds[i-1])
+			}
+		}
+	}
+}
+
+// A value is exported in the bucket that it would be in if there were no other bounds.
+func TestExportedBuckets(t *testing.T) {
+	for name, b := range map[string]*bounds{"request": requestBounds, "tunnel": tunnelBounds} {
+		for _, at := range append([]time.Duration{0}, b.at[:]...) {
+			for _, d := range []time.Duration{at, at + 1} {
+				h := &histogram{bounds: b}
+				h.record(d)
+				want := 0
+				for want < len(b.seconds) && d.Seconds() > b.seconds[want] {
+					want++
+				}
+				if got := h.load().export(b); len(got) != numExported || got[want] != 1 {
+					t.Errorf("%s: %v is exported as %v, want bucket %d", name, d, got, want)
+				}
+			}
+		}
+	}
+}
+
+func TestQuantile(t *testing.T) {
+	h := &histogram{bounds: requestBounds}
+	if got := h.load().quantile(requestBounds, 0.5); got != 0 {
+		t.Errorf("without values: %v, want 0", got)
+	}
+	for range 90 {
+		h.record(150 * time.Microsecond)
+	}
+	for range 9 {
+		h.record(30 * time.Millisecond)
+	}
+	h.record(time.Minute)
+	for _, row := range []struct {
+		q    float64
+		want time.Duration
+	}{
+		{0.45, 150 * time.Microsecond}, // half of the bucket from 100 to 200 us
+		{0.9, 200 * time.Microsecond},
+		{0.945, 37500 * time.Microsecond}, // half of that from 25 to 50 ms
+		{0.99, 50 * time.Millisecond},
+		{0.999, 10 * time.Second}, // the last bound there is
+		{1, 10 * time.Second},
+	} {
+		if got := h.load().quantile(requestBounds, row.q); (got - row.want).Abs() > time.Microsecond {
+			t.Errorf("quantile %v = %v, want %v", row.q, got, row.want)
 		}
 	}
 }

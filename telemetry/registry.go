@@ -50,6 +50,8 @@ type Registry struct {
 	discoveryAge    atomic.Pointer[func() time.Duration]
 	revisionAge     atomic.Pointer[func() time.Duration]
 	certificates    atomic.Pointer[func() []Certificate]
+	endpoints       atomic.Pointer[func(func(*Endpoint))]
+	window          window
 
 	mu sync.Mutex // guards Listener.tunnels too
 	// +checklocks:mu

@@ -3,6 +3,8 @@ package cluster
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // Endpoint is one address of a cluster as the data plane uses it: a lease while
@@ -20,6 +22,9 @@ type Endpoint struct {
 // Address is host:port as the document or the catalog has it. A host name is
 // resolved by the dialler, each time it dials.
 func (e *Endpoint) Address() string { return e.address }
+
+// Telemetry counts the tries that were made on the endpoint.
+func (e *Endpoint) Telemetry() *telemetry.Endpoint { return e.health.measured }
 
 // Done ends the lease that a successful Pick began; call it exactly once.
 func (e *Endpoint) Done(o Outcome) {

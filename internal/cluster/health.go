@@ -3,6 +3,8 @@ package cluster
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // full is the fixed-point 1 of weights and shares; weights have 16 bits, so a sum
@@ -31,6 +33,7 @@ type health struct {
 	probe     atomic.Int64 // while probing: when the probe under way began, by the coarse clock; 0 = none
 	unsettled atomic.Bool  // the next success matters: see succeeded
 	lastError atomic.Pointer[lastError]
+	measured  *telemetry.Endpoint
 
 	// +checklocks:group.mu
 	current int64 // of smooth weighted round robin
@@ -70,7 +73,7 @@ type health struct {
 }
 
 func newHealth(address string, g *group) *health {
-	h := &health{address: address, clock: g.clock, group: g, factor: full}
+	h := &health{address: address, clock: g.clock, group: g, factor: full, measured: telemetry.NewEndpoint()}
 	h.pace.Store(full)
 	return h
 }

@@ -52,7 +52,20 @@ func NewSet(o Options) *Set {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	return &Set{clock: newClock(), reg: o.Registry, log: o.Logger, groups: map[string]*group{}, recheck: o.Recheck}
+	s := &Set{clock: newClock(), reg: o.Registry, log: o.Logger, groups: map[string]*group{}, recheck: o.Recheck}
+	s.reg.SetEndpoints(s.measured)
+	return s
+}
+
+// measured calls f with what is measured of each endpoint.
+func (s *Set) measured(f func(*telemetry.Endpoint)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range s.groups {
+		for _, h := range g.healths { // +checklocksignore: one set
+			f(h.measured)
+		}
+	}
 }
 
 // Prepare builds a revision's cluster on the endpoints that are there already.

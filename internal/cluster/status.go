@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // Words for an endpoint's state, all facts taken together.
@@ -51,6 +53,8 @@ type EndpointStatus struct {
 	Consul   *ConsulStatus `json:"consul,omitempty"`
 	Passive  PassiveStatus `json:"passive"`
 	Check    *CheckStatus  `json:"check,omitempty"`
+
+	Recent *telemetry.EndpointRate `json:"recent,omitempty"` // of the last minute; nothing without a request
 }
 
 // ConsulStatus is what the catalog says of an endpoint.
@@ -81,12 +85,13 @@ type PassiveStatus struct {
 
 // Status tells of every cluster in service, by name.
 func (s *Set) Status() []Status {
+	rates := s.reg.EndpointRates()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := make([]Status, 0, len(s.groups))
 	for _, g := range s.groups {
 		if g.inService() { // +checklocksignore: one set
-			list = append(list, g.status()) // +checklocksignore: one set
+			list = append(list, g.status(rates)) // +checklocksignore: one set
 		}
 	}
 	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.Name, b.Name) })
@@ -95,15 +100,16 @@ func (s *Set) Status() []Status {
 
 // Status tells of the cluster as its newest revision in service has it.
 func (c *Cluster) Status() Status {
+	rates := c.group.set.reg.EndpointRates()
 	c.group.set.mu.Lock()
 	defer c.group.set.mu.Unlock()
-	return c.group.status()
+	return c.group.status(rates)
 }
 
 // status tells of one cluster; the whole group's as far as revisions share it.
 //
 // +checklocks:g.set.mu
-func (g *group) status() Status {
+func (g *group) status(rates map[*telemetry.Endpoint]telemetry.EndpointRate) Status {
 	c := g.active.Load()
 	st := Status{
 		Name:        g.name,
@@ -134,6 +140,9 @@ func (g *group) status() Status {
 		e := l.endpoint.health.endpointStatus(c, l) // +checklocksignore: one group
 		if !usable[l.endpoint] {
 			e.Unused = e.whyUnused()
+		}
+		if r, ok := rates[l.endpoint.health.measured]; ok {
+			e.Recent = &r
 		}
 		st.Endpoints = append(st.Endpoints, e)
 	}

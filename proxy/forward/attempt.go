@@ -100,12 +100,16 @@ func (a *Attempt) Done(o cluster.Outcome) {
 
 // Answered counts an attempt that was answered with status.
 func (a *Attempt) Answered(c *cluster.Cluster, status int, now int64) {
-	c.Telemetry().RecordRequest(status, time.Duration(now-a.Start))
+	took := time.Duration(now - a.Start)
+	c.Telemetry().RecordRequest(status, took)
+	a.Endpoint.Telemetry().Record(took, status >= 500)
 }
 
 // Failed counts an attempt that ended with flag instead of a whole response.
 func (a *Attempt) Failed(c *cluster.Cluster, flag telemetry.Flag, now int64) {
-	c.Telemetry().RecordFailure(flag, time.Duration(now-a.Start))
+	took := time.Duration(now - a.Start)
+	c.Telemetry().RecordFailure(flag, took)
+	a.Endpoint.Telemetry().Record(took, true)
 }
 
 // Explain tells the operator, once, what is wrong with an endpoint; connecting tells so itself.
