@@ -13,8 +13,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// restoredLimit is how long after its start a gateway serves from the state directory. What a busy machine needs to
-// start a process is not the gateway's; without the state it would take 1.5 s.
+// restoredLimit is how long after its start a gateway serves from the state directory; without the state it would take
+// 1.5 s.
 const restoredLimit = time.Second
 
 // stateDir is a place for a state directory, which the gateway makes.
@@ -46,7 +46,7 @@ func restored(t *testing.T, environ env) *gateway {
 	t.Helper()
 	g := launch(t, environ)
 	g.answers("/", http.StatusOK, "kept")
-	if took := time.Since(g.begun); took > restoredLimit {
+	if took := g.servedAfter(); took > restoredLimit {
 		t.Errorf("served after %v, want at most %v", took, restoredLimit)
 	}
 	return g

@@ -162,6 +162,14 @@ func (g *gateway) end() {
 	}
 }
 
+// servedAfter is how long after its start the gateway has applied what serves. What a busy machine needs to start the
+// process is not in it.
+func (g *gateway) servedAfter() time.Duration {
+	g.t.Helper()
+	s := g.status()
+	return s.Revision.Since.Sub(s.Started)
+}
+
 func (g *gateway) ended() bool {
 	select {
 	case <-g.exited:
@@ -235,8 +243,10 @@ type status struct {
 	Reasons  []string
 	Draining bool
 	Source   string
+	Started  time.Time
 	Revision struct {
 		ID, Source        string
+		Since             time.Time
 		Orphaned          bool
 		Applied, Rejected int
 		AsOf              time.Time                   `json:"as_of"`

@@ -98,7 +98,7 @@ func (s *Sidecar) status() Status {
 		Draining: s.draining.Load(),
 		Source:   s.boot.Source, Revision: rev, Clusters: s.set.Status(), Rates: s.registry.Rates(),
 		Certificates: s.certs.Status(),
-		State: s.state.Status(),
+		State:        s.state.Status(),
 	}
 	st.Discovery = append(st.Discovery, s.source.Status())
 	st.Discovery = append(st.Discovery, s.catalog.Status()...)
