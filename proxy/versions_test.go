@@ -54,13 +54,27 @@ func versionClient(t testing.TB, h2 bool) *http.Client {
 func eachVersion(t *testing.T, h http.HandlerFunc, f func(t *testing.T, g *gateway, c *http.Client, url string),
 	options ...func(*proxy.Options),
 ) {
+	t.Helper()
+	eachVersionOf(t, "", h, f, options...)
+}
+
+// eachVersionOf is eachVersion with routes to the cluster app; empty: one for everything.
+func eachVersionOf(t *testing.T, routes string, h http.HandlerFunc,
+	f func(t *testing.T, g *gateway, c *http.Client, url string), options ...func(*proxy.Options),
+) {
+	t.Helper()
 	for _, down2 := range []bool{false, true} {
 		for _, up2 := range []bool{false, true} {
 			name := map[bool]string{false: "h1", true: "h2"}
 			t.Run(name[down2]+" to "+name[up2], func(t *testing.T) {
 				protocol := map[bool]string{false: "http1", true: "http2"}[up2]
-				g := start(t, strings.Replace(to(versionBackend(t, up2, h)), "{name: app,", "{name: app, protocol: "+
-					protocol+",", 1), options...)
+				address := versionBackend(t, up2, h)
+				doc := to(address)
+				if routes != "" {
+					doc = routes + "clusters: [{name: app, endpoints: [\"" + address + "\"]}]\n"
+				}
+				g := start(t, strings.Replace(doc, "{name: app, endpoints", "{name: app, protocol: "+protocol+", endpoints", 1),
+					options...)
 				f(t, g, versionClient(t, down2), "http://"+g.addr)
 			})
 		}

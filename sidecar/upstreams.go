@@ -124,7 +124,7 @@ func plainRoute(m config.Match, cluster string) config.Route {
 		return '_'
 	}
 	return config.Route{
-		Name:     strings.Map(letter, m.Host+m.PathPrefix),
+		Name:     strings.Map(letter, strings.Join(m.Hosts, "")+m.PathPrefix),
 		Match:    m,
 		Clusters: []config.WeightedCluster{{Name: cluster, Weight: 1}},
 	}
@@ -135,10 +135,11 @@ func routeMatch(where, entry string) (config.Match, error) {
 	host, path, _ := strings.Cut(where, "/")
 	m := config.Match{PathPrefix: "/" + strings.TrimSuffix(path, "/")}
 	if host != "" {
-		var err error
-		if m.Host, err = config.HostPattern(host); err != nil {
+		pattern, err := config.HostPattern(host)
+		if err != nil {
 			return m, wrong(entry, "%v (seen %q)", err, host)
 		}
+		m.Hosts = []string{pattern}
 	}
 	strange := func(r rune) bool { return r <= ' ' || r > '~' || r == '?' || r == '#' }
 	if strings.ContainsFunc(path, strange) {
@@ -150,7 +151,7 @@ func routeMatch(where, entry string) (config.Match, error) {
 // at tells whether a route for this host and path is there.
 func (r Routes) at(m config.Match) bool {
 	for i := range r {
-		if r[i].Match.Host == m.Host && r[i].Match.PathPrefix == m.PathPrefix {
+		if slices.Equal(r[i].Match.Hosts, m.Hosts) && r[i].Match.PathPrefix == m.PathPrefix {
 			return true
 		}
 	}

@@ -35,7 +35,7 @@ func shownUpstreams(u Upstreams) string {
 func shownRoutes(r Routes) string {
 	var all []string
 	for _, route := range r {
-		all = append(all, route.Match.Host+route.Match.PathPrefix+"="+route.Clusters[0].Name)
+		all = append(all, strings.Join(route.Match.Hosts, "")+route.Match.PathPrefix+"="+route.Clusters[0].Name)
 	}
 	return strings.Join(all, ";")
 }

@@ -103,6 +103,7 @@ type decoder struct {
 	clusters  map[string]int    // name -> index in doc.Clusters
 	protocols map[string]string // listener name -> protocol
 	failovers []declaredFailover
+	regexes   int // patterns so far
 }
 
 // A step of a path is a key or, without one, an index.

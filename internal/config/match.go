@@ -1,36 +1,91 @@
 package config
 
 import (
-	"cmp"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
 
-// Match is what a request must be like; what is empty does not restrict.
+// Match is what a request must be like; what is empty does not restrict. Exactly one of Path, PathRegex and PathPrefix
+// is set.
 type Match struct {
-	Host       string        // lower-case, exact or "*.example.com"
-	PathPrefix string        // whole segments, normalised; "/" or without trailing slash
-	Methods    []string      // sorted
-	Headers    []HeaderMatch // sorted by name
-}
-
-// HeaderMatch is one field that must have exactly this value.
-type HeaderMatch struct {
-	Name  string // lower-case
-	Value string
+	Hosts      []string       // sorted; each lower-case, exact or "*.example.com"; the same route under each of them
+	Path       string         // the whole path, normalised
+	PathRegex  string         // RE2; for the whole path, normalised
+	PathPrefix string         // whole segments, normalised; "/" or without trailing slash
+	Methods    []string       // sorted
+	Headers    []ValueMatch   // sorted by name, which is lower-case
+	Query      []ValueMatch   // sorted by name
+	Source     []netip.Prefix // networks, of one of which the client's address must be; sorted
 }
 
 var matchBlock = block[Match]{
 	form: "{path_prefix: /api}",
 	fields: []field[Match]{
-		at("host", func(m *Match) *string { return &m.Host }, matchHost.or("")).optional(),
-		at("path_prefix", func(m *Match) *string { return &m.PathPrefix }, pathPrefix),
+		at("host", func(m *Match) *[]string { return &m.Hosts }, oneHost).when((*Match).oneHost),
+		at("hosts", func(m *Match) *[]string { return &m.Hosts }, hosts).when((*Match).manyHosts),
+		at("path", func(m *Match) *string { return &m.Path }, exactPath).optional(),
+		at("path_regex", func(m *Match) *string { return &m.PathRegex }, pathRegex).optional(),
+		at("path_prefix", func(m *Match) *string { return &m.PathPrefix }, pathPrefix).optional(),
 		at("methods", func(m *Match) *[]string { return &m.Methods }, methods).optional(),
-		at("headers", func(m *Match) *[]HeaderMatch { return &m.Headers }, headers).optional(),
+		at("headers", func(m *Match) *[]ValueMatch { return &m.Headers },
+			valueMatches("headers", headerName, headerValue.then(checkUnpadded), headerValue)).optional(),
+		at("query", func(m *Match) *[]ValueMatch { return &m.Query },
+			valueMatches("query", parameterName, parameterValue, parameterValue)).optional(),
+		at("source", func(m *Match) *[]netip.Prefix { return &m.Source },
+			listOf(network).then(checkSource)).optional(),
 	},
+	end: func(d *decoder, n *yaml.Node, m *Match) {
+		if has(n, "host") && has(n, "hosts") {
+			d.problem(n, "want one of host and hosts (seen both)")
+		}
+		var paths []string
+		for _, key := range []string{"path", "path_regex", "path_prefix"} {
+			if has(n, key) {
+				paths = append(paths, key)
+			}
+		}
+		switch {
+		case len(paths) > 1:
+			d.problem(n, "want one of path, path_regex and path_prefix (seen %s)", strings.Join(paths, " and "))
+		case len(paths) == 1 && paths[0] != "path_prefix":
+			m.PathPrefix = ""
+		}
+	},
+}
+
+// oneHost and manyHosts say which of the two keys shows the hosts.
+func (m *Match) oneHost() bool   { return len(m.Hosts) == 1 }
+func (m *Match) manyHosts() bool { return len(m.Hosts) > 1 }
+
+// maxHosts bounds what one route adds to the table.
+const maxHosts = 1000
+
+// hosts is a list without order.
+var hosts = listOf(matchHost).then(func(d *decoder, n *yaml.Node, v *[]string) {
+	switch {
+	case len(*v) == 0:
+		d.problem(n, "want at least one host, leave hosts out for any (seen an empty list)")
+	case len(*v) > maxHosts:
+		d.problem(n, "want at most %d hosts (seen %d)", maxHosts, len(*v))
+	}
+	d.onlyOnce(n, *v)
+	slices.Sort(*v)
+})
+
+// oneHost is a list with one item, written as it. The empty text is any host.
+var oneHost = kind[[]string]{
+	decode: func(d *decoder, n *yaml.Node, v *[]string) {
+		host := ""
+		matchHost.or("").decode(d, n, &host)
+		if *v = nil; host != "" {
+			*v = []string{host}
+		}
+	},
+	encode: func(e *encoder, v *[]string) { e.text((*v)[0]) },
 }
 
 // methods is a list without order.
@@ -52,64 +107,48 @@ var methods = listOf(text(func(s string) (string, error) {
 	slices.Sort(*v)
 })
 
-// headers is a mapping of field names to the values they must have.
-var headers = kind[[]HeaderMatch]{
-	decode: func(d *decoder, n *yaml.Node, v *[]HeaderMatch) {
-		if !d.isKind(n, yaml.MappingNode) {
-			return
-		}
-		var list []HeaderMatch
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if h, ok := d.header(n.Content[i], n.Content[i+1]); ok {
-				list = append(list, h)
-			}
-		}
-		slices.SortStableFunc(list, func(a, b HeaderMatch) int { return cmp.Compare(a.Name, b.Name) })
-		for i := 1; i < len(list); i++ {
-			if list[i].Name == list[i-1].Name {
-				d.problem(n, "field %s is there twice: names do not differ by case", list[i].Name)
-			}
-		}
-		if len(n.Content) == 0 {
-			d.problem(n, "want at least one field, leave headers out for none (seen an empty mapping)")
-		}
-		*v = list
-	},
-	encode: func(e *encoder, v *[]HeaderMatch) {
-		e.open('{')
-		for _, h := range *v {
-			e.key(h.Name)
-			e.text(h.Value)
-		}
-		e.close('}')
-	},
+func checkSource(d *decoder, n *yaml.Node, v *[]netip.Prefix) {
+	if len(*v) == 0 {
+		d.problem(n, "want at least one network, leave source out for any (seen an empty list)")
+	}
+	names := make([]string, len(*v))
+	for i, p := range *v {
+		names[i] = p.String()
+	}
+	d.onlyOnce(n, names)
+	slices.SortFunc(*v, netip.Prefix.Compare)
 }
 
-// header reads one pair. The value is not shown in problems: it may be a secret.
-func (d *decoder) header(key, value *yaml.Node) (h HeaderMatch, ok bool) {
-	if key.Kind != yaml.ScalarNode || !isToken(key.Value) || len(key.Value) > maxName {
-		d.problem(key, "want the name of a field (%s)", seen(key))
-		return h, false
+// keys are the same for two matches of which only the first could ever take a request: one for each host.
+func (m *Match) keys() []string {
+	var b strings.Builder
+	b.WriteString(" " + m.Path + " " + m.PathRegex + " " + m.PathPrefix)
+	for _, s := range m.Methods {
+		b.WriteString(" " + s)
 	}
-	h.Name = strings.ToLower(key.Value)
-	d.enter(h.Name)
-	defer d.leave()
-	switch {
-	case h.Name == "host":
-		d.problem(key, "want match.host for the host")
-	case value.Kind != yaml.ScalarNode:
-		d.problem(value, "want text (%s)", seen(value))
-	case value.Tag != "!!str":
-		d.problem(value, "want text in quotes")
-	case len(value.Value) > maxText:
-		d.problem(value, "longer than %d bytes (%d bytes)", maxText, len(value.Value))
-	case strings.Trim(value.Value, " \t") != value.Value:
-		d.problem(value, "want a value without space around it: none is left when it arrives")
-	case strings.ContainsFunc(value.Value, func(r rune) bool { return r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 }):
-		d.problem(value, "want a value without control bytes")
-	default:
-		h.Value = value.Value
-		return h, true
+	for _, h := range m.Headers {
+		b.WriteString("\n" + h.key())
 	}
-	return h, false
+	for _, q := range m.Query {
+		b.WriteString("\n?" + q.key())
+	}
+	for _, p := range m.Source {
+		b.WriteString("\n@" + p.String())
+	}
+	if len(m.Hosts) == 0 {
+		return []string{b.String()}
+	}
+	keys := make([]string, len(m.Hosts))
+	for i, h := range m.Hosts {
+		keys[i] = h + b.String()
+	}
+	return keys
+}
+
+// hostAt is the host of the key at i.
+func (m *Match) hostAt(i int) string {
+	if len(m.Hosts) == 0 {
+		return ""
+	}
+	return m.Hosts[i]
 }

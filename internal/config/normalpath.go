@@ -82,7 +82,7 @@ func appendDecoded(out, seg []byte) ([]byte, bool) {
 		if i+2 >= len(seg) {
 			return out, false
 		}
-		hi, lo := unhex(seg[i+1]), unhex(seg[i+2])
+		hi, lo := Unhex(seg[i+1]), Unhex(seg[i+2])
 		if hi > 15 || lo > 15 {
 			return out, false
 		}
@@ -100,8 +100,8 @@ func isUnreserved(c byte) bool {
 	return c-'0' < 10 || (c|0x20)-'a' < 26 || c == '-' || c == '.' || c == '_' || c == '~'
 }
 
-// unhex returns the value of a hex digit, 255 for any other byte.
-func unhex(c byte) byte {
+// Unhex returns the value of a hex digit, 255 for any other byte.
+func Unhex(c byte) byte {
 	switch {
 	case c-'0' < 10:
 		return c - '0'

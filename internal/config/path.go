@@ -24,6 +24,22 @@ var pathPrefix = text(func(s string) (string, error) {
 	return "/" + strings.TrimRight(string(normal[1:]), "/"), nil
 })
 
+// exactPath is a whole path, normalised as request paths are for the match. A slash at its end counts.
+var exactPath = text(func(s string) (string, error) {
+	if err := checkPathForm(s); err != nil {
+		return "", err
+	}
+	if all, star := strings.CutSuffix(s, "*"); star {
+		return "", fmt.Errorf("want a path without the *, which stands for itself: path_prefix: %s matches all below it",
+			prefixForm(all))
+	}
+	normal, _, ok := NormalPath([]byte(s), nil)
+	if !ok {
+		return "", errors.New("want a path that does not climb above the root")
+	}
+	return string(normal), nil
+})
+
 // prefixForm is what was probably meant by a prefix that had a star at its end.
 func prefixForm(s string) string {
 	if s = strings.TrimRight(s, "/"); s == "" {
@@ -44,15 +60,20 @@ var requestPath = text(func(s string) (string, error) {
 	return s, checkPathBytes(query)
 })
 
-// checkPath takes what may be written in a request line and drops slashes at its end.
-func checkPath(s string) (string, error) {
+// checkPathForm takes what may be written in a request line.
+func checkPathForm(s string) error {
 	switch {
 	case !strings.HasPrefix(s, "/"):
-		return "", errors.New("want a path that begins with /")
+		return errors.New("want a path that begins with /")
 	case strings.ContainsAny(s, "?#"):
-		return "", errors.New("want a path without ? and #")
+		return errors.New("want a path without ? and #")
 	}
-	if err := checkPathBytes(s); err != nil {
+	return checkPathBytes(s)
+}
+
+// checkPath takes what may be written in a request line and drops slashes at its end.
+func checkPath(s string) (string, error) {
+	if err := checkPathForm(s); err != nil {
 		return "", err
 	}
 	s = strings.TrimRight(s, "/")
@@ -70,7 +91,7 @@ func checkPathBytes(s string) error {
 		switch c := s[i]; {
 		case c <= ' ' || c >= 0x7f:
 			return errors.New("want a path without spaces, control bytes and bytes above ASCII: write them as %XX")
-		case c == '%' && (i+2 >= len(s) || unhex(s[i+1]) > 15 || unhex(s[i+2]) > 15):
+		case c == '%' && (i+2 >= len(s) || Unhex(s[i+1]) > 15 || Unhex(s[i+2]) > 15):
 			return errors.New("want two hex digits after each %")
 		}
 	}

@@ -53,42 +53,48 @@ var routeBlock = block[Route]{
 			d.problem(n, "want exactly one of cluster and clusters (seen %s)",
 				either(has(n, "cluster"), "both", "none"))
 		}
+		if has(n, "prefix_rewrite") && r.Match.PathRegex != "" {
+			d.problemIn(n, "prefix_rewrite", "only path_prefix and path have a part to replace (the route has path_regex)")
+		}
 	},
 }
 
 // addRoute takes a route into the document. What the bootstrap adds gives way
 // to one of the same name, or that matches the same.
 func (d *decoder) addRoute(n *yaml.Node, r *Route, clean bool) bool {
-	key := r.matchKey()
-	first, taken := d.matches[key]
-	if d.isTaken(first, taken) || d.nameTaken("routes", r.Name) {
+	keys := r.matchKeys()
+	for _, key := range keys {
+		if first, taken := d.matches[key]; d.isTaken(first, taken) {
+			return false
+		}
+	}
+	if d.nameTaken("routes", r.Name) {
 		return false
 	}
 	d.claim(n, "routes", r.Name)
-	switch {
-	case !clean: // who knows what it was to match
-	case taken:
-		d.problem(n, "another route matches just the same (%s)", d.at(first))
-	default:
+	if !clean { // who knows what it was to match
+		return true
+	}
+	for i, key := range keys {
+		if first, taken := d.matches[key]; taken {
+			d.problem(n, "another route matches just the same%s (%s)",
+				either(len(keys) > 1, " for "+r.Match.hostAt(i), ""), d.at(first))
+			continue
+		}
 		d.matches[key] = d.here(n)
 	}
 	return true
 }
 
-// matchKey is the same for two routes of which only the first could ever match.
-func (r *Route) matchKey() string {
-	var b strings.Builder
-	b.WriteString(r.Match.Host + " " + r.Match.PathPrefix)
-	for _, m := range r.Match.Methods {
-		b.WriteString(" " + m)
+// matchKeys are the same for two routes of which only the first could ever match, one for each host.
+func (r *Route) matchKeys() []string {
+	keys := r.Match.keys()
+	for i := range keys {
+		for _, l := range r.Listeners {
+			keys[i] += "\n\n" + l
+		}
 	}
-	for _, h := range r.Match.Headers {
-		b.WriteString("\n" + h.Name + ":" + h.Value)
-	}
-	for _, l := range r.Listeners {
-		b.WriteString("\n\n" + l)
-	}
-	return b.String()
+	return keys
 }
 
 func checkListeners(d *decoder, n *yaml.Node, names *[]string) {

@@ -75,6 +75,18 @@ func remoteIP(h *message.Head, c *Client, trusted []netip.Prefix) (remote netip.
 	return remote
 }
 
+// remote is the address of the client, as the access log has it; the zero Addr where even the peer's is not known.
+func (d *Decision) remote(c *Client) netip.Addr {
+	if d.RemoteIP.IsValid() {
+		return d.RemoteIP
+	}
+	addr, err := netip.ParseAddr(c.IP)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr
+}
+
 // forwardedAddr reads one element of X-Forwarded-For: an address, which some proxies write with a port or in brackets.
 // An IPv4 address that is written as an IPv6 one is taken for the former; a zone is left out.
 func forwardedAddr(e []byte) (netip.Addr, bool) {

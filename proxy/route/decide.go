@@ -42,6 +42,7 @@ type Workspace struct {
 	path     []byte
 	edges    [maxSegments + 2]int
 	hostname [256]byte
+	value    []byte // of a header or a parameter, where it is not in one piece as it is meant
 }
 
 var slash = []byte("/")
@@ -71,7 +72,11 @@ func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *
 	if len(h.Path) == 0 || &normal[0] != &h.Path[0] {
 		d.normal = normal
 	}
-	rt := t.router.match(h, normal, t.listenerName(c), &w.edges, w.hostname[:0])
+	a := asked{head: h, path: normal, listener: t.listenerName(c), work: w}
+	if t.router.bySource {
+		a.remote = d.remote(c)
+	}
+	rt := t.router.match(&a)
 	if rt == nil {
 		return ReplyNoRoute
 	}

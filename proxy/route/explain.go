@@ -1,11 +1,8 @@
 package route
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
@@ -32,11 +29,15 @@ type Explanation struct {
 // RouteWon is the route that a request takes, and what of it matched.
 type RouteWon struct {
 	Name       string   `json:"name"`
-	Host       string   `json:"host"`       // as the route has it; empty = any
-	HostMatch  string   `json:"host_match"` // exact, wildcard or any
-	PathPrefix string   `json:"path_prefix"`
+	Host       string   `json:"host"`                 // the one that fits, as the route has it; empty = any
+	HostMatch  string   `json:"host_match"`           // exact, wildcard or any
+	Path       string   `json:"path,omitempty"`       // of these three the route has one
+	PathRegex  string   `json:"path_regex,omitempty"` //
+	PathPrefix string   `json:"path_prefix,omitempty"`
 	Methods    []string `json:"methods"`   // one of which it is
-	Headers    []string `json:"headers"`   // names of those that have the value wanted
+	Headers    []string `json:"headers"`   // names of those that are as wanted
+	Query      []string `json:"query"`     // names of the parameters that are as wanted
+	Source     []string `json:"source"`    // networks, in one of which the client is; none = any
 	Listeners  []string `json:"listeners"` // one of which it came to; none = any
 }
 
@@ -88,6 +89,10 @@ func (t *Table) Explain(q ExplainRequest, lim *http1.Limits, base config.Base) (
 	if err != nil {
 		return nil, err
 	}
+	source, err := t.source(q.Source)
+	if err != nil {
+		return nil, err
+	}
 	path, _, ok := config.NormalPath(h.Path, nil)
 	if !ok {
 		return nil, fmt.Errorf("url %q: %w", q.URL, errClimbs)
@@ -97,11 +102,12 @@ func (t *Table) Explain(q ExplainRequest, lim *http1.Limits, base config.Base) (
 		Listener: listener,
 		Clusters: []ClusterShare{}, Timeouts: []config.Setting{},
 	}
-	rt, others := t.router.explain(h, path, listener)
+	a := asked{head: h, path: path, listener: listener, remote: source, work: new(Workspace)}
+	rt, others := t.router.explain(&a)
 	e.More = max(0, len(others)-maxLost)
 	e.Others = make([]RouteLost, 0, len(others)-e.More)
 	for _, o := range others[:len(others)-e.More] {
-		e.Others = append(e.Others, RouteLost{o.Name, o.why(rt, h)})
+		e.Others = append(e.Others, RouteLost{o.Name, o.why(rt, &a)})
 	}
 	if rt != nil {
 		e.take(rt, t, h, base)
@@ -112,13 +118,14 @@ func (t *Table) Explain(q ExplainRequest, lim *http1.Limits, base config.Base) (
 // take tells of the route that h takes.
 func (e *Explanation) take(rt *Route, t *Table, h *message.Head, base config.Base) {
 	m := &rt.Config.Match
+	host := rt.hostFor([]byte(e.Host))
 	e.Route = &RouteWon{
-		Name: rt.Name, Host: m.Host, HostMatch: hostMatch(m.Host), PathPrefix: m.PathPrefix,
-		Methods: append([]string{}, m.Methods...), Headers: []string{},
-		Listeners: append([]string{}, rt.Config.Listeners...),
+		Name: rt.Name, Host: host, HostMatch: hostMatch(host), Path: m.Path, PathRegex: m.PathRegex,
+		PathPrefix: m.PathPrefix, Methods: append([]string{}, m.Methods...), Headers: names(m.Headers),
+		Query: names(m.Query), Source: []string{}, Listeners: append([]string{}, rt.Config.Listeners...),
 	}
-	for _, f := range m.Headers {
-		e.Route.Headers = append(e.Route.Headers, f.Name)
+	for _, p := range m.Source {
+		e.Route.Source = append(e.Route.Source, p.String())
 	}
 	for _, w := range rt.upstream {
 		e.Clusters = append(e.Clusters, w.explain(h))
@@ -136,6 +143,15 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, base config.Bas
 	if rt.Retry.Failover {
 		e.Retries.On, e.Retries.From = []string{config.RetryConnectFailure}, config.OriginDefault
 	}
+}
+
+// names are those of the headers or parameters; their values may be secrets.
+func names(list []config.ValueMatch) []string {
+	all := []string{}
+	for i := range list {
+		all = append(all, list[i].Name)
+	}
+	return all
 }
 
 // explain tells of a cluster of the route that h takes.
@@ -159,129 +175,4 @@ func hostMatch(host string) string {
 		return hostWildcard
 	}
 	return hostExact
-}
-
-// lost is a route that a request does not take, and how far it came.
-type lost struct {
-	*Route
-	fits  fit
-	unmet condition // of a route that fits
-}
-
-// fit is what of a route fits a request, its conditions apart.
-type fit int
-
-const (
-	fitsNot  fit = iota
-	fitsHost     // but not the path
-	fitsAll
-)
-
-// explain is match, with all other routes: first those that are tried, in that order; then those of the host; then
-// the rest.
-func (r *router) explain(h *message.Head, path []byte, listener string) (won *Route, others []lost) {
-	var edges [maxSegments + 2]int
-	won = r.match(h, path, listener, &edges, nil)
-	host := hostname(h.Authority, nil)
-	seen := map[*Route]bool{won: true}
-	for _, rt := range r.tried(host, path) {
-		if !seen[rt] {
-			others = append(others, lost{rt, fitsAll, rt.unmet(h, listener)})
-		}
-		seen[rt] = true
-	}
-	tried := len(others)
-	of := r.ofHosts(host)
-	for _, rt := range r.routes {
-		switch {
-		case seen[rt]:
-		case of[rt]:
-			others = append(others, lost{Route: rt, fits: fitsHost})
-		default:
-			others = append(others, lost{Route: rt})
-		}
-	}
-	slices.SortStableFunc(others[tried:], func(a, b lost) int {
-		return cmp.Or(cmp.Compare(b.fits, a.fits), precedence(a.Route, b.Route))
-	})
-	return won, others
-}
-
-// ofHosts has the routes whose host fits.
-func (r *router) ofHosts(host []byte) map[*Route]bool {
-	all := map[*Route]bool{}
-	for _, b := range r.hosts(host) {
-		for _, list := range b.prefixes {
-			for _, rt := range list {
-				all[rt] = true
-			}
-		}
-	}
-	return all
-}
-
-// precedence is negative when a is tried before b for a request that both fit, positive when after it, and 0 when the
-// document's order decides.
-func precedence(a, b *Route) int {
-	byPath, byConditions := cmp.Compare(segments(b), segments(a)), cmp.Compare(b.conditions(), a.conditions())
-	return cmp.Or(precedenceOfHosts(a, b), byPath, byConditions)
-}
-
-func precedenceOfHosts(a, b *Route) int {
-	rank := func(rt *Route) int {
-		return slices.Index([]string{hostExact, hostWildcard, hostAny}, hostMatch(rt.Config.Match.Host))
-	}
-	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(len(b.Config.Match.Host), len(a.Config.Match.Host)))
-}
-
-func segments(rt *Route) int { return strings.Count(rt.prefix, "/") }
-
-// why says in a sentence why the route is not taken, but won is (nil: none).
-func (l *lost) why(won *Route, h *message.Head) string {
-	m := &l.Config.Match
-	switch {
-	case l.fits == fitsNot && hostMatch(m.Host) == hostWildcard:
-		return "the host is not below " + m.Host[len("*."):]
-	case l.fits == fitsNot:
-		return "the host is not " + m.Host
-	case l.fits == fitsHost:
-		return "the path is not " + l.prefix + ", nor below it"
-	case l.unmet == methodUnmet:
-		return "the method is not " + strings.Join(m.Methods, " or ")
-	case l.unmet == listenerUnmet:
-		return "the listener is not " + strings.Join(l.Config.Listeners, " or ")
-	case l.unmet != allMet:
-		return whyHeader(h, m.Headers[l.unmet].Name)
-	}
-	return "it fits too, but " + won.Name + " comes first: " + whyBefore(won, l.Route)
-}
-
-// whyHeader does not show the value wanted: it may be a secret.
-func whyHeader(h *message.Head, name string) string {
-	n := 0
-	for i := range h.Fields {
-		if message.EqualFold(h.Name(&h.Fields[i]), name) {
-			n++
-		}
-	}
-	switch n {
-	case 0:
-		return "there is no header " + name
-	case 1:
-		return "the header " + name + " has another value"
-	}
-	return "the header " + name + " has another value first, and only its first one counts"
-}
-
-// whyBefore says why won is tried before rt.
-func whyBefore(won, rt *Route) string {
-	switch {
-	case precedenceOfHosts(won, rt) != 0:
-		return "its host is more specific"
-	case segments(won) != segments(rt):
-		return "its prefix is longer"
-	case won.conditions() != rt.conditions():
-		return "it has more conditions"
-	}
-	return "it stands before it in the document"
 }

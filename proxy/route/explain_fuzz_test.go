@@ -14,9 +14,10 @@ import (
 // checkExplained holds what is said of a request against what is done with it.
 func checkExplained(t *testing.T, r *router, h *message.Head, path []byte, listener string) {
 	t.Helper()
-	var edges [maxSegments + 2]int
-	want := r.match(h, path, listener, &edges, nil)
-	won, others := r.explain(h, path, listener)
+	a := &asked{head: h, path: path, listener: listener, work: new(Workspace)}
+	host := hostname(h.Authority, nil)
+	want := r.match(a)
+	won, others := r.explain(a)
 	if won != want {
 		t.Fatalf("explained as %s, matched as %s", show(won), show(want))
 	}
@@ -25,8 +26,8 @@ func checkExplained(t *testing.T, r *router, h *message.Head, path []byte, liste
 	}
 	// Those that are asked before the winner all refuse; the winner's place among all is the
 	// first that does not.
-	tried := r.tried(hostname(h.Authority, nil), path)
-	first := slices.IndexFunc(tried, func(rt *Route) bool { return rt.unmet(h, listener) == allMet })
+	tried := r.tried(host, a)
+	first := slices.IndexFunc(tried, func(rt *Route) bool { return rt.wants.unmet(a) == allMet })
 	if first < 0 != (won == nil) || first >= 0 && tried[first] != won {
 		t.Fatalf("the first of those tried that accepts is %d, won: %s", first, show(won))
 	}
@@ -36,15 +37,15 @@ func checkExplained(t *testing.T, r *router, h *message.Head, path []byte, liste
 			t.Fatalf("%s, which came further, stands behind one that did not", show(o.Route))
 		}
 		fits = o.fits
-		if reason := o.why(won, h); reason == "" || strings.HasSuffix(reason, ".") {
+		if reason := o.why(won, a); reason == "" || strings.HasSuffix(reason, ".") {
 			t.Fatalf("%s lost because %q", show(o.Route), reason)
 		}
 		// Alone it would win exactly if it is said to fit.
-		alone := newRouter([]*Route{o.Route}).match(h, path, listener, &edges, nil) != nil
+		alone := newRouter([]*Route{o.Route}).match(a) != nil
 		if alone != (o.fits == fitsAll && o.unmet == allMet) {
-			t.Fatalf("%s alone wins: %v, but it is said that %s", show(o.Route), alone, o.why(won, h))
+			t.Fatalf("%s alone wins: %v, but it is said that %s", show(o.Route), alone, o.why(won, a))
 		}
-		if i > 0 && others[i-1].fits == o.fits && precedence(others[i-1].Route, o.Route) > 0 {
+		if i > 0 && others[i-1].fits == o.fits && precedence(others[i-1].Route, o.Route, host) > 0 {
 			t.Fatalf("%s stands before %s", show(others[i-1].Route), show(o.Route))
 		}
 	}
@@ -55,16 +56,18 @@ func TestExplainAgreesWithMatch(t *testing.T) {
 	for range 200 {
 		routes := someRoutes(rng)
 		for _, rt := range routes {
-			rt.Config.Listeners = oneOf(rng, nil, nil, []string{"web"}, []string{"inner", "web"})
+			rt.wants.listeners = oneOf(rng, nil, nil, []string{"web"}, []string{"inner", "web"})
 		}
 		r := newRouter(routes)
 		for range 50 {
-			host, path, method, fields := someRequest(rng)
+			host, path, method, query, fields := someRequest(rng)
 			normal, _, ok := config.NormalPath([]byte(path), nil)
 			if !ok {
 				t.Fatalf("%q was refused", path)
 			}
-			checkExplained(t, r, headOf(host, method, fields), normal, oneOf(rng, "web", "inner", ""))
+			h := headOf(host, method, fields)
+			h.Query = []byte(query)
+			checkExplained(t, r, h, normal, oneOf(rng, "web", "inner", ""))
 		}
 	}
 }

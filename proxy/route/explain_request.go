@@ -3,6 +3,7 @@ package route
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -16,6 +17,7 @@ type ExplainRequest struct {
 	URL      string   // http://host/path or https://host/path, as the client writes it
 	Fields   []string // "Name: value"; a Host counts instead of the URL's, as with curl
 	Listener string   // where it comes in, by name; may be empty as long as no route asks for it
+	Source   string   // the client's address; may be empty as long as no route asks for it
 }
 
 // head makes the request's head by the parser that reads those of clients. The error is a sentence that begins with
@@ -117,4 +119,20 @@ func (t *Table) listener(asked string) (string, error) {
 			known)
 	}
 	return asked, nil
+}
+
+// source is the address of the client that is asked about. It only matters where a route is for some networks only.
+func (t *Table) source(asked string) (netip.Addr, error) {
+	if asked == "" {
+		if t.router.bySource {
+			return netip.Addr{}, errors.New("source: say from which address the client comes, some routes are not for " +
+				"all networks")
+		}
+		return netip.Addr{}, nil
+	}
+	addr, err := netip.ParseAddr(asked)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("source %q: not an address such as 10.1.2.3", asked)
+	}
+	return addr, nil
 }

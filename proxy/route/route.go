@@ -1,8 +1,10 @@
 package route
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -18,14 +20,16 @@ type Route struct {
 	Telemetry *telemetry.Route
 	Retry     RetryPolicy
 
-	prefix   string // without its last slash; "" is "/"
+	prefix   string         // of its paths, without its last slash; "" is "/". With an exact path that
+	pattern  *regexp.Regexp // of whole paths; nil: it goes by prefix or an exact path
+	wants    conditions
 	upstream []weighted
 	total    int        // sum of the weights
 	rate     *rateLimit // nil: none
 	upgrades []string   // protocols that may be upgraded to, lower case
 }
 
-// Prefix is the route's path prefix without its last slash; empty is "/".
+// Prefix is what of a path prefix_rewrite replaces: the route's exact path, or its path prefix without its last slash.
 func (rt *Route) Prefix() string { return rt.prefix }
 
 // weighted is a cluster and its share of the route's requests.
@@ -36,10 +40,11 @@ type weighted struct {
 
 // compileRoute resolves the names of c. What it cannot resolve is a fault of the validation before it.
 func compileRoute(c *config.Route, o *Options) (*Route, error) {
-	rt := &Route{
-		Name: c.Name, Config: c, Telemetry: o.Registry.Route(c.Name), Retry: compileRetry(&c.Retries),
-		prefix: strings.TrimSuffix(c.Match.PathPrefix, "/"), upgrades: c.Upgrades, rate: o.Previous.rateLimit(c),
+	rt, err := compileMatch(c)
+	if err != nil {
+		return nil, fmt.Errorf("route %q: %w", c.Name, err)
 	}
+	rt.Telemetry, rt.Retry, rt.rate = o.Registry.Route(c.Name), compileRetry(&c.Retries), o.Previous.rateLimit(c)
 	for _, w := range c.Clusters {
 		up := o.Upstreams[w.Name]
 		if up == nil {
@@ -51,49 +56,21 @@ func compileRoute(c *config.Route, o *Options) (*Route, error) {
 	return rt, nil
 }
 
-// conditions is how many conditions the route has besides host and prefix.
-func (rt *Route) conditions() int {
-	return min(len(rt.Config.Match.Methods), 1) + len(rt.Config.Match.Headers)
-}
-
-// accepts tells whether the request meets the route's conditions.
-func (rt *Route) accepts(h *message.Head, listener string) bool {
-	return rt.unmet(h, listener) == allMet
-}
-
-// condition is one that a route has besides host and prefix: one of these, or the index of a header.
-type condition int
-
-const (
-	allMet condition = -1 - iota
-	methodUnmet
-	listenerUnmet
-)
-
-// unmet is the first condition of the route that the request does not meet.
-func (rt *Route) unmet(h *message.Head, listener string) condition {
-	m := &rt.Config.Match
-	if len(m.Methods) > 0 && !contains(m.Methods, h.Method) {
-		return methodUnmet
+// compileMatch is a route that does nothing yet but match.
+func compileMatch(c *config.Route) (rt *Route, err error) {
+	rt = &Route{
+		Name: c.Name, Config: c, upgrades: c.Upgrades,
+		prefix: cmp.Or(c.Match.Path, strings.TrimSuffix(c.Match.PathPrefix, "/")),
 	}
-	for i := range m.Headers {
-		if v, ok := h.Find(m.Headers[i].Name); !ok || string(v) != m.Headers[i].Value {
-			return condition(i)
+	if rt.wants, err = compileConditions(c); err != nil {
+		return nil, err
+	}
+	if c.Match.PathRegex != "" {
+		if rt.pattern, err = config.CompileWhole(c.Match.PathRegex, false); err != nil {
+			return nil, fmt.Errorf("path_regex: %w", err)
 		}
 	}
-	if len(rt.Config.Listeners) > 0 && !slices.Contains(rt.Config.Listeners, listener) {
-		return listenerUnmet
-	}
-	return allMet
-}
-
-func contains(list []string, b []byte) bool {
-	for _, s := range list { //nolint:modernize // slices.Contains would make a string of b
-		if s == string(b) {
-			return true
-		}
-	}
-	return false
+	return rt, nil
 }
 
 // choose draws the cluster for one request by the weights. nil: all weights are 0.

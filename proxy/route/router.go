@@ -7,53 +7,93 @@ import (
 	"strings"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
-	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
 // maxSegments bounds how deep a prefix is looked for.
 const maxSegments = config.MaxPrefixSegments
 
-// router finds the route of a request: by host, then by the longest prefix, then by the number of conditions.
+// router finds the route of a request: by host, then by path, then by the number of conditions.
 type router struct {
 	exact    map[string]*bucket // whole host names
 	wildcard map[string]*bucket // ".example.com" for "*.example.com"
 	any      *bucket            // routes without a host
 
-	routes []*Route // all, in document order
+	routes   []*Route // all, in document order
+	bySource bool     // a route looks at the client's address
 }
 
 // bucket holds the routes of one host.
 type bucket struct {
-	prefixes map[string][]*Route // by prefix without its last slash; most conditions first, then document order
-	depth    int                 // segments of the longest prefix
+	paths    map[string][]*Route // by whole path; most conditions first, then document order; nil: none
+	patterns []*Route            // in document order, those of one pattern together and as those of paths
+	prefixes map[string][]*Route // by prefix without its last slash; as paths
+	depth    int                 // segments of the longest prefix; -1: there is none
 }
+
+func newBucket() *bucket { return &bucket{prefixes: map[string][]*Route{}, depth: -1} }
 
 func newRouter(routes []*Route) *router {
 	r := &router{exact: map[string]*bucket{}, wildcard: map[string]*bucket{}, routes: routes}
 	for _, rt := range routes {
-		b := r.bucket(rt.Config.Match.Host)
-		key := strings.TrimSuffix(rt.Config.Match.PathPrefix, "/")
-		b.prefixes[key] = append(b.prefixes[key], rt)
-		b.depth = max(b.depth, strings.Count(key, "/"))
-	}
-	for _, b := range r.buckets() {
-		for _, list := range b.prefixes {
-			slices.SortStableFunc(list, func(x, y *Route) int { return cmp.Compare(y.conditions(), x.conditions()) })
+		r.bySource = r.bySource || len(rt.wants.source) > 0
+		hosts := rt.Config.Match.Hosts
+		if len(hosts) == 0 {
+			hosts = []string{""}
+		}
+		for _, host := range hosts {
+			r.bucket(host).add(rt)
 		}
 	}
+	for _, b := range r.buckets() {
+		b.sort()
+	}
 	return r
+}
+
+func (b *bucket) add(rt *Route) {
+	switch {
+	case rt.pattern != nil:
+		b.patterns = append(b.patterns, rt)
+	case rt.Config.Match.Path != "":
+		if b.paths == nil {
+			b.paths = map[string][]*Route{}
+		}
+		b.paths[rt.prefix] = append(b.paths[rt.prefix], rt)
+	default:
+		b.prefixes[rt.prefix] = append(b.prefixes[rt.prefix], rt)
+		b.depth = max(b.depth, strings.Count(rt.prefix, "/"))
+	}
+}
+
+// sort brings the routes of each path into the order in which they are tried.
+func (b *bucket) sort() {
+	byConditions := func(x, y *Route) int { return cmp.Compare(y.wants.count(), x.wants.count()) }
+	for _, m := range []map[string][]*Route{b.paths, b.prefixes} {
+		for _, list := range m {
+			slices.SortStableFunc(list, byConditions)
+		}
+	}
+	first := map[string]int{} // where a pattern is met first
+	for i, rt := range b.patterns {
+		if _, met := first[rt.pattern.String()]; !met {
+			first[rt.pattern.String()] = i
+		}
+	}
+	slices.SortStableFunc(b.patterns, func(x, y *Route) int {
+		return cmp.Or(cmp.Compare(first[x.pattern.String()], first[y.pattern.String()]), byConditions(x, y))
+	})
 }
 
 func (r *router) bucket(host string) *bucket {
 	of := func(m map[string]*bucket, key string) *bucket {
 		if m[key] == nil {
-			m[key] = &bucket{prefixes: map[string][]*Route{}}
+			m[key] = newBucket()
 		}
 		return m[key]
 	}
 	if host == "" {
 		if r.any == nil {
-			r.any = &bucket{prefixes: map[string][]*Route{}}
+			r.any = newBucket()
 		}
 		return r.any
 	}
@@ -76,20 +116,19 @@ func (r *router) buckets() []*bucket {
 	return all
 }
 
-// match returns the route for a request that came to the listener, or nil. path is normalised; edges and room are for
-// the call's own use.
-func (r *router) match(h *message.Head, path []byte, listener string, edges *[maxSegments + 2]int, room []byte) *Route {
+// match returns the route for a request, or nil.
+func (r *router) match(a *asked) *Route {
 	if len(r.exact)+len(r.wildcard) > 0 {
-		host := hostname(h.Authority, room)
+		host := hostname(a.head.Authority, a.work.hostname[:0])
 		if b := r.exact[string(host)]; b != nil {
-			if rt := b.match(h, path, listener, edges); rt != nil {
+			if rt := b.match(a); rt != nil {
 				return rt
 			}
 		}
 		if len(r.wildcard) > 0 {
 			for i := config.NextSuffix(host, 0); i > 0; i = config.NextSuffix(host, i) {
 				if b := r.wildcard[string(host[i:])]; b != nil {
-					if rt := b.match(h, path, listener, edges); rt != nil {
+					if rt := b.match(a); rt != nil {
 						return rt
 					}
 				}
@@ -97,7 +136,7 @@ func (r *router) match(h *message.Head, path []byte, listener string, edges *[ma
 		}
 	}
 	if r.any != nil {
-		return r.any.match(h, path, listener, edges)
+		return r.any.match(a)
 	}
 	return nil
 }
@@ -113,27 +152,54 @@ func (r *router) hosts(host []byte) []*bucket {
 
 // tried lists every route that match asks for a host and a path while none accepts, in its order: what explains a
 // match. It goes the same way, by the same steps, and does not stop.
-func (r *router) tried(host, path []byte) []*Route {
-	var edges [maxSegments + 2]int
+func (r *router) tried(host []byte, a *asked) []*Route {
 	var all []*Route
 	for _, b := range r.hosts(host) {
-		for n := b.cut(path, &edges); n >= 0; n-- {
-			all = append(all, b.prefixes[string(path[:edges[n]])]...)
-		}
+		b.each(a, func(rt *Route) bool {
+			all = append(all, rt)
+			return true
+		})
 	}
 	return all
 }
 
-// match tries the prefixes of path that end at a segment's end, the longest first.
-func (b *bucket) match(h *message.Head, path []byte, listener string, edges *[maxSegments + 2]int) *Route {
-	for n := b.cut(path, edges); n >= 0; n-- {
-		for _, rt := range b.prefixes[string(path[:edges[n]])] {
-			if rt.accepts(h, listener) {
-				return rt
+// match returns the route of the bucket for a request, or nil.
+func (b *bucket) match(a *asked) (found *Route) {
+	b.each(a, func(rt *Route) bool {
+		if rt.wants.unmet(a) == allMet {
+			found = rt
+		}
+		return found == nil
+	})
+	return found
+}
+
+// each calls f with the routes whose path fits, in the order in which they are tried, until f says false: the whole
+// path, then the patterns, then the prefixes that end at a segment's end, the longest first.
+func (b *bucket) each(a *asked, f func(*Route) bool) {
+	if b.paths != nil {
+		for _, rt := range b.paths[string(a.path)] {
+			if !f(rt) {
+				return
 			}
 		}
 	}
-	return nil
+	for _, rt := range b.patterns {
+		if rt.pattern.Match(a.path) && !f(rt) {
+			return
+		}
+	}
+	if b.depth < 0 {
+		return
+	}
+	edges := &a.work.edges
+	for n := b.cut(a.path, edges); n >= 0; n-- {
+		for _, rt := range b.prefixes[string(a.path[:edges[n]])] {
+			if !f(rt) {
+				return
+			}
+		}
+	}
 }
 
 // cut notes in edges where the segments of path end, as deep as the bucket's prefixes go, and returns the last one's

@@ -44,6 +44,8 @@ why, and how each attempt ended. Exits 1 when the gateway does not have it (any 
 		"a header of the request, as 'Name: value'; may be repeated")
 	cmd.Flags().StringVar(&q.Listener, "listener", "",
 		"name of the listener where it comes in; needed if routes depend on it")
+	cmd.Flags().StringVar(&q.Source, "source", "",
+		"address of the client; needed if routes depend on it")
 	cmd.Flags().StringVar(&id, "id", "", "X-Request-Id of a request that failed or was slow")
 	cmd.Flags().BoolVar(&raw, "json", false, "print what /explain answers, or /failures with --id")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -72,6 +74,9 @@ func explain(ctx context.Context, w io.Writer, address string, q *route.ExplainR
 	values := url.Values{"method": {q.Method}, "url": {q.URL}, "header": q.Fields}
 	if q.Listener != "" {
 		values.Set("listener", q.Listener)
+	}
+	if q.Source != "" {
+		values.Set("source", q.Source)
 	}
 	text, err := ask(ctx, http.MethodGet, address, "/explain?"+values.Encode())
 	if err != nil {

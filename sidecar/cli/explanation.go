@@ -55,13 +55,20 @@ func explanationRoute(w io.Writer, e *route.Explanation) {
 // matched says by what a route was taken.
 func matched(r *route.RouteWon) string {
 	parts := []string{"any host", "prefix " + r.PathPrefix}
+	switch {
+	case r.Path != "":
+		parts[1] = "path " + r.Path
+	case r.PathRegex != "":
+		parts[1] = "path_regex " + r.PathRegex
+	}
 	if r.Host != "" {
 		parts[0] = "host " + r.Host + " (" + r.HostMatch + ")"
 	}
 	for _, c := range []struct {
 		what, between string
 		words         []string
-	}{{"method", " or ", r.Methods}, {"header", " and ", r.Headers}, {"listener", " or ", r.Listeners}} {
+	}{{"method", " or ", r.Methods}, {"header", " and ", r.Headers}, {"parameter", " and ", r.Query},
+		{"source", " or ", r.Source}, {"listener", " or ", r.Listeners}} {
 		if len(c.words) > 0 {
 			parts = append(parts, c.what+" "+strings.Join(c.words, c.between))
 		}

@@ -1,0 +1,232 @@
+package route
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+)
+
+// asked is what of a request its match looks at.
+type asked struct {
+	head     *message.Head
+	path     []byte // normalised
+	listener string
+	remote   netip.Addr // the client's; the zero Addr where no route looks at it
+	work     *Workspace // for the match's own use
+}
+
+// conditions are what a route wants of a request besides its host and path. Immutable.
+type conditions struct {
+	methods   []string
+	headers   []valueMatch
+	query     []valueMatch
+	source    []netip.Prefix
+	listeners []string
+}
+
+// condition is one of them: one of these, the index of a header, or behind the headers that of a query parameter.
+type condition int
+
+const (
+	allMet condition = -1 - iota
+	methodUnmet
+	listenerUnmet
+	sourceUnmet
+)
+
+func compileConditions(c *config.Route) (conditions, error) {
+	m := &c.Match
+	headers, err := compileValues(m.Headers)
+	if err != nil {
+		return conditions{}, fmt.Errorf("headers: %w", err)
+	}
+	query, err := compileValues(m.Query)
+	if err != nil {
+		return conditions{}, fmt.Errorf("query: %w", err)
+	}
+	return conditions{
+		methods: m.Methods, headers: headers, query: query, source: m.Source, listeners: c.Listeners,
+	}, nil
+}
+
+// count is how many conditions there are. Listeners do not count.
+func (c *conditions) count() int {
+	return min(len(c.methods), 1) + len(c.headers) + len(c.query) + min(len(c.source), 1)
+}
+
+// unmet is the first condition that the request does not meet.
+func (c *conditions) unmet(a *asked) condition {
+	if len(c.methods) > 0 && !contains(c.methods, a.head.Method) {
+		return methodUnmet
+	}
+	for i := range c.headers {
+		if !c.headers[i].fitsHeader(a.head, a.work) {
+			return condition(i)
+		}
+	}
+	for i := range c.query {
+		if !c.query[i].fitsQuery(a.head.Query, a.work) {
+			return condition(len(c.headers) + i)
+		}
+	}
+	if len(c.source) > 0 && !netio.Within(c.source, a.remote) {
+		return sourceUnmet
+	}
+	if len(c.listeners) > 0 && !slices.Contains(c.listeners, a.listener) {
+		return listenerUnmet
+	}
+	return allMet
+}
+
+func contains(list []string, b []byte) bool {
+	for _, s := range list { //nolint:modernize // slices.Contains would make a string of b
+		if s == string(b) {
+			return true
+		}
+	}
+	return false
+}
+
+// valueMatch is a compiled condition on a header or a query parameter. Immutable.
+type valueMatch struct {
+	config.ValueMatch                // Value in lower case where case does not count
+	pattern           *regexp.Regexp // of Regex
+	part              []byte         // of Contains, where case counts
+}
+
+func compileValues(list []config.ValueMatch) ([]valueMatch, error) {
+	all := make([]valueMatch, len(list))
+	for i, m := range list {
+		all[i].ValueMatch = m
+		switch {
+		case m.Operator == config.Regex:
+			pattern, err := config.CompileWhole(m.Value, m.IgnoreCase)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", m.Name, err)
+			}
+			all[i].pattern = pattern
+		case m.IgnoreCase:
+			all[i].Value = strings.Map(lower, m.Value)
+		default:
+			all[i].part = []byte(m.Value)
+		}
+	}
+	return all, nil
+}
+
+// lower makes an ASCII letter a lower-case one.
+func lower(r rune) rune {
+	if 'A' <= r && r <= 'Z' {
+		return r | 0x20
+	}
+	return r
+}
+
+// fitsHeader tells whether the fields of the name are as wanted: one of them, or with Invert none. Cookie is one field,
+// also where HTTP/2 brings it in crumbs (RFC 9113 section 8.2.3).
+func (m *valueMatch) fitsHeader(h *message.Head, w *Workspace) bool {
+	if h.Version == message.HTTP2 && m.Name == message.Cookie.Name() && h.Present.Has(message.Cookie) {
+		return m.fits(w.joined(h)) != m.Invert
+	}
+	for i := range h.Fields {
+		if f := &h.Fields[i]; message.EqualFold(h.Name(f), m.Name) && m.fits(h.Value(f)) {
+			return !m.Invert
+		}
+	}
+	return m.Invert
+}
+
+// joined is the one value of all Cookie fields. It is good until the next call, or one of decoded.
+func (w *Workspace) joined(h *message.Head) []byte {
+	w.value = w.value[:0]
+	for i := range h.Fields {
+		if f := &h.Fields[i]; f.ID == message.Cookie {
+			if len(w.value) > 0 {
+				w.value = append(w.value, "; "...)
+			}
+			w.value = append(w.value, h.Value(f)...)
+		}
+	}
+	return w.value
+}
+
+// fitsQuery is fitsHeader for the parameters of a query.
+func (m *valueMatch) fitsQuery(query []byte, w *Workspace) bool {
+	for len(query) > 0 {
+		one := query
+		if i := bytes.IndexByte(query, '&'); i >= 0 {
+			one, query = query[:i], query[i+1:]
+		} else {
+			query = nil
+		}
+		name, value, _ := bytes.Cut(one, equals)
+		if string(w.decoded(name)) == m.Name && m.fits(w.decoded(value)) {
+			return !m.Invert
+		}
+	}
+	return m.Invert
+}
+
+// fits tells whether one value is as wanted, inversion apart.
+func (m *valueMatch) fits(v []byte) bool {
+	n := len(m.Value)
+	switch m.Operator {
+	case config.Present:
+		return true
+	case config.Regex:
+		return m.pattern.Match(v)
+	case config.Exact:
+		return m.same(v)
+	case config.Prefix:
+		return len(v) >= n && m.same(v[:n])
+	case config.Suffix:
+		return len(v) >= n && m.same(v[len(v)-n:])
+	case config.Contains:
+		if !m.IgnoreCase {
+			return bytes.Contains(v, m.part)
+		}
+		for ; len(v) >= n; v = v[1:] {
+			if m.same(v[:n]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (m *valueMatch) same(v []byte) bool {
+	if m.IgnoreCase {
+		return message.EqualFold(v, m.Value)
+	}
+	return string(v) == m.Value
+}
+
+// decoded is a name or value of a query as its sender meant it: + is a space, and %XX a byte. What is no encoding
+// stays. It is good until the next call, or one of joined.
+func (w *Workspace) decoded(b []byte) []byte {
+	if bytes.IndexByte(b, '%') < 0 && bytes.IndexByte(b, '+') < 0 {
+		return b
+	}
+	w.value = w.value[:0]
+	for i := 0; i < len(b); i++ {
+		c := b[i]
+		switch {
+		case c == '+':
+			c = ' '
+		case c == '%' && i+2 < len(b):
+			if hi, lo := config.Unhex(b[i+1]), config.Unhex(b[i+2]); hi < 16 && lo < 16 {
+				c = hi<<4 | lo
+				i += 2
+			}
+		}
+		w.value = append(w.value, c)
+	}
+	return w.value
+}
