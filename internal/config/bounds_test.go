@@ -68,6 +68,13 @@ var heavy = [][2]string{
 	{"clusters:\n- endpoints:\n", "  - a:1\n"},
 	{"routes:\n- clusters: [", "{name: a},"}, {"access_log: {fields: [", "time,"},
 	{"listeners:\n- sni: [", "{host: a},"},
+	{"routes:\n- match: {query: {", "a: b,"}, {"routes:\n- match: {hosts: [", "a,"},
+	{"routes:\n- match: {hosts: [", "'*.a',"}, {"routes:\n- match: {source: [", "::,"},
+	{"routes: [", `{match: {path_regex: 'a{1000}b{1000}c{1000}'}},`},
+	{"routes: [", `{match: {path_regex: '` + strings.Repeat(`\pL`, 300) + `'}},`},
+	{"routes: [", `{match: {path_regex: '` + strings.Repeat(`\W`, 300) + `'}},`},
+	{"routes: [", `{match: {path_regex: '(?i)` + strings.Repeat(`[^k]`, 300) + `'}},`},
+	{"routes: [", `{match: {path_regex: '` + strings.Repeat(`(`, 900) + strings.Repeat(`)`, 900) + `'}},`},
 	{"routes:\n", "- {cluster: a, name: a}\n"}, {"clusters:\n", "- {name: a, endpoints: [a:1]}\n"},
 }
 

@@ -97,13 +97,14 @@ type decoder struct {
 	problems []found
 	total    int // problems, also those that are not kept
 
-	names     map[nameKey]place
-	addresses map[string]place  // of listeners
-	matches   map[string]place  // of routes
-	clusters  map[string]int    // name -> index in doc.Clusters
-	protocols map[string]string // listener name -> protocol
-	failovers []declaredFailover
-	regexes   int // patterns so far
+	names      map[nameKey]place
+	addresses  map[string]place // of listeners
+	matches    map[matchKey]place
+	clusters   map[string]int    // name -> index in doc.Clusters
+	protocols  map[string]string // listener name -> protocol
+	failovers  []declaredFailover
+	regexes    int // patterns so far
+	regexSteps int // of all of them
 }
 
 // A step of a path is a key or, without one, an index.
@@ -126,7 +127,7 @@ func newDecoder(parts []Part, base Base) *decoder {
 		parts:     parts,
 		names:     make(map[nameKey]place),
 		addresses: make(map[string]place),
-		matches:   make(map[string]place),
+		matches:   make(map[matchKey]place),
 		clusters:  make(map[string]int),
 		protocols: make(map[string]string),
 	}

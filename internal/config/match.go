@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -119,36 +120,25 @@ func checkSource(d *decoder, n *yaml.Node, v *[]netip.Prefix) {
 	slices.SortFunc(*v, netip.Prefix.Compare)
 }
 
-// keys are the same for two matches of which only the first could ever take a request: one for each host.
-func (m *Match) keys() []string {
-	var b strings.Builder
-	b.WriteString(" " + m.Path + " " + m.PathRegex + " " + m.PathPrefix)
+// matchKey is the same for two routes of which only the first could ever take a request to the host.
+type matchKey struct{ host, rest string }
+
+// conditions is the same for two matches that differ at most in their hosts.
+func (m *Match) conditions(b *strings.Builder) {
+	b.WriteString(m.Path + " " + strconv.Quote(m.PathRegex) + " " + m.PathPrefix)
 	for _, s := range m.Methods {
 		b.WriteString(" " + s)
 	}
-	for _, h := range m.Headers {
-		b.WriteString("\n" + h.key())
+	for i := range m.Headers {
+		b.WriteString("\n" + m.Headers[i].key())
 	}
-	for _, q := range m.Query {
-		b.WriteString("\n?" + q.key())
+	for i := range m.Query {
+		b.WriteString("\n?" + m.Query[i].key())
 	}
 	for _, p := range m.Source {
 		b.WriteString("\n@" + p.String())
 	}
-	if len(m.Hosts) == 0 {
-		return []string{b.String()}
-	}
-	keys := make([]string, len(m.Hosts))
-	for i, h := range m.Hosts {
-		keys[i] = h + b.String()
-	}
-	return keys
 }
 
-// hostAt is the host of the key at i.
-func (m *Match) hostAt(i int) string {
-	if len(m.Hosts) == 0 {
-		return ""
-	}
-	return m.Hosts[i]
-}
+// anyHost stands for the hosts of a match without any.
+var anyHost = []string{""}

@@ -8,19 +8,29 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Bounds of patterns. A match costs at most the text's length times the instructions of the pattern; a program in
-// memory is about 40 bytes an instruction.
+// Bounds of patterns. A match costs at most the text's length times the steps of the pattern; a step in memory is about
+// 40 bytes.
 const (
-	maxRegexes           = 1000 // of a document
-	maxRegexInstructions = 2000 // of one pattern
+	maxRegexes       = 1000    // of a document
+	maxRegexSteps    = 2000    // of one pattern
+	maxAllRegexSteps = 100_000 // of a document
 )
+
+// regexFlags is RE2 without the classes of Unicode (\pL), of which three bytes cost kilobytes.
+const regexFlags = syntax.Perl &^ syntax.UnicodeGroups
 
 // CompileWhole compiles a pattern of a document so that it fits whole texts only.
 func CompileWhole(pattern string, ignoreCase bool) (*regexp.Regexp, error) {
+	flags := regexFlags
 	if ignoreCase {
-		return regexp.Compile(`\A(?i:` + pattern + `)\z`)
+		flags |= syntax.FoldCase
 	}
-	return regexp.Compile(`\A(?:` + pattern + `)\z`)
+	tree, err := syntax.Parse(pattern, flags)
+	if err != nil {
+		return nil, err
+	}
+	// What was parsed is written anew: a pattern may end inside \Q, which would take in what is added.
+	return regexp.Compile(`\A(?:` + tree.String() + `)\z`)
 }
 
 // pathRegex fits whole paths.
@@ -29,24 +39,35 @@ var pathRegex = text(func(s string) (string, error) {
 		return "", errors.New("want a pattern, leave path_regex out for any path")
 	}
 	return s, nil
-}).then(func(d *decoder, n *yaml.Node, v *string) { d.checkRegex(n, *v) })
+}).then(checkRegex)
 
 // checkRegex refuses what is no pattern, and what would cost too much. The pattern is not shown: it may hold a secret.
-func (d *decoder) checkRegex(n *yaml.Node, pattern string) {
-	if d.regexes++; d.regexes == maxRegexes+1 {
-		d.problem(n, "want at most %d patterns in a document", maxRegexes)
-	}
-	tree, err := syntax.Parse(pattern, syntax.Perl)
-	var wrong *syntax.Error
-	if errors.As(err, &wrong) {
-		d.problem(n, "want a pattern of RE2 (%s)", wrong.Code)
+func checkRegex(d *decoder, n *yaml.Node, pattern *string) {
+	if d.regexes++; d.regexes > maxRegexes || d.regexSteps > maxAllRegexSteps {
+		d.problem(n, "want at most %d patterns in a document, and at most %d steps in all of them", maxRegexes,
+			maxAllRegexSteps)
 		return
 	}
-	if err == nil {
-		program, err := syntax.Compile(tree.Simplify())
-		if err == nil && len(program.Inst) <= maxRegexInstructions {
-			return
-		}
-		d.problem(n, "want a simpler pattern: this one needs more than %d steps for each byte", maxRegexInstructions)
+	tree, err := syntax.Parse(*pattern, regexFlags)
+	var wrong *syntax.Error
+	if errors.As(err, &wrong) {
+		d.problem(n, "want a pattern of RE2 without \\p (%s)", wrong.Code)
+		return
 	}
+	steps := regexSteps(tree)
+	if d.regexSteps += steps; steps > maxRegexSteps {
+		d.problem(n, "want a simpler pattern: this one has more than %d steps", maxRegexSteps)
+	}
+}
+
+// regexSteps is about how many instructions a pattern has when it is compiled, as far as the bound needs it.
+func regexSteps(tree *syntax.Regexp) int {
+	steps := 1 + len(tree.Rune)
+	for _, sub := range tree.Sub {
+		steps = min(steps+regexSteps(sub), maxRegexSteps+1)
+	}
+	if tree.Op == syntax.OpRepeat {
+		steps *= max(tree.Min, tree.Max, 1)
+	}
+	return min(steps, maxRegexSteps+1)
 }

@@ -62,9 +62,12 @@ var routeBlock = block[Route]{
 // addRoute takes a route into the document. What the bootstrap adds gives way
 // to one of the same name, or that matches the same.
 func (d *decoder) addRoute(n *yaml.Node, r *Route, clean bool) bool {
-	keys := r.matchKeys()
-	for _, key := range keys {
-		if first, taken := d.matches[key]; d.isTaken(first, taken) {
+	hosts, rest := r.Match.Hosts, r.matchedBesidesHost()
+	if len(hosts) == 0 {
+		hosts = anyHost
+	}
+	for _, host := range hosts {
+		if first, taken := d.matches[matchKey{host, rest}]; d.isTaken(first, taken) {
 			return false
 		}
 	}
@@ -75,10 +78,10 @@ func (d *decoder) addRoute(n *yaml.Node, r *Route, clean bool) bool {
 	if !clean { // who knows what it was to match
 		return true
 	}
-	for i, key := range keys {
+	for _, host := range hosts {
+		key := matchKey{host, rest}
 		if first, taken := d.matches[key]; taken {
-			d.problem(n, "another route matches just the same%s (%s)",
-				either(len(keys) > 1, " for "+r.Match.hostAt(i), ""), d.at(first))
+			d.problem(n, "another route matches just the same%s (%s)", either(len(hosts) > 1, " for "+host, ""), d.at(first))
 			continue
 		}
 		d.matches[key] = d.here(n)
@@ -86,15 +89,14 @@ func (d *decoder) addRoute(n *yaml.Node, r *Route, clean bool) bool {
 	return true
 }
 
-// matchKeys are the same for two routes of which only the first could ever match, one for each host.
-func (r *Route) matchKeys() []string {
-	keys := r.Match.keys()
-	for i := range keys {
-		for _, l := range r.Listeners {
-			keys[i] += "\n\n" + l
-		}
+// matchedBesidesHost is the same for two routes of which, for one host, only the first could ever match.
+func (r *Route) matchedBesidesHost() string {
+	var b strings.Builder
+	r.Match.conditions(&b)
+	for _, l := range r.Listeners {
+		b.WriteString("\n\n" + l)
 	}
-	return keys
+	return b.String()
 }
 
 func checkListeners(d *decoder, n *yaml.Node, names *[]string) {

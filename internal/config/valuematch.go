@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -36,8 +37,8 @@ type ValueMatch struct {
 
 // key is the same for two that fit the same.
 func (m *ValueMatch) key() string {
-	return m.Name + ":" + m.Operator.String() + either(m.IgnoreCase, " i", "") + either(m.Invert, " !", "") + ":" +
-		m.Value
+	return strconv.Quote(m.Name) + m.Operator.String() + either(m.IgnoreCase, " i", "") + either(m.Invert, " !", "") +
+		strconv.Quote(m.Value)
 }
 
 // operators is what a value of a mapping may be, besides the text that is wanted. exact is what a whole value may be,
@@ -73,7 +74,7 @@ func operators(exact, value kind[string]) *block[ValueMatch] {
 		form: "{prefix: a-}",
 		fields: []field[ValueMatch]{
 			of(Exact, exact), of(Prefix, value.then(checkSome)), of(Suffix, value.then(checkSome)),
-			of(Contains, value.then(checkSome)), of(Regex, value.then(checkPattern)), present,
+			of(Contains, value.then(checkSome)), of(Regex, value.then(checkRegex)), present,
 			at("ignore_case", func(m *ValueMatch) *bool { return &m.IgnoreCase }, flag).optional(),
 			at("invert", func(m *ValueMatch) *bool { return &m.Invert }, invert).
 				when(func(m *ValueMatch) bool { return m.Invert && m.Operator != Present }),
@@ -95,8 +96,6 @@ func operators(exact, value kind[string]) *block[ValueMatch] {
 		},
 	}
 }
-
-func checkPattern(d *decoder, n *yaml.Node, v *string) { d.checkRegex(n, *v) }
 
 func checkSome(d *decoder, n *yaml.Node, v *string) {
 	if *v == "" {
