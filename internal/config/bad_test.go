@@ -276,6 +276,45 @@ var bad = []struct{ file, want string }{
 6:121: listeners[4].tls.client_cert_header: client_ca_file is missing: no client has a certificate to tell of
 7:113: listeners[5].tls.client_auth: want one of none, optional, require (seen "always")
 `},
+	{"match.bad.yaml", `
+2:35: routes[0].match: want one of host and hosts (seen both)
+3:43: routes[1].match.hosts: want at least one host, leave hosts out for any (seen an empty list)
+4:51: routes[2].match.hosts[1]: a.com is there twice
+5:44: routes[3].match.hosts[0]: want a name after the *, leave the host out for any (seen "*")
+6:35: routes[4].match: want one of path, path_regex and path_prefix (seen path and path_regex and path_prefix)
+7:42: routes[5].match.path: want a path that begins with / (seen "a")
+8:42: routes[6].match.path: want a path without the *, which stands for itself: path_prefix: /api matches all below it (seen "/api/*")
+9:42: routes[7].match.path: want a path without ? and # (seen "/a?b")
+10:42: routes[8].match.path: want a path that does not climb above the root (seen "/../a")
+11:48: routes[9].match.path_regex: want a pattern, leave path_regex out for any path (seen "")
+12:48: routes[10].match.path_regex: want a pattern of RE2 without \p (unexpected ))
+13:48: routes[11].match.path_regex: want a simpler pattern: this one has more than 2000 steps
+14:48: routes[12].match.path_regex: want a pattern of RE2 without \p (invalid or unsupported Perl syntax)
+15:49: routes[13].match.path_regex: want a pattern of RE2 without \p (invalid escape sequence)
+16:49: routes[14].match.path_regex: want a pattern of RE2 without \p (missing closing ])
+17:71: routes[15].prefix_rewrite: only path_prefix and path have a part to replace (the route has path_regex)
+18:36: routes[16].match: key path_prefx is not known, did you mean path_prefix?
+19:49: routes[17].match.headers.x: want exactly one of exact, prefix, suffix, contains, regex, present (seen none)
+19:50: routes[17].match.headers.x: key prefx is not known, did you mean prefix?
+20:49: routes[18].match.headers.x: want exactly one of exact, prefix, suffix, contains, regex, present (seen prefix and suffix)
+21:49: routes[19].match.headers.x: want exactly one of exact, prefix, suffix, contains, regex, present (seen none)
+22:58: routes[20].match.headers.x.prefix: want some text: any value has an empty one (for "it is there" write present: true)
+23:57: routes[21].match.headers.x.regex: want a pattern of RE2 without \p (missing closing ])
+24:59: routes[22].match.headers.x.present: want true or false (seen "yes")
+25:78: routes[23].match.headers.x.ignore_case: present has no value to compare, so it has no ignore_case
+26:57: routes[24].match.headers.x.exact: want a value without space around it: none is left when it arrives
+27:46: routes[25].match.headers.host: want match.host for the host
+28:43: routes[26].match.query: want at least one parameter, leave query out for none (seen an empty mapping)
+29:44: routes[27].match.query: want the name of a parameter (seen "")
+30:50: routes[28].match.query.page: want text in quotes
+31:69: routes[29].match.query.page.invert: want true or false (seen "no")
+32:44: routes[30].match.source: want at least one network, leave source out for any (seen an empty list)
+33:45: routes[31].match.source[0]: want a network without bits behind its length, such as 10.0.0.0/8 (seen "10.0.0.1/8")
+33:57: routes[31].match.source[1]: want a network such as 10.0.0.0/8 (seen "localhost")
+34:55: routes[32].match.source[1]: 10.0.0.1/32 is there twice
+36:5: routes[34]: another route matches just the same for y.com (at 35:5)
+38:5: routes[36]: another route matches just the same (at 37:5)
+`},
 	{"nothing.bad.yaml", `
 1:8: routes: want a list (seen nothing)
 2:10: clusters: want a list (seen nothing)
