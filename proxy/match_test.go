@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
-	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
@@ -142,5 +141,3 @@ func TestExplainMatch(t *testing.T) {
 		}
 	}
 }
-
-var _ = proxy.Options{}

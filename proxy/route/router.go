@@ -121,14 +121,14 @@ func (r *router) match(a *asked) *Route {
 	if len(r.exact)+len(r.wildcard) > 0 {
 		host := hostname(a.head.Authority, a.work.hostname[:0])
 		if b := r.exact[string(host)]; b != nil {
-			if rt := b.match(a); rt != nil {
+			if rt := b.match(a, nil); rt != nil {
 				return rt
 			}
 		}
 		if len(r.wildcard) > 0 {
 			for i := config.NextSuffix(host, 0); i > 0; i = config.NextSuffix(host, i) {
 				if b := r.wildcard[string(host[i:])]; b != nil {
-					if rt := b.match(a); rt != nil {
+					if rt := b.match(a, nil); rt != nil {
 						return rt
 					}
 				}
@@ -136,7 +136,7 @@ func (r *router) match(a *asked) *Route {
 		}
 	}
 	if r.any != nil {
-		return r.any.match(a)
+		return r.any.match(a, nil)
 	}
 	return nil
 }
@@ -151,55 +151,53 @@ func (r *router) hosts(host []byte) []*bucket {
 }
 
 // tried lists every route that match asks for a host and a path while none accepts, in its order: what explains a
-// match. It goes the same way, by the same steps, and does not stop.
+// match.
 func (r *router) tried(host []byte, a *asked) []*Route {
 	var all []*Route
 	for _, b := range r.hosts(host) {
-		b.each(a, func(rt *Route) bool {
-			all = append(all, rt)
-			return true
-		})
+		b.match(a, &all)
 	}
 	return all
 }
 
-// match returns the route of the bucket for a request, or nil.
-func (b *bucket) match(a *asked) (found *Route) {
-	b.each(a, func(rt *Route) bool {
-		if rt.wants.unmet(a) == allMet {
-			found = rt
-		}
-		return found == nil
-	})
-	return found
-}
-
-// each calls f with the routes whose path fits, in the order in which they are tried, until f says false: the whole
-// path, then the patterns, then the prefixes that end at a segment's end, the longest first.
-func (b *bucket) each(a *asked, f func(*Route) bool) {
+// match returns the route of the bucket for a request, or nil. The whole path is tried first, then the patterns, then
+// the prefixes that end at a segment's end, the longest first. With tried it notes there which routes it asks, and
+// finds none.
+func (b *bucket) match(a *asked, tried *[]*Route) *Route {
 	if b.paths != nil {
-		for _, rt := range b.paths[string(a.path)] {
-			if !f(rt) {
-				return
-			}
+		if rt := first(b.paths[string(a.path)], a, tried); rt != nil {
+			return rt
 		}
 	}
-	for _, rt := range b.patterns {
-		if rt.pattern.Match(a.path) && !f(rt) {
-			return
+	for i, rt := range b.patterns {
+		if rt.pattern.Match(a.path) {
+			if rt := first(b.patterns[i:i+1], a, tried); rt != nil {
+				return rt
+			}
 		}
 	}
 	if b.depth < 0 {
-		return
+		return nil
 	}
 	edges := &a.work.edges
 	for n := b.cut(a.path, edges); n >= 0; n-- {
-		for _, rt := range b.prefixes[string(a.path[:edges[n]])] {
-			if !f(rt) {
-				return
-			}
+		if rt := first(b.prefixes[string(a.path[:edges[n]])], a, tried); rt != nil {
+			return rt
 		}
 	}
+	return nil
+}
+
+// first is the first route of list that accepts the request, or nil; with tried none does.
+func first(list []*Route, a *asked, tried *[]*Route) *Route {
+	for _, rt := range list {
+		if tried != nil {
+			*tried = append(*tried, rt)
+		} else if rt.wants.unmet(a) == allMet {
+			return rt
+		}
+	}
+	return nil
 }
 
 // cut notes in edges where the segments of path end, as deep as the bucket's prefixes go, and returns the last one's

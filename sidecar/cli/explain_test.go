@@ -19,7 +19,8 @@ func explanationFixture() *route.Explanation {
 		Revision: "1a2b", Method: "GET", Host: "shop.example.com", Path: "/orders/7", Listener: "default",
 		Route: &route.RouteWon{
 			Name: "orders", Host: "shop.example.com", HostMatch: "exact", PathPrefix: "/orders",
-			Methods: []string{"GET", "HEAD"}, Headers: []string{"x-canary"}, Listeners: []string{"default"},
+			Methods: []string{"GET", "HEAD"}, Headers: []string{"x-canary"}, Query: []string{"page", "sort"},
+			Source: []string{"10.0.0.0/8", "::1/128"}, Listeners: []string{"default"},
 		},
 		Others: []route.RouteLost{
 			{Name: "all", Reason: "it fits too, but orders comes first: its host is more specific"},
@@ -52,7 +53,7 @@ func explanationFixture() *route.Explanation {
 }
 
 const wantExplanation = `request            GET shop.example.com/orders/7 on listener default
-route              orders: host shop.example.com (exact), prefix /orders, method GET or HEAD, header x-canary, listener default (revision 1a2b)
+route              orders: host shop.example.com (exact), prefix /orders, method GET or HEAD, header x-canary, parameter page and sort, source 10.0.0.0/8 or ::1/128, listener default (revision 1a2b)
 cluster orders-v1  2 of 4 endpoints used, for 90 in 100 requests
   10.0.0.1:80      weight 3  healthy
   10.0.0.2:80      weight 1  not used: unhealthy (consul: critical)
@@ -84,17 +85,37 @@ func TestExplain(t *testing.T) {
 	var asked route.ExplainRequest
 	address := explaining(t, &asked, explanationFixture(), nil)
 	got := do(t, Process{}, "explain", "--admin-listen", address, "PATCH", "http://a/x?y=1&z=%2F#", "-H", "X-A: 1, 2",
-		"--header", "X-B:", "--listener", "web")
+		"--header", "X-B:", "--listener", "web", "--source", "10.1.2.3")
 	if got.code != 0 || got.stderr != "" {
 		t.Errorf("explain: %+v, want code 0", got)
 	}
 	want := route.ExplainRequest{Method: "PATCH", URL: "http://a/x?y=1&z=%2F#", Fields: []string{"X-A: 1, 2", "X-B:"},
-		Listener: "web"}
+		Listener: "web", Source: "10.1.2.3"}
 	if !reflect.DeepEqual(asked, want) {
 		t.Errorf("asked %+v, want %+v", asked, want)
 	}
 	if got.stdout != wantExplanation {
 		t.Errorf("explain:\n%s\nwant:\n%s", got.stdout, wantExplanation)
+	}
+}
+
+// By what a route was taken is told of each kind of path.
+func TestExplainPaths(t *testing.T) {
+	for _, row := range []struct {
+		won  route.RouteWon
+		want string
+	}{
+		{route.RouteWon{PathPrefix: "/"}, "any host, prefix /"},
+		{route.RouteWon{Path: "/a"}, "any host, path /a"},
+		{route.RouteWon{PathRegex: "/u/[0-9]+"}, "any host, path_regex /u/[0-9]+"},
+		{
+			route.RouteWon{Host: "*.b.test", HostMatch: "wildcard", Path: "/a", Source: []string{"10.0.0.0/8"}},
+			"host *.b.test (wildcard), path /a, source 10.0.0.0/8",
+		},
+	} {
+		if got := matched(&row.won); got != row.want {
+			t.Errorf("%+v: %s, want %s", row.won, got, row.want)
+		}
 	}
 }
 
