@@ -18,9 +18,9 @@ func TestAdminExplain(t *testing.T) {
 		return &route.Explanation{Host: "a", Others: []route.RouteLost{}}, nil
 	}}, AdminOptions{})
 
-	got := f.ask(t, "GET", "/explain?method=PUT&url=http://a/b%3Fx=1%26y=%252F&header=X-A:+1&header=X-B:+a%26b&listener=web")
+	got := f.ask(t, "GET", "/explain?method=PUT&url=http://a/b%3Fx=1%26y=%252F&header=X-A:+1&header=X-B:+a%26b&listener=web&source=::1")
 	want := route.ExplainRequest{Method: "PUT", URL: "http://a/b?x=1&y=%2F", Fields: []string{"X-A: 1", "X-B: a&b"},
-		Listener: "web"}
+		Listener: "web", Source: "::1"}
 	if !reflect.DeepEqual(asked, want) {
 		t.Errorf("asked %+v, want %+v", asked, want)
 	}
