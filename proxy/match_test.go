@@ -88,7 +88,11 @@ func TestMatchVersions(t *testing.T) {
 			}
 			body, err := io.ReadAll(res.Body)
 			res.Body.Close()
-			if got := string(body); err != nil || tt.want == "" && res.StatusCode != 404 || tt.want != "" && got != tt.want {
+			got := string(body)
+			if res.StatusCode == 404 {
+				got = ""
+			}
+			if err != nil || got != tt.want {
 				t.Errorf("%s: %d %q, %v, want %q", tt.name, res.StatusCode, got, err, tt.want)
 			}
 		}

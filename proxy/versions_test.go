@@ -73,7 +73,8 @@ func eachVersionOf(t *testing.T, routes string, h http.HandlerFunc,
 				if routes != "" {
 					doc = routes + "clusters: [{name: app, endpoints: [\"" + address + "\"]}]\n"
 				}
-				g := start(t, strings.Replace(doc, "{name: app, endpoints", "{name: app, protocol: "+protocol+", endpoints", 1),
+				const cluster = "{name: app, "
+				g := start(t, strings.Replace(doc, cluster+"endpoints", cluster+"protocol: "+protocol+", endpoints", 1),
 					options...)
 				f(t, g, versionClient(t, down2), "http://"+g.addr)
 			})

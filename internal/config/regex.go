@@ -49,8 +49,7 @@ func checkRegex(d *decoder, n *yaml.Node, pattern *string) {
 		return
 	}
 	tree, err := syntax.Parse(*pattern, regexFlags)
-	var wrong *syntax.Error
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*syntax.Error](err); ok {
 		d.problem(n, "want a pattern of RE2 without \\p (%s)", wrong.Code)
 		return
 	}

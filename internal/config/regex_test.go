@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -58,7 +59,7 @@ func TestTooManyPatterns(t *testing.T) {
 		var b strings.Builder
 		b.WriteString("clusters: [{name: a, endpoints: ['a:1']}]\nroutes:\n- {cluster: a, name: r, match: {query: {")
 		for i := range maxRegexes + 1 {
-			b.WriteString("p" + strings.Repeat("x", i%100) + strings.Repeat("y", i/100) + ": {regex: '" + pattern + "'},")
+			fmt.Fprintf(&b, "p%d: {regex: '%s'},", i, pattern)
 		}
 		b.WriteString("}}}\n")
 		_, err := Decode([]byte(b.String()), Base{})

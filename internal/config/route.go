@@ -81,7 +81,8 @@ func (d *decoder) addRoute(n *yaml.Node, r *Route, clean bool) bool {
 	for _, host := range hosts {
 		key := matchKey{host, rest}
 		if first, taken := d.matches[key]; taken {
-			d.problem(n, "another route matches just the same%s (%s)", either(len(hosts) > 1, " for "+host, ""), d.at(first))
+			d.problem(n, "another route matches just the same%s (%s)",
+				either(len(hosts) > 1, " for "+host, ""), d.at(first))
 			continue
 		}
 		d.matches[key] = d.here(n)

@@ -192,7 +192,8 @@ func someRoutes(rng *rand.Rand) (routes []*Route) {
 			m.PathPrefix = "/"
 		}
 		if rng.IntN(3) == 0 {
-			m.Hosts = oneOf(rng, []string{"*.a"}, []string{"*.b.a"}, []string{"*.c.b.a"}, []string{"*.a", "b.a", "x.c.b.a"})
+			m.Hosts = oneOf(rng, []string{"*.a"}, []string{"*.b.a"}, []string{"*.c.b.a"},
+				[]string{"*.a", "b.a", "x.c.b.a"})
 		}
 		switch rng.IntN(6) {
 		case 0:
@@ -270,8 +271,12 @@ func fuzzRoutes() (routes []*Route) {
 		{PathPrefix: "//api"},
 		{Path: "/api/"},
 		{PathRegex: "/[a-z]+/v[0-9]+"},
-		{PathPrefix: "/q", Query: []config.ValueMatch{{Name: "a b", Operator: config.Prefix, Value: "X", IgnoreCase: true}}},
-		{PathPrefix: "/q", Query: []config.ValueMatch{{Name: "q", Operator: config.Contains, Value: "z", Invert: true}}},
+		{PathPrefix: "/q", Query: []config.ValueMatch{
+			{Name: "a b", Operator: config.Prefix, Value: "X", IgnoreCase: true},
+		}},
+		{PathPrefix: "/q", Query: []config.ValueMatch{
+			{Name: "q", Operator: config.Contains, Value: "z", Invert: true},
+		}},
 	} {
 		routes = append(routes, routeFor(m))
 	}
@@ -359,7 +364,8 @@ func BenchmarkMatch(b *testing.B) {
 				}
 				r := newRouter(routes)
 				h := message.Head{Authority: []byte("app.example.com")}
-				a := asked{head: &h, path: fmt.Appendf(nil, "/api/v%d/users/7", n-1), listener: "web", work: new(Workspace)}
+				path := fmt.Appendf(nil, "/api/v%d/users/7", n-1)
+				a := asked{head: &h, path: path, listener: "web", work: new(Workspace)}
 				b.ReportAllocs()
 				for b.Loop() {
 					if r.match(&a) == nil {
