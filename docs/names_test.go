@@ -92,7 +92,8 @@ func TestVariables(t *testing.T) {
 	}
 	// of status, explain, validate, curl
 	flags := map[string]bool{
-		"--json": true, "--id": true, "--wait": true, "--for": true, "--files": true, "--resolve": true,
+		"--json": true, "--id": true, "--listener": true, "--source": true, "--wait": true, "--for": true,
+		"--files": true, "--resolve": true,
 	}
 	for _, v := range sidecar.Variables() {
 		known[v.Name], flags["--"+v.Flag] = true, true
