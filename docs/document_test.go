@@ -68,11 +68,14 @@ func full(t *testing.T) map[string]any {
 	return doc
 }
 
+// freeNames are mappings whose keys are the user's.
+var freeNames = []string{"routes[].match.headers", "routes[].match.query", "routes[].respond.headers"}
+
 func walk(v any, path string, keys map[string]bool) {
 	switch v := v.(type) {
 	case map[string]any:
-		if path == "routes[].match.headers" || path == "routes[].match.query" {
-			return // its keys are the user's
+		if slices.Contains(freeNames, path) {
+			return
 		}
 		for key, value := range v {
 			at := strings.TrimPrefix(path+"."+key, ".")

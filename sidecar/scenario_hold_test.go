@@ -121,6 +121,10 @@ func testHeldWithoutInstance(t *testing.T, consul *testserver.ConsulServer) {
 	consul.KVPut(key, to("c", "hollow", "")) // the author takes it back
 	g.wait("the held document to be forgotten", func(s status) bool { return s.Revision.Held == nil })
 	g.now("/", http.StatusOK, "arrived")
+
+	// A route that responds itself needs no endpoint.
+	consul.KVPut(key, "routes: [{name: all, match: {path_prefix: /}, respond: {status: 503, body: closed}}]\n")
+	g.answers("/", http.StatusServiceUnavailable, "closed")
 }
 
 func testHeldWithoutResponse(t *testing.T, consul *testserver.ConsulServer) {

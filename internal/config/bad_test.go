@@ -367,6 +367,31 @@ var bad = []struct{ file, want string }{
 6:46: listeners[4].proxy_protocol: want false, or the networks that are trusted, such as {from: [10.0.0.0/8]} (seen "v2")
 8:51: clusters[0].proxy_protocol: want one of v1, v2 (seen "v3")
 `},
+	{"respond.bad.yaml", `
+2:45: routes[0].respond: status is missing (such as 503)
+3:45: routes[1].respond: want a mapping such as {status: 503, body: "back at six"} (seen 503)
+4:54: routes[2].respond.status: want a number from 200 to 599 (seen 100)
+5:65: routes[3].respond.body: a response with status 204 has no body: leave body out
+5:82: routes[3].respond.content_type: a response with status 204 has no body: leave content_type out
+6:65: routes[4].respond.body: want text, in quotes where it looks like something else (seen 1)
+6:82: routes[4].respond.content_type: want a media type such as text/html; charset=utf-8 (seen "html")
+7:5: routes[5]: want exactly one of cluster, clusters, respond (seen cluster and respond)
+8:69: routes[6].retries: a route with respond sends nothing to a cluster, so it has no retries
+8:100: routes[6].prefix_rewrite: a route with respond sends nothing to a cluster, so it has no prefix_rewrite
+8:114: routes[6].timeouts: a route with respond sends nothing to a cluster, so it has no timeouts
+9:68: routes[7].respond.headers: want at least one field, leave headers out for none (seen an empty mapping)
+10:69: routes[8].respond.headers: want the name of a field (seen "a b")
+10:77: routes[8].respond.headers: want the name of a field (seen ":status")
+11:69: routes[9].respond.headers: content-length cannot be set: the gateway writes what belongs to the connection and the body
+11:90: routes[9].respond.headers: connection cannot be set: the gateway writes what belongs to the connection and the body
+11:109: routes[9].respond.headers: host cannot be set: a response has none
+12:69: routes[10].respond.headers: content-type cannot be set: write content_type
+12:88: routes[10].respond.headers: date cannot be set: the gateway writes it
+13:79: routes[11].respond.headers: field x-a is there twice: names do not differ by case
+13:94: routes[11].respond.headers.x-b: want a value without control bytes
+13:114: routes[11].respond.headers.x-d: want text in quotes
+13:122: routes[11].respond.headers.x-e: want a value without space around it: none is left when it arrives
+`},
 	{"retries.bad.yaml", `
 4:25: routes[0].retries.attempts: want a number from 1 to 10 (seen 11)
 4:34: routes[0].retries.on[0]: want one of connect-failure, reset, timeout, unavailable, or a status from 500 to 599 (seen "5xx")
@@ -377,8 +402,8 @@ var bad = []struct{ file, want string }{
 8:19: routes[1].retries.on: want at least one reason (seen an empty list)
 `},
 	{"route-targets.bad.yaml", `
-2:5: routes[0]: want exactly one of cluster and clusters (seen none)
-3:5: routes[1]: want exactly one of cluster and clusters (seen both)
+2:5: routes[0]: want exactly one of cluster, clusters, respond (seen none)
+3:5: routes[1]: want exactly one of cluster, clusters, respond (seen cluster and clusters)
 4:51: routes[2].clusters: want at least one cluster (seen an empty list)
 5:51: routes[3].clusters: want a weight above 0 (seen only 0)
 6:63: routes[4].clusters[1]: a is there twice

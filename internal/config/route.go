@@ -23,7 +23,12 @@ type Route struct {
 	Retries   Retries
 	Upgrades  []string // protocols that may be upgraded to, lower-case; default websocket
 	RateLimit RateLimit
+
+	Respond Respond // in place of Clusters
 }
+
+// Forwards tells whether the route sends requests to clusters.
+func (r *Route) Forwards() bool { return r.Respond.Status == 0 }
 
 var routeBlock = block[Route]{
 	fields: []field[Route]{
@@ -36,10 +41,12 @@ var routeBlock = block[Route]{
 		at("preserve_host", func(r *Route) *bool { return &r.EndpointHost }, not(flag)).optional(),
 		at("host_rewrite", func(r *Route) *string { return &r.HostRewrite }, authority.or("")).optional(),
 		at("prefix_rewrite", func(r *Route) *string { return &r.PrefixRewrite }, pathRewrite.or("")).optional(),
-		at("timeouts", func(r *Route) *RouteTimeouts { return &r.Timeouts }, routeTimeoutsBlock.kind()),
+		at("timeouts", func(r *Route) *RouteTimeouts { return &r.Timeouts }, routeTimeoutsBlock.kind()).
+			when((*Route).Forwards),
 		at("retries", func(r *Route) *Retries { return &r.Retries }, retriesBlock.kind()).when(retried),
-		at("upgrades", func(r *Route) *[]string { return &r.Upgrades }, upgrades),
+		at("upgrades", func(r *Route) *[]string { return &r.Upgrades }, upgrades).when((*Route).Forwards),
 		at("rate_limit", func(r *Route) *RateLimit { return &r.RateLimit }, rateLimitBlock.kind()).optional(),
+		at("respond", func(r *Route) *Respond { return &r.Respond }, respondBlock.kind()).optional(),
 	},
 	begin: func(d *decoder, r *Route) {
 		r.Match.PathPrefix = "/"
@@ -49,14 +56,39 @@ var routeBlock = block[Route]{
 		r.Upgrades = []string{"websocket"}
 	},
 	end: func(d *decoder, n *yaml.Node, r *Route) {
-		if has(n, "cluster") == has(n, "clusters") {
-			d.problem(n, "want exactly one of cluster and clusters (seen %s)",
-				either(has(n, "cluster"), "both", "none"))
-		}
+		d.checkTarget(n)
 		if has(n, "prefix_rewrite") && r.Match.PathRegex != "" {
 			d.problemIn(n, "prefix_rewrite", "only path_prefix and path have a part to replace (the route has path_regex)")
 		}
 	},
+}
+
+// targets are what a route does with a request: one of them.
+var targets = []string{"cluster", "clusters", "respond"}
+
+// forwarding are keys of a route that say how requests go to a cluster.
+var forwarding = []string{"preserve_host", "host_rewrite", "prefix_rewrite", "timeouts", "retries", "upgrades"}
+
+func (d *decoder) checkTarget(n *yaml.Node) {
+	var seen []string
+	for _, key := range targets {
+		if has(n, key) {
+			seen = append(seen, key)
+		}
+	}
+	if len(seen) != 1 {
+		d.problem(n, "want exactly one of %s (seen %s)", strings.Join(targets, ", "),
+			either(len(seen) == 0, "none", strings.Join(seen, " and ")))
+		return
+	}
+	if strings.HasPrefix(seen[0], "cluster") {
+		return
+	}
+	for _, key := range forwarding {
+		if has(n, key) {
+			d.problemIn(n, key, "a route with %s sends nothing to a cluster, so it has no %s", seen[0], key)
+		}
+	}
 }
 
 // addRoute takes a route into the document. What the bootstrap adds gives way

@@ -69,4 +69,4 @@ var routedCluster = clusterName.then(func(d *decoder, n *yaml.Node, v *string) {
 
 // single knows the split that cluster: makes; a base may have it with no weight.
 func (r *Route) single() bool { return len(r.Clusters) == 1 && r.Clusters[0].Weight <= 1 }
-func (r *Route) split() bool  { return !r.single() }
+func (r *Route) split() bool  { return len(r.Clusters) > 0 && !r.single() }

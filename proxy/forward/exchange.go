@@ -53,6 +53,7 @@ type Workspace struct {
 	authority []byte // its :authority, where it is not the request's own
 	chain     []byte // X-Forwarded-For
 	lines     lines  // the head being written
+	reply     []byte // the head of a local reply
 }
 
 // reset makes ex ready for the next request of the same connection.

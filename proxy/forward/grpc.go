@@ -14,6 +14,7 @@ const (
 	grpcCancelled         = 1
 	grpcUnknown           = 2
 	grpcDeadlineExceeded  = 4
+	grpcPermissionDenied  = 7
 	grpcResourceExhausted = 8
 	grpcUnimplemented     = 12
 	grpcInternal          = 13
@@ -52,8 +53,14 @@ func grpcCode(r *route.LocalReply) int {
 		return grpcInternal
 	}
 	switch r.Status {
+	case 400:
+		return grpcInternal
 	case 401:
 		return grpcUnauthenticated
+	case 403:
+		return grpcPermissionDenied
+	case 404:
+		return grpcUnimplemented
 	case 429, 502, 503, 504:
 		return grpcUnavailable
 	}

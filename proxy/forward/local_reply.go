@@ -128,11 +128,10 @@ func ResponseOutcome(status, grpcStatus int) cluster.Outcome {
 const dateFormat = "Mon, 02 Jan 2006 15:04:05 GMT"
 
 // FillReply makes h the head of the response that tells the client, and returns its body, nil for none. Callers of gRPC
-// get a trailers-only response with the status that gRPC maps to.
-func FillReply(h *message.Head, r *route.LocalReply, d *route.Decision) (body []byte) {
+// get a trailers-only response with the status that gRPC maps to. The head is written into room, which may be nil.
+func FillReply(h *message.Head, r *route.LocalReply, d *route.Decision, room []byte) (body []byte) {
 	h.Reset()
-	h.Version, h.Status = message.HTTP11, r.Status
-	h.Buf = h.Buf[:0]
+	h.Version, h.Status, h.Buf = message.HTTP11, r.Status, room[:0]
 	if d.GRPC {
 		h.Status = 200
 		h.Append([]byte("Content-Type"), []byte("application/grpc"))
@@ -151,12 +150,30 @@ func FillReply(h *message.Head, r *route.LocalReply, d *route.Decision) (body []
 		seconds := (d.RetryAfter + time.Second - 1) / time.Second
 		h.Append([]byte("Retry-After"), strconv.AppendInt(nil, int64(seconds), 10))
 	}
-	h.Append([]byte("Content-Type"), []byte("text/plain; charset=utf-8"))
-	h.Append([]byte("Content-Length"), strconv.AppendInt(nil, int64(len(r.Text)+1), 10))
-	if d.Head {
+	contentType := textPlain
+	if r.Own != nil {
+		for i := range r.Own.Fields {
+			h.Append(r.Own.Fields[i].Name, r.Own.Fields[i].Value)
+		}
+		contentType, body = r.Own.ContentType, r.Own.Body
+	} else {
+		body = []byte(r.Text + "\n")
+	}
+	if message.Bodiless(r.Status) {
 		h.Body = message.NoBody
 		return nil
 	}
-	h.Body, h.ContentLength = message.Sized, int64(len(r.Text)+1)
-	return []byte(r.Text + "\n")
+	if len(body) > 0 {
+		h.Append([]byte("Content-Type"), contentType)
+	}
+	var length [20]byte
+	h.Append([]byte("Content-Length"), strconv.AppendInt(length[:0], int64(len(body)), 10))
+	if d.Head || len(body) == 0 {
+		h.Body = message.NoBody
+		return nil
+	}
+	h.Body, h.ContentLength = message.Sized, int64(len(body))
+	return body
 }
+
+var textPlain = []byte("text/plain; charset=utf-8")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -145,11 +146,31 @@ func TestGRPCCode(t *testing.T) {
 		{telemetry.DPE, 400, 13}, {telemetry.DPE, 413, 13}, {telemetry.UF, 502, 14}, {telemetry.UC, 502, 14},
 		{telemetry.UC, 503, 14},
 		{telemetry.UO, 503, 14}, {telemetry.UH, 503, 14}, {telemetry.NoFlag, 500, 2}, {telemetry.NoFlag, 401, 16},
-		{telemetry.NoFlag, 429, 14}, {telemetry.NoFlag, 504, 14}, {telemetry.NoFlag, 501, 2},
+		{telemetry.NoFlag, 400, 13}, {telemetry.NoFlag, 403, 7}, {telemetry.NoFlag, 404, 12},
+		{telemetry.NoFlag, 200, 2}, {telemetry.NoFlag, 429, 14}, {telemetry.NoFlag, 504, 14},
+		{telemetry.NoFlag, 501, 2},
 	} {
 		if got := grpcCode(&route.LocalReply{Flag: tt.flag, Status: tt.status}); got != tt.want {
 			t.Errorf("%v %d: %d, want %d", tt.flag, tt.status, got, tt.want)
 		}
+	}
+}
+
+// responds is the local reply of a route.
+func responds(status int, body string) *route.LocalReply {
+	return &route.LocalReply{Status: status, Text: "the route responds itself", Own: &route.OwnResponse{
+		Body: []byte(body), ContentType: []byte("a/b"),
+		Fields: []route.OwnField{{Name: []byte("retry-after"), Value: []byte("600")}, {Name: []byte("x-b")}},
+	}}
+}
+
+func TestReplyOfARouteDoesNotAllocate(t *testing.T) {
+	r := responds(503, strings.Repeat("x", 1000))
+	r.Own.ContentType = []byte("text/html; charset=utf-8; and=some; more=parameters")
+	var h message.Head
+	room := make([]byte, 0, 1024)
+	if n := testing.AllocsPerRun(100, func() { FillReply(&h, r, new(route.Decision), room) }); n != 0 {
+		t.Errorf("%v allocations, want 0", n)
 	}
 }
 
@@ -182,6 +203,17 @@ func TestFillReply(t *testing.T) {
 			"Retry-After: 2\r\n" + text + "Content-Length: 13\r\n", "rate limited\n", message.Sized},
 		{"rate limited, HEAD", route.ReplyRateLimited, route.Decision{RetryAfter: 1, Head: true}, 429,
 			"Retry-After: 1\r\n" + text + "Content-Length: 13\r\n", "", message.NoBody},
+		{"of the route", responds(503, "back\nsoon"), route.Decision{}, 503,
+			"retry-after: 600\r\nx-b: \r\nContent-Type: a/b\r\nContent-Length: 9\r\n", "back\nsoon", message.Sized},
+		{"of the route, HEAD", responds(503, "back\nsoon"), route.Decision{Head: true}, 503,
+			"retry-after: 600\r\nx-b: \r\nContent-Type: a/b\r\nContent-Length: 9\r\n", "", message.NoBody},
+		{"of the route, gRPC", responds(503, "back\nsoon"), route.Decision{GRPC: true}, 200,
+			"Content-Type: application/grpc\r\nGrpc-Status: 14\r\nGrpc-Message: the route responds itself\r\n" +
+				"Content-Length: 0\r\n", "", message.NoBody},
+		{"of the route, empty", responds(205, ""), route.Decision{}, 205,
+			"retry-after: 600\r\nx-b: \r\nContent-Length: 0\r\n", "", message.NoBody},
+		{"of the route, 204", responds(204, ""), route.Decision{}, 204, "retry-after: 600\r\nx-b: \r\n", "",
+			message.NoBody},
 		{"rate limited, gRPC", route.ReplyRateLimited, route.Decision{RetryAfter: 1, GRPC: true}, 200,
 			"Content-Type: application/grpc\r\nGrpc-Status: 8\r\nGrpc-Message: rate limited\r\nContent-Length: 0\r\n",
 			"", message.NoBody},
@@ -189,7 +221,7 @@ func TestFillReply(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			h := message.Head{Method: []byte("left"), Status: 1, Body: message.Chunked}
 			h.Append([]byte("x-left"), []byte("over"))
-			body := FillReply(&h, tt.reply, &tt.decision)
+			body := FillReply(&h, tt.reply, &tt.decision, nil)
 			if h.Status != tt.status || string(body) != tt.body || (body == nil) != (tt.body == "") ||
 				h.Body != tt.kind {
 				t.Errorf("%d %q, kind of body %v; want %d %q, %v", h.Status, body, h.Body, tt.status, tt.body, tt.kind)

@@ -86,6 +86,9 @@ func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *
 			return ReplyRateLimited
 		}
 	}
+	if rt.reply != nil {
+		return rt.reply
+	}
 	if d.Upstream = rt.choose(); d.Upstream == nil {
 		return ReplyNoCluster
 	}

@@ -21,9 +21,10 @@ type Explanation struct {
 	Route    *RouteWon        `json:"route"`  // null: none, the answer is 404
 	Others   []RouteLost      `json:"others"` // in the order in which they are tried, at most maxLost
 	More     int              `json:"more"`   // others that are not listed
+	Reply    *ReplyOfRoute    `json:"reply"`  // null: the route has clusters
 	Clusters []ClusterShare   `json:"clusters"`
 	Timeouts []config.Setting `json:"timeouts"`
-	Retries  *RetriesInForce  `json:"retries"` // null without a route
+	Retries  *RetriesInForce  `json:"retries"` // null without a cluster
 }
 
 // RouteWon is the route that a request takes, and what of it matched.
@@ -39,6 +40,13 @@ type RouteWon struct {
 	Query      []string `json:"query"`     // names of the parameters that are as wanted
 	Source     []string `json:"source"`    // networks, in one of which the client is; none = any
 	Listeners  []string `json:"listeners"` // one of which it came to; none = any
+}
+
+// ReplyOfRoute is what a route answers itself.
+type ReplyOfRoute struct {
+	Status      int    `json:"status"`
+	ContentType string `json:"content_type,omitempty"`
+	Bytes       int    `json:"bytes"` // of its body
 }
 
 // RouteLost is a route that a request does not take.
@@ -127,6 +135,10 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, base config.Bas
 	for _, p := range m.Source {
 		e.Route.Source = append(e.Route.Source, p.String())
 	}
+	if rt.reply != nil {
+		e.Reply = rt.reply.explain()
+		return
+	}
 	for _, w := range rt.upstream {
 		e.Clusters = append(e.Clusters, w.explain(h))
 		if other := w.up.serving(); other != w.up {
@@ -143,6 +155,15 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, base config.Bas
 	if rt.Retry.Failover {
 		e.Retries.On, e.Retries.From = []string{config.RetryConnectFailure}, config.OriginDefault
 	}
+}
+
+// explain tells of the reply of a route.
+func (r *LocalReply) explain() *ReplyOfRoute {
+	reply := &ReplyOfRoute{Status: r.Status}
+	if own := r.Own; len(own.Body) > 0 {
+		reply.ContentType, reply.Bytes = string(own.ContentType), len(own.Body)
+	}
+	return reply
 }
 
 // names are those of the headers or parameters; their values may be secrets.

@@ -1,6 +1,9 @@
 package route
 
-import "github.com/fabian4/gateway-homebrew-go/telemetry"
+import (
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
 
 // LocalReply is a response that the gateway makes itself, and why. The client sees Status and Text only. Immutable.
 type LocalReply struct {
@@ -8,7 +11,19 @@ type LocalReply struct {
 	Flag   telemetry.Flag
 	Text   string
 	Cause  error // for the log; may be nil
+
+	Own *OwnResponse // what a route gives in place of Text; nil: Text
 }
+
+// OwnResponse is what a response of a route's own has besides its status. Immutable.
+type OwnResponse struct {
+	Fields      []OwnField
+	ContentType []byte
+	Body        []byte
+}
+
+// OwnField is a field of an OwnResponse.
+type OwnField struct{ Name, Value []byte }
 
 func (r *LocalReply) Error() string {
 	if r.Cause != nil {
@@ -19,6 +34,18 @@ func (r *LocalReply) Error() string {
 
 // Unwrap is the cause, which may hold a peer's own error code.
 func (r *LocalReply) Unwrap() error { return r.Cause }
+
+// ownReply is what the route of c answers itself; nil: it forwards.
+func ownReply(c *config.Route) *LocalReply {
+	if c.Respond.Status == 0 {
+		return nil
+	}
+	own := &OwnResponse{ContentType: []byte(c.Respond.ContentType), Body: []byte(c.Respond.Body)}
+	for _, h := range c.Respond.Headers {
+		own.Fields = append(own.Fields, OwnField{[]byte(h.Name), []byte(h.Value)})
+	}
+	return &LocalReply{Status: c.Respond.Status, Text: "the route responds itself", Own: own}
+}
 
 // The local replies of a decision.
 var (

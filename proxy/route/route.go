@@ -24,9 +24,10 @@ type Route struct {
 	pattern  *regexp.Regexp // of whole paths; nil: it goes by prefix or an exact path
 	wants    conditions
 	upstream []weighted
-	total    int        // sum of the weights
-	rate     *rateLimit // nil: none
-	upgrades []string   // protocols that may be upgraded to, lower case
+	total    int         // sum of the weights
+	rate     *rateLimit  // nil: none
+	reply    *LocalReply // what it answers itself; nil: it forwards
+	upgrades []string    // protocols that may be upgraded to, lower case
 }
 
 // Prefix is what of a path prefix_rewrite replaces: the route's exact path, or its path prefix without its last slash.
@@ -44,6 +45,7 @@ func compileRoute(c *config.Route, o *Options) (*Route, error) {
 	if err != nil {
 		return nil, fmt.Errorf("route %q: %w", c.Name, err)
 	}
+	rt.reply = ownReply(c)
 	rt.Telemetry, rt.Retry, rt.rate = o.Registry.Route(c.Name), compileRetry(&c.Retries), o.Previous.rateLimit(c)
 	for _, w := range c.Clusters {
 		up := o.Upstreams[w.Name]

@@ -119,6 +119,29 @@ func TestExplainPaths(t *testing.T) {
 	}
 }
 
+// A route that answers itself has neither clusters nor timeouts.
+func TestExplainReply(t *testing.T) {
+	for _, row := range []struct {
+		reply route.ReplyOfRoute
+		want  string
+	}{
+		{route.ReplyOfRoute{Status: 204}, "reply    204 by the route itself\n"},
+		{
+			route.ReplyOfRoute{Status: 503, ContentType: "text/html", Bytes: 12},
+			"reply    503 by the route itself, 12 bytes of text/html\n",
+		},
+	} {
+		var asked route.ExplainRequest
+		e := &route.Explanation{Revision: "1a2b", Method: "GET", Host: "a", Path: "/", Reply: &row.reply,
+			Route: &route.RouteWon{Name: "down", PathPrefix: "/"}}
+		got := do(t, Process{}, "explain", "GET", "http://a/", "--admin-listen", explaining(t, &asked, e, nil))
+		want := "request  GET a/\nroute    down: any host, prefix / (revision 1a2b)\n" + row.want
+		if got.code != 0 || got.stdout != want {
+			t.Errorf("explain: %+v, want code 0 and\n%s", got, want)
+		}
+	}
+}
+
 func TestExplainNoRoute(t *testing.T) {
 	var asked route.ExplainRequest
 	e := &route.Explanation{Method: "GET", Host: "a", Path: "/",
