@@ -148,6 +148,8 @@ listeners:
   - {name: t, address: ":2", protocol: tcp, cluster: c}
 routes:
   - {name: r, listeners: [l], clusters: [{name: c}, {name: d}], retries: {}, rate_limit: {rate: 3}}
+  - {name: s, match: {path: /s}, redirect: {scheme: https}}
+  - {name: t, match: {path: /t}, respond: {status: 200}}
 clusters:
   - {name: c, endpoints: ["a:1"], tls: {}}
   - {name: d, consul: {service: s}, health_check: {type: http}}

@@ -367,6 +367,25 @@ var bad = []struct{ file, want string }{
 6:46: listeners[4].proxy_protocol: want false, or the networks that are trusted, such as {from: [10.0.0.0/8]} (seen "v2")
 8:51: clusters[0].proxy_protocol: want one of v1, v2 (seen "v3")
 `},
+	{"redirect.bad.yaml", `
+2:46: routes[0].redirect: want one of scheme, host, port, path, prefix_rewrite, or query: drop: without any it leads to itself
+3:46: routes[1].redirect: want a mapping such as {scheme: https} (seen "https")
+4:46: routes[2].redirect: want one of scheme, host, port, path, prefix_rewrite, or query: drop: without any it leads to itself
+5:55: routes[3].redirect.scheme: want one of http, https (seen "ftp")
+5:66: routes[3].redirect.host: want a host without a port (seen "a:80")
+5:80: routes[3].redirect.port: want a number from 1 to 65535 (seen 0)
+5:90: routes[3].redirect.query: want one of keep, drop (seen "none")
+5:104: routes[3].redirect.status: want one of 301, 302, 303, 307, 308 (seen 300)
+6:53: routes[4].redirect.path: want a path that begins with / (seen "new")
+7:46: routes[5].redirect: want one of path and prefix_rewrite (seen both)
+7:53: routes[5].redirect.path: want a path without ? and # (seen "/a?b")
+8:70: routes[6].redirect.status: want one of 301, 302, 303, 307, 308 (seen "301")
+9:69: routes[7].redirect.prefix_rewrite: only path_prefix and path have a part to replace (the route has path_regex)
+10:5: routes[8]: want exactly one of cluster, clusters, redirect, respond (seen redirect and respond)
+11:73: routes[9].upgrades: a route with redirect sends nothing to a cluster, so it has no upgrades
+11:92: routes[9].preserve_host: a route with redirect sends nothing to a cluster, so it has no preserve_host
+11:112: routes[9].host_rewrite: a route with redirect sends nothing to a cluster, so it has no host_rewrite
+`},
 	{"respond.bad.yaml", `
 2:45: routes[0].respond: status is missing (such as 503)
 3:45: routes[1].respond: want a mapping such as {status: 503, body: "back at six"} (seen 503)
@@ -375,7 +394,7 @@ var bad = []struct{ file, want string }{
 5:82: routes[3].respond.content_type: a response with status 204 has no body: leave content_type out
 6:65: routes[4].respond.body: want text, in quotes where it looks like something else (seen 1)
 6:82: routes[4].respond.content_type: want a media type such as text/html; charset=utf-8 (seen "html")
-7:5: routes[5]: want exactly one of cluster, clusters, respond (seen cluster and respond)
+7:5: routes[5]: want exactly one of cluster, clusters, redirect, respond (seen cluster and respond)
 8:69: routes[6].retries: a route with respond sends nothing to a cluster, so it has no retries
 8:100: routes[6].prefix_rewrite: a route with respond sends nothing to a cluster, so it has no prefix_rewrite
 8:114: routes[6].timeouts: a route with respond sends nothing to a cluster, so it has no timeouts
@@ -402,8 +421,8 @@ var bad = []struct{ file, want string }{
 8:19: routes[1].retries.on: want at least one reason (seen an empty list)
 `},
 	{"route-targets.bad.yaml", `
-2:5: routes[0]: want exactly one of cluster, clusters, respond (seen none)
-3:5: routes[1]: want exactly one of cluster, clusters, respond (seen cluster and clusters)
+2:5: routes[0]: want exactly one of cluster, clusters, redirect, respond (seen none)
+3:5: routes[1]: want exactly one of cluster, clusters, redirect, respond (seen cluster and clusters)
 4:51: routes[2].clusters: want at least one cluster (seen an empty list)
 5:51: routes[3].clusters: want a weight above 0 (seen only 0)
 6:63: routes[4].clusters[1]: a is there twice

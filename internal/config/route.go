@@ -24,11 +24,12 @@ type Route struct {
 	Upgrades  []string // protocols that may be upgraded to, lower-case; default websocket
 	RateLimit RateLimit
 
-	Respond Respond // in place of Clusters
+	Redirect Redirect // in place of Clusters
+	Respond  Respond  // in place of Clusters
 }
 
 // Forwards tells whether the route sends requests to clusters.
-func (r *Route) Forwards() bool { return r.Respond.Status == 0 }
+func (r *Route) Forwards() bool { return r.Redirect.Status == 0 && r.Respond.Status == 0 }
 
 var routeBlock = block[Route]{
 	fields: []field[Route]{
@@ -46,6 +47,7 @@ var routeBlock = block[Route]{
 		at("retries", func(r *Route) *Retries { return &r.Retries }, retriesBlock.kind()).when(retried),
 		at("upgrades", func(r *Route) *[]string { return &r.Upgrades }, upgrades).when((*Route).Forwards),
 		at("rate_limit", func(r *Route) *RateLimit { return &r.RateLimit }, rateLimitBlock.kind()).optional(),
+		at("redirect", func(r *Route) *Redirect { return &r.Redirect }, redirectBlock.kind()).optional(),
 		at("respond", func(r *Route) *Respond { return &r.Respond }, respondBlock.kind()).optional(),
 	},
 	begin: func(d *decoder, r *Route) {
@@ -57,14 +59,22 @@ var routeBlock = block[Route]{
 	},
 	end: func(d *decoder, n *yaml.Node, r *Route) {
 		d.checkTarget(n)
-		if has(n, "prefix_rewrite") && r.Match.PathRegex != "" {
-			d.problemIn(n, "prefix_rewrite", "only path_prefix and path have a part to replace (the route has path_regex)")
+		if r.Match.PathRegex != "" {
+			const text = "only path_prefix and path have a part to replace (the route has path_regex)"
+			if has(n, "prefix_rewrite") {
+				d.problemIn(n, "prefix_rewrite", text)
+			}
+			if r.Redirect.PrefixRewrite != "" {
+				d.enter("redirect")
+				d.problemIn(valueOf(n, "redirect"), "prefix_rewrite", text)
+				d.leave()
+			}
 		}
 	},
 }
 
 // targets are what a route does with a request: one of them.
-var targets = []string{"cluster", "clusters", "respond"}
+var targets = []string{"cluster", "clusters", "redirect", "respond"}
 
 // forwarding are keys of a route that say how requests go to a cluster.
 var forwarding = []string{"preserve_host", "host_rewrite", "prefix_rewrite", "timeouts", "retries", "upgrades"}

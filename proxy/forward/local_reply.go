@@ -128,8 +128,11 @@ func ResponseOutcome(status, grpcStatus int) cluster.Outcome {
 const dateFormat = "Mon, 02 Jan 2006 15:04:05 GMT"
 
 // FillReply makes h the head of the response that tells the client, and returns its body, nil for none. Callers of gRPC
-// get a trailers-only response with the status that gRPC maps to. The head is written into room, which may be nil.
-func FillReply(h *message.Head, r *route.LocalReply, d *route.Decision, room []byte) (body []byte) {
+// get a trailers-only response with the status that gRPC maps to. The head is written into room, which may be nil. req
+// came from c.
+func FillReply(h *message.Head, r *route.LocalReply, d *route.Decision, req *message.Head, c *route.Client,
+	room []byte,
+) (body []byte) {
 	h.Reset()
 	h.Version, h.Status, h.Buf = message.HTTP11, r.Status, room[:0]
 	if d.GRPC {
@@ -149,6 +152,10 @@ func FillReply(h *message.Head, r *route.LocalReply, d *route.Decision, room []b
 	case route.ReplyRateLimited:
 		seconds := (d.RetryAfter + time.Second - 1) / time.Second
 		h.Append([]byte("Retry-After"), strconv.AppendInt(nil, int64(seconds), 10))
+	}
+	if r.Redirect {
+		var location [512]byte
+		h.Append([]byte("Location"), d.AppendLocation(location[:0], req, c))
 	}
 	contentType := textPlain
 	if r.Own != nil {

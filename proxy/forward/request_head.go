@@ -3,7 +3,6 @@ package forward
 import (
 	"strings"
 
-	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
@@ -110,20 +109,7 @@ func (r *requestHead) fillH2(f *http2.Fields) {
 func (r *requestHead) appendTarget(dst []byte) []byte {
 	h, rt := r.Head, r.decision.Route
 	if rewrite := rt.Config.PrefixRewrite; rewrite != "" && h.Path != nil && string(h.Path) != "*" {
-		rest := h.Path
-		n := len(rt.Prefix())
-		if len(rest) >= n && string(rest[:n]) == rt.Prefix() && config.StaysBelow(rest[n:]) {
-			rest = rest[n:]
-		} else {
-			rest = r.decision.Path(h)[n:]
-		}
-		if rewrite != "/" {
-			dst = append(dst, rewrite...)
-		} else if len(rest) == 0 {
-			dst = append(dst, '/')
-		}
-		dst = append(dst, rest...)
-		return r.appendQuery(dst)
+		return r.appendQuery(r.decision.AppendRewritten(dst, h, rewrite))
 	}
 	if h.Scheme == nil || h.Version == message.HTTP2 {
 		return append(dst, h.Target...)

@@ -101,7 +101,7 @@ func (ex *exchange) reply(r *route.LocalReply) {
 		return
 	}
 	h := &ex.resp
-	body := FillReply(h, r, &ex.decision, ex.work.reply)
+	body := FillReply(h, r, &ex.decision, &ex.req, ex.client, ex.work.reply)
 	ex.work.reply = h.Buf
 	if err := ex.down.Begin(h); err == nil && body != nil {
 		_ = ex.down.Body(body) // gathered, not written: End tells

@@ -267,7 +267,7 @@ func (r *relay) refuseRest(b *http2.Batch) {
 // reply answers with a local reply. sent: all of the request has come.
 func (r *relay) reply(b *http2.Batch, reply *route.LocalReply, sent bool) {
 	var h message.Head
-	body := forward.FillReply(&h, reply, &r.decision, nil)
+	body := forward.FillReply(&h, reply, &r.decision, &r.req, &r.conn.Client, nil)
 	fields := b.Fields()
 	forward.FillResponse(fields, &h)
 	forward.AddCookies(fields, &r.decision)

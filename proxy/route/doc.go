@@ -6,7 +6,7 @@
 //     by host, prefix and conditions.
 //   - decide.go is [Table.Decide], one straight line: method, request id (request_id.go), what the client may say of
 //     itself (client.go), path, route, rate limit, cluster, deadlines (grpc.go). It ends in a [Decision] or a
-//     [LocalReply] (reply.go).
+//     [LocalReply] (reply.go), which may be the route's own or a redirect (redirect.go).
 //   - explain.go asks the same router about a request that nobody sends (explain_request.go).
 //
 // # Promises
@@ -26,6 +26,9 @@
 // and X-Real-IP are dropped, in the head and in trailers alike, and the gateway writes its own X-Forwarded-*. Apps
 // believe these fields, whichever they happen to read. A proxy in trusted_proxies may send them all. Traefik does the
 // same; Envoy and HAProxy pass Forwarded and X-Real-IP unless told otherwise, which their guides warn of.
+//
+// A redirect to another scheme that names no port leaves out that of the request: a port has one scheme. One that names
+// neither scheme nor host nor port is a path alone, so a proxy in front that nobody told us of does no harm.
 //
 // A rate limit's buckets are kept under hashes of their keys, with a secret seed: small, without the clients' values in
 // memory, and nobody can choose a key that meets another's.

@@ -45,6 +45,7 @@ type RouteWon struct {
 // ReplyOfRoute is what a route answers itself.
 type ReplyOfRoute struct {
 	Status      int    `json:"status"`
+	Location    string `json:"location,omitempty"` // of a redirect
 	ContentType string `json:"content_type,omitempty"`
 	Bytes       int    `json:"bytes"` // of its body
 }
@@ -118,13 +119,13 @@ func (t *Table) Explain(q ExplainRequest, lim *http1.Limits, base config.Base) (
 		e.Others = append(e.Others, RouteLost{o.Name, o.why(rt, &a)})
 	}
 	if rt != nil {
-		e.take(rt, t, h, base)
+		e.take(rt, t, h, q.client(), base)
 	}
 	return e, nil
 }
 
 // take tells of the route that h takes.
-func (e *Explanation) take(rt *Route, t *Table, h *message.Head, base config.Base) {
+func (e *Explanation) take(rt *Route, t *Table, h *message.Head, client *Client, base config.Base) {
 	m := &rt.Config.Match
 	host := rt.hostFor([]byte(e.Host))
 	e.Route = &RouteWon{
@@ -137,6 +138,10 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, base config.Bas
 	}
 	if rt.reply != nil {
 		e.Reply = rt.reply.explain()
+		if rt.reply.Redirect {
+			d := Decision{Route: rt, normal: []byte(e.Path)}
+			e.Reply.Location = string(d.AppendLocation(nil, h, client))
+		}
 		return
 	}
 	for _, w := range rt.upstream {
@@ -160,7 +165,7 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, base config.Bas
 // explain tells of the reply of a route.
 func (r *LocalReply) explain() *ReplyOfRoute {
 	reply := &ReplyOfRoute{Status: r.Status}
-	if own := r.Own; len(own.Body) > 0 {
+	if own := r.Own; !r.Redirect && len(own.Body) > 0 {
 		reply.ContentType, reply.Bytes = string(own.ContentType), len(own.Body)
 	}
 	return reply

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // ExplainRequest describes a request that is to be explained without being sent.
@@ -49,6 +50,14 @@ func (q *ExplainRequest) head(lim *http1.Limits) (*message.Head, error) {
 		return nil, fmt.Errorf("header: %w", err)
 	}
 	return h, nil
+}
+
+// client is who sends the request, as far as the URL tells.
+func (q *ExplainRequest) client() *Client {
+	if scheme, _, _ := strings.Cut(q.URL, "://"); strings.EqualFold(scheme, schemeHTTPS) {
+		return &Client{Scheme: telemetry.SchemeHTTPS}
+	}
+	return &Client{Scheme: telemetry.SchemeHTTP}
 }
 
 // target takes the URL apart by hand: a library would make it uniform, and what counts are the bytes that come.

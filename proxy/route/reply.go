@@ -12,7 +12,8 @@ type LocalReply struct {
 	Text   string
 	Cause  error // for the log; may be nil
 
-	Own *OwnResponse // what a route gives in place of Text; nil: Text
+	Own      *OwnResponse // what a route gives in place of Text; nil: Text
+	Redirect bool         // the route sends the client to Decision.AppendLocation
 }
 
 // OwnResponse is what a response of a route's own has besides its status. Immutable.
@@ -37,7 +38,12 @@ func (r *LocalReply) Unwrap() error { return r.Cause }
 
 // ownReply is what the route of c answers itself; nil: it forwards.
 func ownReply(c *config.Route) *LocalReply {
-	if c.Respond.Status == 0 {
+	switch {
+	case c.Redirect.Status != 0:
+		const text = "redirected"
+		own := &OwnResponse{ContentType: []byte("text/plain; charset=utf-8"), Body: []byte(text + "\n")}
+		return &LocalReply{Status: c.Redirect.Status, Text: text, Redirect: true, Own: own}
+	case c.Respond.Status == 0:
 		return nil
 	}
 	own := &OwnResponse{ContentType: []byte(c.Respond.ContentType), Body: []byte(c.Respond.Body)}

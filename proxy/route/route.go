@@ -30,9 +30,6 @@ type Route struct {
 	upgrades []string    // protocols that may be upgraded to, lower case
 }
 
-// Prefix is what of a path prefix_rewrite replaces: the route's exact path, or its path prefix without its last slash.
-func (rt *Route) Prefix() string { return rt.prefix }
-
 // weighted is a cluster and its share of the route's requests.
 type weighted struct {
 	up     *Upstream

@@ -222,13 +222,18 @@ func (b *bucket) cut(path []byte, edges *[maxSegments + 2]int) int {
 	return n - 1
 }
 
+// hostEnd is where the host of authority ends, and its colon and port begin, if it has one.
+func hostEnd(authority []byte) int {
+	if i := bytes.LastIndexByte(authority, ':'); i >= 0 && bytes.IndexByte(authority[i:], ']') < 0 {
+		return i
+	}
+	return len(authority)
+}
+
 // hostname is the host of authority in lower case, without port and without the dot that ends a full name, built in
 // room.
 func hostname(authority, room []byte) []byte {
-	end := len(authority)
-	if i := bytes.LastIndexByte(authority, ':'); i >= 0 && bytes.IndexByte(authority[i:], ']') < 0 {
-		end = i
-	}
+	end := hostEnd(authority)
 	if end > 1 && authority[end-1] == '.' {
 		end--
 	}

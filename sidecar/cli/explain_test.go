@@ -127,6 +127,10 @@ func TestExplainReply(t *testing.T) {
 	}{
 		{route.ReplyOfRoute{Status: 204}, "reply    204 by the route itself\n"},
 		{
+			route.ReplyOfRoute{Status: 308, Location: "https://a/b"},
+			"reply    308 by the route itself, to https://a/b\n",
+		},
+		{
 			route.ReplyOfRoute{Status: 503, ContentType: "text/html", Bytes: 12},
 			"reply    503 by the route itself, 12 bytes of text/html\n",
 		},

@@ -35,7 +35,7 @@ func explanation(to io.Writer, e *route.Explanation) error {
 func explanationRoute(w io.Writer, e *route.Explanation) {
 	fmt.Fprintf(w, "route\t%s: %s (revision %s)\n", e.Route.Name, matched(e.Route), e.Revision)
 	if r := e.Reply; r != nil {
-		fmt.Fprintf(w, "reply\t%d by the route itself%s\n", r.Status,
+		fmt.Fprintf(w, "reply\t%d by the route itself%s%s\n", r.Status, when(r.Location != "", ", to "+r.Location),
 			when(r.Bytes > 0, ", "+count(r.Bytes, "byte")+" of "+r.ContentType))
 		return
 	}
