@@ -73,7 +73,7 @@ func TestRespondVersions(t *testing.T) {
 	})
 }
 
-// What a route responds itself is logged as any response, without a flag, and explained.
+// What a route responds itself is logged as any response, and explained. It is no failure.
 func TestRespondIsToldOf(t *testing.T) {
 	log := newLog(t)
 	g := start(t, responding+"clusters: [{name: app, endpoints: [\"127.0.0.1:9001\"]}]\n", log.use)
@@ -83,8 +83,16 @@ func TestRespondIsToldOf(t *testing.T) {
 	}
 	res.Body.Close()
 	line := log.lineOf(1, "path", "/down")
-	if line["status"] != 503.0 || line["route"] != "down" || line["flag"] != "" || line["cluster"] != "" {
-		t.Errorf("logged as %v, want 503 by the route down, without a flag and a cluster", line)
+	if line["status"] != 503.0 || line["route"] != "down" || line["flag"] != "" || line["reason"] != "" ||
+		line["cluster"] != "" {
+		t.Errorf("logged as %v, want 503 by the route down, without a flag, a reason and a cluster", line)
+	}
+	if res, err = http.Get("http://" + g.addr + "/"); err != nil { // of which the endpoint is not there
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if kept := g.keptFailures(1); len(kept) != 1 || kept[0].Route != "app" {
+		t.Errorf("kept as failures: %+v, want that of the other route only", kept)
 	}
 	e, err := g.server.Explain(route.ExplainRequest{URL: "http://x/down"}, config.Standard())
 	if err != nil {

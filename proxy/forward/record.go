@@ -21,6 +21,7 @@ type Record struct {
 	Reason        error // why the request ended badly, for the log
 	Read, Written int64 // bytes from and to the client, heads included
 
+	wanted bool              // the local reply is what the route is for
 	active *telemetry.UpDown // counts the request among those in flight; nil: it is not counted
 }
 
@@ -58,8 +59,10 @@ func (r *Record) NoteGRPC(grpc bool, h *message.Head) {
 
 // Fail notes and counts a local reply. began: a response had begun by then, so the client is only told by a reset.
 func (r *Record) Fail(e *Engine, reply *route.LocalReply, grpc, began bool) {
-	r.Flag, r.Reason = reply.Flag, reply
-	e.Registry.Fault(reply.Flag).Inc()
+	if r.wanted = reply.Own != nil; !r.wanted {
+		r.Flag, r.Reason = reply.Flag, reply
+		e.Registry.Fault(reply.Flag).Inc()
+	}
 	switch {
 	case !began && grpc: // of gRPC there are two statuses
 		r.Status, r.GRPCStatus = 200, grpcCode(reply)
@@ -86,7 +89,7 @@ func (r *Record) Write(e *Engine, c *route.Client, d *route.Decision, a *Attempt
 		rt.Record(d.Method, r.Status, c.Scheme, took)
 	}
 	slow := t.Slow > 0 && took >= t.Slow && r.Status != 101 // a tunnel lasts as long as it is wanted
-	broken := slow || r.Flag != telemetry.NoFlag || r.Status >= 500 || grpcFailed(r.GRPCStatus)
+	broken := slow || r.Flag != telemetry.NoFlag || !r.wanted && (r.Status >= 500 || grpcFailed(r.GRPCStatus))
 	share := t.Sampling
 	if broken || r.Status >= 400 || r.GRPCStatus > 0 {
 		share = 1
