@@ -350,6 +350,31 @@ func TestDecideDoesNotAllocate(t *testing.T) {
 	}
 }
 
+func BenchmarkMatchConditions(b *testing.B) {
+	for name, m := range map[string]config.Match{
+		"none": {PathPrefix: "/"},
+		"three": {
+			PathPrefix: "/", Methods: []string{"GET"},
+			Headers: []config.ValueMatch{{Name: "x-tenant", Operator: config.Prefix, Value: "a-"}},
+			Query:   []config.ValueMatch{{Name: "page", Operator: config.Suffix, Value: "7"}},
+		},
+		"pattern": {PathRegex: "/users/[0-9]+"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			r := newRouter([]*Route{routeFor(m)})
+			h := headOf("app.example.com", "GET", map[string]string{"accept": "*/*", "x-tenant": "a-1"})
+			h.Query = []byte("sort=up&page=17")
+			a := asked{head: h, path: []byte("/users/7"), listener: "web", work: new(Workspace)}
+			b.ReportAllocs()
+			for b.Loop() {
+				if r.match(&a) == nil {
+					b.Fatal("no route")
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkMatch(b *testing.B) {
 	for _, exact := range []bool{false, true} {
 		for _, n := range []int{1, 10_000} {
