@@ -23,14 +23,15 @@
 //   - New connections see a changed file within two seconds, mostly within a tenth. Connections that are open stay as
 //     they are.
 //   - Once a revision is prepared, no state of its files takes away what serves: what is missing, cut off, mismatched
-//     or no certificate at all is reported and ignored. A certificate that has expired is whole: it serves, and is
-//     warned about.
+//     or no certificate at all is reported and ignored. A certificate that has expired is whole: it serves.
+//   - The log has each certificate in service 14 days before its end, a day before it, and when it has ended, once each
+//     (expiry.go).
 //   - Session tickets live and die with a listener's rule for clients (clientRule): not shared between listeners, kept
 //     when our certificates change, void when client_auth or the content of the CA file does.
 //   - A client's sessions are per cluster and endpoint, and void when its roots or its pair change.
 //   - Everything is safe from any goroutine. There is at most one goroutine (and the watcher's own), from the first
-//     file to [Set.Close]. What is given out works on after [Prepared.Close] and Set.Close; only its files are no
-//     longer watched.
+//     file to [Set.Close], beside that of [Set.RunExpiry]. What is given out works on after [Prepared.Close] and
+//     Set.Close; only its files are no longer watched.
 //   - Text from peers that reaches a log, /status or a header is printable ASCII and bounded. No error quotes a key.
 //
 // # Not here
@@ -55,6 +56,9 @@
 //
 // A CA file with one unreadable certificate is refused whole, and a PEM block that is cut off is an error: crypto/x509
 // would skip both, and serve half a chain while the file is being written.
+//
+// A new file that is no nearer to its end than the one before it was is not warned about: where certificates live for a
+// day or an hour, each renewal would be a warning.
 //
 // A revision whose files are known is prepared from their last good content, even if they are broken on disk just then:
 // a rotation in progress must not block a change of routes.

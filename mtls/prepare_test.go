@@ -112,7 +112,7 @@ func TestStatusAndExpiry(t *testing.T) {
 	doc.Clusters = clusterDoc(config.ProtocolHTTP1,
 		config.ClusterTLS{Mode: config.TLSServer, CAFile: combined}).Clusters
 	set, log := newSet(t, Options{Unwatched: true})
-	prepare(t, set, doc)
+	prepare(t, set, doc).InService()
 
 	list := set.Status()
 	var paths []string

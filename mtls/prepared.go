@@ -157,13 +157,9 @@ func (s *Set) source(key sourceKey) (*source, error) {
 		return known, nil
 	}
 	src := &source{sourceKey: key, uses: 1}
-	now := time.Now()
-	src.refresh(now)
+	src.refresh(time.Now())
 	if src.err != nil {
 		return nil, src.err
-	}
-	if src.good.notAfter.Before(now) {
-		s.log.Warn("certificate file has expired", "path", src.file, "not_after", src.good.notAfter)
 	}
 	s.sources[key] = src
 	return src, nil

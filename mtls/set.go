@@ -146,9 +146,10 @@ func (s *Set) refresh() {
 			fresh[src] = true
 			s.log.Info("certificate file reloaded", "path", src.file,
 				"subjects", shorten(src.good.subjects), "not_after", src.good.notAfter)
-			if src.good.notAfter.Before(now) {
-				s.log.Warn("certificate file has expired", "path", src.file, "not_after", src.good.notAfter)
+			if expiryOf(src.good.notAfter.Sub(now)) == expiryOver {
+				src.told = expiryFar // a new file that has ended is worth a line of its own
 			}
+			s.tellExpiry(src, now)
 		case broke:
 			s.log.Warn("certificate file is broken; the last good one stays in use",
 				"path", src.file, "reason", src.err.Error())

@@ -46,6 +46,7 @@ type source struct {
 	loaded time.Time // since when good serves
 	err    error     // why what is on disk does not serve; nil when it does
 	broken time.Time // since when
+	told   expiry    // what the log has of the end of good
 }
 
 // files are the paths to read and to watch.

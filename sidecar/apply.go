@@ -258,6 +258,7 @@ func (a *applier) replace(next *revision, took time.Duration) {
 	a.active = next
 	a.set.Retire(next.list())
 	a.catalog.Watch(next.catalogQueries())
+	next.certs.InService()
 	if before != nil {
 		before.certs.Close()
 	} else if a.state.enabled() && a.state.found != nil {

@@ -151,6 +151,9 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	run(s.set.Run)
 	run(s.registry.KeepRates)
 	run(trim)
+	if !s.boot.Benchmark {
+		run(s.certs.RunExpiry)
+	}
 	if s.log != nil {
 		run(s.log.Run)
 	}
