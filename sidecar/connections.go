@@ -1,7 +1,11 @@
 package sidecar
 
 import (
+	"context"
 	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
@@ -51,4 +55,57 @@ func tooManyConnections(n int, limit int64) string {
 	return fmt.Sprintf("the process may open %d files, which is enough for %d connections (two for each, %d for the "+
 		"rest): write %d or less, or raise the limit (LimitNOFILE=, ulimit -n) to %d", limit, most, fdReserve, most,
 		2*int64(n)+fdReserve)
+}
+
+const (
+	limitEvery = time.Second
+	// limitFree is for how long no client has waited when the limit counts as free again.
+	limitFree = 5 * time.Second
+	// limitAgain is the shortest time between two lines about the limit being reached.
+	limitAgain = time.Minute
+)
+
+// limitWatch tells the log when the limit of connections holds clients, and when it does no more. A limit around which
+// the load moves up and down is told once a minute at most.
+type limitWatch struct {
+	log     hclog.Logger
+	max     int
+	waits   uint64    // accepts that had waited by the last look
+	reached bool      // the log has it
+	told    time.Time // when it was last told so
+	held    time.Time // when a client was last seen to wait
+}
+
+// watchLimit looks at the limit until ctx ends; waits is [netio.Limit.Waits].
+func watchLimit(ctx context.Context, log hclog.Logger, most int, waits func() (all uint64, now int64)) {
+	w := limitWatch{log: log, max: most}
+	tick := time.NewTicker(limitEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			w.look(now, waits)
+		}
+	}
+}
+
+func (w *limitWatch) look(now time.Time, waits func() (all uint64, now int64)) {
+	all, waiting := waits()
+	holds := waiting > 0 || all != w.waits
+	w.waits = all
+	if holds {
+		w.held = now
+	}
+	switch {
+	case holds && !w.reached && (w.told.IsZero() || now.Sub(w.told) >= limitAgain):
+		w.reached, w.told = true, now
+		w.log.Warn("connection limit reached, new clients wait until a connection ends", "limit", w.max,
+			"setting", "GATEWAY_MAX_CONNECTIONS")
+	case w.reached && now.Sub(w.held) >= limitFree:
+		w.reached = false
+		w.log.Info("connections are below the limit again, no client waits", "limit", w.max,
+			"held", w.held.Sub(w.told).Round(time.Second).String())
+	}
 }

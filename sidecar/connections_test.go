@@ -1,6 +1,15 @@
 package sidecar
 
-import "testing"
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testgateway"
+)
 
 func TestConnectionsOfADescriptorLimit(t *testing.T) {
 	f := func(limit int64, want int) {
@@ -29,4 +38,46 @@ func TestTooManyConnections(t *testing.T) {
 	f(480, 1024, "")
 	f(481, 1024, "the process may open 1024 files, which is enough for 480 connections (two for each, 64 for the rest): "+
 		"write 480 or less, or raise the limit (LimitNOFILE=, ulimit -n) to 1026")
+}
+
+// TestConnectionLimitIsTold: that clients wait, and that they do no more, each once; a limit that is touched again and
+// again is told once a minute.
+func TestConnectionLimitIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log testgateway.Log
+		var all atomic.Uint64
+		var waiting atomic.Int64
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go watchLimit(ctx, log.Logger(), 7, func() (uint64, int64) { return all.Load(), waiting.Load() })
+		after := func(d time.Duration, reached, free int) {
+			t.Helper()
+			<-time.After(d)
+			synctest.Wait()
+			text := log.String()
+			if r, f := strings.Count(text, "connection limit reached"), strings.Count(text, "below the limit again"); r !=
+				reached || f != free {
+				t.Fatalf("after %v: %d lines of the limit being reached and %d of its end, want %d and %d:\n%s", d, r, f,
+					reached, free, text)
+			}
+		}
+		after(time.Hour, 0, 0)
+		all.Add(1) // a client that waited for less than the time between two looks
+		after(2*time.Second, 1, 0)
+		after(10*time.Second, 1, 1)
+		waiting.Store(1)
+		after(10*time.Second, 1, 1) // again within a minute: not yet
+		after(time.Minute, 2, 1)    // it still is
+		after(10*time.Minute, 2, 1)
+		waiting.Store(0)
+		after(4*time.Second, 2, 1)
+		after(2*time.Second, 2, 2)
+		for range 60 { // up and down, once a second for a minute each
+			all.Add(100)
+			after(limitEvery, 3, 2)
+		}
+		if text := log.String(); !strings.Contains(text, "limit=7") || !strings.Contains(text, "held=") {
+			t.Errorf("the lines lack how many, or for how long:\n%s", text)
+		}
+	})
 }

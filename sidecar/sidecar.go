@@ -146,13 +146,16 @@ func (s *Sidecar) Run(ctx context.Context) error {
 		}
 	}
 	admin := s.serveAdmin(ln, provider.Handler())
-	s.makePlanes(life)
+	limit := s.boot.limit()
+	s.registry.ConnectionLimit(limit.Max())
+	s.makePlanes(life, limit)
 	run(s.sweeper.Run)
 	run(s.set.Run)
 	run(s.registry.KeepRates)
 	run(trim)
 	if !s.boot.Benchmark {
 		run(s.certs.RunExpiry)
+		run(func(ctx context.Context) { watchLimit(ctx, s.logger, limit.Max(), limit.Waits) })
 	}
 	if s.log != nil {
 		run(s.log.Run)
@@ -190,9 +193,8 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	return errors.Join(failed, admin.close(ctx))
 }
 
-// makePlanes makes both data planes. What they start ends with life.
-func (s *Sidecar) makePlanes(life context.Context) {
-	limit := s.boot.limit()
+// makePlanes makes both data planes, which share a limit of connections. What they start ends with life.
+func (s *Sidecar) makePlanes(life context.Context, limit *netio.Limit) {
 	s.proxy = proxy.New(life, proxy.Options{
 		Registry: s.registry, Logger: s.logger.Named("proxy"), Sweeper: s.sweeper, Limit: limit,
 		Log: s.log, Trusted: s.boot.TrustedProxies, MaxHead: int(s.boot.MaxHeaderBytes),

@@ -38,6 +38,8 @@ var (
 		"Number of client connections that are open."}
 	connectionsAccepted = instrument{counter, "gateway.connections.accepted", "{connection}",
 		"Number of client connections accepted."}
+	connectionsLimit = instrument{gauge, "gateway.connections.limit", "{connection}",
+		"Number of client connections that may be open at a time."}
 	l4IO       = instrument{counter, "gateway.l4.io", bytesUnit, "Bytes forwarded on L4 connections."}
 	l4Duration = instrument{histogramOf, "gateway.l4.connection.duration", seconds,
 		"Duration of L4 connections."}

@@ -55,6 +55,7 @@ func fill(r *Registry) {
 	users.SetFailover(func() bool { return true })
 	users.SetHeld(func() int { return 4 })
 
+	r.ConnectionLimit(480)
 	r.Fault(NR).Inc()
 	r.Fault(NoFlag).Inc()
 	r.RevisionInfo("4f2a")
@@ -89,6 +90,8 @@ gateway.connections {connection} sum cumulative: Number of client connections th
   gateway.listener=web gateway.plane=l7: 2
 gateway.connections.accepted {connection} monotonic sum cumulative: Number of client connections accepted.
   gateway.listener=web gateway.plane=l7: 3
+gateway.connections.limit {connection} gauge: Number of client connections that may be open at a time.
+  : 480
 gateway.l4.io By monotonic sum cumulative: Bytes forwarded on L4 connections.
   gateway.cluster=db gateway.direction=upstream gateway.listener=mysql: 10
   gateway.cluster=db gateway.direction=downstream gateway.listener=mysql: 2000

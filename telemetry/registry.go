@@ -39,7 +39,8 @@ type Registry struct {
 	// Failures has the last requests and connections that failed or were slow.
 	Failures Failures
 
-	start           time.Time // since when counters count
+	start           time.Time    // since when counters count
+	limit           atomic.Int64 // of connections; 0 = not told
 	series          atomic.Int64
 	overflowRoute   *Route
 	overflowCluster *Cluster
@@ -150,6 +151,9 @@ func (r *Registry) RevisionInfo(revision string) {
 	revision = label(revision)
 	r.revision.Store(&revision)
 }
+
+// ConnectionLimit tells how many connections of clients may be open at a time.
+func (r *Registry) ConnectionLimit(n int) { r.limit.Store(int64(n)) }
 
 // RevisionHeld tells that a revision is held, and in which state, from a fixed set; empty = none is.
 func (r *Registry) RevisionHeld(state string) {

@@ -99,6 +99,11 @@ func collectListeners(c *collection, listeners []*Listener, r *Registry) {
 			add(&l.Accepted, l.attributes()...)
 		}
 	})
+	gauges(c, connectionsLimit, func(add func(int64, ...attribute.KeyValue)) {
+		if n := r.limit.Load(); n > 0 {
+			add(n)
+		}
+	})
 	c.counters(l4IO, func(add func(*Counter, ...attribute.KeyValue)) {
 		r.eachTunnel(listeners, func(t *Tunnel, attrs ...attribute.KeyValue) {
 			add(&t.ToUpstream, append(attrs, attrDirection.String("upstream"))...)

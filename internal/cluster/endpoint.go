@@ -56,23 +56,34 @@ func (e *Endpoint) Report(o Outcome) {
 // Probing tells whether the endpoint was ejected, and the next success or failure decides whether it returns.
 func (e *Endpoint) Probing() bool { return e.health.gate.Load() == gateProbing }
 
-// lastError is the last thing that went wrong, in words.
+// lastError is the last thing that went wrong, in words, and what of it was news.
 type lastError struct {
-	text string
-	at   time.Time
+	text   string
+	at     time.Time
+	told   string    // the last text that was news
+	toldAt time.Time // when
 }
+
+const (
+	// newsAgain is the silence after which the same error is news once more.
+	newsAgain = time.Minute
+	// newsApart is the shortest time between two errors that are news: an endpoint may fail in two ways by turns.
+	newsApart = 10 * time.Second
+)
 
 // Explain keeps, for /status, why the last connection or response was bad, and reports whether it
-// is news: another text than before, or the same one after newsAgain. It is for failures only; text
-// must be short and safe to show.
+// is news: another text than before, or the same one after newsAgain. Of those who call it at once one has the news.
+// It is for failures only; text must be short and safe to show.
 func (e *Endpoint) Explain(text string) (news bool) {
 	now, old := time.Now(), e.health.lastError.Load()
-	e.health.lastError.Store(&lastError{text, now})
-	return old == nil || old.text != text || now.Sub(old.at) > newsAgain
+	next := &lastError{text: text, at: now, told: text, toldAt: now}
+	if old != nil && now.Sub(old.at) <= newsAgain && (text == old.told || now.Sub(old.toldAt) < newsApart) {
+		next.told, next.toldAt = old.told, old.toldAt
+		e.health.lastError.CompareAndSwap(old, next) // else another one is as new
+		return false
+	}
+	return e.health.lastError.CompareAndSwap(old, next)
 }
-
-// newsAgain is the silence after which the same error is news once more.
-const newsAgain = time.Minute
 
 // lease counts the use that Done ends; callers have checked the gate.
 func (e *Endpoint) lease() *Endpoint {

@@ -61,11 +61,15 @@ func TestAcceptHoldsBack(t *testing.T) {
 				t.Fatalf("served %d, asked %d times, %d places taken; want %d, %d, 2", *served, len(ln.calls),
 					limit.Used(), want, want)
 			}
+			if all, now := limit.Waits(); all != uint64(want-1) || now != 1 {
+				t.Errorf("%d accepts have waited and %d wait, want %d and 1", all, now, want-1)
+			}
 			limit.Release()
 		}
 		synctest.Wait() // waits in Accept, its place taken
-		if limit.Used() != 2 {
-			t.Errorf("%d places taken while it waits, want 2", limit.Used())
+		if all, now := limit.Waits(); limit.Used() != 2 || all != 3 || now != 0 {
+			t.Errorf("%d places taken while it waits, %d accepts have waited and %d wait; want 2, 3, 0", limit.Used(), all,
+				now)
 		}
 		_ = ln.Close()
 		done.Wait()
