@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -165,31 +166,49 @@ func TestExplainRefusesAPathThatClimbs(t *testing.T) {
 }
 
 func TestExplainAsksForTheListenerWhereItMatters(t *testing.T) {
+	web, inner := testserver.Addr(t), testserver.Addr(t)
+	_, webPort, _ := net.SplitHostPort(web)
+	_, innerPort, _ := net.SplitHostPort(inner)
 	two := fmt.Sprintf("clusters:\n- {name: app, endpoints: [\"127.0.0.1:9001\"]}\nlisteners:\n- {name: web, "+
-		"address: %q}\n- {name: inner, address: %q}\nroutes:\n", testserver.Addr(t), testserver.Addr(t))
+		"address: %q}\n- {name: inner, address: %q}\nroutes:\n", web, inner)
 	plain := two + "- {name: all, cluster: app}\n"
 	some := plain + "- {name: reports, match: {path_prefix: /reports}, listeners: [inner], cluster: app}\n"
+	three := strings.Replace(some, "routes:", "- {name: second, address: \"127.0.0.2:"+innerPort+"\"}\nroutes:", 1)
+	const (
+		all       = ` all: host "" any, prefix /, methods [], headers [], listeners []`
+		fromInner = `inner reports: host "" any, prefix /reports, methods [], headers [], listeners [inner]
+all: it fits too, but reports comes first: its prefix is longer`
+		fromWeb = `web all: host "" any, prefix /, methods [], headers [], listeners []
+reports: the listener is not inner`
+	)
+	known := "there are web at " + web + ", inner at " + inner
 	for _, row := range []struct {
-		name, document, listener string
-		want                     string // what is told, or what is wrong
+		name, document, listener, host string
+		want                           string // what is told, or what is wrong
 	}{
-		{"none said, it does not matter", plain, "",
-			` all: host "" any, prefix /, methods [], headers [], listeners []`},
-		{"said, it does not matter", plain, "inner",
-			`inner all: host "" any, prefix /, methods [], headers [], listeners []`},
-		{"the right one", some, "inner", `inner reports: host "" any, prefix /reports, methods [], headers [], listeners [inner]
-all: it fits too, but reports comes first: its prefix is longer`},
-		{"another one", some, "web", `web all: host "" any, prefix /, methods [], headers [], listeners []
-reports: the listener is not inner`},
-		{"none said", some, "", "listener: say where the request comes in, some routes are not for all listeners " +
-			"(there are web, inner)"},
-		{"no such listener", plain, "wbe", `listener "wbe": no listener for HTTP has that name (there are web, inner)`},
+		{"none said, it does not matter", plain, "", "a", all},
+		{"an unknown port, it does not matter", plain, "", "a:1", all},
+		{"said, it does not matter", plain, "inner", "a", "inner" + all},
+		{"the right one", some, "inner", "a", fromInner},
+		{"another one", some, "web", "a", fromWeb},
+		{"the port of one", some, "", "a:" + innerPort, fromInner},
+		{"the port of the other", some, "", "[::1]:" + webPort, fromWeb},
+		{"the name counts more than the port", some, "web", "a:" + innerPort, fromWeb},
+		{"a port of two, and an address of one", three, "", inner, fromInner},
+		{"a port of two", three, "", "a:" + innerPort, `url "http://a:` + innerPort + `/reports/1": several listeners for ` +
+			"HTTP have port " + innerPort + ", and some routes are not for all listeners (" + known +
+			", second at 127.0.0.2:" + innerPort + "): write the port of one, or name the listener"},
+		{"a port of none", some, "", "a:1", `url "http://a:1/reports/1": no listener for HTTP has port 1, and some ` +
+			"routes are not for all listeners (" + known + "): write the port of one, or name the listener"},
+		{"none said", some, "", "a", "listener: say where the request comes in, by its name or by the port in the url: " +
+			"some routes are not for all listeners (" + known + ")"},
+		{"no such listener", plain, "wbe", "a", `listener "wbe": no listener for HTTP has that name (` + known + ")"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			g := start(t, row.document)
 			got := ""
-			if e, err := g.server.Explain(route.ExplainRequest{URL: "http://a/reports/1", Listener: row.listener},
-				config.Standard()); err != nil {
+			if e, err := g.server.Explain(route.ExplainRequest{URL: "http://" + row.host + "/reports/1",
+				Listener: row.listener}, config.Standard()); err != nil {
 				got = err.Error()
 			} else {
 				got = strings.TrimSpace(e.Listener + " " + told(e))

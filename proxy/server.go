@@ -104,7 +104,10 @@ func (s *Server) Panics() int64 { return s.engine.Panics() }
 // the document was read with. The error says what is wrong with the request. Safe from any goroutine once a revision
 // serves.
 func (s *Server) Explain(q route.ExplainRequest, base config.Base) (*route.Explanation, error) {
-	return s.engine.Table().Explain(q, &s.engine.Limits, base)
+	return s.engine.Table().Explain(q, &s.engine.Limits, base, func(listener string) string {
+		address, _, _ := s.Listener(listener)
+		return address
+	})
 }
 
 // Listener tells of the listener with that name: where it is bound (the port is the kernel's choice where the

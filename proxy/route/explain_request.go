@@ -3,6 +3,7 @@ package route
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,7 +18,7 @@ type ExplainRequest struct {
 	Method   string   // empty = GET
 	URL      string   // http://host/path or https://host/path, as the client writes it
 	Fields   []string // "Name: value"; a Host counts instead of the URL's, as with curl
-	Listener string   // where it comes in, by name; may be empty as long as no route asks for it
+	Listener string   // where it comes in, by name; may be empty if the URL's port says it, or no route asks for it
 	Source   string   // the client's address; may be empty as long as no route asks for it
 }
 
@@ -112,22 +113,84 @@ func (q *ExplainRequest) fields(urlHost string) (lines, host string, err error) 
 	return b.String(), host, nil
 }
 
-// listener is the name of the listener that is asked about. It only matters where a route is for some listeners only.
-func (t *Table) listener(asked string) (string, error) {
-	known := "there is none"
-	if len(t.listeners) > 0 {
-		known = "there are " + strings.Join(t.listeners, ", ")
+// listener is the name of the listener that q is about: the one that it names, the only one, or the one that has the
+// port of its URL. It only matters where a route is for some listeners only. bound tells where a listener is bound.
+func (t *Table) listener(q *ExplainRequest, bound func(listener string) string) (string, error) {
+	switch {
+	case q.Listener != "" && !slices.Contains(t.listeners, q.Listener):
+		return "", fmt.Errorf("listener %q: no listener for HTTP has that name (%s)", q.Listener, t.known(bound))
+	case q.Listener != "":
+		return q.Listener, nil
+	case len(t.listeners) == 1:
+		return t.listeners[0], nil
+	}
+	host, port, said := q.port()
+	var at []string
+	for _, name := range t.listeners {
+		if _, p, err := net.SplitHostPort(bound(name)); err == nil && p == port {
+			at = append(at, name)
+		}
+	}
+	problem := "no listener for HTTP has port"
+	if len(at) > 1 { // of several addresses; a name may lead to any of them
+		problem = "several listeners for HTTP have port"
+		at = slices.DeleteFunc(at, func(name string) bool {
+			h, _, _ := net.SplitHostPort(bound(name))
+			return !sameIP(h, host)
+		})
 	}
 	switch {
-	case asked != "" && !slices.Contains(t.listeners, asked):
-		return "", fmt.Errorf("listener %q: no listener for HTTP has that name (%s)", asked, known)
-	case asked == "" && len(t.listeners) == 1:
-		return t.listeners[0], nil
-	case asked == "" && t.names != nil:
-		return "", fmt.Errorf("listener: say where the request comes in, some routes are not for all listeners (%s)",
-			known)
+	case len(at) == 1:
+		return at[0], nil
+	case t.names == nil:
+		return "", nil
+	case said:
+		return "", fmt.Errorf("url %q: %s %s, and some routes are not for all listeners (%s): write the port of one, "+
+			"or name the listener", q.URL, problem, port, t.known(bound))
 	}
-	return asked, nil
+	return "", fmt.Errorf("listener: say where the request comes in, by its name or by the port in the url: "+
+		"some routes are not for all listeners (%s)", t.known(bound))
+}
+
+// port is the host and the port that the URL leads to, and whether the port is written.
+func (q *ExplainRequest) port() (host, port string, said bool) {
+	scheme, rest, _ := strings.Cut(q.URL, "://")
+	authority := rest
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		authority = rest[:i]
+	}
+	if h, p, err := net.SplitHostPort(authority); err == nil && p != "" {
+		return h, p, true
+	}
+	host = strings.Trim(strings.TrimSuffix(authority, ":"), "[]")
+	if strings.EqualFold(scheme, "https") {
+		return host, "443", false
+	}
+	return host, "80", false
+}
+
+func sameIP(a, b string) bool {
+	x, err := netip.ParseAddr(a)
+	if err != nil {
+		return false
+	}
+	y, err := netip.ParseAddr(b)
+	return err == nil && x.Unmap() == y.Unmap()
+}
+
+// known lists the listeners for HTTP, with where they are bound.
+func (t *Table) known(bound func(listener string) string) string {
+	if len(t.listeners) == 0 {
+		return "there is none"
+	}
+	all := make([]string, len(t.listeners))
+	for i, name := range t.listeners {
+		all[i] = name
+		if address := bound(name); address != "" {
+			all[i] += " at " + address
+		}
+	}
+	return "there are " + strings.Join(all, ", ")
 }
 
 // source is the address of the client that is asked about. It only matters where a route is for some networks only.

@@ -43,7 +43,7 @@ why, and how each attempt ended. Exits 1 when the gateway does not have it (any 
 	cmd.Flags().StringArrayVarP(&q.Fields, "header", "H", nil,
 		"a header of the request, as 'Name: value'; may be repeated")
 	cmd.Flags().StringVar(&q.Listener, "listener", "",
-		"name of the listener where it comes in; needed if routes depend on it")
+		"name of the listener where it comes in; needed if routes depend on it and the URL's port does not say it")
 	cmd.Flags().StringVar(&q.Source, "source", "",
 		"address of the client; needed if routes depend on it")
 	cmd.Flags().StringVar(&id, "id", "", "X-Request-Id of a request that failed or was slow")
