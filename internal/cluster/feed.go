@@ -27,6 +27,9 @@ type feed struct {
 	entries map[string]*entry // by address
 	// +checklocks:group.set.mu
 	answered bool // the catalog has said something
+	// A revision that is prepared again and again, and never serves, is not told each time.
+	// +checklocks:group.set.mu
+	told bool // the log has what there is: it has been in service
 	// +checklocks:group.set.mu
 	recheckAt time.Duration // when a hold that is over is checked again
 }
@@ -269,6 +272,28 @@ func (f *feed) doubt(now time.Duration) {
 	f.group.set.doubts = append(f.group.set.doubts, f.query)
 }
 
+// enter has the log told what there is when the feed first comes into service; nil is fine.
+//
+// +checklocks:f.group.set.mu
+func (f *feed) enter() {
+	if f == nil || f.told {
+		return
+	}
+	f.told = true
+	all := f.entries
+	f.entries = nil
+	f.log(all)
+	f.entries = all
+	if f.answered && len(all) == 0 {
+		f.logAbsent()
+	}
+}
+
+// logAbsent says that the catalog has no instance. Later ones that go are told one by one.
+func (f *feed) logAbsent() {
+	f.group.log.Warn("the service is "+notInCatalog, "cluster", f.group.name, "follows", f.query.String())
+}
+
 // maxNamed is how many changed endpoints a log line names.
 const maxNamed = 8
 
@@ -276,6 +301,9 @@ const maxNamed = 8
 //
 // +checklocks:f.group.set.mu
 func (f *feed) log(next map[string]*entry) {
+	if !f.told {
+		return // enter will tell
+	}
 	var changes []string
 	note := func(address, old, new string) {
 		if old != new {

@@ -1,10 +1,13 @@
 package cluster
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
@@ -188,5 +191,39 @@ func TestFollows(t *testing.T) {
 	_, static := newCluster(t, cfg("a"))
 	if got := static.Status().Follows; got != "" {
 		t.Errorf("a static cluster follows %q", got)
+	}
+}
+
+// What the catalog has for a cluster that is only prepared is told when it comes into service, once.
+func TestPreparedFeedsAreQuiet(t *testing.T) {
+	for list, want := range map[string]string{
+		"a b:critical": `endpoints changed: cluster=orders changed=2 of=2 endpoints="a absent -> passing, b absent -> critical"`,
+		"":             `the service is not in the catalog: cluster=orders follows="consul service orders"`,
+	} {
+		var log bytes.Buffer
+		s := NewSet(Options{Logger: hclog.New(&hclog.LoggerOptions{Output: &log})})
+		cl := cfg("")
+		cl.Consul = config.Consul{Service: "orders"}
+		for range 3 {
+			c, err := s.Prepare(cl)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.SetEndpoints(discovered(list))
+			s.Retire(nil)
+		}
+		if log.Len() > 0 {
+			t.Errorf("logged of a cluster that never served:\n%s", &log)
+		}
+		c, err := s.Prepare(cl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetEndpoints(discovered(list))
+		s.Retire([]*Cluster{c})
+		s.Retire([]*Cluster{c})
+		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, want) {
+			t.Errorf("logged\n%swant one line with\n%s", text, want)
+		}
 	}
 }

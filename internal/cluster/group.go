@@ -126,6 +126,7 @@ func (g *group) feed(q config.Consul) *feed {
 		if twin := g.set.feedOf(q); twin != nil {
 			maps.Copy(f.entries, twin.entries) // +checklocksignore: one set
 			f.answered = twin.answered         // +checklocksignore: one set
+			f.told = twin.told                 // +checklocksignore: one set
 		}
 		g.feeds[q] = f
 	}

@@ -69,8 +69,8 @@ func (c *Cluster) SetEndpoints(list []Instance) {
 	f.group.set.mu.Lock()
 	defer f.group.set.mu.Unlock()
 	now := f.group.clock.now()
-	if !f.answered && len(list) == 0 && len(f.entries) == 0 { // later the log says that it is gone
-		f.group.log.Warn("the service is "+notInCatalog, "cluster", f.group.name, "follows", f.query.String())
+	if f.told && !f.answered && len(list) == 0 && len(f.entries) == 0 { // later the log says that it is gone
+		f.logAbsent()
 	}
 	f.answered = true
 	if f.deliver(list, now) {

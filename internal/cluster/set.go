@@ -180,6 +180,7 @@ func (g *group) inService() bool { return len(g.live) > 0 }
 // +checklocks:g.set.mu
 func (g *group) enter(c *Cluster) {
 	g.active.Store(c)
+	c.feed.enter() // +checklocksignore: one set
 	for _, e := range g.endpoints {
 		closeAll(e.idle.configure(c.cfg.Keepalive.MaxIdle, c.cfg.Keepalive.IdleTimeout))
 	}
