@@ -19,8 +19,9 @@ const firstAnswer = 2 * time.Second
 // applier is the applying goroutine with what it alone writes: tables, clusters, endpoints, and what serves.
 type applier struct {
 	*Sidecar
-	active  *revision     // nil while nothing serves
-	pending *heldDocument // a document that waits; nil = none
+	active  *revision        // nil while nothing serves
+	pending *pendingDocument // the newest document while it is not in service; nil = none
+	kept    keptTries        // of the last good document
 
 	settleAt time.Time // end of the trial of what serves; zero = it is over
 	savedAt  time.Time // when the state was last given to be written
@@ -70,14 +71,12 @@ func (a *applier) revisions(ctx context.Context, documents <-chan discovery.Docu
 			err = a.orFallBack(ctx, a.silence())
 		case <-a.catalog.Changed():
 			a.endpoints()
-			if a.pending != nil {
-				err = a.tryHeld(ctx)
+			if a.pending != nil && a.pending.status.State != stateRejected {
+				err = a.tryPending(ctx)
 			}
 		case now := <-again.C:
 			a.keep(now)
-			if a.pending != nil && a.pending.status.State == HeldWaiting {
-				err = a.tryHeld(ctx) // why it waits may be another reason by now
-			}
+			err = a.tryAgain(ctx, now)
 		}
 		if err != nil {
 			return err
@@ -174,7 +173,7 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, from discover
 	if err != nil {
 		return err
 	}
-	if a.pending != nil {
+	if a.pending != nil && a.pending.doc == doc {
 		if err := a.loses(next); err != nil {
 			return err
 		}
@@ -222,23 +221,20 @@ func (a *applier) prepare(ctx context.Context, doc *config.Document, from string
 	undo.add(func() { a.catalog.Watch(a.catalogQueries()) })
 	a.catalog.Watch(append(r.catalogQueries(), a.catalogQueries()...))
 	r.missing = a.await(ctx, r, from)
-	for _, q := range r.missing {
-		a.logger.Warn("no endpoints received yet, the cluster begins without any", "service", q.String())
-	}
 	for q := range r.queries {
 		if a.active.follows(q) {
 			continue // its clusters begin with what the active ones have, holds included
 		}
 		if e, ok := a.catalog.Endpoints(q); ok {
 			r.deliver(e)
-		} else if a.active == nil {
+		} else if a.active == nil || from == sourceState {
 			a.recall(r, q)
 		}
 	}
 	return r, nil
 }
 
-// catalogQueries returns what is to be known of the catalog, for what serves and for what is held.
+// catalogQueries returns what is to be known of the catalog, for what serves and for what is pending.
 func (a *applier) catalogQueries() []consul.Query {
 	all := a.active.catalogQueries()
 	if a.pending == nil {
@@ -261,7 +257,8 @@ func (a *applier) replace(next *revision, took time.Duration) {
 	next.certs.InService()
 	if before != nil {
 		before.certs.Close()
-	} else if a.state.enabled() && a.state.found != nil {
+	}
+	if a.state.enabled() && a.state.found != nil && (before == nil || source == sourceState) {
 		a.set.RestoreEjections(a.state.found.Ejections)
 	}
 	a.registry.RevisionApplied.Inc()
@@ -274,6 +271,9 @@ func (a *applier) replace(next *revision, took time.Duration) {
 	a.logger.Info("revision applied", "revision", next.doc.Revision, "source", source, "routes", len(next.doc.Routes),
 		"clusters", len(next.doc.Clusters), "changes", changes(before, next), "took",
 		took.Round(time.Millisecond).String())
+	for _, q := range next.missing {
+		a.logger.Warn("no endpoints received yet, the cluster begins without any", "service", q.String())
+	}
 	for i := range next.doc.Clusters {
 		if c := &next.doc.Clusters[i]; c.TLS.Enabled() && c.TLS.InsecureSkipVerify {
 			a.logger.Warn("upstream certificates are not verified", "cluster", c.Name, "setting",
@@ -335,6 +335,10 @@ func (a *applier) reject(hash, class string, why []string) {
 	a.mu.Lock()
 	a.now.rejected(&Rejection{Hash: hash, At: time.Now(), Reasons: why})
 	a.mu.Unlock()
+	a.logRejected(hash, class, why)
+}
+
+func (a *applier) logRejected(hash, class string, why []string) {
 	a.logger.Warn("revision rejected, what served goes on serving",
 		"hash", hash, "class", class, "problems", len(why), "reasons", why)
 }

@@ -21,7 +21,7 @@ const (
 )
 
 // endpointsDeadline is until when a revision waits for its endpoints: the first one has little time, and one that was
-// held has waited.
+// held or rejected has waited.
 func (a *applier) endpointsDeadline() time.Time {
 	if a.pending != nil && a.pending.status.State != "" {
 		return time.Now()
@@ -53,9 +53,6 @@ func (a *applier) orFallBack(ctx context.Context, why string) error {
 	rejected := a.now.status.LastRejected
 	a.mu.Unlock()
 	if a.restore(ctx) {
-		a.mu.Lock()
-		a.now.status.LastRejected = rejected
-		a.mu.Unlock()
 		return nil
 	}
 	if err := a.bootstrap(ctx); err != nil || a.active == nil {

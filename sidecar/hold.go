@@ -1,31 +1,13 @@
 package sidecar
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
-)
-
-// heldDocument is a document that is right, but is not applied yet: it would take the endpoints from what serves. The
-// revision before it goes on serving. The applying goroutine's own.
-type heldDocument struct {
-	doc    *config.Document
-	from   discovery.Document
-	status Held
-	logged []string // the reasons that the log has
-}
-
-// The states of a held document.
-const (
-	HeldWaiting = "waiting" // the catalog has not said yet which endpoints a service has
-	HeldEmpty   = "held"    // it has, and a route or L4 listener would be left without any
 )
 
 // holdLogAfter is how long a document waits before the log says so. The catalog mostly responds in milliseconds.
@@ -36,59 +18,20 @@ type heldError struct{ reasons []string }
 
 func (e *heldError) Error() string { return strings.Join(e.reasons, "; ") }
 
-// offer applies a document, or holds it where something serves that it would break. Nothing is held at the start.
-func (a *applier) offer(ctx context.Context, doc *config.Document, from discovery.Document) error {
-	if a.phase() != phaseStarting {
-		a.pending = &heldDocument{doc: doc, from: from, status: Held{ID: doc.Revision, Since: time.Now()}}
-		return a.tryHeld(ctx)
-	}
-	return a.applyOrReject(ctx, doc, from)
-}
-
-// applyOrReject applies a document. One that cannot be applied is rejected, and what serves goes on.
-func (a *applier) applyOrReject(ctx context.Context, doc *config.Document, from discovery.Document) error {
-	err := a.apply(ctx, doc, from)
-	if err == nil {
-		return nil
-	}
-	if ctx.Err() == nil {
-		a.reject(from.Hash, "prepare", reasons(err))
-	}
-	return a.orFallBack(ctx, "its document cannot be applied")
-}
-
-// tryHeld applies the held document, if nothing speaks against it any more.
-func (a *applier) tryHeld(ctx context.Context) error {
-	h := a.pending
-	a.catalog.Watch(a.catalogQueries())
-	if missing := a.unanswered(h.doc); len(missing) > 0 && a.mustWait(h.doc) {
-		a.hold(HeldWaiting, missing)
-		return nil
-	}
-	a.trials().begin(h.from.Hash)
-	defer a.endTrial(h.from.Hash)
-	err := a.apply(ctx, h.doc, h.from)
-	if held, ok := errors.AsType[*heldError](err); ok {
-		a.hold(HeldEmpty, held.reasons)
-		return nil
-	}
-	a.release()
-	if err != nil && ctx.Err() == nil {
-		a.reject(h.from.Hash, "prepare", reasons(err))
-	}
-	return nil
-}
-
 // hold notes why the document is held.
 func (a *applier) hold(state string, why []string) {
 	h := a.pending
+	wasRejected := h.status.State == stateRejected
 	if h.status.State != state {
-		h.logged = nil
+		h.logged, h.retry = nil, backoff{}
 	}
 	h.status.State, h.status.Reasons = state, why
 	a.mu.Lock()
 	status := h.status
 	a.now.status.Held = &status
+	if wasRejected {
+		a.now.status.LastRejected = nil // it could be prepared by now
+	}
 	a.mu.Unlock()
 	a.registry.RevisionHeld(state)
 	if !slices.Equal(h.logged, why) && (state == HeldEmpty || time.Since(h.status.Since) >= holdLogAfter) {
@@ -98,13 +41,8 @@ func (a *applier) hold(state string, why []string) {
 	}
 }
 
-// release forgets the held document: it was applied or rejected, or another one came.
-func (a *applier) release() {
-	if a.pending == nil {
-		return
-	}
-	a.pending = nil
-	a.catalog.Watch(a.catalogQueries())
+// unhold notes that no document is held.
+func (a *applier) unhold() {
 	a.registry.RevisionHeld("")
 	a.mu.Lock()
 	defer a.mu.Unlock()

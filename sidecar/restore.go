@@ -2,14 +2,21 @@ package sidecar
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
+// keptTries is how often, and why, the last good document could not be put into service.
+type keptTries struct {
+	retry  backoff
+	logged []string // the reasons that the log has
+}
+
 // restore puts the document of the state directory into service, with the endpoints that are kept there. It reports
-// whether it serves. It waits for nobody.
+// whether it serves. It waits for nobody. One that cannot be prepared is tried again while the bootstrap serves alone.
 func (a *applier) restore(ctx context.Context) bool {
 	if !a.state.enabled() || a.state.documentHash() == "" {
 		return false
@@ -22,16 +29,25 @@ func (a *applier) restore(ctx context.Context) bool {
 	from := l.Document.document()
 	a.state.trials.begin(from.Hash)
 	defer a.state.trials.end() // it has served before
+	a.mu.Lock()
+	rejected := a.now.status.LastRejected
+	a.mu.Unlock()
 	doc, err := config.DecodeParts(from.Parts, a.boot.Base())
+	a.kept.retry.at = time.Time{}
 	if err == nil {
-		err = a.apply(ctx, doc, from)
+		if err = a.apply(ctx, doc, from); err != nil && !a.boot.Benchmark {
+			a.kept.retry.failed(time.Now())
+		}
 	}
 	if err != nil {
-		a.logger.Warn("kept revision is not used", "revision", l.Document.Revision, "reasons", reasons(err))
+		if why := reasons(err); !slices.Equal(a.kept.logged, why) {
+			a.kept.logged = why
+			a.logger.Warn("kept revision is not used", "revision", l.Document.Revision, "reasons", why)
+		}
 		return false
 	}
 	a.mu.Lock()
-	a.now.restored(l.AsOf)
+	a.now.restored(l.AsOf, rejected)
 	a.mu.Unlock()
 	a.logger.Info("serves from the state directory until the source delivers",
 		"revision", doc.Revision, "age", time.Since(l.AsOf).Round(time.Second).String(), "as_of", l.AsOf)
@@ -65,7 +81,7 @@ func (s *state) recalled(q consul.Query) (kept keptEndpoints, ok bool) {
 // await gives the catalog a bounded time for what a revision wants to know of it, and names what is still unknown. What
 // the state directory knows is not waited for.
 func (a *applier) await(ctx context.Context, r *revision, from string) []consul.Query {
-	if a.active == nil {
+	if a.active == nil || from == sourceState {
 		var unknown []consul.Query
 		for q := range r.queries {
 			if _, kept := a.state.recalled(q); !kept {

@@ -249,8 +249,11 @@ type status struct {
 		Since             time.Time
 		Orphaned          bool
 		Applied, Rejected int
-		AsOf              time.Time                   `json:"as_of"`
-		LastRejected      *struct{ Reasons []string } `json:"last_rejected"`
+		AsOf              time.Time `json:"as_of"`
+		LastRejected      *struct {
+			Reasons []string
+			RetryAt time.Time `json:"retry_at"`
+		} `json:"last_rejected"`
 		Held              *struct {
 			State   string
 			Reasons []string

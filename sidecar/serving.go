@@ -55,9 +55,11 @@ func (n *serving) fellBack(why string, rejected *Rejection) {
 	n.status.LastRejected = rejected
 }
 
-// restored notes that what was applied is the last good revision of a process before this one.
-func (n *serving) restored(asOf time.Time) {
+// restored notes that what was applied is the last good revision of a process before this one. What was rejected before
+// is shown again.
+func (n *serving) restored(asOf time.Time, rejected *Rejection) {
 	n.phase, n.asOf = phaseRestored, asOf
+	n.status.LastRejected = rejected
 }
 
 // confirmed notes that the source still, or again, has the document that serves.
@@ -84,4 +86,11 @@ func (n *serving) missing(why string) (orphaned bool) {
 func (n *serving) rejected(r *Rejection) {
 	n.status.Rejected++
 	n.status.LastRejected = r
+}
+
+// retried notes that the document which was rejected last still is, why, and when it is tried again; zero = it is not.
+func (n *serving) retried(why []string, next time.Time) {
+	r := *n.status.LastRejected
+	r.Reasons, r.RetryAt = why, next
+	n.status.LastRejected = &r // the one before may be read just now
 }

@@ -2,10 +2,15 @@ package sidecar
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"reflect"
 	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/statedir"
 )
 
 func TestTrialAfterAnEnd(t *testing.T) {
@@ -33,6 +38,72 @@ func TestTrialAfterAnEnd(t *testing.T) {
 		if got.Hash == got.Quarantined && got.Hash != "" {
 			t.Errorf("%s: %+v, want what is quarantined not to be tried any more", row.name, got)
 		}
+	}
+}
+
+// A document that cannot be applied yet, and is tried again, is blamed for the ends that it brought about, and for no
+// other: neither does trying forgive, nor does waiting count.
+func TestTrialOfAPendingDocument(t *testing.T) {
+	dir, err := statedir.Open(filepath.Join(t.TempDir(), "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	var now trials
+	restart := func() { // the process ends here, and another one starts
+		now = trials{}
+		now.open(dir, hclog.NewNullLogger(), "")
+	}
+	fails := func(times int) { // to come into service
+		for range times {
+			now.begin("doc")
+			now.suspend()
+		}
+	}
+	restart()
+	for range lastStarts - 1 {
+		fails(3)
+		restart() // while it waits
+		fails(3)
+		now.begin("doc")
+		restart() // in its trial
+	}
+	if why := now.quarantined("doc"); why != "" {
+		t.Fatalf("%s after %d ends", why, lastStarts-1)
+	}
+	fails(3)
+	now.begin("kept") // the last good one is tried again too
+	now.end()
+	fails(3)
+	restart()
+	now.begin("doc")
+	restart()
+	if now.quarantined("doc") == "" {
+		t.Errorf("not quarantined after %d ends: %+v", lastStarts, now.now)
+	}
+
+	now.lift()
+	fails(3)
+	now.begin("doc")
+	now.end() // it has served
+	if now.now != (trial{}) {
+		t.Errorf("%+v is left of one that served", now.now)
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	var b backoff
+	now := time.Now()
+	if b.due(now) {
+		t.Error("the zero value is due")
+	}
+	for _, want := range []int{1, 2, 4, 8, 16, 30, 30} {
+		b.failed(now)
+		at := now.Add(time.Duration(want) * time.Second)
+		if b.due(at.Add(-1)) || !b.due(at) {
+			t.Errorf("due at %v after %v, want after %ds", b.at, now, want)
+		}
+		now = at
 	}
 }
 

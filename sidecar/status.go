@@ -65,6 +65,9 @@ type Rejection struct {
 	Hash    string    `json:"hash"` // of its content
 	At      time.Time `json:"at"`
 	Reasons []string  `json:"reasons"`
+
+	// RetryAt is when it is tried again: what is wrong is outside of it. Zero = not until its content changes.
+	RetryAt time.Time `json:"retry_at,omitzero"`
 }
 
 // ListenerStatus is one address that we accept on.

@@ -27,6 +27,8 @@ type trial struct {
 	Hash        string    `json:"hash,omitempty"`
 	Since       time.Time `json:"since,omitzero"`
 	Ends        int       `json:"ends,omitempty"` // how often the process ended with it
+	Pending     string    `json:"pending,omitempty"`
+	PendingEnds int       `json:"pending_ends,omitempty"` // how often it ended with what is pending, and will be tried again
 	Quarantined string    `json:"quarantined,omitempty"`
 	EndedAt     time.Time `json:"ended_at,omitzero"` // when the process last began the trial of what is quarantined
 }
@@ -100,7 +102,19 @@ func (t *trials) begin(hash string) {
 		return
 	}
 	t.now.Hash, t.now.Since, t.now.Ends = hash, time.Now(), 0
+	if t.now.Pending == hash {
+		t.now.Ends, t.now.Pending, t.now.PendingEnds = t.now.PendingEnds, "", 0
+	}
 	t.write()
+}
+
+// suspend notes that the document did not come into service, and will be tried again: an end of the process meanwhile
+// is not its doing, but those before count on.
+func (t *trials) suspend() {
+	if t.now.Hash != "" && t.now.Ends > 0 {
+		t.now.Pending, t.now.PendingEnds = t.now.Hash, t.now.Ends
+	}
+	t.end()
 }
 
 // end notes that the document did the process no harm.
@@ -135,9 +149,14 @@ func (a *applier) trials() *trials {
 	return &a.state.trials
 }
 
-// endTrial ends the trial of a document that did not come into service; that of one which did goes on for a while.
+// endTrial ends the trial of a document that did not come into service, until it is tried again; that of one which did
+// goes on for a while.
 func (a *applier) endTrial(hash string) {
-	if a.settleAt.IsZero() || a.active.from.Hash != hash {
+	switch {
+	case !a.settleAt.IsZero() && a.active.from.Hash == hash:
+	case a.pending != nil && a.pending.from.Hash == hash:
+		a.trials().suspend()
+	default:
 		a.trials().end()
 	}
 }

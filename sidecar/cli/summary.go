@@ -69,7 +69,8 @@ func summaryRevision(w io.Writer, r *sidecar.RevisionStatus) {
 		}
 	}
 	if last := r.LastRejected; last != nil {
-		fmt.Fprintf(w, "rejected\t%s at %s\n", last.Hash, date(last.At))
+		fmt.Fprintf(w, "rejected\t%s at %s%s\n", last.Hash, date(last.At),
+			when(!last.RetryAt.IsZero(), ", to be tried again at "+date(last.RetryAt)))
 		for _, reason := range last.Reasons {
 			fmt.Fprintln(w, "  "+reason)
 		}

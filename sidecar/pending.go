@@ -1,0 +1,142 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+)
+
+// pendingDocument is the newest document of the source, which is right but not in service. It is held, or it was
+// rejected for something outside of it, such as a port that another process has, which may be over later. What served
+// before goes on serving. The applying goroutine's own.
+type pendingDocument struct {
+	doc    *config.Document
+	from   discovery.Document
+	status Held
+	logged []string // the reasons that the log has, of this state
+	retry  backoff  // of a rejected one
+}
+
+// The states of a pending document. The status has the first two.
+const (
+	HeldWaiting   = "waiting"  // the catalog has not said yet which endpoints a service has
+	HeldEmpty     = "held"     // it has, and a route or L4 listener would be left without any
+	stateRejected = "rejected" // it could not be prepared, and is tried again
+)
+
+// backoff is when something that failed is tried again. The zero value: it is not.
+type backoff struct {
+	pause time.Duration
+	at    time.Time
+}
+
+const (
+	firstRetry = time.Second
+	lastRetry  = 30 * time.Second
+)
+
+// failed takes the next moment: after a second first, after twice as long each time, up to 30 seconds.
+func (b *backoff) failed(now time.Time) {
+	b.pause = min(max(2*b.pause, firstRetry), lastRetry)
+	b.at = now.Add(b.pause)
+}
+
+func (b *backoff) due(now time.Time) bool { return !b.at.IsZero() && !now.Before(b.at) }
+
+// offer applies a document, or holds it where something serves that it would break. Nothing is held at the start.
+func (a *applier) offer(ctx context.Context, doc *config.Document, from discovery.Document) error {
+	p := &pendingDocument{doc: doc, from: from, status: Held{ID: doc.Revision, Since: time.Now()}}
+	if a.phase() != phaseStarting {
+		a.pending = p
+		return a.tryPending(ctx)
+	}
+	err := a.apply(ctx, doc, from)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() == nil {
+		a.reject(from.Hash, "prepare", reasons(err))
+	}
+	if err := a.orFallBack(ctx, "its document cannot be applied"); err != nil || a.active == nil {
+		return err
+	}
+	a.pending = p
+	a.retryLater(reasons(err))
+	return nil
+}
+
+// tryPending applies the pending document, if nothing speaks against it any more.
+func (a *applier) tryPending(ctx context.Context) error {
+	p := a.pending
+	if a.active.doc.Revision == p.doc.Revision { // it was restored from the state directory meanwhile
+		a.release()
+		a.confirm(p.from)
+		return nil
+	}
+	a.catalog.Watch(a.catalogQueries())
+	if missing := a.unanswered(p.doc); len(missing) > 0 && a.mustWait(p.doc) {
+		a.hold(HeldWaiting, missing)
+		return nil
+	}
+	a.trials().begin(p.from.Hash)
+	defer a.endTrial(p.from.Hash)
+	err := a.apply(ctx, p.doc, p.from)
+	if held, ok := errors.AsType[*heldError](err); ok {
+		a.hold(HeldEmpty, held.reasons)
+		return nil
+	}
+	if err == nil || ctx.Err() != nil {
+		a.release()
+		return nil
+	}
+	why := reasons(err)
+	switch {
+	case p.status.State != stateRejected:
+		a.unhold()
+		a.reject(p.from.Hash, "prepare", why)
+	case !slices.Equal(p.logged, why):
+		a.logRejected(p.from.Hash, "prepare", why)
+	}
+	a.retryLater(why)
+	return nil
+}
+
+// retryLater has the pending document, which was rejected, tried again in a while.
+func (a *applier) retryLater(why []string) {
+	p := a.pending
+	p.status.State, p.logged = stateRejected, why
+	if !a.boot.Benchmark { // where nothing is to happen by itself
+		p.retry.failed(time.Now())
+	}
+	a.catalog.Watch(a.catalogQueries())
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.now.retried(why, p.retry.at)
+}
+
+// tryAgain tries what is due: the document of the source, or the last good one.
+func (a *applier) tryAgain(ctx context.Context, now time.Time) error {
+	if p := a.pending; p != nil && (p.status.State == HeldWaiting || p.retry.due(now)) {
+		if err := a.tryPending(ctx); err != nil { // why it waits may be another reason by now
+			return err
+		}
+	}
+	if a.kept.retry.due(now) && a.phase() == phaseFallback {
+		a.restore(ctx)
+	}
+	return nil
+}
+
+// release forgets the pending document: it was applied, or another one came.
+func (a *applier) release() {
+	if a.pending == nil {
+		return
+	}
+	a.pending = nil
+	a.catalog.Watch(a.catalogQueries())
+	a.unhold()
+}
