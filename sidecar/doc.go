@@ -19,6 +19,8 @@
 //   - Certificates, clusters and the tables of both planes are prepared (revision.go has what belongs together).
 //     Endpoints of services that are new are waited for, for a bounded time. After a failure one rollback undoes every
 //     step before.
+//   - A document that would take the endpoints from what serves is held (hold.go). One that cannot be prepared is tried
+//     again for as long as it is the newest one (pending.go).
 //   - Commit: one pointer for each plane. What is no longer named is retired.
 //   - What serves is kept in the state directory (state.go), with what is being tried (trials.go), and a start without
 //     its source begins with it (restore.go).
@@ -52,6 +54,10 @@
 // A document that was being tried when the process ended is quarantined at the next start only where another one can
 // serve, else after three: a kill or a loss of power must not leave a gateway with nothing. The trial ends 15 s after
 // the swap. Its note is not synced to the disk: a loss of power is no document's doing.
+//
+// A pending document is tried again by time, from 1 to 30 seconds, and not by watching what is in its way: nothing tells
+// when a port becomes free. The ends of the process that a document has brought about are counted on while it is
+// pending, and no end is counted that comes between two tries.
 //
 // What is kept is as old as the last word of the source, not as the file.
 //
