@@ -150,7 +150,11 @@ func (a *applier) take(ctx context.Context, d discovery.Document) error {
 
 // missing is that there is no document, which was confirmed: what is active stays.
 func (a *applier) missing(ctx context.Context, d discovery.Document) error {
-	why := fmt.Sprintf("%s has no document (%s)", d.Source, a.source.Status().Name)
+	st := a.source.Status()
+	why := fmt.Sprintf("%s has no document (%s)", d.Source, st.Name)
+	if st.Error != "" {
+		why = cannotRead(st)
+	}
 	if a.active == nil {
 		return a.orFallBack(ctx, why)
 	}

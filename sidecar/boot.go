@@ -69,9 +69,13 @@ func (a *applier) orFallBack(ctx context.Context, why string) error {
 func (a *applier) silence() string {
 	st := a.source.Status()
 	if st.Error != "" {
-		return fmt.Sprintf("%s cannot be read: %s", st.Name, st.Error)
+		return cannotRead(st)
 	}
 	return fmt.Sprintf("nothing was heard of %s within %s", st.Name, bootstrapAfter)
+}
+
+func cannotRead(st discovery.Status) string {
+	return fmt.Sprintf("%s cannot be read: %s", st.Name, st.Error)
 }
 
 // bootstrap puts the bootstrap's own revision into service. It was checked when it was read: what goes wrong now is the

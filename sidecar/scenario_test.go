@@ -254,7 +254,7 @@ type status struct {
 			Reasons []string
 			RetryAt time.Time `json:"retry_at"`
 		} `json:"last_rejected"`
-		Held              *struct {
+		Held *struct {
 			State   string
 			Reasons []string
 		}

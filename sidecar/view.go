@@ -48,8 +48,12 @@ func (s *Sidecar) note() string {
 	if s.now.phase != phaseRestored {
 		return ""
 	}
-	return fmt.Sprintf("serves revision %s from the state directory, as it was %s ago: %s has delivered nothing yet",
-		s.now.status.ID, time.Since(s.now.asOf).Round(time.Second), s.boot.Source)
+	why := "has delivered nothing yet"
+	if s.now.status.LastRejected != nil {
+		why = "has a document that was rejected"
+	}
+	return fmt.Sprintf("serves revision %s from the state directory, as it was %s ago: %s %s", s.now.status.ID,
+		time.Since(s.now.asOf).Round(time.Second), s.boot.Source, why)
 }
 
 // revisionAge is how old the state is that serves; negative while it does not.

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +98,88 @@ func TestStatusReady(t *testing.T) {
 		t.Errorf("status:\n%s\nwant:\n%s", text, wantSummary)
 	}
 }
+
+// One fact is in one line, although several parts of the status have it.
+func TestStatusSaysNothingTwice(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	refused := "dial tcp 127.0.0.1:8500: connect: connection refused"
+	kv := discovery.Status{Name: `kv "gateway/web/config"`, Error: refused}
+	watch := func(service string) discovery.Status {
+		return discovery.Status{Name: "health " + strconv.Quote(service), Error: refused}
+	}
+	serves := sidecar.RevisionStatus{ID: "1a2b", Source: "file", Since: at, Applied: 1}
+	const line = "revision  1a2b from file since 2026-01-02T03:04:05Z"
+	for _, row := range []struct {
+		name    string
+		s       sidecar.Status
+		reasons []string
+		want    string // without the lines version and service
+	}{
+		{"starting", sidecar.Status{}, []string{"no revision serves yet"}, "not ready\n  no revision serves yet\n"},
+		{"the first one was rejected", sidecar.Status{Revision: sidecar.RevisionStatus{
+			LastRejected: &sidecar.Rejection{Hash: "3c4d", At: at, Reasons: []string{"wrong", "bad"}},
+		}}, []string{"no revision serves: the first one was rejected", "wrong", "bad"},
+			"not ready\n  no revision serves: the first one was rejected\n  wrong\n  bad\n" +
+				"rejected  3c4d at 2026-01-02T03:04:05Z\n"},
+		{"the bootstrap alone", sidecar.Status{Revision: serves, Discovery: []discovery.Status{kv}},
+			[]string{"no routes: the bootstrap has none, and " + kv.Name + " cannot be read: " + refused},
+			"not ready\n  no routes: the bootstrap has none, and " + kv.Name + " cannot be read: " + refused + "\n" + line +
+				" (1 applied, 0 rejected)\n"},
+		{"another error since", sidecar.Status{Revision: serves, Discovery: []discovery.Status{kv}},
+			[]string{"no routes: the bootstrap has none, and nothing was heard of " + kv.Name},
+			"not ready\n  no routes: the bootstrap has none, and nothing was heard of " + kv.Name + "\n" + line +
+				" (1 applied, 0 rejected)\ndiscovery " + kv.Name + "  " + refused + "\n"},
+		{"rejected, to be tried again", sidecar.Status{Revision: sidecar.RevisionStatus{
+			ID: "1a2b", Source: "file", Since: at, Applied: 1, Rejected: 1,
+			LastRejected: &sidecar.Rejection{Hash: "3c4d", At: at, Reasons: []string{"in use"}, RetryAt: at.Add(time.Second)},
+		}}, nil, "ready\n" + line + " (1 applied, 1 rejected)\n" +
+			"rejected  3c4d at 2026-01-02T03:04:05Z, to be tried again at 2026-01-02T03:04:06Z\n  in use\n"},
+		{"waiting", sidecar.Status{Revision: sidecar.RevisionStatus{
+			ID: "1a2b", Source: "file", Since: at, Applied: 1, Held: &sidecar.Held{ID: "5e6f", State: "waiting", Since: at,
+				Reasons: []string{"cluster x: waits for service x tag v1 (transport: " + refused + ")"}},
+		}, Discovery: []discovery.Status{{Name: "file"}, watch("x"), watch("x-2")}}, nil,
+			"ready\n" + line + " (1 applied, 0 rejected)\nwaiting   5e6f since 2026-01-02T03:04:05Z\n" +
+				"  cluster x: waits for service x tag v1 (transport: " + refused + ")\n" +
+				`discovery health "x-2"  ` + refused + "\n"},
+		{"the document is gone", sidecar.Status{Revision: sidecar.RevisionStatus{
+			ID: "1a2b", Source: "file", Since: at, Applied: 1, Orphaned: true,
+		}, Discovery: []discovery.Status{{Name: `file "a"`, Error: "no such file"}}}, nil,
+			"ready\n" + line + `, its document is gone (file "a": no such file) (1 applied, 0 rejected)` + "\n"},
+		{"no response at a start", sidecar.Status{Revision: serves, Clusters: []cluster.Status{
+			{Name: "x", Follows: "consul service x, tag v1, datacenter dc2: no response yet"},
+			{Name: "y", Follows: "consul service y: no response yet"},
+		}}, []string{"no endpoints received yet: service x tag v1 dc dc2"},
+			"not ready\n  no endpoints received yet: service x tag v1 dc dc2\n" + line + " (1 applied, 0 rejected)\n" +
+				"cluster x  0 of 0 endpoints healthy\n" +
+				"cluster y  0 of 0 endpoints healthy (consul service y: no response yet)\n"},
+		{"Consul is away", sidecar.Status{Revision: serves, Discovery: []discovery.Status{
+			kv, watch("a"), watch("b"), watch("c"), watch("d"),
+		}}, nil, "ready\n" + line + " (1 applied, 0 rejected)\n" +
+			"discovery  " + refused + ` (` + kv.Name + `, health "a", health "b" and 2 more)` + "\n"},
+		{"draining", sidecar.Status{Revision: serves, Draining: true}, []string{"draining: the gateway is about to stop"},
+			"draining\n  the gateway is about to stop\n" + line + " (1 applied, 0 rejected)\n"},
+		{"a file that is used in two ways", sidecar.Status{Certificates: []mtls.Status{
+			{Kind: "ca", Path: "a.pem", NotAfter: at}, {Kind: "certificate", Path: "a.pem", NotAfter: at},
+		}}, nil, "ready\ncertificate a.pem  until 2026-01-02T03:04:05Z\n"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got := do(t, Process{}, "status", "--admin-listen", admin(t, row.s, row.reasons...))
+			var lines strings.Builder
+			for line := range strings.Lines(got.stdout) {
+				if !strings.HasPrefix(line, "version ") && !strings.HasPrefix(line, "service ") {
+					lines.WriteString(columns.ReplaceAllString(line, "  "))
+				}
+			}
+			want := columns.ReplaceAllString(row.want, "  ")
+			if lines.String() != want {
+				t.Errorf("status:\n%s\nwant:\n%s", &lines, want)
+			}
+		})
+	}
+}
+
+// columns is the space between two columns, or before the first.
+var columns = regexp.MustCompile(` {2,}`)
 
 func TestStatusNotReady(t *testing.T) {
 	address := admin(t, sidecar.Status{}, "no revision serves yet")
