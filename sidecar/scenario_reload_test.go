@@ -50,7 +50,7 @@ func TestConfigMap(t *testing.T) {
 	requests.none(t)
 }
 
-// SIGHUP reads the document anew: one that could not be applied gets another chance.
+// SIGHUP reads the document anew: one that could not be applied is tried again at once.
 func TestHangupReadsTheSource(t *testing.T) {
 	t.Parallel()
 	taken := testserver.Listen(t)
