@@ -2,6 +2,7 @@ package mtls
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -61,7 +62,7 @@ func (p *Prepared) InService() {
 	p.set.mu.Lock()
 	defer p.set.mu.Unlock()
 	for _, server := range p.servers {
-		for _, src := range append(server.pairs[:len(server.pairs):len(server.pairs)], server.roots) {
+		for _, src := range append(slices.Clip(server.pairs), server.roots) {
 			p.set.tellExpiry(src, time.Now())
 		}
 	}

@@ -55,8 +55,8 @@ func TestConnectionLimitIsTold(t *testing.T) {
 			<-time.After(d)
 			synctest.Wait()
 			text := log.String()
-			if r, f := strings.Count(text, "connection limit reached"), strings.Count(text, "below the limit again"); r !=
-				reached || f != free {
+			r, f := strings.Count(text, "connection limit reached"), strings.Count(text, "below the limit again")
+			if r != reached || f != free {
 				t.Fatalf("after %v: %d lines of the limit being reached and %d of its end, want %d and %d:\n%s", d, r, f,
 					reached, free, text)
 			}

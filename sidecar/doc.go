@@ -55,8 +55,8 @@
 // serve, else after three: a kill or a loss of power must not leave a gateway with nothing. The trial ends 15 s after
 // the swap. Its note is not synced to the disk: a loss of power is no document's doing.
 //
-// A pending document is tried again by time, from 1 to 30 seconds, and not by watching what is in its way: nothing tells
-// when a port becomes free. The ends of the process that a document has brought about are counted on while it is
+// A pending document is tried again by time, from 1 to 30 seconds, and not by watching what is in its way: nothing
+// tells when a port becomes free. The ends of the process that a document has brought about are counted on while it is
 // pending, and no end is counted that comes between two tries.
 //
 // What is kept is as old as the last word of the source, not as the file.

@@ -89,7 +89,9 @@ func TestRejectedDocumentsAreTriedAgain(t *testing.T) {
 		g.tried(1)
 		g.wantLines(map[string]int{rejectedLine: 1})
 		leaveFirst()
-		g.wait("other reasons", func(s status) bool { return strings.Contains(s.Revision.LastRejected.Reasons[0], second) })
+		g.wait("other reasons", func(s status) bool {
+			return strings.Contains(s.Revision.LastRejected.Reasons[0], second)
+		})
 		g.wantLines(map[string]int{rejectedLine: 2})
 		leaveSecond()
 		g.answers("/", http.StatusOK, "next")

@@ -131,11 +131,14 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 				" (1 applied, 0 rejected)\ndiscovery " + kv.Name + "  " + refused + "\n"},
 		{"rejected, to be tried again", sidecar.Status{Revision: sidecar.RevisionStatus{
 			ID: "1a2b", Source: "file", Since: at, Applied: 1, Rejected: 1,
-			LastRejected: &sidecar.Rejection{Hash: "3c4d", At: at, Reasons: []string{"in use"}, RetryAt: at.Add(time.Second)},
+			LastRejected: &sidecar.Rejection{
+				Hash: "3c4d", At: at, Reasons: []string{"in use"}, RetryAt: at.Add(time.Second),
+			},
 		}}, nil, "ready\n" + line + " (1 applied, 1 rejected)\n" +
 			"rejected  3c4d at 2026-01-02T03:04:05Z, to be tried again at 2026-01-02T03:04:06Z\n  in use\n"},
 		{"waiting", sidecar.Status{Revision: sidecar.RevisionStatus{
-			ID: "1a2b", Source: "file", Since: at, Applied: 1, Held: &sidecar.Held{ID: "5e6f", State: "waiting", Since: at,
+			ID: "1a2b", Source: "file", Since: at, Applied: 1,
+			Held: &sidecar.Held{ID: "5e6f", State: "waiting", Since: at,
 				Reasons: []string{"cluster x: waits for service x tag v1 (transport: " + refused + ")"}},
 		}, Discovery: []discovery.Status{{Name: "file"}, watch("x"), watch("x-2")}}, nil,
 			"ready\n" + line + " (1 applied, 0 rejected)\nwaiting   5e6f since 2026-01-02T03:04:05Z\n" +

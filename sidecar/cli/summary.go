@@ -159,13 +159,12 @@ func (r *report) discovery(all []discovery.Status) {
 		names[d.Error] = append(names[d.Error], d.Name)
 	}
 	for _, e := range errors {
-		switch n := len(names[e]); {
-		case n == 1:
-			fmt.Fprintf(r, "discovery %s\t%s\n", names[e][0], e)
-		default:
+		if n := len(names[e]); n > 1 {
 			fmt.Fprintf(r, "discovery\t%s (%s%s)\n", e, strings.Join(names[e][:min(n, maxWatches)], ", "),
 				when(n > maxWatches, fmt.Sprintf(" and %d more", n-maxWatches)))
+			continue
 		}
+		fmt.Fprintf(r, "discovery %s\t%s\n", names[e][0], e)
 	}
 }
 
