@@ -174,6 +174,7 @@ func TestExplainAsksForTheListenerWhereItMatters(t *testing.T) {
 	plain := two + "- {name: all, cluster: app}\n"
 	some := plain + "- {name: reports, match: {path_prefix: /reports}, listeners: [inner], cluster: app}\n"
 	three := strings.Replace(some, "routes:", "- {name: second, address: \"127.0.0.2:"+innerPort+"\"}\nroutes:", 1)
+	only := strings.Replace(some, fmt.Sprintf("- {name: web, address: %q}\n", web), "", 1)
 	const (
 		all       = ` all: host "" any, prefix /, methods [], headers [], listeners []`
 		fromInner = `inner reports: host "" any, prefix /reports, methods [], headers [], listeners [inner]
@@ -200,6 +201,11 @@ reports: the listener is not inner`
 			", second at 127.0.0.2:" + innerPort + "): write the port of one, or name the listener"},
 		{"a port of none", some, "", "a:1", `url "http://a:1/reports/1": no listener for HTTP has port 1, and some ` +
 			"routes are not for all listeners (" + known + "): write the port of one, or name the listener"},
+		{"the only one, by its port", only, "", "a:" + innerPort, fromInner},
+		{"the only one, without a port", only, "", "a", fromInner},
+		{"not the port of the only one", only, "", "a:1", `url "http://a:1/reports/1": no listener for HTTP has port 1, ` +
+			"and some routes are not for all listeners (there are inner at " + inner + "): write the port of one, or name " +
+			"the listener"},
 		{"none said", some, "", "a", "listener: say where the request comes in, by its name or by the port in the url: " +
 			"some routes are not for all listeners (" + known + ")"},
 		{"no such listener", plain, "wbe", "a", `listener "wbe": no listener for HTTP has that name (` + known + ")"},

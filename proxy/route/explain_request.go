@@ -113,18 +113,19 @@ func (q *ExplainRequest) fields(urlHost string) (lines, host string, err error) 
 	return b.String(), host, nil
 }
 
-// listener is the name of the listener that q is about: the one that it names, the only one, or the one that has the
-// port of its URL. It only matters where a route is for some listeners only. bound tells where a listener is bound.
+// listener is the name of the listener that q is about: the one that it names, the one that has the port of its URL, or
+// the only one. It only matters where a route is for some listeners only. bound tells where a listener is bound.
 func (t *Table) listener(q *ExplainRequest, bound func(listener string) string) (string, error) {
 	switch {
 	case q.Listener != "" && !slices.Contains(t.listeners, q.Listener):
 		return "", fmt.Errorf("listener %q: no listener for HTTP has that name (%s)", q.Listener, t.known(bound))
 	case q.Listener != "":
 		return q.Listener, nil
-	case len(t.listeners) == 1:
-		return t.listeners[0], nil
 	}
 	host, port, said := q.port()
+	if len(t.listeners) == 1 && (t.names == nil || !said) {
+		return t.listeners[0], nil
+	}
 	var at []string
 	for _, name := range t.listeners {
 		if _, p, err := net.SplitHostPort(bound(name)); err == nil && p == port {
