@@ -18,7 +18,10 @@ type pendingDocument struct {
 	from   discovery.Document
 	status Held
 	logged []string // the reasons that the log has, of this state
-	retry  backoff  // of a rejected one
+
+	// Of a rejected one.
+	since time.Time
+	retry backoff
 }
 
 // The states of a pending document. The status has the first two.
@@ -108,14 +111,17 @@ func (a *applier) tryPending(ctx context.Context) error {
 // retryLater has the pending document, which was rejected, tried again in a while.
 func (a *applier) retryLater(why []string) {
 	p := a.pending
-	p.status.State, p.logged = stateRejected, why
+	if p.status.State != stateRejected {
+		p.status.State, p.since = stateRejected, time.Now()
+	}
+	p.logged = why
 	if !a.boot.Benchmark { // where nothing is to happen by itself
 		p.retry.failed(time.Now())
 	}
 	a.catalog.Watch(a.catalogQueries())
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.now.retried(why, p.retry.at)
+	a.now.pending(&Rejection{Hash: p.from.Hash, At: p.since, Reasons: why, RetryAt: p.retry.at})
 }
 
 // tryAgain tries what is due: the document of the source, or the last good one.

@@ -88,9 +88,5 @@ func (n *serving) rejected(r *Rejection) {
 	n.status.LastRejected = r
 }
 
-// retried notes that the document which was rejected last still is, why, and when it is tried again; zero = it is not.
-func (n *serving) retried(why []string, next time.Time) {
-	r := *n.status.LastRejected
-	r.Reasons, r.RetryAt = why, next
-	n.status.LastRejected = &r // the one before may be read just now
-}
+// pending notes that the document which was rejected last still is, why, and when it is tried again.
+func (n *serving) pending(r *Rejection) { n.status.LastRejected = r }
