@@ -196,8 +196,8 @@ reports: the listener is not inner`
 		{"the port of the other", some, "", "[::1]:" + webPort, fromWeb},
 		{"the name counts more than the port", some, "web", "a:" + innerPort, fromWeb},
 		{"a port of two, and an address of one", three, "", inner, fromInner},
-		{"a port of two", three, "", "a:" + innerPort, `url "http://a:` + innerPort + `/reports/1": several listeners ` +
-			"for HTTP have port " + innerPort + ", and some routes are not for all listeners (" + known +
+		{"a port of two", three, "", "a:" + innerPort, `url "http://a:` + innerPort + `/reports/1": several ` +
+			"listeners for HTTP have port " + innerPort + ", and some routes are not for all listeners (" + known +
 			", second at 127.0.0.2:" + innerPort + "): write the port of one, or name the listener"},
 		{"a port of none", some, "", "a:1", `url "http://a:1/reports/1": no listener for HTTP has port 1, and some ` +
 			"routes are not for all listeners (" + known + "): write the port of one, or name the listener"},
