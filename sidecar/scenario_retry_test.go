@@ -75,6 +75,26 @@ func TestRejectedDocumentsAreTriedAgain(t *testing.T) {
 		}
 		g.wantLines(map[string]int{rejectedLine: 1, appliedLine: 2})
 	})
+	t.Run("while the bootstrap has no route", func(t *testing.T) {
+		t.Parallel()
+		port, leave := occupied(t)
+		document := filepath.Join(t.TempDir(), "gateway.yaml")
+		write(t, document, at(port, app(t, "document")))
+		g := up(t, env{"GATEWAY_CONFIG": document})
+		g.tried(1)
+		code, why, err := fetch(g.admin + "/ready")
+		lines := strings.Split(why, "\n")
+		if err != nil || code != http.StatusServiceUnavailable || len(lines) != 3 ||
+			lines[0] != "no routes: the bootstrap has none, and its document cannot be applied" ||
+			!strings.HasSuffix(lines[1], "address already in use") {
+			t.Errorf("/ready = %d %q %v, want the reason", code, why, err)
+		}
+		leave()
+		g.answers("/", http.StatusOK, "document")
+		if code, why, _ := fetch(g.admin + "/ready"); code != http.StatusOK {
+			t.Errorf("/ready = %d %q once the document serves", code, why)
+		}
+	})
 	t.Run("while a former revision serves", func(t *testing.T) {
 		t.Parallel()
 		first, leaveFirst := occupied(t)

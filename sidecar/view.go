@@ -29,7 +29,11 @@ func (s *Sidecar) notReady() []string {
 	case s.now.doc == nil:
 		return []string{"no revision serves yet"}
 	case s.now.phase == phaseFallback && len(s.now.doc.Routes) == 0 && !forwards(s.now.doc):
-		return []string{"no routes: the bootstrap has none, and " + s.now.waiting}
+		reasons := []string{"no routes: the bootstrap has none, and " + s.now.waiting}
+		if rejected := s.now.status.LastRejected; rejected != nil {
+			reasons = append(reasons, rejected.Reasons...)
+		}
+		return reasons
 	case s.now.phase == phaseCurrent && s.now.status.Source != string(SourceEnv) &&
 		time.Since(s.started) < answersWithin:
 		var reasons []string

@@ -125,6 +125,13 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 			[]string{"no routes: the bootstrap has none, and " + kv.Name + " cannot be read: " + refused},
 			"not ready\n  no routes: the bootstrap has none, and " + kv.Name + " cannot be read: " + refused + "\n" + line +
 				" (1 applied, 0 rejected)\n"},
+		{"the bootstrap alone, for what was rejected", sidecar.Status{Revision: sidecar.RevisionStatus{
+			ID: "1a2b", Source: "env", Since: at, Applied: 1, Rejected: 1,
+			LastRejected: &sidecar.Rejection{Hash: "3c4d", At: at, Reasons: []string{"in use"}},
+		}}, []string{"no routes: the bootstrap has none, and its document cannot be applied", "in use"},
+			"not ready\n  no routes: the bootstrap has none, and its document cannot be applied\n  in use\n" +
+				"revision  1a2b from env since 2026-01-02T03:04:05Z (1 applied, 1 rejected)\n" +
+				"rejected  3c4d at 2026-01-02T03:04:05Z\n"},
 		{"another error since", sidecar.Status{Revision: serves, Discovery: []discovery.Status{kv}},
 			[]string{"no routes: the bootstrap has none, and nothing was heard of " + kv.Name},
 			"not ready\n  no routes: the bootstrap has none, and nothing was heard of " + kv.Name + "\n" + line +
