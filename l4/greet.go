@@ -63,11 +63,13 @@ func (c *conn) handshake(ctx context.Context, by time.Time) bool {
 	// socket's deadline ends it.
 	err := c.s.handshakes.Do(ctx, context.WithoutCancel(ctx), tc)
 	state := tc.ConnectionState()
-	c.set.tele.Handshake(state.Version, err == nil)
 	if err != nil {
-		c.refuse("TLS handshake", errors.New(mtls.Reason(err)), errors.Is(err, io.EOF))
+		reason := mtls.Reason(err)
+		c.set.tele.HandshakeFailed(state.Version, reason)
+		c.refuse("TLS handshake", errors.New(reason), errors.Is(err, io.EOF))
 		return false
 	}
+	c.set.tele.Handshake(state.Version)
 	c.down = tc
 	c.client.tlsVersion = mtls.VersionName(state.Version)
 	c.client.identity = mtls.Identity(&state)

@@ -30,16 +30,17 @@ func (s *Server) handshake(a *arrival, c route.Client, set *settings) {
 	tc := tls.Server(netio.NewCork(nc), set.tls.ServerConfig())
 	err := s.handshakes.Do(ctx, ctx, tc)
 	state := tc.ConnectionState()
-	set.Telemetry.Handshake(state.Version, err == nil)
 	if err != nil {
-		s.engine.Logger.Debug("handshake failed", "listener", set.Name, "remote", nc.RemoteAddr(), "reason",
-			mtls.Reason(err))
+		reason := mtls.Reason(err)
+		set.Telemetry.HandshakeFailed(state.Version, reason)
+		s.engine.Logger.Debug("handshake failed", "listener", set.Name, "remote", nc.RemoteAddr(), "reason", reason)
 		if mtls.PlainHTTP(err) {
 			answerPlain(nc)
 		}
 		s.lost(a, &c)
 		return
 	}
+	set.Telemetry.Handshake(state.Version)
 	c.Scheme = telemetry.SchemeHTTPS
 	c.TLS = &route.TLSClient{
 		Version: mtls.VersionName(state.Version), Identity: mtls.Identity(&state),

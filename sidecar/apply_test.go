@@ -33,7 +33,7 @@ func newApplier(t *testing.T) *applier {
 		t.Fatal(err)
 	}
 	life, end := context.WithCancel(t.Context())
-	s.makePlanes(life, s.boot.limit())
+	s.makePlanes(life)
 	a := &applier{Sidecar: s}
 	t.Cleanup(func() {
 		now, stop := context.WithCancel(context.Background())

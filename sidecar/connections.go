@@ -57,6 +57,16 @@ func tooManyConnections(n int, limit int64) string {
 		2*int64(n)+fdReserve)
 }
 
+// limits is what bounds the whole process, and how much of it is in use.
+func (s *Sidecar) limits() LimitStatus {
+	_, waiting := s.limit.Waits()
+	st := LimitStatus{Connections: ConnectionLimit{Used: s.limit.Used(), Max: s.limit.Max(), Waiting: waiting}}
+	if most, ok := fdLimit(); ok {
+		st.Descriptors = DescriptorLimit{Used: openDescriptors(), Max: most}
+	}
+	return st
+}
+
 const (
 	limitEvery = time.Second
 	// limitFree is for how long no client has waited when the limit counts as free again.

@@ -39,6 +39,7 @@ type Sidecar struct {
 	registry *telemetry.Registry
 	log      *telemetry.AccessLog
 	sweeper  *netio.Sweeper
+	limit    *netio.Limit // of connections, over both planes
 	set      *cluster.Set
 	certs    *mtls.Set
 	proxy    *proxy.Server
@@ -68,7 +69,7 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 	}
 	s := &Sidecar{
 		boot: b, logger: o.Logger, level: logLevel{logger: o.Logger, usual: b.LogLevel}, started: time.Now(),
-		registry: telemetry.NewRegistry(), sweeper: netio.NewSweeper(),
+		registry: telemetry.NewRegistry(), sweeper: netio.NewSweeper(), limit: b.limit(),
 		certs:  mtls.NewSet(mtls.Options{Logger: o.Logger.Named("tls"), Unwatched: b.Benchmark}),
 		reload: make(chan struct{}, 1), drain: make(chan struct{}),
 	}
@@ -146,16 +147,15 @@ func (s *Sidecar) Run(ctx context.Context) error {
 		}
 	}
 	admin := s.serveAdmin(ln, provider.Handler())
-	limit := s.boot.limit()
-	s.registry.ConnectionLimit(limit.Max())
-	s.makePlanes(life, limit)
+	s.registry.ConnectionLimit(s.limit.Max())
+	s.makePlanes(life)
 	run(s.sweeper.Run)
 	run(s.set.Run)
 	run(s.registry.KeepRates)
 	run(trim)
 	if !s.boot.Benchmark {
 		run(s.certs.RunExpiry)
-		run(func(ctx context.Context) { watchLimit(ctx, s.logger, limit.Max(), limit.Waits) })
+		run(func(ctx context.Context) { watchLimit(ctx, s.logger, s.limit.Max(), s.limit.Waits) })
 	}
 	if s.log != nil {
 		run(s.log.Run)
@@ -194,9 +194,9 @@ func (s *Sidecar) Run(ctx context.Context) error {
 }
 
 // makePlanes makes both data planes, which share a limit of connections. What they start ends with life.
-func (s *Sidecar) makePlanes(life context.Context, limit *netio.Limit) {
+func (s *Sidecar) makePlanes(life context.Context) {
 	s.proxy = proxy.New(life, proxy.Options{
-		Registry: s.registry, Logger: s.logger.Named("proxy"), Sweeper: s.sweeper, Limit: limit,
+		Registry: s.registry, Logger: s.logger.Named("proxy"), Sweeper: s.sweeper, Limit: s.limit,
 		Log: s.log, Trusted: s.boot.TrustedProxies, MaxHead: int(s.boot.MaxHeaderBytes),
 		Queue: proxy.Queue{Cluster: appCluster, Concurrency: s.boot.AppConcurrency,
 			Timeout: s.boot.AppQueueTimeout},
@@ -204,7 +204,7 @@ func (s *Sidecar) makePlanes(life context.Context, limit *netio.Limit) {
 		Unchecked: s.boot.Benchmark,
 	})
 	s.l4 = l4.New(life, l4.Options{
-		Registry: s.registry, Logger: s.logger.Named("l4"), Limit: limit, Log: s.log, Inherit: s.proxy.Share,
+		Registry: s.registry, Logger: s.logger.Named("l4"), Limit: s.limit, Log: s.log, Inherit: s.proxy.Share,
 	})
 }
 

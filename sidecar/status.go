@@ -20,16 +20,38 @@ type Status struct {
 	Ready    bool     `json:"ready"`
 	Reasons  []string `json:"reasons"` // why it is not, a sentence each
 	Draining bool     `json:"draining"`
+	Trouble  []string `json:"trouble"` // what is wrong although it may be ready, the worst first
 
 	Source       Source             `json:"source"`
 	Revision     RevisionStatus     `json:"revision"`
 	Listeners    []ListenerStatus   `json:"listeners"`
 	Clusters     []cluster.Status   `json:"clusters"`
 	Rates        telemetry.Rates    `json:"rates"`
+	Limits       LimitStatus        `json:"limits"`
 	Discovery    []discovery.Status `json:"discovery"`
 	Certificates []mtls.Status      `json:"certificates"`
 
-	State *StateStatus `json:"state,omitempty"` // nil without GATEWAY_STATE_DIR
+	LogError string       `json:"log_error,omitempty"` // why the access log cannot be written
+	State    *StateStatus `json:"state,omitempty"`     // nil without GATEWAY_STATE_DIR
+}
+
+// LimitStatus is what bounds the whole process.
+type LimitStatus struct {
+	Connections ConnectionLimit `json:"connections"`
+	Descriptors DescriptorLimit `json:"descriptors"`
+}
+
+// ConnectionLimit is GATEWAY_MAX_CONNECTIONS.
+type ConnectionLimit struct {
+	Used    int   `json:"used"`
+	Max     int   `json:"max"`
+	Waiting int64 `json:"waiting"` // listeners that have a client waiting for a place
+}
+
+// DescriptorLimit is that of open files.
+type DescriptorLimit struct {
+	Used int64 `json:"used"` // 0 where the system does not tell
+	Max  int64 `json:"max"`  // 0 = unknown
 }
 
 // RevisionStatus is what serves, and what was refused.
@@ -84,6 +106,7 @@ type ListenerStatus struct {
 // lists gives empty lists where there are none, so that a script never meets null.
 func (s Status) lists() Status {
 	s.Reasons = orEmpty(s.Reasons)
+	s.Trouble = orEmpty(s.Trouble)
 	s.Listeners = orEmpty(s.Listeners)
 	s.Clusters = orEmpty(s.Clusters)
 	s.Discovery = orEmpty(s.Discovery)

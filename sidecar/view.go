@@ -113,6 +113,11 @@ func (s *Sidecar) status() Status {
 	if doc != nil {
 		st.Listeners = s.listeners(doc)
 	}
+	if s.log != nil {
+		st.LogError = s.log.Failure()
+	}
+	st.Limits = s.limits()
+	st.Trouble = findTrouble(&st, time.Now())
 	return st
 }
 

@@ -39,6 +39,7 @@ type AccessLog struct {
 	wake   chan struct{}           // a shard is full enough
 	next   atomic.Pointer[os.File] // what Reopen has opened; the next flush goes on with it
 	inHand atomic.Int64            // lines that are being written
+	failed atomic.Pointer[string]  // why lines cannot be written; nil: they can
 
 	mu sync.Mutex // held while writing
 	// +checklocks:mu
@@ -212,13 +213,24 @@ func (l *AccessLog) write(lines []byte) {
 	}
 	if err == nil {
 		l.failing = false
+		l.failed.Store(nil)
 		return
 	}
 	l.dropped.Add(countLines(lines))
 	if !l.failing {
 		l.failing = true
+		why := err.Error()
+		l.failed.Store(&why)
 		l.broken(err)
 	}
+}
+
+// Failure is why lines cannot be written now; empty: they can.
+func (l *AccessLog) Failure() string {
+	if why := l.failed.Load(); why != nil {
+		return *why
+	}
+	return ""
 }
 
 // Write formats r as f says and gathers the line. shard is any number that spreads the writers, such as a count of

@@ -19,7 +19,7 @@ func TestRecordingDoesNotAllocate(t *testing.T) {
 		"Cluster.Retries":       func() { cluster.Retries.Inc() },
 		"Listener.Requests":     func() { u := listener.Requests(MethodPost, SchemeHTTP); u.Inc(); u.Dec() },
 		"Listener.Active":       func() { listener.Accepted.Inc(); listener.Active.Inc(); listener.Active.Dec() },
-		"Listener.Handshake":    func() { listener.Handshake(0x0304, true) },
+		"Listener.Handshake":    func() { listener.Handshake(0x0304) },
 		"Tunnel.ToUpstream":     func() { tunnel.ToUpstream.Add(4096) },
 		"Tunnel.Record":         func() { tunnel.Record(time.Hour) },
 		"Registry.Fault":        func() { r.Fault(UH).Inc() },

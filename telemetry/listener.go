@@ -18,6 +18,7 @@ type Listener struct {
 
 	requests   [numServerSeries]atomic.Pointer[UpDown] // http.server.active_requests
 	handshakes [2][numTLSVersions]Counter              // by failed/done, then version
+	refused    atomic.Pointer[string]                  // why the last handshake that failed did; nil: none has
 	tunnels    map[string]*Tunnel                      // by cluster; guarded by reg.mu
 }
 
@@ -49,14 +50,14 @@ func (l *Listener) Requests(m Method, s Scheme) *UpDown {
 	return slot.Load()
 }
 
-// Handshake counts one TLS handshake with a client. version is the two bytes of
-// the protocol (0x0304 = TLS 1.3), 0 if it broke off before one was agreed on.
-func (l *Listener) Handshake(version uint16, ok bool) {
-	done := 0
-	if ok {
-		done = 1
-	}
-	l.handshakes[done][tlsVersionIndex(version)].Inc()
+// Handshake counts one TLS handshake with a client that was completed. version is the two bytes of the protocol (0x0304
+// = TLS 1.3).
+func (l *Listener) Handshake(version uint16) { l.handshakes[1][tlsVersionIndex(version)].Inc() }
+
+// HandshakeFailed counts one that was not, and keeps why. version is 0 if it broke off before one was agreed on.
+func (l *Listener) HandshakeFailed(version uint16, reason string) {
+	l.handshakes[0][tlsVersionIndex(version)].Inc()
+	l.refused.Store(&reason)
 }
 
 // Tunnel is the instruments for connections of this listener to cluster, made

@@ -24,6 +24,17 @@ type Rates struct {
 	Total    Rate        `json:"total"`   // of all requests of HTTP
 	Routes   []NamedRate `json:"routes"`  // those with requests, the busiest first, at most 100
 	Clusters []NamedRate `json:"clusters"`
+
+	Listeners    []HandshakeRate `json:"listeners"`      // those with TLS handshakes, by name
+	LogLinesLost uint64          `json:"log_lines_lost"` // of the access log
+}
+
+// HandshakeRate is what was counted of the TLS handshakes with clients of one listener.
+type HandshakeRate struct {
+	Name   string `json:"name"`
+	Done   uint64 `json:"handshakes"`
+	Failed uint64 `json:"failed"`
+	Reason string `json:"reason,omitempty"` // of the last that failed
 }
 
 // Rate is what was counted of one thing. Of a cluster the requests are the tries, which may be more than the requests
@@ -87,6 +98,8 @@ func (t *tally) add(h *histogram, status int) {
 	}
 }
 
+func (t *tally) any() bool { return t.count() > 0 || t.errors != [numErrors]uint64{} }
+
 // sample is what was counted until a moment.
 type sample struct {
 	at        time.Time
@@ -94,7 +107,11 @@ type sample struct {
 	routes    map[*Route]tally
 	clusters  map[*Cluster]tally
 	endpoints map[*Endpoint]endpointTally
+	listeners map[*Listener]handshakeTally
+	linesLost uint64
 }
+
+type handshakeTally struct{ done, failed uint64 }
 
 type endpointTally struct {
 	distribution
@@ -143,15 +160,23 @@ func (w *window) oldest(start time.Time) sample {
 
 // sample reads what was counted until now.
 func (r *Registry) sample(now time.Time) sample {
-	s := sample{at: now, routes: map[*Route]tally{}, clusters: map[*Cluster]tally{}}
-	routes, clusters, _ := r.named()
+	s := sample{
+		at: now, routes: map[*Route]tally{}, clusters: map[*Cluster]tally{}, listeners: map[*Listener]handshakeTally{},
+		linesLost: uint64(r.AccessLogDropped.Load()),
+	}
+	routes, clusters, listeners := r.named()
+	for _, l := range listeners {
+		if t := l.handshaken(); t != (handshakeTally{}) {
+			s.listeners[l] = t
+		}
+	}
 	for _, one := range routes {
 		t := one.tally()
 		s.total.distribution.add(t.distribution)
 		for i, n := range t.errors {
 			s.total.errors[i] += n
 		}
-		if len(s.routes) < mostSampled && t.count() > 0 {
+		if len(s.routes) < mostSampled && t.any() {
 			s.routes[one] = t
 		}
 	}
@@ -159,7 +184,7 @@ func (r *Registry) sample(now time.Time) sample {
 		s.total.errors[errorsFlag+int(f)] = uint64(r.Fault(f).Load())
 	}
 	for _, one := range clusters {
-		if t := one.tally(); len(s.clusters) < mostSampled && t.count() > 0 {
+		if t := one.tally(); len(s.clusters) < mostSampled && t.any() {
 			s.clusters[one] = t
 		}
 	}
@@ -172,6 +197,14 @@ func (r *Registry) sample(now time.Time) sample {
 		})
 	}
 	return s
+}
+
+func (l *Listener) handshaken() (t handshakeTally) {
+	for i := range l.handshakes[0] {
+		t.failed += uint64(l.handshakes[0][i].Load())
+		t.done += uint64(l.handshakes[1][i].Load())
+	}
+	return t
 }
 
 func (e *Endpoint) tally() endpointTally { return endpointTally{e.tries.load(), e.failed.Load()} }
@@ -189,6 +222,7 @@ func (r *Route) tally() (t tally) {
 }
 
 func (c *Cluster) tally() (t tally) {
+	t.errors[errorsFlag+int(UO)] = uint64(c.Overflow.Load()) // which was no try
 	c.answered.each(func(status int, h *histogram) { t.add(h, status) })
 	for f := range c.failed {
 		if h := c.failed[f].Load(); h != nil {
@@ -208,7 +242,20 @@ func (r *Registry) Rates() Rates {
 		Seconds: round(seconds), Total: rate(now.total.since(&then.total), seconds),
 		Routes:   named(now.routes, then.routes, seconds, func(r *Route) string { return r.name }),
 		Clusters: named(now.clusters, then.clusters, seconds, func(c *Cluster) string { return c.name }),
+
+		Listeners: []HandshakeRate{}, LogLinesLost: now.linesLost - then.linesLost,
 	}
+	for l, t := range now.listeners {
+		before := then.listeners[l]
+		h := HandshakeRate{Name: l.name, Done: t.done - before.done, Failed: t.failed - before.failed}
+		if why := l.refused.Load(); why != nil && h.Failed > 0 {
+			h.Reason = *why
+		}
+		if h.Done+h.Failed > 0 {
+			rates.Listeners = append(rates.Listeners, h)
+		}
+	}
+	slices.SortFunc(rates.Listeners, func(a, b HandshakeRate) int { return cmp.Compare(a.Name, b.Name) })
 	return rates
 }
 
@@ -220,7 +267,7 @@ func named[K comparable](now, then map[K]tally, seconds float64, name func(K) st
 		if !known && len(then) == mostSampled {
 			continue // it may have been left out
 		}
-		if d := t.since(&before); d.count() > 0 {
+		if d := t.since(&before); d.any() {
 			all = append(all, NamedRate{name(k), rate(d, seconds)})
 		}
 	}

@@ -122,7 +122,7 @@ func TestValuesOutsideTheEnumsAreHarmless(t *testing.T) {
 	r := NewRegistry()
 	r.Route("a").Record(Method(250), 200, Scheme(250), 0)
 	r.Listener("a", L7).Requests(Method(250), Scheme(250)).Inc()
-	r.Listener("a", L7).Handshake(0xFFFF, true)
+	r.Listener("a", L7).Handshake(0xFFFF)
 	r.Cluster("a").RecordFailure(Flag(250), 0)
 	r.Fault(Flag(250)).Inc()
 	r.DiscoveryErrors(DiscoveryClass(250)).Inc()

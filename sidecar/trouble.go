@@ -1,0 +1,309 @@
+package sidecar
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// severity orders what is wrong.
+type severity int
+
+const (
+	failing  severity = iota // requests fail, or clients wait
+	outdated                 // what should serve does not
+	atRisk                   // it may come to that, or a part of what there is does not work
+)
+
+// trouble is one thing that is wrong.
+type trouble struct {
+	severity severity
+	text     string
+}
+
+// troubles gathers what is wrong with a status at a moment.
+type troubles struct {
+	now  time.Time
+	list []trouble
+}
+
+// findTrouble says what is wrong with the parts of a status, a sentence each, the worst first. Reasons for not being
+// ready are in a list of their own.
+func findTrouble(s *Status, now time.Time) []string {
+	t := &troubles{now: now}
+	rates := map[string]*telemetry.NamedRate{}
+	for i := range s.Rates.Clusters {
+		rates[s.Rates.Clusters[i].Name] = &s.Rates.Clusters[i]
+	}
+	t.limits(&s.Limits)
+	for i := range s.Clusters {
+		c := &s.Clusters[i]
+		t.endpoints(c)
+		t.tries(c, rates[c.Name])
+	}
+	t.requests(s.Rates.Total.Errors)
+	t.revision(&s.Revision)
+	t.discovery(s.Discovery)
+	t.certificates(s)
+	t.handshakes(s.Rates.Listeners)
+	t.files(s)
+	slices.SortStableFunc(t.list, func(a, b trouble) int { return int(a.severity) - int(b.severity) })
+	texts := []string{}
+	for _, one := range t.list {
+		texts = append(texts, one.text)
+	}
+	return texts
+}
+
+func (t *troubles) add(s severity, format string, values ...any) {
+	t.list = append(t.list, trouble{s, fmt.Sprintf(format, values...)})
+}
+
+func (t *troubles) limits(l *LimitStatus) {
+	if c := &l.Connections; c.Waiting > 0 {
+		t.add(failing, "%d of %d connections are open, so new clients wait: GATEWAY_MAX_CONNECTIONS", c.Used, c.Max)
+	}
+	if d := &l.Descriptors; d.Max > 0 && d.Used > d.Max-fdReserve/2 {
+		t.add(failing, "%d of %d file descriptors are in use: raise the limit (LimitNOFILE=, ulimit -n)", d.Used, d.Max)
+	}
+}
+
+// endpoints tells of endpoints that are not used.
+func (t *troubles) endpoints(c *cluster.Status) {
+	var sick []string
+	all, usable := 0, 0
+	for i := range c.Endpoints {
+		e := &c.Endpoints[i]
+		if e.State == "draining" || e.Weight == 0 {
+			continue // it is not meant to be used
+		}
+		all++
+		if e.Unused == "" {
+			usable++
+		}
+		if e.State != "healthy" {
+			sick = append(sick, t.endpoint(e))
+		}
+	}
+	why := t.why(c, sick)
+	switch {
+	case c.Failover != nil && c.Failover.Active != "":
+		t.add(atRisk, "cluster %s: no endpoint can be used, so %s stands in%s", c.Name, c.Failover.Active, why)
+	case usable == 0:
+		t.add(failing, "cluster %s: no endpoint can be used%s", c.Name, why)
+	case c.Panic:
+		t.add(failing, "cluster %s: no endpoint is healthy, so all are used%s", c.Name, why)
+	case len(sick) > 0:
+		t.add(atRisk, "cluster %s: %d of %d endpoints %s not healthy%s", c.Name, len(sick), all, plural(len(sick)), why)
+	}
+}
+
+// why is the cause that the cluster itself or its first endpoints give.
+func (t *troubles) why(c *cluster.Status, sick []string) string {
+	const most = 2
+	switch _, missing, found := strings.Cut(c.Follows, ": "); {
+	case len(sick) > most:
+		return fmt.Sprintf(": %s, and %d more", strings.Join(sick[:most], "; "), len(sick)-most)
+	case len(sick) > 0:
+		return ": " + strings.Join(sick, "; ")
+	case found:
+		return ": " + strings.TrimSuffix(c.Follows, ": "+missing) + " is " + strings.TrimPrefix(missing, "is ")
+	}
+	return ""
+}
+
+// endpoint tells what is wrong with one: its state, why, and what went wrong with it last.
+func (t *troubles) endpoint(e *cluster.EndpointStatus) string {
+	text := e.Address + " " + e.State
+	if e.Reason != "" {
+		text += " (" + e.Reason + ")"
+	}
+	if p := &e.Passive; p.LastError != "" && !strings.Contains(text, p.LastError) {
+		text += ", " + t.lastError(p)
+	}
+	return text
+}
+
+func (t *troubles) lastError(p *cluster.PassiveStatus) string {
+	text := p.LastError
+	if p.Failures > 1 {
+		text += fmt.Sprintf(", %d in a row", p.Failures)
+	}
+	if p.LastErrorAt != nil {
+		text += ", " + t.ago(*p.LastErrorAt)
+	}
+	return text
+}
+
+// few is how many tries must have failed within a minute before that is told.
+const few = 3
+
+// tries tells of tries that fail although the endpoint is used, and of requests that a limit refuses.
+func (t *troubles) tries(c *cluster.Status, r *telemetry.NamedRate) {
+	if r == nil {
+		return
+	}
+	if n := r.Errors["UO"]; n > 0 {
+		t.add(failing, "cluster %s: %d requests refused in the last minute, since a limit was reached (UO)", c.Name, n)
+	}
+	kinds := []string{"5xx", "UF", "UC", "UT", "UPE"}
+	failed := uint64(0)
+	var told []string
+	for _, kind := range kinds {
+		if n := r.Errors[kind]; n > 0 {
+			failed += n
+			told = append(told, fmt.Sprintf("%s %d", kind, n))
+		}
+	}
+	if failed < few || failed*20 < r.Requests {
+		return
+	}
+	s := atRisk
+	if failed*2 >= r.Requests {
+		s = failing
+	}
+	t.add(s, "cluster %s: %d of %d tries failed in the last minute: %s%s", c.Name, failed, r.Requests,
+		strings.Join(told, ", "), t.newestError(c))
+}
+
+// newestError is that of the endpoints of a cluster, where one is known.
+func (t *troubles) newestError(c *cluster.Status) string {
+	var newest *cluster.EndpointStatus
+	for i := range c.Endpoints {
+		e := &c.Endpoints[i]
+		if at := e.Passive.LastErrorAt; at != nil && t.now.Sub(*at) < time.Minute &&
+			(newest == nil || at.After(*newest.Passive.LastErrorAt)) {
+			newest = e
+		}
+	}
+	if newest == nil {
+		return ""
+	}
+	return fmt.Sprintf("; %s: %s", newest.Address, t.lastError(&newest.Passive))
+}
+
+// requests tells of what is refused before there is a cluster.
+func (t *troubles) requests(errors map[string]uint64) {
+	if n := errors["RL"]; n > 0 {
+		t.add(atRisk, "%d requests refused by a rate limit in the last minute (RL)", n)
+	}
+	if n := errors["NR"]; n >= few {
+		t.add(atRisk, "%d requests in the last minute had no route (NR)", n)
+	}
+}
+
+func (t *troubles) revision(r *RevisionStatus) {
+	if last := r.LastRejected; last != nil && len(last.Reasons) > 0 {
+		more := ""
+		if n := len(last.Reasons) - 1; n > 0 {
+			more = fmt.Sprintf(" (and %d more)", n)
+		}
+		t.add(outdated, "the newest document is rejected: %s%s", last.Reasons[0], more)
+	}
+	if h := r.Held; h != nil {
+		t.add(outdated, "the newest document is held: %s", strings.Join(h.Reasons, "; "))
+	}
+	if !r.AsOf.IsZero() {
+		t.add(outdated, "what serves is from the state directory, as it was %s", t.ago(r.AsOf))
+	}
+	if r.Orphaned {
+		t.add(atRisk, "the document that serves is gone from its source")
+	}
+}
+
+// discovery tells each error once, with what it keeps from being answered.
+func (t *troubles) discovery(all []discovery.Status) {
+	names := map[string][]string{}
+	since := map[string]time.Time{}
+	for i := range all {
+		d := &all[i]
+		if d.Error == "" {
+			continue
+		}
+		names[d.Error] = append(names[d.Error], d.Name)
+		if at, ok := since[d.Error]; !ok || d.LastOK.Before(at) {
+			since[d.Error] = d.LastOK
+		}
+	}
+	for _, e := range slices.Sorted(maps.Keys(names)) {
+		what, rest := names[e], ""
+		if n := len(what) - 1; n > 0 {
+			rest = fmt.Sprintf(" and %d more", n)
+		}
+		answered := "it never was"
+		if at := since[e]; !at.IsZero() {
+			answered = "the last answer, " + t.ago(at) + ", holds"
+		}
+		t.add(outdated, "%s%s: %s (%s)", what[0], rest, e, answered)
+	}
+}
+
+const (
+	certificateSoon = 14 * 24 * time.Hour
+)
+
+func (t *troubles) certificates(s *Status) {
+	for i := range s.Certificates {
+		c := &s.Certificates[i]
+		left := c.NotAfter.Sub(t.now)
+		switch {
+		case c.NotAfter.IsZero():
+		case left <= 0:
+			t.add(failing, "%s %s: EXPIRED %s", c.Kind, c.Path, t.ago(c.NotAfter))
+		case left < certificateSoon:
+			t.add(atRisk, "%s %s: expires in %s", c.Kind, c.Path, span(left))
+		}
+		if c.Error != "" {
+			t.add(outdated, "%s %s: what is on disk does not serve: %s", c.Kind, c.Path, c.Error)
+		}
+	}
+}
+
+func (t *troubles) handshakes(all []telemetry.HandshakeRate) {
+	for _, l := range all {
+		if n := l.Failed + l.Done; l.Failed >= few && l.Failed*20 >= n {
+			t.add(atRisk, "listener %s: %d of %d TLS handshakes failed in the last minute: %s", l.Name, l.Failed, n, l.Reason)
+		}
+	}
+}
+
+func (t *troubles) files(s *Status) {
+	switch n := s.Rates.LogLinesLost; {
+	case s.LogError != "":
+		t.add(atRisk, "the access log cannot be written: %s (%d lines lost in the last minute)", s.LogError, n)
+	case n > 0:
+		t.add(atRisk, "the access log lost %d lines in the last minute: what it is written to is too slow", n)
+	}
+	if s.State != nil && s.State.Error != "" {
+		t.add(atRisk, "state directory %s: %s", s.State.Dir, s.State.Error)
+	}
+}
+
+func (t *troubles) ago(at time.Time) string { return span(t.now.Sub(at)) + " ago" }
+
+// span is a time in the largest unit of which there are at least two.
+func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	for _, unit := range []struct {
+		name string
+		of   time.Duration
+	}{{"days", day}, {"h", time.Hour}, {"min", time.Minute}} {
+		if d >= 2*unit.of {
+			return fmt.Sprintf("%d %s", d/unit.of, unit.name)
+		}
+	}
+	return fmt.Sprintf("%d s", max(d, 0)/time.Second)
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
