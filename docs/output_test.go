@@ -55,6 +55,10 @@ var vary = []struct{ pattern, name string }{
 	{`\b(took"?[=:]"?)[0-9.]+(ns|µs|ms|s)`, "${1}DURATION"},
 	{`(_ms":)[0-9.]+`, "${1}MS"},
 	{`\b[0-9]+\.[0-9] ms\b`, "MS ms"}, // of an attempt
+	{`\b[0-9]+ tried\b`, "N tried"},   // within a minute
+	{`\b[0-9.]+ requests/s\b`, "N requests/s"},
+	{`\(last [0-9]+ s\)`, "(last N s)"},
+	{`\b[0-9]+ (s|min) ago\b`, "N s ago"},
 	// chosen by the kernel
 	{`127\.0\.0\.1:(3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[4-6]\d{4})\b`, "127.0.0.1:PORT"},
 	{`[0-9.]+( us of CPU a request| bytes for each)`, "N$1"},

@@ -29,7 +29,7 @@ const (
 type View struct {
 	Ready  func() []string         // why we are not, a plain sentence each; none = ready
 	Note   func() string           // what to know although we are; empty = nothing, nil = never
-	Status func() Status           // Ready and Reasons are filled in here
+	Status func() Status           // Ready, Reasons and Trouble are filled in here
 	Config func() *config.Document // the effective document; nil until the first serves
 	Drain  func()                  // begins the drain; a second call does nothing
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strings"
+	"time"
 )
 
 const (
@@ -81,6 +82,7 @@ func (v View) status(w http.ResponseWriter, _ *http.Request) {
 	s := v.Status().lists()
 	s.Reasons = orEmpty(v.Ready())
 	s.Ready = len(s.Reasons) == 0
+	s.Trouble = findTrouble(&s, time.Now())
 	respondJSON(w, s)
 }
 

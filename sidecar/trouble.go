@@ -29,14 +29,21 @@ type trouble struct {
 
 // troubles gathers what is wrong with a status at a moment.
 type troubles struct {
-	now  time.Time
-	list []trouble
+	now     time.Time
+	reasons []string
+	list    []trouble
 }
 
-// findTrouble says what is wrong with the parts of a status, a sentence each, the worst first. Reasons for not being
-// ready are in a list of their own.
+// told tells whether a reason or a sentence has the text.
+func (t *troubles) told(text string) bool {
+	return slices.ContainsFunc(t.reasons, func(r string) bool { return strings.Contains(r, text) }) ||
+		slices.ContainsFunc(t.list, func(one trouble) bool { return strings.Contains(one.text, text) })
+}
+
+// findTrouble says what is wrong with the parts of a status, a sentence each, the worst first. What the reasons for not
+// being ready tell is left out.
 func findTrouble(s *Status, now time.Time) []string {
-	t := &troubles{now: now}
+	t := &troubles{now: now, reasons: s.Reasons}
 	rates := map[string]*telemetry.NamedRate{}
 	for i := range s.Rates.Clusters {
 		rates[s.Rates.Clusters[i].Name] = &s.Rates.Clusters[i]
@@ -49,6 +56,7 @@ func findTrouble(s *Status, now time.Time) []string {
 	}
 	t.requests(s.Rates.Total.Errors)
 	t.revision(&s.Revision)
+	t.orphaned(s)
 	t.discovery(s.Discovery)
 	t.certificates(s)
 	t.handshakes(s.Rates.Listeners)
@@ -76,7 +84,7 @@ func (t *troubles) limits(l *LimitStatus) {
 
 // endpoints tells of endpoints that are not used.
 func (t *troubles) endpoints(c *cluster.Status) {
-	var sick []string
+	var sick, resting []string
 	all, usable := 0, 0
 	for i := range c.Endpoints {
 		e := &c.Endpoints[i]
@@ -87,14 +95,22 @@ func (t *troubles) endpoints(c *cluster.Status) {
 		if e.Unused == "" {
 			usable++
 		}
-		if e.State != "healthy" {
+		switch e.State {
+		case "healthy":
+		case "maintenance": // somebody wants it so
+			resting = append(resting, t.endpoint(e))
+		default:
 			sick = append(sick, t.endpoint(e))
 		}
+	}
+	if usable == 0 {
+		sick = append(sick, resting...)
 	}
 	why := t.why(c, sick)
 	switch {
 	case c.Failover != nil && c.Failover.Active != "":
 		t.add(atRisk, "cluster %s: no endpoint can be used, so %s stands in%s", c.Name, c.Failover.Active, why)
+	case usable == 0 && t.told(unanswered(c)): // a reason for not being ready
 	case usable == 0:
 		t.add(failing, "cluster %s: no endpoint can be used%s", c.Name, why)
 	case c.Panic:
@@ -104,16 +120,26 @@ func (t *troubles) endpoints(c *cluster.Status) {
 	}
 }
 
+// unanswered is how a reason for not being ready tells that the service of a cluster is not known yet.
+func unanswered(c *cluster.Status) string {
+	what, why, _ := strings.Cut(c.Follows, ": ")
+	if why != "no response yet" {
+		return "\x00" // which no reason has
+	}
+	return "no endpoints received yet: " +
+		strings.NewReplacer("consul ", "", ", tag ", " tag ", ", datacenter ", " dc ").Replace(what)
+}
+
 // why is the cause that the cluster itself or its first endpoints give.
 func (t *troubles) why(c *cluster.Status, sick []string) string {
 	const most = 2
-	switch _, missing, found := strings.Cut(c.Follows, ": "); {
+	switch {
 	case len(sick) > most:
 		return fmt.Sprintf(": %s, and %d more", strings.Join(sick[:most], "; "), len(sick)-most)
 	case len(sick) > 0:
 		return ": " + strings.Join(sick, "; ")
-	case found:
-		return ": " + strings.TrimSuffix(c.Follows, ": "+missing) + " is " + strings.TrimPrefix(missing, "is ")
+	case c.Follows != "":
+		return ": " + c.Follows
 	}
 	return ""
 }
@@ -199,22 +225,32 @@ func (t *troubles) requests(errors map[string]uint64) {
 }
 
 func (t *troubles) revision(r *RevisionStatus) {
-	if last := r.LastRejected; last != nil && len(last.Reasons) > 0 {
+	if last := r.LastRejected; last != nil && len(last.Reasons) > 0 && !t.told(last.Reasons[0]) {
 		more := ""
 		if n := len(last.Reasons) - 1; n > 0 {
 			more = fmt.Sprintf(" (and %d more)", n)
 		}
 		t.add(outdated, "the newest document is rejected: %s%s", last.Reasons[0], more)
 	}
-	if h := r.Held; h != nil {
+	if h := r.Held; h != nil && len(h.Reasons) > 0 {
 		t.add(outdated, "the newest document is held: %s", strings.Join(h.Reasons, "; "))
 	}
 	if !r.AsOf.IsZero() {
 		t.add(outdated, "what serves is from the state directory, as it was %s", t.ago(r.AsOf))
 	}
-	if r.Orphaned {
-		t.add(atRisk, "the document that serves is gone from its source")
+}
+
+// orphaned tells that the document is gone, and where it was: the source is the first of what is discovered.
+func (t *troubles) orphaned(s *Status) {
+	if !s.Revision.Orphaned || len(s.Discovery) == 0 {
+		return
 	}
+	from := &s.Discovery[0]
+	text := from.Name
+	if from.Error != "" {
+		text += ": " + from.Error
+	}
+	t.add(atRisk, "the document is gone (%s), what it said goes on serving", text)
 }
 
 // discovery tells each error once, with what it keeps from being answered.
@@ -223,7 +259,7 @@ func (t *troubles) discovery(all []discovery.Status) {
 	since := map[string]time.Time{}
 	for i := range all {
 		d := &all[i]
-		if d.Error == "" {
+		if d.Error == "" || t.told(d.Error) {
 			continue
 		}
 		names[d.Error] = append(names[d.Error], d.Name)
@@ -236,9 +272,9 @@ func (t *troubles) discovery(all []discovery.Status) {
 		if n := len(what) - 1; n > 0 {
 			rest = fmt.Sprintf(" and %d more", n)
 		}
-		answered := "it never was"
+		answered := "never answered yet"
 		if at := since[e]; !at.IsZero() {
-			answered = "the last answer, " + t.ago(at) + ", holds"
+			answered = "the answer of " + t.ago(at) + " holds"
 		}
 		t.add(outdated, "%s%s: %s (%s)", what[0], rest, e, answered)
 	}
@@ -255,12 +291,12 @@ func (t *troubles) certificates(s *Status) {
 		switch {
 		case c.NotAfter.IsZero():
 		case left <= 0:
-			t.add(failing, "%s %s: EXPIRED %s", c.Kind, c.Path, t.ago(c.NotAfter))
+			t.add(failing, "certificate %s: EXPIRED %s", c.Path, t.ago(c.NotAfter))
 		case left < certificateSoon:
-			t.add(atRisk, "%s %s: expires in %s", c.Kind, c.Path, span(left))
+			t.add(atRisk, "certificate %s: expires in %s", c.Path, span(left))
 		}
 		if c.Error != "" {
-			t.add(outdated, "%s %s: what is on disk does not serve: %s", c.Kind, c.Path, c.Error)
+			t.add(outdated, "certificate %s: what is on disk does not serve: %s", c.Path, c.Error)
 		}
 	}
 }

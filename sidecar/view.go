@@ -117,7 +117,6 @@ func (s *Sidecar) status() Status {
 		st.LogError = s.log.Failure()
 	}
 	st.Limits = s.limits()
-	st.Trouble = findTrouble(&st, time.Now())
 	return st
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // admin is an admin port that shows a status; it gives its address.
@@ -46,6 +47,9 @@ func showing(t *testing.T, view sidecar.View) string {
 	return l.Addr().String()
 }
 
+// never is when nothing expires here.
+var never = time.Date(2126, 1, 2, 3, 4, 5, 0, time.UTC)
+
 func statusFixture() sidecar.Status {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	return sidecar.Status{
@@ -58,30 +62,43 @@ func statusFixture() sidecar.Status {
 		},
 		Listeners: []sidecar.ListenerStatus{{Name: "default", Address: "[::]:8080", Protocol: "http", TLS: true,
 			Connections: 2}},
-		Clusters: []cluster.Status{{Name: "app", Panic: true, Endpoints: []cluster.EndpointStatus{
-			{Address: "10.0.0.1:80", State: "healthy", Weight: 3, InFlight: 1},
-			{Address: "10.0.0.2:80", State: "ejected", Weight: 1, Reason: "passive: connect"},
-		}}},
+		Clusters: []cluster.Status{
+			{Name: "a-well", Endpoints: []cluster.EndpointStatus{{Address: "10.0.0.3:80", State: "healthy", Weight: 1}}},
+			{Name: "app", Panic: true, Endpoints: []cluster.EndpointStatus{
+				{Address: "10.0.0.1:80", State: "healthy", Weight: 3, InFlight: 1, Recent: &telemetry.EndpointRate{
+					Requests: 120, Errors: 2, P50MS: 0.3, P99MS: 12,
+				}},
+				{Address: "10.0.0.2:80", State: "ejected", Weight: 1, Reason: "passive: connect"},
+			}},
+		},
+		Rates: telemetry.Rates{Seconds: 60, Total: telemetry.Rate{
+			Requests: 120, PerSecond: 2, Errors: map[string]uint64{"UH": 1, "4xx": 3}, P50MS: 0.3, P99MS: 12,
+		}},
 		Discovery: []discovery.Status{
 			{Name: `kv "gateway/web/config"`},
 			{Name: "service app", Failing: 2, Error: "connection refused"},
 		},
-		Certificates: []mtls.Status{{Path: "a.pem", NotAfter: at, Error: "key does not fit"}},
+		Certificates: []mtls.Status{{Kind: "certificate", Path: "a.pem", NotAfter: never, Error: "key does not fit"}},
 	}
 }
 
-const wantSummary = `ready
-version   devel
-service   web, instance web-1, since 2026-01-02T03:04:05Z
-revision  1a2b from consul since 2026-01-02T03:04:05Z (3 applied, 1 rejected)
-rejected  3c4d at 2026-01-02T03:04:05Z
-  4:14: routes[0].cluster: cluster x is not defined
-listener default       [::]:8080  http over TLS  2 connections
-cluster app            1 of 2 endpoints healthy, so the others are used too
-  10.0.0.1:80          healthy                     weight 3  1 in flight
-  10.0.0.2:80          ejected (passive: connect)  weight 1  0 in flight
-discovery service app  connection refused
-certificate a.pem      until 2026-01-02T03:04:05Z, key does not fit
+const wantSummary = `ready, 1 of 2 clusters in trouble
+  cluster app: no endpoint is healthy, so all are used: 10.0.0.2:80 ejected (passive: connect)
+  the newest document is rejected: 4:14: routes[0].cluster: cluster x is not defined
+  service app: connection refused (never answered yet)
+  certificate a.pem: what is on disk does not serve: key does not fit
+version            devel
+service            web, instance web-1, since 2026-01-02T03:04:05Z
+traffic            2 requests/s, p50 0.3 ms, p99 12.0 ms, 4xx 3, UH 1 (last 60 s)
+revision           1a2b from consul since 2026-01-02T03:04:05Z (3 applied, 1 rejected)
+rejected           3c4d at 2026-01-02T03:04:05Z
+listener default   [::]:8080  http over TLS  2 connections
+cluster app        1 of 2 endpoints healthy, so the others are used too
+  10.0.0.1:80      healthy  weight 3  1 in flight  120 tried, 2 failed, p50 0.3 ms, p99 12.0 ms
+  10.0.0.2:80      ejected  weight 1  0 in flight
+cluster a-well     1 of 1 endpoint healthy
+  10.0.0.3:80      healthy  weight 1  0 in flight
+certificate a.pem  until 2126-01-02T03:04:05Z
 `
 
 func TestStatusReady(t *testing.T) {
@@ -134,43 +151,45 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 				"rejected  3c4d at 2026-01-02T03:04:05Z\n"},
 		{"another error since", sidecar.Status{Revision: serves, Discovery: []discovery.Status{kv}},
 			[]string{"no routes: the bootstrap has none, and nothing was heard of " + kv.Name},
-			"not ready\n  no routes: the bootstrap has none, and nothing was heard of " + kv.Name + "\n" + line +
-				" (1 applied, 0 rejected)\ndiscovery " + kv.Name + "  " + refused + "\n"},
+			"not ready\n  no routes: the bootstrap has none, and nothing was heard of " + kv.Name + "\n  " + kv.Name +
+				": " + refused + " (never answered yet)\n" + line + " (1 applied, 0 rejected)\n"},
 		{"rejected, to be tried again", sidecar.Status{Revision: sidecar.RevisionStatus{
 			ID: "1a2b", Source: "file", Since: at, Applied: 1, Rejected: 1,
 			LastRejected: &sidecar.Rejection{
 				Hash: "3c4d", At: at, Reasons: []string{"in use"}, RetryAt: at.Add(time.Second),
 			},
-		}}, nil, "ready\n" + line + " (1 applied, 1 rejected)\n" +
-			"rejected  3c4d at 2026-01-02T03:04:05Z, to be tried again at 2026-01-02T03:04:06Z\n  in use\n"},
+		}}, nil, "ready, but not all is well\n  the newest document is rejected: in use\n" + line + " (1 applied, 1 rejected)\n" +
+			"rejected  3c4d at 2026-01-02T03:04:05Z, to be tried again at 2026-01-02T03:04:06Z\n"},
 		{"waiting", sidecar.Status{Revision: sidecar.RevisionStatus{
 			ID: "1a2b", Source: "file", Since: at, Applied: 1,
 			Held: &sidecar.Held{ID: "5e6f", State: "waiting", Since: at,
 				Reasons: []string{"cluster x: waits for service x tag v1 (transport: " + refused + ")"}},
 		}, Discovery: []discovery.Status{{Name: "file"}, watch("x"), watch("x-2")}}, nil,
-			"ready\n" + line + " (1 applied, 0 rejected)\nwaiting   5e6f since 2026-01-02T03:04:05Z\n" +
-				"  cluster x: waits for service x tag v1 (transport: " + refused + ")\n" +
-				`discovery health "x-2"  ` + refused + "\n"},
+			"ready, but not all is well\n  the newest document is held: cluster x: waits for service x tag v1 (transport: " +
+				refused + ")\n" + line + " (1 applied, 0 rejected)\nwaiting   5e6f since 2026-01-02T03:04:05Z\n"},
 		{"the document is gone", sidecar.Status{Revision: sidecar.RevisionStatus{
 			ID: "1a2b", Source: "file", Since: at, Applied: 1, Orphaned: true,
 		}, Discovery: []discovery.Status{{Name: `file "a"`, Error: "no such file"}}}, nil,
-			"ready\n" + line + `, its document is gone (file "a": no such file) (1 applied, 0 rejected)` + "\n"},
+			"ready, but not all is well\n" +
+				`  the document is gone (file "a": no such file), what it said goes on serving` + "\n" + line +
+				" (1 applied, 0 rejected)\n"},
 		{"no response at a start", sidecar.Status{Revision: serves, Clusters: []cluster.Status{
 			{Name: "x", Follows: "consul service x, tag v1, datacenter dc2: no response yet"},
 			{Name: "y", Follows: "consul service y: no response yet"},
 		}}, []string{"no endpoints received yet: service x tag v1 dc dc2"},
-			"not ready\n  no endpoints received yet: service x tag v1 dc dc2\n" + line + " (1 applied, 0 rejected)\n" +
-				"cluster x  0 of 0 endpoints healthy\n" +
-				"cluster y  0 of 0 endpoints healthy (consul service y: no response yet)\n"},
+			"not ready, 1 of 2 clusters in trouble\n  no endpoints received yet: service x tag v1 dc dc2\n" +
+				"  cluster y: no endpoint can be used: consul service y: no response yet\n" +
+				line + " (1 applied, 0 rejected)\n" +
+				"cluster y  0 of 0 endpoints healthy\ncluster x  0 of 0 endpoints healthy\n"},
 		{"Consul is away", sidecar.Status{Revision: serves, Discovery: []discovery.Status{
 			kv, watch("a"), watch("b"), watch("c"), watch("d"),
-		}}, nil, "ready\n" + line + " (1 applied, 0 rejected)\n" +
-			"discovery  " + refused + ` (` + kv.Name + `, health "a", health "b" and 2 more)` + "\n"},
+		}}, nil, "ready, but not all is well\n  " + kv.Name + " and 4 more: " + refused + " (never answered yet)\n" +
+			line + " (1 applied, 0 rejected)\n"},
 		{"draining", sidecar.Status{Revision: serves, Draining: true}, []string{"draining: the gateway is about to stop"},
 			"draining\n  the gateway is about to stop\n" + line + " (1 applied, 0 rejected)\n"},
 		{"a file that is used in two ways", sidecar.Status{Certificates: []mtls.Status{
-			{Kind: "ca", Path: "a.pem", NotAfter: at}, {Kind: "certificate", Path: "a.pem", NotAfter: at},
-		}}, nil, "ready\ncertificate a.pem  until 2026-01-02T03:04:05Z\n"},
+			{Kind: "certificate", Path: "a.pem", NotAfter: never}, {Kind: "certificate", Path: "a.pem", NotAfter: never},
+		}}, nil, "ready\ncertificate a.pem  until 2126-01-02T03:04:05Z\n"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := do(t, Process{}, "status", "--admin-listen", admin(t, row.s, row.reasons...))

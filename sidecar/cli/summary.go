@@ -3,43 +3,49 @@ package cli
 import (
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // report writes a status for people. A fact is in one line of it only, although several parts of a status may have it.
 type report struct {
 	io.Writer
-	said []string // the lines that tell what is wrong
+	trouble []string
+	said    []string // the lines that tell what is wrong
 }
 
 // summary tells people of a status: the state first, then what is wrong, then
 // the parts.
 func summary(to io.Writer, s *sidecar.Status) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	r := &report{Writer: w}
+	r := &report{Writer: w, trouble: s.Trouble}
 	r.head(s)
 	r.revision(s)
 	for _, l := range s.Listeners {
 		fmt.Fprintf(r, "listener %s\t%s\t%s%s\t%s%s\n", l.Name, l.Address, l.Protocol, when(l.TLS, " over TLS"),
 			count(int(l.Connections), "connection"), when(l.Draining, ", draining"))
 	}
-	for i := range s.Clusters {
-		r.cluster(&s.Clusters[i])
+	rates := map[string]*telemetry.NamedRate{}
+	for i := range s.Rates.Clusters {
+		rates[s.Rates.Clusters[i].Name] = &s.Rates.Clusters[i]
 	}
-	r.discovery(s.Discovery)
-	if s.State != nil && s.State.Error != "" {
-		fmt.Fprintf(r, "state %s\t%s\n", s.State.Dir, s.State.Error)
+	for _, sick := range []bool{true, false} { // those in trouble first
+		for i := range s.Clusters {
+			if c := &s.Clusters[i]; r.sick(c.Name) == sick {
+				r.cluster(c, rates[c.Name])
+			}
+		}
 	}
 	for _, c := range s.Certificates {
-		r.once(fmt.Sprintf("certificate %s\tuntil %s%s", c.Path, date(c.NotAfter), when(c.Error != "", ", "+c.Error)))
+		r.once(fmt.Sprintf("certificate %s\tuntil %s", c.Path, date(c.NotAfter)))
 	}
 	return w.Flush()
 }
@@ -75,47 +81,69 @@ func (r *report) head(s *sidecar.Status) {
 	case !s.Ready:
 		state = "not ready"
 	}
-	fmt.Fprintln(r, state)
+	fmt.Fprintln(r, state+r.extent(s.Clusters, s.Ready))
 	for _, reason := range s.Reasons {
 		r.reasons([]string{strings.TrimPrefix(reason, state+": ")})
 	}
+	r.reasons(s.Trouble)
 	fmt.Fprintf(r, "version\t%s\n", s.Version)
 	fmt.Fprintf(r, "service\t%s, instance %s, since %s\n", s.Service, s.Instance, date(s.Started))
+	if s.Rates.Total.Requests > 0 {
+		fmt.Fprintf(r, "traffic\t%s\n", traffic(&s.Rates.Total, s.Rates.Seconds))
+	}
+}
+
+// extent tells how much is in trouble.
+func (r *report) extent(clusters []cluster.Status, ready bool) string {
+	sick := 0
+	for i := range clusters {
+		if r.sick(clusters[i].Name) {
+			sick++
+		}
+	}
+	switch {
+	case sick > 0:
+		return fmt.Sprintf(", %d of %s in trouble", sick, count(len(clusters), "cluster"))
+	case len(r.trouble) > 0 && ready:
+		return ", but not all is well"
+	}
+	return ""
+}
+
+// sick tells whether something is wrong with the cluster of that name.
+func (r *report) sick(name string) bool {
+	return slices.ContainsFunc(r.trouble, func(t string) bool { return strings.HasPrefix(t, "cluster "+name+": ") })
+}
+
+// traffic tells what was counted within so many seconds.
+func traffic(t *telemetry.Rate, seconds float64) string {
+	text := fmt.Sprintf("%.3g requests/s, p50 %s, p99 %s", t.PerSecond, took(t.P50MS), took(t.P99MS))
+	for _, kind := range slices.Sorted(maps.Keys(t.Errors)) {
+		text += fmt.Sprintf(", %s %d", kind, t.Errors[kind])
+	}
+	return text + fmt.Sprintf(" (last %.0f s)", seconds)
 }
 
 func (r *report) revision(s *sidecar.Status) {
 	rev := &s.Revision
 	if rev.ID != "" { // else the reasons say so
 		fmt.Fprintf(r, "revision\t%s from %s since %s%s%s (%d applied, %d rejected)\n",
-			rev.ID, rev.Source, date(rev.Since), r.orphaned(s),
+			rev.ID, rev.Source, date(rev.Since), when(rev.Orphaned && len(s.Trouble) == 0, ", its document is gone"),
 			when(!rev.AsOf.IsZero(), ", as of "+date(rev.AsOf)), rev.Applied, rev.Rejected)
 	}
 	if h := rev.Held; h != nil {
 		fmt.Fprintf(r, "%s\t%s since %s\n", h.State, h.ID, date(h.Since))
-		r.reasons(h.Reasons)
 	}
 	if last := rev.LastRejected; last != nil {
 		fmt.Fprintf(r, "rejected\t%s at %s%s\n", last.Hash, date(last.At),
 			when(!last.RetryAt.IsZero(), ", to be tried again at "+date(last.RetryAt)))
-		r.reasons(last.Reasons)
+		if len(last.Reasons) > 1 { // of several the trouble has the first alone
+			r.reasons(last.Reasons)
+		}
 	}
 }
 
-// orphaned says that the document is gone, and where it was: the source is the first of what is discovered.
-func (r *report) orphaned(s *sidecar.Status) string {
-	switch {
-	case !s.Revision.Orphaned:
-		return ""
-	case len(s.Discovery) == 0:
-		return ", its document is gone"
-	}
-	from := &s.Discovery[0]
-	text := fmt.Sprintf(", its document is gone (%s%s)", from.Name, when(from.Error != "", ": "+from.Error))
-	r.said = append(r.said, text)
-	return text
-}
-
-func (r *report) cluster(c *cluster.Status) {
+func (r *report) cluster(c *cluster.Status, rate *telemetry.NamedRate) {
 	healthy := 0
 	for _, e := range c.Endpoints {
 		if e.State == "healthy" {
@@ -124,48 +152,19 @@ func (r *report) cluster(c *cluster.Status) {
 	}
 	fmt.Fprintf(r, "cluster %s\t%d of %s healthy%s\n", c.Name, healthy, count(len(c.Endpoints), "endpoint"),
 		when(c.Panic, ", so the others are used too")+failingOver(c)+
-			r.unfollowed(c))
+			when(!r.tells(c.Follows, c.Name) && !r.tells("no endpoints received yet", ""), unfollowed(c)))
 	for _, e := range c.Endpoints {
-		fmt.Fprintf(r, "  %s\t%s%s\tweight %d\t%d in flight\n", e.Address, e.State,
-			when(e.Reason != "", " ("+e.Reason+")"), e.Weight, e.InFlight)
+		fmt.Fprintf(r, "  %s\t%s%s\tweight %d\t%d in flight%s\n", e.Address, e.State,
+			when(e.Reason != "" && !r.tells(e.Reason, e.Address), " ("+e.Reason+")"), e.Weight, e.InFlight, recent(e.Recent))
 	}
 }
 
-// unfollowed is unfollowed, unless a reason tells that the service has no response yet.
-func (r *report) unfollowed(c *cluster.Status) string {
-	what, why, _ := strings.Cut(c.Follows, ": ")
-	service := strings.NewReplacer("consul ", "", ", tag ", " tag ", ", datacenter ", " dc ").Replace(what)
-	if why == "no response yet" && r.tells("", service) {
+// recent tells what was counted of an endpoint within the last minute.
+func recent(r *telemetry.EndpointRate) string {
+	if r == nil {
 		return ""
 	}
-	return unfollowed(c)
-}
-
-// maxWatches is how many watches are named that have one error.
-const maxWatches = 3
-
-// discovery tells of what fails, each error once.
-func (r *report) discovery(all []discovery.Status) {
-	var errors []string
-	names := map[string][]string{}
-	for _, d := range all {
-		service := strings.NewReplacer(`health "`, "service ", `"`, "").Replace(d.Name)
-		if d.Error == "" || r.tells(d.Error, d.Name) || r.tells(d.Error, service) {
-			continue
-		}
-		if names[d.Error] == nil {
-			errors = append(errors, d.Error)
-		}
-		names[d.Error] = append(names[d.Error], d.Name)
-	}
-	for _, e := range errors {
-		if n := len(names[e]); n > 1 {
-			fmt.Fprintf(r, "discovery\t%s (%s%s)\n", e, strings.Join(names[e][:min(n, maxWatches)], ", "),
-				when(n > maxWatches, fmt.Sprintf(" and %d more", n-maxWatches)))
-			continue
-		}
-		fmt.Fprintf(r, "discovery %s\t%s\n", names[e][0], e)
-	}
+	return fmt.Sprintf("\t%d tried, %d failed, p50 %s, p99 %s", r.Requests, r.Errors, took(r.P50MS), took(r.P99MS))
 }
 
 // unfollowed says what the cluster follows where the catalog has no instance of it.

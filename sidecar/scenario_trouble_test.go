@@ -1,0 +1,92 @@
+package sidecar_test
+
+import (
+	"fmt"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+)
+
+// statusText is what gateway status prints.
+func (g *gateway) statusText() string {
+	g.t.Helper()
+	path, err := binary()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	out, err := exec.Command(path, "status", "--admin-listen", strings.TrimPrefix(g.admin, "http://")).CombinedOutput()
+	if err != nil {
+		g.t.Fatalf("gateway status: %v\n%s", err, out)
+	}
+	return string(out)
+}
+
+// With everything wrong at once the gateway is ready, and its status names each cause before all else.
+func TestStatusNamesTheCause(t *testing.T) {
+	t.Parallel()
+	ca := testcert.NewCA(t, "front")
+	expired := ca.Leaf(t, testcert.Leaf{DNS: []string{"a.example"}, NotAfter: time.Now().Add(-time.Hour)})
+	cert, key := expired.Write(t, t.TempDir(), "expired")
+	answers := backend(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/500"):
+			w.WriteHeader(500)
+		case strings.HasPrefix(r.URL.Path, "/hang"):
+			<-r.Context().Done()
+		}
+	}))
+	secure, document := testserver.Addr(t), t.TempDir()+"/gateway.yaml"
+	dead := testserver.Addr(t)
+	text := fmt.Sprintf(`
+listeners: [{name: secure, address: %q, tls: {certificates: [{cert_file: %q, key_file: %q}]}}]
+routes:
+  - {name: dead, match: {path_prefix: /dead}, cluster: dead}
+  - {name: failing, match: {path_prefix: /500}, cluster: failing}
+  - {name: hanging, match: {path_prefix: /hang}, cluster: hanging, timeouts: {upstream: 50ms}}
+  - {name: limited, match: {path_prefix: /limited}, cluster: well, rate_limit: {rate: 0.1}}
+  - {name: well, cluster: well}
+clusters:
+  - {name: dead, endpoints: [%q], passive_health: {failures: 3}}
+  - {name: failing, endpoints: [%q], passive_health: {enabled: false}}
+  - {name: hanging, endpoints: [%q], passive_health: {enabled: false}}
+  - {name: well, endpoints: [%q]}
+`, secure, cert, key, dead, answers, answers, answers)
+	write(t, document, text)
+	g := serve(t, env{"GATEWAY_CONFIG": document})
+	for _, row := range []struct {
+		path string
+		want int
+	}{{"/dead", 502}, {"/500", 500}, {"/hang", 504}, {"/limited", 429}} {
+		g.answers("/", 200, "")
+		for range 6 {
+			code, _, err := fetch(g.url + row.path)
+			if err != nil || code != row.want && code != 503 && code != 200 {
+				t.Errorf("%s: %d, %v", row.path, code, err)
+			}
+		}
+	}
+	write(t, document, text+"nonsense: 1\n")
+	g.wait("the document to be rejected", func(s status) bool { return s.Revision.LastRejected != nil })
+	got := g.statusText()
+	lines := strings.Split(got, "\n")
+	first := strings.Join(lines[:min(10, len(lines))], "\n")
+	for _, want := range []string{
+		"ready, 3 of 4 clusters in trouble\n",
+		"cluster dead: no endpoint is healthy, so all are used: " + dead + " ejected",
+		"connect: connection refused",
+		"cluster failing: 6 of 6 tries failed in the last minute: 5xx 6",
+		"cluster hanging: 6 of 6 tries failed in the last minute: UT 6; " + answers + ": upstream timeout",
+		"the newest document is rejected: ", "nonsense",
+		"5 requests refused by a rate limit in the last minute (RL)",
+		"certificate " + cert + ": EXPIRED 60 min ago",
+	} {
+		if !strings.Contains(first, want) {
+			t.Errorf("the first ten lines have no %q:\n%s", want, got)
+		}
+	}
+}
