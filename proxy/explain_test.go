@@ -203,9 +203,11 @@ reports: the listener is not inner`
 			"routes are not for all listeners (" + known + "): write the port of one, or name the listener"},
 		{"the only one, by its port", only, "", "a:" + innerPort, fromInner},
 		{"the only one, without a port", only, "", "a", fromInner},
-		{"not the port of the only one", only, "", "a:1", `url "http://a:1/reports/1": no listener for HTTP has port 1, ` +
-			"and some routes are not for all listeners (there are inner at " + inner + "): write the port of one, or name " +
-			"the listener"},
+		{"not the port of the only one", only, "", "a:1",
+			`url "http://a:1/reports/1": no listener for HTTP has port 1, ` +
+				"and some routes are not for all listeners (there are inner at " + inner +
+				"): write the port of one, or name " +
+				"the listener"},
 		{"none said", some, "", "a", "listener: say where the request comes in, by its name or by the port in the url: " +
 			"some routes are not for all listeners (" + known + ")"},
 		{"no such listener", plain, "wbe", "a", `listener "wbe": no listener for HTTP has that name (` + known + ")"},

@@ -91,7 +91,8 @@ func TestRatesOfEndpoints(t *testing.T) {
 	}
 	check := func(t *testing.T, g *gateway, requests, errors uint64) {
 		t.Helper()
-		testserver.WaitFor(t, patience, "the tries to be counted", func() bool { return recent(g).Requests == requests })
+		testserver.WaitFor(t, patience, "the tries to be counted",
+			func() bool { return recent(g).Requests == requests })
 		if r := recent(g); r.Errors != errors || r.P99MS <= 0 {
 			t.Errorf("recent %+v, want %d errors", r, errors)
 		}

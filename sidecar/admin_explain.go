@@ -39,7 +39,8 @@ func question(query string) (q route.ExplainRequest, err error) {
 		case name == "header":
 			q.Fields = given
 		case to == nil:
-			return q, fmt.Errorf("parameter %q: is none of method, url, header, listener, source (an & in the url is written %%26)", name)
+			return q, fmt.Errorf("parameter %q: is none of method, url, header, listener, source (an & in the url "+
+				"is written %%26)", name)
 		case len(given) > 1:
 			return q, fmt.Errorf("%s: is there %d times", name, len(given))
 		default:

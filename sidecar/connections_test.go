@@ -57,7 +57,8 @@ func TestConnectionLimitIsTold(t *testing.T) {
 			text := log.String()
 			r, f := strings.Count(text, "connection limit reached"), strings.Count(text, "below the limit again")
 			if r != reached || f != free {
-				t.Fatalf("after %v: %d lines of the limit being reached and %d of its end, want %d and %d:\n%s", d, r, f,
+				t.Fatalf("after %v: %d lines of the limit being reached and %d of its end, want %d and %d:\n%s", d, r,
+					f,
 					reached, free, text)
 			}
 		}

@@ -98,7 +98,8 @@ func logLevelQuestion(query string) (level string, d time.Duration, err error) {
 			return "", 0, fmt.Errorf("%s: is there %d times", name, len(given))
 		case name == "for":
 			if d, err = time.ParseDuration(given[0]); err != nil || d <= 0 || d > longestLogLevel {
-				return "", 0, fmt.Errorf("for: want a duration with its unit, such as 5m, up to 24h (seen %q)", given[0])
+				return "", 0, fmt.Errorf("for: want a duration with its unit, such as 5m, up to 24h (seen %q)",
+					given[0])
 			}
 		}
 	}

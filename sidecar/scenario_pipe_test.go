@@ -163,7 +163,8 @@ func TestValidateWhatAShellPipes(t *testing.T) {
 		code      int
 		want      string
 	}{
-		{`<(echo '` + good + `'; echo 'clusters: [{name: app, endpoints: ["127.0.0.1:80"]}]')`, 0, ": fine (1 listener, 1 route"},
+		{`<(echo '` + good + `'; echo 'clusters: [{name: app, endpoints: ["127.0.0.1:80"]}]')`, 0,
+			": fine (1 listener, 1 route"},
 		{`<(echo '` + good + `') <(echo 'clusters: [{name: app, endpoints: ["127.0.0.1:80"]}]')`, 0,
 			": fine (1 listener, 1 route"},
 		{`<(echo '` + good + `')`, 1, ":1:31: routes[0].cluster: cluster app is not defined"},

@@ -51,9 +51,9 @@ routes:
   - {name: limited, match: {path_prefix: /limited}, cluster: well, rate_limit: {rate: 0.1}}
   - {name: well, cluster: well}
 clusters:
-  - {name: dead, endpoints: [%q], passive_health: {failures: 3}}
-  - {name: failing, endpoints: [%q], passive_health: {enabled: false}}
-  - {name: hanging, endpoints: [%q], passive_health: {enabled: false}}
+  - {name: dead, endpoints: [%q]}
+  - {name: failing, endpoints: [%q], passive_health: {consecutive_failures: 1000}}
+  - {name: hanging, endpoints: [%q], passive_health: {consecutive_failures: 1000}}
   - {name: well, endpoints: [%q]}
 `, secure, cert, key, dead, answers, answers, answers)
 	write(t, document, text)
@@ -77,8 +77,8 @@ clusters:
 	first := strings.Join(lines[:min(10, len(lines))], "\n")
 	for _, want := range []string{
 		"ready, 3 of 4 clusters in trouble\n",
-		"cluster dead: no endpoint is healthy, so all are used: " + dead + " ejected",
-		"connect: connection refused",
+		"cluster dead: 6 of 6 tries failed in the last minute: UF 6; " + dead +
+			": connect: connection refused, 6 in a row",
 		"cluster failing: 6 of 6 tries failed in the last minute: 5xx 6",
 		"cluster hanging: 6 of 6 tries failed in the last minute: UT 6; " + answers + ": upstream timeout",
 		"the newest document is rejected: ", "nonsense",

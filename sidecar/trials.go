@@ -24,11 +24,12 @@ const (
 // trial is the content of the file trying: the document that is being read and applied, by the hash of its bytes, and
 // one that is not to be tried again.
 type trial struct {
-	Hash        string    `json:"hash,omitempty"`
-	Since       time.Time `json:"since,omitzero"`
-	Ends        int       `json:"ends,omitempty"` // how often the process ended with it
-	Pending     string    `json:"pending,omitempty"`
-	PendingEnds int       `json:"pending_ends,omitempty"` // how often it ended with what is pending, and will be tried again
+	Hash    string    `json:"hash,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+	Ends    int       `json:"ends,omitempty"` // how often the process ended with it
+	Pending string    `json:"pending,omitempty"`
+	// how often it ended with what is pending, and will be tried again
+	PendingEnds int       `json:"pending_ends,omitempty"`
 	Quarantined string    `json:"quarantined,omitempty"`
 	EndedAt     time.Time `json:"ended_at,omitzero"` // when the process last began the trial of what is quarantined
 }

@@ -304,7 +304,8 @@ func (t *troubles) certificates(s *Status) {
 func (t *troubles) handshakes(all []telemetry.HandshakeRate) {
 	for _, l := range all {
 		if n := l.Failed + l.Done; l.Failed >= few && l.Failed*20 >= n {
-			t.add(atRisk, "listener %s: %d of %d TLS handshakes failed in the last minute: %s", l.Name, l.Failed, n, l.Reason)
+			t.add(atRisk, "listener %s: %d of %d TLS handshakes failed in the last minute: %s", l.Name, l.Failed, n,
+				l.Reason)
 		}
 	}
 }

@@ -19,14 +19,18 @@ func TestTrouble(t *testing.T) {
 		return cluster.EndpointStatus{Address: address, State: "healthy", Weight: 1}
 	}
 	refusing := cluster.EndpointStatus{
-		Address: "10.0.0.9:80", State: "ejected", Reason: "passive: connect failure", Unused: "passive: connect failure",
-		Weight: 1, Passive: cluster.PassiveStatus{LastError: "connect: connection refused", Failures: 5, LastErrorAt: at(2 * time.Second)},
+		Address: "10.0.0.9:80", State: "ejected", Reason: "passive: connect failure",
+		Unused: "passive: connect failure",
+		Weight: 1, Passive: cluster.PassiveStatus{LastError: "connect: connection refused", Failures: 5,
+			LastErrorAt: at(2 * time.Second)},
 	}
 	resting := cluster.EndpointStatus{
-		Address: "10.0.0.7:80", State: "maintenance", Reason: "consul: maintenance", Unused: "consul: maintenance", Weight: 1,
+		Address: "10.0.0.7:80", State: "maintenance", Reason: "consul: maintenance", Unused: "consul: maintenance",
+		Weight: 1,
 	}
 	failingOne := well("10.0.0.8:80")
-	failingOne.Passive = cluster.PassiveStatus{LastError: "no response within 2s", Failures: 1, LastErrorAt: at(3 * time.Second)}
+	failingOne.Passive = cluster.PassiveStatus{LastError: "no response within 2s", Failures: 1,
+		LastErrorAt: at(3 * time.Second)}
 	tries := func(requests uint64, errors map[string]uint64) telemetry.Rates {
 		return telemetry.Rates{Clusters: []telemetry.NamedRate{{
 			Name: "orders", Rate: telemetry.Rate{Requests: requests, Errors: errors},
@@ -42,10 +46,13 @@ func TestTrouble(t *testing.T) {
 		want []string
 	}{
 		{"all is well", Status{
-			Clusters:  orders(well("a:1"), resting, cluster.EndpointStatus{Address: "b:1", State: "healthy", Unused: "weight 0"}),
-			Rates:     tries(1000, map[string]uint64{"5xx": 2, "4xx": 500}),
-			Discovery: []discovery.Status{{Name: "kv", LastOK: now}}, Certificates: []mtls.Status{{NotAfter: now.AddDate(1, 0, 0)}},
-			Limits: LimitStatus{Connections: ConnectionLimit{Used: 32, Max: 32}, Descriptors: DescriptorLimit{Used: 10, Max: 1000}},
+			Clusters: orders(well("a:1"), resting,
+				cluster.EndpointStatus{Address: "b:1", State: "healthy", Unused: "weight 0"}),
+			Rates:        tries(1000, map[string]uint64{"5xx": 2, "4xx": 500}),
+			Discovery:    []discovery.Status{{Name: "kv", LastOK: now}},
+			Certificates: []mtls.Status{{NotAfter: now.AddDate(1, 0, 0)}},
+			Limits: LimitStatus{Connections: ConnectionLimit{Used: 32, Max: 32},
+				Descriptors: DescriptorLimit{Used: 10, Max: 1000}},
 		}, nil},
 		{"the only instance refuses", Status{Clusters: orders(refusing)}, []string{
 			"cluster orders: no endpoint can be used: 10.0.0.9:80 ejected (passive: connect failure), connect: " +
@@ -54,11 +61,13 @@ func TestTrouble(t *testing.T) {
 			"cluster orders: 1 of 3 endpoints is not healthy: 10.0.0.9:80 ejected (passive: connect failure), connect: " +
 				"connection refused, 5 in a row, 2 s ago"}},
 		{"all refuse, and are used", Status{Clusters: []cluster.Status{{Name: "orders", Panic: true,
-			Endpoints: []cluster.EndpointStatus{{Address: "a:1", State: "ejected", Reason: "passive: reset", Weight: 1}}}}},
+			Endpoints: []cluster.EndpointStatus{{Address: "a:1", State: "ejected", Reason: "passive: reset",
+				Weight: 1}}}}},
 			[]string{"cluster orders: no endpoint is healthy, so all are used: a:1 ejected (passive: reset)"}},
 		{"another cluster stands in", Status{Clusters: []cluster.Status{{Name: "orders",
-			Failover:  &cluster.FailoverStatus{Active: "dc2"},
-			Endpoints: []cluster.EndpointStatus{{Address: "a:1", State: "unhealthy", Reason: "consul: critical", Weight: 1}}}}},
+			Failover: &cluster.FailoverStatus{Active: "dc2"},
+			Endpoints: []cluster.EndpointStatus{{Address: "a:1", State: "unhealthy", Reason: "consul: critical",
+				Weight: 1}}}}},
 			[]string{"cluster orders: no endpoint can be used, so dc2 stands in: a:1 unhealthy (consul: critical)"}},
 		{"in maintenance, all of them", Status{Clusters: orders(resting)}, []string{
 			"cluster orders: no endpoint can be used: 10.0.0.7:80 maintenance (consul: maintenance)"}},
@@ -67,10 +76,12 @@ func TestTrouble(t *testing.T) {
 			[]string{"cluster orders: no endpoint can be used: consul service ordres: not in the catalog"}},
 		{"not known yet, which is why it is not ready", Status{
 			Reasons:  []string{"no endpoints received yet: service orders tag v1"},
-			Clusters: []cluster.Status{{Name: "orders", Follows: "consul service orders, tag v1: no response yet"}}}, nil},
+			Clusters: []cluster.Status{{Name: "orders", Follows: "consul service orders, tag v1: no response yet"}}},
+			nil},
 		{"all answers are 500", Status{Clusters: orders(well("a:1")), Rates: tries(120, map[string]uint64{"5xx": 120})},
 			[]string{"cluster orders: 120 of 120 tries failed in the last minute: 5xx 120"}},
-		{"one in ten times out", Status{Clusters: orders(failingOne), Rates: tries(100, map[string]uint64{"UT": 9, "5xx": 1})},
+		{"one in ten times out", Status{Clusters: orders(failingOne),
+			Rates: tries(100, map[string]uint64{"UT": 9, "5xx": 1})},
 			[]string{"cluster orders: 10 of 100 tries failed in the last minute: 5xx 1, UT 9; 10.0.0.8:80: no response " +
 				"within 2s, 3 s ago"}},
 		{"two of three failed, which may be chance", Status{Clusters: orders(well("a:1")),
@@ -82,16 +93,19 @@ func TestTrouble(t *testing.T) {
 			[]string{"12 requests refused by a rate limit in the last minute (RL)",
 				"3 requests in the last minute had no route (NR)"}},
 		{"connections and descriptors are gone", Status{Limits: LimitStatus{
-			Connections: ConnectionLimit{Used: 32, Max: 32, Waiting: 1}, Descriptors: DescriptorLimit{Used: 990, Max: 1000}}},
+			Connections: ConnectionLimit{Used: 32, Max: 32, Waiting: 1},
+			Descriptors: DescriptorLimit{Used: 990, Max: 1000}}},
 			[]string{"32 of 32 connections are open, so new clients wait: GATEWAY_MAX_CONNECTIONS",
 				"990 of 1000 file descriptors are in use: raise the limit (LimitNOFILE=, ulimit -n)"}},
 		{"certificates, the worst first", Status{Certificates: []mtls.Status{
 			{Kind: "certificate", Path: "soon.pem", NotAfter: now.Add(50 * time.Hour)},
 			{Kind: "certificate", Path: "late.pem", NotAfter: now.AddDate(0, 0, 15), Error: "key does not fit"},
 			{Kind: "ca", Path: "over.pem", NotAfter: ago(2 * time.Second)},
-		}}, []string{"certificate over.pem: EXPIRED 2 s ago", "certificate late.pem: what is on disk does not serve: key does not fit",
+		}}, []string{"certificate over.pem: EXPIRED 2 s ago",
+			"certificate late.pem: what is on disk does not serve: key does not fit",
 			"certificate soon.pem: expires in 2 days"}},
-		{"a bad document", Status{Revision: RevisionStatus{LastRejected: &Rejection{Reasons: []string{"4:1: bad", "5:1: bad too"}}}},
+		{"a bad document", Status{Revision: RevisionStatus{LastRejected: &Rejection{Reasons: []string{"4:1: bad",
+			"5:1: bad too"}}}},
 			[]string{"the newest document is rejected: 4:1: bad (and 1 more)"}},
 		{"a bad first document, which is why it is not ready", Status{
 			Reasons:  []string{"no revision serves: the first one was rejected", "4:1: bad"},
@@ -104,12 +118,15 @@ func TestTrouble(t *testing.T) {
 			Discovery: []discovery.Status{{Name: `kv "gateway/web/config"`}}},
 			[]string{`the document is gone (kv "gateway/web/config"), what it said goes on serving`}},
 		{"Consul is away", Status{Discovery: []discovery.Status{
-			{Name: `kv "k"`, Error: refused, LastOK: ago(5 * time.Minute)}, {Name: `health "a"`, Error: refused, LastOK: ago(time.Minute)},
+			{Name: `kv "k"`, Error: refused, LastOK: ago(5 * time.Minute)},
+			{Name: `health "a"`, Error: refused, LastOK: ago(time.Minute)},
 		}}, []string{`kv "k" and 1 more: ` + refused + " (the answer of 5 min ago holds)"}},
-		{"a token without the right", Status{Discovery: []discovery.Status{{Name: `health "a"`, Error: "status 403: Permission denied"}}},
+		{"a token without the right", Status{Discovery: []discovery.Status{{Name: `health "a"`,
+			Error: "status 403: Permission denied"}}},
 			[]string{`health "a": status 403: Permission denied (never answered yet)`}},
 		{"a client's certificate", Status{Rates: telemetry.Rates{Listeners: []telemetry.HandshakeRate{
-			{Name: "web", Failed: 12, Done: 2, Reason: "unknown certificate authority"}, {Name: "well", Failed: 2, Done: 1000}}}},
+			{Name: "web", Failed: 12, Done: 2, Reason: "unknown certificate authority"},
+			{Name: "well", Failed: 2, Done: 1000}}}},
 			[]string{"listener web: 12 of 14 TLS handshakes failed in the last minute: unknown certificate authority"}},
 		{"the log's disk is full", Status{LogError: "no space left on device", Rates: telemetry.Rates{LogLinesLost: 9}},
 			[]string{"the access log cannot be written: no space left on device (9 lines lost in the last minute)"}},
@@ -118,7 +135,8 @@ func TestTrouble(t *testing.T) {
 		{"the state directory", Status{State: &StateStatus{Dir: "/s", Error: "read-only file system"}},
 			[]string{"state directory /s: read-only file system"}},
 		{"what fails comes before what may", Status{
-			Clusters:     append(orders(well("a:1"), refusing), cluster.Status{Name: "none", Follows: "consul service x: not in the catalog"}),
+			Clusters: append(orders(well("a:1"), refusing),
+				cluster.Status{Name: "none", Follows: "consul service x: not in the catalog"}),
 			Certificates: []mtls.Status{{Kind: "certificate", Path: "a", NotAfter: now.Add(time.Minute)}},
 			Revision:     RevisionStatus{LastRejected: &Rejection{Reasons: []string{"bad"}}},
 		}, []string{"cluster none: no endpoint can be used: consul service x: not in the catalog",
@@ -135,7 +153,8 @@ func TestTrouble(t *testing.T) {
 
 func TestSpan(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		-time.Second: "0 s", 0: "0 s", 1900 * time.Millisecond: "1 s", 119 * time.Second: "119 s", 2 * time.Minute: "2 min",
+		-time.Second: "0 s", 0: "0 s", 1900 * time.Millisecond: "1 s", 119 * time.Second: "119 s",
+		2 * time.Minute:   "2 min",
 		119 * time.Minute: "119 min", 2 * time.Hour: "2 h", 47 * time.Hour: "47 h", 48 * time.Hour: "2 days",
 	} {
 		if got := span(d); got != want {

@@ -18,7 +18,8 @@ func TestFailureKeepsWhatIsKnown(t *testing.T) {
 	var f Failures
 	r := fullRecord()
 	f.Add(r, []Try{
-		{Endpoint: "1.1.1.1:1", After: time.Millisecond, Took: 2 * time.Millisecond, Flag: UF, Cause: errors.New("refused")},
+		{Endpoint: "1.1.1.1:1", After: time.Millisecond, Took: 2 * time.Millisecond, Flag: UF,
+			Cause: errors.New("refused")},
 		{Endpoint: "2.2.2.2:2", After: 3 * time.Millisecond, Took: 4567 * time.Microsecond, Status: 503},
 	})
 	status := 14

@@ -33,7 +33,8 @@ func DecodeParts(parts []Part, base Base) (*Document, error) {
 		}
 		w := weigh(p.Data)
 		if sum += w; w > allowedWeight(len(p.Data)) || sum > maxTotalWeight {
-			d.problem(nil, "holds too many values for its size (about %d; at most %d in each %d KiB and %d in all its parts)",
+			d.problem(nil, "holds too many values for its size (about %d; at most %d in each %d KiB and %d in all "+
+				"its parts)",
 				sum, maxWeight, sizeUnit>>10, maxTotalWeight)
 			break
 		}

@@ -38,7 +38,8 @@ func TestCompileWhole(t *testing.T) {
 
 // What a document takes can be compiled: the table is built without asking again.
 func FuzzCompileWhole(f *testing.F) {
-	for _, seed := range []string{`\Qa`, "a|b", "(?i)[^a]{3,}", "((((a)*)*)*)*", "[[:alpha:]]", `\x{10FFFF}`, "(?s-m:.$)"} {
+	for _, seed := range []string{`\Qa`, "a|b", "(?i)[^a]{3,}", "((((a)*)*)*)*", "[[:alpha:]]", `\x{10FFFF}`,
+		"(?s-m:.$)"} {
 		f.Add(seed, true)
 	}
 	f.Fuzz(func(t *testing.T, pattern string, ignoreCase bool) {

@@ -68,7 +68,8 @@ func TestAcceptHoldsBack(t *testing.T) {
 		}
 		synctest.Wait() // waits in Accept, its place taken
 		if all, now := limit.Waits(); limit.Used() != 2 || all != 3 || now != 0 {
-			t.Errorf("%d places taken while it waits, %d accepts have waited and %d wait; want 2, 3, 0", limit.Used(), all,
+			t.Errorf("%d places taken while it waits, %d accepts have waited and %d wait; want 2, 3, 0", limit.Used(),
+				all,
 				now)
 		}
 		_ = ln.Close()

@@ -30,7 +30,8 @@ level, for a while or until it ends. Nothing else changes, and nothing is interr
 		ValidArgsFunction: cobra.FixedCompletions(telemetry.LogLevels(), cobra.ShellCompDirectiveNoFileComp),
 	}
 	flags := bindAdminFlag(cmd)
-	cmd.Flags().DurationVar(&d, "for", 0, "how long; then the level of GATEWAY_LOG_LEVEL holds again (default: until the end)")
+	cmd.Flags().DurationVar(&d, "for", 0, "how long; then the level of GATEWAY_LOG_LEVEL holds again (default: "+
+		"until the end)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		address, err := adminAddress(p, flags)
 		if err != nil {

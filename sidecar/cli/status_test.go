@@ -63,7 +63,8 @@ func statusFixture() sidecar.Status {
 		Listeners: []sidecar.ListenerStatus{{Name: "default", Address: "[::]:8080", Protocol: "http", TLS: true,
 			Connections: 2}},
 		Clusters: []cluster.Status{
-			{Name: "a-well", Endpoints: []cluster.EndpointStatus{{Address: "10.0.0.3:80", State: "healthy", Weight: 1}}},
+			{Name: "a-well", Endpoints: []cluster.EndpointStatus{{Address: "10.0.0.3:80", State: "healthy",
+				Weight: 1}}},
 			{Name: "app", Panic: true, Endpoints: []cluster.EndpointStatus{
 				{Address: "10.0.0.1:80", State: "healthy", Weight: 3, InFlight: 1, Recent: &telemetry.EndpointRate{
 					Requests: 120, Errors: 2, P50MS: 0.3, P99MS: 12,
@@ -140,7 +141,8 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 				"rejected  3c4d at 2026-01-02T03:04:05Z\n"},
 		{"the bootstrap alone", sidecar.Status{Revision: serves, Discovery: []discovery.Status{kv}},
 			[]string{"no routes: the bootstrap has none, and " + kv.Name + " cannot be read: " + refused},
-			"not ready\n  no routes: the bootstrap has none, and " + kv.Name + " cannot be read: " + refused + "\n" + line +
+			"not ready\n  no routes: the bootstrap has none, and " + kv.Name + " cannot be read: " + refused + "\n" +
+				line +
 				" (1 applied, 0 rejected)\n"},
 		{"the bootstrap alone, for what was rejected", sidecar.Status{Revision: sidecar.RevisionStatus{
 			ID: "1a2b", Source: "env", Since: at, Applied: 1, Rejected: 1,
@@ -158,7 +160,8 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 			LastRejected: &sidecar.Rejection{
 				Hash: "3c4d", At: at, Reasons: []string{"in use"}, RetryAt: at.Add(time.Second),
 			},
-		}}, nil, "ready, but not all is well\n  the newest document is rejected: in use\n" + line + " (1 applied, 1 rejected)\n" +
+		}}, nil, "ready, but not all is well\n  the newest document is rejected: in use\n" + line +
+			" (1 applied, 1 rejected)\n" +
 			"rejected  3c4d at 2026-01-02T03:04:05Z, to be tried again at 2026-01-02T03:04:06Z\n"},
 		{"waiting", sidecar.Status{Revision: sidecar.RevisionStatus{
 			ID: "1a2b", Source: "file", Since: at, Applied: 1,
@@ -185,10 +188,12 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 			kv, watch("a"), watch("b"), watch("c"), watch("d"),
 		}}, nil, "ready, but not all is well\n  " + kv.Name + " and 4 more: " + refused + " (never answered yet)\n" +
 			line + " (1 applied, 0 rejected)\n"},
-		{"draining", sidecar.Status{Revision: serves, Draining: true}, []string{"draining: the gateway is about to stop"},
+		{"draining", sidecar.Status{Revision: serves, Draining: true},
+			[]string{"draining: the gateway is about to stop"},
 			"draining\n  the gateway is about to stop\n" + line + " (1 applied, 0 rejected)\n"},
 		{"a file that is used in two ways", sidecar.Status{Certificates: []mtls.Status{
-			{Kind: "certificate", Path: "a.pem", NotAfter: never}, {Kind: "certificate", Path: "a.pem", NotAfter: never},
+			{Kind: "certificate", Path: "a.pem", NotAfter: never},
+			{Kind: "certificate", Path: "a.pem", NotAfter: never},
 		}}, nil, "ready\ncertificate a.pem  until 2126-01-02T03:04:05Z\n"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -33,14 +33,10 @@ func summary(to io.Writer, s *sidecar.Status) error {
 		fmt.Fprintf(r, "listener %s\t%s\t%s%s\t%s%s\n", l.Name, l.Address, l.Protocol, when(l.TLS, " over TLS"),
 			count(int(l.Connections), "connection"), when(l.Draining, ", draining"))
 	}
-	rates := map[string]*telemetry.NamedRate{}
-	for i := range s.Rates.Clusters {
-		rates[s.Rates.Clusters[i].Name] = &s.Rates.Clusters[i]
-	}
 	for _, sick := range []bool{true, false} { // those in trouble first
 		for i := range s.Clusters {
 			if c := &s.Clusters[i]; r.sick(c.Name) == sick {
-				r.cluster(c, rates[c.Name])
+				r.cluster(c)
 			}
 		}
 	}
@@ -117,11 +113,11 @@ func (r *report) sick(name string) bool {
 
 // traffic tells what was counted within so many seconds.
 func traffic(t *telemetry.Rate, seconds float64) string {
-	text := fmt.Sprintf("%.3g requests/s, p50 %s, p99 %s", t.PerSecond, took(t.P50MS), took(t.P99MS))
+	parts := []string{fmt.Sprintf("%.3g requests/s, p50 %s, p99 %s", t.PerSecond, took(t.P50MS), took(t.P99MS))}
 	for _, kind := range slices.Sorted(maps.Keys(t.Errors)) {
-		text += fmt.Sprintf(", %s %d", kind, t.Errors[kind])
+		parts = append(parts, fmt.Sprintf("%s %d", kind, t.Errors[kind]))
 	}
-	return text + fmt.Sprintf(" (last %.0f s)", seconds)
+	return strings.Join(parts, ", ") + fmt.Sprintf(" (last %.0f s)", seconds)
 }
 
 func (r *report) revision(s *sidecar.Status) {
@@ -143,7 +139,7 @@ func (r *report) revision(s *sidecar.Status) {
 	}
 }
 
-func (r *report) cluster(c *cluster.Status, rate *telemetry.NamedRate) {
+func (r *report) cluster(c *cluster.Status) {
 	healthy := 0
 	for _, e := range c.Endpoints {
 		if e.State == "healthy" {
@@ -155,7 +151,8 @@ func (r *report) cluster(c *cluster.Status, rate *telemetry.NamedRate) {
 			when(!r.tells(c.Follows, c.Name) && !r.tells("no endpoints received yet", ""), unfollowed(c)))
 	for _, e := range c.Endpoints {
 		fmt.Fprintf(r, "  %s\t%s%s\tweight %d\t%d in flight%s\n", e.Address, e.State,
-			when(e.Reason != "" && !r.tells(e.Reason, e.Address), " ("+e.Reason+")"), e.Weight, e.InFlight, recent(e.Recent))
+			when(e.Reason != "" && !r.tells(e.Reason, e.Address), " ("+e.Reason+")"), e.Weight, e.InFlight,
+			recent(e.Recent))
 	}
 }
 
