@@ -50,52 +50,58 @@ func TestRatesOfTheLastMinute(t *testing.T) {
 }
 
 func TestRatesByName(t *testing.T) {
-	r := NewRegistry()
-	ok := func(route string, n int) {
-		for range n {
-			r.Route(route).Record(MethodGet, 200, SchemeHTTP, 150*time.Microsecond)
-		}
-	}
-	ok("b", 2)
-	ok("a", 2)
-	ok("busy", 96)
-	r.Route("busy").Record(MethodPost, 503, SchemeHTTP, 30*time.Millisecond)
-	r.Route("busy").Record(MethodPost, 404, SchemeHTTPS, 30*time.Millisecond)
-	r.Route("busy").RecordCall(14, SchemeHTTP, 30*time.Millisecond)
-	r.Route("busy").RecordCall(0, SchemeHTTP, 30*time.Millisecond)
-	r.Route("quiet")
-	r.Fault(UH).Inc()
-	r.Cluster("c").RecordRequest(500, 150*time.Microsecond)
-	r.Cluster("c").RecordFailure(UT, 30*time.Millisecond)
-	r.Cluster("quiet")
-	got := r.Rates()
-	per := func(n uint64) float64 { return round(float64(n) / got.Seconds) }
-	got.Total.PerSecond = 0
-	for _, all := range [][]NamedRate{got.Routes, got.Clusters} {
-		for i := range all {
-			if want := per(all[i].Requests); (all[i].PerSecond-want)/want > 0.01 && got.Seconds > 0.01 {
-				t.Errorf("%s: %v requests per second, want %v", all[i].Name, all[i].PerSecond, want)
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRegistry()
+		ok := func(route string, n int) {
+			for range n {
+				r.Route(route).Record(MethodGet, 200, SchemeHTTP, 150*time.Microsecond)
 			}
-			all[i].PerSecond = 0
 		}
-	}
-	none := map[string]uint64{}
-	want := Rates{
-		Seconds: got.Seconds,
-		Total: Rate{Requests: 104, Errors: map[string]uint64{"4xx": 1, "5xx": 1, "grpc": 1, "UH": 1}, P50MS: 0.152,
-			P99MS: 43.499},
-		Routes: []NamedRate{
-			{"busy", Rate{Requests: 100, Errors: map[string]uint64{"4xx": 1, "5xx": 1, "grpc": 1}, P50MS: 0.152,
-				P99MS: 43.75}},
-			{"a", Rate{Requests: 2, Errors: none, P50MS: 0.15, P99MS: 0.199}},
-			{"b", Rate{Requests: 2, Errors: none, P50MS: 0.15, P99MS: 0.199}},
-		},
-		Clusters: []NamedRate{{"c", Rate{Requests: 2, Errors: map[string]uint64{"5xx": 1, "UT": 1}, P50MS: 0.2,
-			P99MS: 49.5}}},
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("rates\n%+v, want\n%+v", got, want)
-	}
+		ok("b", 2)
+		ok("a", 2)
+		ok("busy", 96)
+		r.Route("busy").Record(MethodPost, 503, SchemeHTTP, 30*time.Millisecond)
+		r.Route("busy").Record(MethodPost, 404, SchemeHTTPS, 30*time.Millisecond)
+		r.Route("busy").RecordCall(14, SchemeHTTP, 30*time.Millisecond)
+		r.Route("busy").RecordCall(0, SchemeHTTP, 30*time.Millisecond)
+		r.Route("quiet")
+		r.Fault(UH).Inc()
+		r.Cluster("c").RecordRequest(500, 150*time.Microsecond)
+		r.Cluster("c").RecordFailure(UT, 30*time.Millisecond)
+		r.Cluster("quiet")
+		r.Cluster("full").Overflow.Inc()
+		r.Listener("web", L7).Handshake(0x0304)
+		r.Listener("web", L7).HandshakeFailed(0, "first")
+		r.Listener("web", L7).HandshakeFailed(0x0303, "last")
+		r.Listener("plain", L7)
+		r.AccessLogDropped.Add(3)
+		<-time.After(10 * time.Second)
+		got := r.Rates()
+		none := map[string]uint64{}
+		want := Rates{
+			Seconds: 10,
+			Total: Rate{Requests: 104, PerSecond: 10.4,
+				Errors: map[string]uint64{"4xx": 1, "5xx": 1, "grpc": 1, "UH": 1}, P50MS: 0.152,
+				P99MS: 43.499},
+			Routes: []NamedRate{
+				{"busy", Rate{Requests: 100, PerSecond: 10, Errors: map[string]uint64{"4xx": 1, "5xx": 1, "grpc": 1},
+					P50MS: 0.152,
+					P99MS: 43.75}},
+				{"a", Rate{Requests: 2, PerSecond: 0.2, Errors: none, P50MS: 0.15, P99MS: 0.199}},
+				{"b", Rate{Requests: 2, PerSecond: 0.2, Errors: none, P50MS: 0.15, P99MS: 0.199}},
+			},
+			Clusters: []NamedRate{
+				{"c", Rate{Requests: 2, PerSecond: 0.2, Errors: map[string]uint64{"5xx": 1, "UT": 1}, P50MS: 0.2,
+					P99MS: 49.5}},
+				{"full", Rate{Errors: map[string]uint64{"UO": 1}}},
+			},
+			Listeners:    []HandshakeRate{{Name: "web", Done: 1, Failed: 2, Reason: "last"}},
+			LogLinesLost: 3,
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("rates\n%+v, want\n%+v", got, want)
+		}
+	})
 }
 
 // Of more names than are told, the busiest are.
