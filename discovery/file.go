@@ -80,7 +80,7 @@ func (f *file) read() Document {
 		return Document{Source: "file", Negative: true}
 	case err != nil:
 		f.tracker.Failed(telemetry.DiscoveryServer, err)
-		return refused("file", err)
+		return NewRefused("file", err)
 	}
 	f.tracker.OK(0)
 	return NewDocument("file", f.path, []config.Part{{Data: text}})

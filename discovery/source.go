@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
@@ -27,6 +28,9 @@ type Document struct {
 	// Index is Consul's ModifyIndex (of a folder: the highest). It tells a person
 	// which write this was and is no identity: it goes backwards after a restore.
 	Index uint64
+
+	// Forced is when a person asked for this document once more, whatever became of it before; zero = nobody did.
+	Forced time.Time
 
 	// Negative says that there is no document, and that this was confirmed. What
 	// is active stays active, as orphaned.
@@ -59,19 +63,19 @@ func NewDocument(source, name string, parts []config.Part) Document {
 	total := 0
 	for _, part := range parts {
 		if len(part.Data) == 0 {
-			return refused(source, fmt.Errorf("%s%s: empty", name, part.Name))
+			return NewRefused(source, fmt.Errorf("%s%s: empty", name, part.Name))
 		}
 		total += len(part.Data)
 	}
 	if total > config.MaxDocumentBytes {
-		return refused(source, fmt.Errorf("%s: larger than %d MiB (%d bytes)", name, config.MaxDocumentBytes>>20,
+		return NewRefused(source, fmt.Errorf("%s: larger than %d MiB (%d bytes)", name, config.MaxDocumentBytes>>20,
 			total))
 	}
 	return Document{Source: source, Parts: parts, Hash: hashOf(parts)}
 }
 
-// refused has a hash too, so that the same refusal is delivered once.
-func refused(source string, why error) Document {
+// NewRefused is that what is there is no document, and why. It has a hash too, so that the same refusal is delivered once.
+func NewRefused(source string, why error) Document {
 	sum := sha256.Sum256([]byte(why.Error()))
 	return Document{Source: source, Refused: why, Hash: hex.EncodeToString(sum[:])}
 }
@@ -97,7 +101,8 @@ func hashOf(parts []config.Part) string {
 
 // Same reports whether other says nothing new after d.
 func (d Document) Same(other Document) bool {
-	return d.Hash == other.Hash && d.Negative == other.Negative && (d.Refused == nil) == (other.Refused == nil)
+	return d.Hash == other.Hash && d.Negative == other.Negative && (d.Refused == nil) == (other.Refused == nil) &&
+		d.Forced.Equal(other.Forced)
 }
 
 // Send gives a document to the receiver, or gives up with ctx.

@@ -119,8 +119,8 @@ func TestNewDocumentRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %s", row.name, d.Refused, row.want)
 		}
 	}
-	a, b := refused("file", errors.New("a")), refused("file", errors.New("b"))
-	if a.Same(b) || !a.Same(refused("file", errors.New("a"))) {
+	a, b := NewRefused("file", errors.New("a")), NewRefused("file", errors.New("b"))
+	if a.Same(b) || !a.Same(NewRefused("file", errors.New("a"))) {
 		t.Error("refusals are not told apart by their reason")
 	}
 }

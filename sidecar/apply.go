@@ -129,6 +129,9 @@ func (a *applier) take(ctx context.Context, d discovery.Document) error {
 		}
 		return a.bootstrap(ctx)
 	}
+	if a.trials().forced(d.Forced) {
+		a.trials().lift()
+	}
 	if why := a.trials().quarantined(d.Hash); why != "" {
 		a.reject(d.Hash, "quarantined", []string{why})
 		return a.orFallBack(ctx, "its document is quarantined")

@@ -34,6 +34,7 @@ var layers = map[string]int{
 	"l4":                2, // L4 data plane
 
 	"mtls":                1,
+	"internal/docdiff":    1,
 	"internal/cluster":    1,
 	"internal/proxyproto": 1,
 	"proxy/http1":         1,

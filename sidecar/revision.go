@@ -44,6 +44,9 @@ func query(c config.Consul) consul.Query {
 	return consul.Query{Service: c.Service, Tag: c.Tag, Datacenter: c.Datacenter}
 }
 
+// Query is what the catalog is asked for a cluster of a document, for who asks it without a gateway.
+func Query(c config.Consul) consul.Query { return query(c) }
+
 // catalogQueries returns what the revision wants to know of the catalog, in no order.
 func (r *revision) catalogQueries() []consul.Query {
 	if r == nil {

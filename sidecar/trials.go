@@ -89,6 +89,9 @@ func (t *trials) quarantined(hash string) string {
 		"it is tried again when its content changes, or after SIGHUP", t.now.EndedAt.UTC().Format(time.RFC3339))
 }
 
+// forced tells whether a person asked for the document after its last trial began.
+func (t *trials) forced(at time.Time) bool { return !at.IsZero() && at.After(t.now.EndedAt) }
+
 // lift ends the quarantine.
 func (t *trials) lift() {
 	if t.now.Quarantined != "" {

@@ -152,6 +152,9 @@ func (c *Client) probe(ctx context.Context, fresh bool) error {
 	return nil
 }
 
+// Close closes the connections that are not in use. The client may be used on.
+func (c *Client) Close() { c.closeIdle() }
+
 // closeIdle closes the connections that are not in use, when one of the users has ended.
 func (c *Client) closeIdle() { c.link.Load().http.CloseIdleConnections() }
 

@@ -38,6 +38,10 @@ type keySource struct {
 	consul *Client
 	key    string
 	watch  *watch[discovery.Document]
+
+	mu sync.Mutex
+	// +checklocks:mu
+	pointed discovery.Document // the last one that a pointer led to
 }
 
 // Source follows the document at key. A key that ends in a slash is a folder:
@@ -127,7 +131,20 @@ func (s *keySource) fetchKey(ctx context.Context, q fetchOptions) (result[discov
 		a.value = discovery.Document{Source: "consul", Negative: true}
 		return a, nil
 	}
-	a.value = discovery.NewDocument("consul", s.key, []config.Part{{Data: pairs[0].Value}})
+	p, pointer, why := parsePointer(pairs[0].Value)
+	switch {
+	case why != nil:
+		a.value = discovery.NewRefused("consul", fmt.Errorf("%s: %w", s.key, why))
+	case pointer:
+		if a.value, err = s.follow(ctx, &p); err != nil {
+			return a, err
+		}
+		if p.Forced {
+			a.value.Forced = p.At
+		}
+	default:
+		a.value = discovery.NewDocument("consul", s.key, []config.Part{{Data: pairs[0].Value}})
+	}
 	a.value.Index = pairs[0].ModifyIndex
 	return a, nil
 }

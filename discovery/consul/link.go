@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -180,12 +181,14 @@ func (l *link) readFiles(config api.TLSConfig) error {
 }
 
 // request makes the request for path, below the prefix of the address.
-func (l *link) request(ctx context.Context, path string, query url.Values) (*http.Request, error) {
+func (l *link) request(
+	ctx context.Context, method, path string, query url.Values, body io.Reader,
+) (*http.Request, error) {
 	u := l.base
 	u.Path += path
 	maps.Copy(query, l.query)
 	u.RawQuery = query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
 	if err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ func TestAddressMeansWhatItMeansToTheLibrary(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			req, err := l.request(t.Context(), "/v1/kv/a/b", url.Values{})
+			req, err := l.request(t.Context(), http.MethodGet, "/v1/kv/a/b", url.Values{}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

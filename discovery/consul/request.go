@@ -1,6 +1,7 @@
 package consul
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -91,10 +92,17 @@ func onceOnly(ctx context.Context, stop context.CancelCauseFunc) context.Context
 	}})
 }
 
-// do sends one request, with the token of this moment; named says whether there
-// is one. With fresh it has a connection of its own. Everything but 200 and 404 is an error.
+// do sends one request that reads. With fresh it has a connection of its own.
 func (c *Client) do(
 	ctx context.Context, path string, query url.Values, fresh bool,
+) (resp *http.Response, named bool, err error) {
+	return c.send(ctx, http.MethodGet, path, query, nil, fresh)
+}
+
+// send sends one request, with the token of this moment; named says whether there
+// is one. Everything but 200 and 404 is an error.
+func (c *Client) send(
+	ctx context.Context, method, path string, query url.Values, body []byte, fresh bool,
 ) (resp *http.Response, named bool, err error) {
 	token, err := c.token.current()
 	if err != nil {
@@ -104,7 +112,7 @@ func (c *Client) do(
 		}
 	}
 	l := c.link.Load()
-	req, err := l.request(ctx, path, query)
+	req, err := l.request(ctx, method, path, query, bytes.NewReader(body))
 	if err != nil {
 		return nil, false, &fault{telemetry.DiscoveryTransport, err}
 	}

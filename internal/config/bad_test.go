@@ -355,7 +355,7 @@ var bad = []struct{ file, want string }{
 13:71: routes[11].prefix_rewrite: want a path that begins with / (seen "v1")
 `},
 	{"pointer.bad.json", `
-1:1: document: is a pointer to a pushed revision, which this gateway does not follow: store the document itself here
+1:1: document: is a pointer to a pushed revision, which only a single key in Consul can be: write the document itself here
 `},
 	{"proxy-protocol.bad.yaml", `
 2:46: listeners[0].proxy_protocol: want false, or the networks that are trusted, such as {from: [10.0.0.0/8]} (seen true)
@@ -475,7 +475,7 @@ var bad = []struct{ file, want string }{
 5:82: routes[3].rate_limit.key: want route, remote_ip or header:NAME (seen "header:")
 `},
 	{"withdrawn.bad.json", `
-1:1: document: is a pointer to a pushed revision, which this gateway does not follow: store the document itself here
+1:1: document: is a pointer to a pushed revision, which only a single key in Consul can be: write the document itself here
 `},
 }
 

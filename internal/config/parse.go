@@ -57,7 +57,7 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 	case !d.isKind(root, yaml.MappingNode):
 		return nil
 	case isPointer(root):
-		d.problem(root, "is a pointer to a pushed revision, which this gateway does not follow: store the document "+
+		d.problem(root, "is a pointer to a pushed revision, which only a single key in Consul can be: write the document "+
 			"itself here")
 		return nil
 	}
@@ -67,7 +67,7 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 	return root
 }
 
-// isPointer knows what a later `gateway push` writes in a document's place.
+// isPointer knows what `gateway push` writes in a document's place.
 func isPointer(root *yaml.Node) bool {
 	return has(root, "v") && (has(root, "parts") || has(root, "withdrawn"))
 }

@@ -40,7 +40,7 @@ func TestBadParts(t *testing.T) {
 		{"no text", "", "x: [", "a:1:1: document: is empty\nb:1:5: document: not YAML (while parsing a flow node: " +
 			"did not find expected node content)"},
 		{"a pointer", `{"v": 1, "withdrawn": true}`, "routes: []",
-			"a:1:1: document: is a pointer to a pushed revision, which this gateway does not follow: store the " +
+			"a:1:1: document: is a pointer to a pushed revision, which only a single key in Consul can be: write the " +
 				"document itself here"},
 	} {
 		_, err := DecodeParts([]Part{{"a", []byte(row.a)}, {"b", []byte(row.b)}}, Base{})

@@ -18,6 +18,10 @@ func newRoot(p *Process) *cobra.Command {
 	root.AddCommand(
 		devCommand(p),
 		validateCommand(p),
+		pushCommand(p),
+		diffCommand(p),
+		historyCommand(p),
+		rollbackCommand(p),
 		envCommand(p),
 		versionCommand(p),
 		statusCommand(p),

@@ -1,0 +1,183 @@
+package consul
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// PutByHand is the author of a document that nobody pushed.
+const PutByHand = "put by hand"
+
+// ErrConflict is that the key changed between the look at it and the write.
+var ErrConflict = errors.New("somebody else changed the document meanwhile")
+
+// Revisions are the documents of one key: the live one, and those before it. Its methods make requests to the leader,
+// and may be called from any goroutine.
+type Revisions struct {
+	consul *Client
+	key    string
+	folder string
+}
+
+// Revisions gives those of a key, which is a single one and no folder.
+func (c *Client) Revisions(key string) (*Revisions, error) {
+	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	if strings.HasSuffix(key, "/") {
+		return nil, fmt.Errorf("consul key %q: a folder, whose keys are put one by one (consul kv put)", key)
+	}
+	return &Revisions{consul: c, key: key, folder: folderOf(key)}, nil
+}
+
+// Live is what the key holds.
+type Live struct {
+	Pointer  Pointer // of a document that was put by hand, only its hash and size
+	Text     []byte  // the document; nil = there is none
+	ByHand   bool
+	Index    uint64 // Consul's, for the write after this look; 0 = the key does not exist
+	Unusable error  // why a pointer leads to no document
+}
+
+// Live reads the live document.
+func (r *Revisions) Live(ctx context.Context) (Live, error) {
+	pair, found, err := r.consul.readKey(ctx, r.key)
+	if err != nil {
+		return Live{}, r.failed("read", r.key, err)
+	}
+	if !found {
+		return Live{}, nil
+	}
+	live := Live{Index: pair.ModifyIndex}
+	p, pointer, why := parsePointer(pair.Value)
+	switch {
+	case why != nil:
+		live.Unusable = why
+	case pointer:
+		live.Pointer = p
+		live.Text, live.Unusable, err = r.consul.readDocument(ctx, &p)
+	default:
+		live.Text, live.ByHand = pair.Value, true
+		live.Pointer = Pointer{SHA256: hashHex(pair.Value), Size: len(pair.Value), By: PutByHand}
+	}
+	if err != nil {
+		return Live{}, r.failed("read", r.folder, err)
+	}
+	return live, nil
+}
+
+// Push makes text the live document: its parts first, then what is told of it, then the pointer, if the key is still as
+// it was at the look. p has Rev, By, At, Note, Parent and Forced; what is live then is returned.
+func (r *Revisions) Push(ctx context.Context, text []byte, p Pointer, after Live) (Pointer, error) {
+	p, err := r.archive(ctx, text, p)
+	if err != nil {
+		return p, err
+	}
+	value, err := json.Marshal(p)
+	if err != nil {
+		return p, err
+	}
+	cas := url.Values{"cas": {strconv.FormatUint(after.Index, 10)}}
+	took, err := r.write(ctx, http.MethodPut, "/v1/kv/"+r.key, cas, value)
+	if err != nil && classOf(err) != telemetry.DiscoveryTransport {
+		return p, r.failed("write", r.key, err)
+	}
+	if !took { // or it did, and we did not hear of it
+		pair, _, failed := r.consul.readKey(ctx, r.key)
+		switch {
+		case failed == nil && bytes.Equal(pair.Value, value):
+		case err != nil:
+			return p, r.failed("write", r.key, err)
+		default:
+			return p, cmp.Or(failed, ErrConflict)
+		}
+	}
+	return p, r.complete(ctx, text, p)
+}
+
+// complete writes parts again that somebody has pruned before the pointer to them was there. Once it is, Prune leaves
+// them alone.
+func (r *Revisions) complete(ctx context.Context, text []byte, p Pointer) error {
+	for _, key := range p.Parts {
+		_, found, err := r.consul.readKey(ctx, key)
+		if err != nil {
+			return r.failed("read", key, err)
+		}
+		if !found {
+			_, err = r.archive(ctx, text, p)
+			return err
+		}
+	}
+	return nil
+}
+
+// writeTimeout bounds a write: servers hold one while they elect a leader.
+const writeTimeout = 15 * time.Second
+
+// write makes one request that changes something; took is false if the condition in query did not hold.
+func (r *Revisions) write(
+	ctx context.Context, method, path string, query url.Values, body []byte,
+) (took bool, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, writeTimeout, errSlow)
+	defer cancel()
+	resp, _, err := r.consul.send(ctx, method, path, query, body, false)
+	if err != nil {
+		return false, inTime(ctx, err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
+	if err != nil {
+		return false, inTime(ctx, transportFault(err))
+	}
+	return strings.TrimSpace(string(answer)) != "false", nil
+}
+
+// inTime says of a request that ran into our deadline just that.
+func inTime(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), errSlow) {
+		return &fault{telemetry.DiscoveryTransport, errSlow}
+	}
+	return err
+}
+
+// failed says what to mend where Consul did not do what was asked.
+func (r *Revisions) failed(doing, key string, err error) error {
+	switch classOf(err) {
+	case telemetry.DiscoveryACL:
+		right := "write"
+		if doing == "read" || doing == "list" {
+			right = "read"
+		}
+		return fmt.Errorf("%s key %s: the token needs key_prefix %q { policy = %q }: %w", doing, key, r.folder, right, err)
+	case telemetry.DiscoveryTransport:
+		return fmt.Errorf("%s key %s: no response from Consul at %s (CONSUL_HTTP_ADDR): %w",
+			doing, key, r.consul.link.Load().base.Host, err)
+	}
+	return fmt.Errorf("%s key %s: %w", doing, key, err)
+}
+
+// Registered counts the instances of a service that may be used now.
+func (c *Client) Registered(ctx context.Context, q Query) (int, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, plainTimeout, errSlow)
+	defer cancel()
+	found, err := c.health(ctx, q.service(), fetchOptions{})
+	if err != nil {
+		return 0, inTime(ctx, err)
+	}
+	return len(endpointsOf(q, found.value).Instances), nil
+}
+
+// Denied tells whether an error is that the token lacks a right.
+func Denied(err error) bool { return err != nil && classOf(err) == telemetry.DiscoveryACL }

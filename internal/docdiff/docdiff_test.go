@@ -1,0 +1,87 @@
+package docdiff
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+)
+
+const base = `
+listeners: [{name: web, address: ":8080"}]
+routes:
+  - {name: shop, match: {path_prefix: /shop}, cluster: shop, timeouts: {upstream: 5s}}
+  - {name: api, match: {path_prefix: /api}, cluster: api}
+clusters:
+  - {name: shop, endpoints: [{address: "10.0.0.1:80", weight: 3}, "10.0.0.2:80"]}
+  - {name: api, consul: {service: api}}
+`
+
+func decode(t *testing.T, text string) *config.Document {
+	t.Helper()
+	if text == "" {
+		return nil
+	}
+	d, err := config.Decode([]byte(text), config.Standard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestCompare(t *testing.T) {
+	edit := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(base) }
+	for _, row := range []struct {
+		name, before, next, want string
+		empty                    []string
+		meaning                  string
+	}{
+		{"the same", base, base + "# a comment\n", "", nil, ""},
+		{"the first", "", base, "listener web added\nroute shop added\nroute api added\ncluster shop added\ncluster api added", nil, ""},
+		{"a timeout", base, edit("5s", "7s"), "route shop changed: timeouts.upstream 5s -> 7s", nil, ""},
+		{"a weight", base, edit("weight: 3", "weight: 4"), "cluster shop changed: endpoints.10.0.0.1:80.weight 3 -> 4", nil, ""},
+		{"an endpoint less", base, edit(`, "10.0.0.2:80"`, ""), "cluster shop changed: endpoints.10.0.0.2:80 {\"weight\":1} -> ", nil, ""},
+		{"order of endpoints", base, edit(`{address: "10.0.0.1:80", weight: 3}, "10.0.0.2:80"`,
+			`"10.0.0.2:80", {address: "10.0.0.1:80", weight: 3}`), "", nil, ""},
+		{"a route renamed", base, edit("name: api, match", "name: v1, match"), "route v1 changed: name api -> v1", nil, ""},
+		{"a route removed", base, edit("  - {name: api, match: {path_prefix: /api}, cluster: api}\n", ""),
+			"route api removed", nil, "requests of 1 route go to other routes, or are answered with 404"},
+		{"an address", base, edit(":8080", ":8081"), "listener web changed: address :8080 -> :8081", nil,
+			"listener web: address changes, open connections live on"},
+		{"a global timeout", base, base + "timeouts: {idle: 30s}\n", "timeouts changed: idle 1m -> 30s", nil, ""},
+		{"an empty cluster", base, base, "", []string{"api"}, "1 route would have no endpoint"},
+	} {
+		before, next := decode(t, row.before), decode(t, row.next)
+		changes := Compare(before, next)
+		var lines []string
+		for _, c := range changes {
+			line := strings.TrimSpace(c.Kind+" "+c.Name) + " " + c.What
+			for i, f := range c.Fields {
+				line += fmt.Sprintf("%s %s %s -> %s", []string{":", ","}[min(i, 1)], f.Path, f.Before, f.After)
+			}
+			lines = append(lines, line)
+		}
+		if got := strings.Join(lines, "\n"); got != row.want {
+			t.Errorf("%s:\n%s\nwant\n%s", row.name, got, row.want)
+		}
+		if got := strings.Join(Meaning(changes, next, row.empty), "\n"); got != row.meaning {
+			t.Errorf("%s means %q, want %q", row.name, got, row.meaning)
+		}
+	}
+}
+
+// What is compared twice is told the same way.
+func TestCompareIsSteady(t *testing.T) {
+	before, next := decode(t, base), decode(t, strings.ReplaceAll(base, "api", "other"))
+	first := Compare(before, next)
+	for range 20 {
+		same := func(a, b Change) bool {
+			return a.Kind == b.Kind && a.Name == b.Name && a.What == b.What && slices.Equal(a.Fields, b.Fields)
+		}
+		if again := Compare(before, next); !slices.EqualFunc(first, again, same) {
+			t.Fatalf("%v, then %v", first, again)
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/docdiff"
+)
+
+const (
+	width     = 80 // characters of a line that people read
+	mostShown = 50 // changes that people read
+)
+
+// mark begins the line of a change; the colour is used on a terminal.
+var marks = map[string]struct{ sign, colour string }{
+	docdiff.Added:   {"+", "\x1b[32m"},
+	docdiff.Removed: {"-", "\x1b[31m"},
+	docdiff.Changed: {"~", "\x1b[33m"},
+}
+
+const plain = "\x1b[0m"
+
+// print tells people what changes, a line each.
+func (d difference) print(p *Process) error {
+	w := bufio.NewWriter(p.Stdout)
+	coloured := p.coloured()
+	for i, c := range d.Changes {
+		if i == mostShown {
+			fmt.Fprintf(w, "... and %s (--json has all)\n", count(len(d.Changes)-mostShown, "more change"))
+			break
+		}
+		line := marks[c.What].sign + " " + c.Kind
+		if c.Name != "" {
+			line += " " + c.Name
+		}
+		line = cut(line, width)
+		if coloured {
+			line = marks[c.What].colour + line + plain
+		}
+		fmt.Fprintln(w, line)
+		for _, f := range c.Fields {
+			fmt.Fprintln(w, fieldLine(f))
+		}
+	}
+	for _, m := range d.Means {
+		fmt.Fprintln(w, wrap("means: "+m))
+	}
+	if len(d.Changes) == 0 {
+		fmt.Fprintln(w, "no change")
+	}
+	return w.Flush()
+}
+
+// fieldLine is path: before -> after, each cut to the room that there is.
+func fieldLine(f docdiff.Field) string {
+	const arrow, indent, least = " -> ", "    ", 12
+	path := cut(f.Path, width/2)
+	before, after := shownValue(f.Before), shownValue(f.After)
+	room := width - len(indent) - utf8.RuneCountInString(path) - len(": ") - len(arrow)
+	half := max(room/2, least)
+	before = cut(before, max(half, room-utf8.RuneCountInString(after)))
+	after = cut(after, max(least, room-utf8.RuneCountInString(before)))
+	return indent + path + ": " + before + arrow + after
+}
+
+func shownValue(text string) string {
+	if text == "" {
+		return "(none)"
+	}
+	return text
+}
+
+// cut shortens a text to n characters, and takes out those that would move the cursor: others may have written it.
+func cut(text string, n int) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
+	if utf8.RuneCountInString(text) <= n {
+		return text
+	}
+	return string([]rune(text)[:n-3]) + "..."
+}
+
+// wrap breaks a sentence into lines of the width; those after the first are indented. A longer word has a line alone.
+func wrap(text string) string {
+	var b strings.Builder
+	column := 0
+	for _, word := range strings.Fields(cut(text, len(text))) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case column == 0:
+		case column+1+n > width:
+			b.WriteString("\n  ")
+			column = len("  ")
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
+}
+
+// coloured tells whether stdout is a terminal of somebody who wants colours.
+func (p *Process) coloured() bool {
+	f, ok := p.Stdout.(*os.File)
+	if !ok || p.variable("NO_COLOR") != "" || p.variable("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,259 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/docdiff"
+)
+
+// pushOptions are the flags of push and rollback.
+type pushOptions struct {
+	note       string
+	dryRun     bool
+	allowEmpty bool
+	force      bool
+	raw        bool
+}
+
+func (o *pushOptions) bind(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.note, "note", "", "why, for the history")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "check and show the changes, write nothing")
+	cmd.Flags().BoolVar(&o.allowEmpty, "allow-empty", false, "also when a service has no instance")
+	cmd.Flags().BoolVar(&o.force, "force", false, "also when it is live already: ends its quarantine")
+	cmd.Flags().BoolVar(&o.raw, "json", false, "print the outcome as JSON")
+}
+
+func pushCommand(p *Process) *cobra.Command {
+	var o pushOptions
+	cmd := &cobra.Command{
+		Use:   "push FILE",
+		Short: "Make a document live in Consul (- is stdin)",
+		Long: `Checks a document as a gateway with these flags and this environment would, looks its
+services up in the catalog, shows what it changes, and makes it live in Consul. The
+document before stays in the history (gateway history, gateway rollback). Exits 1 if it
+is refused: it has problems, a service has no instance, or somebody else changed the
+live document meanwhile.`,
+		Example: "  gateway push routes.yaml --service web --note 'send 5 % to v2'",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errOneFile
+			}
+			return nil
+		},
+	}
+	flags := bindFlags(cmd)
+	o.bind(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx, cancel := context.WithTimeout(cmd.Context(), storeTimeout)
+		defer cancel()
+		s, err := openStore(p, flags)
+		if err != nil {
+			return err
+		}
+		defer s.consul.Close()
+		text, err := readDocument(args[0], p.Stdin)
+		if err != nil {
+			return err
+		}
+		doc, err := s.decode(text)
+		if err != nil {
+			return s.invalid(p, args[0], err, o)
+		}
+		return s.push(ctx, p, revision{text, doc}, o)
+	}
+	return cmd
+}
+
+// pushOutcome is what push and rollback tell.
+type pushOutcome struct {
+	Key      string `json:"key"`
+	Revision string `json:"revision,omitempty"`
+	Parent   string `json:"parent,omitempty"` // what a rollback leads to
+	Pushed   bool   `json:"pushed"`
+	difference
+	Problems []string `json:"problems,omitempty"` // of the document
+	Empty    []string `json:"empty,omitempty"`    // clusters without an instance in the catalog
+	Notes    []string `json:"notes,omitempty"`    // what could not be looked up or compared
+	Theirs   *theirs  `json:"theirs,omitempty"`
+
+	said string // the last line
+}
+
+// theirs is what somebody else made live between our look and our write.
+type theirs struct {
+	Revision string `json:"revision,omitempty"`
+	By       string `json:"by"`
+	Note     string `json:"note,omitempty"`
+	difference
+}
+
+// invalid tells what is wrong with a document that is to be pushed.
+func (s *store) invalid(p *Process, name string, err error, o pushOptions) error {
+	if !o.raw {
+		return problems(p.Stdout, []string{name}, err)
+	}
+	var told bytes.Buffer
+	answer := problems(&told, []string{name}, err)
+	out := pushOutcome{
+		Key: s.boot.ConsulKey, difference: noDifference, Problems: strings.Split(strings.TrimSpace(told.String()), "\n"),
+	}
+	if err := printJSON(p.Stdout, out); err != nil {
+		return bad("%v", err)
+	}
+	return answer
+}
+
+// push makes a revision live, or says why not.
+func (s *store) push(ctx context.Context, p *Process, next revision, o pushOptions) error {
+	before, err := s.live(ctx)
+	if err != nil {
+		return err
+	}
+	out := pushOutcome{Key: s.boot.ConsulKey, Revision: next.doc.Revision, Parent: before.parentOf(next.doc.Revision)}
+	if out.Empty, out.Notes, err = s.empty(ctx, next.doc); err != nil {
+		return err
+	}
+	if before.Index != 0 && before.doc == nil {
+		out.Notes = append(out.Notes, before.why.Error()+": compared with nothing")
+	}
+	out.difference = newDifference(before.doc, next.doc, out.Empty)
+	answer := out.refusal(next.doc, o.allowEmpty)
+	switch {
+	case answer != nil:
+	case before.doc != nil && bytes.Equal(before.Text, next.text) && !o.force:
+		out.said = out.Revision + " is live already"
+	case o.dryRun:
+		out.said = out.Revision + " was not pushed: --dry-run"
+	default:
+		if answer, err = s.write(ctx, p, next, before, &out, o); err != nil {
+			return err
+		}
+	}
+	if err := out.print(p, o); err != nil {
+		return bad("%v", err)
+	}
+	return answer
+}
+
+// refusal is that a cluster would have no endpoint, against the author's will.
+func (o *pushOutcome) refusal(doc *config.Document, allow bool) error {
+	var all []string
+	for i := range doc.Clusters {
+		c := &doc.Clusters[i]
+		if slices.Contains(o.Empty, c.Name) && !c.AllowEmpty && !allow {
+			all = append(all, fmt.Sprintf("cluster %s: service %s has no instance", c.Name, c.Consul.Service))
+		}
+	}
+	if all == nil {
+		return nil
+	}
+	return bad("%s\nnothing was pushed: register it first, or write --allow-empty", strings.Join(all, "\n"))
+}
+
+// write puts the revision in the place of before, which goes into the history. The answer is that somebody else was
+// faster.
+func (s *store) write(
+	ctx context.Context, p *Process, next revision, before liveDocument, out *pushOutcome, o pushOptions,
+) (answer, err error) {
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	if before.ByHand && before.doc != nil {
+		byHand := consul.Pointer{Rev: before.doc.Revision, By: consul.PutByHand, At: now}
+		if err := s.revisions.Archive(ctx, before.Text, byHand); err != nil {
+			return nil, bad("%v", err)
+		}
+	}
+	pointer, err := s.revisions.Push(ctx, next.text, consul.Pointer{
+		Rev: out.Revision, By: s.author(p), At: now, Note: o.note, Parent: out.Parent, Forced: o.force,
+	}, before.Live)
+	if errors.Is(err, consul.ErrConflict) {
+		return s.conflict(ctx, before.doc, out)
+	}
+	if err != nil {
+		return nil, bad("%v", err)
+	}
+	out.Pushed = true
+	out.said = fmt.Sprintf("pushed %s to %s", out.Revision, out.Key)
+	if out.Parent != "" {
+		out.said += fmt.Sprintf(" (before: %s)", out.Parent)
+	}
+	if _, err := s.revisions.Prune(ctx, pointer); err != nil {
+		fmt.Fprintf(p.Stderr, "gateway: the history keeps more than it should: %v\n", err)
+	}
+	return nil, nil
+}
+
+// conflict notes what somebody else made live meanwhile.
+func (s *store) conflict(ctx context.Context, before *config.Document, out *pushOutcome) (answer, err error) {
+	live, err := s.live(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out.Theirs = &theirs{Revision: live.Pointer.Rev, By: live.Pointer.By, Note: live.Pointer.Note, difference: noDifference}
+	if live.doc != nil {
+		out.Theirs.difference = newDifference(before, live.doc, nil)
+	} else {
+		out.Notes = append(out.Notes, live.why.Error())
+	}
+	return bad("%v\nnothing was pushed: look at it, and push again to put yours in its place", consul.ErrConflict), nil
+}
+
+func (o *pushOutcome) print(p *Process, flags pushOptions) error {
+	if flags.raw {
+		return printJSON(p.Stdout, o)
+	}
+	if o.Theirs != nil {
+		line := "theirs: " + o.Theirs.Revision + " by " + o.Theirs.By
+		if o.Theirs.Note != "" {
+			line += ", " + o.Theirs.Note
+		}
+		fmt.Fprintln(p.Stdout, cut(line, width))
+		if err := o.Theirs.print(p); err != nil {
+			return err
+		}
+		fmt.Fprintln(p.Stdout, "yours: "+o.Revision)
+	}
+	if err := o.difference.print(p); err != nil {
+		return err
+	}
+	for _, line := range append(o.Notes, o.said) {
+		if line != "" {
+			fmt.Fprintln(p.Stdout, wrap(line))
+		}
+	}
+	return nil
+}
+
+func printJSON(w io.Writer, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(text, '\n'))
+	return err
+}
+
+// noDifference is that of documents that mean the same.
+var noDifference = difference{[]docdiff.Change{}, []string{}}
+
+// difference is what one document changes of another, and what that means.
+type difference struct {
+	Changes []docdiff.Change `json:"changes"`
+	Means   []string         `json:"means"`
+}
+
+func newDifference(before, next *config.Document, empty []string) difference {
+	changes := docdiff.Compare(before, next)
+	return difference{append([]docdiff.Change{}, changes...), append([]string{}, docdiff.Meaning(changes, next, empty)...)}
+}

@@ -1,0 +1,204 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/sidecar"
+)
+
+// storeTimeout bounds what a verb does with Consul, all of it.
+const storeTimeout = time.Minute
+
+// store is the way of a verb to the revisions in Consul.
+type store struct {
+	boot      sidecar.Bootstrap
+	consul    *consul.Client
+	revisions *consul.Revisions
+}
+
+// openStore reads the environment as a gateway would that takes its document from Consul.
+func openStore(p *Process, flags map[string]string) (*store, error) {
+	b, err := sidecar.Load(sidecar.Sources{
+		Flags: flags, Environ: p.Environ, Defaults: map[string]string{"GATEWAY_SOURCE": string(sidecar.SourceConsul)},
+	})
+	if err != nil {
+		return nil, err
+	}
+	client, err := consul.New(consul.Options{
+		Version: sidecar.Built().Version, Address: p.variable("CONSUL_HTTP_ADDR"),
+		Token: p.variable("CONSUL_HTTP_TOKEN"), TokenFile: p.variable("CONSUL_HTTP_TOKEN_FILE"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	revisions, err := client.Revisions(b.ConsulKey)
+	if err != nil {
+		return nil, err
+	}
+	return &store{b, client, revisions}, nil
+}
+
+// variable is one of the environment.
+func (p *Process) variable(name string) string {
+	for _, e := range p.Environ {
+		if value, ok := strings.CutPrefix(e, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// author is who calls the verb, as far as the environment tells.
+func (s *store) author(p *Process) string {
+	for _, name := range []string{"USER", "LOGNAME"} {
+		if user := p.variable(name); user != "" {
+			return user + "@" + s.boot.Instance
+		}
+	}
+	return s.boot.Instance
+}
+
+func (s *store) decode(text []byte) (*config.Document, error) {
+	return config.Decode(text, s.boot.Base())
+}
+
+// revision is a document of which the verbs speak.
+type revision struct {
+	text []byte
+	doc  *config.Document
+}
+
+// liveDocument is the live document with what it means.
+type liveDocument struct {
+	consul.Live
+	doc *config.Document // nil = there is no valid one
+	why error            // of that
+}
+
+// parentOf is what a rollback from a revision leads to that takes the place of the live one.
+func (l *liveDocument) parentOf(rev string) string {
+	if l.Pointer.Rev == rev {
+		return l.Pointer.Parent
+	}
+	return l.Pointer.Rev
+}
+
+// live reads the live document. That there is none, or none that is valid, is no error.
+func (s *store) live(ctx context.Context) (liveDocument, error) {
+	read, err := s.revisions.Live(ctx)
+	if err != nil {
+		return liveDocument{}, bad("%v", err)
+	}
+	l := liveDocument{Live: read}
+	switch {
+	case l.Index == 0:
+		l.why = fmt.Errorf("nothing is live: there is no key %s", s.boot.ConsulKey)
+	case l.Unusable != nil:
+		l.why = fmt.Errorf("the live document cannot be read: %w", l.Unusable)
+	default:
+		if l.doc, err = s.decode(l.Text); err != nil {
+			l.why = fmt.Errorf("the live document is not valid: %w", firstProblem(err))
+		}
+	}
+	if l.ByHand && l.doc != nil {
+		l.Pointer.Rev = l.doc.Revision
+	}
+	return l, nil
+}
+
+// firstProblem is the first of several.
+func firstProblem(err error) error {
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return errors.New(first)
+}
+
+// find reads a revision of the history, or the live one, by its name or the beginning of it.
+func (s *store) find(ctx context.Context, name string) (revision, error) {
+	live, err := s.live(ctx)
+	if err != nil {
+		return revision{}, err
+	}
+	if name == "live" {
+		if live.doc == nil {
+			return revision{}, bad("%v", live.why)
+		}
+		return revision{live.Text, live.doc}, nil
+	}
+	all, err := s.history(ctx, live)
+	if err != nil {
+		return revision{}, err
+	}
+	fits := func(p pushed) bool { return strings.HasPrefix(p.Rev, name) }
+	i := slices.IndexFunc(all, fits)
+	if name == "" || i < 0 {
+		return revision{}, bad("there is no revision %q (gateway history lists them)", name)
+	}
+	found := all[i]
+	if found.Rev != name && slices.ContainsFunc(all[i+1:], func(p pushed) bool { return fits(p) && p.Rev != found.Rev }) {
+		return revision{}, bad("revision %q: several begin with this, write more of it", name)
+	}
+	text := live.Text
+	if !found.Live {
+		if text, err = s.revisions.Text(ctx, found.Pointer); err != nil {
+			return revision{}, bad("%v", err)
+		}
+	}
+	doc, err := s.decode(text)
+	if err != nil {
+		return revision{}, bad("revision %s is not valid here: %v", found.Rev, firstProblem(err))
+	}
+	return revision{text, doc}, nil
+}
+
+// findOrRead reads a file, or what find does where there is no such file.
+func (s *store) findOrRead(ctx context.Context, p *Process, name string) (revision, error) {
+	if info, err := os.Stat(name); name != "-" && (err != nil || info.IsDir()) {
+		found, err := s.find(ctx, name)
+		if err != nil && strings.ContainsAny(name, "./") {
+			err = bad("%s: no such file", name)
+		}
+		return found, err
+	}
+	text, err := readDocument(name, p.Stdin)
+	if err != nil {
+		return revision{}, err
+	}
+	doc, err := s.decode(text)
+	if err != nil {
+		return revision{}, problems(p.Stdout, []string{name}, err)
+	}
+	return revision{text, doc}, nil
+}
+
+// empty looks up the services of a document. It returns the clusters without an instance, and what could not be looked
+// up.
+func (s *store) empty(ctx context.Context, doc *config.Document) (empty, unknown []string, err error) {
+	for i := range doc.Clusters {
+		c := &doc.Clusters[i]
+		if c.Consul.Service == "" || len(c.Endpoints) > 0 {
+			continue
+		}
+		n, err := s.consul.Registered(ctx, sidecar.Query(c.Consul))
+		switch {
+		case consul.Denied(err):
+			unknown = append(unknown, fmt.Sprintf("cluster %s: not looked up, the token may not read service %s",
+				c.Name, c.Consul.Service))
+		case err != nil:
+			return nil, nil, bad("service %s: %v", c.Consul.Service, err)
+		case n == 0:
+			empty = append(empty, c.Name)
+		}
+	}
+	return empty, unknown, nil
+}
+
+// errOneFile says what push takes.
+var errOneFile = errors.New("push takes one file, or - for stdin: the keys of a folder are put one by one (consul kv put)")

@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
+)
+
+func rollbackCommand(p *Process) *cobra.Command {
+	var o pushOptions
+	cmd := &cobra.Command{
+		Use:   "rollback [REVISION]",
+		Short: "Make an earlier revision live again; by default the one before",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("rollback takes one revision (were %d)", len(args))
+			}
+			return nil
+		},
+	}
+	flags := bindFlags(cmd)
+	o.bind(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx, cancel := context.WithTimeout(cmd.Context(), storeTimeout)
+		defer cancel()
+		s, err := openStore(p, flags)
+		if err != nil {
+			return err
+		}
+		defer s.consul.Close()
+		live, err := s.live(ctx)
+		if err != nil {
+			return err
+		}
+		name, err := live.before(args)
+		if err != nil {
+			return err
+		}
+		to, err := s.find(ctx, name)
+		if err != nil {
+			return err
+		}
+		if o.note == "" && live.Pointer.Rev != "" {
+			o.note = "rollback from " + live.Pointer.Rev
+		}
+		return s.push(ctx, p, to, o)
+	}
+	return cmd
+}
+
+// before is the revision that is named, or else the one before the live document.
+func (l *liveDocument) before(named []string) (string, error) {
+	switch {
+	case len(named) > 0:
+		return named[0], nil
+	case l.Index == 0:
+		return "", bad("%v", l.why)
+	case l.ByHand:
+		return "", bad("the live document was %s: say which revision (gateway history lists them)", consul.PutByHand)
+	case l.Pointer.Parent == "":
+		return "", bad("no revision is known to be before the live one (gateway history lists them)")
+	}
+	return l.Pointer.Parent, nil
+}
