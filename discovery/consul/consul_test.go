@@ -41,6 +41,15 @@ func TestConsulWithACLs(t *testing.T) {
 		{"KeyWithoutRights", keyWithoutRights},
 		{"FolderIsNeverPartial", folderIsNeverPartial},
 		{"CatalogWithoutRights", catalogWithoutRights},
+		{"RevisionsAreKept", revisionsAreKept},
+		{"ALargeDocumentHasParts", aLargeDocumentHasParts},
+		{"ThePusherThatIsLateLoses", thePusherThatIsLateLoses},
+		{"TheHistoryEnds", theHistoryEnds},
+		{"RightsAreNamed", rightsAreNamed},
+		{"TheResponseIsLost", theResponseIsLost},
+		{"PrunedMeanwhile", prunedMeanwhile},
+		{"PointerIsFollowed", pointerIsFollowed},
+		{"PartsAreMissing", partsAreMissing},
 	})
 }
 

@@ -1,0 +1,312 @@
+package consul
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+)
+
+// writer is all that a token needs to push.
+const writer = `key_prefix "gateway/web/" { policy = "write" }`
+
+// newRevisions is what a person has who may write.
+func newRevisions(t *testing.T, consul *testserver.ConsulServer, addr string) *Revisions {
+	t.Helper()
+	token := consul.NewToken(writer).Secret
+	r, err := newConsul(t, addr, func(o *Options) { o.Token = token }).Revisions(testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func liveNow(t *testing.T, r *Revisions) Live {
+	t.Helper()
+	l, err := r.Live(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// push makes text live, under a name, in the place of what is live.
+func push(t *testing.T, r *Revisions, name, text string) Pointer {
+	t.Helper()
+	before := liveNow(t, r)
+	p, err := r.Push(t.Context(), []byte(text), Pointer{Rev: name, Parent: before.Pointer.Rev, By: "me"}, before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// names are the revisions of the history.
+func names(t *testing.T, r *Revisions) (all []string) {
+	t.Helper()
+	list, err := r.History(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range list {
+		all = append(all, p.Rev)
+	}
+	return all
+}
+
+func revisionsAreKept(t *testing.T, consul *testserver.ConsulServer) {
+	r := newRevisions(t, consul, consul.Addr())
+	if l := liveNow(t, r); l.Index != 0 || l.Text != nil || l.Unusable != nil {
+		t.Errorf("live %+v, want nothing", l)
+	}
+	if got := names(t, r); got != nil {
+		t.Errorf("history %q, want none", got)
+	}
+	push(t, r, "a", "one")
+	second := push(t, r, "b", "two")
+	l := liveNow(t, r)
+	if string(l.Text) != "two" || l.ByHand || l.Pointer.Rev != "b" || l.Pointer.Parent != "a" {
+		t.Errorf("live %+v, want the second", l)
+	}
+	if text, err := r.Text(t.Context(), second); err != nil || string(text) != "two" {
+		t.Errorf("text %q, %v", text, err)
+	}
+	if got := names(t, r); !slices.Equal(got, []string{"b", "a"}) {
+		t.Errorf("history %q", got)
+	}
+	push(t, r, "a", "one") // the order is that of the writes, not of the clocks
+	if got := names(t, r); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("history %q after the first once more", got)
+	}
+	consul.KVPut(testKey, "three")
+	if l := liveNow(t, r); !l.ByHand || string(l.Text) != "three" || l.Pointer.By != PutByHand {
+		t.Errorf("live %+v, want what was put by hand", l)
+	}
+}
+
+func aLargeDocumentHasParts(t *testing.T, consul *testserver.ConsulServer) {
+	random := rand.NewChaCha8([32]byte{1})
+	text := make([]byte, config.MaxDocumentBytes)
+	_, _ = random.Read(text) // nothing that gzip could make smaller
+	r := newRevisions(t, consul, consul.Addr())
+	p := push(t, r, "large", string(text))
+	if most := (len(text) + partBytes) / partBytes; len(p.Parts) < most || len(p.Parts) > maxParts {
+		t.Errorf("%d parts", len(p.Parts))
+	}
+	if l := liveNow(t, r); !bytes.Equal(l.Text, text) || l.Unusable != nil {
+		t.Errorf("live has %d bytes, %v, want all %d", len(l.Text), l.Unusable, len(text))
+	}
+	out := follow(t, kvSource(t, newConsul(t, consul.Addr(), func(o *Options) { o.Token = consul.Token() }), testKey))
+	if d := next(t, out); d.Refused != nil || d.Hash != p.SHA256 {
+		t.Errorf("document %s, refused %v, want the pushed one", d.Hash, d.Refused)
+	}
+}
+
+func thePusherThatIsLateLoses(t *testing.T, consul *testserver.ConsulServer) {
+	r := newRevisions(t, consul, consul.Addr())
+	none := liveNow(t, r)
+	push(t, r, "a", "one")
+	for name, before := range map[string]Live{"a first document": none, "a change": liveNow(t, r)} {
+		push(t, r, "theirs"+name[:3], "theirs "+name)
+		_, err := r.Push(t.Context(), []byte("mine"), Pointer{Rev: "mine"}, before)
+		if !errors.Is(err, ErrConflict) {
+			t.Errorf("%s: %v, want a conflict", name, err)
+		}
+		if l := liveNow(t, r); string(l.Text) != "theirs "+name {
+			t.Errorf("%s: live is %q", name, l.Text)
+		}
+	}
+}
+
+func theHistoryEnds(t *testing.T, consul *testserver.ConsulServer) {
+	r := newRevisions(t, consul, consul.Addr())
+	consul.KVPut("gateway/web/history/foreign/meta", `{"v":1,"rev":"../..","sha256":"`+sum+`","parts":["x"]}`)
+	consul.KVPut("gateway/web/history/broken/meta", `{`)
+	push(t, r, "first", "first")
+	for i := range historyMost + 1 {
+		push(t, r, fmt.Sprint("r", i), fmt.Sprint(i))
+	}
+	back := liveNow(t, r) // to the oldest, whose parent is the newest
+	latest, err := r.Push(t.Context(), []byte("first"), Pointer{Rev: "first", Parent: "r0"}, back)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale := latest
+	stale.By = "somebody else"
+	if n, err := r.Prune(t.Context(), stale); err != nil || n != 0 {
+		t.Errorf("pruned %d, %v, while something else is live", n, err)
+	}
+	if n, err := r.Prune(t.Context(), latest); err != nil || n != 1 {
+		t.Errorf("pruned %d, %v, want 1: of 22 the live one, its parent and 19 others are kept", n, err)
+	}
+	got := names(t, r)
+	if len(got) != historyMost+1 || got[0] != "first" || !slices.Contains(got, "r0") || slices.Contains(got, "r1") {
+		t.Errorf("history %q", got)
+	}
+	if _, ok := consul.KV("gateway/web/history/foreign/meta"); !ok {
+		t.Error("what is not ours was deleted")
+	}
+	if err := r.remove(t.Context(), "r0", back.Index); err == nil {
+		t.Error("deleted although something else is live by now")
+	}
+	if l := liveNow(t, r); string(l.Text) != "first" {
+		t.Errorf("live %+v", l)
+	}
+}
+
+func rightsAreNamed(t *testing.T, consul *testserver.ConsulServer) {
+	with := func(rules string) *Revisions {
+		token := consul.NewToken(rules).Secret
+		r, err := newConsul(t, consul.Addr(), func(o *Options) { o.Token = token }).Revisions(testKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	read := with(`key_prefix "gateway/web/" { policy = "read" }`)
+	_, err := read.Push(t.Context(), []byte("x"), Pointer{Rev: "a"}, liveNow(t, read))
+	if want := `the token needs key_prefix "gateway/web/" { policy = "write" }`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("push: %v, want %q", err, want)
+	}
+	_, err = with(`key_prefix "gateway/other/" { policy = "write" }`).Live(t.Context())
+	if want := `the token needs key_prefix "gateway/web/" { policy = "read" }`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("live: %v, want %q", err, want)
+	}
+	if !Denied(err) {
+		t.Errorf("%v is not that a right is missing", err)
+	}
+	consul.KVPut("gateway/web/history/abc/meta", whole)
+	_, err = with(`key "gateway/web/config" { policy = "write" }`).History(t.Context())
+	if err == nil || !Denied(err) {
+		t.Errorf("history: %v, want that a right is missing", err)
+	}
+}
+
+// between is a way to Consul that a test can interfere with.
+func between(t *testing.T, consul *testserver.ConsulServer, through func(http.Handler) http.HandlerFunc) string {
+	t.Helper()
+	to := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: consul.Addr()})
+	transport := &http.Transport{}
+	to.Transport = transport
+	server := httptest.NewServer(through(to))
+	t.Cleanup(func() {
+		server.Close()
+		transport.CloseIdleConnections()
+	})
+	return server.Listener.Addr().String()
+}
+
+// A push whose response is lost was made all the same.
+func theResponseIsLost(t *testing.T, consul *testserver.ConsulServer) {
+	r := newRevisions(t, consul, between(t, consul, func(to http.Handler) http.HandlerFunc {
+		return func(w http.ResponseWriter, req *http.Request) {
+			if !req.URL.Query().Has("cas") {
+				to.ServeHTTP(w, req)
+				return
+			}
+			to.ServeHTTP(httptest.NewRecorder(), req)
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	push(t, r, "a", "one")
+	if l := liveNow(t, r); string(l.Text) != "one" {
+		t.Errorf("live %+v", l)
+	}
+}
+
+// What is pruned by somebody between the parts and the pointer is there once the pointer is.
+func prunedMeanwhile(t *testing.T, consul *testserver.ConsulServer) {
+	r := newRevisions(t, consul, between(t, consul, func(to http.Handler) http.HandlerFunc {
+		return func(w http.ResponseWriter, req *http.Request) {
+			if req.URL.Query().Has("cas") {
+				consul.Call(http.MethodDelete, "/v1/kv/gateway/web/history/?recurse", nil)
+			}
+			to.ServeHTTP(w, req)
+		}
+	}))
+	push(t, r, "a", "one")
+	if l := liveNow(t, r); string(l.Text) != "one" || l.Unusable != nil {
+		t.Errorf("live %+v", l)
+	}
+	if got := names(t, r); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("history %q", got)
+	}
+}
+
+func TestRevisionsOfAFolder(t *testing.T) {
+	_, err := newConsul(t, "127.0.0.1:1").Revisions("gateway/web/")
+	if err == nil || !strings.Contains(err.Error(), "a folder") {
+		t.Errorf("%v, want that it is a folder", err)
+	}
+}
+
+func TestNoConsul(t *testing.T) {
+	addr := testserver.Addr(t)
+	r, err := newConsul(t, addr).Revisions(testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.Live(t.Context())
+	if want := "no response from Consul at " + addr + " (CONSUL_HTTP_ADDR): "; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+}
+
+func pointerIsFollowed(t *testing.T, consul *testserver.ConsulServer) {
+	r := newRevisions(t, consul, consul.Addr())
+	s := kvSource(t, newConsul(t, consul.Addr(), func(o *Options) { o.Token = consul.Token() }), testKey)
+	out := follow(t, s)
+	want(t, out, "(negative)")
+	first := push(t, r, "a", "one")
+	if d := want(t, out, "one"); d.Hash != first.SHA256 || !d.Forced.IsZero() || d.Index == 0 {
+		t.Errorf("document %+v", d)
+	}
+	push(t, r, "b", "two")
+	want(t, out, "two")
+	consul.KVPut(testKey, "by hand")
+	want(t, out, "by hand")
+
+	at := time.Now().UTC().Truncate(time.Millisecond)
+	if _, err := r.Push(t.Context(), []byte("two"), Pointer{Rev: "b", At: at, Forced: true}, liveNow(t, r)); err != nil {
+		t.Fatal(err)
+	}
+	if d := want(t, out, "two"); !d.Forced.Equal(at) {
+		t.Errorf("forced at %v, want %v", d.Forced, at)
+	}
+	if _, err := r.Push(t.Context(), []byte("two"), Pointer{Rev: "b", At: at.Add(1), Forced: true}, liveNow(t, r)); err != nil {
+		t.Fatal(err)
+	}
+	want(t, out, "two") // once more, for it is wanted once more
+}
+
+// A pointer that leads nowhere is refused, and taken as soon as it leads somewhere.
+func partsAreMissing(t *testing.T, consul *testserver.ConsulServer) {
+	r := newRevisions(t, consul, consul.Addr())
+	out := follow(t, kvSource(t, newConsul(t, consul.Addr(), func(o *Options) { o.Token = consul.Token() }), testKey))
+	want(t, out, "(negative)")
+	first := push(t, r, "a", "one")
+	want(t, out, "one")
+	push(t, r, "b", "two")
+	want(t, out, "two")
+
+	pointer, _ := consul.KV("gateway/web/history/a/meta")
+	part, _ := consul.KV(first.Parts[0])
+	consul.KVDelete(first.Parts[0])
+	consul.KVPut(testKey, pointer)
+	want(t, out, "(refused) "+testKey+": pointer to a: its part "+first.Parts[0]+" is not there")
+	consul.KVPut(first.Parts[0], part[:len(part)-3])
+	want(t, out, "(refused) "+testKey+": pointer to a: its parts do not fit together")
+	consul.KVPut(first.Parts[0], part)
+	want(t, out, "one")
+}
