@@ -36,8 +36,8 @@ func TestUsage(t *testing.T) {
 		want string // on stderr
 	}{
 		{"stauts", nil, 2, "gateway: there is no verb \"stauts\" (perhaps status)\n"},
-		{"frobnicate", nil, 2, "gateway: there is no verb \"frobnicate\" (there are completion, dev, env, explain, " +
-			"failures, help, log, status, validate, version)\n"},
+		{"frobnicate", nil, 2, "gateway: there is no verb \"frobnicate\" (there are completion, dev, diff, env, " +
+			"explain, failures, help, history, log, push, rollback, status, validate, version)\n"},
 		{"--lisen :80", nil, 2, "gateway: unknown flag --lisen (perhaps --listen)\n"},
 		{"--frobnicate", nil, 2, "gateway: unknown flag --frobnicate (gateway --help lists them)\n"},
 		{"-listen :80", nil, 2, "gateway: unknown flag -listen (perhaps --listen)\n"},
@@ -49,6 +49,7 @@ func TestUsage(t *testing.T) {
 		{"version --listen :80", nil, 2, "gateway: unknown flag --listen (gateway version --help lists them)\n"},
 		{"validate", nil, 2, "gateway: validate takes one file, several that are one document, or - for stdin (were 0)\n"},
 		{"validate a -", nil, 2, "gateway: validate takes - for stdin alone, not beside files\n"},
+		{"puhs a", nil, 2, "gateway: there is no verb \"puhs\" (perhaps push)\n"},
 		{"help stauts", nil, 2, "gateway: there is no verb \"stauts\" (perhaps status)\n"},
 		{"", []string{"GATEWAY_LISTEN=80", "GATEWAY_PRPOF=true"}, 2,
 			"gateway: env GATEWAY_PRPOF: unknown variable (perhaps GATEWAY_PPROF)\ngateway: env GATEWAY_LISTEN: " +

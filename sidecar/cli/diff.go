@@ -12,9 +12,10 @@ func diffCommand(p *Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff [A] [B]",
 		Short: "Tell what B changes of A: revisions of the history, or files",
-		Long: `Compares two documents by their meaning. Each is a revision of the history, "live", or a
-file. With one, it is compared with the live document, whose place it would take. With
-none, the live document is compared with the one before it.`,
+		Long: `Compares two documents by their meaning. Each is a revision of the history,
+"live", or a file. With one, it is compared with the live document, whose place
+it would take. With none, the live document is compared with the one before it.`,
+		Example: "  gateway diff routes.yaml --service web\n  gateway diff 233359bf6ddf live --service web",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 2 {
 				return fmt.Errorf("diff takes two documents at most (were %d)", len(args))
@@ -67,9 +68,9 @@ func (s *store) pair(ctx context.Context, p *Process, args []string) (from, to r
 	case 1:
 		names = []string{"live", args[0]}
 	}
-	if from, err = s.findOrRead(ctx, p, names[0]); err != nil {
+	if to, err = s.findOrRead(ctx, p, names[1]); err != nil { // it is the one that was named, if only one was
 		return from, to, err
 	}
-	to, err = s.findOrRead(ctx, p, names[1])
+	from, err = s.findOrRead(ctx, p, names[0])
 	return from, to, err
 }

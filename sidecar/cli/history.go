@@ -16,6 +16,8 @@ func historyCommand(p *Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history",
 		Short: "List the revisions that were pushed, the newest first",
+		Long: `Lists the revisions in Consul: a mark (*) at the live one, the name, when it was
+pushed, by whom, and the note. The last 20 are kept.`,
 		Args:  noArguments,
 	}
 	flags := bindFlags(cmd)

@@ -40,15 +40,15 @@ func pushCommand(p *Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "push FILE",
 		Short: "Make a document live in Consul (- is stdin)",
-		Long: `Checks a document as a gateway with these flags and this environment would, looks its
-services up in the catalog, shows what it changes, and makes it live in Consul. The
-document before stays in the history (gateway history, gateway rollback). Exits 1 if it
-is refused: it has problems, a service has no instance, or somebody else changed the
-live document meanwhile.`,
+		Long: `Checks a document as a gateway with these flags and this environment would, looks
+its services up in the catalog, shows what it changes, and makes it live in
+Consul. The document before stays in the history (gateway history, gateway
+rollback). Exits 1 if it is refused: it has problems, a service has no instance,
+or somebody else changed the live document meanwhile.`,
 		Example: "  gateway push routes.yaml --service web --note 'send 5 % to v2'",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return errOneFile
+				return fmt.Errorf("push takes one file, or - for stdin (were %d)", len(args))
 			}
 			return nil
 		},

@@ -199,6 +199,3 @@ func (s *store) empty(ctx context.Context, doc *config.Document) (empty, unknown
 	}
 	return empty, unknown, nil
 }
-
-// errOneFile says what push takes.
-var errOneFile = errors.New("push takes one file, or - for stdin: the keys of a folder are put one by one (consul kv put)")
