@@ -86,7 +86,7 @@ func (t *trials) quarantined(hash string) string {
 		return ""
 	}
 	return fmt.Sprintf("quarantined: the gateway ended while this document came into service, at %s; "+
-		"it is tried again when its content changes, or after SIGHUP", t.now.EndedAt.UTC().Format(time.RFC3339))
+		"it is tried again when its content changes, after SIGHUP, or when it is pushed with --force", t.now.EndedAt.UTC().Format(time.RFC3339))
 }
 
 // forced tells whether a person asked for the document after its last trial began.

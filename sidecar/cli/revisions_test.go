@@ -387,7 +387,7 @@ func testHostileTexts(_ *testing.T, a *author) {
 			a.t.Errorf("gateway %q: %+v", args, got)
 		}
 	}
-	if got := a.do("history").stdout; strings.Count(got, "\n") != 2 {
+	if got := a.do("history").stdout; strings.Count(got, "\n") != 2 || !strings.Contains(got, "...  rollback from ") {
 		a.t.Errorf("history: %q", got)
 	}
 }
