@@ -80,6 +80,7 @@ func TestAnchors(t *testing.T) {
 		"upstream-security.md":  nil,
 		"config-hot-reload.md":  nil,
 		"consul.md":             nil,
+		"revisions.md":          nil,
 		"operations.md":         nil,
 		"benchmarks.md":         nil,
 	} {

@@ -90,10 +90,10 @@ func TestVariables(t *testing.T) {
 		"GATEWAY_PORT":            true, // what Kubernetes injects
 		"GATEWAY_UPSTREAM_TIMEOT": true, // wrong on purpose
 	}
-	// of status, explain, validate, curl
+	// of status, explain, validate, push and rollback, curl
 	flags := map[string]bool{
 		"--json": true, "--id": true, "--listener": true, "--source": true, "--wait": true, "--for": true,
-		"--files": true, "--resolve": true,
+		"--files": true, "--note": true, "--dry-run": true, "--allow-empty": true, "--force": true, "--resolve": true,
 	}
 	for _, v := range sidecar.Variables() {
 		known[v.Name], flags["--"+v.Flag] = true, true

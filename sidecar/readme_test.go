@@ -110,7 +110,6 @@ func consulBlock(t *testing.T, program, agent, consul string) (script, listen st
 		{"make build", "true"},
 		{"consul version", program + " version"},
 		{"consul agent -dev", program + " " + agent},
-		{"consul kv", program + " kv"},
 		{"consul services", program + " services"},
 		{"127.0.0.1:8500", consul},
 		{"127.0.0.1:3000", "127.0.0.1:" + strconv.Itoa(app)},

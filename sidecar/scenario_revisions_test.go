@@ -106,4 +106,3 @@ func TestForcedRevision(t *testing.T) {
 	}
 	g.now("/", http.StatusOK, "kept")
 }
-

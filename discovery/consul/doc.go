@@ -11,6 +11,10 @@
 // the loop keeps what is known and backs off. The monitor (monitor.go) finds out whether Consul
 // responds (probe.go), and looks at what a parked request may not see (look.go).
 //
+// A key may hold a pointer in the place of a document (pointer.go). The parts that it names are read,
+// and are the document if their hash is the pointer's. [Revisions] is the writing side, for people's
+// verbs: it looks, pushes by check-and-set (revisions.go), and keeps a history (history.go).
+//
 // health.go decodes what Consul says of a service into records, endpoints.go maps records to what a
 // [Query] wants as Consul does for Envoy, and subscriptions.go runs one watch for each service that
 // the queries of catalog.go name.
@@ -37,6 +41,10 @@
 //   - What Consul holds is delivered within 2 s of its return from an outage, within 5 s if its
 //     connections died without a sign, and within 14 s where only a look can tell: an index of the
 //     future, an address that leads to another Consul, one endpoint that lost its requests.
+//   - A push writes parts, meta and pointer, in this order. A pointer that a gateway sees leads to
+//     a whole document, also if somebody prunes the history at the same time: Prune deletes only while
+//     the pointer that it knows is live, and Push looks for its parts once more after its pointer is
+//     live. A pointer without its parts is a Refused document, and is looked at again every 10 s.
 //
 // # Not here
 //
@@ -62,6 +70,11 @@
 //
 // Of several instances with one address the healthiest counts: the registration that an instance
 // left behind on a lost node must not take its successor down.
+//
+// The folder of a revision is named by its meaning, as the gateway tells it, and its parts by the hash
+// of their bytes. So two texts of one meaning are one entry of the history, and neither breaks the other.
+//
+// The history is in the order of Consul's writes: the clocks of those who push may differ.
 //
 // A 404 for a single key is believed also without a token, since Consul says 403 to those who may
 // not read it; an empty list is not.

@@ -8,6 +8,9 @@
 // dev.go start the sidecar and wait for it, the others answer and end. What went
 // wrong becomes text on stderr and an exit code in one place (exit.go).
 //
+// push, diff, history and rollback go to Consul through one store (revisions.go), with
+// the environment that a gateway has. changes.go shows what internal/docdiff finds.
+//
 // # Promises
 //
 // Exit code 0 is fine, 1 says that the thing asked about is bad, 2 that the

@@ -18,7 +18,7 @@ func historyCommand(p *Process) *cobra.Command {
 		Short: "List the revisions that were pushed, the newest first",
 		Long: `Lists the revisions in Consul: a mark (*) at the live one, the name, when it was
 pushed, by whom, and the note. The last 20 are kept.`,
-		Args:  noArguments,
+		Args: noArguments,
 	}
 	flags := bindFlags(cmd)
 	cmd.Flags().IntVarP(&most, "number", "n", most, "how many")

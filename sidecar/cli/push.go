@@ -71,7 +71,7 @@ or somebody else changed the live document meanwhile.`,
 		if err != nil {
 			return s.invalid(p, args[0], err, o)
 		}
-		return s.push(ctx, p, revision{text, doc}, o)
+		return s.push(ctx, p, revision{text: text, doc: doc}, o)
 	}
 	return cmd
 }

@@ -2,10 +2,13 @@ package cli
 
 import (
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
@@ -77,7 +80,7 @@ func TestReadmeShellBlocks(t *testing.T) {
 	known := map[string]string{ // id -> first word of each line
 		"try":    "go",
 		"test":   "make",
-		"consul": "make consul bin/gateway for consul CONSUL_HTTP_ADDR=127.0.0.1:8500 bin/gateway curl }",
+		"consul": "make consul bin/gateway for for CONSUL_HTTP_ADDR=127.0.0.1:8500 bin/gateway curl }",
 	}
 	seen := map[string]bool{}
 	for _, b := range blocks(t) {
@@ -95,6 +98,65 @@ func TestReadmeShellBlocks(t *testing.T) {
 	}
 	if len(seen) != len(known) {
 		t.Errorf("blocks %v, want all of %v", seen, known)
+	}
+}
+
+// The README names each verb, and so does the help of the root.
+func TestReadmeVerbs(t *testing.T) {
+	_, commands, _ := strings.Cut(readme(t), "\n## Commands\n")
+	commands, _, _ = strings.Cut(commands, "\n## ")
+	var got, want []string
+	for _, m := range regexp.MustCompile("`gateway ([a-z]+)").FindAllStringSubmatch(commands, -1) {
+		got = append(got, m[1])
+	}
+	help := do(t, Process{}, "--help").stdout
+	for _, c := range newRoot(&Process{}).Commands() {
+		if c.Name() == "help" {
+			continue
+		}
+		want = append(want, c.Name())
+		if !strings.Contains(help, "\n  "+c.Name()+" ") {
+			t.Errorf("gateway --help does not name %s", c.Name())
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if got = slices.Compact(got); !slices.Equal(got, want) {
+		t.Errorf("the README has the verbs %q, want %q", got, want)
+	}
+}
+
+// The page about revisions has the flags of their verbs.
+func TestRevisionFlags(t *testing.T) {
+	text, err := os.ReadFile("../../docs/revisions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared := map[string]bool{"number": true} // -n, in the table of the verbs
+	for _, v := range sidecar.Variables() {
+		shared[v.Flag] = true
+	}
+	want := map[string][]string{} // flag -> verbs
+	verbs := []string{"push", "diff", "history", "rollback"}
+	for _, verb := range verbs {
+		cmd, _, err := newRoot(&Process{}).Find([]string{verb})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if !shared[f.Name] {
+				want["--"+f.Name] = append(want["--"+f.Name], verb)
+			}
+		})
+	}
+	got := map[string][]string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(--[a-z-]+)[^`]*` \\| ([a-z, ]+) \\|").FindAllStringSubmatch(string(text), -1) {
+		if got[m[1]] = strings.Split(m[2], ", "); m[2] == "all" {
+			got[m[1]] = verbs
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("the page has %v, want %v", got, want)
 	}
 }
 

@@ -74,6 +74,7 @@ func (s *store) decode(text []byte) (*config.Document, error) {
 type revision struct {
 	text []byte
 	doc  *config.Document
+	note string // that it has in the history
 }
 
 // liveDocument is the live document with what it means.
@@ -130,7 +131,7 @@ func (s *store) find(ctx context.Context, name string) (revision, error) {
 		if live.doc == nil {
 			return revision{}, bad("%v", live.why)
 		}
-		return revision{live.Text, live.doc}, nil
+		return revision{live.Text, live.doc, live.Pointer.Note}, nil
 	}
 	all, err := s.history(ctx, live)
 	if err != nil {
@@ -155,7 +156,7 @@ func (s *store) find(ctx context.Context, name string) (revision, error) {
 	if err != nil {
 		return revision{}, bad("revision %s is not valid here: %v", found.Rev, firstProblem(err))
 	}
-	return revision{text, doc}, nil
+	return revision{text, doc, found.Note}, nil
 }
 
 // findOrRead reads a file, or what find does where there is no such file.
@@ -175,7 +176,7 @@ func (s *store) findOrRead(ctx context.Context, p *Process, name string) (revisi
 	if err != nil {
 		return revision{}, problems(p.Stdout, []string{name}, err)
 	}
-	return revision{text, doc}, nil
+	return revision{text: text, doc: doc}, nil
 }
 
 // empty looks up the services of a document. It returns the clusters without an instance, and what could not be looked

@@ -169,7 +169,7 @@ func testThereAndBack(t *testing.T, a *author) {
 	a.says(changeBack, "diff", "fast.yaml", "slow.yaml")
 	a.history("* " + fast + "  TIME  ann@desk\n  " + slow + "  TIME  ann@desk  the first\n")
 	a.says(changeBack+"pushed "+slow+" to "+a.key()+" (before: "+fast+")\n", "rollback")
-	a.history("* " + slow + "  TIME  ann@desk  rollback from " + fast + "\n  " + fast + "  TIME  ann@desk\n")
+	a.history("* " + slow + "  TIME  ann@desk  rollback: the first\n  " + fast + "  TIME  ann@desk\n")
 	a.says(change+"pushed "+fast+" to "+a.key()+" (before: "+slow+")\n", "rollback", fast[:3], "--note", "after all")
 
 	// Another text of the same meaning, and the same one by force, leave the way back as it was.
@@ -177,6 +177,8 @@ func testThereAndBack(t *testing.T, a *author) {
 	a.says("no change\npushed "+fast+" to "+a.key()+" (before: "+slow+")\n", "push", "told.yaml")
 	a.says("no change\npushed "+fast+" to "+a.key()+" (before: "+slow+")\n", "push", "told.yaml", "--force")
 	a.says(changeBack+"pushed "+slow+" to "+a.key()+" (before: "+fast+")\n", "rollback")
+
+	a.history("* " + slow + "  TIME  ann@desk  rollback: the first\n  " + fast + "  TIME  ann@desk\n")
 
 	got := do(t, Process{Environ: a.environ, Stdin: strings.NewReader(fastYAML)}, "push", "-")
 	if got.code != 0 || !strings.HasSuffix(got.stdout, "pushed "+fast+" to "+a.key()+" (before: "+slow+")\n") {
@@ -196,7 +198,7 @@ func testPutByHand(_ *testing.T, a *author) {
 	a.consul.KVPut(a.key(), "routes: 7\n")
 	why := `the live document is not valid: 1:9: routes: want a list (seen 7)`
 	a.history("* (not valid)                         put by hand\n" +
-		"  " + slow + "  TIME  ann@desk     rollback from " + fast + "\n" +
+		"  " + slow + "  TIME  ann@desk     rollback\n" +
 		"  " + fast + "  TIME  ann@desk\n")
 	a.refuses(1, "gateway: "+why+"\n", "diff", "slow.yaml")
 	a.says("+ listener default\n+ route shop\n+ cluster shop\n"+why+": compared with\n  nothing\npushed "+fast+" to "+
@@ -387,7 +389,7 @@ func testHostileTexts(_ *testing.T, a *author) {
 			a.t.Errorf("gateway %q: %+v", args, got)
 		}
 	}
-	if got := a.do("history").stdout; strings.Count(got, "\n") != 2 || !strings.Contains(got, "...  rollback from ") {
+	if got := a.do("history").stdout; strings.Count(got, "\n") != 2 || !strings.Contains(got, "...  rollback: one two") {
 		a.t.Errorf("history: %q", got)
 	}
 }

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -47,12 +49,21 @@ back.`,
 		if err != nil {
 			return err
 		}
-		if o.note == "" && live.Pointer.Rev != "" {
-			o.note = "rollback from " + live.Pointer.Rev
+		if o.note == "" {
+			o.note = noteOf(to.note)
 		}
 		return s.push(ctx, p, to, o)
 	}
 	return cmd
+}
+
+// noteOf is the note of a rollback that has none, made of the one that the revision had before.
+func noteOf(before string) string {
+	const rollback = "rollback"
+	if before == "" || strings.HasPrefix(before, rollback) {
+		return cmp.Or(before, rollback)
+	}
+	return rollback + ": " + before
 }
 
 // before is the revision that is named, or else the one before the live document.
