@@ -74,7 +74,8 @@ func NewDocument(source, name string, parts []config.Part) Document {
 	return Document{Source: source, Parts: parts, Hash: hashOf(parts)}
 }
 
-// NewRefused is that what is there is no document, and why. It has a hash too, so that the same refusal is delivered once.
+// NewRefused is that what is there is no document, and why. It has a hash too, so that the same refusal is delivered
+// once.
 func NewRefused(source string, why error) Document {
 	sum := sha256.Sum256([]byte(why.Error()))
 	return Document{Source: source, Refused: why, Hash: hex.EncodeToString(sum[:])}

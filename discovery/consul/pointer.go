@@ -68,7 +68,8 @@ func parsePointer(value []byte) (p Pointer, is bool, err error) {
 func (p *Pointer) check() error {
 	switch {
 	case p.Version != pointerVersion:
-		return fmt.Errorf("pointer: form %d, want %d: another version of the gateway wrote it", p.Version, pointerVersion)
+		return fmt.Errorf("pointer: form %d, want %d: another version of the gateway wrote it",
+			p.Version, pointerVersion)
 	case len(p.Parts) == 0:
 		return errors.New("pointer: has no parts")
 	case len(p.Parts) > maxParts:

@@ -32,10 +32,12 @@ func TestParsePointer(t *testing.T) {
 		{"no parts key", `{"v":1}`, false, ""},
 		{"another form", edit(`"v":1`, `"v":2`), true, "form 2, want 1: another version of the gateway wrote it"},
 		{"no part", edit(`["gateway/web/history/abc/x.0"]`, `[]`), true, "has no parts"},
-		{"too many parts", edit(`["gateway`, `["a`+strings.Repeat(`","a`, maxParts)+`","gateway`), true, "has 34 parts, want at most 32"},
+		{"too many parts", edit(`["gateway`, `["a`+strings.Repeat(`","a`, maxParts)+`","gateway`), true,
+			"has 34 parts, want at most 32"},
 		{"parts are no list", edit(`["gateway/web/history/abc/x.0"]`, `7`), true, "pointer: json: "},
 		{"a short hash", edit("89abcdef0123456789abcdef\"", "\""), true, "want 64 hex digits"},
-		{"a part outside", edit("gateway/web/history", "../web"), true, `consul key "../web/abc/x.0": has a segment of dots`},
+		{"a part outside", edit("gateway/web/history", "../web"), true,
+			`consul key "../web/abc/x.0": has a segment of dots`},
 		{"a part of no name", edit("gateway/web/history/abc/x.0", ""), true, "empty"},
 	} {
 		_, pointer, err := parsePointer([]byte(row.value))
@@ -80,7 +82,8 @@ func TestAssemble(t *testing.T) {
 		{"one is missing", text, [][]byte{first}, "its parts do not fit together"},
 		{"one is empty", text, [][]byte{{}}, "its parts are not zipped"},
 		{"damaged", text, [][]byte{damaged}, "pointer to abc: its parts "},
-		{"of another document", text, [][]byte{zipped(t, []byte("routes: [x]\n"))}, "its parts are those of another document"},
+		{"of another document", text, [][]byte{zipped(t, []byte("routes: [x]\n"))},
+			"its parts are those of another document"},
 		{"too large when unzipped", bomb, [][]byte{zipped(t, bomb)}, "larger than 8 MiB"},
 		{"as large as allowed", bomb[1:], [][]byte{zipped(t, bomb[1:])}, ""},
 	} {

@@ -160,7 +160,8 @@ func (r *Revisions) failed(doing, key string, err error) error {
 		if doing == "read" || doing == "list" {
 			right = "read"
 		}
-		return fmt.Errorf("%s key %s: the token needs key_prefix %q { policy = %q }: %w", doing, key, r.folder, right, err)
+		return fmt.Errorf("%s key %s: the token needs key_prefix %q { policy = %q }: %w",
+			doing, key, r.folder, right, err)
 	case telemetry.DiscoveryTransport:
 		return fmt.Errorf("%s key %s: no response from Consul at %s (CONSUL_HTTP_ADDR): %w",
 			doing, key, r.consul.link.Load().base.Host, err)

@@ -57,8 +57,8 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 	case !d.isKind(root, yaml.MappingNode):
 		return nil
 	case isPointer(root):
-		d.problem(root, "is a pointer to a pushed revision, which only a single key in Consul can be: write the document "+
-			"itself here")
+		d.problem(root, "is a pointer to a pushed revision, which only a single key in Consul can be: write the "+
+			"document itself here")
 		return nil
 	}
 	if !d.checkTree(root, 1) {

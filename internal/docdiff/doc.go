@@ -16,6 +16,6 @@
 //
 // # Decisions
 //
-// The effective documents are compared as trees of JSON: a key that is added to the schema is compared without a line of
-// code here.
+// The effective documents are compared as trees of JSON: a key that is added to the schema is compared without a line
+// of code here.
 package docdiff

@@ -93,7 +93,7 @@ func cut(text string, n int) string {
 func wrap(text string) string {
 	var b strings.Builder
 	column := 0
-	for _, word := range strings.Fields(cut(text, len(text))) {
+	for word := range strings.FieldsSeq(cut(text, len(text))) {
 		n := utf8.RuneCountInString(word)
 		switch {
 		case column == 0:

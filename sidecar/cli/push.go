@@ -106,9 +106,8 @@ func (s *store) invalid(p *Process, name string, err error, o pushOptions) error
 	}
 	var told bytes.Buffer
 	answer := problems(&told, []string{name}, err)
-	out := pushOutcome{
-		Key: s.boot.ConsulKey, difference: noDifference, Problems: strings.Split(strings.TrimSpace(told.String()), "\n"),
-	}
+	found := strings.Split(strings.TrimSpace(told.String()), "\n")
+	out := pushOutcome{Key: s.boot.ConsulKey, difference: noDifference, Problems: found}
 	if err := printJSON(p.Stdout, out); err != nil {
 		return bad("%v", err)
 	}
@@ -200,7 +199,8 @@ func (s *store) conflict(ctx context.Context, before *config.Document, out *push
 	if err != nil {
 		return nil, err
 	}
-	out.Theirs = &theirs{Revision: live.Pointer.Rev, By: live.Pointer.By, Note: live.Pointer.Note, difference: noDifference}
+	their := live.Pointer
+	out.Theirs = &theirs{Revision: their.Rev, By: their.By, Note: their.Note, difference: noDifference}
 	if live.doc != nil {
 		out.Theirs.difference = newDifference(before, live.doc, nil)
 	} else {
@@ -255,5 +255,6 @@ type difference struct {
 
 func newDifference(before, next *config.Document, empty []string) difference {
 	changes := docdiff.Compare(before, next)
-	return difference{append([]docdiff.Change{}, changes...), append([]string{}, docdiff.Meaning(changes, next, empty)...)}
+	means := docdiff.Meaning(changes, next, empty)
+	return difference{append([]docdiff.Change{}, changes...), append([]string{}, means...)} // lists in JSON, never null
 }

@@ -143,7 +143,8 @@ func (s *store) find(ctx context.Context, name string) (revision, error) {
 		return revision{}, bad("there is no revision %q (gateway history lists them)", name)
 	}
 	found := all[i]
-	if found.Rev != name && slices.ContainsFunc(all[i+1:], func(p pushed) bool { return fits(p) && p.Rev != found.Rev }) {
+	another := func(p pushed) bool { return fits(p) && p.Rev != found.Rev }
+	if found.Rev != name && slices.ContainsFunc(all[i+1:], another) {
 		return revision{}, bad("revision %q: several begin with this, write more of it", name)
 	}
 	text := live.Text

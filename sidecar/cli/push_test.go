@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+)
+
+func testRefusals(_ *testing.T, a *author) {
+	a.write(map[string]string{"bad.yaml": "routes: [{name: a, match: {path_prefix: a}, cluster: b}]\n", "empty.yaml": ""})
+	got := a.refuses(1, "gateway: bad.yaml: 2 problems\n", "push", "bad.yaml")
+	const first = "bad.yaml:1:41: routes[0].match.path_prefix: "
+	if n := strings.Count(got.stdout, "\n"); n != 2 || !strings.HasPrefix(got.stdout, first) {
+		a.t.Errorf("push bad.yaml: %q", got.stdout)
+	}
+	a.refuses(1, "gateway: bad.yaml: 2 problems\n", "diff", "bad.yaml")
+	a.refuses(1, "gateway: empty.yaml: 1 problem\n", "push", "empty.yaml")
+	a.refuses(1, "gateway: open none.yaml: no such file or directory\n", "push", "none.yaml")
+	a.refuses(1, "gateway: none.yaml: no such file\n", "diff", "none.yaml")
+	if _, there := a.consul.KV(a.key()); there {
+		a.t.Error("something was pushed")
+	}
+	a.do("push", "slow.yaml")
+	a.do("push", "fast.yaml")
+	a.refuses(1, "gateway: there is no revision \"cafe\" (gateway history lists them)\n", "rollback", "cafe")
+	a.refuses(1, "gateway: there is no revision \"\" (gateway history lists them)\n", "rollback", "")
+	a.refuses(1, "gateway: there is no revision \"cafe\" (gateway history lists them)\n", "diff", "cafe")
+	a.refuses(2, "gateway: push takes one file, or - for stdin (were 0)\n", "push")
+	a.refuses(2, "gateway: diff takes two documents at most (were 3)\n", "diff", "a", "b", "c")
+	a.refuses(2, "gateway: rollback takes one revision (were 2)\n", "rollback", "a", "b")
+	a.refuses(2, "gateway: history takes no argument (was \"a\")\n", "history", "a")
+	a.refuses(2, "gateway: consul key \"gateway/web/\": a folder, whose keys are put one by one (consul kv put)\n",
+		"push", "slow.yaml", "--consul-key", "gateway/web/")
+}
+
+func testNotReached(_ *testing.T, a *author) {
+	closed := testserver.Addr(a.t)
+	for _, row := range []struct {
+		name, set, want string
+	}{
+		{"no Consul", "CONSUL_HTTP_ADDR=" + closed, "gateway: read key " + a.key() + ": no response from Consul at " +
+			closed + " (CONSUL_HTTP_ADDR): "},
+		{"no token", "CONSUL_HTTP_TOKEN=", "gateway: read key " + a.key() + ": the token needs key_prefix \"gateway/" +
+			a.service + "/\" { policy = \"read\" }: "},
+		{"another service", "GATEWAY_SERVICE=other", "gateway: read key gateway/other/config: the token needs key_prefix " +
+			"\"gateway/other/\" { policy = \"read\" }: "},
+		{"a reader", "CONSUL_HTTP_TOKEN=" + a.consul.NewToken(`key_prefix "" { policy = "read" }`).Secret,
+			"the token needs key_prefix \"gateway/" + a.service + "/\" { policy = \"write\" }: "},
+	} {
+		name, _, _ := strings.Cut(row.set, "=")
+		other := *a
+		same := func(e string) bool { return strings.HasPrefix(e, name+"=") }
+		other.environ = append(slices.DeleteFunc(slices.Clone(a.environ), same), row.set)
+		got := other.do("push", "slow.yaml")
+		if got.code != 1 || !strings.Contains(got.stderr, row.want) || got.stdout != "" {
+			a.t.Errorf("%s: %+v, want %q", row.name, got, row.want)
+		}
+		if got := other.do("diff", "slow.yaml", "fast.yaml"); got.code != 0 {
+			a.t.Errorf("%s: two files are not compared: %+v", row.name, got)
+		}
+	}
+}
+
+func testWithoutInstance(_ *testing.T, a *author) {
+	const none = "gateway: cluster consul:orders: service orders has no instance\n" +
+		"gateway: nothing was pushed: register it first, or write --allow-empty\n"
+	got := a.refuses(1, none, "push", "orders.yaml")
+	if !strings.Contains(got.stdout, "means: 1 route would have no endpoint\n") {
+		a.t.Errorf("push: %q", got.stdout)
+	}
+	if got := a.do("push", "orders.yaml", "--allow-empty", "--dry-run"); got.code != 0 {
+		a.t.Errorf("with --allow-empty: %+v", got)
+	}
+	a.write(map[string]string{"allowed.yaml": `
+routes: [{name: orders, match: {path_prefix: /}, cluster: o}]
+clusters: [{name: o, consul: {service: orders}, allow_empty: true}]
+`})
+	if got := a.do("push", "allowed.yaml"); got.code != 0 {
+		a.t.Errorf("with allow_empty in the document: %+v", got)
+	}
+	a.consul.Register(testserver.Service{Name: "orders", Port: 80})
+	defer a.consul.Deregister("orders")
+	got = a.do("push", "orders.yaml", "--dry-run")
+	if want := "\ncluster consul:orders: not looked up, the token may not read service orders\n"; got.code != 0 ||
+		!strings.Contains(got.stdout, want) {
+		a.t.Errorf("without the right to look it up: %+v, want %q", got, want)
+	}
+	a.environ = append(slices.Clone(a.environ[:1]), "CONSUL_HTTP_TOKEN="+a.consul.Token(), "GATEWAY_SERVICE="+a.service)
+	if got := a.do("push", "orders.yaml"); got.code != 0 || strings.Contains(got.stdout, "not looked up") {
+		a.t.Errorf("with an instance: %+v", got)
+	}
+}
+
+// Somebody else pushes between our look and our write.
+func testConflict(t *testing.T, a *author) {
+	a.do("push", "slow.yaml")
+	other := *a
+	other.environ = slices.Concat(a.environ[:4], []string{"USER=ben"})
+	var interfere atomic.Bool
+	to := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: a.consul.Addr()})
+	transport := &http.Transport{}
+	to.Transport = transport
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("cas") && interfere.CompareAndSwap(true, false) {
+			other.do("push", "fast.yaml", "--note", "it was too slow")
+		}
+		to.ServeHTTP(w, r)
+	}))
+	defer transport.CloseIdleConnections()
+	defer proxy.Close()
+	a.environ = append(slices.Clone(a.environ[1:]), "CONSUL_HTTP_ADDR="+proxy.Listener.Addr().String())
+	a.write(map[string]string{"mine.yaml": strings.ReplaceAll(slowYAML, "/shop", "/")})
+
+	interfere.Store(true)
+	const lost = "gateway: somebody else changed the document meanwhile\n" +
+		"gateway: nothing was pushed: look at it, and push again to put yours in its place\n"
+	got := a.refuses(1, lost, "push", "mine.yaml")
+	theirs := "theirs: " + fast + " by ben@desk, it was too slow\n" + change + "yours: "
+	if !strings.HasPrefix(got.stdout, theirs) || !strings.HasSuffix(got.stdout, "match.path_prefix: /shop -> /\n") {
+		t.Errorf("push: %q, want %q and mine", got.stdout, theirs)
+	}
+	a.says(change, "diff") // theirs is live
+
+	a.do("rollback")
+	interfere.Store(true)
+	var out pushOutcome
+	got = a.refuses(1, lost, "push", "mine.yaml", "--json")
+	if err := json.Unmarshal([]byte(got.stdout), &out); err != nil || out.Theirs == nil {
+		t.Fatalf("push --json: %s, %v", got.stdout, err)
+	}
+	if their := out.Theirs; out.Pushed || their.Revision != fast || their.By != "ben@desk" || len(their.Changes) != 2 ||
+		len(out.Changes) != 1 {
+		t.Errorf("push --json: %s", got.stdout)
+	}
+	if got := a.do("push", "mine.yaml"); got.code != 0 {
+		t.Errorf("push again: %+v", got)
+	}
+}
+
+func testDamaged(_ *testing.T, a *author) {
+	a.do("push", "slow.yaml")
+	a.consul.Call(http.MethodDelete, "/v1/kv/gateway/"+a.service+"/history/?recurse", nil)
+	got := a.do("diff", "fast.yaml")
+	const why = "gateway: the live document cannot be read: pointer to "
+	if got.code != 1 || !strings.Contains(got.stderr, why+slow+": its part ") {
+		a.t.Errorf("diff: %+v", got)
+	}
+	got = a.do("push", "fast.yaml")
+	if got.code != 0 || !strings.Contains(got.stdout, "is not there: compared\n  with nothing\npushed "+fast) {
+		a.t.Errorf("push: %+v", got)
+	}
+	if got := a.do("rollback"); got.code != 1 || !strings.Contains(got.stderr, "there is no revision \""+slow+"\"") {
+		a.t.Errorf("rollback: %+v", got)
+	}
+}
