@@ -23,8 +23,8 @@ it would take. With none, the live document is compared with the one before it.`
 			return nil
 		},
 	}
-	flags := bindFlags(cmd)
 	cmd.Flags().BoolVar(&raw, "json", false, "print the changes as JSON")
+	flags := bindFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx, cancel := context.WithTimeout(cmd.Context(), storeTimeout)
 		defer cancel()

@@ -20,10 +20,13 @@ func historyCommand(p *Process) *cobra.Command {
 pushed, by whom, and the note. The last 20 are kept.`,
 		Args: noArguments,
 	}
-	flags := bindFlags(cmd)
 	cmd.Flags().IntVarP(&most, "number", "n", most, "how many")
 	cmd.Flags().BoolVar(&raw, "json", false, "print them as JSON")
+	flags := bindFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if most < 1 {
+			return fmt.Errorf("flag --number: %d: want 1 or more", most)
+		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), storeTimeout)
 		defer cancel()
 		s, err := openStore(p, flags)
@@ -39,7 +42,7 @@ pushed, by whom, and the note. The last 20 are kept.`,
 		if err != nil {
 			return err
 		}
-		if all = all[:min(max(most, 0), len(all))]; raw {
+		if all = all[:min(most, len(all))]; raw {
 			err = printJSON(p.Stdout, all)
 		} else {
 			err = s.printHistory(p, all)

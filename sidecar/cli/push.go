@@ -53,8 +53,8 @@ or somebody else changed the live document meanwhile.`,
 			return nil
 		},
 	}
-	flags := bindFlags(cmd)
 	o.bind(cmd)
+	flags := bindFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx, cancel := context.WithTimeout(cmd.Context(), storeTimeout)
 		defer cancel()

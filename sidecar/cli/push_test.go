@@ -37,6 +37,7 @@ func testRefusals(_ *testing.T, a *author) {
 	a.refuses(2, "gateway: diff takes two documents at most (were 3)\n", "diff", "a", "b", "c")
 	a.refuses(2, "gateway: rollback takes one revision (were 2)\n", "rollback", "a", "b")
 	a.refuses(2, "gateway: history takes no argument (was \"a\")\n", "history", "a")
+	a.refuses(2, "gateway: flag --number: 0: want 1 or more\n", "history", "-n", "0")
 	a.refuses(2, "gateway: consul key \"gateway/web/\": a folder, whose keys are put one by one (consul kv put)\n",
 		"push", "slow.yaml", "--consul-key", "gateway/web/")
 }

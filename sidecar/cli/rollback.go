@@ -27,8 +27,8 @@ back.`,
 			return nil
 		},
 	}
-	flags := bindFlags(cmd)
 	o.bind(cmd)
+	flags := bindFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx, cancel := context.WithTimeout(cmd.Context(), storeTimeout)
 		defer cancel()
