@@ -31,8 +31,21 @@ func decode(t *testing.T, text string) *config.Document {
 	return d
 }
 
+const l4 = `
+listeners:
+  - {name: db, address: ":3306", protocol: tcp, cluster: db}
+  - name: tls
+    address: ":8443"
+    protocol: tls
+    sni: [{host: db.example.com, cluster: db}, {host: "*", cluster: web}]
+clusters:
+  - {name: db, consul: {service: db}}
+  - {name: web, consul: {service: web}}
+`
+
 func TestCompare(t *testing.T) {
 	edit := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(base) }
+	standIn := edit("{service: api}", "{service: api}, failover: [shop]")
 	for _, row := range []struct {
 		name, before, next, want string
 		empty                    []string
@@ -54,6 +67,10 @@ func TestCompare(t *testing.T) {
 			"listener web: address changes, open connections live on"},
 		{"a global timeout", base, base + "timeouts: {idle: 30s}\n", "timeouts changed: idle 1m -> 30s", nil, ""},
 		{"an empty cluster", base, base, "", []string{"api"}, "1 route would have no endpoint"},
+		{"another stands in", standIn, standIn, "", []string{"api"}, ""},
+		{"which is empty too", standIn, standIn, "", []string{"api", "shop"}, "2 routes would have no endpoint"},
+		{"L4 listeners", l4, l4, "", []string{"db"},
+			"listener db would have no endpoint\nlistener tls would have no endpoint for db.example.com"},
 	} {
 		before, next := decode(t, row.before), decode(t, row.next)
 		changes := Compare(before, next)

@@ -28,17 +28,42 @@ func Meaning(changes []Change, next *config.Document, empty []string) []string {
 	if removed > 0 {
 		all = append(all, fmt.Sprintf("requests of %s go to other routes, or are answered with 404", counted(removed)))
 	}
-	without := 0
+	return append(all, without(next, empty)...)
+}
+
+// without says which routes and L4 listeners of next would have no endpoint.
+func without(next *config.Document, empty []string) []string {
+	if len(empty) == 0 {
+		return nil
+	}
+	others := next.Failovers()
+	none := func(cluster string) bool {
+		isEmpty := func(name string) bool { return slices.Contains(empty, name) }
+		return isEmpty(cluster) && !slices.ContainsFunc(others[cluster], func(name string) bool { return !isEmpty(name) })
+	}
+	routes := 0
 	for i := range next.Routes {
 		to := next.Routes[i].Clusters
 		if len(to) > 0 && !slices.ContainsFunc(to, func(w config.WeightedCluster) bool {
-			return w.Weight > 0 && !slices.Contains(empty, w.Name)
+			return w.Weight > 0 && !none(w.Name)
 		}) {
-			without++
+			routes++
 		}
 	}
-	if without > 0 {
-		all = append(all, fmt.Sprintf("%s would have no endpoint", counted(without)))
+	var all []string
+	if routes > 0 {
+		all = append(all, fmt.Sprintf("%s would have no endpoint", counted(routes)))
+	}
+	for i := range next.Listeners {
+		l := &next.Listeners[i]
+		if l.Cluster != "" && none(l.Cluster) {
+			all = append(all, fmt.Sprintf("listener %s would have no endpoint", l.Name))
+		}
+		for _, s := range l.SNI {
+			if none(s.Cluster) {
+				all = append(all, fmt.Sprintf("listener %s would have no endpoint for %s", l.Name, s.Host))
+			}
+		}
 	}
 	return all
 }
