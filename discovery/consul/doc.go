@@ -12,8 +12,9 @@
 // responds (probe.go), and looks at what a parked request may not see (look.go).
 //
 // A key may hold a pointer in the place of a document (pointer.go). The parts that it names are read,
-// and are the document if their hash is the pointer's. [Revisions] is the writing side, for people's
-// verbs: it looks, pushes by check-and-set (revisions.go), and keeps a history (history.go).
+// and are the document, of one file or several, if their hash is the pointer's. [Revisions] is the
+// writing side, for people's verbs: it looks, pushes by check-and-set (revisions.go), and keeps a
+// history (history.go).
 //
 // health.go decodes what Consul says of a service into records, endpoints.go maps records to what a
 // [Query] wants as Consul does for Envoy, and subscriptions.go runs one watch for each service that

@@ -14,6 +14,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 // historyMost is how many revisions the history keeps. The live one and its parent it always keeps.
@@ -26,20 +28,21 @@ type archived struct {
 }
 
 // Archive puts a document into the history, without making it live. p is as for Push.
-func (r *Revisions) Archive(ctx context.Context, text []byte, p Pointer) error {
-	_, err := r.archive(ctx, text, p)
+func (r *Revisions) Archive(ctx context.Context, document []config.Part, p Pointer) error {
+	_, err := r.archive(ctx, document, p)
 	return err
 }
 
 // archive writes parts and meta, in this order.
-func (r *Revisions) archive(ctx context.Context, text []byte, p Pointer) (Pointer, error) {
+func (r *Revisions) archive(ctx context.Context, document []config.Part, p Pointer) (Pointer, error) {
+	text := p.setDocument(document)
+	p.Version, p.Parts = pointerVersion, nil
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
 	_, _ = z.Write(text) // into memory
 	if err := z.Close(); err != nil {
 		return p, err
 	}
-	p.Version, p.SHA256, p.Size, p.Parts = pointerVersion, hashHex(text), len(text), nil
 	put := func(key string, value []byte) error {
 		if _, err := r.write(ctx, http.MethodPut, "/v1/kv/"+key, url.Values{}, value); err != nil {
 			return r.failed("write", key, err)
@@ -111,13 +114,13 @@ func (r *Revisions) list(ctx context.Context) ([]archived, error) {
 	return all, nil
 }
 
-// Text reads the document of a revision of the history.
-func (r *Revisions) Text(ctx context.Context, p Pointer) ([]byte, error) {
-	text, why, err := r.consul.readDocument(ctx, &p)
+// Document reads the document of a revision of the history.
+func (r *Revisions) Document(ctx context.Context, p Pointer) ([]config.Part, error) {
+	document, why, err := r.consul.readDocument(ctx, &p)
 	if err != nil {
 		return nil, r.failed("read", r.history(p.Rev), err)
 	}
-	return text, why
+	return document, why
 }
 
 // Prune deletes the oldest revisions of the history, never live or its parent. It returns how many. It deletes nothing

@@ -42,6 +42,8 @@ type keySource struct {
 	mu sync.Mutex
 	// +checklocks:mu
 	pointed discovery.Document // the last one that a pointer led to
+	// +checklocks:mu
+	pointedBy string // what of the pointer says which one it is
 }
 
 // Source follows the document at key. A key that ends in a slash is a folder:

@@ -35,15 +35,22 @@ const (
 // tools may read.
 type Pointer struct {
 	Version int       `json:"v"`
-	Rev     string    `json:"rev"`    // the revision's name, as the gateway tells it
-	SHA256  string    `json:"sha256"` // of the document's bytes
-	Size    int       `json:"size"`   // in bytes
-	Parts   []string  `json:"parts"`  // keys, in order: the document, zipped with gzip and cut
+	Rev     string    `json:"rev"`             // the revision's name, as the gateway tells it
+	SHA256  string    `json:"sha256"`          // of the document's bytes
+	Size    int       `json:"size"`            // in bytes
+	Files   []File    `json:"files,omitempty"` // of which it is made, one after the other; none = a single one
+	Parts   []string  `json:"parts"`           // keys, in order: the document, zipped with gzip and cut
 	By      string    `json:"by"`
 	At      time.Time `json:"at"`
 	Note    string    `json:"note,omitempty"`
 	Parent  string    `json:"parent,omitempty"` // the revision that it took the place of
 	Forced  bool      `json:"forced,omitempty"` // ends a quarantine that began before At
+}
+
+// File is one of several that are one document, as the keys of a folder are.
+type File struct {
+	Name string `json:"name"`
+	Size int    `json:"size"` // in bytes
 }
 
 // parsePointer tells whether a value is a pointer, which a document never is: it has other keys. The error is what is
@@ -85,8 +92,41 @@ func (p *Pointer) check() error {
 	return nil
 }
 
+// setDocument notes what the document is, and returns its bytes. Its files are in the order of their names.
+func (p *Pointer) setDocument(document []config.Part) []byte {
+	var text []byte
+	p.Files = nil
+	for _, file := range document {
+		text = append(text, file.Data...)
+		if file.Name != "" {
+			p.Files = append(p.Files, File{file.Name, len(file.Data)})
+		}
+	}
+	p.SHA256, p.Size = hashHex(text), len(text)
+	return text
+}
+
+// document is the files that the bytes are made of.
+func (p *Pointer) document(text []byte) ([]config.Part, error) {
+	if p.Files == nil {
+		return []config.Part{{Data: text}}, nil
+	}
+	all := make([]config.Part, 0, len(p.Files))
+	for _, file := range p.Files {
+		if file.Name == "" || file.Size < 0 || file.Size > len(text) {
+			return nil, fmt.Errorf("pointer to %s: file %q of %d bytes: not in the document", p.Rev, file.Name, file.Size)
+		}
+		all = append(all, config.Part{Name: file.Name, Data: text[:file.Size:file.Size]})
+		text = text[file.Size:]
+	}
+	if len(text) > 0 {
+		return nil, fmt.Errorf("pointer to %s: %d bytes are of no file", p.Rev, len(text))
+	}
+	return all, nil
+}
+
 // assemble makes the document of its parts, and proves that it is the one that was pushed.
-func (p *Pointer) assemble(parts [][]byte) ([]byte, error) {
+func (p *Pointer) assemble(parts [][]byte) ([]config.Part, error) {
 	unzipped, err := gzip.NewReader(bytes.NewReader(bytes.Join(parts, nil)))
 	if err != nil {
 		return nil, fmt.Errorf("pointer to %s: its parts are not zipped: %w", p.Rev, err)
@@ -101,7 +141,7 @@ func (p *Pointer) assemble(parts [][]byte) ([]byte, error) {
 		return nil, fmt.Errorf("pointer to %s: its parts are those of another document: sha256 is %x, want %s",
 			p.Rev, sum, p.SHA256)
 	}
-	return text, nil
+	return p.document(text)
 }
 
 // readPart reads one part; absent says that there is no such key.
@@ -127,28 +167,29 @@ func (c *Client) readKey(ctx context.Context, key string) (pair api.KVPair, foun
 // follow reads the document that p points to. What is wrong with the document is refused, an error of Consul's is an
 // error.
 func (s *keySource) follow(ctx context.Context, p *Pointer) (discovery.Document, error) {
+	id := fmt.Sprint(p.SHA256, p.Files) // the parts of one hash are always the same
 	s.mu.Lock()
-	last := s.pointed
+	last, same := s.pointed, s.pointedBy == id
 	s.mu.Unlock()
-	if last.Hash == p.SHA256 {
-		return last, nil // the parts of one hash are always the same
+	if same {
+		return last, nil
 	}
-	text, why, err := s.consul.readDocument(ctx, p)
+	document, why, err := s.consul.readDocument(ctx, p)
 	if err != nil {
 		return discovery.Document{}, err
 	}
 	if why != nil {
 		return discovery.NewRefused("consul", fmt.Errorf("%s: %w", s.key, why)), nil
 	}
-	d := discovery.NewDocument("consul", s.key, []config.Part{{Data: text}})
+	d := discovery.NewDocument("consul", s.key, document)
 	s.mu.Lock()
-	s.pointed = d
+	s.pointed, s.pointedBy = d, id
 	s.mu.Unlock()
 	return d, nil
 }
 
 // readDocument reads the document that p points to; why says what is wrong with it.
-func (c *Client) readDocument(ctx context.Context, p *Pointer) (text []byte, why, err error) {
+func (c *Client) readDocument(ctx context.Context, p *Pointer) (document []config.Part, why, err error) {
 	var parts [][]byte
 	for _, key := range p.Parts {
 		part, absent, err := c.readPart(ctx, key)
@@ -160,8 +201,8 @@ func (c *Client) readDocument(ctx context.Context, p *Pointer) (text []byte, why
 		}
 		parts = append(parts, part)
 	}
-	text, why = p.assemble(parts)
-	return text, why, nil
+	document, why = p.assemble(parts)
+	return document, why, nil
 }
 
 // folderOf is where what belongs to the document of a key lies.

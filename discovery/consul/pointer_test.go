@@ -90,10 +90,38 @@ func TestAssemble(t *testing.T) {
 		p := Pointer{Rev: "abc", SHA256: hashHex(row.text)}
 		got, err := p.assemble(row.parts)
 		switch {
-		case row.want == "" && (err != nil || !bytes.Equal(got, row.text)):
-			t.Errorf("%s: %d bytes, %v, want the document", row.name, len(got), err)
+		case row.want == "" && (err != nil || textOf(got) != string(row.text)):
+			t.Errorf("%s: %d bytes, %v, want the document", row.name, len(textOf(got)), err)
 		case row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want) || got != nil):
-			t.Errorf("%s: %d bytes, error %v, want %q", row.name, len(got), err, row.want)
+			t.Errorf("%s: %d bytes, error %v, want %q", row.name, len(textOf(got)), err, row.want)
+		}
+	}
+}
+
+func TestFilesOfADocument(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		files []File
+		want  string // the document, or the error
+	}{
+		{"none", nil, "routes"},
+		{"one", []File{{"a", 6}}, "a=routes"},
+		{"two", []File{{"a", 2}, {"b", 4}}, "a=ro b=utes"},
+		{"one is empty", []File{{"a", 0}, {"b", 6}}, "a= b=routes"},
+		{"too much", []File{{"a", 2}, {"b", 5}}, `pointer to abc: file "b" of 5 bytes: not in the document`},
+		{"too little", []File{{"a", 2}, {"b", 3}}, "pointer to abc: 1 bytes are of no file"},
+		{"less than nothing", []File{{"a", 8}, {"b", -2}}, `file "a" of 8 bytes`},
+		{"a negative size", []File{{"a", -2}, {"b", 8}}, `file "a" of -2 bytes`},
+		{"no name", []File{{"", 6}}, `file "" of 6 bytes`},
+	} {
+		p := Pointer{Rev: "abc", Files: row.files}
+		document, err := p.document([]byte("routes"))
+		got := textOf(document)
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.Contains(got, row.want) || err != nil && document != nil {
+			t.Errorf("%s: %q, want %q", row.name, got, row.want)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -44,8 +45,8 @@ func (c *Client) Revisions(key string) (*Revisions, error) {
 
 // Live is what the key holds.
 type Live struct {
-	Pointer  Pointer // of a document that was put by hand, only its hash and size
-	Text     []byte  // the document; nil = there is none
+	Pointer  Pointer       // of a document that was put by hand, only its hash and size
+	Document []config.Part // nil = there is none
 	ByHand   bool
 	Index    uint64 // Consul's, for the write after this look; 0 = the key does not exist
 	Unusable error  // why a pointer leads to no document
@@ -67,10 +68,11 @@ func (r *Revisions) Live(ctx context.Context) (Live, error) {
 		live.Unusable = why
 	case pointer:
 		live.Pointer = p
-		live.Text, live.Unusable, err = r.consul.readDocument(ctx, &p)
+		live.Document, live.Unusable, err = r.consul.readDocument(ctx, &p)
 	default:
-		live.Text, live.ByHand = pair.Value, true
-		live.Pointer = Pointer{SHA256: hashHex(pair.Value), Size: len(pair.Value), By: PutByHand}
+		live.Document, live.ByHand = []config.Part{{Data: pair.Value}}, true
+		live.Pointer.By = PutByHand
+		live.Pointer.setDocument(live.Document)
 	}
 	if err != nil {
 		return Live{}, r.failed("read", r.folder, err)
@@ -78,10 +80,10 @@ func (r *Revisions) Live(ctx context.Context) (Live, error) {
 	return live, nil
 }
 
-// Push makes text the live document: its parts first, then what is told of it, then the pointer, if the key is still as
-// it was at the look. p has Rev, By, At, Note, Parent and Forced; what is live then is returned.
-func (r *Revisions) Push(ctx context.Context, text []byte, p Pointer, after Live) (Pointer, error) {
-	p, err := r.archive(ctx, text, p)
+// Push makes a document the live one: its parts first, then what is told of it, then the pointer, if the key is still
+// as it was at the look. p has Rev, By, At, Note, Parent and Forced; what is live then is returned.
+func (r *Revisions) Push(ctx context.Context, document []config.Part, p Pointer, after Live) (Pointer, error) {
+	p, err := r.archive(ctx, document, p)
 	if err != nil {
 		return p, err
 	}
@@ -104,19 +106,19 @@ func (r *Revisions) Push(ctx context.Context, text []byte, p Pointer, after Live
 			return p, cmp.Or(failed, ErrConflict)
 		}
 	}
-	return p, r.complete(ctx, text, p)
+	return p, r.complete(ctx, document, p)
 }
 
 // complete writes parts again that somebody has pruned before the pointer to them was there. Once it is, Prune leaves
 // them alone.
-func (r *Revisions) complete(ctx context.Context, text []byte, p Pointer) error {
+func (r *Revisions) complete(ctx context.Context, document []config.Part, p Pointer) error {
 	for _, key := range p.Parts {
 		_, found, err := r.consul.readKey(ctx, key)
 		if err != nil {
 			return r.failed("read", key, err)
 		}
 		if !found {
-			_, err = r.archive(ctx, text, p)
+			_, err = r.archive(ctx, document, p)
 			return err
 		}
 	}

@@ -1,7 +1,6 @@
 package consul
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -46,12 +45,18 @@ func liveNow(t *testing.T, r *Revisions) Live {
 func push(t *testing.T, r *Revisions, name, text string) Pointer {
 	t.Helper()
 	before := liveNow(t, r)
-	p, err := r.Push(t.Context(), []byte(text), Pointer{Rev: name, Parent: before.Pointer.Rev, By: "me"}, before)
+	p, err := r.Push(t.Context(), file(text), Pointer{Rev: name, Parent: before.Pointer.Rev, By: "me"}, before)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
+
+// file is a document of one file without a name.
+func file(text string) []config.Part { return []config.Part{{Data: []byte(text)}} }
+
+// textOf is what a document says, each file with its name if it has one.
+func textOf(document []config.Part) string { return body(discovery.Document{Parts: document}) }
 
 // names are the revisions of the history.
 func names(t *testing.T, r *Revisions) (all []string) {
@@ -68,7 +73,7 @@ func names(t *testing.T, r *Revisions) (all []string) {
 
 func revisionsAreKept(t *testing.T, consul *testserver.ConsulServer) {
 	r := newRevisions(t, consul, consul.Addr())
-	if l := liveNow(t, r); l.Index != 0 || l.Text != nil || l.Unusable != nil {
+	if l := liveNow(t, r); l.Index != 0 || l.Document != nil || l.Unusable != nil {
 		t.Errorf("live %+v, want nothing", l)
 	}
 	if got := names(t, r); got != nil {
@@ -77,11 +82,11 @@ func revisionsAreKept(t *testing.T, consul *testserver.ConsulServer) {
 	push(t, r, "a", "one")
 	second := push(t, r, "b", "two")
 	l := liveNow(t, r)
-	if string(l.Text) != "two" || l.ByHand || l.Pointer.Rev != "b" || l.Pointer.Parent != "a" {
+	if textOf(l.Document) != "two" || l.ByHand || l.Pointer.Rev != "b" || l.Pointer.Parent != "a" {
 		t.Errorf("live %+v, want the second", l)
 	}
-	if text, err := r.Text(t.Context(), second); err != nil || string(text) != "two" {
-		t.Errorf("text %q, %v", text, err)
+	if d, err := r.Document(t.Context(), second); err != nil || textOf(d) != "two" {
+		t.Errorf("document %q, %v", textOf(d), err)
 	}
 	if got := names(t, r); !slices.Equal(got, []string{"b", "a"}) {
 		t.Errorf("history %q", got)
@@ -91,7 +96,7 @@ func revisionsAreKept(t *testing.T, consul *testserver.ConsulServer) {
 		t.Errorf("history %q after the first once more", got)
 	}
 	consul.KVPut(testKey, "three")
-	if l := liveNow(t, r); !l.ByHand || string(l.Text) != "three" || l.Pointer.By != PutByHand {
+	if l := liveNow(t, r); !l.ByHand || textOf(l.Document) != "three" || l.Pointer.By != PutByHand {
 		t.Errorf("live %+v, want what was put by hand", l)
 	}
 }
@@ -105,8 +110,8 @@ func aLargeDocumentHasParts(t *testing.T, consul *testserver.ConsulServer) {
 	if most := (len(text) + partBytes) / partBytes; len(p.Parts) < most || len(p.Parts) > maxParts {
 		t.Errorf("%d parts", len(p.Parts))
 	}
-	if l := liveNow(t, r); !bytes.Equal(l.Text, text) || l.Unusable != nil {
-		t.Errorf("live has %d bytes, %v, want all %d", len(l.Text), l.Unusable, len(text))
+	if l := liveNow(t, r); textOf(l.Document) != string(text) || l.Unusable != nil {
+		t.Errorf("live has %d bytes, %v, want all %d", len(textOf(l.Document)), l.Unusable, len(text))
 	}
 	out := gatewayOf(t, consul)
 	if d := next(t, out); d.Refused != nil || d.Hash != p.SHA256 {
@@ -120,12 +125,12 @@ func thePusherThatIsLateLoses(t *testing.T, consul *testserver.ConsulServer) {
 	push(t, r, "a", "one")
 	for name, before := range map[string]Live{"a first document": none, "a change": liveNow(t, r)} {
 		push(t, r, "theirs"+name[:3], "theirs "+name)
-		_, err := r.Push(t.Context(), []byte("mine"), Pointer{Rev: "mine"}, before)
+		_, err := r.Push(t.Context(), file("mine"), Pointer{Rev: "mine"}, before)
 		if !errors.Is(err, ErrConflict) {
 			t.Errorf("%s: %v, want a conflict", name, err)
 		}
-		if l := liveNow(t, r); string(l.Text) != "theirs "+name {
-			t.Errorf("%s: live is %q", name, l.Text)
+		if l := liveNow(t, r); textOf(l.Document) != "theirs "+name {
+			t.Errorf("%s: live is %q", name, textOf(l.Document))
 		}
 	}
 }
@@ -139,7 +144,7 @@ func theHistoryEnds(t *testing.T, consul *testserver.ConsulServer) {
 		push(t, r, fmt.Sprint("r", i), fmt.Sprint(i))
 	}
 	back := liveNow(t, r) // to the oldest, whose parent is the newest
-	latest, err := r.Push(t.Context(), []byte("first"), Pointer{Rev: "first", Parent: "r0"}, back)
+	latest, err := r.Push(t.Context(), file("first"), Pointer{Rev: "first", Parent: "r0"}, back)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +166,7 @@ func theHistoryEnds(t *testing.T, consul *testserver.ConsulServer) {
 	if err := r.remove(t.Context(), "r0", back.Index); err == nil {
 		t.Error("deleted although something else is live by now")
 	}
-	if l := liveNow(t, r); string(l.Text) != "first" {
+	if l := liveNow(t, r); textOf(l.Document) != "first" {
 		t.Errorf("live %+v", l)
 	}
 }
@@ -183,7 +188,7 @@ func rightsAreNamed(t *testing.T, consul *testserver.ConsulServer) {
 		return r
 	}
 	read := with(`key_prefix "gateway/web/" { policy = "read" }`)
-	_, err := read.Push(t.Context(), []byte("x"), Pointer{Rev: "a"}, liveNow(t, read))
+	_, err := read.Push(t.Context(), file("x"), Pointer{Rev: "a"}, liveNow(t, read))
 	says(t, err, `the token needs key_prefix "gateway/web/" { policy = "write" }`)
 	_, err = with(`key_prefix "gateway/other/" { policy = "write" }`).Live(t.Context())
 	says(t, err, `the token needs key_prefix "gateway/web/" { policy = "read" }`)
@@ -224,7 +229,7 @@ func theResponseIsLost(t *testing.T, consul *testserver.ConsulServer) {
 		}
 	}))
 	push(t, r, "a", "one")
-	if l := liveNow(t, r); string(l.Text) != "one" {
+	if l := liveNow(t, r); textOf(l.Document) != "one" {
 		t.Errorf("live %+v", l)
 	}
 }
@@ -240,7 +245,7 @@ func prunedMeanwhile(t *testing.T, consul *testserver.ConsulServer) {
 		}
 	}))
 	push(t, r, "a", "one")
-	if l := liveNow(t, r); string(l.Text) != "one" || l.Unusable != nil {
+	if l := liveNow(t, r); textOf(l.Document) != "one" || l.Unusable != nil {
 		t.Errorf("live %+v", l)
 	}
 	if got := names(t, r); !slices.Equal(got, []string{"a"}) {
@@ -282,11 +287,25 @@ func pointerIsFollowed(t *testing.T, consul *testserver.ConsulServer) {
 	consul.KVPut(testKey, "by hand")
 	want(t, out, "by hand")
 
+	both := []config.Part{{Name: "a", Data: []byte("three")}, {Name: "b", Data: []byte("four")}}
+	if _, err := r.Push(t.Context(), both, Pointer{Rev: "c"}, liveNow(t, r)); err != nil {
+		t.Fatal(err)
+	}
+	want(t, out, "a=three b=four")
+	both[0].Name = "aa" // the same bytes, another document
+	if _, err := r.Push(t.Context(), both, Pointer{Rev: "c"}, liveNow(t, r)); err != nil {
+		t.Fatal(err)
+	}
+	want(t, out, "aa=three b=four")
+	if l := liveNow(t, r); textOf(l.Document) != "aa=three b=four" {
+		t.Errorf("live is %q", textOf(l.Document))
+	}
+
 	begun := time.Now().UTC().Truncate(time.Millisecond)
 	for after := range 2 { // once more, where it is wanted once more
 		at := begun.Add(time.Duration(after) * time.Second)
 		p := Pointer{Rev: "b", At: at, Forced: true}
-		if _, err := r.Push(t.Context(), []byte("two"), p, liveNow(t, r)); err != nil {
+		if _, err := r.Push(t.Context(), file("two"), p, liveNow(t, r)); err != nil {
 			t.Fatal(err)
 		}
 		if d := want(t, out, "two"); !d.Forced.Equal(at) {

@@ -38,8 +38,8 @@ func without(next *config.Document, empty []string) []string {
 	}
 	others := next.Failovers()
 	none := func(cluster string) bool {
-		isEmpty := func(name string) bool { return slices.Contains(empty, name) }
-		return isEmpty(cluster) && !slices.ContainsFunc(others[cluster], func(name string) bool { return !isEmpty(name) })
+		filled := func(name string) bool { return !slices.Contains(empty, name) }
+		return !filled(cluster) && !slices.ContainsFunc(others[cluster], filled)
 	}
 	routes := 0
 	for i := range next.Routes {

@@ -38,20 +38,16 @@ func (o *pushOptions) bind(cmd *cobra.Command) {
 func pushCommand(p *Process) *cobra.Command {
 	var o pushOptions
 	cmd := &cobra.Command{
-		Use:   "push FILE",
+		Use:   "push FILE...",
 		Short: "Make a document live in Consul (- is stdin)",
 		Long: `Checks a document as a gateway with these flags and this environment would, looks
 its services up in the catalog, shows what it changes, and makes it live in
 Consul. The document before stays in the history (gateway history, gateway
-rollback). Exits 1 if it is refused: it has problems, a service has no instance,
-or somebody else changed the live document meanwhile.`,
+rollback). Several files are one document, in the order of their names. Exits 1
+if it is refused: it has problems, a service has no instance, or somebody else
+changed the live document meanwhile.`,
 		Example: "  gateway push routes.yaml --service web --note 'send 5 % to v2'",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("push takes one file, or - for stdin (were %d)", len(args))
-			}
-			return nil
-		},
+		Args:    filesOrStdin,
 	}
 	o.bind(cmd)
 	flags := bindFlags(cmd)
@@ -63,15 +59,16 @@ or somebody else changed the live document meanwhile.`,
 			return err
 		}
 		defer s.consul.Close()
-		text, err := readDocument(args[0], p.Stdin)
+		files, err := readParts(args, p.Stdin)
 		if err != nil {
 			return err
 		}
-		doc, err := s.decode(text)
+		slices.SortFunc(files, func(a, b config.Part) int { return strings.Compare(a.Name, b.Name) })
+		doc, err := s.decode(files)
 		if err != nil {
-			return s.invalid(p, args[0], err, o)
+			return s.invalid(p, args, err, o)
 		}
-		return s.push(ctx, p, revision{text: text, doc: doc}, o)
+		return s.push(ctx, p, revision{files: files, doc: doc}, o)
 	}
 	return cmd
 }
@@ -100,12 +97,12 @@ type theirs struct {
 }
 
 // invalid tells what is wrong with a document that is to be pushed.
-func (s *store) invalid(p *Process, name string, err error, o pushOptions) error {
+func (s *store) invalid(p *Process, names []string, err error, o pushOptions) error {
 	if !o.raw {
-		return problems(p.Stdout, []string{name}, err)
+		return problems(p.Stdout, names, err)
 	}
 	var told bytes.Buffer
-	answer := problems(&told, []string{name}, err)
+	answer := problems(&told, names, err)
 	found := strings.Split(strings.TrimSpace(told.String()), "\n")
 	out := pushOutcome{Key: s.boot.ConsulKey, difference: noDifference, Problems: found}
 	if err := printJSON(p.Stdout, out); err != nil {
@@ -131,7 +128,7 @@ func (s *store) push(ctx context.Context, p *Process, next revision, o pushOptio
 	answer := out.refusal(next.doc, o.allowEmpty)
 	switch {
 	case answer != nil:
-	case before.doc != nil && bytes.Equal(before.Text, next.text) && !o.force:
+	case before.doc != nil && slices.EqualFunc(before.Document, next.files, samePart) && !o.force:
 		out.said = out.Revision + " is live already"
 	case o.dryRun:
 		out.said = out.Revision + " was not pushed: --dry-run"
@@ -145,6 +142,8 @@ func (s *store) push(ctx context.Context, p *Process, next revision, o pushOptio
 	}
 	return answer
 }
+
+func samePart(a, b config.Part) bool { return a.Name == b.Name && bytes.Equal(a.Data, b.Data) }
 
 // refusal is that a cluster would have no endpoint, against the author's will.
 func (o *pushOutcome) refusal(doc *config.Document, allow bool) error {
@@ -169,11 +168,11 @@ func (s *store) write(
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	if before.ByHand && before.doc != nil {
 		byHand := consul.Pointer{Rev: before.doc.Revision, By: consul.PutByHand, At: now}
-		if err := s.revisions.Archive(ctx, before.Text, byHand); err != nil {
+		if err := s.revisions.Archive(ctx, before.Document, byHand); err != nil {
 			return nil, bad("%v", err)
 		}
 	}
-	pointer, err := s.revisions.Push(ctx, next.text, consul.Pointer{
+	pointer, err := s.revisions.Push(ctx, next.files, consul.Pointer{
 		Rev: out.Revision, By: s.author(p), At: now, Note: o.note, Parent: out.Parent, Forced: o.force,
 	}, before.Live)
 	if errors.Is(err, consul.ErrConflict) {

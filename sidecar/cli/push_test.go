@@ -33,7 +33,8 @@ func testRefusals(_ *testing.T, a *author) {
 	a.refuses(1, "gateway: there is no revision \"cafe\" (gateway history lists them)\n", "rollback", "cafe")
 	a.refuses(1, "gateway: there is no revision \"\" (gateway history lists them)\n", "rollback", "")
 	a.refuses(1, "gateway: there is no revision \"cafe\" (gateway history lists them)\n", "diff", "cafe")
-	a.refuses(2, "gateway: push takes one file, or - for stdin (were 0)\n", "push")
+	a.refuses(2, "gateway: push takes one file, several that are one document, or - for stdin (were 0)\n", "push")
+	a.refuses(2, "gateway: push takes - for stdin alone, not beside files\n", "push", "slow.yaml", "-")
 	a.refuses(2, "gateway: diff takes two documents at most (were 3)\n", "diff", "a", "b", "c")
 	a.refuses(2, "gateway: rollback takes one revision (were 2)\n", "rollback", "a", "b")
 	a.refuses(2, "gateway: history takes no argument (was \"a\")\n", "history", "a")
@@ -97,6 +98,30 @@ clusters: [{name: o, consul: {service: orders}, allow_empty: true}]
 	a.environ = append(slices.Clone(a.environ[:1]), "CONSUL_HTTP_TOKEN="+a.consul.Token(), "GATEWAY_SERVICE="+a.service)
 	if got := a.do("push", "orders.yaml"); got.code != 0 || strings.Contains(got.stdout, "not looked up") {
 		a.t.Errorf("with an instance: %+v", got)
+	}
+}
+
+// Several files are one document.
+func testFiles(t *testing.T, a *author) {
+	a.write(map[string]string{
+		"20-cluster.yaml": "clusters: [{name: shop, endpoints: [\"10.0.0.1:80\"]}]\n",
+		"10-route.yaml":   "routes: [{name: shop, match: {path_prefix: /shop}, cluster: shop}]\n",
+		"10-bad.yaml":     "routes: [{name: shop, match: {path_prefix: /shop}, cluster: shpo}]\n",
+	})
+	a.says("+ listener default\n+ route shop\n+ cluster shop\npushed "+slow+" to "+a.key()+"\n",
+		"push", "20-cluster.yaml", "10-route.yaml")
+	a.says("no change\n"+slow+" is live already\n", "push", "10-route.yaml", "20-cluster.yaml")
+	a.says("no change\n", "diff", "slow.yaml")
+	a.says(change+"pushed "+fast+" to "+a.key()+" (before: "+slow+")\n", "push", "fast.yaml")
+	a.says(changeBack+"pushed "+slow+" to "+a.key()+" (before: "+fast+")\n", "rollback")
+	var all []pushed
+	if err := json.Unmarshal([]byte(a.do("history", "-n", "1", "--json").stdout), &all); err != nil ||
+		len(all[0].Files) != 2 || all[0].Files[0].Name != "10-route.yaml" {
+		t.Errorf("history: %+v, %v", all, err)
+	}
+	got := a.refuses(1, "gateway: 20-cluster.yaml, 10-bad.yaml: 1 problem\n", "push", "20-cluster.yaml", "10-bad.yaml")
+	if !strings.HasPrefix(got.stdout, "10-bad.yaml:1:") {
+		t.Errorf("push: %q", got.stdout)
 	}
 }
 

@@ -66,15 +66,15 @@ func (s *store) author(p *Process) string {
 	return s.boot.Instance
 }
 
-func (s *store) decode(text []byte) (*config.Document, error) {
-	return config.Decode(text, s.boot.Base())
+func (s *store) decode(files []config.Part) (*config.Document, error) {
+	return config.DecodeParts(files, s.boot.Base())
 }
 
 // revision is a document of which the verbs speak.
 type revision struct {
-	text []byte
-	doc  *config.Document
-	note string // that it has in the history
+	files []config.Part // a single one without a name, or several in the order of their names
+	doc   *config.Document
+	note  string // that it has in the history
 }
 
 // liveDocument is the live document with what it means.
@@ -105,7 +105,7 @@ func (s *store) live(ctx context.Context) (liveDocument, error) {
 	case l.Unusable != nil:
 		l.why = fmt.Errorf("the live document cannot be read: %w", l.Unusable)
 	default:
-		if l.doc, err = s.decode(l.Text); err != nil {
+		if l.doc, err = s.decode(l.Document); err != nil {
 			l.why = fmt.Errorf("the live document is not valid: %w", firstProblem(err))
 		}
 	}
@@ -131,7 +131,7 @@ func (s *store) find(ctx context.Context, name string) (revision, error) {
 		if live.doc == nil {
 			return revision{}, bad("%v", live.why)
 		}
-		return revision{live.Text, live.doc, live.Pointer.Note}, nil
+		return revision{live.Document, live.doc, live.Pointer.Note}, nil
 	}
 	all, err := s.history(ctx, live)
 	if err != nil {
@@ -147,17 +147,17 @@ func (s *store) find(ctx context.Context, name string) (revision, error) {
 	if found.Rev != name && slices.ContainsFunc(all[i+1:], another) {
 		return revision{}, bad("revision %q: several begin with this, write more of it", name)
 	}
-	text := live.Text
+	files := live.Document
 	if !found.Live {
-		if text, err = s.revisions.Text(ctx, found.Pointer); err != nil {
+		if files, err = s.revisions.Document(ctx, found.Pointer); err != nil {
 			return revision{}, bad("%v", err)
 		}
 	}
-	doc, err := s.decode(text)
+	doc, err := s.decode(files)
 	if err != nil {
 		return revision{}, bad("revision %s is not valid here: %v", found.Rev, firstProblem(err))
 	}
-	return revision{text, doc, found.Note}, nil
+	return revision{files, doc, found.Note}, nil
 }
 
 // findOrRead reads a file, or what find does where there is no such file.
@@ -173,11 +173,12 @@ func (s *store) findOrRead(ctx context.Context, p *Process, name string) (revisi
 	if err != nil {
 		return revision{}, err
 	}
-	doc, err := s.decode(text)
+	files := []config.Part{{Data: text}}
+	doc, err := s.decode(files)
 	if err != nil {
 		return revision{}, problems(p.Stdout, []string{name}, err)
 	}
-	return revision{text: text, doc: doc}, nil
+	return revision{files: files, doc: doc}, nil
 }
 
 // empty looks up the services of a document. It returns the clusters without an instance, and what could not be looked

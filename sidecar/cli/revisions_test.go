@@ -103,6 +103,7 @@ func TestRevisions(t *testing.T) {
 		{"refused", testRefusals},
 		{"not reached", testNotReached},
 		{"without an instance", testWithoutInstance},
+		{"files", testFiles},
 		{"conflict", testConflict},
 		{"damaged", testDamaged},
 		{"large", testLarge},

@@ -26,20 +26,23 @@ lists every problem as FILE:line:column: path: what is wrong. Exits 1 if there i
 Several files are one document, as the keys of a folder in Consul are: in the order
 of their names. With --files the certificates, keys and CA files that the document
 names are read too.`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return errors.New("validate takes one file, several that are one document, or - for stdin (were 0)")
-			}
-			if len(args) > 1 && slices.Contains(args, "-") {
-				return errors.New("validate takes - for stdin alone, not beside files")
-			}
-			return nil
-		},
+		Args: filesOrStdin,
 	}
 	flags := bindFlags(cmd)
 	cmd.Flags().BoolVar(&withFiles, "files", false, "read the certificates, keys and CA files that the document names")
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return validate(p, flags, args, withFiles) }
 	return cmd
+}
+
+// filesOrStdin is for verbs that take one document.
+func filesOrStdin(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("%s takes one file, several that are one document, or - for stdin (were 0)", cmd.Name())
+	}
+	if len(args) > 1 && slices.Contains(args, "-") {
+		return fmt.Errorf("%s takes - for stdin alone, not beside files", cmd.Name())
+	}
+	return nil
 }
 
 func validate(p *Process, flags map[string]string, paths []string, withFiles bool) error {
