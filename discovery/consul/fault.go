@@ -42,6 +42,9 @@ var (
 	errAnonymous = &fault{telemetry.DiscoveryACL,
 		errors.New("nothing found, without a token while ACLs deny by default")}
 
+	// errOutdated: a transaction was not made, since what it builds on has changed.
+	errOutdated = errors.New("something has changed meanwhile")
+
 	errTooLarge = &fault{telemetry.DiscoveryServer, errors.New("response is over the limit")}
 )
 
@@ -55,6 +58,8 @@ func statusFault(status int, header http.Header, text string) error {
 		class = telemetry.DiscoveryACL
 	case status == http.StatusTooManyRequests:
 		class = telemetry.DiscoveryLimit
+	case status == http.StatusConflict:
+		return &fault{class, fmt.Errorf("status %d: %w: %s", status, errOutdated, text)}
 	case status/100 == 3:
 		// Followed, it would carry the token to wherever it points.
 		text = fmt.Sprintf("redirect to %q is not followed", header.Get("Location"))

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -143,7 +144,11 @@ func (r *Revisions) Prune(ctx context.Context, live Pointer) (int, error) {
 		if old.Rev == live.Rev || old.Rev == live.Parent {
 			continue
 		}
-		if err := r.remove(ctx, old.Rev, pair.ModifyIndex); err != nil {
+		err := r.remove(ctx, old.Rev, pair.ModifyIndex)
+		if errors.Is(err, errOutdated) {
+			break // who made something else live prunes too
+		}
+		if err != nil {
 			return pruned, r.failed("delete", r.history(old.Rev), err)
 		}
 		pruned++

@@ -163,8 +163,26 @@ func theHistoryEnds(t *testing.T, consul *testserver.ConsulServer) {
 	if _, ok := consul.KV("gateway/web/history/foreign/meta"); !ok {
 		t.Error("what is not ours was deleted")
 	}
-	if err := r.remove(t.Context(), "r0", back.Index); err == nil {
-		t.Error("deleted although something else is live by now")
+	if err := r.remove(t.Context(), "r0", back.Index); !errors.Is(err, errOutdated) {
+		t.Errorf("deleted although something else is live by now: %v", err)
+	}
+	push(t, r, "more", "more") // of 22 one would go, if nobody interfered
+	slow := newRevisions(t, consul, between(t, consul, func(to http.Handler) http.HandlerFunc {
+		return func(w http.ResponseWriter, req *http.Request) {
+			if req.URL.Path == "/v1/txn" {
+				consul.KVPut(testKey, "by hand")
+			}
+			to.ServeHTTP(w, req)
+		}
+	}))
+	if n, err := slow.Prune(t.Context(), liveNow(t, r).Pointer); err != nil || n != 0 {
+		t.Errorf("pruned %d, %v, after somebody else has put a document", n, err)
+	}
+	if n := len(names(t, r)); n != historyMost+2 {
+		t.Errorf("%d revisions are left", n)
+	}
+	if _, err := r.Push(t.Context(), file("first"), Pointer{Rev: "first", Parent: "r0"}, liveNow(t, r)); err != nil {
+		t.Fatal(err)
 	}
 	if l := liveNow(t, r); textOf(l.Document) != "first" {
 		t.Errorf("live %+v", l)
