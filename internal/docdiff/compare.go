@@ -99,12 +99,18 @@ func compareLists(kind string, old, now []tree) []Change {
 			delete(left, nameOf(t))
 		}
 	}
+	var matches map[string][]string // of routes: what they match -> those of left, by name
+	if kind == "route" {
+		matches = byMatch(left)
+	}
 	for _, t := range now {
 		name := nameOf(t)
 		was, ok := partner[name]
 		if !ok && kind == "route" {
-			if was, ok = renamed(left, t); ok {
-				delete(left, nameOf(was))
+			if same := matches[matchOf(t)]; len(same) > 0 { // it has another name
+				was, ok = left[same[0]], true
+				delete(left, same[0])
+				matches[matchOf(t)] = same[1:]
 			}
 		}
 		if !ok {
@@ -121,16 +127,18 @@ func compareLists(kind string, old, now []tree) []Change {
 	return all
 }
 
-// renamed finds the route that matched the same requests under another name.
-func renamed(left map[string]tree, route tree) (tree, bool) {
-	for _, name := range slices.Sorted(maps.Keys(left)) {
-		was := left[name]
-		if reflect.DeepEqual(was["match"], route["match"]) && reflect.DeepEqual(was["listeners"], route["listeners"]) {
-			return was, true
-		}
+// byMatch has the names of routes by what they match, in order.
+func byMatch(routes map[string]tree) map[string][]string {
+	all := map[string][]string{}
+	for _, name := range slices.Sorted(maps.Keys(routes)) {
+		match := matchOf(routes[name])
+		all[match] = append(all[match], name)
 	}
-	return nil, false
+	return all
 }
+
+// matchOf is which requests a route is for.
+func matchOf(route tree) string { return text([]any{route["match"], route["listeners"]}) }
 
 // compareValues lists what differs, down to the single value.
 func compareValues(path string, old, now any) []Field {

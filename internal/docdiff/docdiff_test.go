@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
@@ -102,5 +103,27 @@ func TestCompareIsSteady(t *testing.T) {
 		if again := Compare(before, next); !slices.EqualFunc(first, again, same) {
 			t.Fatalf("%v, then %v", first, again)
 		}
+	}
+}
+
+// Two documents of which each name is another take no longer than others. What took the square of it took minutes.
+func TestCompareOfManyNames(t *testing.T) {
+	const routes = 20_000
+	document := func(name string) *config.Document {
+		var b strings.Builder
+		b.WriteString("clusters: [{name: c, endpoints: [\"10.0.0.1:80\"]}]\nroutes:\n")
+		for i := range routes {
+			fmt.Fprintf(&b, "- {name: %s%d, match: {path_prefix: /%s%d}, cluster: c}\n", name, i, name, i)
+		}
+		return decode(t, b.String())
+	}
+	before, next := document("a"), document("b")
+	begun := time.Now()
+	changes := Compare(before, next)
+	if took := time.Since(begun); took > 15*time.Second {
+		t.Errorf("took %v", took)
+	}
+	if len(changes) != 2*routes {
+		t.Errorf("%d changes, want each route removed and added", len(changes))
 	}
 }
