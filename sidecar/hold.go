@@ -110,9 +110,10 @@ func (a *applier) loses(next *revision) error {
 // lost tells which routes and L4 listeners have a usable endpoint now, and would have none in doc; usable tells
 // whether some of its clusters have one.
 func (a *applier) lost(doc *config.Document, usable func([]config.WeightedCluster) bool) (all []string) {
+	known := newKnownRoutes(a.active.doc)
 	for i := range doc.Routes {
 		r := &doc.Routes[i]
-		if was := sameRoute(a.active.doc, r); was != nil && a.active.usable(was.Clusters) && !usable(r.Clusters) {
+		if was := known.same(r); was != nil && a.active.usable(was.Clusters) && !usable(r.Clusters) {
 			all = append(all, fmt.Sprintf("route %s: no endpoint in %s", r.Name, clusterNames(r.Clusters)))
 		}
 	}
@@ -133,19 +134,37 @@ func (a *applier) lost(doc *config.Document, usable func([]config.WeightedCluste
 	return all
 }
 
-// sameRoute is the route of a document that has the name of r or, if there is none, matches the same requests.
-func sameRoute(doc *config.Document, r *config.Route) *config.Route {
-	var same *config.Route
+// knownRoutes finds the routes of a document. A document may have tens of thousands, and each is looked for.
+type knownRoutes struct {
+	byName map[string]*config.Route
+	byPath map[string][]*config.Route // by hosts and path
+}
+
+func newKnownRoutes(doc *config.Document) knownRoutes {
+	k := knownRoutes{map[string]*config.Route{}, map[string][]*config.Route{}}
 	for i := range doc.Routes {
-		was := &doc.Routes[i]
-		if was.Name == r.Name {
+		r := &doc.Routes[i]
+		path := hostsAndPath(&r.Match)
+		k.byName[r.Name], k.byPath[path] = r, append(k.byPath[path], r)
+	}
+	return k
+}
+
+func hostsAndPath(m *config.Match) string {
+	return strings.Join(append(slices.Clone(m.Hosts), m.Path, m.PathRegex, m.PathPrefix), "\n")
+}
+
+// same is the route that has the name of r or, if there is none, matches the same requests; nil = none.
+func (k knownRoutes) same(r *config.Route) *config.Route {
+	if was := k.byName[r.Name]; was != nil {
+		return was
+	}
+	for _, was := range slices.Backward(k.byPath[hostsAndPath(&r.Match)]) {
+		if reflect.DeepEqual(was.Match, r.Match) && slices.Equal(was.Listeners, r.Listeners) {
 			return was
 		}
-		if reflect.DeepEqual(was.Match, r.Match) && slices.Equal(was.Listeners, r.Listeners) {
-			same = was
-		}
 	}
-	return same
+	return nil
 }
 
 // sameListener is the L4 listener of a document that has the name or the address of l, which is one too; nil = none.
