@@ -46,7 +46,7 @@ func (r *Revisions) archive(ctx context.Context, document []config.Part, p Point
 	}
 	put := func(key string, value []byte) error {
 		if _, err := r.write(ctx, http.MethodPut, "/v1/kv/"+key, url.Values{}, value); err != nil {
-			return r.failed("write", key, err)
+			return r.explain("write", key, err)
 		}
 		return nil
 	}
@@ -94,7 +94,7 @@ func (r *Revisions) list(ctx context.Context) ([]archived, error) {
 		err = head.whole(len(keys) == 0)
 	}
 	if err != nil {
-		return nil, r.failed("list", under, err)
+		return nil, r.explain("list", under, err)
 	}
 	var all []archived
 	for _, key := range keys {
@@ -104,7 +104,7 @@ func (r *Revisions) list(ctx context.Context) ([]archived, error) {
 		}
 		pair, found, err := r.consul.readKey(ctx, key)
 		if err != nil {
-			return nil, r.failed("read", key, err)
+			return nil, r.explain("read", key, err)
 		}
 		p, pointer, why := parsePointer(pair.Value)
 		if found && pointer && why == nil && p.Rev == rev { // what somebody else put there is not ours to judge
@@ -119,7 +119,7 @@ func (r *Revisions) list(ctx context.Context) ([]archived, error) {
 func (r *Revisions) Document(ctx context.Context, p Pointer) ([]config.Part, error) {
 	document, why, err := r.consul.readDocument(ctx, &p)
 	if err != nil {
-		return nil, r.failed("read", r.history(p.Rev), err)
+		return nil, r.explain("read", r.history(p.Rev), err)
 	}
 	return document, why
 }
@@ -149,7 +149,7 @@ func (r *Revisions) Prune(ctx context.Context, live Pointer) (int, error) {
 			break // who made something else live prunes too
 		}
 		if err != nil {
-			return pruned, r.failed("delete", r.history(old.Rev), err)
+			return pruned, r.explain("delete", r.history(old.Rev), err)
 		}
 		pruned++
 	}

@@ -56,7 +56,7 @@ type Live struct {
 func (r *Revisions) Live(ctx context.Context) (Live, error) {
 	pair, found, err := r.consul.readKey(ctx, r.key)
 	if err != nil {
-		return Live{}, r.failed("read", r.key, err)
+		return Live{}, r.explain("read", r.key, err)
 	}
 	if !found {
 		return Live{}, nil
@@ -75,7 +75,7 @@ func (r *Revisions) Live(ctx context.Context) (Live, error) {
 		live.Pointer.setDocument(live.Document)
 	}
 	if err != nil {
-		return Live{}, r.failed("read", r.folder, err)
+		return Live{}, r.explain("read", r.folder, err)
 	}
 	return live, nil
 }
@@ -94,14 +94,14 @@ func (r *Revisions) Push(ctx context.Context, document []config.Part, p Pointer,
 	cas := url.Values{"cas": {strconv.FormatUint(after.Index, 10)}}
 	took, err := r.write(ctx, http.MethodPut, "/v1/kv/"+r.key, cas, value)
 	if err != nil && classOf(err) != telemetry.DiscoveryTransport {
-		return p, r.failed("write", r.key, err)
+		return p, r.explain("write", r.key, err)
 	}
 	if !took { // or it did, and we did not hear of it
 		pair, _, failed := r.consul.readKey(ctx, r.key)
 		switch {
 		case failed == nil && bytes.Equal(pair.Value, value):
 		case err != nil:
-			return p, r.failed("write", r.key, err)
+			return p, r.explain("write", r.key, err)
 		default:
 			return p, cmp.Or(failed, ErrConflict)
 		}
@@ -115,7 +115,7 @@ func (r *Revisions) complete(ctx context.Context, document []config.Part, p Poin
 	for _, key := range p.Parts {
 		_, found, err := r.consul.readKey(ctx, key)
 		if err != nil {
-			return r.failed("read", key, err)
+			return r.explain("read", key, err)
 		}
 		if !found {
 			_, err = r.archive(ctx, document, p)
@@ -154,8 +154,8 @@ func inTime(ctx context.Context, err error) error {
 	return err
 }
 
-// failed says what to mend where Consul did not do what was asked.
-func (r *Revisions) failed(doing, key string, err error) error {
+// explain says what to mend where Consul did not do what was asked.
+func (r *Revisions) explain(doing, key string, err error) error {
 	switch classOf(err) {
 	case telemetry.DiscoveryACL:
 		right := "write"
