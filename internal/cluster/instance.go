@@ -72,9 +72,13 @@ func (c *Cluster) SetEndpoints(list []Instance) {
 	if f.told && !f.answered && len(list) == 0 && len(f.entries) == 0 { // later the log says that it is gone
 		f.logAbsent()
 	}
+	first := !f.answered
 	f.answered = true
 	if f.deliver(list, now) {
 		f.group.rebuild(f)
+	}
+	if first {
+		f.group.set.wakeAwaiting(f)
 	}
 	if f.group.active.Load().feed == f { // what is only prepared must not slow what serves
 		f.noteFlips(now)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"container/list"
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -67,12 +68,6 @@ func (q *Queue) Leave() {
 	q.free++
 }
 
-// The first poll of a waiting request's client comes after FirstPoll, later ones up to MaxPoll apart.
-const (
-	FirstPoll = 100 * time.Millisecond
-	MaxPoll   = 500 * time.Millisecond
-)
-
 // Enter takes a place, waiting for one if need be. While it waits it calls poll, whose error ends the wait and is
 // returned. Other errors: [ErrOverflow] when the queue is full or the wait took too long, ctx's own when that ended.
 // An error means that there is no place to give back.
@@ -81,33 +76,21 @@ func (q *Queue) Enter(ctx context.Context, poll func() error) error {
 	if granted == nil {
 		return ErrOverflow
 	}
-	end, next := time.NewTimer(q.timeout), time.NewTimer(FirstPoll)
-	defer end.Stop()
-	defer next.Stop()
-	for interval := FirstPoll; ; {
-		var err error
-		select {
-		case <-granted:
-			return nil
-		case <-end.C:
-			if !q.quit(at) {
-				return nil // the place came at the same moment
-			}
-			return ErrOverflow
-		case <-ctx.Done():
-			err = ctx.Err()
-		case <-next.C:
-			if err = poll(); err == nil {
-				interval = min(2*interval, MaxPoll)
-				next.Reset(interval)
-				continue
-			}
-		}
-		if !q.quit(at) {
-			q.Leave()
-		}
-		return err
+	err := wait(ctx, granted, q.timeout, poll)
+	late := errors.Is(err, errLate)
+	switch {
+	case err == nil:
+		return nil
+	case q.quit(at):
+	case late: // the place came at the same moment
+		return nil
+	default:
+		q.Leave()
 	}
+	if late {
+		return ErrOverflow
+	}
+	return err
 }
 
 // join queues up, unless too many wait already: then granted is nil. It is granted at once where a place is free.

@@ -41,6 +41,7 @@ func (c *Cluster) RestoreEndpoints(list []Instance, held time.Duration) {
 		}
 	}
 	f.group.rebuild(f)
+	f.group.set.wakeAwaiting(f)
 }
 
 // HeldUntil is when the endpoints of the cluster are given up since the catalog has none any more; zero while it has.

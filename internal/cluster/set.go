@@ -27,6 +27,8 @@ type Set struct {
 	reaped time.Duration
 	// +checklocks:mu
 	doubts []config.Consul // queries of holds that are over: to be passed to recheck
+	// +checklocks:mu
+	awaited map[*Cluster]*awaited // those with requests that wait for the first endpoints
 
 	recheck func(config.Consul) // nil = a hold ends without
 
@@ -52,7 +54,10 @@ func NewSet(o Options) *Set {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	s := &Set{clock: newClock(), reg: o.Registry, log: o.Logger, groups: map[string]*group{}, recheck: o.Recheck}
+	s := &Set{
+		clock: newClock(), reg: o.Registry, log: o.Logger, groups: map[string]*group{}, recheck: o.Recheck,
+		awaited: map[*Cluster]*awaited{},
+	}
 	s.reg.SetEndpoints(s.measured)
 	return s
 }
@@ -141,6 +146,7 @@ func (s *Set) Retire(keep []*Cluster) {
 			delete(s.groups, name)
 		}
 	}
+	s.wakeAwaiting(nil)
 }
 
 // retire drops the clusters that are not kept.

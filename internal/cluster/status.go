@@ -27,6 +27,8 @@ type Status struct {
 	InFlight    int64            `json:"in_flight"`
 	Connections int64            `json:"connections"`
 	Pending     int              `json:"pending"`
+	Unknown     bool             `json:"unknown"`  // there is none to use, and the catalog has not said yet which there are
+	Awaiting    int              `json:"awaiting"` // requests that wait for that
 	Endpoints   []EndpointStatus `json:"endpoints"`
 }
 
@@ -119,6 +121,8 @@ func (g *group) status(rates map[*telemetry.Endpoint]telemetry.EndpointRate) Sta
 		InFlight:    g.requests.Load(),
 		Connections: g.conns.Load(),
 		Pending:     int(g.waiting.Load()),
+		Unknown:     !c.Usable() && len(c.unknown()) > 0, // +checklocksignore: one set
+		Awaiting:    g.awaiting(),
 		Endpoints:   []EndpointStatus{},
 	}
 	if others := c.StandIns(); len(others) > 0 {
