@@ -43,39 +43,30 @@ func (u *upstream) serving() *upstream {
 // connection.
 func (c *conn) connect(ctx context.Context) bool {
 	a := &c.attempt
-	tried := cluster.Tried{Key: c.hashKey()}
+	var tried cluster.Tried
+	ep, flag := c.first(ctx, &tried)
 	var seen []*cluster.Endpoint
-	for len(seen) < maxTries {
-		ep, err := a.to.cluster.Pick(&tried)
-		if err == nil && slices.Contains(seen, ep) {
-			ep.Done(cluster.Ignored) // all have been tried
-			break
-		}
-		if err != nil {
-			if len(seen) == 0 {
-				c.stop(noEndpoint(err))
-			}
-			break
-		}
-		if len(seen) > 0 {
-			a.to.cluster.Telemetry().Retries.Inc()
-		}
+	for flag == telemetry.NoFlag {
 		seen = append(seen, ep)
 		a.count = len(seen)
 		a.ep, a.address, a.begun, c.cause = ep, ep.Address(), time.Now(), nil
-		if err = c.open(ctx, ep); err == nil {
+		err := c.open(ctx, ep)
+		if err == nil {
 			return true
 		}
-		outcome, flag := c.failure(ctx, err)
+		var outcome cluster.Outcome
+		outcome, flag = c.failure(ctx, err)
 		a.ep = nil
 		ep.Done(outcome)
 		a.ended = append(a.ended, c.try(time.Now(), cmp.Or(flag, telemetry.UF)))
 		if flag != telemetry.NoFlag {
-			c.stop(flag)
-			return false
+			break
+		}
+		if ep = a.to.next(seen, &tried); ep == nil {
+			flag = telemetry.UF
 		}
 	}
-	c.stop(telemetry.UF)
+	c.stop(flag)
 	return false
 }
 
@@ -85,6 +76,23 @@ func (c *conn) try(now time.Time, flag telemetry.Flag) telemetry.Try {
 	return telemetry.Try{
 		Endpoint: a.address, After: a.begun.Sub(c.start), Took: now.Sub(a.begun), Flag: flag, Cause: c.cause,
 	}
+}
+
+// next leases another endpoint than those seen; nil: there is none, or they are enough.
+func (u *upstream) next(seen []*cluster.Endpoint, tried *cluster.Tried) *cluster.Endpoint {
+	if len(seen) == maxTries {
+		return nil
+	}
+	ep, err := u.cluster.Pick(tried)
+	switch {
+	case err != nil:
+		return nil
+	case slices.Contains(seen, ep):
+		ep.Done(cluster.Ignored) // all have been tried
+		return nil
+	}
+	u.cluster.Telemetry().Retries.Inc()
+	return ep
 }
 
 // hashKey is the key of the client's address where it decides on the endpoint.

@@ -91,8 +91,25 @@ func (ex *exchange) enter() *route.LocalReply {
 	if ex.place.TryTake(q) {
 		return nil
 	}
+	err := q.Enter(ex.engine.ctx, ex.whileWaiting())
+	var reply *route.LocalReply
+	switch {
+	case err == nil:
+		ex.place.queue = q
+		return nil
+	case errors.As(err, &reply):
+		return reply
+	case errors.Is(err, cluster.ErrOverflow):
+		ex.decision.Upstream.Cluster.Telemetry().Overflow.Inc()
+		return noEndpoint(err)
+	}
+	return ReplyGone // the server cuts what is left
+}
+
+// whileWaiting is polled while a request waits before an endpoint has it: its error, a local reply, ends the wait.
+func (ex *exchange) whileWaiting() func() error {
 	halfClosed := int64(0) // since when
-	err := q.Enter(ex.engine.ctx, func() error {
+	return func() error {
 		now := ex.now()
 		if Passed(ex.decision.Deadline, now) {
 			return ReplyTimeout
@@ -109,19 +126,7 @@ func (ex *exchange) enter() *route.LocalReply {
 			}
 		}
 		return nil
-	})
-	var reply *route.LocalReply
-	switch {
-	case err == nil:
-		ex.place.queue = q
-		return nil
-	case errors.As(err, &reply):
-		return reply
-	case errors.Is(err, cluster.ErrOverflow):
-		ex.decision.Upstream.Cluster.Telemetry().Overflow.Inc()
-		return noEndpoint(err)
 	}
-	return ReplyGone // the server cuts what is left
 }
 
 // gone looks whether the client is gone. One that has only ended its side is not yet, where the request is whole: it is

@@ -28,6 +28,11 @@ var (
 		Status: 502, Flag: telemetry.DPE, Text: "answer head is larger than the client takes",
 	}
 
+	// replyUnknown is route.ReplyNoCluster where the catalog has not said which endpoints there are.
+	replyUnknown = &route.LocalReply{
+		Status: 503, Flag: telemetry.UH, Text: route.ReplyNoCluster.Text, Cause: cluster.ErrUnknown,
+	}
+
 	replySlowHead = &route.LocalReply{Status: 408, Flag: telemetry.DPE, Text: "request head took too long"}
 	// replyDeadline is ReplyTimeout to the client, but no endpoint is to blame: the time that was up was the client's
 	// own, or was up before one was asked.
@@ -43,10 +48,13 @@ func BadRequest(e *http1.Error) *route.LocalReply {
 	return &route.LocalReply{Status: e.Status, Flag: telemetry.DPE, Text: e.Text}
 }
 
-// noEndpoint is the reply for what Pick and a lease return.
+// noEndpoint is the reply for what Pick, Await and a lease return.
 func noEndpoint(err error) *route.LocalReply {
-	if errors.Is(err, cluster.ErrOverflow) {
+	switch {
+	case errors.Is(err, cluster.ErrOverflow):
 		return &route.LocalReply{Status: 503, Flag: telemetry.UO, Text: "upstream limit reached"}
+	case errors.Is(err, cluster.ErrUnknown):
+		return replyUnknown
 	}
 	return route.ReplyNoCluster
 }

@@ -37,8 +37,7 @@ func (ex *exchange) run(reply *route.LocalReply) {
 		reply = ex.enter()
 	}
 	for reply == nil {
-		if err := ex.attempt.Pick(&ex.decision); err != nil {
-			reply = noEndpoint(err)
+		if reply = ex.pick(); reply != nil {
 			break
 		}
 		out := ex.try()

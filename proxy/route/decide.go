@@ -10,7 +10,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// Decision is what shall be done with one request. It is made once, by [Table.Decide], and not edited afterwards.
+// Decision is what shall be done with one request. It is made once, by [Table.Decide], and not edited afterwards but by
+// FailOver.
 type Decision struct {
 	Table    *Table    // the revision that serves the request
 	Route    *Route    // nil: none matched
@@ -89,19 +90,30 @@ func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *
 	if rt.reply != nil {
 		return rt.reply
 	}
-	if d.Upstream = rt.choose(); d.Upstream == nil {
+	u := rt.choose()
+	if u == nil {
 		return ReplyNoCluster
 	}
-	d.Upstream = d.Upstream.serving()
-	if k := d.Upstream.Hash; k != nil {
-		d.HashKey = k.of(h, c, d)
-	}
+	d.FailOver(u, h, c)
 	if t.MaxBody > 0 && h.ContentLength > t.MaxBody {
 		return ReplyMaxBody
 	}
 	d.Upgrade = h.Upgrade != nil && h.Body == message.NoBody && rt.mayUpgrade(h.Upgrade)
 	d.decideDeadline(h, start)
 	return nil
+}
+
+// FailOver sends the request h, which came from c, to the cluster u or to one that stands in for it now. Only a request
+// that waited for the first endpoints of u asks once more.
+func (d *Decision) FailOver(u *Upstream, h *message.Head, c *Client) {
+	to := u.serving()
+	if to == d.Upstream {
+		return
+	}
+	d.Upstream, d.HashKey, d.cookies = to, 0, nil
+	if k := d.Upstream.Hash; k != nil {
+		d.HashKey = k.of(h, c, d)
+	}
 }
 
 func (d *Decision) decideDeadline(h *message.Head, start int64) {
