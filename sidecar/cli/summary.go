@@ -148,7 +148,8 @@ func (r *report) cluster(c *cluster.Status) {
 	}
 	fmt.Fprintf(r, "cluster %s\t%d of %s healthy%s\n", c.Name, healthy, count(len(c.Endpoints), "endpoint"),
 		when(c.Panic, ", so the others are used too")+failingOver(c)+
-			when(!r.tells(c.Follows, c.Name) && !r.tells("no endpoints received yet", ""), unfollowed(c)))
+			when(!r.tells(c.Follows, c.Name) && !r.tells("no endpoints received yet", ""), unfollowed(c))+
+			when(c.Awaiting > 0, ", "+count(c.Awaiting, "request")+" waiting for endpoints"))
 	for _, e := range c.Endpoints {
 		fmt.Fprintf(r, "  %s\t%s%s\tweight %d\t%d in flight%s\n", e.Address, e.State,
 			when(e.Reason != "" && !r.tells(e.Reason, e.Address), " ("+e.Reason+")"), e.Weight, e.InFlight,
