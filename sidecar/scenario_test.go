@@ -264,6 +264,8 @@ type status struct {
 		Name      string
 		Panic     bool
 		Follows   string
+		Unknown   bool
+		Awaiting  int
 		Endpoints []struct {
 			Address, State string
 			Weight         int
