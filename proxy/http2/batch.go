@@ -107,7 +107,7 @@ func (c *Conn) finishWrite(p []byte, buf *netio.Buffer) {
 //
 // +checklocks:c.mu
 func (c *Conn) wrote(err error) {
-	c.out.writing = false
+	c.out.writing, c.out.inHand = false, 0
 	if err != nil {
 		c.fail(err)
 	}

@@ -3,7 +3,6 @@ package http2
 import (
 	"bytes"
 	"strconv"
-	"strings"
 	"unsafe"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
@@ -117,10 +116,23 @@ func (f *Fields) Len() int { return len(f.list) }
 // clone is a copy that owns all of its memory.
 func (f *Fields) clone() *Fields {
 	c := &Fields{size: f.size, isHead: f.isHead, list: make([]field, 0, len(f.list))}
+	n := 0
+	for i := range f.list {
+		n += len(f.list[i].name) + len(f.list[i].value)
+	}
+	own := make([]byte, 0, n)
 	for _, p := range f.list {
-		c.list = append(c.list, field{strings.Clone(p.name), bytes.Clone(p.value), p.how, p.static})
+		at := len(own)
+		own = append(append(own, p.name...), p.value...)
+		value := own[at+len(p.name) : len(own) : len(own)]
+		c.list = append(c.list, field{unsafe.String(unsafe.SliceData(own[at:]), len(p.name)), value, p.how, p.static})
 	}
 	return c
+}
+
+// held is how many bytes a clone takes.
+func (f *Fields) held() int {
+	return f.size + len(f.list)*(int(unsafe.Sizeof(field{}))-entryOverhead)
 }
 
 func (f *Fields) put(static uint8, name string, value []byte, how indexing) {

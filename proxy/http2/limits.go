@@ -13,12 +13,13 @@ const (
 	LimitStall                     // a stream's data waited too long for the peer's flow control
 	// a frame or block was begun and not finished, or a SETTINGS or PING not acknowledged
 	LimitSilence
+	LimitHeads // a request was refused because the others of the connection hold too much of heads
 	limitCount
 )
 
 // String is the name for metrics and logs.
 func (l Limit) String() string {
-	names := [limitCount]string{"streams", "resets", "continuation", "head", "control", "output", "stall", "silence"}
+	names := [limitCount]string{"streams", "resets", "continuation", "head", "control", "output", "stall", "silence", "heads"}
 	if l < limitCount {
 		return names[l]
 	}
@@ -31,7 +32,7 @@ const (
 	// headBytes is how much may wait before a client opens no more streams: data alone never comes to so much.
 	headBytes = 256 << 10
 	// outHard is where a peer that makes us write and does not read is cut off, in bytes.
-	outHard = 1 << 20
+	outHard = 512 << 10
 	// blockFrames is the most CONTINUATION frames in one header block. Honest peers fill their frames, so a few
 	// suffice.
 	blockFrames = 32

@@ -9,13 +9,14 @@ type output struct {
 	buf     *netio.Buffer // b's memory; nil when it is no pooled buffer
 	dirtyIn *Batch        // will flush b
 	writing bool          // somebody writes; the others only append
+	inHand  int           // bytes that somebody writes
 	awaited bool          // somebody waits for room in b
 }
 
 // take hands out what is to be written, with its memory.
 func (o *output) take() ([]byte, *netio.Buffer) {
 	p, buf := o.b, o.buf
-	o.b, o.buf = nil, nil
+	o.b, o.buf, o.inHand = nil, nil, len(p)
 	return p, buf
 }
 
@@ -35,7 +36,7 @@ func (o *output) grow(n int) {
 		o.buf.Free()
 		o.buf = buf
 	default:
-		o.b = append(make([]byte, 0, 2*need), o.b...)
+		o.b = append(make([]byte, 0, need+need/4), o.b...)
 		o.buf.Free()
 		o.buf = nil
 	}
@@ -83,7 +84,7 @@ func (o *output) split(at int, id uint32) {
 // +checklocks:c.mu
 func (c *Conn) appendControl(n int) {
 	c.out.grow(n)
-	if len(c.out.b) <= outHard {
+	if len(c.out.b)+c.out.inHand <= outHard {
 		return
 	}
 	if c.end.err == nil {

@@ -71,10 +71,6 @@ func (e *pipeEvents) Timeout(_ *Batch, s *Stream) {
 	}
 }
 
-// TakeHead moves a head out of its event, for an owner that needs it for longer. In exchange src gets the memory that
-// dst had.
-func TakeHead(dst, src *message.Head) { *dst, *src = *src, *dst }
-
 // CopyHead makes dst a copy of src that shares none of its memory: for owners that need a head for longer than its
 // event.
 func CopyHead(dst, src *message.Head) {

@@ -147,11 +147,13 @@ func (h *headerReader) deliverRequest(b *block) error {
 	c.streams.begun(b.stream)
 	switch {
 	case len(c.streams.open) >= c.opt.MaxStreams:
-		return h.refuse(b.stream)
+		return h.refuse(b.stream, LimitStreams, c.timers.settingsAt != 0)
 	case b.bad != "":
 		err := c.rejectID(h.batch, b.stream, ProtocolError)
 		c.opt.Refused(&b.head, 400)
 		return err
+	case !b.large && !c.streams.room(held(&b.head), &c.opt):
+		return h.refuse(b.stream, LimitHeads, false)
 	}
 	c.flood.useful(tokensPerStream)
 	s := c.newStream(b.stream)
@@ -167,6 +169,7 @@ func (h *headerReader) deliverRequest(b *block) error {
 		c.opt.Refused(&b.head, 431)
 		return err
 	}
+	s.charge(held(&b.head))
 	s.c.mu.Unlock()
 	s.recv = c.serve.Request(h.batch, s, &b.head, b.end)
 	if s.recv == nil {
@@ -175,16 +178,16 @@ func (h *headerReader) deliverRequest(b *block) error {
 	return nil
 }
 
-// refuse turns a stream over the limit away. A client that has seen our SETTINGS should know better, and is charged for
-// it.
+// refuse turns a stream over a limit away, which the client may open again. It is charged for it, unless it is
+// free: until it has seen our SETTINGS it cannot know how many there may be.
 //
 // +checklocksrelease:h.c.mu
-func (h *headerReader) refuse(id uint32) error {
+func (h *headerReader) refuse(id uint32, over Limit, free bool) error {
 	c := h.c
 	c.sendReset(id, RefusedStream)
-	allowed := c.timers.settingsAt != 0 || c.resetsAllowed()
+	allowed := free || c.resetsAllowed()
 	c.leave(h.batch)
-	c.opt.Count(LimitStreams)
+	c.opt.Count(over)
 	if !allowed {
 		return c.flooded(LimitResets)
 	}
@@ -266,6 +269,8 @@ func (h *headerReader) deliverTrailers(b *block) error {
 		reason = "less DATA than content-length"
 	case s.connect:
 		reason = "trailers on a CONNECT stream" // RFC 9113 section 8.5
+	case !s.charge(held(&b.head)):
+		code, reason = EnhanceYourCalm, "more heads and trailers than one connection may hold"
 	}
 	if reason != "" {
 		return s.reject(h.batch, code, reason)

@@ -145,6 +145,11 @@ func (r *Relay) Trailers(b *Batch, f *Fields) error {
 	if r.dst != nil && len(r.held.b) == 0 {
 		return r.finish(b, f)
 	}
+	if r.dst != nil && !r.dst.hold(f.held()) {
+		r.stop(b)
+		r.dst.Reset(b, InternalError)
+		return ErrHeadTooLarge
+	}
 	r.trailers = f.clone()
 	return nil
 }

@@ -43,6 +43,8 @@ type Stream struct {
 	// +checklocks:c.mu
 	left int64 // body bytes that content-length still promises; -1: it promises nothing
 	// +checklocks:c.mu
+	heads int // bytes that its connection is charged for
+	// +checklocks:c.mu
 	begun bool // the final head of what we receive has come
 	// +checklocks:c.mu
 	noBody bool // what we receive may have no body: HEAD, 204, 304
@@ -223,6 +225,7 @@ func (s *Stream) remove(well bool) {
 		c.giveBack(s.flow.held)
 		s.flow.held = 0
 	}
+	c.streams.heads -= s.heads
 	delete(c.streams.open, s.id)
 	c.streamGone()
 }

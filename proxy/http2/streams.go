@@ -6,6 +6,7 @@ import "slices"
 // lock.
 type streamTable struct {
 	open    map[uint32]*Stream
+	heads   int      // bytes of heads and trailers that they hold
 	lastID  uint32   // the last stream opened, by whichever side is the client
 	skipped uint32   // the highest number that the client passed over
 	resets  []uint32 // a ring of the streams that this side reset; server side
