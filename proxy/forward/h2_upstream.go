@@ -40,6 +40,9 @@ func (u *upstreamH2) SetWriteTimeout(time.Duration) {}
 // Send opens the stream.
 func (u *upstreamH2) Send(o *outgoing) error {
 	u.from = o.from
+	if q, ok := o.from.(*requestH2); ok {
+		u.pipe.ChargeTo(q.stream)
+	}
 	f := u.batch.Fields()
 	o.head.fillH2(f)
 	// A request that ended behind its head ends so again, by a frame of its own: servers of gRPC wait for that one.
@@ -52,6 +55,7 @@ func (u *upstreamH2) Send(o *outgoing) error {
 	u.stream = st
 	u.pipe.Attach(st, false)
 	u.sent = int64(f.Len())
+	u.batch.Trim()
 	if len(o.body) > 0 {
 		u.sent += int64(len(o.body))
 		u.end = o.whole && o.trailers == nil

@@ -22,6 +22,16 @@ func (b *Batch) Fields() *Fields {
 	return &b.fields
 }
 
+// keepFields is how many fields a section may have whose memory is kept between requests.
+const keepFields = 64
+
+// Trim gives up the memory of the section, where it is large: for a goroutine that will wait.
+func (b *Batch) Trim() {
+	if cap(b.fields.list) > keepFields {
+		b.fields = Fields{}
+	}
+}
+
 // Later has f called once, by the next Flush, when other goroutines have had their turn and before anything is written:
 // what f appends goes along. f must not block, nor flush.
 func (b *Batch) Later(f func(*Batch)) { b.later = f }

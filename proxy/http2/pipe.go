@@ -38,6 +38,8 @@ type Pipe struct {
 	// +checklocks:mu
 	trailers *message.Head
 	// +checklocks:mu
+	payer *Stream // whose connection is charged for trailers that wait; nil: none
+	// +checklocks:mu
 	end bool // the peer has ended its side
 	// +checklocks:mu
 	err error
@@ -83,6 +85,14 @@ func (p *Pipe) Attach(s *Stream, end bool) {
 	defer p.mu.Unlock()
 	p.s = s
 	p.end = p.end || end
+}
+
+// ChargeTo names the stream that what comes goes on in, if that is a client's: what waits of heads and trailers is
+// bounded for the client's connection. Call it before there are trailers.
+func (p *Pipe) ChargeTo(s *Stream) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.payer = s
 }
 
 // SetReadDeadline names the time, on the clock of netio.Sweeper.Now, at which Head and Next give up with

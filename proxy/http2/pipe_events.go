@@ -39,6 +39,11 @@ func (e *pipeEvents) Data(b *Batch, s *Stream, p []byte, end bool) {
 func (e *pipeEvents) Trailers(_ *Batch, _ *Stream, h *message.Head) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.payer != nil && !e.payer.hold(held(h)) {
+		e.err = &ResetError{EnhanceYourCalm, ErrHeadTooLarge}
+		e.cond.Broadcast()
+		return
+	}
 	e.end = true
 	e.trailers = new(message.Head)
 	CopyHead(e.trailers, h)

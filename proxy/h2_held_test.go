@@ -1,0 +1,119 @@
+package proxy_test
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/http2"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+)
+
+// inUse is what is in use of heap and stacks.
+func inUse() int {
+	runtime.GC()
+	runtime.GC() // what was in pools goes with the second
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapInuse + m.StackInuse)
+}
+
+// repeat is a field n times.
+func repeat(n int, name, value string) (fields []string) {
+	for range n {
+		fields = append(fields, name, value)
+	}
+	return fields
+}
+
+// heavy are fields that take little on the wire, and much more where they are decoded.
+var heavy = map[string][]string{
+	"no fields":          nil,
+	"indexed fields":     repeat(195, "accept-encoding", "gzip, deflate"), // in the static table: a byte each
+	"cookie crumbs":      repeat(195, "cookie", "a=b"),
+	"large fields":       repeat(19, "x", strings.Repeat("y", 3300)), // in the dynamic table: a byte each, but the first
+	"large cookie crumb": repeat(19, "cookie", strings.Repeat("y", 3300)),
+}
+
+// silentEndpoint never answers: it accepts connections, and over HTTP/2 that many streams.
+func silentEndpoint(t *testing.T, protocol string, streams int) string {
+	t.Helper()
+	ln := testserver.Listen(t)
+	go func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { nc.Close() })
+			if protocol == "http2" {
+				f := http2.NewFramer(nc, nil)
+				_ = f.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: uint32(streams)})
+				_ = f.WriteSettingsAck()
+				go func() { _, _ = io.Copy(io.Discard, nc) }() // ends with the connection
+			}
+		}
+	}()
+	return ln.Addr().String()
+}
+
+// A client opens as many streams as it may, each with as many fields as it may, and neither opens a window nor reads.
+// What its connection holds is bounded; of what is above that for fields of no size, the ceiling is twice what it was
+// when it was measured.
+func TestHeldForHeads(t *testing.T) {
+	const conns, streams = 4, 128
+	for _, way := range []struct {
+		name, protocol, route string
+		stream                int // what a stream costs apart from its fields, in bytes
+	}{
+		{"to HTTP/1.1", "http1", "", 24 << 10},
+		{"to HTTP/2 with a goroutine", "http2", `retries: {on: ["503"]}`, 12 << 10},
+		{"relayed", "http2", "", 6 << 10},
+	} {
+		for name, fields := range heavy {
+			t.Run(way.name+", "+name, func(t *testing.T) {
+				e := silentEndpoint(t, way.protocol, conns*streams)
+				g := start(t, clustered(way.route, "protocol: "+way.protocol, e))
+				warm := g.dial2() // the connection to the endpoint is made, so that requests are relayed
+				warm.Ask(1, true, "GET", "/")
+				testserver.WaitFor(t, patience, "the first request", func() bool {
+					return g.Clusters["app"].InFlight() == 1 && g.Clusters["app"].Status().Connections == 1
+				})
+				warm.Sync()
+				var all []*frames
+				for range conns {
+					c := g.dial2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+					c.Sync()
+					all = append(all, c)
+				}
+				before := inUse()
+				for _, c := range all {
+					for i := range streams {
+						c.Ask(uint32(1+2*i), true, "GET", "/", fields...)
+					}
+					c.Sync()
+				}
+				last, still := int64(-1), 0
+				testserver.WaitFor(t, patience, "the requests to be in flight", func() bool {
+					n := g.Clusters["app"].InFlight()
+					if still++; n != last {
+						last, still = n, 0
+					}
+					return still > 10
+				})
+				held, n := (inUse()-before)/conns, int(last-1)/conns
+				t.Logf("%d KiB for %d streams of a connection, %d bytes each", held>>10, n, held/max(n, 1))
+				fmt.Println(way.name, name, held>>10, "KiB", n, "streams")
+				if limit := 2*512<<10 + n*way.stream; held > limit {
+					t.Errorf("%d KiB are held for a connection, want at most %d", held>>10, limit>>10)
+				}
+				if name == "no fields" && n != streams {
+					t.Errorf("%d streams are in flight, want %d", n, streams)
+				}
+			})
+		}
+	}
+}
