@@ -118,3 +118,55 @@ func TestHeldForHeads(t *testing.T) {
 		}
 	}
 }
+
+// Trailers that wait behind a body for a client that opens no window are bounded too, whoever carries the request.
+func TestHeldTrailers(t *testing.T) {
+	for name, route := range ways {
+		t.Run(name, func(t *testing.T) {
+			_, _, down, up := relaying(t, route, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+			const streams = 24
+			large := strings.Repeat("y", 40<<10)
+			ended, reset := 0, 0
+			next := func() (head bool) {
+				switch fr := down.Next().(type) {
+				case *http2.MetaHeadersFrame:
+					return true
+				case *http2.RSTStreamFrame:
+					reset++
+					if fr.ErrCode != http2.ErrCodeInternal {
+						t.Errorf("reset with %v", fr.ErrCode)
+					}
+				}
+				return false
+			}
+			for i := range streams {
+				down.Ask(uint32(3+2*i), true, "GET", "/")
+				id := up.Any().StreamID
+				up.Head(id, false, ":status", "200")
+				for !next() { // a stream before it may be reset first
+				}
+				up.Must(up.WriteData(id, false, []byte("x")))
+				block := up.Block("x", large)
+				for first := true; len(block) > 0; first = false {
+					n := min(len(block), 16<<10)
+					if first {
+						up.Must(up.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block[:n], EndStream: true}))
+					} else {
+						up.Must(up.WriteContinuation(id, n == len(block), block[:n]))
+					}
+					block = block[n:]
+				}
+				up.Sync()
+			}
+			down.Must(down.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 65535}))
+			for ended+reset < streams {
+				if next() {
+					ended++
+				}
+			}
+			if ended < 8 || ended > 13 {
+				t.Errorf("%d streams of %d got their trailers, want some twelve", ended, streams)
+			}
+		})
+	}
+}

@@ -10,14 +10,14 @@ import (
 // is one byte on the wire, and may stand for kilobytes here; a request with a closed window holds them for as long as
 // its client likes.
 
-// exactAbove is from which size in bytes a head is copied to memory that just fits, when it is taken: the buffer that it
-// was decoded to may be twice as large.
+// exactAbove is the size in bytes of the largest buffer that is taken along with a head. A head in a larger one is copied
+// to memory that just fits: most of the buffer may be empty.
 const exactAbove = 4 << 10
 
 // TakeHead moves a head out of its event, for an owner that needs it for longer. In exchange src gets the memory that
 // dst had.
 func TakeHead(dst, src *message.Head) {
-	if len(src.Buf) > exactAbove {
+	if cap(src.Buf) > exactAbove {
 		*dst = message.Head{}
 		CopyHead(dst, src)
 		return
@@ -27,11 +27,7 @@ func TakeHead(dst, src *message.Head) {
 
 // held is how many bytes a head takes, once it is out of its event.
 func held(h *message.Head) int {
-	n := len(h.Buf)
-	if n <= exactAbove {
-		n = cap(h.Buf)
-	}
-	return n + len(h.Fields)*int(unsafe.Sizeof(message.Field{}))
+	return len(h.Buf) + len(h.Fields)*int(unsafe.Sizeof(message.Field{}))
 }
 
 // room tells whether n more bytes may be held.
