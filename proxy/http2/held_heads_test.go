@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -89,6 +90,12 @@ func TestOutputIsBounded(t *testing.T) {
 		p, srv, ended := serverPeer(t, echo{}, Options{MaxStreams: 1000})
 		most := 0
 		for i := 0; len(ended) == 0 && i < 1000; i++ {
+			if i == 40 { // whoever writes goes on, with all that waits
+				if _, err := io.ReadFull(p.nc, make([]byte, 16<<10)); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+			}
 			p.write(p.Headers(uint32(2*i+1), true, with(get, "x-big", strings.Repeat("y", 8<<10))...))
 			synctest.Wait()
 			srv.mu.Lock()
@@ -102,4 +109,21 @@ func TestOutputIsBounded(t *testing.T) {
 			t.Errorf("a peer that does not read was not cut off, the limit was counted %d times", p.hits.of(LimitOutput))
 		}
 	})
+}
+
+// A head that is taken leaves a buffer behind that is much larger than it.
+func TestTakeHead(t *testing.T) {
+	for _, row := range []struct{ value, buffer, most int }{
+		{100, 1 << 10, 1 << 10},
+		{100, 64 << 10, 1 << 10},
+		{40 << 10, 64 << 10, 48 << 10},
+	} {
+		src := &message.Head{Buf: make([]byte, 0, row.buffer)}
+		src.Append([]byte("x"), make([]byte, row.value))
+		var dst message.Head
+		TakeHead(&dst, src)
+		if got := len(dst.Value(&dst.Fields[0])); got != row.value || cap(dst.Buf) > row.most {
+			t.Errorf("a value of %d bytes from a buffer of %d takes %d", got, row.buffer, cap(dst.Buf))
+		}
+	}
 }
