@@ -25,6 +25,7 @@ func (c *conn) first(ctx context.Context, tried *cluster.Tried) (*cluster.Endpoi
 			return nil, noEndpoint(err)
 		}
 		if known, err = u.cluster.Await(ctx, time.Until(end), c.whileWaiting); err != nil {
+			c.cause = err
 			return nil, noneCame(ctx, err)
 		}
 		a.to = u.serving()
