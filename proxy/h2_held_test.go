@@ -33,7 +33,8 @@ var heavy = map[string][]string{
 	"no fields":          nil,
 	"indexed fields":     repeat(195, "accept-encoding", "gzip, deflate"), // in the static table: a byte each
 	"cookie crumbs":      repeat(195, "cookie", "a=b"),
-	"large fields":       repeat(19, "x", strings.Repeat("y", 3300)), // in the dynamic table: a byte each, but the first
+	// in the dynamic table: a byte each, but the first
+	"large fields":       repeat(19, "x", strings.Repeat("y", 3300)),
 	"large cookie crumb": repeat(19, "cookie", strings.Repeat("y", 3300)),
 }
 
@@ -150,7 +151,9 @@ func TestHeldTrailers(t *testing.T) {
 				for first := true; len(block) > 0; first = false {
 					n := min(len(block), 16<<10)
 					if first {
-						up.Must(up.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block[:n], EndStream: true}))
+						up.Must(up.WriteHeaders(http2.HeadersFrameParam{
+							StreamID: id, BlockFragment: block[:n], EndStream: true,
+						}))
 					} else {
 						up.Must(up.WriteContinuation(id, n == len(block), block[:n]))
 					}

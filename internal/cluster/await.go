@@ -12,7 +12,7 @@ import (
 // A cluster whose endpoints the catalog has not told yet is not empty: its requests wait for the first response. What
 // is here is only used after a Pick that found no endpoint.
 
-// ErrUnknown: the catalog has not said in time which endpoints there are (flag UH).
+// ErrUnknown is that the catalog has not said in time which endpoints there are (flag UH).
 var ErrUnknown = errors.New("no endpoints received yet")
 
 // awaited is a cluster with requests that wait for the first response of the catalog.

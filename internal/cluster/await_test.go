@@ -106,7 +106,7 @@ func TestAwait(t *testing.T) {
 	static := func(c *config.Cluster) { c.Endpoints = []config.Endpoint{{Address: "s", Weight: 1}} }
 	none := func(c *config.Cluster) { c.Consul = config.Consul{} }
 	after := func(d time.Duration, do func(*awaiting)) func(*awaiting) {
-		return func(a *awaiting) { time.Sleep(d); do(a) } // on the clock of synctest
+		return func(a *awaiting) { <-time.After(d); do(a) } // on the clock of synctest
 	}
 	for _, tt := range []struct {
 		name string
@@ -205,7 +205,7 @@ func TestAwaitFailover(t *testing.T) {
 		{"one is not known", func(a *awaiting) {
 			a.of["a"].SetEndpoints(nil)
 			a.of["c"].SetEndpoints(nil)
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}, found{"", ErrUnknown, time.Second}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -269,11 +269,11 @@ func TestAwaitEnds(t *testing.T) {
 		if n := a.of["a"].Telemetry().Overflow.Load(); n != 1 {
 			t.Errorf("overflow = %d, want 1", n)
 		}
-		time.Sleep(300 * time.Millisecond)
+		<-time.After(300 * time.Millisecond)
 		a.want(left, found{"", errGone, 300 * time.Millisecond})
 		cut()
 		a.want(ended, found{"", context.Canceled, 300 * time.Millisecond})
-		time.Sleep(700 * time.Millisecond)
+		<-time.After(700 * time.Millisecond)
 		a.want(late, found{"", ErrUnknown, time.Second})
 		a.nobodyWaits()
 		if s := a.of["a"].Status(); s.Awaiting != 0 || !s.Unknown {
@@ -307,7 +307,7 @@ func TestAwaitLeavesNothing(t *testing.T) {
 		a.revision(func(c *config.Cluster) { c.Consul.Service = "b" }, "z")
 		a.of["z"].SetEndpoints(discovered("b1"))
 		a.want(out, found{"b1", nil, 0})
-		time.Sleep(rememberFor + time.Second)
+		<-time.After(rememberFor + time.Second)
 		a.set.Tick()
 		a.set.mu.Lock()
 		defer a.set.mu.Unlock()

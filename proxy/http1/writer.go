@@ -87,8 +87,8 @@ func (w *Writer) enlarge(piece int) {
 	}
 }
 
-// End ends the body: in chunks, with the trailers in t that are not in drop (t may be nil). The buffer goes back: who has
-// sent a request may wait for long.
+// End ends the body: in chunks, with the trailers in t that are not in drop (t may be nil). The buffer goes back: who
+// has sent a request may wait for long.
 func (w *Writer) End(t *message.Head, drop message.Set) error {
 	if w.chunked {
 		w.out = append(w.out, "0\r\n"...)

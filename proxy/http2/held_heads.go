@@ -10,8 +10,8 @@ import (
 // is one byte on the wire, and may stand for kilobytes here; a request with a closed window holds them for as long as
 // its client likes.
 
-// exactAbove is the size in bytes of the largest buffer that is taken along with a head. A head in a larger one is copied
-// to memory that just fits: most of the buffer may be empty.
+// exactAbove is the size in bytes of the largest buffer that is taken along with a head. A head in a larger one is
+// copied to memory that just fits: most of the buffer may be empty.
 const exactAbove = 4 << 10
 
 // TakeHead moves a head out of its event, for an owner that needs it for longer. In exchange src gets the memory that

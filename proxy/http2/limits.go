@@ -19,7 +19,9 @@ const (
 
 // String is the name for metrics and logs.
 func (l Limit) String() string {
-	names := [limitCount]string{"streams", "resets", "continuation", "head", "control", "output", "stall", "silence", "heads"}
+	names := [limitCount]string{
+		"streams", "resets", "continuation", "head", "control", "output", "stall", "silence", "heads",
+	}
 	if l < limitCount {
 		return names[l]
 	}
