@@ -73,7 +73,9 @@ func TestConnectionsWaitInBounds(t *testing.T) {
 		{"the time for connecting", "300ms", nil, telemetry.UH, 300 * time.Millisecond},
 		{"there is none", "60s", func(g *gateway, c *net.TCPConn) { g.says("out") }, telemetry.UH, 0},
 		{"the client is gone", "60s", func(g *gateway, c *net.TCPConn) { reset(c) }, telemetry.DC, 0},
-		{"the end of the drain", "60s", func(g *gateway, c *net.TCPConn) { g.Drain(time.Millisecond) }, telemetry.LR, 0},
+		{"the end of the drain", "60s", func(g *gateway, c *net.TCPConn) {
+			g.Drain(time.Millisecond)
+		}, telemetry.LR, 0},
 		{"a revision without the cluster", "60s", func(g *gateway, c *net.TCPConn) {
 			g.apply(strings.ReplaceAll(unknown("60s", ""), ": out", ": other"))
 		}, telemetry.UH, 0},

@@ -230,7 +230,7 @@ func TestRequestsWaitOverRevisions(t *testing.T) {
 		unknown("", "", "5s"),
 		unknown("", "protocol: http2", long),
 		strings.ReplaceAll(unknown("", "", long), "service: app", "service: app, only_passing: true"),
-		strings.NewReplacer("cluster: app", "cluster: other", "name: app", "name: other").Replace(unknown("", "", long)),
+		strings.NewReplacer("cluster: app", "cluster: b", "name: app", "name: b").Replace(unknown("", "", long)),
 	} {
 		g := start(t, unknown("", "", long))
 		answer := g.later(versionClient(t, false), "GET", "")

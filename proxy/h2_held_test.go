@@ -30,9 +30,9 @@ func repeat(n int, name, value string) (fields []string) {
 
 // heavy are fields that take little on the wire, and much more where they are decoded.
 var heavy = map[string][]string{
-	"no fields":          nil,
-	"indexed fields":     repeat(195, "accept-encoding", "gzip, deflate"), // in the static table: a byte each
-	"cookie crumbs":      repeat(195, "cookie", "a=b"),
+	"no fields":      nil,
+	"indexed fields": repeat(195, "accept-encoding", "gzip, deflate"), // in the static table: a byte each
+	"cookie crumbs":  repeat(195, "cookie", "a=b"),
 	// in the dynamic table: a byte each, but the first
 	"large fields":       repeat(19, "x", strings.Repeat("y", 3300)),
 	"large cookie crumb": repeat(19, "cookie", strings.Repeat("y", 3300)),
