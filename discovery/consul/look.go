@@ -115,6 +115,7 @@ type condition struct {
 	class telemetry.DiscoveryClass // of the error, while pausing
 	bytes int64                    // of the last result
 	polls bool
+	known bool // something was delivered
 }
 
 // overdue tells whether a plain request has taken longer than limit.
@@ -122,7 +123,16 @@ func (c condition) overdue(limit time.Duration) bool {
 	return c.phase == phasePlain && time.Since(c.since) > limit
 }
 
+// dead tells whether a plain request has taken so long that its connection may be dead. One whose first response is
+// still missing is given more time: requests wait for that, and to ask anew is to wait anew.
+func (c condition) dead() bool {
+	if !c.known {
+		return c.overdue(firstTimeout)
+	}
+	return c.overdue(deadAfter)
+}
+
 func (w *watch[T]) status() condition {
 	s := w.snapshot()
-	return condition{s.phase, s.since, s.class, s.last.bytes, w.polls}
+	return condition{s.phase, s.since, s.class, s.last.bytes, w.polls, s.known != unknown}
 }

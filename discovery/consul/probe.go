@@ -129,7 +129,7 @@ func (m *monitor) restartOverdue() {
 	var chosen []follower
 	now := time.Now()
 	for w, f := range m.followers {
-		if w.status().overdue(deadAfter) && now.Sub(f.restartedAt) > plainTimeout+deadAfter {
+		if w.status().dead() && now.Sub(f.restartedAt) > plainTimeout+deadAfter {
 			f.restartedAt = now
 			chosen = append(chosen, w)
 		}

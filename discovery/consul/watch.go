@@ -17,7 +17,7 @@ const (
 	// plainTimeout bounds a request that does not block: servers hold one for up to 7 s while they
 	// elect a leader. The very first one is given up sooner: an agent that hangs delays the start.
 	plainTimeout = 12 * time.Second
-	firstTimeout = 3 * time.Second
+	firstTimeout = 6 * time.Second
 
 	// leaderEvery is how often a blocking request is replaced by a plain one to the leader: an agent
 	// that serves from its own view goes on answering 200 when its servers are gone.
