@@ -10,7 +10,8 @@
 // is time. [Endpoint.Put] gives the connection back. [Endpoint.Done] ends the lease with an
 // [Outcome], which feeds passive health (outlier.go, health.go). What lives long calls
 // [Endpoint.Report] as soon as the endpoint has proved itself. A retry passes the same [Tried] to
-// its next Pick.
+// its next Pick. Where Pick finds none, [Cluster.Await] waits for the first response of the catalog
+// (await.go), if that is still missing.
 //
 // # Life of an endpoint
 //
@@ -35,7 +36,7 @@
 //   - Idle connections survive revisions too, unless protocol, TLS or PROXY protocol changed: those
 //     are other endpoints of the same health.
 //   - Nothing is unbounded: idle connections by keepalive.max_idle, those who wait by
-//     limits.max_pending and their context, memory of endpoints gone by number and time.
+//     limits.max_pending and their context (for the first endpoints: as many more as there may be connections), memory of endpoints gone by number and time.
 //   - One goroutine checks a cluster, with at most 16 probes under way; they end with the cluster's
 //     revision, and their verdicts do not.
 //   - Outcomes of clients that went away, and of our own limits, never count.
@@ -88,6 +89,10 @@
 // like Consul's (views are built anew), and end no ejection. An endpoint is used until its first
 // check, which decides alone; so a gateway that starts serves at once, and finds a dead endpoint at
 // once.
+//
+// A cluster of which the catalog has said nothing is not empty: its requests wait, and outlive a
+// revision that has the same query under another name or filter. So a cluster that is retired, and
+// gets no changes any more, takes once what another one was told.
 //
 // What the set's mutex and that of a group guard is annotated, and so are the functions that need
 // them. The analyzer cannot know that all groups are of one set, and all healths of a group of that
