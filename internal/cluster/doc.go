@@ -36,7 +36,8 @@
 //   - Idle connections survive revisions too, unless protocol, TLS or PROXY protocol changed: those
 //     are other endpoints of the same health.
 //   - Nothing is unbounded: idle connections by keepalive.max_idle, those who wait by
-//     limits.max_pending and their context (for the first endpoints: as many more as there may be connections), memory of endpoints gone by number and time.
+//     limits.max_pending and their context (for the first endpoints: as many more as there may be
+//     connections), memory of endpoints gone by number and time.
 //   - One goroutine checks a cluster, with at most 16 probes under way; they end with the cluster's
 //     revision, and their verdicts do not.
 //   - Outcomes of clients that went away, and of our own limits, never count.

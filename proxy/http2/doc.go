@@ -30,9 +30,10 @@
 //     while it calls in here.
 //   - A stream that ends early gets exactly one Reset, its last event, unless its owner reset it; one that ended well
 //     gets none.
-//   - Memory is bounded: for one connection by its out buffers (64 KiB each, two at most, and heads on top up to 1
-//     MiB), one header block, and what owners hold, which is at most Options.StreamWindow for each stream, since a peer
-//     gets window back only for what was Consumed.
+//   - Memory is bounded: for one connection by its out buffers (64 KiB each, two at most, and heads on top up to 512
+//     KiB), one header block, and what owners hold. That is at most Options.StreamWindow for each stream, since a peer
+//     gets window back only for what was Consumed; and of heads and trailers, for all streams of a client together,
+//     Options.HeadsBytes (held_heads.go).
 //   - What reaches an owner can be written as HTTP/1.1: names are lower-case tokens, values have no control bytes,
 //     there is one authority, content-length agrees with the data, and no connection-specific field is among the rest.
 //     What breaks this ends its stream with PROTOCOL_ERROR, and is never repaired.
