@@ -205,6 +205,40 @@ var bad = []struct{ file, want string }{
 6:77: clusters[4].health_check.statuses[1]: want a whole number (seen "200")
 7:67: clusters[5].health_check: a check of type grpc over tls needs protocol http2 or auto (the protocol is http1)
 `},
+	{"header-edits.bad.yaml", `
+2:65: routes[0].request_headers: want at least one of set, add, remove (seen an empty mapping)
+3:65: routes[1].request_headers: want a mapping such as {set: {x-route: "${route}"}} (seen "x-a")
+4:71: routes[2].request_headers.set: want at least one field, leave set out for none (seen an empty mapping)
+4:80: routes[2].request_headers.add: want at least one field, leave add out for none (seen an empty mapping)
+4:92: routes[2].request_headers.remove: want at least one name, leave remove out for none (seen an empty list)
+5:72: routes[3].request_headers.set: host cannot be set: write host_rewrite or preserve_host of the route
+5:81: routes[3].request_headers.set: want the name of a field (seen ":path")
+5:93: routes[3].request_headers.set: want the name of a field (seen "a b")
+5:101: routes[3].request_headers.set: te cannot be set: the gateway writes what belongs to the connection and the body
+6:72: routes[4].request_headers.add: x-forwarded-for cannot be added: the gateway tells by it who the client is (remove is possible)
+6:92: routes[4].request_headers.add: expect cannot be added: the gateway writes what belongs to the connection and the body
+6:103: routes[4].request_headers.add: proxy-authorization cannot be added: the gateway writes what belongs to the connection and the body
+7:75: routes[5].request_headers.remove[0]: host cannot be removed: write host_rewrite or preserve_host of the route
+7:81: routes[5].request_headers.remove[1]: content-length cannot be removed: the gateway writes what belongs to the connection and the body
+7:97: routes[5].request_headers.remove[2]: want the name of a field (seen ":path")
+8:73: routes[6].response_headers.set: transfer-encoding cannot be set: the gateway writes what belongs to the connection and the body
+8:95: routes[6].response_headers.set: host cannot be set: a response has none
+8:105: routes[6].response_headers: key replace is not known (known: set, add, remove)
+9:77: routes[7].request_headers.set.x-a: variable ${rout} is not known: did you mean ${route}?
+9:93: routes[7].request_headers.set.x-b: variable ${what} is not known (known: remote_ip, host, path, method, scheme, request_id, trace_id, route, cluster, endpoint, listener, client_identity, tls_version, revision, service, instance)
+9:109: routes[7].request_headers.set.x-c: a variable begins with ${ and does not end: want } behind its name
+9:125: routes[7].request_headers.set.x-d: want ${name} for a variable, $$ for a dollar
+9:134: routes[7].request_headers.set.x-e: want the name of a variable between ${ and }
+10:77: routes[8].request_headers.set.x-a: want a value without control bytes
+10:97: routes[8].request_headers.set.x-c: want text in quotes
+10:105: routes[8].request_headers.set.x-d: want a value without space around it: none is left when it arrives
+10:121: routes[8].request_headers.set: field x-e is there twice: names do not differ by case
+15:18: routes[9].request_headers.set.x-a: want at most 16 variables in a value
+16:80: routes[10].request_headers: a route with redirect sends nothing to a cluster, so it has no request_headers
+17:80: routes[11].request_headers.remove[1]: x-a is there twice
+19:25: request_headers.set: connection cannot be set: the gateway writes what belongs to the connection and the body
+20:29: response_headers.remove[0]: content-length cannot be removed: the gateway writes what belongs to the connection and the body
+`},
 	{"hosts.bad.yaml", `
 2:42: routes[0].match.host: want a host without a port (seen "a.example.com:8080")
 3:42: routes[1].match.host: want a name after the *, leave the host out for any (seen "*")

@@ -135,7 +135,9 @@ func newDecoder(parts []Part, base Base) *decoder {
 }
 
 // readOrder has what others refer to, or take defaults from, before them.
-var readOrder = []string{"timeouts", "limits", "access_log", "clusters", "listeners", "routes"}
+var readOrder = []string{
+	"timeouts", "limits", "access_log", "request_headers", "response_headers", "clusters", "listeners", "routes",
+}
 
 // read walks the sources section by section, the bootstrap's last.
 func (d *decoder) read(sources []source) {
@@ -170,7 +172,7 @@ func (d *decoder) checkTop(root *yaml.Node) {
 		key := root.Content[i]
 		switch {
 		case documentBlock.find(key) < 0:
-			d.unknownKey(key, documentBlock.keys())
+			d.unknownKey(key, documentBlock.keys)
 		case seen[key.Value]:
 			d.problem(key, "key %s is there twice", key.Value)
 		default:

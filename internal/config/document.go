@@ -19,6 +19,9 @@ type Document struct {
 	Timeouts  Timeouts
 	Limits    Limits
 	AccessLog AccessLog
+
+	RequestHeaders  HeaderEdits // of every route, before its own
+	ResponseHeaders HeaderEdits // likewise
 }
 
 // Part is one document of a folder, or, without a name, the only one.
@@ -37,6 +40,10 @@ var documentBlock = block[Document]{
 		at("timeouts", func(d *Document) *Timeouts { return &d.Timeouts }, timeoutsBlock.kind()),
 		at("limits", func(d *Document) *Limits { return &d.Limits }, limitsBlock.kind()),
 		at("access_log", func(d *Document) *AccessLog { return &d.AccessLog }, accessLogBlock.kind()),
+		at("request_headers", func(d *Document) *HeaderEdits { return &d.RequestHeaders },
+			requestEditsBlock.kind()).optional(),
+		at("response_headers", func(d *Document) *HeaderEdits { return &d.ResponseHeaders },
+			responseEditsBlock.kind()).optional(),
 	},
 }
 

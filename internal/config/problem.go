@@ -127,7 +127,7 @@ func inside(data []byte, line, column int) (int, int) {
 }
 
 // unknownKey reports a key that is not known here, with the one probably meant.
-func (d *decoder) unknownKey(key *yaml.Node, known []string) {
+func (d *decoder) unknownKey(key *yaml.Node, keys func() []string) {
 	if key.Kind != yaml.ScalarNode {
 		d.problem(key, "want a key (%s)", seen(key))
 		return
@@ -136,6 +136,7 @@ func (d *decoder) unknownKey(key *yaml.Node, known []string) {
 		d.total++
 		return
 	}
+	known := keys()
 	if like := Nearest(key.Value, known); like != "" {
 		d.problem(key, "key %s is not known, did you mean %s?", shown(key.Value), like)
 		return

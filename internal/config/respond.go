@@ -80,7 +80,8 @@ type fieldsSet map[string]string
 // framing are fields that belong to one connection or one message (RFC 9110 section 7.6.1): the gateway writes them.
 var framing = fieldsSet{
 	"connection": "", "keep-alive": "", "proxy-connection": "", "te": "", "trailer": "", "transfer-encoding": "",
-	"upgrade": "", "content-length": "",
+	"upgrade": "", "content-length": "", "expect": "", "http2-settings": "", "proxy-authenticate": "",
+	"proxy-authorization": "",
 }
 
 // ofResponse are those of a response that a route gives itself.
@@ -90,7 +91,14 @@ var ofResponse = fieldsSet{
 
 // headers is a mapping of names to values, without those that the gateway writes.
 func headers(except fieldsSet) kind[[]Header] {
-	value := headerValue.then(checkUnpadded)
+	return headerFields("headers", headerValue.then(checkUnpadded), func(d *decoder, key *yaml.Node) string {
+		return editableName(d, key, "set", except)
+	})
+}
+
+// headerFields is a mapping of names to values, which the document calls what. name reads a name in lower case; empty:
+// it is none that may be there.
+func headerFields(what string, value kind[string], name func(d *decoder, key *yaml.Node) string) kind[[]Header] {
 	return kind[[]Header]{
 		decode: func(d *decoder, n *yaml.Node, v *[]Header) {
 			if !d.isKind(n, yaml.MappingNode) {
@@ -99,7 +107,7 @@ func headers(except fieldsSet) kind[[]Header] {
 			var list []Header
 			seen := map[string]bool{}
 			for i := 0; i+1 < len(n.Content); i += 2 {
-				h := Header{Name: settableName(d, n.Content[i], except)}
+				h := Header{Name: name(d, n.Content[i])}
 				if h.Name == "" {
 					continue
 				}
@@ -114,7 +122,7 @@ func headers(except fieldsSet) kind[[]Header] {
 			}
 			switch {
 			case len(n.Content) == 0:
-				d.problem(n, "want at least one field, leave headers out for none (seen an empty mapping)")
+				d.problem(n, "want at least one field, leave %s out for none (seen an empty mapping)", what)
 			case len(list) > maxHeaders:
 				d.problem(n, "want at most %d fields (seen %d)", maxHeaders, len(list))
 			}
@@ -132,19 +140,20 @@ func headers(except fieldsSet) kind[[]Header] {
 	}
 }
 
-// settableName reads the name of a field in lower case; empty: it is none, or none that a document can set.
-func settableName(d *decoder, key *yaml.Node, except fieldsSet) string {
+// editableName reads the name of a field in lower case; empty: it is none, or none that a document can set, or remove,
+// as edit says.
+func editableName(d *decoder, key *yaml.Node, edit string, except fieldsSet) string {
 	if key.Kind != yaml.ScalarNode || !isToken(key.Value) || len(key.Value) > maxName {
 		d.problem(key, "want the name of a field (%s)", seen(key))
 		return ""
 	}
 	lower := strings.ToLower(key.Value)
-	if _, is := framing[lower]; is {
-		d.problem(key, "%s cannot be set: the gateway writes what belongs to the connection and the body", lower)
-		return ""
+	why, is := except[lower]
+	if _, framed := framing[lower]; framed {
+		why, is = "the gateway writes what belongs to the connection and the body", true
 	}
-	if why, is := except[lower]; is {
-		d.problem(key, "%s cannot be set: %s", lower, why)
+	if is {
+		d.problem(key, "%s cannot be %s: %s", lower, edit, why)
 		return ""
 	}
 	return lower

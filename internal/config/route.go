@@ -24,6 +24,9 @@ type Route struct {
 	Upgrades  []string // protocols that may be upgraded to, lower-case; default websocket
 	RateLimit RateLimit
 
+	RequestHeaders  HeaderEdits // of the request as it goes to the endpoint; behind those of the document
+	ResponseHeaders HeaderEdits // of the response as it goes to the client; behind those of the document
+
 	Redirect Redirect // in place of Clusters
 	Respond  Respond  // in place of Clusters
 }
@@ -47,6 +50,10 @@ var routeBlock = block[Route]{
 		at("retries", func(r *Route) *Retries { return &r.Retries }, retriesBlock.kind()).when(retried),
 		at("upgrades", func(r *Route) *[]string { return &r.Upgrades }, upgrades).when((*Route).Forwards),
 		at("rate_limit", func(r *Route) *RateLimit { return &r.RateLimit }, rateLimitBlock.kind()).optional(),
+		at("request_headers", func(r *Route) *HeaderEdits { return &r.RequestHeaders },
+			requestEditsBlock.kind()).optional(),
+		at("response_headers", func(r *Route) *HeaderEdits { return &r.ResponseHeaders },
+			responseEditsBlock.kind()).optional(),
 		at("redirect", func(r *Route) *Redirect { return &r.Redirect }, redirectBlock.kind()).optional(),
 		at("respond", func(r *Route) *Respond { return &r.Respond }, respondBlock.kind()).optional(),
 	},
@@ -77,7 +84,9 @@ var routeBlock = block[Route]{
 var targets = []string{"cluster", "clusters", "redirect", "respond"}
 
 // forwarding are keys of a route that say how requests go to a cluster.
-var forwarding = []string{"preserve_host", "host_rewrite", "prefix_rewrite", "timeouts", "retries", "upgrades"}
+var forwarding = []string{
+	"preserve_host", "host_rewrite", "prefix_rewrite", "timeouts", "retries", "upgrades", "request_headers",
+}
 
 func (d *decoder) checkTarget(n *yaml.Node) {
 	var seen []string

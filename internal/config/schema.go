@@ -76,7 +76,7 @@ func (b *block[T]) decode(d *decoder, n *yaml.Node, t *T) {
 		key, value := n.Content[i], n.Content[i+1]
 		f := b.find(key)
 		if f < 0 {
-			d.unknownKey(key, b.keys())
+			d.unknownKey(key, b.keys)
 			continue
 		}
 		if known&(1<<f) != 0 {

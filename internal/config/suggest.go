@@ -9,16 +9,15 @@ import (
 // Nearest returns the known word that was probably meant: the one that word begins, or else the one with the fewest
 // slips, at most one in three letters. It returns "" when none is near. Case does not matter.
 func Nearest(word string, known []string) string {
-	const longest = 64  // nobody mistypes more
 	const tried = 2000  // so that many problems among many names stay cheap
 	const mostSlips = 3 // more of them make another word
-	if len(word) > longest {
+	if len(word) > longestWord {
 		return ""
 	}
 	word = strings.ToLower(word)
 	best, bound := "", 1+min(mostSlips, (len(word)+1)/3)
 	for _, k := range known[:min(len(known), tried)] {
-		if len(k) > longest {
+		if len(k) > longestWord {
 			continue
 		}
 		lower := strings.ToLower(k)
@@ -32,13 +31,17 @@ func Nearest(word string, known []string) string {
 	return best
 }
 
+// longestWord is as many bytes as a word has at most that was mistyped.
+const longestWord = 64
+
 // slips counts the letters to insert, delete, replace or swap with their neighbour to turn a into b. It returns most
-// for that many or more.
+// for that many or more. Both are at most longestWord.
 func slips(a, b string, most int) int {
 	if len(a)-len(b) >= most || len(b)-len(a) >= most {
 		return most
 	}
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	var rows [3][longestWord + 1]int
+	before, last, row := rows[0][:len(b)+1], rows[1][:len(b)+1], rows[2][:len(b)+1]
 	for j := range row {
 		row[j] = j
 	}
