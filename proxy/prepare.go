@@ -36,6 +36,7 @@ func (s *Server) Prepare(
 	table, err := route.Compile(route.Options{
 		Document: doc, Upstreams: s.upstreams(doc, clusters, certs), Registry: s.engine.Registry, Trusted: s.trusted,
 		AccessLog: s.engine.Log != nil, Listeners: names, Previous: s.engine.Table(),
+		Service: s.service, Instance: s.instance,
 	})
 	if err != nil {
 		return nil, err

@@ -31,6 +31,8 @@ type Options struct {
 	MaxHead  int                  // bytes of a request or response head; 0 = 64 KiB
 	Dial     netio.DialFunc       // nil = plain TCP
 	Queue    Queue                // in front of one cluster; none by default
+	Service  string               // the gateway's own name and id, for variables in header edits
+	Instance string
 	// Unchecked leaves out the active checks that documents want, for runs in which nothing may happen besides
 	// requests.
 	Unchecked bool
@@ -47,6 +49,8 @@ type Server struct {
 	engine *forward.Engine
 
 	trusted    []netip.Prefix
+	service    string
+	instance   string
 	dial       netio.DialFunc
 	health     *healthcheck.Checker // nil: no active checks
 	handshakes *mtls.Handshakes
@@ -67,7 +71,7 @@ func New(ctx context.Context, o Options) *Server {
 		limits.HeadBytes = o.MaxHead
 	}
 	s := &Server{
-		trusted: o.Trusted, handshakes: mtls.NewHandshakes(mtls.MaxHandshakes), dial: o.Dial,
+		trusted: o.Trusted, service: o.Service, instance: o.Instance, handshakes: mtls.NewHandshakes(mtls.MaxHandshakes), dial: o.Dial,
 		queue: cluster.NewQueue(cluster.QueueOptions{
 			Concurrency: o.Queue.Concurrency, Timeout: o.Queue.Timeout,
 		}),

@@ -200,6 +200,7 @@ func (s *Sidecar) makePlanes(life context.Context) {
 		Log: s.log, Trusted: s.boot.TrustedProxies, MaxHead: int(s.boot.MaxHeaderBytes),
 		Queue: proxy.Queue{Cluster: appCluster, Concurrency: s.boot.AppConcurrency,
 			Timeout: s.boot.AppQueueTimeout},
+		Service: s.boot.Service, Instance: s.boot.Instance,
 		Inherit:   func(address string) *netio.Listener { return s.l4.Share(address) },
 		Unchecked: s.boot.Benchmark,
 	})

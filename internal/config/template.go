@@ -28,11 +28,11 @@ const (
 	VarRevision
 	VarService
 	VarInstance
-	variableCount
+	VariableCount // how many there are
 )
 
 // variableNames holds the names between ${ and }.
-var variableNames = [variableCount]string{
+var variableNames = [VariableCount]string{
 	VarRemoteIP: "remote_ip", VarHost: "host", VarPath: "path", VarMethod: "method", VarScheme: "scheme",
 	VarRequestID: "request_id", VarTraceID: "trace_id", VarRoute: "route", VarCluster: "cluster",
 	VarEndpoint: "endpoint", VarListener: "listener", VarClientIdentity: "client_identity",

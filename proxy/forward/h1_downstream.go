@@ -156,7 +156,7 @@ func (q *RequestH1) Inform(h *message.Head) error {
 	if q.old {
 		return nil
 	}
-	out := appendResponse(q.w.Begin(), h)
+	out := appendInterim(q.w.Begin(), h)
 	q.w.Head(append(out, "\r\n"...), false)
 	return q.w.Flush()
 }
@@ -168,7 +168,8 @@ func (q *RequestH1) Begin(h *message.Head) error {
 	if rt := ex.decision.Route; rt != nil {
 		q.conn.Conn.SetWriteTimeout(rt.Config.Timeouts.Write)
 	}
-	out := ex.appendCookies(appendResponse(q.w.Begin(), h))
+	res := ex.response(h)
+	out := res.appendH1(q.w.Begin(), &ex.work.lines)
 	if endsUnsized(h, ex.decision.Head) {
 		out = append(out, "Content-Length: 0\r\n"...)
 	}
@@ -208,7 +209,8 @@ func (q *RequestH1) Abort(error) {
 // new protocol.
 func (q *RequestH1) Switch(h *message.Head, other *netio.Conn) (*netio.Conn, []byte, error) {
 	q.began = true
-	out := q.ex.appendCookies(appendResponse(q.w.Begin(), h))
+	res := q.ex.response(h)
+	out := res.appendH1(q.w.Begin(), &q.ex.work.lines)
 	out = append(out, "Connection: Upgrade\r\n"...)
 	out = http1.AppendField(out, "Upgrade", h.Upgrade)
 	q.w.Head(append(out, "\r\n"...), false)

@@ -131,7 +131,7 @@ func (q *requestH2) ResetCode() http2.ErrCode {
 // Inform passes an interim response on. One that is larger than the client takes is left out.
 func (q *requestH2) Inform(h *message.Head) error {
 	q.fields.Reset()
-	FillResponse(&q.fields, h)
+	FillInterim(&q.fields, h)
 	err := q.stream.WriteHead(q.batch, &q.fields, false)
 	q.flush()
 	if errors.Is(err, http2.ErrHeadTooLarge) {
@@ -151,8 +151,8 @@ func (q *requestH2) Begin(h *message.Head) error {
 		q.left = h.ContentLength
 	}
 	q.fields.Reset()
-	FillResponse(&q.fields, h)
-	AddCookies(&q.fields, &q.ex.decision)
+	res := q.ex.response(h)
+	res.FillH2(&q.fields)
 	q.sent += int64(len(h.Buf))
 	err := q.stream.WriteHead(q.batch, &q.fields, q.ended)
 	if errors.Is(err, http2.ErrHeadTooLarge) {

@@ -128,21 +128,15 @@ func (r *Record) line(e *Engine, c *route.Client, d *route.Decision, a *Attempt,
 		Time: e.Sweeper.Time(r.Start), Method: h.Method, Path: h.Path, Query: h.Query, Host: h.Authority,
 		Protocol: h.Version.String(), Status: r.Status, Duration: took, UserAgent: h.Get(message.UserAgent),
 		Referer: h.Get(message.Referer), Listener: c.Listener.Name, Attempts: a.Number, BytesRead: r.Read,
-		BytesWritten: r.Written, Flag: r.Flag, RequestID: h.Get(message.XRequestID), Revision: d.Table.Revision,
+		BytesWritten: r.Written, Flag: r.Flag, RequestID: d.RequestID(h), Revision: d.Table.Revision,
 		Peer: c.IP, GRPC: r.GRPCStatus != NoGRPCStatus, GRPCStatus: r.GRPCStatus,
-		Reason: r.Reason,
+		Reason: r.Reason, TraceID: route.TraceID(h),
 	}
 	if d.RemoteIP.IsValid() {
 		l.RemoteIP = d.RemoteIP.AppendTo(l.ip[:0])
 	}
 	if tc := c.TLS; tc != nil {
 		l.TLSVersion, l.ClientIdentity = tc.Version, tc.Identity
-	}
-	if id := d.ID.Bytes(); len(id) > 0 {
-		l.RequestID = id
-	}
-	if tp := h.Get(message.Traceparent); len(tp) >= 35 && tp[2] == '-' { // 00-<32 hex>-...
-		l.TraceID = tp[3:35]
 	}
 	if d.Route != nil {
 		l.Route = d.Route.Name

@@ -69,7 +69,7 @@ func (r *requestHead) appendH1(dst []byte) []byte {
 	}
 	dst = h.AppendFields(dst, drop)
 	r.work.lines.b = dst
-	r.addForwarded(&r.work.lines)
+	r.add(&r.work.lines)
 	dst, r.work.lines.b = r.work.lines.b, nil
 	switch {
 	case r.decision.Upgrade:
@@ -99,7 +99,7 @@ func (r *requestHead) fillH2(f *http2.Fields) {
 	}
 	f.Request(h.Method, r.decision.Upstream.Scheme, authority, r.work.target)
 	f.AddHead(h, message.HopByHop|forwarded|message.Of(message.Host))
-	r.addForwarded(f)
+	r.add(f)
 	if h.TETrailers {
 		f.AddTETrailers()
 	}
@@ -151,6 +151,7 @@ func (r *requestHead) appendHost(dst []byte) (out []byte, changed bool) {
 // sink takes the fields that the gateway adds to a message, in whatever version it is written.
 type sink interface {
 	AddID(id message.ID, value []byte)
+	route.FieldWriter
 }
 
 // lines is a sink of HTTP/1.1 field lines.
@@ -160,11 +161,30 @@ func (l *lines) AddID(id message.ID, value []byte) {
 	l.b = http1.AppendField(l.b, id.Canonical(), value)
 }
 
+func (l *lines) BeginField(name []byte) []byte { return append(append(l.b, name...), ": "...) }
+
+func (l *lines) EndField(_, b []byte, _ int) { l.b = append(b, "\r\n"...) }
+
 // The schemes of requests, for HTTP/2. Not to be edited.
 var (
 	SchemeHTTP  = []byte("http")
 	SchemeHTTPS = []byte("https")
 )
+
+// add writes what the gateway says of the request, and then what the route adds to it.
+func (r *requestHead) add(to sink) {
+	r.addForwarded(to)
+	r.decision.Route.Request.Add(to, &route.Exchange{
+		Decision: r.decision, Request: r.Head, Client: r.client, Endpoint: r.address,
+	})
+}
+
+// addID adds a field, unless the route removes or replaces it.
+func (r *requestHead) addID(to sink, id message.ID, value []byte) {
+	if !r.decision.Route.Request.Drops(id) {
+		to.AddID(id, value)
+	}
+}
 
 // addForwarded says who the client is. A trusted proxy's word is kept and added to; anybody else's is replaced.
 func (r *requestHead) addForwarded(to sink) {
@@ -178,27 +198,27 @@ func (r *requestHead) addForwarded(to sink) {
 		}
 	}
 	r.work.chain = append(r.work.chain, c.IP...)
-	to.AddID(message.XForwardedFor, r.work.chain)
+	r.addID(to, message.XForwardedFor, r.work.chain)
 
 	host := h.Authority
 	if c.Trusted && h.Present.Has(message.XForwardedHost) {
 		host = h.Get(message.XForwardedHost)
 	}
 	if len(host) > 0 {
-		to.AddID(message.XForwardedHost, host)
+		r.addID(to, message.XForwardedHost, host)
 	}
 	switch {
 	case c.Trusted && h.Present.Has(message.XForwardedProto):
-		to.AddID(message.XForwardedProto, h.Get(message.XForwardedProto))
+		r.addID(to, message.XForwardedProto, h.Get(message.XForwardedProto))
 	case c.Scheme == telemetry.SchemeHTTPS:
-		to.AddID(message.XForwardedProto, SchemeHTTPS)
+		r.addID(to, message.XForwardedProto, SchemeHTTPS)
 	default:
-		to.AddID(message.XForwardedProto, SchemeHTTP)
+		r.addID(to, message.XForwardedProto, SchemeHTTP)
 	}
 	if c.TLS != nil && len(c.TLS.Cert) > 0 {
-		to.AddID(message.XForwardedClientCert, c.TLS.Cert)
+		r.addID(to, message.XForwardedClientCert, c.TLS.Cert)
 	}
 	if id := r.decision.ID.Bytes(); len(id) > 0 {
-		to.AddID(message.XRequestID, id)
+		r.addID(to, message.XRequestID, id)
 	}
 }

@@ -9,31 +9,66 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
-// appendResponse appends the head h as it goes to the client over HTTP/1.1, but for the fields about the connection and
-// the empty line behind it.
-func appendResponse(dst []byte, h *message.Head) []byte {
+// appendInterim appends the head h of an interim response as it goes to the client over HTTP/1.1, but for the empty line
+// behind it.
+func appendInterim(dst []byte, h *message.Head) []byte {
 	dst = http1.AppendStatusLine(dst, h.Status, reason(h))
 	return h.AppendFields(dst, responseDrop(h))
 }
 
-// FillResponse adds to f the head h as it goes to the client over HTTP/2.
-func FillResponse(f *http2.Fields, h *message.Head) {
+// FillInterim adds to f the head h of an interim response as it goes to the client over HTTP/2.
+func FillInterim(f *http2.Fields, h *message.Head) {
 	f.Status(h.Status)
 	f.AddHead(h, responseDrop(h))
 }
 
-// AddCookies adds to a response what gives the client the cookies that its request lacked.
-func AddCookies(to sink, d *route.Decision) {
-	d.EachCookie(func(value []byte) { to.AddID(message.SetCookie, value) })
+// Response is the head of a final response as it goes to the client: as it came or the gateway made it, and as the route
+// edits it. The request has been decided on.
+type Response struct {
+	*message.Head
+	route.Exchange
 }
 
-// appendCookies is AddCookies for HTTP/1.1.
-func (ex *exchange) appendCookies(dst []byte) []byte {
-	l := &ex.work.lines
-	l.b = dst
-	AddCookies(l, &ex.decision)
+func (ex *exchange) response(h *message.Head) Response {
+	r := Response{h, route.Exchange{Decision: &ex.decision, Request: &ex.req, Client: ex.client}}
+	if ep := ex.attempt.Endpoint; ep != nil {
+		r.Endpoint = ep.Address()
+	}
+	return r
+}
+
+// appendH1 appends the head as it goes over HTTP/1.1, but for the fields about the connection and the empty line behind
+// it. l is where it is written.
+func (r *Response) appendH1(dst []byte, l *lines) []byte {
+	r.edits().Mark(r.Head)
+	l.b = appendInterim(dst, r.Head)
+	r.add(l)
 	dst, l.b = l.b, nil
 	return dst
+}
+
+// FillH2 adds the head to f as it goes over HTTP/2.
+func (r *Response) FillH2(f *http2.Fields) {
+	r.edits().Mark(r.Head)
+	FillInterim(f, r.Head)
+	r.add(f)
+}
+
+// edits are those of the route; nil: there is none, or it edits nothing.
+func (r *Response) edits() *route.Edits {
+	if rt := r.Decision.Route; rt != nil {
+		return rt.Response
+	}
+	return nil
+}
+
+// add writes what gives the client the cookies that its request lacked, and then what the route adds.
+func (r *Response) add(to sink) {
+	e := r.edits()
+	if !e.Drops(message.SetCookie) {
+		r.Decision.EachCookie(func(value []byte) { to.AddID(message.SetCookie, value) })
+	}
+	e.Add(to, &r.Exchange)
 }
 
 // responseDrop are the fields of a response with this status that do not go to the client.

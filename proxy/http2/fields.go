@@ -105,6 +105,16 @@ func (f *Fields) AddID(id message.ID, value []byte) {
 	f.put(staticOf[id], id.Name(), value, indexingOf[id])
 }
 
+// BeginField begins a field of a name in lower case: its value is appended to what is returned.
+func (f *Fields) BeginField([]byte) []byte { return f.scratch }
+
+// EndField ends the field. b is what BeginField returned with the value behind it, of which n bytes are. It stays in
+// the memory of f.
+func (f *Fields) EndField(name, b []byte, n int) {
+	f.scratch = b
+	f.Add(name, b[len(b)-n:len(b):len(b)])
+}
+
 // AddTETrailers adds "te: trailers", the only TE that HTTP/2 has.
 func (f *Fields) AddTETrailers() { f.put(0, "te", valueTrailers, indexed) }
 

@@ -106,18 +106,22 @@ func JoinCookies(dst []byte, h *message.Head) []byte {
 	if !h.Present.Has(message.Cookie) {
 		return dst
 	}
-	dst = append(dst, "cookie: "...)
 	first := true
 	for i := range h.Fields {
 		f := &h.Fields[i]
-		if f.ID != message.Cookie {
+		if f.ID != message.Cookie || f.Hop {
 			continue
 		}
-		if !first {
+		if first {
+			dst = append(dst, "cookie: "...)
+		} else {
 			dst = append(dst, "; "...)
 		}
 		first = false
 		dst = append(dst, h.Value(f)...)
+	}
+	if first {
+		return dst
 	}
 	return append(dst, '\r', '\n')
 }

@@ -20,8 +20,10 @@ type relay struct {
 	conn   *forward.ConnH2
 	client *http2.Stream // the stream of the request
 	server *http2.Stream // the one it goes on in
-	toUp   http2.Relay
-	toDown http2.Relay
+	// endpoint is that of the attempt, for who has no lock.
+	endpoint *cluster.Endpoint
+	toUp     http2.Relay
+	toDown   http2.Relay
 
 	req      message.Head
 	decision route.Decision
@@ -114,7 +116,7 @@ func Start(c *forward.ConnH2, b *http2.Batch, st *http2.Stream, h *message.Head,
 		return nil
 	}
 	reserved = server
-	r = &relay{conn: c, client: st}
+	r = &relay{conn: c, client: st, endpoint: g.Attempt.Endpoint}
 	http2.CopyHead(&r.req, h)
 	if end {
 		r.req.Body = message.NoBody
@@ -264,13 +266,20 @@ func (r *relay) refuseRest(b *http2.Batch) {
 	}
 }
 
+// fillResponse adds to f the final head h as it goes to the client.
+func (r *relay) fillResponse(f *http2.Fields, h *message.Head) {
+	res := forward.Response{Head: h, Exchange: route.Exchange{
+		Decision: &r.decision, Request: &r.req, Client: &r.conn.Client, Endpoint: r.endpoint.Address(),
+	}}
+	res.FillH2(f)
+}
+
 // reply answers with a local reply. sent: all of the request has come.
 func (r *relay) reply(b *http2.Batch, reply *route.LocalReply, sent bool) {
 	var h message.Head
 	body := forward.FillReply(&h, reply, &r.decision, &r.req, &r.conn.Client, nil)
 	fields := b.Fields()
-	forward.FillResponse(fields, &h)
-	forward.AddCookies(fields, &r.decision)
+	r.fillResponse(fields, &h)
 	if body == nil {
 		_ = r.client.WriteHead(b, fields, true) // a stream that is gone needs no response
 	} else if r.client.WriteHead(b, fields, false) == nil {

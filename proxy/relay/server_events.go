@@ -19,9 +19,10 @@ func (e *serverEvents) Head(b *http2.Batch, st *http2.Stream, h *message.Head, e
 	}
 	r.sent.Add(int64(len(h.Buf)))
 	f := b.Fields()
-	forward.FillResponse(f, h)
-	if h.Status >= 200 {
-		forward.AddCookies(f, &r.decision)
+	if h.Status < 200 {
+		forward.FillInterim(f, h)
+	} else {
+		r.fillResponse(f, h)
 	}
 	err := r.client.WriteHead(b, f, end)
 	switch {

@@ -90,6 +90,7 @@ func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *
 	if rt.reply != nil {
 		return rt.reply
 	}
+	rt.Request.Mark(h)
 	u := rt.choose()
 	if u == nil {
 		return ReplyNoCluster

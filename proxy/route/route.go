@@ -19,6 +19,8 @@ type Route struct {
 	Config    *config.Route
 	Telemetry *telemetry.Route
 	Retry     RetryPolicy
+	Request   *Edits // of requests towards endpoints
+	Response  *Edits // of responses towards clients
 
 	prefix   string         // of its paths, without its last slash; "" is "/". With an exact path that
 	pattern  *regexp.Regexp // of whole paths; nil: it goes by prefix or an exact path
@@ -42,6 +44,9 @@ func compileRoute(c *config.Route, o *Options) (*Route, error) {
 	if err != nil {
 		return nil, fmt.Errorf("route %q: %w", c.Name, err)
 	}
+	if err := rt.compileEdits(c, o); err != nil {
+		return nil, fmt.Errorf("route %q: %w", c.Name, err)
+	}
 	rt.reply = ownReply(c)
 	rt.Telemetry, rt.Retry, rt.rate = o.Registry.Route(c.Name), compileRetry(&c.Retries), o.Previous.rateLimit(c)
 	for _, w := range c.Clusters {
@@ -53,6 +58,18 @@ func compileRoute(c *config.Route, o *Options) (*Route, error) {
 		rt.total += w.Weight
 	}
 	return rt, nil
+}
+
+func (rt *Route) compileEdits(c *config.Route, o *Options) (err error) {
+	fixed := [config.VariableCount]string{
+		config.VarRoute: c.Name, config.VarRevision: o.Document.Revision, config.VarService: o.Service,
+		config.VarInstance: o.Instance,
+	}
+	if rt.Request, err = compileEdits(&fixed, &o.Document.RequestHeaders, &c.RequestHeaders); err != nil {
+		return err
+	}
+	rt.Response, err = compileEdits(&fixed, &o.Document.ResponseHeaders, &c.ResponseHeaders)
+	return err
 }
 
 // compileMatch is a route that does nothing yet but match.

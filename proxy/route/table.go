@@ -36,6 +36,8 @@ type Options struct {
 	Trusted   []netip.Prefix    // proxies whose X-Forwarded-* fields are believed
 	AccessLog bool              // there is one to write to
 	Listeners map[string]string // the names of the document's listeners, by the address at which they are bound
+	Service   string            // the gateway's own, for variables
+	Instance  string            // likewise
 	Previous  *Table            // the revision before, whose rate limits go on; may be nil
 }
 
