@@ -18,10 +18,11 @@ type Explanation struct {
 	Path     string `json:"path"` // as it is matched: uniform, no query
 	Listener string `json:"listener"`
 
-	Route    *RouteWon        `json:"route"`  // null: none, the answer is 404
-	Others   []RouteLost      `json:"others"` // in the order in which they are tried, at most maxLost
-	More     int              `json:"more"`   // others that are not listed
-	Reply    *ReplyOfRoute    `json:"reply"`  // null: the route has clusters
+	Route    *RouteWon        `json:"route"`   // null: none, the answer is 404
+	Others   []RouteLost      `json:"others"`  // in the order in which they are tried, at most maxLost
+	More     int              `json:"more"`    // others that are not listed
+	Reply    *ReplyOfRoute    `json:"reply"`   // null: the route has clusters
+	Headers  []HeaderEdit     `json:"headers"` // in the order in which they are edited
 	Clusters []ClusterShare   `json:"clusters"`
 	Timeouts []config.Setting `json:"timeouts"`
 	Retries  *RetriesInForce  `json:"retries"` // null without a cluster
@@ -48,6 +49,14 @@ type ReplyOfRoute struct {
 	Location    string `json:"location,omitempty"` // of a redirect
 	ContentType string `json:"content_type,omitempty"`
 	Bytes       int    `json:"bytes"` // of its body
+}
+
+// HeaderEdit is what becomes of the fields of one name. The value may be a secret.
+type HeaderEdit struct {
+	Of   string `json:"of"`   // request or response
+	Edit string `json:"edit"` // remove, set or add
+	Name string `json:"name"`
+	From string `json:"from"` // document or route
 }
 
 // RouteLost is a route that a request does not take.
@@ -111,7 +120,7 @@ func (t *Table) Explain(
 	e := &Explanation{
 		Revision: t.Revision, Method: string(h.Method), Host: string(hostname(h.Authority, nil)), Path: string(path),
 		Listener: listener,
-		Clusters: []ClusterShare{}, Timeouts: []config.Setting{},
+		Headers:  []HeaderEdit{}, Clusters: []ClusterShare{}, Timeouts: []config.Setting{},
 	}
 	a := asked{head: h, path: path, listener: listener, remote: source, work: new(Workspace)}
 	rt, others := t.router.explain(&a)
@@ -122,6 +131,7 @@ func (t *Table) Explain(
 	}
 	if rt != nil {
 		e.take(rt, t, h, q.client(), base)
+		e.Headers = append(e.Headers, t.headerEdits(rt)...)
 	}
 	return e, nil
 }
@@ -162,6 +172,28 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, client *Client,
 	if rt.Retry.Failover {
 		e.Retries.On, e.Retries.From = []string{config.RetryConnectFailure}, config.OriginDefault
 	}
+}
+
+// headerEdits lists what a route edits of heads.
+func (t *Table) headerEdits(rt *Route) (all []HeaderEdit) {
+	list := func(of, from string, c *config.HeaderEdits) {
+		for _, name := range c.Remove {
+			all = append(all, HeaderEdit{of, "remove", name, from})
+		}
+		for i := range c.Set {
+			all = append(all, HeaderEdit{of, "set", c.Set[i].Name, from})
+		}
+		for i := range c.Add {
+			all = append(all, HeaderEdit{of, "add", c.Add[i].Name, from})
+		}
+	}
+	if rt.reply == nil {
+		list("request", config.OriginDocument, t.requestHeaders)
+		list("request", config.OriginRoute, &rt.Config.RequestHeaders)
+	}
+	list("response", config.OriginDocument, t.responseHeaders)
+	list("response", config.OriginRoute, &rt.Config.ResponseHeaders)
+	return all
 }
 
 // explain tells of the reply of a route.

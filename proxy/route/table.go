@@ -26,6 +26,8 @@ type Table struct {
 	rates     map[string]*rateLimit // by route name, for the next revision
 	listeners []string              // names of those for HTTP, in document order
 	names     map[string]string     // of the listeners, by bound address; nil when no route asks for them
+
+	requestHeaders, responseHeaders *config.HeaderEdits // of the document, to be explained
 }
 
 // Options are what a Table is made of.
@@ -48,6 +50,7 @@ func Compile(o Options) (*Table, error) {
 		Revision: doc.Revision, Timeouts: doc.Timeouts, MaxBody: doc.Limits.MaxBody, Sampling: doc.AccessLog.Sampling,
 		Slow:    doc.AccessLog.Slow,
 		NoRoute: o.Registry.Route(""), trusted: o.Trusted, upstreams: o.Upstreams, rates: map[string]*rateLimit{},
+		requestHeaders: &doc.RequestHeaders, responseHeaders: &doc.ResponseHeaders,
 	}
 	routes := make([]*Route, 0, len(doc.Routes))
 	for i := range doc.Routes {

@@ -37,6 +37,9 @@ func explanationRoute(w io.Writer, e *route.Explanation) {
 	if r := e.Reply; r != nil {
 		fmt.Fprintf(w, "reply\t%d by the route itself%s%s\n", r.Status, when(r.Location != "", ", to "+r.Location),
 			when(r.Bytes > 0, ", "+count(r.Bytes, "byte")+" of "+r.ContentType))
+	}
+	explanationHeaders(w, e.Headers)
+	if e.Reply != nil {
 		return
 	}
 	total := 0
@@ -54,6 +57,19 @@ func explanationRoute(w io.Writer, e *route.Explanation) {
 	if r := e.Retries; r != nil {
 		fmt.Fprintf(w, "attempts\tat most %d\tfrom %s: retry on %s%s\n", r.Attempts, r.From, strings.Join(r.On, ", "),
 			when(r.PerTryTimeout != noTime, ", each within "+r.PerTryTimeout))
+	}
+}
+
+// explanationHeaders has a line for each head and origin.
+func explanationHeaders(w io.Writer, edits []route.HeaderEdit) {
+	for len(edits) > 0 {
+		first, n := edits[0], 0
+		var words []string
+		for ; n < len(edits) && edits[n].Of == first.Of && edits[n].From == first.From; n++ {
+			words = append(words, edits[n].Edit+" "+edits[n].Name)
+		}
+		fmt.Fprintf(w, "%s headers\t%s\tfrom %s\n", first.Of, strings.Join(words, ", "), first.From)
+		edits = edits[n:]
 	}
 }
 
