@@ -68,8 +68,13 @@ func full(t *testing.T) map[string]any {
 	return doc
 }
 
-// freeNames are mappings whose keys are the user's.
-var freeNames = []string{"routes[].match.headers", "routes[].match.query", "routes[].respond.headers"}
+// freeNames are mappings whose keys are the user's, or told of elsewhere.
+var freeNames = []string{
+	"routes[].match.headers", "routes[].match.query", "routes[].respond.headers",
+	"routes[].request_headers.set", "routes[].request_headers.add",
+	"routes[].response_headers.set", "routes[].response_headers.add",
+	"request_headers", "response_headers", // these have the keys of those of a route
+}
 
 func walk(v any, path string, keys map[string]bool) {
 	switch v := v.(type) {

@@ -71,7 +71,8 @@ func New(ctx context.Context, o Options) *Server {
 		limits.HeadBytes = o.MaxHead
 	}
 	s := &Server{
-		trusted: o.Trusted, service: o.Service, instance: o.Instance, handshakes: mtls.NewHandshakes(mtls.MaxHandshakes), dial: o.Dial,
+		trusted: o.Trusted, service: o.Service, instance: o.Instance, dial: o.Dial,
+		handshakes: mtls.NewHandshakes(mtls.MaxHandshakes),
 		queue: cluster.NewQueue(cluster.QueueOptions{
 			Concurrency: o.Queue.Concurrency, Timeout: o.Queue.Timeout,
 		}),

@@ -19,7 +19,7 @@ func TestParseTemplate(t *testing.T) {
 		{"$${host}", []Piece{text("${host}")}, ""},
 		{"a$$$$b", []Piece{text("a$$b")}, ""},
 		{"${host}", []Piece{{Variable: VarHost}}, ""},
-		{"a${host}$$${route}}", []Piece{text("a"), {Variable: VarHost}, text("$"), {Variable: VarRoute}, text("}")}, ""},
+		{"a${host}$$${path}}", []Piece{text("a"), {Variable: VarHost}, text("$"), {Variable: VarPath}, text("}")}, ""},
 		{strings.Repeat("${path}", 16), slices.Repeat([]Piece{{Variable: VarPath}}, 16), ""},
 		{strings.Repeat("${path}", 17), nil, "want at most 16 variables in a value"},
 		{"$", nil, "want ${name} for a variable, $$ for a dollar"},

@@ -9,8 +9,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
-// appendInterim appends the head h of an interim response as it goes to the client over HTTP/1.1, but for the empty line
-// behind it.
+// appendInterim appends the head h of an interim response as it goes to the client over HTTP/1.1, but for the empty
+// line behind it.
 func appendInterim(dst []byte, h *message.Head) []byte {
 	dst = http1.AppendStatusLine(dst, h.Status, reason(h))
 	return h.AppendFields(dst, responseDrop(h))
@@ -22,8 +22,8 @@ func FillInterim(f *http2.Fields, h *message.Head) {
 	f.AddHead(h, responseDrop(h))
 }
 
-// Response is the head of a final response as it goes to the client: as it came or the gateway made it, and as the route
-// edits it. The request has been decided on.
+// Response is the head of a final response as it goes to the client: as it came or the gateway made it, and as the
+// route of the request edits it, if there is one.
 type Response struct {
 	*message.Head
 	route.Exchange

@@ -41,7 +41,7 @@ func compileEdits(fixed *[config.VariableCount]string, list ...*config.HeaderEdi
 		}
 	}
 	if e.drop == 0 && len(e.others)+len(e.added) == 0 {
-		return nil, nil //nolint:nilnil // nothing is edited
+		return nil, nil
 	}
 	return e, nil
 }
@@ -185,7 +185,7 @@ func (x *Exchange) appendVariable(dst []byte, v config.Variable) []byte {
 	return dst
 }
 
-// appendField appends what a field can carry as it is, and percent-encodes the rest: control bytes (RFC 9110 section 5.5).
+// appendField appends what a field can carry as it is, and percent-encodes control bytes (RFC 9110 section 5.5).
 func appendField[V []byte | string](dst []byte, v V) []byte {
 	const hexUpper = "0123456789ABCDEF"
 	for i := range len(v) {

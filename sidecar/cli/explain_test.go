@@ -150,6 +150,30 @@ func TestExplainReply(t *testing.T) {
 	}
 }
 
+// What is edited has a line for each head and origin.
+func TestExplainHeaders(t *testing.T) {
+	var asked route.ExplainRequest
+	e := &route.Explanation{Revision: "1a2b", Method: "GET", Host: "a", Path: "/",
+		Route: &route.RouteWon{Name: "down", PathPrefix: "/"}, Reply: &route.ReplyOfRoute{Status: 204},
+		Headers: []route.HeaderEdit{
+			{Of: "request", Edit: "remove", Name: "x-a", From: "document"},
+			{Of: "request", Edit: "set", Name: "x-a", From: "route"},
+			{Of: "request", Edit: "add", Name: "x-b", From: "route"},
+			{Of: "response", Edit: "set", Name: "x-c", From: "route"},
+		}}
+	got := do(t, Process{}, "explain", "GET", "http://a/", "--admin-listen", explaining(t, &asked, e, nil))
+	want := `request           GET a/
+route             down: any host, prefix / (revision 1a2b)
+reply             204 by the route itself
+request headers   remove x-a        from document
+request headers   set x-a, add x-b  from route
+response headers  set x-c           from route
+`
+	if got.code != 0 || got.stdout != want {
+		t.Errorf("explain: %+v, want code 0 and\n%s", got, want)
+	}
+}
+
 func TestExplainNoRoute(t *testing.T) {
 	var asked route.ExplainRequest
 	e := &route.Explanation{Method: "GET", Host: "a", Path: "/",
