@@ -215,3 +215,21 @@ func TestHeaderEditsAreExplained(t *testing.T) {
 		}
 	}
 }
+
+// A response without Set-Cookie has none of the gateway's either, in each version.
+func TestHeaderEditRemovesCookieOfGateway(t *testing.T) {
+	for edits, want := range map[string]int{"": 1, "response_headers: {remove: [set-cookie]}": 0} {
+		for _, h2 := range []bool{false, true} {
+			address := versionBackend(t, false, func(http.ResponseWriter, *http.Request) {})
+			g := start(t, clustered(edits, "balance: hash, hash: {cookie: {name: user}}", address))
+			res, err := versionClient(t, h2).Get("http://" + g.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if got := len(res.Cookies()); got != want {
+				t.Errorf("%q, HTTP/2 %v: %d cookies, want %d", edits, h2, got, want)
+			}
+		}
+	}
+}
