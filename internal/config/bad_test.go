@@ -420,6 +420,24 @@ var bad = []struct{ file, want string }{
 11:92: routes[9].preserve_host: a route with redirect sends nothing to a cluster, so it has no preserve_host
 11:112: routes[9].host_rewrite: a route with redirect sends nothing to a cluster, so it has no host_rewrite
 `},
+	{"regex-rewrite.bad.yaml", `
+2:63: routes[0].regex_rewrite: pattern is missing
+2:63: routes[0].regex_rewrite: substitution is missing
+3:63: routes[1].regex_rewrite: want a mapping such as {pattern: "^/u/([0-9]+)", substitution: "/users/$1"} (seen "/a")
+4:73: routes[2].regex_rewrite.pattern: want a pattern, leave regex_rewrite out for none (seen "")
+5:73: routes[3].regex_rewrite.pattern: want a pattern of RE2 without \p (missing closing ))
+5:93: routes[3].regex_rewrite.substitution: want a part of a path, without ? and # (seen "/a?b")
+6:94: routes[4].regex_rewrite.substitution: the pattern has no group $2 (it has 1 group)
+7:94: routes[5].regex_rewrite.substitution: want $1 for a group (seen "/\\1")
+8:94: routes[6].regex_rewrite.substitution: want ${1} for a group with a digit behind it (seen "/$10")
+9:94: routes[7].regex_rewrite.substitution: want $0 to $9 or ${0} to ${9} for a group, $$ for a dollar (seen "/$name")
+10:94: routes[8].regex_rewrite.substitution: want $0 to $9 or ${0} to ${9} for a group, $$ for a dollar (seen "/${1")
+11:94: routes[9].regex_rewrite.substitution: want a path without spaces, control bytes and bytes above ASCII: write them as %XX (seen "/a b")
+12:94: routes[10].regex_rewrite.substitution: want a part of a path without . and .. as segments (seen "/../$1")
+13:73: routes[11].regex_rewrite.pattern: want at most 9 groups, write (?:...) for one that is not used (seen 10)
+14:5: routes[12]: want one of prefix_rewrite and regex_rewrite (seen both)
+15:73: routes[13].regex_rewrite: a route with redirect sends nothing to a cluster, so it has no regex_rewrite
+`},
 	{"respond.bad.yaml", `
 2:45: routes[0].respond: status is missing (such as 503)
 3:45: routes[1].respond: want a mapping such as {status: 503, body: "back at six"} (seen 503)

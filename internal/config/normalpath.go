@@ -60,6 +60,16 @@ func StaysBelow(rest []byte) bool {
 	return ok
 }
 
+// KeepsSegments tells whether path, which begins with a slash, has no dot segment that leads elsewhere, and no encoding
+// that is cut off.
+func KeepsSegments(path []byte) bool {
+	var room [256]byte
+	normal, _, ok := NormalPath(path, room[:0])
+	return ok && bytes.Count(normal, slash) == bytes.Count(path, slash)
+}
+
+var slash = []byte("/")
+
 // isNormal tells in one pass that nothing in path is encoded and no segment begins with a dot.
 func isNormal(path []byte) bool {
 	prev := byte(0)

@@ -33,6 +33,15 @@ func CompileWhole(pattern string, ignoreCase bool) (*regexp.Regexp, error) {
 	return regexp.Compile(`\A(?:` + tree.String() + `)\z`)
 }
 
+// CompilePart compiles a pattern of a document so that it fits parts of texts.
+func CompilePart(pattern string) (*regexp.Regexp, error) {
+	tree, err := syntax.Parse(pattern, regexFlags)
+	if err != nil {
+		return nil, err
+	}
+	return regexp.Compile(tree.String())
+}
+
 // pathRegex fits whole paths.
 var pathRegex = text(func(s string) (string, error) {
 	if s == "" {

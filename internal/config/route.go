@@ -18,6 +18,7 @@ type Route struct {
 	EndpointHost  bool   // preserve_host: false. The upstream's Host is the endpoint's address, else the inbound Host
 	HostRewrite   string // wins over both when set
 	PrefixRewrite string // replaces the matched prefix when set; "/" or without trailing slash
+	RegexRewrite  RegexRewrite
 
 	Timeouts  RouteTimeouts
 	Retries   Retries
@@ -45,6 +46,7 @@ var routeBlock = block[Route]{
 		at("preserve_host", func(r *Route) *bool { return &r.EndpointHost }, not(flag)).optional(),
 		at("host_rewrite", func(r *Route) *string { return &r.HostRewrite }, authority.or("")).optional(),
 		at("prefix_rewrite", func(r *Route) *string { return &r.PrefixRewrite }, pathRewrite.or("")).optional(),
+		at("regex_rewrite", func(r *Route) *RegexRewrite { return &r.RegexRewrite }, regexRewriteBlock.kind()).optional(),
 		at("timeouts", func(r *Route) *RouteTimeouts { return &r.Timeouts }, routeTimeoutsBlock.kind()).
 			when((*Route).Forwards),
 		at("retries", func(r *Route) *Retries { return &r.Retries }, retriesBlock.kind()).when(retried),
@@ -66,6 +68,9 @@ var routeBlock = block[Route]{
 	},
 	end: func(d *decoder, n *yaml.Node, r *Route) {
 		d.checkTarget(n)
+		if has(n, "prefix_rewrite") && has(n, "regex_rewrite") {
+			d.problem(n, "want one of prefix_rewrite and regex_rewrite (seen both)")
+		}
 		if r.Match.PathRegex != "" {
 			const text = "only path_prefix and path have a part to replace (the route has path_regex)"
 			if has(n, "prefix_rewrite") {
@@ -85,7 +90,8 @@ var targets = []string{"cluster", "clusters", "redirect", "respond"}
 
 // forwarding are keys of a route that say how requests go to a cluster.
 var forwarding = []string{
-	"preserve_host", "host_rewrite", "prefix_rewrite", "timeouts", "retries", "upgrades", "request_headers",
+	"preserve_host", "host_rewrite", "prefix_rewrite", "regex_rewrite", "timeouts", "retries", "upgrades",
+	"request_headers",
 }
 
 func (d *decoder) checkTarget(n *yaml.Node) {

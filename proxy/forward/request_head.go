@@ -105,11 +105,11 @@ func (r *requestHead) fillH2(f *http2.Fields) {
 	}
 }
 
-// appendTarget appends the request target: the bytes that came, unless the route rewrites its prefix.
+// appendTarget appends the request target: the bytes that came, unless the route rewrites its path.
 func (r *requestHead) appendTarget(dst []byte) []byte {
-	h, rt := r.Head, r.decision.Route
-	if rewrite := rt.Config.PrefixRewrite; rewrite != "" && h.Path != nil && string(h.Path) != "*" {
-		return r.appendQuery(r.decision.AppendRewritten(dst, h, rewrite))
+	h := r.Head
+	if out, rewritten := r.decision.AppendPath(dst, h); rewritten {
+		return r.appendQuery(out)
 	}
 	if h.Scheme == nil || h.Version == message.HTTP2 {
 		return append(dst, h.Target...)

@@ -35,14 +35,17 @@ type Decision struct {
 
 	cookies *newCookie // that the response is to give to the client
 	normal  []byte     // the normalised path, where it is not the request's own
+
+	rewritten []byte // the path that goes upstream, where a pattern of the route fits
 }
 
 // Workspace is memory that a decision is made in. It is kept between requests; a Decision with a path that had to be
-// normalised points into it.
+// normalised or rewritten points into it.
 type Workspace struct {
 	path     []byte
 	edges    [maxSegments + 2]int
 	hostname [256]byte
+	rewrite  []byte
 	value    []byte // of a header or a parameter, where it is not in one piece as it is meant
 }
 
@@ -91,6 +94,11 @@ func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *
 		return rt.reply
 	}
 	rt.Request.Mark(h)
+	if rt.rewrite != nil {
+		if reply := d.rewritePath(h, normal, w); reply != nil {
+			return reply
+		}
+	}
 	u := rt.choose()
 	if u == nil {
 		return ReplyNoCluster
@@ -140,7 +148,7 @@ func (d *Decision) Path(h *message.Head) []byte {
 }
 
 // Detach makes d independent of the Workspace in which it was made.
-func (d *Decision) Detach() { d.normal = bytes.Clone(d.normal) }
+func (d *Decision) Detach() { d.normal, d.rewritten = bytes.Clone(d.normal), bytes.Clone(d.rewritten) }
 
 // UpstreamTimeout is the longest wait for the response head once the request has been sent; 0 none.
 func (d *Decision) UpstreamTimeout() time.Duration {

@@ -18,14 +18,15 @@ type Explanation struct {
 	Path     string `json:"path"` // as it is matched: uniform, no query
 	Listener string `json:"listener"`
 
-	Route    *RouteWon        `json:"route"`   // null: none, the answer is 404
-	Others   []RouteLost      `json:"others"`  // in the order in which they are tried, at most maxLost
-	More     int              `json:"more"`    // others that are not listed
-	Reply    *ReplyOfRoute    `json:"reply"`   // null: the route has clusters
-	Headers  []HeaderEdit     `json:"headers"` // in the order in which they are edited
-	Clusters []ClusterShare   `json:"clusters"`
-	Timeouts []config.Setting `json:"timeouts"`
-	Retries  *RetriesInForce  `json:"retries"` // null without a cluster
+	Route        *RouteWon        `json:"route"`         // null: none, the answer is 404
+	Others       []RouteLost      `json:"others"`        // in the order in which they are tried, at most maxLost
+	More         int              `json:"more"`          // others that are not listed
+	UpstreamPath string           `json:"upstream_path"` // as the endpoint gets it; empty = as it came
+	Reply        *ReplyOfRoute    `json:"reply"`         // null: the route has clusters
+	Headers      []HeaderEdit     `json:"headers"`       // in the order in which they are edited
+	Clusters     []ClusterShare   `json:"clusters"`
+	Timeouts     []config.Setting `json:"timeouts"`
+	Retries      *RetriesInForce  `json:"retries"` // null without a cluster
 }
 
 // RouteWon is the route that a request takes, and what of it matched.
@@ -156,6 +157,11 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, client *Client,
 		}
 		return
 	}
+	var reply *LocalReply
+	if e.UpstreamPath, reply = rt.explainPath(h, e.Path); reply != nil {
+		e.Reply = &ReplyOfRoute{Status: reply.Status}
+		return
+	}
 	for _, w := range rt.upstream {
 		e.Clusters = append(e.Clusters, w.explain(h))
 		if other := w.up.serving(); other != w.up {
@@ -172,6 +178,17 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, client *Client,
 	if rt.Retry.Failover {
 		e.Retries.On, e.Retries.From = []string{config.RetryConnectFailure}, config.OriginDefault
 	}
+}
+
+// explainPath is the path of h as the route rewrites it, empty where it does not, or the reply where that is refused.
+// normal is the normalised path.
+func (rt *Route) explainPath(h *message.Head, normal string) (string, *LocalReply) {
+	d := Decision{Route: rt, normal: []byte(normal)}
+	if reply := d.rewritePath(h, d.normal, new(Workspace)); reply != nil {
+		return "", reply
+	}
+	path, _ := d.AppendPath(nil, h)
+	return string(path), nil
 }
 
 // headerEdits lists what a route edits of heads.

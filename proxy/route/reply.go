@@ -57,7 +57,9 @@ func ownReply(c *config.Route) *LocalReply {
 var (
 	ReplyConnect = &LocalReply{Status: 405, Flag: telemetry.DPE, Text: "CONNECT is not supported"}
 	ReplyPath    = &LocalReply{Status: 400, Flag: telemetry.DPE, Text: "malformed path"}
-	ReplyNoRoute = &LocalReply{Status: 404, Flag: telemetry.NR, Text: "no route"}
+	// ReplyRewritten is for a path that a rewrite makes too long, or that it fits too often.
+	ReplyRewritten = &LocalReply{Status: 414, Flag: telemetry.DPE, Text: "rewritten path is too long"}
+	ReplyNoRoute   = &LocalReply{Status: 404, Flag: telemetry.NR, Text: "no route"}
 	// ReplyRateLimited tells in Retry-After how long Decision.RetryAfter is.
 	ReplyRateLimited = &LocalReply{Status: 429, Flag: telemetry.RL, Text: "rate limited"}
 	ReplyNoCluster   = &LocalReply{Status: 503, Flag: telemetry.UH, Text: "no healthy upstream"}

@@ -29,7 +29,8 @@ type Route struct {
 	total    int         // sum of the weights
 	rate     *rateLimit  // nil: none
 	reply    *LocalReply // what it answers itself; nil: it forwards
-	upgrades []string    // protocols that may be upgraded to, lower case
+	rewrite  *regexRewrite
+	upgrades []string // protocols that may be upgraded to, lower case
 }
 
 // weighted is a cluster and its share of the route's requests.
@@ -46,6 +47,9 @@ func compileRoute(c *config.Route, o *Options) (*Route, error) {
 	}
 	if err := rt.compileEdits(c, o); err != nil {
 		return nil, fmt.Errorf("route %q: %w", c.Name, err)
+	}
+	if rt.rewrite, err = compileRewrite(&c.RegexRewrite); err != nil {
+		return nil, fmt.Errorf("route %q: regex_rewrite: %w", c.Name, err)
 	}
 	rt.reply = ownReply(c)
 	rt.Telemetry, rt.Retry, rt.rate = o.Registry.Route(c.Name), compileRetry(&c.Retries), o.Previous.rateLimit(c)

@@ -38,6 +38,9 @@ func explanationRoute(w io.Writer, e *route.Explanation) {
 		fmt.Fprintf(w, "reply\t%d by the route itself%s%s\n", r.Status, when(r.Location != "", ", to "+r.Location),
 			when(r.Bytes > 0, ", "+count(r.Bytes, "byte")+" of "+r.ContentType))
 	}
+	if e.UpstreamPath != "" {
+		fmt.Fprintf(w, "upstream path\t%s\n", e.UpstreamPath)
+	}
 	explanationHeaders(w, e.Headers)
 	if e.Reply != nil {
 		return
