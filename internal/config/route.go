@@ -46,7 +46,8 @@ var routeBlock = block[Route]{
 		at("preserve_host", func(r *Route) *bool { return &r.EndpointHost }, not(flag)).optional(),
 		at("host_rewrite", func(r *Route) *string { return &r.HostRewrite }, authority.or("")).optional(),
 		at("prefix_rewrite", func(r *Route) *string { return &r.PrefixRewrite }, pathRewrite.or("")).optional(),
-		at("regex_rewrite", func(r *Route) *RegexRewrite { return &r.RegexRewrite }, regexRewriteBlock.kind()).optional(),
+		at("regex_rewrite", func(r *Route) *RegexRewrite { return &r.RegexRewrite }, regexRewriteBlock.kind()).
+			optional(),
 		at("timeouts", func(r *Route) *RouteTimeouts { return &r.Timeouts }, routeTimeoutsBlock.kind()).
 			when((*Route).Forwards),
 		at("retries", func(r *Route) *Retries { return &r.Retries }, retriesBlock.kind()).when(retried),

@@ -8,7 +8,7 @@
 //     itself (client.go), path, route, rate limit, cluster, deadlines (grpc.go). It ends in a [Decision] or a
 //     [LocalReply] (reply.go), which may be the route's own or a redirect (redirect.go).
 //   - edits.go has what a route edits of heads. What does not go on it marks as such; what is added the writer of the
-//     head asks for, as the last fields.
+//     head asks for, as the last fields. rewrite.go has the path that goes upstream.
 //   - explain.go asks the same router about a request that nobody sends (explain_request.go).
 //
 // # Promises
@@ -32,8 +32,11 @@
 // A redirect to another scheme that names no port leaves out that of the request: a port has one scheme. One that names
 // neither scheme nor host nor port is a path alone, so a proxy in front that nobody told us of does no harm.
 //
+// A pattern rewrites the normalised path: on the bytes that came, %75 in place of u would go around it. It is done with
+// the decision, since what comes out may have to be refused. It costs what package regexp allocates for the groups.
+//
 // Edits of responses hold for local replies too, where a route matched: fields for CORS or HSTS are wanted in errors as
-// well. Envoy does the same; HAProxy does it with http-after-response. The edits of the document and of a route are made
+// well. Envoy does the same; HAProxy does it with http-after-response. The edits of the document and of a route become
 // one when the table is built, so a request meets one list of names and one of fields.
 //
 // A rate limit's buckets are kept under hashes of their keys, with a secret seed: small, without the clients' values in

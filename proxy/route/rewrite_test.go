@@ -67,7 +67,8 @@ func FuzzRewrite(f *testing.F) {
 			t.Fatal(err)
 		}
 		doc, err := config.Decode(text, config.Standard())
-		if err != nil || !strings.HasPrefix(raw, "/") || strings.Contains(raw, "?") || !message.ValidTarget([]byte(raw)) {
+		isPath := strings.HasPrefix(raw, "/") && !strings.Contains(raw, "?") && message.ValidTarget([]byte(raw))
+		if err != nil || !isPath {
 			return
 		}
 		path, _, ok := config.NormalPath([]byte(raw), nil)

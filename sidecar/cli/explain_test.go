@@ -154,7 +154,7 @@ func TestExplainReply(t *testing.T) {
 func TestExplainHeaders(t *testing.T) {
 	var asked route.ExplainRequest
 	e := &route.Explanation{Revision: "1a2b", Method: "GET", Host: "a", Path: "/",
-		Route: &route.RouteWon{Name: "down", PathPrefix: "/"}, Reply: &route.ReplyOfRoute{Status: 204},
+		Route: &route.RouteWon{Name: "down", PathPrefix: "/"}, UpstreamPath: "/b",
 		Headers: []route.HeaderEdit{
 			{Of: "request", Edit: "remove", Name: "x-a", From: "document"},
 			{Of: "request", Edit: "set", Name: "x-a", From: "route"},
@@ -164,7 +164,7 @@ func TestExplainHeaders(t *testing.T) {
 	got := do(t, Process{}, "explain", "GET", "http://a/", "--admin-listen", explaining(t, &asked, e, nil))
 	want := `request           GET a/
 route             down: any host, prefix / (revision 1a2b)
-reply             204 by the route itself
+upstream path     /b
 request headers   remove x-a        from document
 request headers   set x-a, add x-b  from route
 response headers  set x-c           from route
