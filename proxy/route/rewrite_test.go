@@ -35,6 +35,7 @@ func TestRewrite(t *testing.T) {
 		{`F$`, "", "/a%2F", "", ReplyPath},
 		{`a`, "b", "/" + strings.Repeat("a", 32), "/" + strings.Repeat("b", 32), nil},
 		{`a`, "b", "/" + strings.Repeat("a", 33), "", ReplyRewritten},
+		{`.*`, strings.Repeat("$0", 2000), "/" + strings.Repeat("a", 8000), "", ReplyRewritten},
 		{`.*`, "$0$0$0", "/" + strings.Repeat("a", 8000), "", ReplyRewritten},
 		{`^.*`, "$0$0", "/" + strings.Repeat("a", 8000), "/" + strings.Repeat("a", 8000) + "/" + strings.Repeat("a", 8000),
 			nil},
@@ -44,11 +45,33 @@ func TestRewrite(t *testing.T) {
 			t.Fatal(err)
 		}
 		out, rewritten, reply := r.rewrite([]byte("before"), []byte(tt.path))
+		if cap(out) > 4*maxRewritten {
+			t.Errorf("%s to %.20s: %d bytes of memory for a path", tt.pattern, tt.substitution, cap(out))
+		}
 		got, _ := strings.CutPrefix(string(out), "before")
 		if got != tt.want || rewritten != (tt.want != "") || reply != tt.reply {
 			t.Errorf("%s to %s of %.60s: %.60q, %v, %v, want %.60q, %v", tt.pattern, tt.substitution, tt.path, got,
 				rewritten, reply, tt.want, tt.reply)
 		}
+	}
+}
+
+// A decision that is detached keeps its path when the workspace goes on to the next request.
+func TestRewriteIsDetached(t *testing.T) {
+	tb := table(t, config.Route{RegexRewrite: config.RegexRewrite{Pattern: "^/u", Substitution: "/users"}}, 0)
+	var w Workspace
+	c := &Client{Listener: &Listener{Name: "web"}}
+	var d, other Decision
+	h := request(t, "GET /u/a", "")
+	if r := tb.Decide(&d, h, c, begun, &w); r != nil {
+		t.Fatal(r)
+	}
+	d.Detach()
+	if r := tb.Decide(&other, request(t, "GET /u/b", ""), c, begun, &w); r != nil {
+		t.Fatal(r)
+	}
+	if got, rewritten := d.AppendPath(nil, h); string(got) != "/users/a" || !rewritten {
+		t.Errorf("path %q, %v, want /users/a", got, rewritten)
 	}
 }
 
