@@ -105,3 +105,15 @@ func BenchmarkRequest(b *testing.B) {
 		round(b, c, request, buf)
 	}
 }
+
+// What eight edits of heads cost, beside BenchmarkRequest.
+func BenchmarkRequestEdited(b *testing.B) {
+	const want = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nserver: gateway\r\nx-a: GET app\r\nx-b: b\r\n\r\nhello"
+	g := start(b, routed(plainEndpoint(b, ok("hello")), editedHeads))
+	c := g.dial().TCPConn
+	request, buf := []byte(get("/")), make([]byte, len(want))
+	b.ReportAllocs()
+	for b.Loop() {
+		round(b, c, request, buf)
+	}
+}
