@@ -19,7 +19,7 @@ const (
 
 // Change is one listener, route, cluster or block of settings that is not as it was.
 type Change struct {
-	Kind   string  `json:"kind"`           // listener, route, cluster, timeouts, limits, access_log
+	Kind   string  `json:"kind"`           // listener, route, cluster, or the key of settings, such as timeouts
 	Name   string  `json:"name,omitempty"` // as it is now; of what was removed, as it was
 	What   string  `json:"what"`           // added, removed, changed
 	Fields []Field `json:"fields,omitempty"`

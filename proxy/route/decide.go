@@ -27,6 +27,7 @@ type Decision struct {
 	// (grpc-timeout), so no endpoint is to blame when it passes.
 	Deadline       int64
 	ClientDeadline bool
+	rewritten      bool // a pattern of the route has made another path
 
 	RemoteIP   netip.Addr    // the client's own, as a trusted proxy tells it; the zero Addr: the peer's
 	ID         RequestID     // empty: the request has its own
@@ -34,9 +35,7 @@ type Decision struct {
 	HashKey    uint64        // decides on the endpoint where the cluster's balance is hash; 0: any
 
 	cookies *newCookie // that the response is to give to the client
-	normal  []byte     // the normalised path, where it is not the request's own
-
-	rewritten []byte // the path that goes upstream, where a pattern of the route fits
+	normal  []byte     // the normalised path, where it is not the request's own; with rewritten, what became of it
 }
 
 // Workspace is memory that a decision is made in. It is kept between requests; a Decision with a path that had to be
@@ -139,7 +138,7 @@ func (d *Decision) decideDeadline(h *message.Head, start int64) {
 	}
 }
 
-// Path is the normalised path of the request h on which d was made.
+// Path is the normalised path of the request h on which d was made, as a pattern of the route has rewritten it.
 func (d *Decision) Path(h *message.Head) []byte {
 	if d.normal != nil {
 		return d.normal
@@ -148,7 +147,7 @@ func (d *Decision) Path(h *message.Head) []byte {
 }
 
 // Detach makes d independent of the Workspace in which it was made.
-func (d *Decision) Detach() { d.normal, d.rewritten = bytes.Clone(d.normal), bytes.Clone(d.rewritten) }
+func (d *Decision) Detach() { d.normal = bytes.Clone(d.normal) }
 
 // UpstreamTimeout is the longest wait for the response head once the request has been sent; 0 none.
 func (d *Decision) UpstreamTimeout() time.Duration {

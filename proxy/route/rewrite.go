@@ -87,7 +87,7 @@ func (d *Decision) rewritePath(h *message.Head, normal []byte, w *Workspace) *Lo
 	out, rewritten, reply := r.rewrite(w.rewrite[:0], normal)
 	w.rewrite = out
 	if rewritten {
-		d.rewritten = out
+		d.normal, d.rewritten = out, true
 	}
 	return reply
 }
@@ -95,8 +95,8 @@ func (d *Decision) rewritePath(h *message.Head, normal []byte, w *Workspace) *Lo
 // AppendPath appends the path of h as the route of d rewrites it, and reports whether it does.
 func (d *Decision) AppendPath(dst []byte, h *message.Head) ([]byte, bool) {
 	switch prefix := d.Route.Config.PrefixRewrite; {
-	case d.rewritten != nil:
-		return append(dst, d.rewritten...), true
+	case d.rewritten:
+		return append(dst, d.normal...), true
 	case prefix != "" && h.Path != nil && string(h.Path) != "*":
 		return d.AppendRewritten(dst, h, prefix), true
 	}
