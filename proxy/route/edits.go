@@ -2,7 +2,6 @@ package route
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
@@ -127,25 +126,21 @@ type Exchange struct {
 }
 
 // appendValue appends a value, without space around it, which HTTP/2 has none of (RFC 9113 section 8.2.1): a variable
-// at either end may be empty.
+// at either end may be empty, or have some.
 func (x *Exchange) appendValue(dst []byte, value []config.Piece) []byte {
 	start := len(dst)
 	for i := range value {
-		p := &value[i]
-		switch {
-		case p.Variable != config.NoVariable:
+		if p := &value[i]; p.Variable != config.NoVariable {
 			dst = x.appendVariable(dst, p.Variable)
-		case len(dst) == start:
-			dst = append(dst, strings.TrimLeft(p.Text, " \t")...)
-		default:
+		} else {
 			dst = append(dst, p.Text...)
 		}
 	}
-	end := len(dst)
-	for end > start && (dst[end-1] == ' ' || dst[end-1] == '\t') {
-		end--
+	if message.Padded(dst[start:]) {
+		n := copy(dst[start:], message.TrimSpace(dst[start:]))
+		dst = dst[:start+n]
 	}
-	return dst[:end]
+	return dst
 }
 
 func (x *Exchange) appendVariable(dst []byte, v config.Variable) []byte {

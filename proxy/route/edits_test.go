@@ -95,6 +95,8 @@ func TestEditValue(t *testing.T) {
 		"${listener}/${tls_version}":     "web/1.3",
 		"${cluster} a ${revision} ":      "a",
 		"${cluster}":                     "",
+		"${cluster} ":                    "",
+		"${revision} ${cluster} b":       "b",
 		"${request_id}":                  "%09id",
 	} {
 		w := &written{}
