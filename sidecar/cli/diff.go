@@ -26,27 +26,22 @@ it would take. With none, the live document is compared with the one before it.`
 	cmd.Flags().BoolVar(&raw, "json", false, "print the changes as JSON")
 	flags := bindFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ctx, cancel := context.WithTimeout(cmd.Context(), storeTimeout)
-		defer cancel()
-		s, err := openStore(p, flags)
-		if err != nil {
-			return err
-		}
-		defer s.consul.Close()
-		from, to, err := s.pair(ctx, p, args)
-		if err != nil {
-			return err
-		}
-		d := newDifference(from.doc, to.doc, nil)
-		if raw {
-			err = printJSON(p.Stdout, d)
-		} else {
-			err = d.print(p)
-		}
-		if err != nil {
-			return bad("%v", err)
-		}
-		return nil
+		return withStore(cmd, p, flags, func(ctx context.Context, s *store) error {
+			from, to, err := s.pair(ctx, p, args)
+			if err != nil {
+				return err
+			}
+			d := newDifference(from.doc, to.doc, nil)
+			if raw {
+				err = printJSON(p.Stdout, d)
+			} else {
+				err = d.print(p)
+			}
+			if err != nil {
+				return bad("%v", err)
+			}
+			return nil
+		})
 	}
 	return cmd
 }

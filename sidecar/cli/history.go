@@ -27,30 +27,25 @@ pushed, by whom, and the note. The last 20 are kept.`,
 		if most < 1 {
 			return fmt.Errorf("flag --number: %d: want 1 or more", most)
 		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), storeTimeout)
-		defer cancel()
-		s, err := openStore(p, flags)
-		if err != nil {
-			return err
-		}
-		defer s.consul.Close()
-		live, err := s.live(ctx)
-		if err != nil {
-			return err
-		}
-		all, err := s.history(ctx, live)
-		if err != nil {
-			return err
-		}
-		if all = all[:min(most, len(all))]; raw {
-			err = printJSON(p.Stdout, all)
-		} else {
-			err = s.printHistory(p, all)
-		}
-		if err != nil {
-			return bad("%v", err)
-		}
-		return nil
+		return withStore(cmd, p, flags, func(ctx context.Context, s *store) error {
+			live, err := s.live(ctx)
+			if err != nil {
+				return err
+			}
+			all, err := s.history(ctx, live)
+			if err != nil {
+				return err
+			}
+			if all = all[:min(most, len(all))]; raw {
+				err = printJSON(p.Stdout, all)
+			} else {
+				err = s.printHistory(p, all)
+			}
+			if err != nil {
+				return bad("%v", err)
+			}
+			return nil
+		})
 	}
 	return cmd
 }

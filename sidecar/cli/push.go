@@ -52,23 +52,18 @@ changed the live document meanwhile.`,
 	o.bind(cmd)
 	flags := bindFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ctx, cancel := context.WithTimeout(cmd.Context(), storeTimeout)
-		defer cancel()
-		s, err := openStore(p, flags)
-		if err != nil {
-			return err
-		}
-		defer s.consul.Close()
-		files, err := readParts(args, p.Stdin)
-		if err != nil {
-			return err
-		}
-		slices.SortFunc(files, func(a, b config.Part) int { return strings.Compare(a.Name, b.Name) })
-		doc, err := s.decode(files)
-		if err != nil {
-			return s.invalid(p, args, err, o)
-		}
-		return s.push(ctx, p, revision{files: files, doc: doc}, o)
+		return withStore(cmd, p, flags, func(ctx context.Context, s *store) error {
+			files, err := readParts(args, p.Stdin)
+			if err != nil {
+				return err
+			}
+			slices.SortFunc(files, func(a, b config.Part) int { return strings.Compare(a.Name, b.Name) })
+			doc, err := s.decode(files)
+			if err != nil {
+				return s.invalid(p, args, err, o)
+			}
+			return s.push(ctx, p, revision{files: files, doc: doc}, o)
+		})
 	}
 	return cmd
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
@@ -22,6 +24,20 @@ type store struct {
 	boot      sidecar.Bootstrap
 	consul    *consul.Client
 	revisions *consul.Revisions
+}
+
+// withStore does something with the revisions in Consul, and leaves nothing open.
+func withStore(
+	cmd *cobra.Command, p *Process, flags map[string]string, do func(context.Context, *store) error,
+) error {
+	ctx, cancel := context.WithTimeout(cmd.Context(), storeTimeout)
+	defer cancel()
+	s, err := openStore(p, flags)
+	if err != nil {
+		return err
+	}
+	defer s.consul.Close()
+	return do(ctx, s)
 }
 
 // openStore reads the environment as a gateway would that takes its document from Consul.
@@ -41,6 +57,7 @@ func openStore(p *Process, flags map[string]string) (*store, error) {
 	}
 	revisions, err := client.Revisions(b.ConsulKey)
 	if err != nil {
+		client.Close()
 		return nil, err
 	}
 	return &store{b, client, revisions}, nil

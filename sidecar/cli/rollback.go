@@ -30,29 +30,24 @@ back.`,
 	o.bind(cmd)
 	flags := bindFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ctx, cancel := context.WithTimeout(cmd.Context(), storeTimeout)
-		defer cancel()
-		s, err := openStore(p, flags)
-		if err != nil {
-			return err
-		}
-		defer s.consul.Close()
-		live, err := s.live(ctx)
-		if err != nil {
-			return err
-		}
-		name, err := live.before(args)
-		if err != nil {
-			return err
-		}
-		to, err := s.find(ctx, name)
-		if err != nil {
-			return err
-		}
-		if o.note == "" {
-			o.note = noteOf(to.note)
-		}
-		return s.push(ctx, p, to, o)
+		return withStore(cmd, p, flags, func(ctx context.Context, s *store) error {
+			live, err := s.live(ctx)
+			if err != nil {
+				return err
+			}
+			name, err := live.before(args)
+			if err != nil {
+				return err
+			}
+			to, err := s.find(ctx, name)
+			if err != nil {
+				return err
+			}
+			if o.note == "" {
+				o.note = noteOf(to.note)
+			}
+			return s.push(ctx, p, to, o)
+		})
 	}
 	return cmd
 }

@@ -1,0 +1,221 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+)
+
+// firstAnswer is how long a revision waits for endpoints of the services that it names. The old one serves meanwhile.
+const firstAnswer = 2 * time.Second
+
+// applier is the applying goroutine with what it alone writes: tables, clusters, endpoints, and what serves.
+type applier struct {
+	*Sidecar
+	active  *revision        // nil while nothing serves
+	pending *pendingDocument // the newest document while it is not in service; nil = none
+	kept    keptTries        // of the last good document
+
+	settleAt time.Time // end of the trial of what serves; zero = it is over
+	savedAt  time.Time // when the state was last given to be written
+	unsaved  bool      // something has changed since
+}
+
+// run applies revisions until reading ends, then endpoints alone until life ends: what was applied still drains. When
+// reading has ended, or not even the bootstrap can serve, it sends the reason to frozen, nil for none.
+func (a *applier) run(reading, life context.Context, documents <-chan discovery.Document, frozen chan<- error) {
+	frozen <- a.revisions(reading, documents)
+	defer a.keepLast()
+	for {
+		select {
+		case <-life.Done():
+			if a.active != nil {
+				a.active.certs.Close()
+			}
+			return
+		case <-a.catalog.Changed():
+			a.endpoints()
+		}
+	}
+}
+
+// revisions applies documents and endpoints until ctx ends. The error is that not even the bootstrap can serve; it
+// comes only before anything does.
+func (a *applier) revisions(ctx context.Context, documents <-chan discovery.Document) error {
+	boot := time.NewTimer(time.Until(a.started.Add(bootstrapAfter)))
+	defer boot.Stop()
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	a.catalog.Watch(a.boot.catalogQueries()) // what it names will be known when it is needed
+	if a.boot.Source == SourceConsul {       // the others need not be waited for
+		a.restore(ctx)
+	}
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return nil
+		case d := <-documents:
+			err = a.take(ctx, d)
+			if a.boot.Benchmark && a.active != nil {
+				documents = nil // no hot reload
+			}
+		case <-boot.C:
+			err = a.orFallBack(ctx, a.silence())
+		case <-a.catalog.Changed():
+			a.endpoints()
+			if a.pending != nil && a.pending.status.State != stateRejected {
+				err = a.tryPending(ctx)
+			}
+		case now := <-again.C:
+			a.keep(now)
+			err = a.tryAgain(ctx, now)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// endpoints hands on what the catalog has learned.
+func (a *applier) endpoints() {
+	for _, e := range a.catalog.Take() {
+		a.active.deliver(e)
+		a.unsaved = true
+	}
+	if a.active != nil && len(a.active.missing) > 0 {
+		a.noteMissing()
+	}
+}
+
+// noteMissing tells the admin port for which services of the active revision the catalog has said nothing yet.
+func (a *applier) noteMissing() {
+	a.active.missing = slices.DeleteFunc(a.active.missing, func(q consul.Query) bool {
+		_, known := a.catalog.Endpoints(q)
+		return known
+	})
+	var names []string
+	for _, q := range a.active.missing {
+		names = append(names, q.String())
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.now.unanswered = names
+}
+
+// take makes the document of the source the active revision, if it is one. The error is that nothing can serve.
+func (a *applier) take(ctx context.Context, d discovery.Document) error {
+	a.release()
+	if a.again.Swap(false) {
+		a.trials().lift()
+	}
+	switch {
+	case d.Negative:
+		return a.missing(ctx, d)
+	case d.Refused != nil:
+		a.reject(d.Hash, "source", []string{d.Refused.Error()})
+		return a.orFallBack(ctx, d.Refused.Error())
+	case len(d.Parts) == 0: // the environment: the bootstrap is all there is
+		if a.active != nil {
+			a.confirm(d)
+			return nil
+		}
+		return a.bootstrap(ctx)
+	}
+	if a.trials().forced(d.Forced) {
+		a.trials().lift()
+	}
+	if why := a.trials().quarantined(d.Hash); why != "" {
+		a.reject(d.Hash, "quarantined", []string{why})
+		return a.orFallBack(ctx, "its document is quarantined")
+	}
+	a.trials().lift() // the content is another one
+	a.trials().begin(d.Hash)
+	defer a.endTrial(d.Hash)
+	doc, err := config.DecodeParts(d.Parts, a.boot.Base())
+	if err != nil {
+		a.reject(d.Hash, "invalid", reasons(err))
+		return a.orFallBack(ctx, "its document is invalid")
+	}
+	if a.active != nil && a.active.doc.Revision == doc.Revision {
+		a.confirm(d)
+		return nil
+	}
+	return a.offer(ctx, doc, d)
+}
+
+// missing is that there is no document, which was confirmed: what is active stays.
+func (a *applier) missing(ctx context.Context, d discovery.Document) error {
+	st := a.source.Status()
+	why := fmt.Sprintf("%s has no document (%s)", d.Source, st.Name)
+	if st.Error != "" {
+		why = cannotRead(st)
+	}
+	if a.active == nil {
+		return a.orFallBack(ctx, why)
+	}
+	a.mu.Lock()
+	orphaned := a.now.missing(why)
+	a.mu.Unlock()
+	if orphaned {
+		a.logger.Warn("document is gone, the last revision goes on serving", "source", d.Source, "revision",
+			a.active.doc.Revision)
+	}
+	return nil
+}
+
+// confirm notes that the source still, or again, has the document that serves.
+func (a *applier) confirm(d discovery.Document) {
+	if a.active.from = d; !a.state.enabled() {
+		a.active.from.Parts = nil
+	}
+	a.unsaved = true
+	a.mu.Lock()
+	rejected := a.now.status.LastRejected != nil
+	a.now.confirmed(d.Source)
+	a.mu.Unlock()
+	if rejected {
+		a.logger.Info("document is good again: it is the revision that serves", "source", d.Source, "revision",
+			a.active.doc.Revision)
+	}
+}
+
+// reject notes a document that does not come into service; what is active goes on.
+func (a *applier) reject(hash, class string, why []string) {
+	a.registry.RevisionRejected(class).Inc()
+	a.mu.Lock()
+	a.now.rejected(&Rejection{Hash: hash, At: time.Now(), Reasons: why})
+	a.mu.Unlock()
+	a.logRejected(hash, class, why)
+}
+
+func (a *applier) logRejected(hash, class string, why []string) {
+	a.logger.Warn("revision rejected, what served goes on serving",
+		"hash", hash, "class", class, "problems", len(why), "reasons", why)
+}
+
+// reasons are the single problems of err.
+func reasons(err error) []string {
+	if problems, ok := errors.AsType[config.Problems](err); ok {
+		all := make([]string, len(problems))
+		for i, p := range problems {
+			all[i] = p.String()
+		}
+		return all
+	}
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		var all []string
+		for _, e := range joined.Unwrap() {
+			all = append(all, e.Error())
+		}
+		return all
+	}
+	return []string{err.Error()}
+}
