@@ -117,16 +117,15 @@ func TestRequestsWaitInBounds(t *testing.T) {
 		code            int
 		text            string
 		flag            telemetry.Flag
-		atLeast, atMost time.Duration
+		atLeast time.Duration // the clock of cluster.Await is tested there
 	}{
 		{"the time for connecting", "", "300ms", nil, 503, "no healthy upstream\n", telemetry.UH,
-			300 * time.Millisecond, 2 * time.Second},
+			300 * time.Millisecond},
 		{"the deadline", "timeouts: {request: 300ms}", long, nil, 504, "upstream timeout\n", telemetry.UT,
-			300 * time.Millisecond, 2 * time.Second},
-		{"there is none", "", long, func(g *gateway) { g.says("app") }, 503, "no healthy upstream\n", telemetry.UH, 0,
-			2 * time.Second},
+			300 * time.Millisecond},
+		{"there is none", "", long, func(g *gateway) { g.says("app") }, 503, "no healthy upstream\n", telemetry.UH, 0},
 		{"a revision without the cluster", "", long, func(g *gateway) { g.apply(to("127.0.0.1:1")) }, 503,
-			"no healthy upstream\n", telemetry.UH, 0, 2 * time.Second},
+			"no healthy upstream\n", telemetry.UH, 0},
 	} {
 		for _, h2 := range []bool{false, true} {
 			t.Run(tt.name+map[bool]string{true: ", HTTP/2", false: ", HTTP/1.1"}[h2], func(t *testing.T) {
@@ -141,8 +140,8 @@ func TestRequestsWaitInBounds(t *testing.T) {
 				if code, text := answer(); code != tt.code || text != tt.text {
 					t.Errorf("answered with %d %q, want %d %q", code, text, tt.code, tt.text)
 				}
-				if took := time.Since(begun); took < tt.atLeast || took > tt.atMost {
-					t.Errorf("answered after %v, want %v to %v", took, tt.atLeast, tt.atMost)
+				if took := time.Since(begun); took < tt.atLeast || took > patience {
+					t.Errorf("answered after %v, want %v", took, tt.atLeast)
 				}
 				l := log.lines(1)[0]
 				if l["flag"] != tt.flag.String() || l["cluster"] != "app" || l["attempts"] != 0.0 {
