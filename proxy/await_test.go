@@ -111,13 +111,13 @@ func TestRequestsWaitForEndpoints(t *testing.T) {
 func TestRequestsWaitInBounds(t *testing.T) {
 	together(t)
 	for _, tt := range []struct {
-		name            string
-		route, connect  string
-		then            func(g *gateway)
-		code            int
-		text            string
-		flag            telemetry.Flag
-		atLeast time.Duration // the clock of cluster.Await is tested there
+		name           string
+		route, connect string
+		then           func(g *gateway)
+		code           int
+		text           string
+		flag           telemetry.Flag
+		atLeast        time.Duration // the clock of cluster.Await is tested there
 	}{
 		{"the time for connecting", "", "300ms", nil, 503, "no healthy upstream\n", telemetry.UH,
 			300 * time.Millisecond},
