@@ -102,7 +102,6 @@ type carrier struct {
 }
 
 func (c *carrier) Request(b *http2.Batch, st *http2.Stream, h *message.Head, end bool) http2.Receiver {
-	c.Client.Listener = c.listener
 	g := &forward.Given{Start: c.Engine.Now(), Decision: &c.decision}
 	g.Reply = c.Engine.Table().Decide(g.Decision, h, &c.Client, g.Start, &c.Work.Workspace)
 	if string(h.Path) == "/first" {
@@ -110,6 +109,7 @@ func (c *carrier) Request(b *http2.Batch, st *http2.Stream, h *message.Head, end
 	}
 	if string(h.Path) == "/broken" {
 		c.rig.breaks(&c.ConnH2, g)
+		defer func() { c.Client.Listener = c.listener }()
 	}
 	events := Start(&c.ConnH2, b, st, h, end, g)
 	r, _ := events.(*clientEvents)
