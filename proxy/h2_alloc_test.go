@@ -91,6 +91,7 @@ func bareClient2(t testing.TB, g *gateway) func() {
 	buf, out, id := make([]byte, 1<<16), make([]byte, 0, 1024), uint32(1)
 	w.send(http2.ClientPreface)
 	out = bareFrame(out, http2.FrameSettings, 0, 0, "")
+	out = bareFrame(out, http2.FrameWindowUpdate, 0, 0, "\x7f\x00\x00\x00") // for as many responses as there may be
 	return func() {
 		// GET, http, /, :authority a.example; literals that no table takes.
 		out = bareFrame(out, http2.FrameHeaders, endHeaders|endStream, id,
