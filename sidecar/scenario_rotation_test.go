@@ -13,8 +13,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// rotatedWithin is how soon a file that was changed is used, as the documentation says.
-const rotatedWithin = 2 * time.Second * slowness
+// rotatedWithin is how soon a file that was changed is used under load. The documentation promises two seconds.
+const rotatedWithin = time.Second * slowness
 
 // TestRotationUnderLoad with clients that speak HTTP/2, and one thing more that changes: the authority of the clients.
 // Each change is made while h2load presses a listener, and others ask on it and on one that wants their certificate,
