@@ -59,9 +59,9 @@ func (c *connH2) limited(l http2.Limit) {
 // Request is a new stream. It is decided here, once, before anybody knows who carries it: the two reading goroutines
 // where that can be, else an exchange.
 func (c *connH2) Request(b *http2.Batch, st *http2.Stream, h *message.Head, end bool) http2.Receiver {
-	t, g := c.s.engine.Table(), &c.given
+	g := &c.given
 	*g = forward.Given{Start: c.s.engine.Now(), Decision: &c.decision}
-	g.Reply = t.Decide(g.Decision, h, &c.Client, g.Start, &c.Work.Workspace)
+	g.Reply = c.s.engine.Decide(g.Decision, h, &c.Client, g.Start, &c.Work)
 	if g.Reply == nil && relay.Eligible(g.Decision, h, end) {
 		if events := relay.Start(&c.ConnH2, b, st, h, end, g); events != nil {
 			return events

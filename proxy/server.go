@@ -27,6 +27,7 @@ type Options struct {
 	Sweeper  *netio.Sweeper
 	Limit    *netio.Limit
 	Log      *telemetry.AccessLog // nil: no access log, whatever the document says
+	Tracer   *telemetry.Tracer    // nil: nothing is traced
 	Trusted  []netip.Prefix       // proxies whose X-Forwarded-* fields are believed
 	MaxHead  int                  // bytes of a request or response head; 0 = 64 KiB
 	Dial     netio.DialFunc       // nil = plain TCP
@@ -82,6 +83,7 @@ func New(ctx context.Context, o Options) *Server {
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.engine = forward.New(s.ctx, forward.Options{
 		Registry: o.Registry, Logger: o.Logger, Sweeper: o.Sweeper, Limits: limits, Log: o.Log,
+		Tracer: o.Tracer,
 	})
 	if s.dial == nil {
 		s.dial = netio.Dialer(o.Limit)

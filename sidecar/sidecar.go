@@ -38,6 +38,7 @@ type Sidecar struct {
 
 	registry *telemetry.Registry
 	log      *telemetry.AccessLog
+	tracer   *telemetry.Tracer // nil: nothing is traced
 	sweeper  *netio.Sweeper
 	limit    *netio.Limit // of connections, over both planes
 	set      *cluster.Set
@@ -148,6 +149,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	}
 	admin := s.serveAdmin(ln, provider.Handler())
 	s.registry.ConnectionLimit(s.limit.Max())
+	s.tracer = provider.Tracer()
 	s.makePlanes(life)
 	run(s.sweeper.Run)
 	run(s.set.Run)
@@ -197,7 +199,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 func (s *Sidecar) makePlanes(life context.Context) {
 	s.proxy = proxy.New(life, proxy.Options{
 		Registry: s.registry, Logger: s.logger.Named("proxy"), Sweeper: s.sweeper, Limit: s.limit,
-		Log: s.log, Trusted: s.boot.TrustedProxies, MaxHead: int(s.boot.MaxHeaderBytes),
+		Log: s.log, Tracer: s.tracer, Trusted: s.boot.TrustedProxies, MaxHead: int(s.boot.MaxHeaderBytes),
 		Queue: proxy.Queue{Cluster: appCluster, Concurrency: s.boot.AppConcurrency,
 			Timeout: s.boot.AppQueueTimeout},
 		Service: s.boot.Service, Instance: s.boot.Instance,

@@ -54,12 +54,20 @@ func (r *Route) eachCall(f func(code int, s Scheme, h *histogram)) {
 	}
 }
 
-// callAttributes follow the RPC conventions: these codes are errors of a server.
+// callAttributes follow the RPC conventions.
 func (r *Route) callAttributes(code int, s Scheme) []attribute.KeyValue {
 	attrs := append(r.attributes(MethodPost, s, 200), attrGRPCStatus.Int(code))
-	switch code {
-	case unknownCode, 4, 12, 13, 14, 15: // DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS
+	if serverCode(code) {
 		attrs = append(attrs, attrErrorType.String(strconv.Itoa(code)))
 	}
 	return attrs
+}
+
+// serverCode tells whether a status of gRPC is an error of a server, by the RPC conventions.
+func serverCode(code int) bool {
+	switch code {
+	case unknownCode, 4, 12, 13, 14, 15: // DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS
+		return true
+	}
+	return false
 }

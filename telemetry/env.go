@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,12 +18,19 @@ import (
 // of them again for themselves; what they pass over in silence, or report on a
 // logger of their own, is found and named here.
 type settings struct {
-	export   bool     // send to the endpoint
-	scrape   bool     // answer scrapes
-	protocol string   // of OTLP: protocolGRPC or protocolHTTP
-	endpoint string   // for the log
-	target   string   // host:port if the endpoint has no scheme, else empty
-	warnings []string // each begins with the variable it is about
+	destination                // of metrics
+	scrape      bool           // answer scrapes
+	traces      tracesSettings // of which tracesErr tells why they make no sense
+	tracesErr   error
+	warnings    []string // each begins with the variable it is about
+}
+
+// destination is where one signal is sent to.
+type destination struct {
+	export   bool   // send to the endpoint
+	protocol string // of OTLP: protocolGRPC or protocolHTTP
+	endpoint string // for the log
+	target   string // host:port if the endpoint has no scheme, else empty
 }
 
 // The variables that are looked at in more than one place.
@@ -32,6 +40,7 @@ const (
 	envResource       = "OTEL_RESOURCE_ATTRIBUTES"
 	otlpPrefix        = "OTEL_EXPORTER_OTLP_"
 	otlpMetricsPrefix = "OTEL_EXPORTER_OTLP_METRICS_"
+	otlpTracesPrefix  = "OTEL_EXPORTER_OTLP_TRACES_"
 )
 
 // The protocols of OTLP, as OTEL_EXPORTER_OTLP_PROTOCOL names them.
@@ -43,47 +52,61 @@ const (
 // readSettings looks variables up by env, which is os.Getenv outside tests. The
 // error is about a setting with which exporting makes no sense.
 func readSettings(env func(string) string) (settings, error) {
-	e := &environment{get: env}
+	e := &environment{get: env, own: otlpMetricsPrefix}
 	var s settings
 	if e.word("OTEL_SDK_DISABLED", "false", "true", "false") == "true" {
 		return settings{warnings: e.warnings}, nil
 	}
-	name, endpoint := e.signal("ENDPOINT")
 	var otlp bool
 	otlp, s.scrape = e.exporters()
-	if endpoint == "" || !otlp {
-		s.warnings = e.warnings
-		return s, nil
+	var err error
+	if _, endpoint := e.signal("ENDPOINT"); otlp && endpoint != "" {
+		s.destination, err = e.destination(e.checkMetrics)
 	}
-	protocol, _ := e.signal("PROTOCOL")
-	s.protocol = e.word(protocol, protocolGRPC, protocolGRPC, protocolHTTP)
-	err := errors.Join(e.readEndpoint(&s, name, endpoint), e.checkFiles())
-	e.checkWords()
-	e.checkMilliseconds()
-	e.checkPairs(s.protocol == protocolGRPC)
+	e.own = otlpTracesPrefix
+	s.traces, s.tracesErr = e.traces()
 	s.warnings = e.warnings
-	s.export = err == nil
 	return s, err
+}
+
+// destination reads where the signal is sent to, and looks at all that is said about the way; own checks what is said
+// of this signal alone.
+func (e *environment) destination(own func()) (d destination, err error) {
+	name, endpoint := e.signal("ENDPOINT")
+	protocol, _ := e.signal("PROTOCOL")
+	d.protocol = e.word(protocol, protocolGRPC, protocolGRPC, protocolHTTP)
+	err = errors.Join(e.readEndpoint(&d, name, endpoint), e.checkFiles())
+	e.checkWords()
+	own()
+	e.checkMilliseconds(otlpPrefix+"TIMEOUT", "10000")
+	e.checkMilliseconds(e.own+"TIMEOUT", "10000")
+	e.checkPairs(d.protocol == protocolGRPC)
+	d.export = err == nil
+	return d, err
 }
 
 // environment reads variables and gathers what is wrong with them.
 type environment struct {
 	get      func(string) string
+	own      string // how the variables of the signal begin that is being read
 	warnings []string
 }
 
+// warn notes a warning, once: some variables are about both signals.
 func (e *environment) warn(name, format string, args ...any) {
-	e.warnings = append(e.warnings, name+": "+fmt.Sprintf(format, args...))
+	if w := name + ": " + fmt.Sprintf(format, args...); !slices.Contains(e.warnings, w) {
+		e.warnings = append(e.warnings, w)
+	}
 }
 
 // value is a variable without the blanks around it, as the SDK takes it.
 func (e *environment) value(name string) string { return strings.TrimSpace(e.get(name)) }
 
-// signal finds an exporter's variable: the one for metrics wins over the one for
-// all signals.
+// signal finds an exporter's variable: the one for the signal wins over the one
+// for all signals.
 func (e *environment) signal(key string) (name, value string) {
-	if v := e.value(otlpMetricsPrefix + key); v != "" {
-		return otlpMetricsPrefix + key, v
+	if v := e.value(e.own + key); v != "" {
+		return e.own + key, v
 	}
 	return otlpPrefix + key, e.value(otlpPrefix + key)
 }
@@ -131,7 +154,7 @@ func (e *environment) exporters() (otlp, prometheus bool) {
 // readEndpoint finds where to send to. The exporter takes an address without a
 // scheme for a URL that it then cannot read, and sends to localhost instead; so
 // such an address is handed to it apart. No text shows what may be a password.
-func (e *environment) readEndpoint(s *settings, name, v string) error {
+func (e *environment) readEndpoint(s *destination, name, v string) error {
 	if !strings.Contains(v, "://") && !strings.HasPrefix(v, "unix:") {
 		if _, _, err := net.SplitHostPort(v); err != nil || strings.ContainsAny(v, "@/ ") {
 			return fmt.Errorf("env %s: neither a URL nor host:port", name)
@@ -162,26 +185,24 @@ func (e *environment) readEndpoint(s *settings, name, v string) error {
 }
 
 func (e *environment) checkWords() {
-	for _, prefix := range []string{otlpPrefix, otlpMetricsPrefix} {
+	for _, prefix := range []string{otlpPrefix, e.own} {
 		e.word(prefix+"COMPRESSION", "none", "gzip", "none")
 		e.word(prefix+"INSECURE", "false", "true", "false")
 	}
+}
+
+func (e *environment) checkMetrics() {
 	e.word(otlpMetricsPrefix+"TEMPORALITY_PREFERENCE", "cumulative", "cumulative", "delta", "lowmemory")
 	const buckets = "explicit_bucket_histogram"
 	e.word(otlpMetricsPrefix+"DEFAULT_HISTOGRAM_AGGREGATION", buckets, buckets)
+	e.checkMilliseconds("OTEL_METRIC_EXPORT_INTERVAL", "60000")
+	e.checkMilliseconds("OTEL_METRIC_EXPORT_TIMEOUT", "30000")
 }
 
-func (e *environment) checkMilliseconds() {
-	for _, d := range []struct{ name, fallback string }{
-		{"OTEL_METRIC_EXPORT_INTERVAL", "60000"},
-		{"OTEL_METRIC_EXPORT_TIMEOUT", "30000"},
-		{otlpPrefix + "TIMEOUT", "10000"},
-		{otlpMetricsPrefix + "TIMEOUT", "10000"},
-	} {
-		if v := e.value(d.name); v != "" {
-			if n, err := strconv.ParseInt(v, 10, 32); err != nil || n <= 0 {
-				e.warn(d.name, "%q: not a positive number of milliseconds; %s is used", v, d.fallback)
-			}
+func (e *environment) checkMilliseconds(name, fallback string) {
+	if v := e.value(name); v != "" {
+		if n, err := strconv.ParseInt(v, 10, 32); err != nil || n <= 0 {
+			e.warn(name, "%q: not a positive number of milliseconds; %s is used", v, fallback)
 		}
 	}
 }
@@ -189,7 +210,7 @@ func (e *environment) checkMilliseconds() {
 // checkPairs looks for pairs that are none. Headers are secrets: their values
 // are never shown.
 func (e *environment) checkPairs(grpc bool) {
-	for _, name := range []string{otlpPrefix + "HEADERS", otlpMetricsPrefix + "HEADERS", envResource} {
+	for _, name := range []string{otlpPrefix + "HEADERS", e.own + "HEADERS", envResource} {
 		v := e.value(name)
 		if v == "" {
 			continue

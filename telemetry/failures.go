@@ -26,6 +26,7 @@ type Try struct {
 	Status   int // 0: no response head came
 	Flag     Flag
 	Cause    error // what went wrong; nil: nothing, or the status says it
+	Ejected  bool  // passive health took the endpoint out because of it
 }
 
 // Failure is a request or an L4 connection that failed or was slow. The names are those of the access log. A query is

@@ -83,6 +83,8 @@ var (
 		"Time since the source of documents and endpoints last answered."}
 	accessLogDropped = instrument{counter, "gateway.access_log.dropped", "{line}",
 		"Number of lines of the access log lost to a full buffer."}
+	spansDropped = instrument{counter, "gateway.spans.dropped", "{span}",
+		"Number of spans that were lost: too many waited, or the collector did not take them."}
 
 	goMemoryUsed      = instrument{upDownRead, "go.memory.used", bytesUnit, "Memory used by the Go runtime."}
 	goMemoryAllocated = instrument{counterRead, "go.memory.allocated", bytesUnit,

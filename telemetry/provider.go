@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"sync"
 
 	"github.com/go-logr/logr"
 	"github.com/hashicorp/go-hclog"
@@ -17,7 +18,7 @@ import (
 
 // Options says whose metrics are exported.
 type Options struct {
-	Registry *Registry    // nil: nothing is exported
+	Registry *Registry    // nil: nothing is exported, and nothing traced
 	Logger   hclog.Logger // nil: nothing is logged
 	Service  string       // service.name, unless a variable names another
 	Instance string       // service.instance.id, likewise
@@ -27,8 +28,9 @@ type Options struct {
 // Provider exports a registry until it is shut down. One that has nothing to export holds no goroutine and no
 // connection, and its methods do nothing.
 type Provider struct {
-	sdk    *metric.MeterProvider // nil when nothing is exported
+	sdk    *metric.MeterProvider // nil when no metric is exported
 	scrape http.Handler          // nil when nothing is scraped
+	tracer *Tracer               // nil when nothing is traced
 }
 
 // Start begins to export if the OTEL_* variables name a collector, and to answer scrapes unless they say not to. It
@@ -43,12 +45,19 @@ func Start(ctx context.Context, o Options) (*Provider, error) {
 	for _, w := range s.warnings {
 		log.Warn("env " + w)
 	}
-	if o.Registry == nil || !s.export && !s.scrape {
+	if s.tracesErr != nil {
+		log.Error("no traces are sent", "error", s.tracesErr)
+	}
+	if o.Registry == nil || !s.export && !s.scrape && !s.traces.export {
 		return &Provider{}, err
 	}
 	quieten(log)
-	p := &Provider{}
-	options := []metric.Option{metric.WithResource(newResource(ctx, o))}
+	r := newResource(ctx, o)
+	p := &Provider{tracer: startTraces(ctx, o, &s, r, log)}
+	if !s.export && !s.scrape {
+		return p, err
+	}
+	options := []metric.Option{metric.WithResource(r)}
 	if s.export {
 		reader, otlpErr := newPeriodic(ctx, o, s, log)
 		if otlpErr != nil {
@@ -60,7 +69,7 @@ func Start(ctx context.Context, o Options) (*Provider, error) {
 	if s.scrape {
 		reader, handler, scrapeErr := newScrape(o.Registry, o.Version)
 		if scrapeErr != nil {
-			return &Provider{}, errors.Join(err, scrapeErr)
+			return p, errors.Join(err, scrapeErr)
 		}
 		p.scrape = handler
 		options = append(options, metric.WithReader(reader))
@@ -71,7 +80,7 @@ func Start(ctx context.Context, o Options) (*Provider, error) {
 
 // newPeriodic makes the reader that sends to the collector at each interval.
 func newPeriodic(ctx context.Context, o Options, s settings, log hclog.Logger) (metric.Reader, error) {
-	otlp, err := newOTLP(ctx, s)
+	otlp, err := newOTLP(ctx, s.destination)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +90,27 @@ func newPeriodic(ctx context.Context, o Options, s settings, log hclog.Logger) (
 		metric.WithProducer(producer),
 	), nil
 }
+
+// startTraces begins to trace, if the variables ask for it; else it says at the start that nobody does.
+func startTraces(ctx context.Context, o Options, s *settings, r *resource.Resource, log hclog.Logger) *Tracer {
+	if !s.traces.export {
+		if s.tracesErr == nil {
+			log.Info("no traces: env " + envTracesExporter + " is none, the default here; otlp sends them")
+		}
+		return nil
+	}
+	t, err := newTracer(ctx, &s.traces, r, &o.Registry.SpansDropped, log, o.Version)
+	if err != nil {
+		log.Error("no traces are sent", "error", fmt.Errorf("env %s: %q: %w", envEndpoint, s.traces.endpoint, err))
+		return nil
+	}
+	log.Info("traces are sent", "endpoint", s.traces.endpoint, "protocol", s.traces.protocol)
+	return t
+}
+
+// Tracer gives requests their place in a trace. It is nil where the OTEL_* variables do not ask for traces: nothing is
+// to be done then.
+func (p *Provider) Tracer() *Tracer { return p.tracer }
 
 // Handler answers a scrape in the text format of Prometheus, or in that of OpenMetrics where the request asks for it.
 // It is nil where OTEL_METRICS_EXPORTER or OTEL_SDK_DISABLED leaves scraping out. Safe from many goroutines.
@@ -116,12 +146,22 @@ func newResource(ctx context.Context, o Options) *resource.Resource {
 	return r
 }
 
-// Shutdown sends the last state and ends the exporter's goroutines. It takes no
+// Shutdown sends the last state, and the spans that wait, and ends the exporter's goroutines. It takes no
 // longer than ctx allows, which should be a few seconds: a collector that
 // refuses is noticed at once, one that is silent is waited for.
 func (p *Provider) Shutdown(ctx context.Context) error {
-	if p.sdk == nil {
-		return nil
+	var ends []func(context.Context) error
+	if p.sdk != nil {
+		ends = append(ends, p.sdk.Shutdown)
 	}
-	return p.sdk.Shutdown(ctx)
+	if p.tracer != nil {
+		ends = append(ends, p.tracer.sdk.Shutdown)
+	}
+	errs := make([]error, len(ends))
+	var all sync.WaitGroup // one that is silent must not take the other's time
+	for i, end := range ends {
+		all.Go(func() { errs[i] = end(ctx) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }

@@ -14,6 +14,7 @@ type Record struct {
 	Path, Query    []byte
 	Host           []byte
 	Protocol       string
+	Scheme         Scheme
 	Status         int           // 0: not an HTTP request
 	Duration       time.Duration // until the last byte left
 	Upstream       time.Duration // until the upstream's head came; 0: it never did
@@ -26,6 +27,8 @@ type Record struct {
 	Cluster        string
 	Endpoint       string
 	Attempts       int
+	QueuedAfter    time.Duration // from Time until it had to wait for its turn, or for an endpoint
+	Queued         time.Duration // how long that lasted; 0: it did not have to
 	BytesRead      int64
 	BytesWritten   int64
 	Flag           Flag
@@ -34,6 +37,7 @@ type Record struct {
 	Slow           bool    // it lasted longer than the document's access_log.slow
 	RequestID      []byte
 	TraceID        []byte
+	SpanID         []byte // of the request
 	Revision       string
 	TLSVersion     string
 	ClientIdentity string
@@ -87,6 +91,7 @@ var appendValue = [logfield.Count]func(dst []byte, r *Record, stamp *[19]byte) [
 	logfield.Flag:           func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Flag.String()) },
 	logfield.RequestID:      func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.RequestID) },
 	logfield.TraceID:        func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.TraceID) },
+	logfield.SpanID:         func(d []byte, r *Record, _ *[19]byte) []byte { return appendText(d, r.SpanID) },
 	logfield.Revision:       func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.Revision) },
 	logfield.TLSVersion:     func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.TLSVersion) },
 	logfield.ClientIdentity: func(d []byte, r *Record, _ *[19]byte) []byte { return appendString(d, r.ClientIdentity) },

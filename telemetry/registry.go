@@ -36,6 +36,8 @@ type Registry struct {
 	RevisionApplied Counter
 	// AccessLogDropped counts lines of the access log lost to a full buffer.
 	AccessLogDropped Counter
+	// SpansDropped counts spans that no collector got.
+	SpansDropped Counter
 	// Failures has the last requests and connections that failed or were slow.
 	Failures Failures
 

@@ -240,6 +240,7 @@ func collectProcess(c *collection, r *Registry) {
 	})
 	ages(c, discoveryAge, &r.discoveryAge)
 	c.counters(accessLogDropped, func(add func(*Counter, ...attribute.KeyValue)) { add(&r.AccessLogDropped) })
+	c.counters(spansDropped, func(add func(*Counter, ...attribute.KeyValue)) { add(&r.SpansDropped) })
 }
 
 // ages exports how long something is ago; negative means that there is nothing to export.

@@ -26,9 +26,10 @@ func (e *Endpoint) Address() string { return e.address }
 // Telemetry counts the tries that were made on the endpoint.
 func (e *Endpoint) Telemetry() *telemetry.Endpoint { return e.health.measured }
 
-// Done ends the lease that a successful Pick began; call it exactly once.
-func (e *Endpoint) Done(o Outcome) {
-	e.Report(o) // first, so that a probe's verdict is known when the next one may be sent
+// Done ends the lease that a successful Pick began; call it exactly once. It tells whether the endpoint was ejected
+// because of o.
+func (e *Endpoint) Done(o Outcome) (ejected bool) {
+	ejected = e.Report(o) // first, so that a probe's verdict is known when the next one may be sent
 	h := e.health
 	if h.gate.Load() != gateOpen {
 		// This lease need not be the probe: one that ends meanwhile lets one
@@ -37,20 +38,20 @@ func (e *Endpoint) Done(o Outcome) {
 	}
 	h.inFlight.Add(-1)
 	e.group.requests.Add(-1)
+	return ejected
 }
 
 // Report tells an outcome before the lease ends: what lives long (a tunnel, a
-// stream) reports Success when the endpoint has proved itself, not hours later.
-func (e *Endpoint) Report(o Outcome) {
+// stream) reports Success when the endpoint has proved itself, not hours later. It
+// tells whether the endpoint was ejected because of o.
+func (e *Endpoint) Report(o Outcome) (ejected bool) {
 	if o == Success {
 		if e.health.unsettled.Load() {
 			e.health.succeeded()
 		}
-		return
+		return false
 	}
-	if o.failed() {
-		e.health.failed(o)
-	}
+	return o.failed() && e.health.failed(o)
 }
 
 // Probing tells whether the endpoint was ejected, and the next success or failure decides whether it returns.

@@ -55,7 +55,7 @@ func (o outlier) room(n int) int {
 
 // failed counts a failure against h: it loses preference, and after too many in
 // a row, or as the first thing after an ejection, it is ejected.
-func (h *health) failed(o Outcome) {
+func (h *health) failed(o Outcome) (ejected bool) {
 	g := h.group
 	c := g.active.Load()
 	now := g.clock.now()
@@ -65,7 +65,6 @@ func (h *health) failed(o Outcome) {
 	h.fails++
 	h.factor = max(0, h.factor-c.outlier.step)
 	var old uint32
-	ejected := false
 	if old = h.gate.Load(); old == gateProbing || old == gateOpen && h.fails >= c.outlier.streak {
 		ejected = h.eject(c, o, now)
 	}
@@ -78,6 +77,7 @@ func (h *health) failed(o Outcome) {
 		g.notePanic()
 		g.noteFailover()
 	}
+	return ejected
 }
 
 // eject shuts the gate if there is room for one more.

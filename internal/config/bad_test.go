@@ -17,7 +17,7 @@ var bad = []struct{ file, want string }{
 	{"access-log.bad.yaml", `
 2:12: access_log.enabled: want true or false (seen "yes")
 3:13: access_log.sampling: want a number from 0 to 1 (seen 1.5)
-4:18: access_log.fields[1]: want one of time, method, path, query, host, protocol, status, duration_ms, upstream_ms, remote_ip, user_agent, referer, listener, route, cluster, upstream, attempts, bytes_read, bytes_written, flag, request_id, trace_id, revision, tls_version, client_identity, grpc_status, reason, sampled (seen "tmie")
+4:18: access_log.fields[1]: want one of time, method, path, query, host, protocol, status, duration_ms, upstream_ms, remote_ip, user_agent, referer, listener, route, cluster, upstream, attempts, bytes_read, bytes_written, flag, request_id, trace_id, revision, tls_version, client_identity, grpc_status, reason, sampled, span_id (seen "tmie")
 5:9: access_log.slow: want a duration with its unit, such as 1s or 1ms (seen 1)
 `},
 	{"addresses.bad.yaml", `

@@ -39,6 +39,7 @@ const (
 	GRPCStatus
 	Reason
 	Sampled
+	SpanID
 
 	Count // how many there are
 )
@@ -72,6 +73,7 @@ var names = [Count]string{
 	GRPCStatus:     "grpc_status",
 	Reason:         "reason",
 	Sampled:        "sampled",
+	SpanID:         "span_id",
 }
 
 // Names returns all names in the default order. The caller owns the slice.

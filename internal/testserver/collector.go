@@ -8,21 +8,23 @@ import (
 )
 
 // CollectorServer is a running OpenTelemetry Collector, which takes OTLP over
-// gRPC and HTTP, and writes what it got to a file.
+// gRPC and HTTP, and writes what it got to files.
 type CollectorServer struct {
 	process *process
 	addr    string // OTLP over gRPC
 	web     string // OTLP over HTTP
-	file    string
+	file    string // of metrics
+	spans   string // the file of spans
 }
 
 // Collector starts an OpenTelemetry Collector.
 func Collector(t testing.TB) *CollectorServer {
 	t.Helper()
 	dir := t.TempDir()
-	s := &CollectorServer{addr: Addr(t), web: Addr(t), file: filepath.Join(dir, "metrics.jsonl")}
+	s := &CollectorServer{addr: Addr(t), web: Addr(t), file: filepath.Join(dir, "metrics.jsonl"),
+		spans: filepath.Join(dir, "spans.jsonl")}
 	config := filepath.Join(dir, "otelcol.yaml")
-	text := fmt.Sprintf(collectorConfig, s.addr, s.web, s.file)
+	text := fmt.Sprintf(collectorConfig, s.addr, s.web, s.file, s.spans)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -60,6 +62,10 @@ exporters:
     path: %s
     append: true
     flush_interval: 50ms
+  file/spans:
+    path: %s
+    append: true
+    flush_interval: 50ms
 service:
   telemetry:
     metrics:
@@ -68,4 +74,7 @@ service:
     metrics:
       receivers: [otlp]
       exporters: [file]
+    traces:
+      receivers: [otlp]
+      exporters: [file/spans]
 `

@@ -18,9 +18,10 @@ type Attempt struct {
 	Start    int64 // on the sweeper's clock
 	HeadAt   int64 // the response head came; 0: not yet
 
-	tried cluster.Tried
-	ended []telemetry.Try // the attempts before this one, each of which has failed
-	state attemptState
+	tried   cluster.Tried
+	ended   []telemetry.Try // the attempts before this one, each of which has failed
+	state   attemptState
+	ejected bool // passive health took the endpoint out because of it
 
 	// Of an attempt with a goroutine.
 	up      upstream // the connection that was leased last; nil: none, or it may be somebody else's already
@@ -50,6 +51,7 @@ func (a *Attempt) Pick(d *route.Decision) error {
 			return err
 		}
 		a.Endpoint, a.state = ep, picked
+		d.Trace.Attempt(a.Number + 1)
 	}
 	return nil
 }
@@ -57,7 +59,7 @@ func (a *Attempt) Pick(d *route.Decision) error {
 // Begin starts the attempt on the endpoint that was picked.
 func (a *Attempt) Begin(now int64) {
 	a.Number++
-	a.Start, a.HeadAt, a.state = now, 0, inFlight
+	a.Start, a.HeadAt, a.state, a.ejected = now, 0, inFlight, false
 }
 
 // Keep remembers how the attempt ended, since another one follows: with a response of status that was dropped, or, if
@@ -87,6 +89,7 @@ func (a *Attempt) tries(r *Record) []telemetry.Try {
 func (a *Attempt) try(start, end int64) telemetry.Try {
 	return telemetry.Try{
 		Endpoint: a.Endpoint.Address(), After: time.Duration(a.Start - start), Took: time.Duration(end - a.Start),
+		Ejected: a.ejected,
 	}
 }
 
@@ -94,7 +97,9 @@ func (a *Attempt) try(start, end int64) telemetry.Try {
 func (a *Attempt) Done(o cluster.Outcome) {
 	if a.state != unleased {
 		a.state = unleased
-		a.Endpoint.Done(o)
+		if a.Endpoint.Done(o) {
+			a.ejected = true
+		}
 	}
 }
 

@@ -15,13 +15,14 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// Options are what an Engine is made of. All but Log must be set.
+// Options are what an Engine is made of. All but Log and Tracer must be set.
 type Options struct {
 	Registry *telemetry.Registry
 	Logger   hclog.Logger
 	Sweeper  *netio.Sweeper
 	Limits   http1.Limits         // of request and response heads
 	Log      *telemetry.AccessLog // nil: no access log
+	Tracer   *telemetry.Tracer    // nil: nothing is traced
 }
 
 // Engine is what all requests of one server share. Safe from any goroutine.

@@ -52,6 +52,7 @@ type Workspace struct {
 	target    []byte // :path of an HTTP/2 request
 	authority []byte // its :authority, where it is not the request's own
 	chain     []byte // X-Forwarded-For
+	trace     []byte // a field that tells of the trace
 	lines     lines  // the head being written
 	reply     []byte // the head of a local reply
 }
@@ -91,7 +92,9 @@ func (ex *exchange) enter() *route.LocalReply {
 	if ex.place.TryTake(q) {
 		return nil
 	}
+	began := ex.now()
 	err := q.Enter(ex.engine.ctx, ex.whileWaiting())
+	ex.record.waited(began, ex.now())
 	var reply *route.LocalReply
 	switch {
 	case err == nil:

@@ -51,7 +51,11 @@ func (ex *exchange) pickLater() *route.LocalReply {
 // was nothing to wait for.
 func (ex *exchange) awaitEndpoints(u *route.Upstream, end int64) (known bool, reply *route.LocalReply) {
 	within := Earlier(end, ex.decision.Deadline) - ex.now()
+	began := ex.now()
 	known, err := u.Cluster.Await(ex.engine.ctx, time.Duration(within), ex.whileWaiting())
+	if !known {
+		ex.record.waited(began, ex.now())
+	}
 	switch {
 	case err == nil:
 		return known, nil

@@ -21,6 +21,9 @@ type Record struct {
 	Reason        error // why the request ended badly, for the log
 	Read, Written int64 // bytes from and to the client, heads included
 
+	queuedAt int64 // it had to wait for its turn, or for an endpoint, first at this moment
+	queued   int64 // and so long in all, in nanoseconds; 0: not at all
+
 	wanted bool              // the local reply is what the route is for
 	active *telemetry.UpDown // counts the request among those in flight; nil: it is not counted
 }
@@ -37,6 +40,14 @@ func (r *Record) Begin(c *route.Client, m telemetry.Method) {
 		r.active = c.Listener.Telemetry.Requests(m, c.Scheme)
 		r.active.Inc()
 	}
+}
+
+// waited notes that the request waited before an endpoint had it.
+func (r *Record) waited(from, to int64) {
+	if r.queued == 0 {
+		r.queuedAt = from
+	}
+	r.queued += to - from
 }
 
 // EndActive takes the request out of those in flight, if it is counted there.
@@ -95,7 +106,8 @@ func (r *Record) Write(e *Engine, c *route.Client, d *route.Decision, a *Attempt
 		share = 1
 	}
 	logged := t.Log != nil && (share >= 1 || rand.Float64() < share)
-	if !logged && !broken {
+	traced := d.Trace.Sampled()
+	if !logged && !broken && !traced {
 		return
 	}
 	l := r.line(e, c, d, a, h, took)
@@ -103,8 +115,14 @@ func (r *Record) Write(e *Engine, c *route.Client, d *route.Decision, a *Attempt
 	if logged {
 		e.Log.Write(t.Log, &l.Record, c.Shard)
 	}
-	if broken {
-		e.Registry.Failures.Add(&l.Record, a.tries(r))
+	if broken || traced {
+		tries := a.tries(r)
+		if broken {
+			e.Registry.Failures.Add(&l.Record, tries)
+		}
+		if traced {
+			e.Tracer.Record(&d.Trace, &l.Record, tries)
+		}
 	}
 	l.Record = telemetry.Record{} // what it points to is not its own
 	linePool.Put(l)
@@ -113,7 +131,8 @@ func (r *Record) Write(e *Engine, c *route.Client, d *route.Decision, a *Attempt
 // line is the memory of one line: the log's fields are functions, for which a record is on the heap.
 type line struct {
 	telemetry.Record
-	ip [64]byte
+	ip    [64]byte
+	trace [48]byte // its id, and that of the request's span
 }
 
 // lines are pooled. A Workspace would not do: a request that is relayed ends on whichever goroutine brings its end.
@@ -130,13 +149,18 @@ func (r *Record) line(e *Engine, c *route.Client, d *route.Decision, a *Attempt,
 		Referer: h.Get(message.Referer), Listener: c.Listener.Name, Attempts: a.Number, BytesRead: r.Read,
 		BytesWritten: r.Written, Flag: r.Flag, RequestID: d.RequestID(h), Revision: d.Table.Revision,
 		Peer: c.IP, GRPC: r.GRPCStatus != NoGRPCStatus, GRPCStatus: r.GRPCStatus,
-		Reason: r.Reason, TraceID: route.TraceID(h),
+		Reason: r.Reason, TraceID: route.TraceID(h), Scheme: c.Scheme,
+		QueuedAfter: time.Duration(r.queuedAt - r.Start), Queued: time.Duration(r.queued),
 	}
 	if d.RemoteIP.IsValid() {
 		l.RemoteIP = d.RemoteIP.AppendTo(l.ip[:0])
 	}
 	if tc := c.TLS; tc != nil {
 		l.TLSVersion, l.ClientIdentity = tc.Version, tc.Identity
+	}
+	if d.Trace.On() {
+		l.TraceID = d.Trace.AppendTraceID(l.trace[:0])
+		l.SpanID = d.Trace.AppendSpanID(l.trace[32:32])
 	}
 	if d.Route != nil {
 		l.Route = d.Route.Name

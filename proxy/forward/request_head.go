@@ -55,7 +55,7 @@ func (r *requestHead) appendH1(dst []byte) []byte {
 	dst = r.appendTarget(dst)
 	dst = append(dst, " HTTP/1.1\r\n"...)
 
-	drop := message.HopByHop | forwarded
+	drop := message.HopByHop | forwarded | traceFields(&r.decision.Trace)
 	if !h.Expect100 {
 		drop |= message.Of(message.Expect)
 	}
@@ -98,7 +98,7 @@ func (r *requestHead) fillH2(f *http2.Fields) {
 		r.work.authority = authority
 	}
 	f.Request(h.Method, r.decision.Upstream.Scheme, authority, r.work.target)
-	f.AddHead(h, message.HopByHop|forwarded|message.Of(message.Host))
+	f.AddHead(h, message.HopByHop|forwarded|message.Of(message.Host)|traceFields(&r.decision.Trace))
 	r.add(f)
 	if h.TETrailers {
 		f.AddTETrailers()
@@ -174,6 +174,7 @@ var (
 // add writes what the gateway says of the request, and then what the route adds to it.
 func (r *requestHead) add(to sink) {
 	r.addForwarded(to)
+	r.addTrace(to)
 	r.decision.Route.Request.Add(to, &route.Exchange{
 		Decision: r.decision, Request: r.Head, Client: r.client, Endpoint: r.address,
 	})

@@ -8,7 +8,7 @@ import (
 
 // decide asks the table that serves now what is to be done with the request. Nothing in it blocks.
 func (ex *exchange) decide() *route.LocalReply {
-	reply := ex.engine.Table().Decide(&ex.decision, &ex.req, ex.client, ex.record.Start, &ex.work.Workspace)
+	reply := ex.engine.Decide(&ex.decision, &ex.req, ex.client, ex.record.Start, ex.work)
 	ex.state = decided
 	return reply
 }

@@ -64,7 +64,8 @@ var indexingOf = func() (t [64]indexing) {
 	for _, id := range []message.ID{
 		message.ContentLength, message.ContentRange, message.Date, message.GRPCMessage, message.GRPCTimeout,
 		message.Referer,
-		message.RetryAfter, message.Traceparent, message.XForwardedFor, message.XRequestID,
+		message.B3, message.RetryAfter, message.Traceparent, message.Tracestate, message.XB3ParentSpanID,
+		message.XB3SpanID, message.XB3TraceID, message.XForwardedFor, message.XRequestID,
 		message.XForwardedClientCert,
 	} {
 		t[id] = notIndexed
@@ -80,7 +81,7 @@ var indexingOf = func() (t [64]indexing) {
 var notIndexedNames = map[string]bool{
 	"age": true, "etag": true, "expires": true, "if-match": true, "if-modified-since": true, "if-none-match": true,
 	"if-range": true, "if-unmodified-since": true, "last-modified": true, "link": true, "location": true,
-	"range": true, "tracestate": true, "x-real-ip": true, "forwarded": true, "grpc-trace-bin": true,
-	"x-amzn-trace-id": true, "x-b3-spanid": true, "x-b3-traceid": true, "content-location": true,
+	"range": true, "x-real-ip": true, "forwarded": true, "grpc-trace-bin": true,
+	"x-amzn-trace-id": true, "content-location": true,
 	"content-disposition": true,
 }

@@ -12,6 +12,7 @@ const (
 	Other ID = iota
 	Accept
 	Authorization
+	B3
 	Connection
 	ContentEncoding
 	ContentLength
@@ -36,10 +37,16 @@ const (
 	SetCookie
 	TE
 	Traceparent
+	Tracestate
 	Trailer
 	TransferEncoding
 	Upgrade
 	UserAgent
+	XB3Flags
+	XB3ParentSpanID
+	XB3Sampled
+	XB3SpanID
+	XB3TraceID
 	XForwardedClientCert
 	XForwardedFor
 	XForwardedHost
@@ -65,14 +72,16 @@ func (s Set) Has(id ID) bool { return s&(1<<id) != 0 }
 
 // names holds the lower-case name of each ID.
 var names = [idCount]string{
-	Accept: "accept", Authorization: "authorization", Connection: "connection", ContentEncoding: "content-encoding",
+	Accept: "accept", Authorization: "authorization", B3: "b3", Connection: "connection", ContentEncoding: "content-encoding",
 	ContentLength: "content-length", ContentRange: "content-range", ContentType: "content-type", Cookie: "cookie",
 	Date: "date", Expect: "expect", GRPCMessage: "grpc-message", GRPCStatus: "grpc-status",
 	GRPCTimeout: "grpc-timeout", HTTP2Settings: "http2-settings", Host: "host", KeepAlive: "keep-alive",
 	Origin: "origin", ProxyAuthenticate: "proxy-authenticate", ProxyAuthorization: "proxy-authorization",
 	ProxyConnection: "proxy-connection", Referer: "referer", RetryAfter: "retry-after", Server: "server",
-	SetCookie: "set-cookie", TE: "te", Traceparent: "traceparent", Trailer: "trailer",
-	TransferEncoding: "transfer-encoding", Upgrade: "upgrade", UserAgent: "user-agent",
+	SetCookie: "set-cookie", TE: "te", Traceparent: "traceparent", Tracestate: "tracestate",
+	Trailer: "trailer", TransferEncoding: "transfer-encoding", Upgrade: "upgrade", UserAgent: "user-agent",
+	XB3Flags: "x-b3-flags", XB3ParentSpanID: "x-b3-parentspanid", XB3Sampled: "x-b3-sampled",
+	XB3SpanID: "x-b3-spanid", XB3TraceID: "x-b3-traceid",
 	XForwardedClientCert: "x-forwarded-client-cert", XForwardedFor: "x-forwarded-for",
 	XForwardedHost: "x-forwarded-host", XForwardedProto: "x-forwarded-proto", XRequestID: "x-request-id",
 }
@@ -106,11 +115,11 @@ var places = func() (t [256]ID) {
 	return t
 }()
 
-// place is made of the length and the ends of a name, in any case. The factors are the smallest that keep the known
-// names apart.
+// place is made of the length, the ends and the middle of a name, in any case. The factors are the smallest that keep
+// the known names apart.
 func place(name []byte) uint8 {
 	n := len(name)
-	return uint8(n) + 7*(name[0]|0x20) + (name[n-1] | 0x20)
+	return uint8(n) + (name[0] | 0x20) + 8*(name[n/2]|0x20) + 2*(name[n-1]|0x20)
 }
 
 // Lookup classifies a field name, in any case.

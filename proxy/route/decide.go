@@ -11,7 +11,7 @@ import (
 )
 
 // Decision is what shall be done with one request. It is made once, by [Table.Decide], and not edited afterwards but by
-// FailOver.
+// FailOver; Trace is the matter of whoever carries the request.
 type Decision struct {
 	Table    *Table    // the revision that serves the request
 	Route    *Route    // nil: none matched
@@ -29,10 +29,11 @@ type Decision struct {
 	ClientDeadline bool
 	rewritten      bool // a pattern of the route has made another path
 
-	RemoteIP   netip.Addr    // the client's own, as a trusted proxy tells it; the zero Addr: the peer's
-	ID         RequestID     // empty: the request has its own
-	RetryAfter time.Duration // with ReplyRateLimited: when there is a token again
-	HashKey    uint64        // decides on the endpoint where the cluster's balance is hash; 0: any
+	RemoteIP   netip.Addr      // the client's own, as a trusted proxy tells it; the zero Addr: the peer's
+	Trace      telemetry.Trace // where the request stands in its trace
+	ID         RequestID       // empty: the request has its own
+	RetryAfter time.Duration   // with ReplyRateLimited: when there is a token again
+	HashKey    uint64          // decides on the endpoint where the cluster's balance is hash; 0: any
 
 	cookies *newCookie // that the response is to give to the client
 	normal  []byte     // the normalised path, where it is not the request's own; with rewritten, what became of it

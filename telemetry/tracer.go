@@ -1,0 +1,120 @@
+package telemetry
+
+import (
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"sync/atomic"
+
+	"github.com/hashicorp/go-hclog"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Tracer gives requests their place in a trace, and makes spans of those that are recorded, once they have ended. Safe
+// from any goroutine.
+type Tracer struct {
+	formats Formats
+	parent  bool             // the caller's word on sampling holds
+	sampler sdktrace.Sampler // decides where nobody has
+	sdk     *sdktrace.TracerProvider
+	spans   trace.Tracer
+	waiting atomic.Int64 // spans that are not sent yet
+	longest int64        // how many may wait
+	lost    *Counter     // spans that nobody gets
+}
+
+// newTracer begins to export spans. Nothing but spans that have ended is held, and never more than the queue's length.
+func newTracer(ctx context.Context, s *tracesSettings, r *resource.Resource, lost *Counter, log hclog.Logger,
+	version string,
+) (*Tracer, error) {
+	otlp, err := newTraceOTLP(ctx, s.destination)
+	if err != nil {
+		return nil, err
+	}
+	t := &Tracer{
+		formats: s.formats, parent: s.parent, sampler: s.sampler, longest: int64(s.queue), lost: lost,
+	}
+	t.sdk = sdktrace.NewTracerProvider(
+		sdktrace.WithResource(r),
+		sdktrace.WithSampler(sdktrace.AlwaysSample()), // what was decided against never comes so far
+		sdktrace.WithIDGenerator(givenIDs{}),
+		sdktrace.WithBatcher(
+			&spanExporter{SpanExporter: otlp, tracer: t, log: log, endpoint: s.endpoint},
+			sdktrace.WithMaxQueueSize(s.queue),
+		),
+	)
+	t.spans = t.sdk.Tracer(scopeName, trace.WithInstrumentationVersion(version))
+	return t, nil
+}
+
+// Formats are those in which requests carry their trace.
+func (t *Tracer) Formats() Formats { return t.formats }
+
+// Begin gives a request its place in the trace of which c tells, or in one that begins with it. It neither blocks nor
+// allocates.
+func (t *Tracer) Begin(c TraceContext) Trace {
+	var span spanID
+	newID(span[:])
+	decided := c.decided && t.parent
+	if c.trace == (traceID{}) {
+		newID(c.trace[:8])
+		newID(c.trace[8:])
+	}
+	if !decided {
+		c.flags &^= flagSampled
+		p := sdktrace.SamplingParameters{ParentContext: context.Background(), TraceID: trace.TraceID(c.trace)}
+		if t.sampler.ShouldSample(p).Decision == sdktrace.RecordAndSample {
+			c.flags |= flagSampled
+		}
+	}
+	return Trace{formats: t.formats, context: c, span: span}
+}
+
+// newID fills eight bytes, not all of them with zero.
+func newID(b []byte) {
+	n := rand.Uint64()
+	for n == 0 {
+		n = rand.Uint64()
+	}
+	binary.BigEndian.PutUint64(b, n)
+}
+
+// take takes places for n spans, unless too many wait: then they are lost, and counted.
+func (t *Tracer) take(n int) bool {
+	if t.waiting.Add(int64(n)) > t.longest {
+		t.waiting.Add(-int64(n))
+		t.lost.Add(int64(n))
+		return false
+	}
+	return true
+}
+
+// givenIDs hands the SDK the ids that a span has already: they have long been told to the endpoint.
+type givenIDs struct{}
+
+// ids are those of a span that is about to be made, as a context.
+type ids struct {
+	context.Context // has the parent
+	trace           traceID
+	span            spanID
+}
+
+type idsKey struct{}
+
+func (i *ids) Value(key any) any {
+	if key == (idsKey{}) {
+		return i
+	}
+	return i.Context.Value(key)
+}
+
+func (givenIDs) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
+	i := ctx.Value(idsKey{}).(*ids)
+	return trace.TraceID(i.trace), trace.SpanID(i.span)
+}
+
+func (givenIDs) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
+	return trace.SpanID(ctx.Value(idsKey{}).(*ids).span)
+}
