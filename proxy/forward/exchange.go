@@ -52,7 +52,7 @@ type Workspace struct {
 	target    []byte // :path of an HTTP/2 request
 	authority []byte // its :authority, where it is not the request's own
 	chain     []byte // X-Forwarded-For
-	trace     []byte // a field that tells of the trace
+	trace     []byte // the values of the fields that tell of the trace
 	lines     lines  // the head being written
 	reply     []byte // the head of a local reply
 }

@@ -71,26 +71,28 @@ func (r *requestHead) addTrace(to sink) {
 	if !t.On() {
 		return
 	}
-	f := t.Formats()
+	f, b := t.Formats(), r.work.trace[:0]
+	add := func(id message.ID, appendTo func(*telemetry.Trace, []byte) []byte) {
+		from := len(b) // HTTP/2 keeps the value until the head is whole: each has a place of its own
+		b = appendTo(t, b)
+		to.AddID(id, b[from:])
+	}
 	if f.Has(telemetry.W3C) {
-		r.work.trace = t.AppendTraceparent(r.work.trace[:0])
-		to.AddID(message.Traceparent, r.work.trace)
+		add(message.Traceparent, (*telemetry.Trace).AppendTraceparent)
 	}
 	if f.Has(telemetry.B3) {
-		r.work.trace = t.AppendB3(r.work.trace[:0])
-		to.AddID(message.B3, r.work.trace)
+		add(message.B3, (*telemetry.Trace).AppendB3)
 	}
 	if f.Has(telemetry.B3Multi) {
-		r.work.trace = t.AppendTraceID(r.work.trace[:0])
-		to.AddID(message.XB3TraceID, r.work.trace)
-		r.work.trace = t.AppendAttemptID(r.work.trace[:0])
-		to.AddID(message.XB3SpanID, r.work.trace)
+		add(message.XB3TraceID, (*telemetry.Trace).AppendTraceID)
+		add(message.XB3SpanID, (*telemetry.Trace).AppendAttemptID)
 		sampled := b3NotSampled
 		if t.Sampled() {
 			sampled = b3Sampled
 		}
 		to.AddID(message.XB3Sampled, sampled)
 	}
+	r.work.trace = b
 }
 
 // How B3 tells whether a trace is recorded. Not to be edited.
