@@ -99,13 +99,13 @@ func startTraces(ctx context.Context, o Options, s *settings, r *resource.Resour
 		}
 		return nil
 	}
-	t, err := newTracer(ctx, &s.traces, r, &o.Registry.SpansDropped, log, o.Version)
+	otlp, err := newTraceOTLP(ctx, s.traces.destination)
 	if err != nil {
 		log.Error("no traces are sent", "error", fmt.Errorf("env %s: %q: %w", envEndpoint, s.traces.endpoint, err))
 		return nil
 	}
 	log.Info("traces are sent", "endpoint", s.traces.endpoint, "protocol", s.traces.protocol)
-	return t
+	return newTracer(otlp, &s.traces, r, &o.Registry.SpansDropped, log, o.Version)
 }
 
 // Tracer gives requests their place in a trace. It is nil where the OTEL_* variables do not ask for traces: nothing is

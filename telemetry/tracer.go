@@ -25,14 +25,11 @@ type Tracer struct {
 	lost    *Counter     // spans that nobody gets
 }
 
-// newTracer begins to export spans. Nothing but spans that have ended is held, and never more than the queue's length.
-func newTracer(ctx context.Context, s *tracesSettings, r *resource.Resource, lost *Counter, log hclog.Logger,
+// newTracer begins to hand spans to the exporter. Nothing but spans that have ended is held, and never more than the
+// queue's length. Those that nobody gets are counted by lost.
+func newTracer(to sdktrace.SpanExporter, s *tracesSettings, r *resource.Resource, lost *Counter, log hclog.Logger,
 	version string,
-) (*Tracer, error) {
-	otlp, err := newTraceOTLP(ctx, s.destination)
-	if err != nil {
-		return nil, err
-	}
+) *Tracer {
 	t := &Tracer{
 		formats: s.formats, parent: s.parent, sampler: s.sampler, longest: int64(s.queue), lost: lost,
 	}
@@ -41,12 +38,12 @@ func newTracer(ctx context.Context, s *tracesSettings, r *resource.Resource, los
 		sdktrace.WithSampler(sdktrace.AlwaysSample()), // what was decided against never comes so far
 		sdktrace.WithIDGenerator(givenIDs{}),
 		sdktrace.WithBatcher(
-			&spanExporter{SpanExporter: otlp, tracer: t, log: log, endpoint: s.endpoint},
+			&spanExporter{SpanExporter: to, tracer: t, log: log, endpoint: s.endpoint},
 			sdktrace.WithMaxQueueSize(s.queue),
 		),
 	)
 	t.spans = t.sdk.Tracer(scopeName, trace.WithInstrumentationVersion(version))
-	return t, nil
+	return t
 }
 
 // Formats are those in which requests carry their trace.

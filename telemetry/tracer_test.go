@@ -1,0 +1,267 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// collected takes spans: at once, or not before it is let.
+type collected struct {
+	mu    sync.Mutex
+	spans []sdktrace.ReadOnlySpan
+	err   error
+	wait  chan struct{} // nil: nothing is waited for
+}
+
+func (c *collected) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	if c.wait != nil {
+		select {
+		case <-c.wait:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.spans = append(c.spans, spans...)
+	return c.err
+}
+
+func (*collected) Shutdown(context.Context) error { return nil }
+
+// tracerTo is a tracer as the variables say, whose spans go to c.
+func tracerTo(t *testing.T, c *collected, lost *Counter, log hclog.Logger, env string) *Tracer {
+	t.Helper()
+	s, err := readSettings(variables("OTEL_TRACES_EXPORTER=otlp OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4317 " + env))
+	if err = errors.Join(err, s.tracesErr); err != nil || len(s.warnings) > 0 {
+		t.Fatal(err, s.warnings)
+	}
+	return newTracer(c, &s.traces, resource.Empty(), lost, log, "1")
+}
+
+// Who decides whether a trace is recorded: the caller, where its word is asked for and it has said one; else the sampler.
+func TestSampling(t *testing.T) {
+	context := func(decided bool, flags uint8) TraceContext {
+		return TraceContext{trace: traceID{15: 0xff, 8: 0xff}, span: spanID{1}, decided: decided, flags: flags}
+	}
+	for _, row := range []struct {
+		sampler           string
+		none              bool // the trace begins here
+		yes, no, deferred bool // the caller's word
+	}{
+		{"always_on", true, true, true, true},
+		{"always_off", false, false, false, false},
+		{"traceidratio", false, false, false, false},
+		{"parentbased_always_on", true, true, false, true},
+		{"parentbased_always_off", false, true, false, false},
+		{"parentbased_traceidratio", false, true, false, false},
+	} {
+		lost := new(Counter)
+		tr := tracerTo(t, new(collected), lost, hclog.NewNullLogger(), "OTEL_TRACES_SAMPLER="+row.sampler+
+			" OTEL_TRACES_SAMPLER_ARG=1e-18")
+		for name, c := range map[string]struct {
+			from TraceContext
+			want bool
+		}{
+			"begins here": {TraceContext{}, row.none},
+			"sampled":     {context(true, flagSampled), row.yes},
+			"not sampled": {context(true, flagRandom), row.no},
+			"deferred":    {context(false, 0), row.deferred},
+			"only a yes":  {TraceContext{decided: true, flags: flagSampled}, row.yes},
+			"only a no":   {TraceContext{decided: true}, row.no},
+		} {
+			place := tr.Begin(c.from)
+			if place.Sampled() != c.want || !place.On() {
+				t.Errorf("%s, %s: sampled %v, want %v", row.sampler, name, place.Sampled(), c.want)
+			}
+			if c.from.trace != (traceID{}) && place.context.trace != c.from.trace || place.context.trace == (traceID{}) ||
+				place.context.flags&flagRandom != c.from.flags&flagRandom {
+				t.Errorf("%s, %s: trace %x with flags %x", row.sampler, name, place.context.trace, place.context.flags)
+			}
+		}
+		_ = tr.sdk.Shutdown(t.Context()) // nothing was recorded
+	}
+}
+
+// A collector that takes nothing costs requests nothing: they do not wait, and what is held is bounded. What is lost is
+// counted, and told of once.
+func TestSlowCollectorCostsNoRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log lines
+		lost, c := new(Counter), &collected{wait: make(chan struct{})}
+		tr := tracerTo(t, c, lost, log.logger(), "OTEL_BSP_MAX_QUEUE_SIZE=100")
+		place := tr.Begin(TraceContext{})
+		r := &Record{Time: time.Now(), Method: []byte("GET"), Status: 200}
+		begun := time.Now()
+		for range 1000 {
+			tr.Record(&place, r, []Try{{Endpoint: "a:1", Status: 200}})
+		}
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("requests waited for %v", took)
+		}
+		if got := lost.Load(); got != 1900 {
+			t.Errorf("%d spans lost, want 1900 of 2000", got)
+		}
+		if got := tr.waiting.Load(); got != 100 {
+			t.Errorf("%d spans wait, want 100", got)
+		}
+		time.Sleep(time.Minute) // the batch is given up
+		synctest.Wait()
+		if got := lost.Load(); got != 2000 || tr.waiting.Load() != 0 {
+			t.Errorf("%d spans lost, want all; %d wait", got, tr.waiting.Load())
+		}
+		close(c.wait)
+		tr.Record(&place, r, nil)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(c.spans) != 1 || lost.Load() != 2000 {
+			t.Errorf("%d spans arrived, want the one behind; %d lost", len(c.spans), lost.Load())
+		}
+		if err := tr.sdk.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for _, want := range []string{"spans not exported", "spans lost", "spans exported again"} {
+			if n := len(log.with(want)); n != 1 {
+				t.Errorf("%d lines %q, want 1; all: %q", n, want, log.with(""))
+			}
+		}
+	})
+}
+
+func TestSpans(t *testing.T) {
+	began := time.Unix(1000, 0)
+	refused := errors.New("connect: connection refused")
+	base := Record{
+		Time: began, Method: []byte("GET"), Path: []byte("/a"), Query: []byte("secret=1"), Host: []byte("app.test:81"),
+		Protocol: "HTTP/1.1", Status: 200, Duration: time.Second, Peer: "10.0.0.9", Listener: "web", Route: "r",
+		Cluster: "c", Revision: "rev", RequestID: []byte("id"), UserAgent: []byte("ua"),
+	}
+	ok := Try{Endpoint: "10.0.0.1:80", After: time.Millisecond, Took: time.Second / 2, Status: 200}
+	with := func(f func(*Record)) Record {
+		r := base
+		f(&r)
+		return r
+	}
+	for _, row := range []struct {
+		name   string
+		record Record
+		tries  []Try
+		want   []string // a line for each span, attempts first as they end first
+	}{
+		{"answered", base, []Try{ok}, []string{
+			"client GET 1ms+500ms status=200 endpoint=10.0.0.1:80",
+			"server GET r 0s+1s status=200",
+		}},
+		{"retried, ejected, queued", with(func(r *Record) { r.QueuedAfter, r.Queued = time.Millisecond, time.Second }),
+			[]Try{{Endpoint: "10.0.0.2:80", Took: time.Second, Flag: UF, Cause: refused, Ejected: true}, ok}, []string{
+				"client GET 0s+1s endpoint=10.0.0.2:80 flag=UF event=gateway.endpoint.ejected@1s error=UF: " + refused.Error(),
+				"client GET 1ms+500ms status=200 endpoint=10.0.0.1:80 resent=1 link",
+				"server GET r 0s+1s status=200 event=gateway.queued@1ms",
+			}},
+		{"no route", with(func(r *Record) { r.Route, r.Cluster, r.Status, r.Flag = "", "", 404, NR }), nil, []string{
+			"server GET 0s+1s status=404 flag=NR",
+		}},
+		{"an error of the endpoint's", with(func(r *Record) { r.Status = 500 }),
+			[]Try{{Endpoint: "10.0.0.1:80", Status: 500}}, []string{
+				"client GET 0s+0s status=500 endpoint=10.0.0.1:80 error=500: ",
+				"server GET r 0s+1s status=500 error=500: ",
+			}},
+		{"an error of the client's", with(func(r *Record) { r.Status = 404 }),
+			[]Try{{Endpoint: "10.0.0.1:80", Status: 404}}, []string{
+				"client GET 0s+0s status=404 endpoint=10.0.0.1:80 error=404: ",
+				"server GET r 0s+1s status=404",
+			}},
+		{"broken off behind its head", with(func(r *Record) { r.Flag, r.Reason = UC, refused }),
+			[]Try{{Endpoint: "10.0.0.1:80", Status: 200, Flag: UC, Cause: refused}}, []string{
+				"client GET 0s+0s status=200 endpoint=10.0.0.1:80 flag=UC error=UC: " + refused.Error(),
+				"server GET r 0s+1s status=200 flag=UC error=UC: " + refused.Error(),
+			}},
+		{"another method", with(func(r *Record) { r.Method = []byte("BREW") }), nil, []string{
+			"server HTTP r 0s+1s status=200 original=BREW",
+		}},
+		{"gRPC", with(func(r *Record) { r.Path, r.GRPC, r.GRPCStatus = []byte("/pkg.Svc/Get"), true, 14 }), []Try{ok},
+			[]string{
+				"client pkg.Svc/Get 1ms+500ms status=200 rpc=pkg.Svc/Get/14 endpoint=10.0.0.1:80 error=14: ",
+				"server pkg.Svc/Get 0s+1s status=200 rpc=pkg.Svc/Get/14 error=14: ",
+			}},
+		{"gRPC, not found", with(func(r *Record) { r.Path, r.GRPC, r.GRPCStatus = []byte("/pkg.Svc/Get"), true, 5 }),
+			nil, []string{"server pkg.Svc/Get 0s+1s status=200 rpc=pkg.Svc/Get/5"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			lost, c := new(Counter), new(collected)
+			tr := tracerTo(t, c, lost, hclog.NewNullLogger(), "")
+			from, _ := ParseTraceparent([]byte("00-" + testTrace + "-" + testSpan + "-01"))
+			place := tr.Begin(from)
+			tr.Record(&place, &row.record, row.tries)
+			if err := tr.sdk.Shutdown(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for i, s := range c.spans {
+				got = append(got, spanLine(s, began))
+				parent, id := place.span, place.attemptSpan(i+1)
+				if s.SpanKind().String() == "server" {
+					parent, id = spanID{0, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7}, place.span
+				}
+				if sc := s.SpanContext(); spanID(s.Parent().SpanID()) != parent || spanID(sc.SpanID()) != id ||
+					sc.TraceID().String() != testTrace || !sc.IsSampled() {
+					t.Errorf("%s: context %v with parent %v, want %x and %x", s.Name(), sc, s.Parent(), id, parent)
+				}
+				text := fmt.Sprint(s.Attributes())
+				if strings.Contains(text, "secret") || !strings.Contains(text, "rev") {
+					t.Errorf("%s: attributes %s", s.Name(), text)
+				}
+			}
+			if !slices.Equal(got, row.want) {
+				t.Errorf("spans:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(row.want, "\n"))
+			}
+		})
+	}
+}
+
+// spanLine is what a test looks at of a span.
+func spanLine(s sdktrace.ReadOnlySpan, began time.Time) string {
+	values := map[string]string{}
+	for _, kv := range s.Attributes() {
+		values[string(kv.Key)] = kv.Value.String()
+	}
+	line := fmt.Sprintf("%v %s %v+%v", s.SpanKind(), s.Name(), s.StartTime().Sub(began), s.EndTime().Sub(s.StartTime()))
+	add := func(name, value string) {
+		if value != "" {
+			line += " " + name + "=" + value
+		}
+	}
+	add("status", values["http.response.status_code"])
+	if values["rpc.system"] != "" {
+		add("rpc", values["rpc.service"]+"/"+values["rpc.method"]+"/"+values["rpc.grpc.status_code"])
+	}
+	if s.SpanKind().String() == "client" {
+		add("endpoint", values["server.address"]+":"+values["server.port"])
+	} else if values["server.address"] != "app.test" || values["server.port"] != "81" {
+		line += " at " + values["server.address"]
+	}
+	add("original", values["http.request.method_original"])
+	add("resent", values["http.request.resend_count"])
+	add("flag", values["gateway.flag"])
+	for _, e := range s.Events() {
+		add("event", e.Name+"@"+e.Time.Sub(began).String())
+	}
+	for range s.Links() {
+		line += " link"
+	}
+	if values["error.type"] != "" || s.Status().Code.String() == "Error" {
+		add("error", values["error.type"]+": "+s.Status().Description)
+	}
+	return line
+}
