@@ -147,6 +147,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 			s.logger.Error("no metrics are sent", "error", problem)
 		}
 	}
+	s.tellOfTraces(provider.TracesTo())
 	admin := s.serveAdmin(ln, provider.Handler())
 	s.registry.ConnectionLimit(s.limit.Max())
 	s.tracer = provider.Tracer()
@@ -209,18 +210,6 @@ func (s *Sidecar) makePlanes(life context.Context) {
 	s.l4 = l4.New(life, l4.Options{
 		Registry: s.registry, Logger: s.logger.Named("l4"), Limit: s.limit, Log: s.log, Inherit: s.proxy.Share,
 	})
-}
-
-// lastExport bounds the wait for a collector that takes the last metrics slowly, or not at all.
-const lastExport = 3 * time.Second
-
-// flush sends the last metrics.
-func (s *Sidecar) flush(ctx context.Context, provider *telemetry.Provider) {
-	ctx, cancel := context.WithTimeout(ctx, lastExport)
-	defer cancel()
-	if err := provider.Shutdown(ctx); err != nil {
-		s.logger.Warn("last metrics were not sent", "error", err)
-	}
 }
 
 // Reload reads the source, the certificates and the Consul token anew and reopens the access log, as SIGHUP asks for.

@@ -69,6 +69,7 @@ func fill(r *Registry) {
 		return []Certificate{{"a.pem", time.Now().Add(time.Hour)}, {"old.pem", time.Now().Add(-time.Minute)}}
 	})
 	r.AccessLogDropped.Add(7)
+	r.SpansDropped.Add(8)
 }
 
 // everything is what fill makes, as the collector gets it. Series that stay zero
@@ -140,6 +141,8 @@ gateway.discovery.age s gauge: Time since the source of documents and endpoints 
   : 1.5
 gateway.access_log.dropped {line} monotonic sum cumulative: Number of lines of the access log lost to a full buffer.
   : 7
+gateway.spans.dropped {span} monotonic sum cumulative: Number of spans that were lost: too many waited, or the collector did not take them.
+  : 8
 go.memory.used By sum cumulative: Memory used by the Go runtime.
 go.memory.allocated By monotonic sum cumulative: Memory allocated to the heap by the application.
 go.memory.allocations {allocation} monotonic sum cumulative: Count of allocations to the heap by the application.

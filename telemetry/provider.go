@@ -31,6 +31,9 @@ type Provider struct {
 	sdk    *metric.MeterProvider // nil when no metric is exported
 	scrape http.Handler          // nil when nothing is scraped
 	tracer *Tracer               // nil when nothing is traced
+
+	tracesTo  string // the endpoint of traces
+	tracesErr error  // why there is none, where there should be
 }
 
 // Start begins to export if the OTEL_* variables name a collector, and to answer scrapes unless they say not to. It
@@ -45,15 +48,15 @@ func Start(ctx context.Context, o Options) (*Provider, error) {
 	for _, w := range s.warnings {
 		log.Warn("env " + w)
 	}
-	if s.tracesErr != nil {
-		log.Error("no traces are sent", "error", s.tracesErr)
-	}
+	p := &Provider{tracesErr: s.tracesErr}
 	if o.Registry == nil || !s.export && !s.scrape && !s.traces.export {
-		return &Provider{}, err
+		return p, err
 	}
 	quieten(log)
 	r := newResource(ctx, o)
-	p := &Provider{tracer: startTraces(ctx, o, &s, r, log)}
+	if s.traces.export {
+		p.startTraces(ctx, o, &s.traces, r, log)
+	}
 	if !s.export && !s.scrape {
 		return p, err
 	}
@@ -91,22 +94,22 @@ func newPeriodic(ctx context.Context, o Options, s settings, log hclog.Logger) (
 	), nil
 }
 
-// startTraces begins to trace, if the variables ask for it; else it says at the start that nobody does.
-func startTraces(ctx context.Context, o Options, s *settings, r *resource.Resource, log hclog.Logger) *Tracer {
-	if !s.traces.export {
-		if s.tracesErr == nil {
-			log.Info("no traces: env " + envTracesExporter + " is none, the default here; otlp sends them")
-		}
-		return nil
-	}
-	otlp, err := newTraceOTLP(ctx, s.traces.destination)
+// startTraces begins to trace.
+func (p *Provider) startTraces(ctx context.Context, o Options, s *tracesSettings, r *resource.Resource,
+	log hclog.Logger,
+) {
+	otlp, err := newTraceOTLP(ctx, s.destination)
 	if err != nil {
-		log.Error("no traces are sent", "error", fmt.Errorf("env %s: %q: %w", envEndpoint, s.traces.endpoint, err))
-		return nil
+		p.tracesErr = fmt.Errorf("env %s: %q: %w", envEndpoint, s.endpoint, err)
+		return
 	}
-	log.Info("traces are sent", "endpoint", s.traces.endpoint, "protocol", s.traces.protocol)
-	return newTracer(otlp, &s.traces, r, &o.Registry.SpansDropped, log, o.Version)
+	p.tracesTo = s.endpoint
+	p.tracer = newTracer(otlp, s, r, &o.Registry.SpansDropped, log, o.Version)
 }
+
+// TracesTo is the endpoint that spans are sent to. It is empty where the OTEL_* variables do not ask for traces, or where
+// they do so in a way that makes no sense, which is the error.
+func (p *Provider) TracesTo() (endpoint string, err error) { return p.tracesTo, p.tracesErr }
 
 // Tracer gives requests their place in a trace. It is nil where the OTEL_* variables do not ask for traces: nothing is
 // to be done then.
