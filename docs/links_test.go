@@ -107,6 +107,7 @@ func TestDottedNames(t *testing.T) {
 	for _, attributes := range exported(t) {
 		known = append(known, attributes...)
 	}
+	known = append(known, ofSpans(t)...)
 	// resource attributes
 	known = append(known, "go.memory.type", "service.name", "service.instance.id", "service.version", "gateway.role")
 	dotted := regexp.MustCompile(`^[a-z_]+(\.[a-z_0-9]+)+$`)

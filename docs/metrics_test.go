@@ -124,6 +124,25 @@ func source(t *testing.T, path string) *ast.File {
 	return file
 }
 
+// ofSpans are the names of what spans alone have: attributes and events.
+func ofSpans(t *testing.T) (names []string) {
+	t.Helper()
+	ast.Inspect(source(t, "../telemetry/span.go"), func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok {
+			for _, value := range spec.Values {
+				if name, literal := text(value); literal {
+					names = append(names, name)
+				}
+			}
+		}
+		return true
+	})
+	if len(names) < 10 {
+		t.Fatalf("%d names, want all of them", len(names))
+	}
+	return names
+}
+
 // text is the value of a string literal.
 func text(e ast.Expr) (string, bool) {
 	if lit, ok := e.(*ast.BasicLit); ok && lit.Kind == token.STRING {
