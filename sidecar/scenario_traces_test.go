@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,6 +62,15 @@ func TestTraceOverTwoGateways(t *testing.T) {
 			second := gateway("second", strings.TrimPrefix(app.URL, "http://"))
 			first := gateway("first", strings.TrimPrefix(second.url, "http://"))
 
+			transport := &http.Transport{Protocols: &protocols}
+			t.Cleanup(transport.CloseIdleConnections)
+			// The connections of the first request carry the second one: over HTTP/2 no goroutine does.
+			warm, err := http.NewRequest(http.MethodGet, first.url, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			exchange(t, transport, warm)
+			<-seen
 			const trace, caller = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 			req, err := http.NewRequest(http.MethodGet, first.url+"/a/b?secret=1", nil)
 			if err != nil {
@@ -77,14 +87,8 @@ func TestTraceOverTwoGateways(t *testing.T) {
 				req.Header.Set("Traceparent", "00-"+trace+"-"+caller+"-01")
 				req.Header.Set("Tracestate", "a=1")
 			}
-			transport := &http.Transport{Protocols: &protocols}
-			t.Cleanup(transport.CloseIdleConnections)
-			resp, err := transport.RoundTrip(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp.Body.Close()
-			testserver.WaitFor(t, longestWait, "four spans", func() bool { return len(collector.Spans(t)) >= 4 })
+			exchange(t, transport, req)
+			testserver.WaitFor(t, longestWait, "the spans of both", func() bool { return len(collector.Spans(t)) >= 8 })
 
 			parent := caller
 			for _, want := range []struct{ service, kind string }{
@@ -120,6 +124,158 @@ func TestTraceOverTwoGateways(t *testing.T) {
 				t.Errorf("tracestate = %q, want a=1", header.Get("Tracestate"))
 			}
 		})
+	}
+}
+
+// exchange sends a request and reads its response.
+func exchange(t *testing.T, by http.RoundTripper, req *http.Request) {
+	t.Helper()
+	resp, err := by.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A request that waits, is tried again and has its endpoint put out tells so in its spans, and its line in the access
+// log has the ids.
+func TestTraceOfARetry(t *testing.T) {
+	t.Parallel()
+	collector := testserver.Collector(t)
+	hold := make(chan struct{})
+	good := backend(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hold" {
+			<-hold
+		}
+		_, _ = io.WriteString(w, "hello")
+	}))
+	file := t.TempDir() + "/gateway.yaml"
+	write(t, file, `
+routes:
+  - {name: retried, match: {path_prefix: /retried}, cluster: c, retries: {attempts: 3, on: [connect-failure]}}
+  - {name: all, cluster: app}
+clusters:
+  - {name: c, endpoints: ["`+testserver.Addr(t)+`", "`+good+`"], passive_health: {consecutive_failures: 1}}
+`)
+	g := serve(t, env{
+		"GATEWAY_CONFIG": file, "GATEWAY_APP": good, "GATEWAY_APP_CONCURRENCY": "1", "GATEWAY_ACCESS_LOG": "access.log",
+		"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.Endpoint(),
+		"OTEL_BSP_SCHEDULE_DELAY": "50",
+	})
+	spans := func(name string) (found []testserver.Span) {
+		for _, s := range collector.Spans(t) {
+			if s.Name == name || s.Attributes["gateway.cluster"] == name {
+				found = append(found, s)
+			}
+		}
+		return found
+	}
+	for range 2 { // one of them begins with the endpoint that refuses
+		g.now("/retried", http.StatusOK, "hello")
+	}
+	var refused, again testserver.Span
+	testserver.WaitFor(t, longestWait, "the spans of a retry", func() bool {
+		for _, s := range spans("c") {
+			if s.Kind == "client" && s.Failed {
+				refused = s
+			}
+			if s.Attributes["http.request.resend_count"] == "1" {
+				again = s
+			}
+		}
+		return refused.ID != "" && again.ID != ""
+	})
+	if refused.Attributes["gateway.flag"] != "UF" || !strings.Contains(refused.Message, "refused") ||
+		!slices.Equal(refused.Events, []string{"gateway.endpoint.ejected"}) {
+		t.Errorf("the attempt that was refused: %+v", refused)
+	}
+	if !slices.Equal(again.Links, []string{refused.ID}) || again.Parent != refused.Parent || again.Failed {
+		t.Errorf("the attempt after %s: %+v", refused.ID, again)
+	}
+
+	waiting := make(chan struct{})
+	for range 2 { // the app takes one at a time
+		go func() { // ends with its response
+			_, _, _ = fetch(g.url + "/hold") // its span is looked at
+			waiting <- struct{}{}
+		}()
+	}
+	testserver.WaitFor(t, longestWait, "both requests to be in flight", func() bool {
+		_, scrape, err := fetch(g.admin + "/metrics")
+		return err == nil && strings.Contains(scrape, `http_server_active_requests{gateway_listener="default",`+
+			`http_request_method="GET",url_scheme="http"} 2`)
+	})
+	close(hold)
+	<-waiting
+	<-waiting
+	testserver.WaitFor(t, longestWait, "the span of a request that had to wait", func() bool {
+		return slices.ContainsFunc(spans("GET all"), func(s testserver.Span) bool {
+			return slices.Equal(s.Events, []string{"gateway.queued"})
+		})
+	})
+
+	testserver.WaitFor(t, longestWait, "the ids of all requests in the access log", func() bool {
+		text := g.read("access.log")
+		for _, s := range collector.Spans(t) {
+			if s.Kind == "server" && !strings.Contains(text, `"trace_id":"`+s.Trace+`"`) ||
+				s.Kind == "server" && !strings.Contains(text, `"span_id":"`+s.ID+`"`) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// Without a word there are no traces, and the log says so at the start; a word that makes no sense is an error there.
+// Neither is a reason not to serve.
+func TestNoTraces(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		environ env
+		line    string
+	}{
+		{env{}, "no traces: env OTEL_TRACES_EXPORTER is none, the default here; otlp sends them"},
+		{env{"OTEL_TRACES_EXPORTER": "otlp"}, "no traces are sent"},
+	} {
+		seen := make(chan http.Header, 1)
+		row.environ["GATEWAY_APP"] = backend(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			seen <- r.Header.Clone()
+		}))
+		g := serve(t, row.environ)
+		g.waitLogged(row.line)
+		req, err := http.NewRequest(http.MethodGet, g.url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+		req.Header.Set("Traceparent", traceparent)
+		exchange(t, http.DefaultTransport, req)
+		if got := (<-seen).Get("Traceparent"); got != traceparent {
+			t.Errorf("traceparent = %q, want it as it came", got)
+		}
+	}
+}
+
+// A Collector for traces that is away is told of once, and nobody's trouble: not the requests', not the end's.
+func TestTracesWithoutCollector(t *testing.T) {
+	t.Parallel()
+	g := serve(t, env{
+		"GATEWAY_APP": app(t, "app"), "OTEL_TRACES_EXPORTER": "otlp", "OTEL_BSP_SCHEDULE_DELAY": "50",
+		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://" + testserver.Addr(t), // nobody is there
+	})
+	requests := g.load("/")
+	g.waitLogged("spans lost: the collector does not take them fast enough, or not at all")
+	requests.none(t)
+	if n := len(g.logged("spans not exported, trying the next ones")); n != 1 {
+		t.Errorf("%d warnings, want 1", n)
+	}
+	_, scrape, err := fetch(g.admin + "/metrics")
+	if err != nil || !strings.Contains(scrape, "gateway_spans_dropped_total") ||
+		strings.Contains(scrape, "gateway_spans_dropped_total 0") {
+		t.Errorf("GET /metrics: %v, without spans that were lost", err)
 	}
 }
 
