@@ -31,7 +31,7 @@ func TestTraceOverTwoGateways(t *testing.T) {
 			collector := testserver.Collector(t)
 			endpoint := collector.Endpoint()
 			if row.protocol != "grpc" {
-				endpoint = collector.EndpointHTTP()
+				endpoint = collector.EndpointHTTP() + "/v1/traces"
 			}
 			var protocols http.Protocols
 			protocols.SetHTTP1(!row.h2)
@@ -54,7 +54,7 @@ func TestTraceOverTwoGateways(t *testing.T) {
 				write(t, file, "routes: [{name: all, cluster: c}]\nclusters: [{name: c, endpoints: ['"+to+"']"+protocol+"}]\n")
 				return serve(t, env{
 					"GATEWAY_CONFIG": file, "GATEWAY_SERVICE": name, "OTEL_TRACES_EXPORTER": "otlp",
-					"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": endpoint + map[string]string{"http/protobuf": "/v1/traces"}[row.protocol],
+					"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": endpoint,
 					"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": row.protocol, "OTEL_PROPAGATORS": row.formats,
 					"OTEL_BSP_SCHEDULE_DELAY": "50",
 				})

@@ -31,8 +31,8 @@ func TestTraceSettings(t *testing.T) {
 			"OTEL_EXPORTER_OTLP_ENDPOINT, such as http://127.0.0.1:4317"},
 		{name: "the usual", env: to, endpoint: "http://c:4317", formats: W3C, sampler: "AlwaysOnSampler", parent: true},
 		{name: "of their own", env: to + "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://d:4318/v1/traces " +
-			"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf", endpoint: "http://d:4318/v1/traces", protocol: protocolHTTP,
-			formats: W3C, sampler: "AlwaysOnSampler", parent: true},
+			"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf", endpoint: "http://d:4318/v1/traces",
+			protocol: protocolHTTP, formats: W3C, sampler: "AlwaysOnSampler", parent: true},
 		{name: "not those of metrics", env: to + "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=http://d:1 " +
 			"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/protobuf", endpoint: "http://c:4317",
 			formats: W3C, sampler: "AlwaysOnSampler", parent: true},
@@ -46,8 +46,8 @@ func TestTraceSettings(t *testing.T) {
 			formats: B3 | B3Multi, sampler: "AlwaysOnSampler", parent: true},
 		{name: "no format", env: to + "OTEL_PROPAGATORS=none", endpoint: "http://c:4317",
 			sampler: "AlwaysOnSampler", parent: true},
-		{name: "all that is wrong", endpoint: "http://c:4317", formats: W3C, sampler: "TraceIDRatioBased{1}", parent: true,
-			env: to + "OTEL_PROPAGATORS=jaeger,tracecontext OTEL_TRACES_SAMPLER=parentbased_traceidratio " +
+		{name: "all that is wrong", endpoint: "http://c:4317", formats: W3C, sampler: "TraceIDRatioBased{1}",
+			parent: true, env: to + "OTEL_PROPAGATORS=jaeger,tracecontext OTEL_TRACES_SAMPLER=parentbased_traceidratio " +
 				"OTEL_TRACES_SAMPLER_ARG=NaN OTEL_BSP_MAX_QUEUE_SIZE=100000000 OTEL_BSP_SCHEDULE_DELAY=5s " +
 				"OTEL_BSP_MAX_EXPORT_BATCH_SIZE=0 OTEL_BSP_EXPORT_TIMEOUT=-1 OTEL_EXPORTER_OTLP_TRACES_TIMEOUT=x " +
 				"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION=zstd OTEL_EXPORTER_OTLP_TRACES_HEADERS=secret",

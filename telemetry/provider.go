@@ -104,11 +104,11 @@ func (p *Provider) startTraces(ctx context.Context, o Options, s *tracesSettings
 		return
 	}
 	p.tracesTo = s.endpoint
-	p.tracer = newTracer(otlp, s, r, &o.Registry.SpansDropped, log, o.Version)
+	p.tracer = newTracer(ctx, otlp, s, r, &o.Registry.SpansDropped, log, o.Version)
 }
 
-// TracesTo is the endpoint that spans are sent to. It is empty where the OTEL_* variables do not ask for traces, or where
-// they do so in a way that makes no sense, which is the error.
+// TracesTo is the endpoint that spans are sent to. It is empty where the OTEL_* variables do not ask for traces, or do
+// so in a way that makes no sense, which is the error.
 func (p *Provider) TracesTo() (endpoint string, err error) { return p.tracesTo, p.tracesErr }
 
 // Tracer gives requests their place in a trace. It is nil where the OTEL_* variables do not ask for traces: nothing is

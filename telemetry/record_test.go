@@ -30,7 +30,8 @@ func fullRecord() *Record {
 		Peer: "1.1.1.1", RemoteIP: []byte("2.2.2.2"),
 		UserAgent: []byte("ua"), Referer: []byte("r"), Listener: "web", Route: "rt", Cluster: "c",
 		Endpoint: "3.3.3.3:4", Attempts: 2, BytesRead: 5, BytesWritten: 6,
-		Flag: UT, RequestID: []byte("id"), TraceID: []byte("t"), SpanID: []byte("s"), Revision: "rev", TLSVersion: "1.3",
+		Flag: UT, RequestID: []byte("id"), TraceID: []byte("t"), SpanID: []byte("s"), Revision: "rev",
+		TLSVersion:     "1.3",
 		ClientIdentity: "who", GRPC: true, GRPCStatus: 14, Reason: errors.New(`no "way"`), Sampled: 0.25, Slow: true,
 		Scheme: SchemeHTTPS, QueuedAfter: time.Millisecond, Queued: time.Millisecond,
 	}

@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"bytes"
-	"context"
 	"net"
 	"strconv"
 	"strings"
@@ -81,7 +80,7 @@ func (t *Tracer) recordTry(place *Trace, server trace.SpanContext, call *call, r
 		call.clientAttributes(r, try, n), links...)
 	end := began.Add(try.Took)
 	if try.Ejected {
-		span.AddEvent(eventEjected, trace.WithTimestamp(end), trace.WithAttributes(attrCluster.String(label(r.Cluster))))
+		span.AddEvent(eventEjected, trace.WithTimestamp(end))
 	}
 	if kind := call.clientError(r, try); kind != "" {
 		span.SetAttributes(attrErrorType.String(kind))
@@ -93,7 +92,7 @@ func (t *Tracer) recordTry(place *Trace, server trace.SpanContext, call *call, r
 func (t *Tracer) start(parent trace.SpanContext, id traceID, span spanID, name string, kind trace.SpanKind,
 	at time.Time, attrs []attribute.KeyValue, links ...trace.Link,
 ) trace.Span {
-	ctx := &ids{trace.ContextWithSpanContext(context.Background(), parent), id, span}
+	ctx := &ids{trace.ContextWithSpanContext(t.root, parent), id, span}
 	_, s := t.spans.Start(ctx, name, trace.WithSpanKind(kind), trace.WithTimestamp(at), trace.WithAttributes(attrs...),
 		trace.WithLinks(links...))
 	return s

@@ -15,6 +15,7 @@ import (
 // Tracer gives requests their place in a trace, and makes spans of those that are recorded, once they have ended. Safe
 // from any goroutine.
 type Tracer struct {
+	root    context.Context // of requests that nobody has traced so far; nothing waits by it
 	formats Formats
 	parent  bool             // the caller's word on sampling holds
 	sampler sdktrace.Sampler // decides where nobody has
@@ -27,10 +28,11 @@ type Tracer struct {
 
 // newTracer begins to hand spans to the exporter. Nothing but spans that have ended is held, and never more than the
 // queue's length. Those that nobody gets are counted by lost.
-func newTracer(to sdktrace.SpanExporter, s *tracesSettings, r *resource.Resource, lost *Counter, log hclog.Logger,
-	version string,
+func newTracer(ctx context.Context, to sdktrace.SpanExporter, s *tracesSettings, r *resource.Resource, lost *Counter,
+	log hclog.Logger, version string,
 ) *Tracer {
 	t := &Tracer{
+		root:    trace.ContextWithSpanContext(context.WithoutCancel(ctx), trace.SpanContext{}),
 		formats: s.formats, parent: s.parent, sampler: s.sampler, longest: int64(s.queue), lost: lost,
 	}
 	t.sdk = sdktrace.NewTracerProvider(
@@ -61,7 +63,7 @@ func (t *Tracer) Begin(c TraceContext) Trace {
 	}
 	if !decided {
 		c.flags &^= flagSampled
-		p := sdktrace.SamplingParameters{ParentContext: context.Background(), TraceID: trace.TraceID(c.trace)}
+		p := sdktrace.SamplingParameters{ParentContext: t.root, TraceID: trace.TraceID(c.trace)}
 		if t.sampler.ShouldSample(p).Decision == sdktrace.RecordAndSample {
 			c.flags |= flagSampled
 		}

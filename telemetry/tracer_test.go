@@ -47,7 +47,7 @@ func tracerTo(t *testing.T, c *collected, lost *Counter, log hclog.Logger, env s
 	if err = errors.Join(err, s.tracesErr); err != nil || len(s.warnings) > 0 {
 		t.Fatal(err, s.warnings)
 	}
-	return newTracer(c, &s.traces, resource.Empty(), lost, log, "1")
+	return newTracer(t.Context(), c, &s.traces, resource.Empty(), lost, log, "1")
 }
 
 // Who decides whether a trace is recorded: the caller, where its word is asked for and it has said one; else the sampler.
@@ -85,7 +85,8 @@ func TestSampling(t *testing.T) {
 			if place.Sampled() != c.want || !place.On() {
 				t.Errorf("%s, %s: sampled %v, want %v", row.sampler, name, place.Sampled(), c.want)
 			}
-			if c.from.trace != (traceID{}) && place.context.trace != c.from.trace || place.context.trace == (traceID{}) ||
+			if c.from.trace != (traceID{}) && place.context.trace != c.from.trace ||
+				place.context.trace == (traceID{}) ||
 				place.context.flags&flagRandom != c.from.flags&flagRandom {
 				t.Errorf("%s, %s: trace %x with flags %x", row.sampler, name, place.context.trace, place.context.flags)
 			}
@@ -116,14 +117,14 @@ func TestSlowCollectorCostsNoRequest(t *testing.T) {
 		if got := tr.waiting.Load(); got != 100 {
 			t.Errorf("%d spans wait, want 100", got)
 		}
-		time.Sleep(time.Minute) // the batch is given up
+		<-time.After(time.Minute) // the batch is given up
 		synctest.Wait()
 		if got := lost.Load(); got != 2000 || tr.waiting.Load() != 0 {
 			t.Errorf("%d spans lost, want all; %d wait", got, tr.waiting.Load())
 		}
 		close(c.wait)
 		tr.Record(&place, r, nil)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		if len(c.spans) != 1 || lost.Load() != 2000 {
 			t.Errorf("%d spans arrived, want the one behind; %d lost", len(c.spans), lost.Load())

@@ -17,7 +17,8 @@ func newTracer(t testing.TB, sampler, propagators string) *telemetry.Tracer {
 	t.Helper()
 	for name, value := range map[string]string{
 		"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
-		"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": "0.5", "OTEL_PROPAGATORS": propagators, "OTEL_METRICS_EXPORTER": "none",
+		"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": "0.5",
+		"OTEL_PROPAGATORS": propagators, "OTEL_METRICS_EXPORTER": "none",
 	} {
 		t.Setenv(name, value)
 	}
@@ -51,7 +52,7 @@ func TestUnsampledRequestDoesNotAllocate(t *testing.T) {
 		var h2 http2.Fields
 		dst := make([]byte, 0, 4096)
 		one := func() {
-			ex.decide()
+			_ = ex.decide()
 			ex.decision.Trace.Attempt(1)
 			head := requestHead{&ex.req, &ex.decision, ex.client, "10.0.0.1:80", ex.work}
 			dst = head.appendH1(dst[:0])
@@ -102,10 +103,11 @@ func TestTraceFieldsOfTheRequest(t *testing.T) {
 			ex.engine.Tracer = newTracer(t, "parentbased_always_on", row.formats)
 			lim := http1.DefaultLimits()
 			ex.req.Reset()
-			if err := http1.ParseRequest([]byte("GET / HTTP/1.1\r\nHost: a\r\n"+row.in+"\r\n"), &ex.req, &lim); err != nil {
+			raw := []byte("GET / HTTP/1.1\r\nHost: a\r\n" + row.in + "\r\n")
+			if err := http1.ParseRequest(raw, &ex.req, &lim); err != nil {
 				t.Fatal(err)
 			}
-			ex.decide()
+			_ = ex.decide()
 			tr := &ex.decision.Trace
 			tr.Attempt(1)
 			head := requestHead{&ex.req, &ex.decision, ex.client, "10.0.0.1:80", ex.work}
@@ -167,7 +169,7 @@ func BenchmarkTraceUnsampled(b *testing.B) {
 			dst := make([]byte, 0, 4096)
 			b.ReportAllocs()
 			for b.Loop() {
-				ex.decide()
+				_ = ex.decide()
 				head := requestHead{&ex.req, &ex.decision, ex.client, "10.0.0.1:80", ex.work}
 				dst = head.appendH1(dst[:0])
 			}
@@ -179,7 +181,7 @@ func BenchmarkTraceSampled(b *testing.B) {
 	ex := typical(b, config.Route{Match: config.Match{PathPrefix: "/"}})
 	ex.engine.Tracer, ex.engine.Log = newTracer(b, "always_on", ""), nil
 	ex.engine.Table().Log = nil
-	ex.decide()
+	_ = ex.decide()
 	ex.record.Status, ex.record.Start = 200, ex.now()
 	b.ReportAllocs()
 	for b.Loop() {

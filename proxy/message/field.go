@@ -72,8 +72,9 @@ func (s Set) Has(id ID) bool { return s&(1<<id) != 0 }
 
 // names holds the lower-case name of each ID.
 var names = [idCount]string{
-	Accept: "accept", Authorization: "authorization", B3: "b3", Connection: "connection", ContentEncoding: "content-encoding",
-	ContentLength: "content-length", ContentRange: "content-range", ContentType: "content-type", Cookie: "cookie",
+	Accept: "accept", Authorization: "authorization", B3: "b3", Connection: "connection",
+	ContentEncoding: "content-encoding",
+	ContentLength:   "content-length", ContentRange: "content-range", ContentType: "content-type", Cookie: "cookie",
 	Date: "date", Expect: "expect", GRPCMessage: "grpc-message", GRPCStatus: "grpc-status",
 	GRPCTimeout: "grpc-timeout", HTTP2Settings: "http2-settings", Host: "host", KeepAlive: "keep-alive",
 	Origin: "origin", ProxyAuthenticate: "proxy-authenticate", ProxyAuthorization: "proxy-authorization",
