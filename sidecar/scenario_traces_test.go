@@ -18,13 +18,16 @@ func TestTraceOverTwoGateways(t *testing.T) {
 	for _, row := range []struct {
 		name     string
 		protocol string // of OTLP
-		h2       bool   // on the whole way
+		client   bool   // the client speaks HTTP/2
+		h2       bool   // the gateways and the app do
 		formats  string
 	}{
-		{"HTTP/1.1, gRPC", "grpc", false, "tracecontext"},
-		{"HTTP/2, OTLP over HTTP", "http/protobuf", true, "tracecontext,b3"},
-		{"HTTP/1.1 by B3", "grpc", false, "b3multi"},
-		{"HTTP/2 by B3", "grpc", true, "b3"},
+		{"HTTP/1.1, gRPC", "grpc", false, false, "tracecontext"},
+		{"HTTP/2, OTLP over HTTP", "http/protobuf", true, true, "tracecontext,b3"},
+		{"HTTP/1.1 by B3", "grpc", false, false, "b3multi"},
+		{"HTTP/2 by B3", "grpc", true, true, "b3"},
+		{"HTTP/2 to HTTP/1.1", "grpc", true, false, "tracecontext"},
+		{"HTTP/1.1 to HTTP/2", "http/protobuf", false, true, "tracecontext"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -33,9 +36,11 @@ func TestTraceOverTwoGateways(t *testing.T) {
 			if row.protocol != "grpc" {
 				endpoint = collector.EndpointHTTP() + "/v1/traces"
 			}
-			var protocols http.Protocols
+			var protocols, clients http.Protocols
 			protocols.SetHTTP1(!row.h2)
 			protocols.SetUnencryptedHTTP2(row.h2)
+			clients.SetHTTP1(!row.client)
+			clients.SetUnencryptedHTTP2(row.client)
 			seen := make(chan http.Header, 1)
 			app := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				seen <- r.Header.Clone()
@@ -62,7 +67,7 @@ func TestTraceOverTwoGateways(t *testing.T) {
 			second := gateway("second", strings.TrimPrefix(app.URL, "http://"))
 			first := gateway("first", strings.TrimPrefix(second.url, "http://"))
 
-			transport := &http.Transport{Protocols: &protocols}
+			transport := &http.Transport{Protocols: &clients}
 			t.Cleanup(transport.CloseIdleConnections)
 			// The connections of the first request carry the second one: over HTTP/2 no goroutine does.
 			warm, err := http.NewRequest(http.MethodGet, first.url, nil)

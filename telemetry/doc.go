@@ -1,5 +1,5 @@
 // Package telemetry holds the instruments of the process, exports them over
-// OTLP, and makes the logger. It is the only package that knows the
+// OTLP, makes spans of requests, and makes the logger. It is the only package that knows the
 // OpenTelemetry SDK.
 //
 // # Life of a measurement
@@ -13,6 +13,13 @@
 // makes points of what it finds, with the names of instruments.go, and
 // exporter.go sends them. [Start] (provider.go) sets that up if the OTEL_*
 // variables (env.go) name a collector.
+//
+// # Life of a trace
+//
+// A request gets its place in a trace when it has been decided on: [Tracer.Begin] (tracer.go) takes what it says of its
+// caller (tracecontext.go, b3.go), asks the sampler, and gives it a span. That is a [Trace] (trace.go), of which the
+// head for the endpoint is written. When the request has ended and its trace is recorded, [Tracer.Record] (span.go)
+// makes the SDK's spans of what the access log and the ring of failures are made of. span_exporter.go sends them.
 //
 // The access log is written here as well (record.go makes a line of a request,
 // accesslog.go gets it to the file), since both planes write it.
@@ -35,12 +42,13 @@
 // goroutine: their functions must not block. A collector that is away, slow or
 // refusing costs one line in the log; the next interval tries again, and deltas
 // that did not arrive are part of the next. Nothing here outlives
-// [Provider.Shutdown].
+// [Provider.Shutdown]. A request that is not sampled costs no memory, and one that is never waits for the collector:
+// what does not fit the queue is lost, and counted.
 //
 // # Not here
 //
 // Which flag goes with which answer (proxy). When to flush, and how long to wait
-// for it (sidecar). Traces.
+// for it (sidecar). Which fields carry a trace, and when an attempt begins (proxy/forward). Spans of L4.
 //
 // # Decisions
 //
@@ -51,6 +59,14 @@
 // Deltas begin at the last collection that arrived, not at the last that was
 // tried, so that a collector's absence loses nothing. The price: one that takes a
 // message and does not answer in time counts it twice.
+//
+// Spans are made when a request has ended, not while it runs: what they tell is in the record and in the attempts by
+// then, and nothing has to be kept or locked before. Their ids are older, for the endpoint was told of them: the id of
+// an attempt is that of the request plus its number, so nobody has to hold it either.
+//
+// OTEL_TRACES_EXPORTER is none where OpenTelemetry's own default is otlp: a proxy multiplies the spans of every app.
+//
+// A batch of spans that fails is not sent again: the queue is short, and newer spans are worth more.
 //
 // A try without an answer has the access log's flag for its error.type (UT, UC,
 // ...): one vocabulary for both.

@@ -148,10 +148,11 @@ func FuzzSettings(f *testing.F) {
 			"OTEL_EXPORTER_OTLP_ENDPOINT": before + secret + after,
 			"OTEL_EXPORTER_OTLP_HEADERS":  header + secret,
 			"OTEL_RESOURCE_ATTRIBUTES":    header,
+			"OTEL_TRACES_EXPORTER":        "otlp",
 		}
 		s, err := readSettings(func(name string) string { return env[name] })
-		if s.export == (err != nil) {
-			t.Errorf("export %v with error %v", s.export, err)
+		if s.export == (err != nil) || s.traces.export == (s.tracesErr != nil) {
+			t.Errorf("export %v with error %v, traces %v with %v", s.export, err, s.traces.export, s.tracesErr)
 		}
 		if s.export && s.endpoint == "" {
 			t.Error("export without an endpoint")
@@ -161,7 +162,7 @@ func FuzzSettings(f *testing.F) {
 			return
 		}
 		if password, _ := u.User.Password(); password == secret && u.Hostname() != secret {
-			if all := fmt.Sprint(err, s.endpoint, s.warnings); strings.Contains(all, secret) {
+			if all := fmt.Sprint(err, s.tracesErr, s.endpoint, s.traces.endpoint, s.warnings); strings.Contains(all, secret) {
 				t.Errorf("the password is shown: %s", all)
 			}
 		}

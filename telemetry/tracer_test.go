@@ -14,6 +14,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
 // collected takes spans: at once, or not before it is let.
@@ -92,6 +94,32 @@ func TestSampling(t *testing.T) {
 			}
 		}
 		_ = tr.sdk.Shutdown(t.Context()) // nothing was recorded
+	}
+}
+
+// What begins with Start ends with Shutdown, whether or not there are metrics too.
+func TestTracesEndWithShutdown(t *testing.T) {
+	for _, metrics := range []string{"none", "otlp"} {
+		clearOTEL(t)
+		t.Setenv(envEndpoint, "http://"+testserver.Addr(t)) // nobody is there
+		t.Setenv(envTracesExporter, "otlp")
+		t.Setenv("OTEL_METRICS_EXPORTER", metrics)
+		t.Run(metrics, func(t *testing.T) {
+			testserver.Goroutines(t)
+			r := NewRegistry()
+			p, err := Start(t.Context(), options(r, nil))
+			if to, tracesErr := p.TracesTo(); errors.Join(err, tracesErr) != nil || p.Tracer() == nil || to == "" {
+				t.Fatal(err, tracesErr, to)
+			}
+			place := p.Tracer().Begin(TraceContext{})
+			p.Tracer().Record(&place, &Record{Time: time.Now()}, nil)
+			ctx, cancel := context.WithTimeout(t.Context(), longestWait)
+			defer cancel()
+			_ = p.Shutdown(ctx) // nobody takes the last state
+			if n := r.SpansDropped.Load(); n != 1 {
+				t.Errorf("%d spans lost, want 1", n)
+			}
+		})
 	}
 }
 

@@ -23,6 +23,7 @@
 //   - Everything is bounded: bodies in memory (16 KiB, 64 KiB where a route retries), streams, retries.
 //   - In the steady state an HTTP/1.1 request allocates nothing.
 //   - Who leads a request ends what it started: the uploading goroutine and the upstream connection never outlive it.
+//   - An endpoint is told of the span of the attempt, whoever carries it (trace.go).
 //   - A panic ends one request and its connections; what it held is given back (recover.go).
 //
 // # Not here
