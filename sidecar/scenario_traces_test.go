@@ -151,9 +151,13 @@ func TestTraceOfARetry(t *testing.T) {
 	t.Parallel()
 	collector := testserver.Collector(t)
 	hold := make(chan struct{})
+	retried := make(chan string, 2) // the traceparent of each request that came through
 	good := backend(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/hold" {
 			<-hold
+		}
+		if r.URL.Path == "/retried" {
+			retried <- r.Header.Get("Traceparent")
 		}
 		_, _ = io.WriteString(w, "hello")
 	}))
@@ -199,6 +203,9 @@ clusters:
 	}
 	if !slices.Equal(again.Links, []string{refused.ID}) || again.Parent != refused.Parent || again.Failed {
 		t.Errorf("the attempt after %s: %+v", refused.ID, again)
+	}
+	if one, two := <-retried, <-retried; !strings.Contains(one+" "+two, again.Trace+"-"+again.ID) {
+		t.Errorf("the endpoint was told of %s and %s, want the attempt %s", one, two, again.ID)
 	}
 
 	waiting := make(chan struct{})
