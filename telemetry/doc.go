@@ -1,6 +1,6 @@
-// Package telemetry holds the instruments of the process, exports them over
-// OTLP, makes spans of requests, and makes the logger. It is the only package that knows the
-// OpenTelemetry SDK.
+// Package telemetry holds the instruments of the process, makes spans of
+// requests, exports both over OTLP, and makes the logger. It is the only
+// package that knows the OpenTelemetry SDK.
 //
 // # Life of a measurement
 //
