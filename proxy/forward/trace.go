@@ -75,7 +75,7 @@ func (r *requestHead) addTrace(to sink) {
 	add := func(id message.ID, appendTo func(*telemetry.Trace, []byte) []byte) {
 		from := len(b) // HTTP/2 keeps the value until the head is whole: each has a place of its own
 		b = appendTo(t, b)
-		to.AddID(id, b[from:])
+		r.addID(to, id, b[from:])
 	}
 	if f.Has(telemetry.W3C) {
 		add(message.Traceparent, (*telemetry.Trace).AppendTraceparent)
@@ -90,7 +90,7 @@ func (r *requestHead) addTrace(to sink) {
 		if t.Sampled() {
 			sampled = b3Sampled
 		}
-		to.AddID(message.XB3Sampled, sampled)
+		r.addID(to, message.XB3Sampled, sampled)
 	}
 	r.work.trace = b
 }

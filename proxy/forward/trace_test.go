@@ -188,3 +188,32 @@ func BenchmarkTraceSampled(b *testing.B) {
 		ex.write()
 	}
 }
+
+// A route that removes the fields of a trace keeps them from its endpoint, and its variable has the id of our trace.
+func TestRouteEditsTraceFields(t *testing.T) {
+	ex := typical(t, config.Route{
+		Match: config.Match{PathPrefix: "/"},
+		RequestHeaders: config.HeaderEdits{
+			Remove: []string{"traceparent", "x-b3-sampled"},
+			Set:    []config.Header{{Name: "x-trace", Value: "${trace_id}"}},
+		},
+	})
+	ex.engine.Tracer = newTracer(t, "always_on", "b3multi,tracecontext")
+	ex.req.Fields = nil // nobody has traced it so far
+	ex.req.Present = 0
+	_ = ex.decide()
+	head := requestHead{&ex.req, &ex.decision, ex.client, "10.0.0.1:80", ex.work}
+	var out message.Head
+	lim := http1.DefaultLimits()
+	if err := http1.ParseRequest(head.appendH1(nil), &out, &lim); err != nil {
+		t.Fatal(err)
+	}
+	if out.Present.Has(message.Traceparent) || out.Present.Has(message.XB3Sampled) ||
+		!out.Present.Has(message.XB3SpanID) {
+		t.Errorf("went on: %s", out.Buf)
+	}
+	value, _ := out.Find("x-trace")
+	if id := ex.decision.Trace.AppendTraceID(nil); string(value) != string(id) {
+		t.Errorf("x-trace: %s, want %s", value, id)
+	}
+}

@@ -159,6 +159,9 @@ func (x *Exchange) appendVariable(dst []byte, v config.Variable) []byte {
 	case config.VarRequestID:
 		return appendField(dst, d.RequestID(h))
 	case config.VarTraceID:
+		if d.Trace.On() {
+			return d.Trace.AppendTraceID(dst)
+		}
 		return appendField(dst, TraceID(h))
 	case config.VarCluster:
 		if d.Upstream != nil {
@@ -194,6 +197,7 @@ func appendField[V []byte | string](dst []byte, v V) []byte {
 }
 
 // TraceID is the id of the trace that the request h belongs to, as its traceparent has it; nil: it names none.
+// Where requests are traced, their Decision knows better.
 func TraceID(h *message.Head) []byte {
 	if tp := h.Get(message.Traceparent); len(tp) >= 35 && tp[2] == '-' { // 00-<32 hex>-...
 		return tp[3:35]
