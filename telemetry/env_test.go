@@ -162,7 +162,8 @@ func FuzzSettings(f *testing.F) {
 			return
 		}
 		if password, _ := u.User.Password(); password == secret && u.Hostname() != secret {
-			if all := fmt.Sprint(err, s.tracesErr, s.endpoint, s.traces.endpoint, s.warnings); strings.Contains(all, secret) {
+			all := fmt.Sprint(err, s.tracesErr, s.endpoint, s.traces.endpoint, s.warnings)
+			if strings.Contains(all, secret) {
 				t.Errorf("the password is shown: %s", all)
 			}
 		}
