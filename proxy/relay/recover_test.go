@@ -25,6 +25,7 @@ func TestPanicInStart(t *testing.T) {
 		"behind": func(c *forward.ConnH2, _ *forward.Given) {
 			c.Client.Listener = &route.Listener{}
 		},
+		"behind, and its record too": func(c *forward.ConnH2, _ *forward.Given) { c.Client.Listener = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, breaks)

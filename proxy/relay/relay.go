@@ -164,6 +164,7 @@ func (r *relay) open(b *http2.Batch, server *http2.Client, f *http2.Fields, end 
 
 // giveUp ends what a panic has left behind. r may be nil.
 func (r *relay) giveUp(b *http2.Batch, g *forward.Given) {
+	defer func() { _ = recover() }() // what is broken may be what the record is made of
 	if r == nil || r.server == nil {
 		g.GiveUp()
 		return
