@@ -72,10 +72,12 @@ func (a *applier) prepare(ctx context.Context, doc *config.Document, from string
 		if a.active.follows(q) {
 			continue // its clusters begin with what the active ones have, holds included
 		}
-		if e, ok := a.catalog.Endpoints(q); ok {
+		e, ok := a.catalog.Endpoints(q)
+		if len(e.Instances) == 0 && (a.active == nil || from == sourceState) {
+			a.recall(r, q) // also where the catalog has said that there are none: they are held, as later on
+		}
+		if ok {
 			r.deliver(e)
-		} else if a.active == nil || from == sourceState {
-			a.recall(r, q)
 		}
 	}
 	return r, nil

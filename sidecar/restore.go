@@ -54,7 +54,7 @@ func (a *applier) restore(ctx context.Context) bool {
 	return true
 }
 
-// recall gives the kept endpoints to the clusters of a revision whose query the catalog has not answered.
+// recall gives the kept endpoints to the clusters of a revision for whose query the catalog has none, or no response.
 func (a *applier) recall(r *revision, q consul.Query) {
 	kept, ok := a.state.recalled(q)
 	if !ok {

@@ -1,7 +1,9 @@
 package sidecar
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -9,8 +11,11 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/statedir"
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
 func TestTrialAfterAnEnd(t *testing.T) {
@@ -135,6 +140,56 @@ func TestKeptInstances(t *testing.T) {
 		kept.Instances = []keptInstance{strange}
 		if got := kept.instances(); got != nil {
 			t.Errorf("%+v: %+v, want it left out", strange, got)
+		}
+	}
+}
+
+// The catalog may have answered before the state is taken up. That it has none takes no endpoint away at once, whenever
+// it has said so.
+func TestCatalogIsQuickerThanTheState(t *testing.T) {
+	server := testserver.Consul(t)
+	server.Register(testserver.Service{Name: "there", Port: 8001})
+	t.Setenv("CONSUL_HTTP_ADDR", server.Addr())
+	for service, want := range map[string]string{
+		"gone":  "127.0.0.1:8000 deregistered, held true",
+		"there": "127.0.0.1:8001 passing, held false",
+	} {
+		for name, until := range map[string]time.Time{"": {}, ", held already": time.Now().Add(10 * time.Second)} {
+			t.Run(service+name, func(t *testing.T) {
+				a := newApplier(t)
+				over := make(chan struct{})
+				ctx, end := context.WithCancel(t.Context())
+				go func() { defer close(over); a.catalog.Run(ctx) }()
+				defer func() { end(); <-over }()
+				q := consul.Query{Service: service}
+				a.catalog.Watch([]consul.Query{q})
+				if without := a.catalog.Wait(ctx); len(without) > 0 {
+					t.Fatal("no answer for", without)
+				}
+				dir, err := statedir.Open(filepath.Join(t.TempDir(), "state"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer dir.Close()
+				a.state = &state{dir: dir, found: &lastGood{}, known: map[consul.Query]keptEndpoints{q: {
+					Query: q, HeldUntil: until,
+					Instances: []keptInstance{{Address: "127.0.0.1:8000", Weight: 1, State: "passing"}},
+				}}}
+				doc := document(t, "clusters:\n- {name: c, consul: {service: "+service+"}}\n")
+				if err := a.apply(ctx, doc, discovery.Document{Source: sourceState}); err != nil {
+					t.Fatal(err)
+				}
+				var got []string
+				for _, e := range a.set.Status()[0].Endpoints {
+					got = append(got, fmt.Sprintf("%s %s, held %v", e.Address, e.Consul.State, e.Consul.Held != nil))
+					if h := e.Consul.Held; h != nil && !until.IsZero() && h.Sub(until).Abs() > time.Second {
+						t.Errorf("held until %v, want %v", h, until)
+					}
+				}
+				if len(got) != 1 || got[0] != want {
+					t.Errorf("endpoints %q, want %q", got, want)
+				}
+			})
 		}
 	}
 }
