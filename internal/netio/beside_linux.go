@@ -14,7 +14,7 @@ const soReuseport = 15
 // that overlap: 127.0.0.1:80 becomes :80 without a moment in which nobody listens. Other processes are kept away as
 // before, since both sides must agree to share.
 func listenBeside(ctx context.Context, address string, leavers []*Listener) (net.Listener, error) {
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	ln, err := listenConfig(nil).Listen(ctx, "tcp", address)
 	if len(leavers) == 0 || !errors.Is(err, syscall.EADDRINUSE) {
 		return ln, err
 	}
@@ -25,8 +25,7 @@ func listenBeside(ctx context.Context, address string, leavers []*Listener) (net
 			}
 		}
 	}
-	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { return share(raw) }}
-	return lc.Listen(ctx, "tcp", address)
+	return listenConfig(share).Listen(ctx, "tcp", address)
 }
 
 func share(raw syscall.RawConn) error {
