@@ -53,14 +53,15 @@ func (c *connH1) run(first *netio.Buffer, n int, since int64) {
 			again = q.Serve(false)
 		}
 		c.fresh = false
-		panicked, preface := q.Panicked(), q.Preface()
+		panicked, last, preface := q.Panicked(), q.Last(), q.Preface()
 		q.Release()
 		if preface != nil {
 			c.becomeHTTP2(preface)
 			return
 		}
 		if !again {
-			c.end(!panicked)
+			// A client that sends nothing more cannot lose the response to a reset.
+			c.end(!panicked && !(last && c.Conn.Drained()))
 			return
 		}
 		since, first, n = c.s.engine.Now(), nil, 0
@@ -164,9 +165,9 @@ const (
 	lingerBytes = 1 << 20
 )
 
-// end closes the connection. answered: a response was sent last, which the client must get to read.
-func (c *connH1) end(answered bool) {
-	if answered {
+// end closes the connection. linger: a response was sent last, which a reset could take from the client.
+func (c *connH1) end(linger bool) {
+	if linger {
 		_ = c.Conn.CloseWrite() // Close follows
 		c.Conn.SetReadDeadline(c.s.engine.Now() + int64(lingerFor))
 		b := netio.NewBuffer()

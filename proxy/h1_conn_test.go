@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -135,6 +136,32 @@ func TestAnswerReachesAClientThatGoesOnSending(t *testing.T) {
 	c.status(413)
 	c.finish()
 	c.ended()
+}
+
+// A client that says close sends nothing more, so its connection is closed at once. One that does send more gets its
+// response too: no reset overtakes it.
+func TestCloseAskedForByTheClient(t *testing.T) {
+	for name, more := range map[string]string{"nothing more": "", "more": get("/ignored")} {
+		t.Run(name, func(t *testing.T) {
+			e := listen(t)
+			g := start(t, to(e.addr))
+			c := g.dial()
+			c.send("GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+			up := e.accept()
+			up.head()
+			c.send(more) // it lies in the socket when the response comes
+			up.send(ok("a"))
+			if res := c.status(200); !res.Close {
+				t.Error("the answer does not say Connection: close")
+			}
+			c.finish()
+			if rest := c.rest(); rest != "" {
+				t.Errorf("behind the answer came %q", rest)
+			}
+			testserver.WaitFor(t, patience, "the connection to be given back",
+				func() bool { _, n, _ := g.server.Listener("web"); return n == 0 })
+		})
+	}
 }
 
 func TestEmptyLineBetweenRequestsIsSkipped(t *testing.T) {

@@ -48,7 +48,7 @@ type Conn struct {
 	we  syscall.Errno
 
 	tryReadFn, tryWriteFn func(uintptr) bool // nil when not plain
-	quietFn               func(uintptr)      // made at the first use
+	peekFn                func(uintptr)      // made at the first use
 
 	next, prev *Conn   // the sweeper's list of awake, or of parked, connections; these six are guarded by its mutex
 	owner      Resumer // goes on with it; while it is parked
@@ -59,7 +59,7 @@ type Conn struct {
 	interrupt atomic.Bool
 	plain     bool    // Conn is the socket itself: read and written with raw; else Conn.Read and Conn.Write do the work
 	once      bool    // the call in hand makes one attempt and does not wait
-	quiet     bool    // the result of quietFn
+	come      come    // the result of peekFn
 	peeked    bool    // first has a byte that Unread has met
 	first     [1]byte // what ReadFirst waits with where it cannot wait without a buffer
 }
@@ -174,15 +174,31 @@ func (c *Conn) Hangup() Hangup {
 // Quiet tells whether an idle connection is open and has no unread data: a peer that has closed it, or sent what nobody
 // asked for, makes it false. It consumes nothing and does not block. Where it cannot be known the result is true. It is
 // the reader's to call.
-func (c *Conn) Quiet() bool {
-	if c.Unread() {
-		return false
+func (c *Conn) Quiet() bool { return !c.Unread() && (c.raw == nil || c.peek() == comeNothing) }
+
+// Drained tells whether nothing that the peer has sent is unread, but for its end: closing such a connection resets
+// nothing. It consumes nothing and does not block. Where it cannot be known the result is false. It is the reader's to
+// call.
+func (c *Conn) Drained() bool {
+	return !c.Unread() && c.raw != nil && c.peek() != comeMore
+}
+
+// come is what has come at a socket.
+type come uint8
+
+const (
+	comeMore    come = iota // data, or an error
+	comeEnd                 // the peer's end, and nothing before it
+	comeNothing             // nothing
+)
+
+// peek looks at what has come at the socket; a closed one has an error.
+func (c *Conn) peek() come {
+	if c.peekFn == nil {
+		c.peekFn = func(fd uintptr) { c.come = peekSocket(fd) }
 	}
-	if c.raw == nil {
-		return true
+	if c.raw.Control(c.peekFn) != nil {
+		return comeMore
 	}
-	if c.quietFn == nil {
-		c.quietFn = func(fd uintptr) { c.quiet = quietSocket(fd) }
-	}
-	return c.raw.Control(c.quietFn) == nil && c.quiet // an error means closed
+	return c.come
 }

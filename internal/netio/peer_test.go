@@ -54,6 +54,31 @@ func TestHangupAndQuiet(t *testing.T) {
 	}
 }
 
+// What is drained can be closed without a reset: nothing has come that is unread, but perhaps the peer's end.
+func TestDrained(t *testing.T) {
+	// a reset that Quiet has been told of is an end
+	want := map[string]bool{"nothing": true, "end": true, "close": true, "reset": true}
+	for _, d := range peerDeeds {
+		t.Run(d.name, func(t *testing.T) {
+			ours, peer := dialled(t)
+			c := New(ours, NewSweeper(), 0)
+			defer c.Close()
+			if !c.Drained() {
+				t.Fatal("not drained at first")
+			}
+			d.do(t, peer)
+			until(t, "the deed is seen", func() bool { return c.Hangup() == d.hangup && c.Quiet() == d.quiet })
+			if got := c.Drained(); got != want[d.name] {
+				t.Errorf("drained %v, want %v", got, want[d.name])
+			}
+		})
+	}
+	ours, _ := piped(t)
+	if New(ours, NewSweeper(), 0).Drained() {
+		t.Error("in memory, where it cannot be known: drained")
+	}
+}
+
 // TestHangupConsumesNothing: what lay unread is still there.
 func TestHangupConsumesNothing(t *testing.T) {
 	ours, peer := dialled(t)

@@ -41,10 +41,16 @@ func hangup(fd uintptr) Hangup {
 	}
 }
 
-// quietSocket peeks: anything but "nothing there yet" is news.
-func quietSocket(fd uintptr) bool {
+// peekSocket looks at what has come, and consumes nothing.
+func peekSocket(fd uintptr) come {
 	var b [1]byte
-	_, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), 1,
+	n, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), 1,
 		syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
-	return e == syscall.EAGAIN
+	switch {
+	case e == syscall.EAGAIN:
+		return comeNothing
+	case e == 0 && n == 0:
+		return comeEnd
+	}
+	return comeMore
 }

@@ -44,9 +44,15 @@ func hangup(fd uintptr) Hangup {
 	return Open
 }
 
-// quietSocket peeks: anything but "nothing there yet" is news.
-func quietSocket(fd uintptr) bool {
+// peekSocket looks at what has come, and consumes nothing.
+func peekSocket(fd uintptr) come {
 	var b [1]byte
-	_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
-	return errors.Is(err, syscall.EAGAIN)
+	n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+	switch {
+	case errors.Is(err, syscall.EAGAIN):
+		return comeNothing
+	case err == nil && n == 0:
+		return comeEnd
+	}
+	return comeMore
 }

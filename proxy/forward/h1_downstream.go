@@ -35,6 +35,7 @@ type RequestH1 struct {
 
 	preface []byte // of HTTP/2, which is what the client speaks; nil: it does not
 
+	last  bool // the client has said that it sends nothing behind the request that was served, and nothing has come
 	old   bool // the request in hand is HTTP/1.0
 	began bool // bytes of its response may have left
 	bare  bool // the response's body ends with the connection
@@ -61,7 +62,7 @@ func (q *RequestH1) Release() {
 	q.w.Done()
 	q.ex.reset()
 	q.ex.detach()
-	q.conn, q.preface = nil, nil
+	q.conn, q.preface, q.last = nil, nil, false
 	q.r, q.w, q.body = http1.Reader{}, http1.Writer{}, http1.Body{}
 	requestsH1.Put(q)
 }
@@ -72,6 +73,10 @@ func (q *RequestH1) Panicked() bool { return q.ex.state == panicked }
 // Preface is what has come of an HTTP/2 connection, its preface first, where the client turned out to speak HTTP/2;
 // else nil. Nothing has been answered then. It is the caller's.
 func (q *RequestH1) Preface() []byte { return q.preface }
+
+// Last tells that the client has said that it sends nothing behind the request that was served (RFC 9112 section 9.6),
+// and that nothing behind it has been read.
+func (q *RequestH1) Last() bool { return q.last }
 
 // Buffered is how many bytes of a further request have come.
 func (q *RequestH1) Buffered() int { return q.r.Buffered() }
@@ -98,6 +103,7 @@ func (q *RequestH1) Serve(first bool) bool {
 		return false
 	}
 	again := !ex.closing && !ex.req.Close && !q.bare && q.body.Ended()
+	q.last = ex.req.Close && q.body.Ended() && q.r.Buffered() == 0
 	ex.reset()
 	q.w.Done()
 	q.r.Done()
