@@ -6,22 +6,35 @@ import "sync"
 // buffer of their own.
 const BufferSize = 8 << 10
 
+// The sizes in bytes of the buffers that heads are kept in while a request waits: most are much smaller than what they
+// are read with.
+const (
+	tinySize  = 512
+	smallSize = 2 << 10
+)
+
 // BulkSize is the size in bytes of the buffers that long bodies are moved through.
 const BulkSize = 64 << 10
 
-// Buffer is a pooled byte slice. Whoever takes one with [NewBuffer] or [NewBulk] gives it back with Free, and does not
-// touch it afterwards.
+// Buffer is a pooled byte slice. Whoever takes one with [NewBuffer], [NewBulk], [Sized] or [Fitting] gives it back with
+// Free, and does not touch it afterwards.
 type Buffer struct {
 	B []byte
 }
 
 var (
-	small = sync.Pool{New: func() any { return &Buffer{B: make([]byte, BufferSize)} }}
-	bulk  = sync.Pool{New: func() any { return &Buffer{B: make([]byte, BulkSize)} }}
+	tiny   = poolOf(tinySize)
+	small  = poolOf(smallSize)
+	normal = poolOf(BufferSize)
+	bulk   = poolOf(BulkSize)
 )
 
+func poolOf(size int) *sync.Pool {
+	return &sync.Pool{New: func() any { return &Buffer{B: make([]byte, size)} }}
+}
+
 // NewBuffer takes a buffer of [BufferSize] bytes from the pool.
-func NewBuffer() *Buffer { return small.Get().(*Buffer) }
+func NewBuffer() *Buffer { return normal.Get().(*Buffer) }
 
 // NewBulk takes a buffer of [BulkSize] bytes from the pool.
 func NewBulk() *Buffer { return bulk.Get().(*Buffer) }
@@ -37,6 +50,17 @@ func Sized(n int) *Buffer {
 	return &Buffer{B: make([]byte, n)}
 }
 
+// Fitting returns a buffer of at least n bytes that is worth moving them to, from one of [BufferSize]; nil: none is.
+func Fitting(n int) *Buffer {
+	switch {
+	case n <= tinySize:
+		return tiny.Get().(*Buffer)
+	case n <= smallSize:
+		return small.Get().(*Buffer)
+	}
+	return nil
+}
+
 // Free gives b back. A nil b is fine. Buffers of odd sizes are left to the garbage collector, so that one large head
 // does not pin memory.
 func (b *Buffer) Free() {
@@ -45,8 +69,12 @@ func (b *Buffer) Free() {
 	}
 	b.B = b.B[:cap(b.B)]
 	switch len(b.B) {
-	case BufferSize:
+	case tinySize:
+		tiny.Put(b)
+	case smallSize:
 		small.Put(b)
+	case BufferSize:
+		normal.Put(b)
 	case BulkSize:
 		bulk.Put(b)
 	}

@@ -106,10 +106,13 @@ func (e *Engine) connect(up *route.Upstream, ep *cluster.Endpoint, slot *cluster
 	ctx, cancel := context.WithTimeout(e.ctx, within)
 	defer cancel()
 	start := e.Now()
-	nc, err := up.Dial(ctx, ep.Address())
+	nc, err := e.dial(ctx, up.Dial, ep.Address())
 	up.Cluster.Telemetry().RecordConnect(time.Duration(e.Now()-start), err == nil)
 	if err != nil {
 		slot.Release()
+		if errors.Is(err, replyPanic) {
+			return nil, replyPanic
+		}
 		failed := netio.NewConnectError(err)
 		if failed.Ours {
 			up.Cluster.Telemetry().Overflow.Inc()
@@ -120,6 +123,23 @@ func (e *Engine) connect(up *route.Upstream, ep *cluster.Endpoint, slot *cluster
 		return nil, failed
 	}
 	return nc, nil
+}
+
+// dial calls dial from a goroutine of its own, whose stack grows and goes: that of the request stays small while it
+// waits for the response.
+func (e *Engine) dial(ctx context.Context, dial netio.DialFunc, address string) (nc net.Conn, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if e.recovered(recover()) {
+				err = replyPanic
+			}
+		}()
+		nc, err = dial(ctx, address)
+	}()
+	<-done
+	return nc, err
 }
 
 // brokeOff tells that the peer ended or reset the connection, as opposed to being slow or wrong.

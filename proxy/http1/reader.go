@@ -94,7 +94,21 @@ func (r *Reader) ReadRequest(h *message.Head) error {
 	if string(r.peek()[:n]) == http2Preface {
 		return ErrHTTP2Preface
 	}
+	r.fit()
 	return ParseRequest(r.takeHead(n), h, &r.lim)
+}
+
+// fit moves what has come, a head that is not in use yet and what is behind it, to a buffer of its size: a request may
+// have to wait for long.
+func (r *Reader) fit() {
+	if len(r.cur.B) != netio.BufferSize {
+		return
+	}
+	if b := netio.Fitting(r.Buffered()); b != nil {
+		n := copy(b.B, r.peek())
+		r.cur.Free()
+		r.cur, r.r, r.w, r.full = b, 0, n, false
+	}
 }
 
 // http2Preface is the part of HTTP/2's connection preface that looks like a request head (RFC 9113 section 3.4).
@@ -210,7 +224,7 @@ func (r *Reader) room() {
 		return
 	}
 	n := r.Buffered()
-	b := netio.Sized(max(2*n, netio.BulkSize))
+	b := netio.Sized(2 * n)
 	copy(b.B, r.peek())
 	r.replace(b, n)
 }

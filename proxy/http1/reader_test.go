@@ -186,7 +186,7 @@ func TestReadersShareNothing(t *testing.T) {
 func scribble() {
 	var taken []*netio.Buffer
 	for range 3 {
-		taken = append(taken, netio.NewBuffer(), netio.NewBulk())
+		taken = append(taken, netio.NewBuffer(), netio.NewBulk(), netio.Fitting(1), netio.Fitting(1000))
 	}
 	for _, b := range taken {
 		for i := range b.B[:200] {
@@ -204,8 +204,10 @@ func TestBodyBuffers(t *testing.T) {
 		moved             bool // the body is not behind its head any more
 		want              int  // the size of the buffer in the end
 	}{
-		{100, 3000, 1000, false, small},
-		{100, 100_000, 1000, false, small},
+		{100, 3000, 1000, true, small}, // so small a head has a buffer of its size
+		{100, 100_000, 1000, true, small},
+		{3000, 3000, 1000, false, small},
+		{3000, 100_000, 1000, false, small},
 		{small - minRead + 1, 100_000, 1000, true, small},
 		{100, 500_000, 200_000, true, bulk},
 		{small, 500_000, 200_000, true, bulk},
@@ -233,6 +235,31 @@ func TestBodyBuffers(t *testing.T) {
 		if a, b := netio.NewBuffer(), netio.NewBuffer(); a == b {
 			t.Error("a buffer was given back twice")
 		}
+	}
+}
+
+// A request that waits holds a buffer of its size, with what has come behind its head.
+func TestWaitingRequestHoldsLittle(t *testing.T) {
+	for _, row := range []struct{ head, behind, want int }{
+		{100, 0, 512},
+		{100, 412, 512},
+		{100, 413, 2 << 10},
+		{1000, 1000, 2 << 10},
+		{1000, 1049, netio.BufferSize},
+		{2049, 0, netio.BufferSize},
+	} {
+		head := "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\nPad: "
+		head += strings.Repeat("p", row.head-len(head)-4) + "\r\n\r\n"
+		body := strings.Repeat("x", row.behind)
+		r := reader(DefaultLimits(), head+body)
+		var h message.Head
+		if err := r.ReadRequest(&h); err != nil || string(h.Buf) != head || string(r.peek()) != body {
+			t.Errorf("a head of %d with %d behind it: %q, %q, %v", row.head, row.behind, h.Buf, r.peek(), err)
+		}
+		if got := len(r.cur.B); got != row.want {
+			t.Errorf("a head of %d with %d behind it: a buffer of %d, want %d", row.head, row.behind, got, row.want)
+		}
+		r.Free()
 	}
 }
 

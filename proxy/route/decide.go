@@ -43,8 +43,8 @@ type Decision struct {
 // normalised or rewritten points into it.
 type Workspace struct {
 	path     []byte
-	edges    [maxSegments + 2]int
-	hostname [256]byte
+	edges    [maxSegments + 2]uint32
+	hostname []byte
 	rewrite  []byte
 	value    []byte // of a header or a parameter, where it is not in one piece as it is meant
 }

@@ -120,6 +120,7 @@ func (r *router) buckets() []*bucket {
 func (r *router) match(a *asked) *Route {
 	if len(r.exact)+len(r.wildcard) > 0 {
 		host := hostname(a.head.Authority, a.work.hostname[:0])
+		a.work.hostname = host
 		if b := r.exact[string(host)]; b != nil {
 			if rt := b.match(a, nil); rt != nil {
 				return rt
@@ -202,7 +203,7 @@ func first(list []*Route, a *asked, tried *[]*Route) *Route {
 
 // cut notes in edges where the segments of path end, as deep as the bucket's prefixes go, and returns the last one's
 // index.
-func (b *bucket) cut(path []byte, edges *[maxSegments + 2]int) int {
+func (b *bucket) cut(path []byte, edges *[maxSegments + 2]uint32) int {
 	n := 1 // edges[0] is 0, the prefix "/"
 	for at := 1; n <= b.depth; n++ {
 		i := -1
@@ -211,12 +212,12 @@ func (b *bucket) cut(path []byte, edges *[maxSegments + 2]int) int {
 		}
 		if i < 0 {
 			if at <= len(path) && len(path) > 1 {
-				edges[n] = len(path)
+				edges[n] = uint32(len(path))
 				n++
 			}
 			break
 		}
-		edges[n] = at + i
+		edges[n] = uint32(at + i)
 		at += i + 1
 	}
 	return n - 1
