@@ -31,7 +31,9 @@ func TestPanicEndsOneConnection(t *testing.T) {
 			app := backend(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
 			var broken atomic.Bool
 			dial := netio.Dialer(nil)
-			g := start(t, to(app), func(o *proxy.Options) {
+			// the place of what panicked is given back
+			limited := clustered("", "limits: {max_connections: 1, max_pending: 0}", app)
+			g := start(t, limited, func(o *proxy.Options) {
 				o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
 					if broken.Swap(false) {
 						panic("a bug of ours")

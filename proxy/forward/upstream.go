@@ -3,8 +3,10 @@ package forward
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"runtime/debug"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
@@ -99,20 +101,22 @@ func reuse(c cluster.Conn) *upstreamH1 {
 	return u
 }
 
-// connect dials. The slot is released when that does not work.
+// connect dials. The slot is released when that does not work, or panics.
 func (e *Engine) connect(up *route.Upstream, ep *cluster.Endpoint, slot *cluster.Slot, within time.Duration) (
 	net.Conn, error,
 ) {
 	ctx, cancel := context.WithTimeout(e.ctx, within)
 	defer cancel()
+	connected := false
+	defer func() {
+		if !connected {
+			slot.Release()
+		}
+	}()
 	start := e.Now()
-	nc, err := e.dial(ctx, up.Dial, ep.Address())
+	nc, err := dialApart(ctx, up.Dial, ep.Address())
 	up.Cluster.Telemetry().RecordConnect(time.Duration(e.Now()-start), err == nil)
 	if err != nil {
-		slot.Release()
-		if errors.Is(err, replyPanic) {
-			return nil, replyPanic
-		}
 		failed := netio.NewConnectError(err)
 		if failed.Ours {
 			up.Cluster.Telemetry().Overflow.Inc()
@@ -122,23 +126,28 @@ func (e *Engine) connect(up *route.Upstream, ep *cluster.Endpoint, slot *cluster
 		}
 		return nil, failed
 	}
+	connected = true
 	return nc, nil
 }
 
-// dial calls dial from a goroutine of its own, whose stack grows and goes: that of the request stays small while it
-// waits for the response.
-func (e *Engine) dial(ctx context.Context, dial netio.DialFunc, address string) (nc net.Conn, err error) {
+// dialApart calls dial from a goroutine of its own, whose stack grows and goes: that of the request stays small while
+// it waits for the response. A panic is the request's all the same.
+func dialApart(ctx context.Context, dial netio.DialFunc, address string) (nc net.Conn, err error) {
 	done := make(chan struct{})
+	var panicked any
 	go func() {
 		defer close(done)
 		defer func() {
-			if e.recovered(recover()) {
-				err = replyPanic
+			if p := recover(); p != nil {
+				panicked = fmt.Sprintf("%v\n%s", p, debug.Stack())
 			}
 		}()
 		nc, err = dial(ctx, address)
 	}()
 	<-done
+	if panicked != nil {
+		panic(panicked)
+	}
 	return nc, err
 }
 
