@@ -126,7 +126,7 @@ func (a *applier) take(ctx context.Context, d discovery.Document) error {
 			a.confirm(d)
 			return nil
 		}
-		return a.bootstrap(ctx)
+		return a.bootstrap(ctx, nil)
 	}
 	if a.trials().forced(d.Forced) {
 		a.trials().lift()

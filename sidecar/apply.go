@@ -11,8 +11,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
-// apply prepares the whole revision, and only then makes it visible. An error leaves everything as it was.
-func (a *applier) apply(ctx context.Context, doc *config.Document, from discovery.Document) error {
+// apply prepares the whole revision, and only then makes it visible. An error leaves everything as it was. as notes
+// what it serves as, where that is not as the document of the source; nil: it is.
+func (a *applier) apply(ctx context.Context, doc *config.Document, from discovery.Document, as func(*serving)) error {
 	begun := time.Now()
 	var undo rollback
 	defer undo.run()
@@ -35,8 +36,14 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, from discover
 		return err
 	}
 	undo.dismiss()
+	a.mu.Lock() // who has had a response of the revision finds it in the status, and the other way round
 	requests.Commit()
 	connections.Commit()
+	a.now.applied(doc, from.Source, time.Now())
+	if as != nil {
+		as(&a.now)
+	}
+	a.mu.Unlock()
 	if next.from = from; !a.state.enabled() {
 		next.from.Parts = nil
 	}
@@ -112,9 +119,6 @@ func (a *applier) replace(next *revision, took time.Duration) {
 	}
 	a.registry.RevisionApplied.Inc()
 	a.registry.RevisionInfo(next.doc.Revision)
-	a.mu.Lock()
-	a.now.applied(next.doc, source, time.Now())
-	a.mu.Unlock()
 	a.settle(time.Now())
 	a.noteMissing()
 	a.logger.Info("revision applied", "revision", next.doc.Revision, "source", source, "routes", len(next.doc.Routes),

@@ -145,12 +145,12 @@ routes:
 				a := newApplier(t)
 				if serves {
 					first := document(map[string]string{"SUFFIX": ""})
-					if err := a.apply(now, first, discovery.Document{Source: "test"}); err != nil {
+					if err := a.apply(now, first, discovery.Document{Source: "test"}, nil); err != nil {
 						t.Fatal(err)
 					}
 				}
 				active, before := a.active, a.held()
-				err := a.apply(now, row.doc(), discovery.Document{Source: "test"})
+				err := a.apply(now, row.doc(), discovery.Document{Source: "test"}, nil)
 				if err == nil || !strings.Contains(err.Error(), row.want) {
 					t.Fatalf("error %v, want one with %q", err, row.want)
 				}
@@ -160,7 +160,7 @@ routes:
 				if after := a.held(); after != before {
 					t.Errorf("before:\n%s\nafter the failure:\n%s", before, after)
 				}
-				if err := a.apply(now, document(nil), discovery.Document{Source: "test"}); err != nil {
+				if err := a.apply(now, document(nil), discovery.Document{Source: "test"}, nil); err != nil {
 					t.Errorf("the next revision: %v", err)
 				}
 				if after := a.held(); strings.Count(after, "cluster ") != 2 || !strings.Contains(after, "query svc2") {

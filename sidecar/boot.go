@@ -55,12 +55,10 @@ func (a *applier) orFallBack(ctx context.Context, why string) error {
 	if a.restore(ctx) {
 		return nil
 	}
-	if err := a.bootstrap(ctx); err != nil || a.active == nil {
+	err := a.bootstrap(ctx, func(n *serving) { n.fellBack(why, rejected) })
+	if err != nil || a.active == nil {
 		return err
 	}
-	a.mu.Lock()
-	a.now.fellBack(why, rejected)
-	a.mu.Unlock()
 	a.logger.Warn("the bootstrap serves alone", "reason", why)
 	return nil
 }
@@ -79,9 +77,9 @@ func cannotRead(st discovery.Status) string {
 }
 
 // bootstrap puts the bootstrap's own revision into service. It was checked when it was read: what goes wrong now is the
-// surroundings, and the operator must know at once.
-func (a *applier) bootstrap(ctx context.Context) error {
-	err := a.apply(ctx, config.FromBootstrap(a.boot.Base()), discovery.Document{Source: string(SourceEnv)})
+// surroundings, and the operator must know at once. as is that of apply.
+func (a *applier) bootstrap(ctx context.Context, as func(*serving)) error {
+	err := a.apply(ctx, config.FromBootstrap(a.boot.Base()), discovery.Document{Source: string(SourceEnv)}, as)
 	if err == nil {
 		return nil
 	}

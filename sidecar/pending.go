@@ -57,7 +57,7 @@ func (a *applier) offer(ctx context.Context, doc *config.Document, from discover
 		a.pending = p
 		return a.tryPending(ctx)
 	}
-	err := a.apply(ctx, doc, from)
+	err := a.apply(ctx, doc, from, nil)
 	if err == nil {
 		return nil
 	}
@@ -87,7 +87,7 @@ func (a *applier) tryPending(ctx context.Context) error {
 	}
 	a.trials().begin(p.from.Hash)
 	defer a.endTrial(p.from.Hash)
-	err := a.apply(ctx, p.doc, p.from)
+	err := a.apply(ctx, p.doc, p.from, nil)
 	if held, ok := errors.AsType[*heldError](err); ok {
 		a.hold(HeldEmpty, held.reasons)
 		return nil

@@ -35,7 +35,8 @@ func (a *applier) restore(ctx context.Context) bool {
 	doc, err := config.DecodeParts(from.Parts, a.boot.Base())
 	a.kept.retry.at = time.Time{}
 	if err == nil {
-		if err = a.apply(ctx, doc, from); err != nil && !a.boot.Benchmark {
+		as := func(n *serving) { n.restored(l.AsOf, rejected) }
+		if err = a.apply(ctx, doc, from, as); err != nil && !a.boot.Benchmark {
 			a.kept.retry.failed(time.Now())
 		}
 	}
@@ -46,9 +47,6 @@ func (a *applier) restore(ctx context.Context) bool {
 		}
 		return false
 	}
-	a.mu.Lock()
-	a.now.restored(l.AsOf, rejected)
-	a.mu.Unlock()
 	a.logger.Info("serves from the state directory until the source delivers",
 		"revision", doc.Revision, "age", time.Since(l.AsOf).Round(time.Second).String(), "as_of", l.AsOf)
 	return true

@@ -176,7 +176,7 @@ func TestCatalogIsQuickerThanTheState(t *testing.T) {
 					Instances: []keptInstance{{Address: "127.0.0.1:8000", Weight: 1, State: "passing"}},
 				}}}
 				doc := document(t, "clusters:\n- {name: c, consul: {service: "+service+"}}\n")
-				if err := a.apply(ctx, doc, discovery.Document{Source: sourceState}); err != nil {
+				if err := a.apply(ctx, doc, discovery.Document{Source: sourceState}, nil); err != nil {
 					t.Fatal(err)
 				}
 				var got []string
