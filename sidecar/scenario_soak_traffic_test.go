@@ -125,16 +125,17 @@ func post(c *http.Client, url string) (status int, body string, err error) {
 
 // crashing is a server that crashes: its connections are closed, whatever they carry, and it is back at once.
 type crashing struct {
-	address string
-	handler http.Handler
-	server  *http.Server
+	address  string
+	handler  http.Handler
+	listener net.Listener
+	server   *http.Server
 }
 
 func newCrashing(t *testing.T, h http.Handler) *crashing {
 	t.Helper()
 	c := &crashing{address: testserver.Addr(t), handler: h}
 	c.start(t)
-	t.Cleanup(func() { c.server.Close() })
+	t.Cleanup(c.stop)
 	return c
 }
 
@@ -145,13 +146,19 @@ func (c *crashing) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &http.Server{Handler: c.handler}
-	go func() { _ = s.Serve(l) }() // ends with Close
-	c.server = s
+	go func() { _ = s.Serve(l) }() // ends with stop
+	c.listener, c.server = l, s
+}
+
+// stop frees the address, also where the server has not got as far as to know its listener.
+func (c *crashing) stop() {
+	c.listener.Close()
+	c.server.Close()
 }
 
 func (c *crashing) crash(t *testing.T) {
 	t.Helper()
-	c.server.Close()
+	c.stop()
 	c.start(t)
 }
 
