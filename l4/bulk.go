@@ -8,12 +8,6 @@ import (
 )
 
 const (
-	// maxPipes bounds the pipes of one server, of two descriptors each, beside two descriptors a connection.
-	maxPipes = 64
-	// pipeBytes is what a pipe holds. Larger ones mean fewer system calls a gigabyte, and more kernel memory behind a
-	// stalled reader; without privileges the kernel allows 64 MiB of pipes to a user (pipe-user-pages-soft), so all of
-	// ours fit four times.
-	pipeBytes = 256 << 10
 	// smallFill is what a bulk transfer brings each time; less than that, fewAfter times in a row, is none any more.
 	smallFill = netio.BufferSize
 	fewAfter  = 8
@@ -22,18 +16,18 @@ const (
 // bulk is what a direction needs while it moves bytes by splice(2): they never come to user space.
 type bulk struct {
 	on    bool
-	never bool  // the sockets are of a kind that cannot
-	pipe  *pipe // nil while nothing is held
-	held  int   // bytes in the pipe
-	few   int   // small fills in a row
+	never bool        // the sockets are of a kind that cannot
+	pipe  *netio.Pipe // nil while nothing is held
+	held  int         // bytes in the pipe
+	few   int         // small fills in a row
 }
 
 // begin changes to splice, if there is a pipe.
-func (b *bulk) begin(from *pipes) bool {
+func (b *bulk) begin(from *netio.Pipes) bool {
 	if b.never {
 		return false
 	}
-	if b.pipe = from.take(); b.pipe == nil {
+	if b.pipe = from.Take(); b.pipe == nil {
 		return false
 	}
 	b.on, b.few = true, 0
@@ -41,24 +35,24 @@ func (b *bulk) begin(from *pipes) bool {
 }
 
 // pause gives the pipe back, which is empty.
-func (b *bulk) pause(to *pipes) {
-	to.put(b.pipe)
+func (b *bulk) pause(to *netio.Pipes) {
+	to.Put(b.pipe)
 	b.pipe = nil
 }
 
 // finish is the end of the direction. A pipe with bytes in it is of no more use to anybody.
-func (b *bulk) finish(to *pipes) {
+func (b *bulk) finish(to *netio.Pipes) {
 	if b.held > 0 {
-		to.drop(b.pipe)
+		to.Drop(b.pipe)
 		b.pipe = nil
 	}
 	b.pause(to)
 }
 
 // abandon gives up a pipe that finish has not had, after a panic: nobody knows what is in it.
-func (b *bulk) abandon(to *pipes) {
+func (b *bulk) abandon(to *netio.Pipes) {
 	if b.pipe != nil {
-		to.drop(b.pipe)
+		to.Drop(b.pipe)
 		b.pipe = nil
 	}
 }
@@ -67,13 +61,13 @@ func (b *bulk) abandon(to *pipes) {
 func (p *pump) splice(src uintptr) bool {
 	b, pool := &p.bulk, p.c.s.pipes
 	if b.pipe == nil {
-		if b.pipe = pool.take(); b.pipe == nil {
+		if b.pipe = pool.Take(); b.pipe == nil {
 			b.on = false // others have them all
 			return true
 		}
 	}
 	for {
-		n, e := splice(src, b.pipe.in, pipeBytes)
+		n, e := netio.Splice(src, b.pipe.In, netio.PipeBytes)
 		switch {
 		case e == syscall.EAGAIN:
 			b.pause(pool)
@@ -110,7 +104,7 @@ func (p *pump) splice(src uintptr) bool {
 // drain gives what is in the pipe to the destination.
 func (p *pump) drain() step {
 	for b := &p.bulk; b.held > 0; {
-		n, e := splice(b.pipe.out, p.dstFD, b.held)
+		n, e := netio.Splice(b.pipe.Out, p.dstFD, b.held)
 		switch {
 		case e == syscall.EAGAIN:
 			return blocked
@@ -122,64 +116,4 @@ func (p *pump) drain() step {
 		b.held -= n
 	}
 	return onward
-}
-
-// pipe is the pair of descriptors that splice needs between two sockets.
-type pipe struct {
-	in, out uintptr
-}
-
-// pipes are the pipes of a server: made when asked for, at most maxPipes, kept when given back. Safe from any
-// goroutine.
-type pipes struct {
-	places chan struct{} // one taken for each pipe that exists
-	spare  chan *pipe
-}
-
-func newPipes() *pipes {
-	return &pipes{places: make(chan struct{}, maxPipes), spare: make(chan *pipe, maxPipes)}
-}
-
-// take returns an empty pipe, nil if all are in use or the system has none to give.
-func (s *pipes) take() *pipe {
-	select {
-	case p := <-s.spare:
-		return p
-	default:
-	}
-	select {
-	case s.places <- struct{}{}:
-	default:
-		return nil
-	}
-	p := newPipe()
-	if p == nil {
-		<-s.places
-	}
-	return p
-}
-
-// put takes an empty pipe back. A nil pipe is fine.
-func (s *pipes) put(p *pipe) {
-	if p != nil {
-		s.spare <- p // there is room for all
-	}
-}
-
-// drop closes a pipe for good.
-func (s *pipes) drop(p *pipe) {
-	p.close()
-	<-s.places
-}
-
-// close closes the pipes that nobody uses: all, once no connection is left.
-func (s *pipes) close() {
-	for {
-		select {
-		case p := <-s.spare:
-			s.drop(p)
-		default:
-			return
-		}
-	}
 }

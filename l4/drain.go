@@ -15,6 +15,6 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 	s.cancel() // also what still connects
 	<-idle
 	<-s.watched
-	s.pipes.close()
+	s.pipes.Close()
 	return cut
 }

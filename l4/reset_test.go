@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -80,8 +81,8 @@ func TestBulkChosen(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("no splice on this system")
 	}
-	from := newPipes()
-	t.Cleanup(from.close)
+	from := netio.NewPipes(nil)
+	t.Cleanup(from.Close)
 	src, feed := pair(t)
 	dst, sink := pair(t)
 	c := &conn{s: &Server{pipes: from}}
@@ -103,7 +104,7 @@ func TestBulkChosen(t *testing.T) {
 			got += m
 		}
 	}
-	pipesMade := func() int { return len(from.places) }
+	pipesMade := func() int { return from.Made() }
 	for range 20 {
 		move(1000)
 	}
@@ -114,7 +115,7 @@ func TestBulkChosen(t *testing.T) {
 	if pipesMade() != 1 {
 		t.Errorf("bulk took %d pipes", pipesMade())
 	}
-	testserver.WaitFor(t, 10*time.Second, "the pipe to be given back", func() bool { return len(from.spare) == 1 })
+	testserver.WaitFor(t, 10*time.Second, "the pipe to be given back", func() bool { return from.Spare() == 1 })
 	for range 2 * fewAfter {
 		move(1000)
 	}

@@ -39,7 +39,7 @@ type Server struct {
 	conns      atomic.Uint32 // connections so far
 	panics     atomic.Int64  // connections that have panicked
 	handshakes *mtls.Handshakes
-	pipes      *pipes
+	pipes      *netio.Pipes
 
 	connections
 }
@@ -48,7 +48,7 @@ type Server struct {
 func New(ctx context.Context, o Options) *Server {
 	s := &Server{
 		registry: o.Registry, logger: o.Logger, limit: o.Limit, log: o.Log, dial: o.Dial,
-		handshakes: mtls.NewHandshakes(mtls.MaxHandshakes), pipes: newPipes(),
+		handshakes: mtls.NewHandshakes(mtls.MaxHandshakes), pipes: netio.NewPipes(o.Limit),
 		connections: connections{
 			live: map[*conn]struct{}{}, wake: make(chan struct{}, 1), watched: make(chan struct{}),
 		},

@@ -26,6 +26,7 @@ func (s *Server) Leave() {
 // connection closes, ends idle connections, and waits for the rest until ctx ends. Then it cuts what is left and
 // returns how many connections that were.
 func (s *Server) Drain(ctx context.Context) (cut int) {
+	defer s.pipes.Close() // no connection is left then
 	s.Leave()
 	s.listeners.Close()
 	idle := s.last()

@@ -55,6 +55,7 @@ type Server struct {
 	dial       netio.DialFunc
 	health     *healthcheck.Checker // nil: no active checks
 	handshakes *mtls.Handshakes
+	pipes      *netio.Pipes
 	conns      atomic.Uint32 // connections so far
 
 	listeners *netio.ListenerSet[settings]
@@ -73,7 +74,7 @@ func New(ctx context.Context, o Options) *Server {
 	}
 	s := &Server{
 		trusted: o.Trusted, service: o.Service, instance: o.Instance, dial: o.Dial,
-		handshakes: mtls.NewHandshakes(mtls.MaxHandshakes),
+		handshakes: mtls.NewHandshakes(mtls.MaxHandshakes), pipes: netio.NewPipes(o.Limit),
 		queue: cluster.NewQueue(cluster.QueueOptions{
 			Concurrency: o.Queue.Concurrency, Timeout: o.Queue.Timeout,
 		}),
@@ -82,7 +83,7 @@ func New(ctx context.Context, o Options) *Server {
 	}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.engine = forward.New(s.ctx, forward.Options{
-		Registry: o.Registry, Logger: o.Logger, Sweeper: o.Sweeper, Limits: limits, Log: o.Log,
+		Registry: o.Registry, Logger: o.Logger, Sweeper: o.Sweeper, Pipes: s.pipes, Limits: limits, Log: o.Log,
 		Tracer: o.Tracer,
 	})
 	if s.dial == nil {

@@ -21,6 +21,9 @@
 // on in a fresh goroutine and finds everything as if it had waited itself: bytes, the end, an interrupt, or a
 // connection that was closed meanwhile.
 //
+// Long bodies and streams between plain sockets need not come to user space: a [Splicer], or a caller's own use of
+// [Splice], moves them through one of a bounded number of [Pipes].
+//
 // # Promises
 //
 //   - One goroutine reads and one writes at a time; Interrupt, Close and the deadline setters are safe from any

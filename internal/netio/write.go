@@ -25,17 +25,26 @@ func (c *Conn) Write(b []byte) (int, error) {
 			c.wb = nil
 			return len(b), nil
 		}
-		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && c.writeAt.Load() >= 0 {
-			_ = c.Conn.SetWriteDeadline(time.Time{}) // a wake-up meant for an earlier write
+		again, err := c.whyWrite(err)
+		if again {
 			continue
 		}
 		n := len(b) - len(c.wb)
 		c.wb = nil
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = ErrTimeout
-		}
 		return n, err
 	}
+}
+
+// whyWrite tells what the error of a write means, and whether it was a wake-up meant for an earlier one.
+func (c *Conn) whyWrite(err error) (again bool, _ error) {
+	switch {
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return false, err
+	case c.writeAt.Load() >= 0:
+		_ = c.Conn.SetWriteDeadline(time.Time{}) // a closed connection says so at the next write
+		return true, nil
+	}
+	return false, ErrTimeout
 }
 
 // tryWrite writes until the socket is full. Only a write that has to wait arms the deadline, so the common one costs

@@ -10,9 +10,9 @@
 //   - try.go is one attempt: lease a connection (upstream.go; h1_upstream.go, h2_upstream.go, h2_lease.go and
 //     h2_pool.go for the two versions), write the head (request_head.go), wait for the response head. What it knows is
 //     an [Attempt] (attempt.go).
-//   - response.go passes the response on, upgrade.go makes a tunnel of it, retry.go says when another attempt is right,
-//     replay_buffer.go keeps the body for it, deadlines.go says how long anything is waited for, and local_reply.go
-//     what the client is told when there is no response.
+//   - response.go passes the response on (splice.go: large bodies, both ways), upgrade.go makes a tunnel of it,
+//     retry.go says when another attempt is right, replay_buffer.go keeps the body for it, deadlines.go says how long
+//     anything is waited for, and local_reply.go what the client is told when there is no response.
 //   - h2_conn.go chooses who carries a stream: its connection's reading goroutine where nothing has to be waited for
 //     (h2_inline.go), else a worker (workers.go).
 //

@@ -20,6 +20,7 @@ type Options struct {
 	Registry *telemetry.Registry
 	Logger   hclog.Logger
 	Sweeper  *netio.Sweeper
+	Pipes    *netio.Pipes         // for large bodies; nil: none
 	Limits   http1.Limits         // of request and response heads
 	Log      *telemetry.AccessLog // nil: no access log
 	Tracer   *telemetry.Tracer    // nil: nothing is traced

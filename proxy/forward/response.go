@@ -67,6 +67,8 @@ func (ex *exchange) stream(u upstream) (upstream, downstream error) {
 	silent := int64(0)                                // since when the upstream is, if there is a limit to that
 	proven := ResponseOutcome(ex.record.Status, ex.record.GRPCStatus) != cluster.Success
 	u.SetReadDeadline(Earlier(wait.Deadline, poll))
+	way := ex.spliceResponse(u)
+	defer way.end()
 	for {
 		if !u.Ready() {
 			if err := ex.down.Flush(); err != nil {
@@ -79,13 +81,21 @@ func (ex *exchange) stream(u upstream) (upstream, downstream error) {
 				u.SetReadDeadline(Earlier(wait.Until(silent), poll))
 			}
 		}
-		p, err := u.Next()
+		var p []byte
+		var err error
+		n := 0 // of a piece that is spliced
+		if way.worth() {
+			if n, err = way.fill(); n > 0 {
+				downstream = way.drain()
+			}
+		} else if p, err = u.Next(); err == nil {
+			downstream = ex.down.Body(p)
+		}
 		switch {
+		case downstream != nil:
+			return nil, downstream
 		case err == nil:
 			silent = 0
-			if err := ex.down.Body(p); err != nil {
-				return nil, err
-			}
 		case errors.Is(err, io.EOF):
 			ex.record.NoteGRPC(ex.decision.GRPC, u.Trailers())
 			return nil, ex.down.End(u.Trailers())

@@ -163,28 +163,29 @@ func (u *upload) await() (patient bool) {
 // copy moves the body. It returns a reply if the client is the reason that it ended early; an endpoint that takes no
 // more is none, since its response may say why.
 func (u *upload) copy(up upstream) *route.LocalReply {
+	way := u.splice(up)
+	defer way.end()
 	for patient := false; ; {
 		if !u.down.Ready() {
 			if up.Flush() != nil {
-				return nil //nolint:nilerr // see above
+				return nil
 			}
 			patient = u.await()
 		}
-		p, err := u.down.Next()
+		p, n, err := u.next(&way)
 		switch {
 		case err == nil:
 			if u.waiting.Load() != 0 {
 				u.waiting.Store(0) // it does not wait any longer
 			}
-			if r := u.count(len(p)); r != nil {
+			if r := u.count(n); r != nil {
 				return r
 			}
-			u.buffer.keep(p, u.answered.Load())
 			if u.down.Ended() {
 				u.read.Store(true)
 			}
-			if up.Body(p) != nil {
-				return nil //nolint:nilerr // see above
+			if u.pass(up, &way, p) != nil {
+				return nil
 			}
 		case errors.Is(err, io.EOF):
 			u.read.Store(true)

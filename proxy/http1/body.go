@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
@@ -69,6 +70,29 @@ func (b *Body) Next() ([]byte, error) {
 		return nil, err
 	}
 	return b.r.Take(), nil
+}
+
+// Spliceable is how many bytes of the body may go by splice(2): all that are missing, once what has come of a sized
+// body has been used; else 0.
+func (b *Body) Spliceable() int64 {
+	if b.kind != message.Sized || b.r.r < b.r.w {
+		return 0
+	}
+	return b.left
+}
+
+// Fill is Next that moves a piece into s, of a body that is Spliceable, and says how many bytes it has. It never takes
+// what comes behind the body. With netio.ErrNoSplice, Next goes on.
+func (b *Body) Fill(s *netio.Splicer) (int, error) {
+	n, err := s.Fill(b.r.Conn, b.left)
+	if err != nil {
+		return 0, unexpected(err)
+	}
+	b.r.total += int64(n)
+	if b.left -= int64(n); b.left == 0 {
+		b.kind = message.NoBody
+	}
+	return n, nil
 }
 
 // fill makes sure that there is an unused byte.

@@ -87,6 +87,16 @@ func (w *Writer) enlarge(piece int) {
 	}
 }
 
+// Drain writes the piece of a body in s, behind what was gathered. The body is not framed in chunks.
+func (w *Writer) Drain(s *netio.Splicer) error {
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	n, err := s.Drain(w.Conn)
+	w.sent += int64(n)
+	return err
+}
+
 // End ends the body: in chunks, with the trailers in t that are not in drop (t may be nil). The buffer goes back: who
 // has sent a request may wait for long.
 func (w *Writer) End(t *message.Head, drop message.Set) error {
