@@ -20,11 +20,11 @@ const (
 	lookBytes = 1 << 20
 )
 
-// verdict is what a look at a watch has found.
-type verdict uint8
+// finding is what a look at a watch has found.
+type finding uint8
 
 const (
-	lookSame    verdict = iota // it knows what Consul says
+	lookSame    finding = iota // it knows what Consul says
 	lookSkipped                // it has nothing to compare, or is failing
 	lookFailed                 // Consul did not respond: it is restarted, to say so
 	lookReset                  // it was restarted for its index, or for the rights that it lost
@@ -34,7 +34,7 @@ const (
 
 // look compares what the watch has delivered with what Consul says over a connection of its own. It and
 // lookTwice are for the monitor: one at a time.
-func (w *watch[T]) look(ctx context.Context) verdict {
+func (w *watch[T]) look(ctx context.Context) finding {
 	w.looked = w.snapshot()
 	if w.looked.known == unknown || w.looked.phase >= phasePausing {
 		return lookSkipped
@@ -51,7 +51,7 @@ func (w *watch[T]) look(ctx context.Context) verdict {
 }
 
 // lookTwice finds a watch that has not told in time of a difference that look found.
-func (w *watch[T]) lookTwice(ctx context.Context) verdict {
+func (w *watch[T]) lookTwice(ctx context.Context) finding {
 	if now := w.snapshot(); now.version != w.looked.version || now.phase >= phasePausing {
 		return lookSame // it has told, or found out that it cannot
 	}
@@ -75,7 +75,7 @@ func (w *watch[T]) lookTwice(ctx context.Context) verdict {
 
 // lookError restarts a watch that cannot be looked at, for it to say so: its rights were lost, or
 // Consul does not respond.
-func (w *watch[T]) lookError(err error) verdict {
+func (w *watch[T]) lookError(err error) finding {
 	switch classOf(err) {
 	case telemetry.DiscoveryACL:
 		w.restart(false, false)

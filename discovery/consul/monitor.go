@@ -38,8 +38,8 @@ const (
 type follower interface {
 	restart(redeliver, spread bool)
 	wake()
-	look(ctx context.Context) verdict
-	lookTwice(ctx context.Context) verdict
+	look(ctx context.Context) finding
+	lookTwice(ctx context.Context) finding
 	try(ctx context.Context) error
 	status() condition
 }

@@ -310,7 +310,7 @@ func (f *followers) reconnectAll(t *testing.T) {
 	f.all(t, "new", deadAfter+2*time.Second)
 }
 
-func TestVerdicts(t *testing.T) {
+func TestFindings(t *testing.T) {
 	w := &watch[string]{same: func(a, b string) bool { return a == b }}
 	w.note(result[string]{value: "a", index: 7})
 	for _, row := range []struct {
