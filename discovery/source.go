@@ -25,6 +25,9 @@ type Document struct {
 	// SHA-256 of its bytes, as sha256sum prints it.
 	Hash string
 
+	// Name is how who pushed it calls its revision; empty = it was not pushed, or the name is none that can be shown.
+	Name string
+
 	// Index is Consul's ModifyIndex (of a folder: the highest). It tells a person
 	// which write this was and is no identity: it goes backwards after a restore.
 	Index uint64
@@ -102,8 +105,8 @@ func hashOf(parts []config.Part) string {
 
 // Same reports whether other says nothing new after d.
 func (d Document) Same(other Document) bool {
-	return d.Hash == other.Hash && d.Negative == other.Negative && (d.Refused == nil) == (other.Refused == nil) &&
-		d.Forced.Equal(other.Forced)
+	return d.Hash == other.Hash && d.Name == other.Name && d.Negative == other.Negative &&
+		(d.Refused == nil) == (other.Refused == nil) && d.Forced.Equal(other.Forced)
 }
 
 // Send gives a document to the receiver, or gives up with ctx.

@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,12 +75,16 @@ func (a *applier) revisions(ctx context.Context, documents <-chan discovery.Docu
 				err = a.tryPending(ctx)
 			}
 		case now := <-again.C:
+			if a.active != nil && len(a.active.missing) > 0 {
+				a.noteMissing() // why may be another reason by now
+			}
 			a.keep(now)
 			err = a.tryAgain(ctx, now)
 		}
 		if err != nil {
 			return err
 		}
+		a.acknowledge()
 	}
 }
 
@@ -104,9 +109,13 @@ func (a *applier) noteMissing() {
 	for _, q := range a.active.missing {
 		names = append(names, q.String())
 	}
+	var waitsFor []string
+	if len(names) > 0 {
+		waitsFor = a.unanswered(a.active.doc)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.now.unanswered = names
+	a.now.unanswered, a.now.waitsFor = names, waitsFor
 }
 
 // take makes the document of the source the active revision, if it is one. The error is that nothing can serve.
@@ -119,7 +128,7 @@ func (a *applier) take(ctx context.Context, d discovery.Document) error {
 	case d.Negative:
 		return a.missing(ctx, d)
 	case d.Refused != nil:
-		a.reject(d.Hash, "source", []string{d.Refused.Error()})
+		a.reject(d, "source", []string{d.Refused.Error()})
 		return a.orFallBack(ctx, d.Refused.Error())
 	case len(d.Parts) == 0: // the environment: the bootstrap is all there is
 		if a.active != nil {
@@ -132,7 +141,7 @@ func (a *applier) take(ctx context.Context, d discovery.Document) error {
 		a.trials().lift()
 	}
 	if why := a.trials().quarantined(d.Hash); why != "" {
-		a.reject(d.Hash, "quarantined", []string{why})
+		a.reject(d, "quarantined", []string{why})
 		return a.orFallBack(ctx, "its document is quarantined")
 	}
 	a.trials().lift() // the content is another one
@@ -140,9 +149,10 @@ func (a *applier) take(ctx context.Context, d discovery.Document) error {
 	defer a.endTrial(d.Hash)
 	doc, err := config.DecodeParts(d.Parts, a.boot.Base())
 	if err != nil {
-		a.reject(d.Hash, "invalid", reasons(err))
+		a.reject(d, "invalid", reasons(err))
 		return a.orFallBack(ctx, "its document is invalid")
 	}
+	d.Name = cmp.Or(d.Name, doc.Revision)
 	if a.active != nil && a.active.doc.Revision == doc.Revision {
 		a.confirm(d)
 		return nil
@@ -179,6 +189,7 @@ func (a *applier) confirm(d discovery.Document) {
 	a.mu.Lock()
 	rejected := a.now.status.LastRejected != nil
 	a.now.confirmed(d.Source)
+	a.now.name = d.Name
 	a.mu.Unlock()
 	if rejected {
 		a.logger.Info("document is good again: it is the revision that serves", "source", d.Source, "revision",
@@ -187,12 +198,12 @@ func (a *applier) confirm(d discovery.Document) {
 }
 
 // reject notes a document that does not come into service; what is active goes on.
-func (a *applier) reject(hash, class string, why []string) {
+func (a *applier) reject(d discovery.Document, class string, why []string) {
 	a.registry.RevisionRejected(class).Inc()
 	a.mu.Lock()
-	a.now.rejected(&Rejection{Hash: hash, At: time.Now(), Reasons: why})
+	a.now.rejected(newRejection(d, class, time.Now(), why))
 	a.mu.Unlock()
-	a.logRejected(hash, class, why)
+	a.logRejected(d.Hash, class, why)
 }
 
 func (a *applier) logRejected(hash, class string, why []string) {

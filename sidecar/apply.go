@@ -40,6 +40,7 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, from discover
 	requests.Commit()
 	connections.Commit()
 	a.now.applied(doc, from.Source, time.Now())
+	a.now.name = from.Name
 	if as != nil {
 		as(&a.now)
 	}

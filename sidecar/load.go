@@ -173,6 +173,15 @@ const (
 	SourceConsul Source = "consul"
 )
 
+// Ack is whether what becomes of a document is told in Consul.
+type Ack string
+
+// What GATEWAY_ACK may be.
+const (
+	AckAuto Ack = "auto"
+	AckOff  Ack = "off"
+)
+
 // auto chooses the source by what is set.
 func (l *loader) auto() Source {
 	consul, file := l.env["CONSUL_HTTP_ADDR"] != "", l.b.Config != ""

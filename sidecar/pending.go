@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
@@ -26,9 +27,9 @@ type pendingDocument struct {
 
 // The states of a pending document. The status has the first two.
 const (
-	HeldWaiting   = "waiting"  // the catalog has not said yet which endpoints a service has
-	HeldEmpty     = "held"     // it has, and a route or L4 listener would be left without any
-	stateRejected = "rejected" // it could not be prepared, and is tried again
+	HeldWaiting   = consul.VerdictWaiting  // the catalog has not said yet which endpoints a service has
+	HeldEmpty     = consul.VerdictHeld     // it has, and a route or L4 listener would be left without any
+	stateRejected = consul.VerdictRejected // it could not be prepared, and is tried again
 )
 
 // backoff is when something that failed is tried again. The zero value: it is not.
@@ -52,7 +53,7 @@ func (b *backoff) due(now time.Time) bool { return !b.at.IsZero() && !now.Before
 
 // offer applies a document, or holds it where something serves that it would break. Nothing is held at the start.
 func (a *applier) offer(ctx context.Context, doc *config.Document, from discovery.Document) error {
-	p := &pendingDocument{doc: doc, from: from, status: Held{ID: doc.Revision, Since: time.Now()}}
+	p := &pendingDocument{doc: doc, from: from, status: Held{ID: doc.Revision, Since: time.Now(), name: from.Name}}
 	if a.phase() != phaseStarting {
 		a.pending = p
 		return a.tryPending(ctx)
@@ -62,7 +63,7 @@ func (a *applier) offer(ctx context.Context, doc *config.Document, from discover
 		return nil
 	}
 	if ctx.Err() == nil {
-		a.reject(from.Hash, "prepare", reasons(err))
+		a.reject(from, "prepare", reasons(err))
 	}
 	if err := a.orFallBack(ctx, "its document cannot be applied"); err != nil || a.active == nil {
 		return err
@@ -100,7 +101,7 @@ func (a *applier) tryPending(ctx context.Context) error {
 	switch {
 	case p.status.State != stateRejected:
 		a.unhold()
-		a.reject(p.from.Hash, "prepare", why)
+		a.reject(p.from, "prepare", why)
 	case !slices.Equal(p.logged, why):
 		a.logRejected(p.from.Hash, "prepare", why)
 	}
@@ -121,7 +122,9 @@ func (a *applier) retryLater(why []string) {
 	a.catalog.Watch(a.catalogQueries())
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.now.pending(&Rejection{Hash: p.from.Hash, At: p.since, Reasons: why, RetryAt: p.retry.at})
+	r := newRejection(p.from, "prepare", p.since, why)
+	r.RetryAt = p.retry.at
+	a.now.pending(r)
 }
 
 // tryAgain tries what is due: the document of the source, or the last good one.

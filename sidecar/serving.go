@@ -24,11 +24,13 @@ func (p phase) serves() bool { return p == phaseRestored || p == phaseCurrent ||
 type serving struct {
 	phase   phase
 	doc     *config.Document // nil in phaseStarting
+	name    string           // of its revision, as who pushed it calls it
 	waiting string           // in phaseFallback: why there is no document of the source
 	status  RevisionStatus   // but for Orphaned
 
 	asOf       time.Time // in phaseRestored: when the source last said that it is so
 	unanswered []string  // services of which the catalog has said nothing yet
+	waitsFor   []string  // clusters whose requests wait for that, and why it says nothing
 }
 
 // revisionStatus is what GET /status shows.

@@ -48,6 +48,7 @@ type Sidecar struct {
 	source   discovery.Source
 	consul   *consul.Client  // nil: no Consul in use
 	catalog  *consul.Catalog // nil without consul
+	ack      *consul.Ack     // nil: nothing is acknowledged
 
 	reload chan struct{} // holds a token when the active source is to be read anew
 	drain  chan struct{} // closed by the first drain
@@ -118,6 +119,9 @@ func (s *Sidecar) connect() error {
 		s.source, err = discovery.NewFile(s.boot.Config, s.logger.Named("file"))
 	case SourceConsul:
 		s.source, err = s.consul.Source(s.boot.ConsulKey)
+		if s.boot.Ack == AckAuto && !s.boot.Benchmark {
+			s.ack = s.consul.Ack(s.boot.ConsulKey, s.boot.Service, s.boot.Instance)
+		}
 	default:
 		s.source = discovery.NewEnv()
 	}
@@ -174,6 +178,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	control.Go(func() { s.source.Run(reading, documents) })
 	control.Go(func() { s.consul.Run(following) })
 	control.Go(func() { s.catalog.Run(following) })
+	control.Go(func() { s.ack.Run(reading) })
 	control.Go(s.state.run)
 	control.Go(func() { (&applier{Sidecar: s}).run(reading, following, documents, frozen) })
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -33,6 +34,8 @@ type Status struct {
 
 	LogError string       `json:"log_error,omitempty"` // why the access log cannot be written
 	State    *StateStatus `json:"state,omitempty"`     // nil without GATEWAY_STATE_DIR
+
+	Verdict *consul.AckStatus `json:"verdict,omitempty"` // nil where none is written
 }
 
 // LimitStatus is what bounds the whole process.
@@ -80,16 +83,30 @@ type Held struct {
 	State   string    `json:"state"`
 	Since   time.Time `json:"since"`
 	Reasons []string  `json:"reasons"`
+
+	name string // of its revision, as who pushed it calls it
 }
 
 // Rejection is a document that does not serve, and all that is wrong with it.
 type Rejection struct {
-	Hash    string    `json:"hash"` // of its content
+	Hash    string    `json:"hash"`  // of its content
+	Class   string    `json:"class"` // source, invalid, prepare or quarantined
 	At      time.Time `json:"at"`
 	Reasons []string  `json:"reasons"`
 
 	// RetryAt is when it is tried again: what is wrong is outside of it. Zero = not until its content changes.
 	RetryAt time.Time `json:"retry_at,omitzero"`
+
+	name string // of its revision, as far as it is known: as who pushed it calls it, or as its content does
+}
+
+// newRejection notes what speaks against a document. Where it has no name, it gets one of its bytes.
+func newRejection(d discovery.Document, class string, at time.Time, why []string) *Rejection {
+	r := &Rejection{Hash: d.Hash, Class: class, At: at, Reasons: why, name: d.Name}
+	if r.name == "" && d.Refused == nil {
+		r.name = d.Hash[:min(len(d.Hash), 12)]
+	}
+	return r
 }
 
 // ListenerStatus is one address that we accept on.

@@ -107,6 +107,7 @@ func (s *Sidecar) status() Status {
 		Source:   s.boot.Source, Revision: rev, Clusters: s.set.Status(), Rates: s.registry.Rates(),
 		Certificates: s.certs.Status(),
 		State:        s.state.Status(),
+		Verdict:      s.ack.Status(),
 	}
 	st.Discovery = append(st.Discovery, s.source.Status())
 	st.Discovery = append(st.Discovery, s.catalog.Status()...)

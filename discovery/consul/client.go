@@ -46,6 +46,7 @@ type Client struct {
 	http2    atomic.Bool  // the agent speaks HTTP/2, so many requests share a connection
 
 	monitor *monitor
+	ack     atomic.Pointer[Ack] // nil: nothing is acknowledged
 
 	mu sync.Mutex
 	// +checklocks:mu
@@ -70,7 +71,10 @@ func New(options Options) (*Client, error) {
 	c.link.Store(l)
 	c.token = newToken(l.tokenFile, l.token)
 	c.http2.Store(l.base.Scheme == "https") // until the first response
-	c.monitor = &monitor{probe: c.probe, reconnect: c.reconnect, followers: map[follower]*followed{}}
+	c.monitor = &monitor{
+		probe: c.probe, reconnect: c.reconnect, returned: func() { c.ack.Load().tryAgain() },
+		followers: map[follower]*followed{},
+	}
 	return c, nil
 }
 
@@ -95,6 +99,7 @@ func (c *Client) Run(ctx context.Context) {
 func (c *Client) Reload() {
 	c.refreshToken()
 	c.refreshLink()
+	c.ack.Load().tryAgain()
 }
 
 // Age is how long ago Consul last gave a good response. If it never did, ok is
@@ -111,6 +116,7 @@ func (c *Client) refreshToken() {
 	if c.token.refresh() {
 		c.log.Info("consul token changed")
 		c.monitor.restartAllBut(nil)
+		c.ack.Load().tryAgain()
 	}
 }
 

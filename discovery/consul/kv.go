@@ -141,6 +141,7 @@ func (s *keySource) fetchKey(ctx context.Context, q fetchOptions) (result[discov
 		if a.value, err = s.follow(ctx, &p); err != nil {
 			return a, err
 		}
+		a.value.Name = p.name()
 		if p.Forced {
 			a.value.Forced = p.At
 		}

@@ -52,6 +52,7 @@ type monitor struct {
 	// a cheap request; fresh = not over a connection that there is
 	probe     func(ctx context.Context, fresh bool) error
 	reconnect func() // gives up the connections there are
+	returned  func() // is told that Consul responds again; nil = nobody is
 
 	recoveredAt time.Time   // of the goroutine that beats
 	renewed     atomic.Bool // connections were given up
@@ -106,6 +107,9 @@ func (m *monitor) restartAllBut(caller follower) {
 
 // wakeFailing implements peers.
 func (m *monitor) wakeFailing() {
+	if m.returned != nil {
+		m.returned()
+	}
 	for _, w := range m.all() {
 		if w.status().phase == phasePausing {
 			w.wake()

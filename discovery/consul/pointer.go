@@ -92,6 +92,17 @@ func (p *Pointer) check() error {
 	return nil
 }
 
+// maxNameBytes bounds the name of a revision. Those that a push gives have 12 letters.
+const maxNameBytes = 64
+
+// name is that of the revision, if it is one that can be shown: anybody may have written it.
+func (p *Pointer) name() string {
+	if len(p.Rev) > maxNameBytes || strings.ContainsFunc(p.Rev, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return ""
+	}
+	return p.Rev
+}
+
 // setDocument notes what the document is, and returns its bytes. Its files are in the order of their names.
 func (p *Pointer) setDocument(document []config.Part) []byte {
 	var text []byte

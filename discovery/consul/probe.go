@@ -115,6 +115,9 @@ func (m *monitor) tryOverdue(ctx context.Context) bool {
 func (m *monitor) recovered() {
 	if now := time.Now(); now.Sub(m.recoveredAt) > recoverEvery {
 		m.recoveredAt = now
+		if m.returned != nil {
+			m.returned()
+		}
 		m.renew()
 		m.restartAllBut(nil)
 		return

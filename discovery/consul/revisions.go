@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -132,18 +131,8 @@ const writeTimeout = 15 * time.Second
 func (r *Revisions) write(
 	ctx context.Context, method, path string, query url.Values, body []byte,
 ) (took bool, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, writeTimeout, errSlow)
-	defer cancel()
-	resp, _, err := r.consul.send(ctx, method, path, query, body, false)
-	if err != nil {
-		return false, inTime(ctx, err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
-	if err != nil {
-		return false, inTime(ctx, transportFault(err))
-	}
-	return strings.TrimSpace(string(answer)) != "false", nil
+	answer, _, err := r.consul.change(ctx, method, path, query, body)
+	return err == nil && answer != "false", err
 }
 
 // inTime says of a request that ran into our deadline just that.

@@ -90,16 +90,21 @@ func cut(text string, n int) string {
 }
 
 // wrap breaks a sentence into lines of the width; those after the first are indented. A longer word has a line alone.
-func wrap(text string) string {
+func wrap(text string) string { return wrapAt(text, "") }
+
+// wrapAt is wrap for lines that begin with indent.
+func wrapAt(text, indent string) string {
 	var b strings.Builder
 	column := 0
 	for word := range strings.FieldsSeq(cut(text, len(text))) {
 		n := utf8.RuneCountInString(word)
 		switch {
 		case column == 0:
+			b.WriteString(indent)
+			column = len(indent)
 		case column+1+n > width:
-			b.WriteString("\n  ")
-			column = len("  ")
+			b.WriteString("\n" + indent + "  ")
+			column = len(indent) + len("  ")
 		default:
 			b.WriteByte(' ')
 			column++

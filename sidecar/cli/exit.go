@@ -12,16 +12,21 @@ const (
 	exitFine  = 0
 	exitBad   = 1 // the thing asked about is bad
 	exitUsage = 2 // the question is
+	// The time is over, and the answer is not known.
+	exitSilent = 3
 )
 
-// badError is an answer of no: the thing asked about is bad. An empty text was
-// told already. All other errors are of usage.
-type badError struct{ text string }
+// badError is an answer of no: the thing asked about is bad, or it is not known within the time. An empty text was told
+// already. All other errors are of usage.
+type badError struct {
+	text string
+	code int
+}
 
 func (e *badError) Error() string { return e.text }
 
 // bad makes an error about the thing asked about.
-func bad(format string, args ...any) error { return &badError{fmt.Sprintf(format, args...)} }
+func bad(format string, args ...any) error { return &badError{fmt.Sprintf(format, args...), exitBad} }
 
 // exitCode tells stderr what went wrong, each line with the program's name, as
 // it may stand among others' lines.
@@ -34,8 +39,8 @@ func exitCode(err error, stderr io.Writer) int {
 			fmt.Fprintln(stderr, "gateway: "+line)
 		}
 	}
-	if _, ok := errors.AsType[*badError](err); ok {
-		return exitBad
+	if answer, ok := errors.AsType[*badError](err); ok {
+		return answer.code
 	}
 	return exitUsage
 }

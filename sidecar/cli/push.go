@@ -25,6 +25,7 @@ type pushOptions struct {
 	allowEmpty bool
 	force      bool
 	raw        bool
+	wait       time.Duration
 }
 
 func (o *pushOptions) bind(cmd *cobra.Command) {
@@ -32,7 +33,16 @@ func (o *pushOptions) bind(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "check and show the changes, write nothing")
 	cmd.Flags().BoolVar(&o.allowEmpty, "allow-empty", false, "also when a service has no instance")
 	cmd.Flags().BoolVar(&o.force, "force", false, "also when it is live already: ends its quarantine")
+	cmd.Flags().DurationVar(&o.wait, "wait", 0, "wait until the gateways say what became of it, at most this long")
 	cmd.Flags().BoolVar(&o.raw, "json", false, "print the outcome as JSON")
+}
+
+// check refuses flags that make no sense.
+func (o *pushOptions) check() error {
+	if o.wait < 0 {
+		return fmt.Errorf("--wait: want a time to wait, such as 30s (seen %q)", o.wait.String())
+	}
+	return nil
 }
 
 func pushCommand(p *Process) *cobra.Command {
@@ -45,14 +55,20 @@ its services up in the catalog, shows what it changes, and makes it live in
 Consul. The document before stays in the history (gateway history, gateway
 rollback). Several files are one document, in the order of their names. Exits 1
 if it is refused: it has problems, a service has no instance, or somebody else
-changed the live document meanwhile.`,
+changed the live document meanwhile.
+With --wait it tells what becomes of the document: 0 means that all gateways
+which acknowledge serve it, 1 that one does not take it, and 3 that the time was
+over before all had said something.`,
 		Example: "  gateway push routes.yaml --service web --note 'send 5 % to v2'",
 		Args:    filesOrStdin,
 	}
 	o.bind(cmd)
 	flags := bindFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withStore(cmd, p, flags, func(ctx context.Context, s *store) error {
+		if err := o.check(); err != nil {
+			return err
+		}
+		return withStore(cmd, p, flags, oneKey, o.wait, func(ctx context.Context, s *store) error {
 			files, err := readParts(args, p.Stdin)
 			if err != nil {
 				return err
@@ -79,6 +95,7 @@ type pushOutcome struct {
 	Empty    []string `json:"empty,omitempty"`    // clusters without an instance in the catalog
 	Notes    []string `json:"notes,omitempty"`    // what could not be looked up or compared
 	Theirs   *theirs  `json:"theirs,omitempty"`
+	Waited   *tally   `json:"waited,omitempty"` // what the gateways say of it
 
 	said string // the last line
 }
@@ -132,8 +149,22 @@ func (s *store) push(ctx context.Context, p *Process, next revision, o pushOptio
 			return err
 		}
 	}
+	wait := func() {
+		since := before.Index
+		if out.Pushed {
+			since = 0
+		}
+		out.Waited, answer = s.await(ctx, p, out.Revision, since, o)
+	}
+	waits := o.wait > 0 && (out.Pushed || answer == nil && !o.dryRun)
+	if waits && o.raw {
+		wait()
+	}
 	if err := out.print(p, o); err != nil {
 		return bad("%v", err)
+	}
+	if waits && !o.raw {
+		wait()
 	}
 	return answer
 }

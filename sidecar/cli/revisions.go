@@ -23,16 +23,26 @@ const storeTimeout = time.Minute
 type store struct {
 	boot      sidecar.Bootstrap
 	consul    *consul.Client
-	revisions *consul.Revisions
+	revisions *consul.Revisions // nil: the key is a folder
+	verdicts  *consul.Verdicts
 }
 
-// withStore does something with the revisions in Consul, and leaves nothing open.
+// keys are the keys of which a verb can speak.
+type keys bool
+
+const (
+	oneKey keys = false // only one that is no folder
+	anyKey keys = true
+)
+
+// withStore does something with the revisions in Consul, and leaves nothing open. It may take longer by wait.
 func withStore(
-	cmd *cobra.Command, p *Process, flags map[string]string, do func(context.Context, *store) error,
+	cmd *cobra.Command, p *Process, flags map[string]string, of keys, wait time.Duration,
+	do func(context.Context, *store) error,
 ) error {
-	ctx, cancel := context.WithTimeout(cmd.Context(), storeTimeout)
+	ctx, cancel := context.WithTimeout(cmd.Context(), storeTimeout+wait)
 	defer cancel()
-	s, err := openStore(p, flags)
+	s, err := openStore(p, flags, of)
 	if err != nil {
 		return err
 	}
@@ -41,7 +51,7 @@ func withStore(
 }
 
 // openStore reads the environment as a gateway would that takes its document from Consul.
-func openStore(p *Process, flags map[string]string) (*store, error) {
+func openStore(p *Process, flags map[string]string, of keys) (*store, error) {
 	b, err := sidecar.Load(sidecar.Sources{
 		Flags: flags, Environ: p.Environ, Defaults: map[string]string{"GATEWAY_SOURCE": string(sidecar.SourceConsul)},
 	})
@@ -55,12 +65,16 @@ func openStore(p *Process, flags map[string]string) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	revisions, err := client.Revisions(b.ConsulKey)
+	s := &store{boot: b, consul: client}
+	s.verdicts, err = client.Verdicts(b.ConsulKey)
+	if err == nil && (of == oneKey || !strings.HasSuffix(b.ConsulKey, "/")) {
+		s.revisions, err = client.Revisions(b.ConsulKey)
+	}
 	if err != nil {
 		client.Close()
 		return nil, err
 	}
-	return &store{b, client, revisions}, nil
+	return s, nil
 }
 
 // variable is one of the environment.

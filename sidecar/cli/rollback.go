@@ -18,7 +18,7 @@ func rollbackCommand(p *Process) *cobra.Command {
 		Short: "Make an earlier revision live again; by default the one before",
 		Long: `Makes a revision of the history live again, as push does: it is checked, its
 services are looked up, and what it changes is shown. Twice in a row is there and
-back.`,
+back. --wait is that of push.`,
 		Example: "  gateway rollback --service web\n  gateway rollback 233359bf6ddf --service web --note 'v2 was too slow'",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -30,7 +30,10 @@ back.`,
 	o.bind(cmd)
 	flags := bindFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withStore(cmd, p, flags, func(ctx context.Context, s *store) error {
+		if err := o.check(); err != nil {
+			return err
+		}
+		return withStore(cmd, p, flags, oneKey, o.wait, func(ctx context.Context, s *store) error {
 			live, err := s.live(ctx)
 			if err != nil {
 				return err

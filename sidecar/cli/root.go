@@ -22,6 +22,7 @@ func newRoot(p *Process) *cobra.Command {
 		diffCommand(p),
 		historyCommand(p),
 		rollbackCommand(p),
+		fleetCommand(p),
 		envCommand(p),
 		versionCommand(p),
 		statusCommand(p),

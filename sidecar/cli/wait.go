@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
+)
+
+// mostReasons is how many different reasons people read while a verb waits.
+const mostReasons = 10
+
+// waiter follows what the gateways say of a revision that was made live.
+type waiter struct {
+	revisions *consul.Revisions
+	rev       string
+	since     uint64    // Consul's index of the write that made it live
+	out       io.Writer // progress; nil = none
+	coloured  bool
+
+	now        tally
+	seen       map[string]bool // instances
+	foreign    uint64          // of the verdicts about another revision, the latest write
+	superseded *consul.Pointer // what is live instead
+	line       string          // that was written last
+	reasons    []string        // that were written
+}
+
+// await waits for the gateways to say what became of the revision that is live with the write of the index since; 0 =
+// with a write that is to be found. The answer is that it is not as it should be.
+func (s *store) await(
+	ctx context.Context, p *Process, rev string, since uint64, o pushOptions,
+) (t *tally, answer error) {
+	ctx, cancel := context.WithTimeout(ctx, o.wait)
+	defer cancel()
+	w := &waiter{revisions: s.revisions, rev: rev, since: since, seen: map[string]bool{}, coloured: p.coloured()}
+	if !o.raw {
+		w.out = p.Stdout
+	}
+	var err error
+	if err = w.find(ctx); err == nil && w.superseded == nil {
+		err = s.verdicts.Follow(ctx, func(all []consul.Said) {
+			if w.take(ctx, all) {
+				cancel()
+			}
+		})
+	}
+	if err != nil {
+		return &w.now, bad("%s is live, and what becomes of it is not known: %v", rev, err)
+	}
+	return &w.now, w.answer(o.wait)
+}
+
+// find learns with which write the revision became live, or what is live instead.
+func (w *waiter) find(ctx context.Context) error {
+	p, index, err := w.revisions.Current(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case p.Rev == w.rev:
+		w.since = index // or it was made live once more
+	case index != w.since: // else it was put by hand, and has no name there
+		w.superseded = &p
+	}
+	return nil
+}
+
+// take takes what is said now, and tells whether there is nothing left to wait for.
+func (w *waiter) take(ctx context.Context, all []consul.Said) (done bool) {
+	foreign := w.foreign
+	present := map[string]bool{}
+	for i := range all {
+		present[all[i].Instance], w.seen[all[i].Instance] = true, true
+		if all[i].Rev != w.rev && all[i].Index > w.since {
+			foreign = max(foreign, all[i].Index)
+		}
+	}
+	if foreign > w.foreign { // somebody says something newer of another revision: is it still ours?
+		w.foreign = foreign
+		if w.find(ctx) == nil && w.superseded != nil {
+			return true
+		}
+	}
+	w.now = newTally(all, w.rev, w.since)
+	w.now.Gone = len(w.seen) - len(present)
+	w.tell()
+	return w.now.complete()
+}
+
+// tell writes a line for each change, and once each reason that is given.
+func (w *waiter) tell() {
+	line := w.now.String()
+	if w.out == nil || line == w.line {
+		return
+	}
+	w.line = line
+	w.writeln(wrap(line), w.colour())
+	for i := range w.now.Gateways {
+		g := &w.now.Gateways[i]
+		why := g.State + ": " + strings.Join(g.Reasons, "; ")
+		if g.Stand != standRefuse && g.Stand != standWait || slices.Contains(w.reasons, why) || len(w.reasons) >= mostReasons {
+			continue
+		}
+		w.reasons = append(w.reasons, why)
+		w.writeln(wrapAt(g.Instance+" "+why, "  "), "")
+	}
+}
+
+func (w *waiter) writeln(text, colour string) {
+	if colour != "" {
+		text = colour + text + plain
+	}
+	fmt.Fprintln(w.out, text)
+}
+
+// colour is that of a line, on a terminal.
+func (w *waiter) colour() string {
+	const green, red, yellow = "\x1b[32m", "\x1b[31m", "\x1b[33m"
+	switch {
+	case !w.coloured || len(w.now.Gateways) == 0:
+		return ""
+	case w.now.Refuse > 0:
+		return red
+	case w.now.complete():
+		return green
+	}
+	return yellow
+}
+
+// answer is what the verb ends with.
+func (w *waiter) answer(waited time.Duration) error {
+	all := len(w.now.Gateways)
+	switch {
+	case w.superseded != nil:
+		by := w.superseded.By
+		if w.superseded.Rev != "" {
+			by = w.superseded.Rev + " by " + by
+		}
+		return bad("%s is not live any more: %s is", w.rev, cut(by, width))
+	case w.now.Refuse > 0:
+		return bad("%d of %s did not take %s: %s", w.now.Refuse, count(all, "gateway"), w.rev, w.now.named(standRefuse))
+	case !w.now.complete():
+		return &badError{fmt.Sprintf("%d of %s said nothing final of %s within %s: %s", w.now.Silent+w.now.Wait,
+			count(all, "gateway"), w.rev, waited, w.now.named(standSilent, standWait)), exitSilent}
+	}
+	return nil
+}

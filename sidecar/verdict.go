@@ -1,0 +1,55 @@
+package sidecar
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
+)
+
+// verdict is what became of the newest document that the source delivered. It is derived here and nowhere else; there
+// is none before the first revision serves or is rejected.
+func (n *serving) verdict() (v consul.Verdict, ok bool) {
+	st := &n.status
+	switch {
+	case st.Held != nil:
+		h := st.Held
+		v = consul.Verdict{Rev: cmp.Or(h.name, h.ID), State: h.State, Since: h.Since, Reasons: h.Reasons}
+	case st.LastRejected != nil:
+		r := st.LastRejected
+		v = consul.Verdict{Rev: r.name, State: consul.VerdictRejected, Since: r.At, Reasons: r.Reasons}
+		if r.Class == "quarantined" {
+			v.State = consul.VerdictQuarantined
+		}
+	case n.phase == phaseStarting:
+		return v, false
+	case n.phase == phaseFallback:
+		v = consul.Verdict{State: consul.VerdictWaiting, Since: st.Since, Reasons: []string{n.waiting}}
+	default:
+		v = consul.Verdict{Rev: cmp.Or(n.name, st.ID), State: consul.VerdictApplied, Since: st.Since}
+		if len(n.waitsFor) > 0 {
+			v.State, v.Reasons = consul.VerdictWaiting, n.waitsFor
+		}
+		if n.phase == phaseRestored {
+			v.Reasons = append(slices.Clone(v.Reasons), fmt.Sprintf("serves from the state directory, as it was at %s",
+				n.asOf.UTC().Format(time.RFC3339)))
+		}
+	}
+	v.Version = Built().Version
+	return v, true
+}
+
+// acknowledge has the verdict told, where that is wanted.
+func (a *applier) acknowledge() {
+	if a.ack == nil {
+		return
+	}
+	a.mu.Lock()
+	v, ok := a.now.verdict()
+	a.mu.Unlock()
+	if ok {
+		a.ack.Say(v)
+	}
+}
