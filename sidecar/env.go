@@ -36,7 +36,7 @@ type Bootstrap struct {
 	Source    Source `split_words:"true" default:"auto" oneof:"auto,env,file,consul" desc:"where the document is: env, file, consul; auto = consul if CONSUL_HTTP_ADDR is set, else file if GATEWAY_CONFIG is set, else env"`
 	Config    string `split_words:"true" desc:"path of the document (file source); watched, hot"`
 	ConsulKey string `split_words:"true" default:"gateway/<service>/config" desc:"KV key of the document; ending in / = a folder whose keys are merged into one revision"`
-	Ack       Ack    `split_words:"true" default:"auto" oneof:"auto,off" desc:"what becomes of each document is told in Consul, for gateway push --wait and gateway fleet: auto (where the token may), off"`
+	Ack       Ack    `split_words:"true" default:"auto" oneof:"auto,off" desc:"say in Consul what becomes of each document, for gateway push --wait and gateway fleet: auto (where the token may), off"`
 
 	StateDir string `split_words:"true" desc:"directory of the gateway alone (mode 0700) where the last good revision and its endpoints are kept, for a start without Consul"`
 

@@ -26,6 +26,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := Bootstrap{
 		Service: "app", Instance: "web-1", Listen: ":8080", Source: SourceEnv, ConsulKey: "gateway/app/config",
+		Ack:         AckAuto,
 		AdminListen: "127.0.0.1:9901", ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second,
 		UpstreamTimeout: 10 * time.Second, ConnectTimeout: 2 * time.Second, IdleTimeout: time.Minute,
 		TCPIdleTimeout: 5 * time.Minute, DrainDelay: 2 * time.Second, DrainTimeout: 30 * time.Second,

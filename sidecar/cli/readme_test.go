@@ -137,7 +137,7 @@ func TestRevisionFlags(t *testing.T) {
 		shared[v.Flag] = true
 	}
 	want := map[string][]string{} // flag -> verbs
-	verbs := []string{"push", "diff", "history", "rollback"}
+	verbs := []string{"push", "diff", "history", "rollback", "fleet"}
 	for _, verb := range verbs {
 		cmd, _, err := newRoot(&Process{}).Find([]string{verb})
 		if err != nil {
