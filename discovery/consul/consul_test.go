@@ -37,7 +37,9 @@ func TestConsul(t *testing.T) {
 }
 
 func TestConsulWithACLs(t *testing.T) {
-	runReal(t, testserver.Consul(t, testserver.DenyByDefault), []realTest{
+	server := testserver.Consul(t, testserver.DenyByDefault,
+		testserver.ConsulConfig(map[string]any{"session_ttl_min": "1s"}))
+	runReal(t, server, []realTest{
 		{"KeyWithoutRights", keyWithoutRights},
 		{"FolderIsNeverPartial", folderIsNeverPartial},
 		{"CatalogWithoutRights", catalogWithoutRights},
@@ -50,6 +52,12 @@ func TestConsulWithACLs(t *testing.T) {
 		{"PrunedMeanwhile", prunedMeanwhile},
 		{"PointerIsFollowed", pointerIsFollowed},
 		{"PartsAreMissing", partsAreMissing},
+		{"VerdictsAreSaid", verdictsAreSaid},
+		{"TheSuccessorSpeaks", theSuccessorSpeaks},
+		{"TheKilledAreForgotten", theKilledAreForgotten},
+		{"VerdictsNeedRights", verdictsNeedRights},
+		{"VerdictsAreRead", verdictsAreRead},
+		{"VerdictsNeedARight", verdictsNeedARight},
 	})
 }
 

@@ -297,13 +297,16 @@ func pointerIsFollowed(t *testing.T, consul *testserver.ConsulServer) {
 	out := gatewayOf(t, consul)
 	want(t, out, "(negative)")
 	first := push(t, r, "a", "one")
-	if d := want(t, out, "one"); d.Hash != first.SHA256 || !d.Forced.IsZero() || d.Index == 0 {
+	if d := want(t, out, "one"); d.Hash != first.SHA256 || !d.Forced.IsZero() || d.Index == 0 ||
+		d.Name != "a" {
 		t.Errorf("document %+v", d)
 	}
 	push(t, r, "b", "two")
 	want(t, out, "two")
 	consul.KVPut(testKey, "by hand")
-	want(t, out, "by hand")
+	if d := want(t, out, "by hand"); d.Name != "" {
+		t.Errorf("the document has the name %q", d.Name)
+	}
 
 	both := []config.Part{{Name: "a", Data: []byte("three")}, {Name: "b", Data: []byte("four")}}
 	if _, err := r.Push(t.Context(), both, Pointer{Rev: "c"}, liveNow(t, r)); err != nil {

@@ -1,0 +1,297 @@
+package consul
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+)
+
+// speaker is all that a token needs to say verdicts.
+const speaker = `key_prefix "gateway/web/ack/" { policy = "write" }
+session_prefix "" { policy = "write" }`
+
+// newAck is that of an instance, which does not spread what it writes.
+func newAck(c *Client, instance string) *Ack {
+	a := c.Ack(testKey, "web", instance)
+	a.spread = time.Millisecond
+	return a
+}
+
+// speak runs a until leave is called, or the test ends.
+func speak(t *testing.T, a *Ack) (leave func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { a.Run(ctx) })
+	leave = sync.OnceFunc(func() {
+		cancel()
+		running.Wait()
+	})
+	t.Cleanup(leave)
+	return leave
+}
+
+// speaking is an instance with a token of its own.
+func speaking(t *testing.T, consul *testserver.ConsulServer, instance string) (a *Ack, leave func()) {
+	t.Helper()
+	token := consul.NewToken(speaker).Secret
+	a = newAck(newConsul(t, consul.Addr(), func(o *Options) { o.Token = token }), instance)
+	return a, speak(t, a)
+}
+
+// held is what Consul has for an instance.
+type held struct {
+	Session     string
+	ModifyIndex uint64
+	Value       []byte
+}
+
+// hears waits for a verdict to be written, or with an empty state to go away.
+func hears(t *testing.T, consul *testserver.ConsulServer, instance, state string) (h held) {
+	t.Helper()
+	testserver.WaitFor(t, patience, instance+" to be "+state, func() bool {
+		h = held{}
+		_, there := consul.KV("gateway/web/ack/" + instance)
+		if !there {
+			return state == ""
+		}
+		var all []held
+		if json.Unmarshal(consul.Call(http.MethodGet, "/v1/kv/gateway/web/ack/"+instance, nil), &all) != nil {
+			return false
+		}
+		h = all[0]
+		return bytes.Contains(h.Value, []byte(`"state":"`+state+`"`))
+	})
+	return h
+}
+
+// verdictsAreSaid writes on change only, and what is written goes away with its session.
+func verdictsAreSaid(t *testing.T, consul *testserver.ConsulServer) {
+	a, leave := speaking(t, consul, "one")
+	v := Verdict{Rev: "r", State: VerdictApplied, Since: time.Now()}
+	a.Say(v)
+	first := hears(t, consul, "one", VerdictApplied)
+	var sessions []struct{ TTL, Behavior, Name string }
+	info := consul.Call(http.MethodGet, "/v1/session/info/"+first.Session, nil)
+	if err := json.Unmarshal(info, &sessions); err != nil || len(sessions) != 1 || sessions[0].TTL != "1m0s" ||
+		sessions[0].Behavior != "delete" || sessions[0].Name != "gateway of web: one" {
+		t.Errorf("session %s", info)
+	}
+	if st := a.Status(); st.Error != "" || st.WrittenAt.IsZero() || st.Key != "gateway/web/ack/one" || st.Rev != "r" {
+		t.Errorf("status %+v", st)
+	}
+	a.Say(v)
+	a.tryAgain()
+	v.State = VerdictHeld
+	a.Say(v)
+	second := hears(t, consul, "one", VerdictHeld)
+	if second.Session != first.Session {
+		t.Error("another session, though the first one lives")
+	}
+
+	consul.Call(http.MethodPut, "/v1/session/destroy/"+first.Session, nil)
+	hears(t, consul, "one", "")
+	a.tryAgain() // as it does when its time has come
+	third := hears(t, consul, "one", VerdictHeld)
+	consul.Call(http.MethodPut, "/v1/session/destroy/"+third.Session, nil)
+	hears(t, consul, "one", "")
+	v.State = VerdictApplied
+	a.Say(v) // the write finds out that the session is gone
+	last := hears(t, consul, "one", VerdictApplied)
+	leave()
+	if _, there := consul.KV("gateway/web/ack/one"); there {
+		t.Error("the verdict is there after the end")
+	}
+	if info := consul.Call(http.MethodGet, "/v1/session/info/"+last.Session, nil); string(info) != "[]" {
+		t.Errorf("the session is there after the end: %s", info)
+	}
+}
+
+// A gateway in the place of one that was killed has the same key, whose session lives on for a while.
+func theSuccessorSpeaks(t *testing.T, consul *testserver.ConsulServer) {
+	_, leave := func() (*Ack, func()) {
+		a, leave := speaking(t, consul, "one")
+		a.Say(Verdict{Rev: "r", State: VerdictApplied})
+		return a, leave
+	}()
+	first := hears(t, consul, "one", VerdictApplied)
+	next, _ := speaking(t, consul, "one")
+	next.Say(Verdict{Rev: "r", State: VerdictRejected})
+	if h := hears(t, consul, "one", VerdictRejected); h.Session == first.Session {
+		t.Error("the session of the one before holds what its successor says")
+	}
+	leave()
+	if h := hears(t, consul, "one", VerdictRejected); h.Value == nil {
+		t.Error("what the successor says went with the one before")
+	}
+}
+
+// A gateway that was killed is silent at last: nobody renews its session.
+func theKilledAreForgotten(t *testing.T, consul *testserver.ConsulServer) {
+	a := newAck(newConsul(t, consul.Addr(), func(o *Options) { o.Token = consul.Token() }), "one")
+	a.ttl = time.Second
+	a.Say(Verdict{Rev: "r", State: VerdictApplied})
+	a.turn(t.Context()) // and never again
+	if h := hears(t, consul, "one", VerdictApplied); h.Session == "" {
+		t.Fatal("no session")
+	}
+	hears(t, consul, "one", "")
+}
+
+// notes is what was logged at the level info or above.
+func notes(o *Options) *syncBuffer {
+	b := &syncBuffer{}
+	o.Log = hclog.New(&hclog.LoggerOptions{Output: b, Level: hclog.Info, TimeFormat: "-"})
+	return b
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	// +checklocks:mu
+	text bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// Without a right nothing is written, it is said once which one, and it is tried again when there is a reason to.
+func verdictsNeedRights(t *testing.T, consul *testserver.ConsulServer) {
+	for _, row := range []struct{ name, rules, needs string }{
+		{"session", `key_prefix "gateway/web/ack/" { policy = "write" }`, `session_prefix "" { policy = "write" }`},
+		{"key", `session_prefix "" { policy = "write" }`, `key_prefix "gateway/web/ack/" { policy = "write" }`},
+	} {
+		token := consul.NewToken(row.rules)
+		var log *syncBuffer
+		c := newConsul(t, consul.Addr(), func(o *Options) { o.Token, log = token.Secret, notes(o) })
+		a := newAck(c, row.name)
+		leave := speak(t, a)
+		v := Verdict{Rev: "r", State: VerdictApplied}
+		fails := func(rev string) {
+			t.Helper()
+			v.Rev = rev
+			a.Say(v)
+			a.tryAgain()
+			testserver.WaitFor(t, patience, "the missing right to "+row.name, func() bool {
+				return strings.Contains(a.Status().Error, "the token needs "+row.needs+": status 403: Permission denied")
+			})
+		}
+		fails("r")
+		fails("s")
+		fails("t")
+		leave()
+		if n := strings.Count(log.String(), "verdicts are not written, the token lacks a right"); n != 1 ||
+			strings.Contains(log.String(), token.Secret) || strings.Contains(log.String(), "[WARN]") {
+			t.Errorf("%s: logged\n%s", row.name, log)
+		}
+		if left := consul.Call(http.MethodGet, "/v1/session/list", nil); strings.Contains(string(left), ": "+row.name) {
+			t.Errorf("%s: sessions %s", row.name, left)
+		}
+		if age, ok := c.Age(); ok {
+			t.Errorf("Consul was heard %v ago, by a watch that there is not", age)
+		}
+
+		speak(t, a)
+		consul.SetRules(token, speaker)
+		testserver.WaitFor(t, patience, "the right to be there", func() bool {
+			a.tryAgain()
+			_, there := consul.KV(a.key)
+			return there
+		})
+		testserver.WaitFor(t, patience, "no error", func() bool { return a.Status().Error == "" })
+	}
+}
+
+// While it pauses after an error, nothing that is to be said makes a request. Its session is renewed, and made again
+// where it is gone.
+func TestAckPacesItself(t *testing.T) {
+	var mu sync.Mutex
+	var asked []string
+	var status atomic.Int32
+	status.Store(http.StatusTooManyRequests)
+	session := 0
+	c := fakeConsul(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		what := strings.Split(r.URL.Path, "/")[3]
+		asked = append(asked, what)
+		if code := int(status.Load()); code != http.StatusOK {
+			http.Error(w, "not now", code)
+			return
+		}
+		switch what {
+		case "create":
+			session++
+			fmt.Fprintf(w, `{"ID":"s%d"}`, session)
+		case "renew":
+			if session == 1 {
+				http.Error(w, "not found", http.StatusNotFound)
+			}
+		default:
+			fmt.Fprint(w, "true")
+		}
+	})
+	requests := func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(asked)
+	}
+	a := newAck(c, "one")
+	speak(t, a)
+	for n := range 3 {
+		if n > 0 {
+			a.tryAgain()
+		}
+		for i := range 20 {
+			a.Say(Verdict{Rev: fmt.Sprint(n, i), State: VerdictApplied})
+		}
+		testserver.WaitFor(t, patience, "another request", func() bool { return len(requests()) == n+1 })
+	}
+	if got := a.Status().Error; got != "status 429: not now" {
+		t.Errorf("error %q", got)
+	}
+	if got := c.monitor.failing(); got {
+		t.Error("the watches are told of it")
+	}
+	status.Store(http.StatusOK)
+	a.tryAgain()
+	testserver.WaitFor(t, patience, "the verdict", func() bool { return !a.Status().WrittenAt.IsZero() })
+	a.tryAgain()
+	want := []string{"create", "create", "create", "create", "gateway", "renew", "create", "gateway"}
+	testserver.WaitFor(t, patience, "a session in the place of the one that is gone",
+		func() bool { return slices.Equal(requests(), want) })
+	a.tryAgain()
+	testserver.WaitFor(t, patience, "the session to be renewed",
+		func() bool { return slices.Equal(requests(), append(want, "renew")) })
+}
+
+// A nil one says nothing.
+func TestNoAck(t *testing.T) {
+	var a *Ack
+	a.Say(Verdict{})
+	a.tryAgain()
+	a.Run(t.Context())
+	if a.Status() != nil {
+		t.Error("it has a status")
+	}
+}
