@@ -12,8 +12,8 @@ const (
 	exitFine  = 0
 	exitBad   = 1 // the thing asked about is bad
 	exitUsage = 2 // the question is
-	// The time is over, and the answer is not known.
-	exitSilent = 3
+
+	exitTimeOver = 3 // the time is over, and the answer is not known
 )
 
 // badError is an answer of no: the thing asked about is bad, or it is not known within the time. An empty text was told
@@ -27,6 +27,11 @@ func (e *badError) Error() string { return e.text }
 
 // bad makes an error about the thing asked about.
 func bad(format string, args ...any) error { return &badError{fmt.Sprintf(format, args...), exitBad} }
+
+// timeOver makes an error of what is not known within the time.
+func timeOver(format string, args ...any) error {
+	return &badError{fmt.Sprintf(format, args...), exitTimeOver}
+}
 
 // exitCode tells stderr what went wrong, each line with the program's name, as
 // it may stand among others' lines.

@@ -109,6 +109,12 @@ func TestRevisions(t *testing.T) {
 		{"large", testLarge},
 		{"hostile texts", testHostileTexts},
 		{"json", testJSON},
+		{"waiting", testWaiting},
+		{"superseded", testSuperseded},
+		{"superseded by hand", testSupersededByHand},
+		{"waiting by hand", testWaitingByHand},
+		{"waiting without a right", testWaitingWithoutRight},
+		{"fleet", testFleet},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())

@@ -17,7 +17,8 @@ type tally struct {
 	Silent int `json:"silent"` // they say nothing of it yet
 	Gone   int `json:"gone"`   // they stopped meanwhile
 
-	Gateways []member `json:"gateways"`
+	Superseded string   `json:"superseded,omitempty"` // what somebody else made live meanwhile
+	Gateways   []member `json:"gateways"`
 }
 
 // member is one gateway with what it says.

@@ -22,6 +22,7 @@ type waiter struct {
 	out       io.Writer // progress; nil = none
 	coloured  bool
 
+	heard      bool // the gateways, or that there are none
 	now        tally
 	seen       map[string]bool // instances
 	foreign    uint64          // of the verdicts about another revision, the latest write
@@ -41,18 +42,42 @@ func (s *store) await(
 	if !o.raw {
 		w.out = p.Stdout
 	}
-	var err error
-	if err = w.find(ctx); err == nil && w.superseded == nil {
+	w.now = newTally(nil, rev, since)
+	err := w.findAtLast(ctx)
+	if err == nil && w.superseded == nil {
 		err = s.verdicts.Follow(ctx, func(all []consul.Said) {
 			if w.take(ctx, all) {
 				cancel()
 			}
 		})
 	}
-	if err != nil {
+	switch {
+	case consul.Denied(err):
 		return &w.now, bad("%s is live, and what becomes of it is not known: %v", rev, err)
+	case !w.heard && w.superseded == nil:
+		return &w.now, timeOver("%s is live, and what becomes of it was not heard within %s%s", rev, o.wait, because(err))
 	}
 	return &w.now, w.answer(o.wait)
+}
+
+// findAgain is the pause between two attempts to find out what is live.
+const findAgain = 250 * time.Millisecond
+
+// findAtLast is find, again and again while Consul does not respond.
+func (w *waiter) findAtLast(ctx context.Context) error {
+	again := time.NewTicker(findAgain)
+	defer again.Stop()
+	for {
+		err := w.find(ctx)
+		if err == nil || consul.Denied(err) {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // find learns with which write the revision became live, or what is live instead.
@@ -65,7 +90,7 @@ func (w *waiter) find(ctx context.Context) error {
 	case p.Rev == w.rev:
 		w.since = index // or it was made live once more
 	case index != w.since: // else it was put by hand, and has no name there
-		w.superseded = &p
+		w.superseded, w.now.Superseded = &p, instead(&p)
 	}
 	return nil
 }
@@ -73,6 +98,7 @@ func (w *waiter) find(ctx context.Context) error {
 // take takes what is said now, and tells whether there is nothing left to wait for.
 func (w *waiter) take(ctx context.Context, all []consul.Said) (done bool) {
 	foreign := w.foreign
+	w.heard = true
 	present := map[string]bool{}
 	for i := range all {
 		present[all[i].Instance], w.seen[all[i].Instance] = true, true
@@ -137,16 +163,31 @@ func (w *waiter) answer(waited time.Duration) error {
 	all := len(w.now.Gateways)
 	switch {
 	case w.superseded != nil:
-		by := w.superseded.By
-		if w.superseded.Rev != "" {
-			by = w.superseded.Rev + " by " + by
-		}
-		return bad("%s is not live any more: %s is", w.rev, cut(by, width))
+		return bad("%s is not live any more, but %s", w.rev, cut(instead(w.superseded), width))
 	case w.now.Refuse > 0:
 		return bad("%d of %s did not take %s: %s", w.now.Refuse, count(all, "gateway"), w.rev, w.now.named(standRefuse))
 	case !w.now.complete():
-		return &badError{fmt.Sprintf("%d of %s said nothing final of %s within %s: %s", w.now.Silent+w.now.Wait,
-			count(all, "gateway"), w.rev, waited, w.now.named(standSilent, standWait)), exitSilent}
+		return timeOver("%d of %s said nothing final of %s within %s: %s", w.now.Silent+w.now.Wait,
+			count(all, "gateway"), w.rev, waited, w.now.named(standSilent, standWait))
 	}
 	return nil
+}
+
+// instead says what somebody made live in the place of a revision.
+func instead(p *consul.Pointer) string {
+	switch {
+	case p.Rev != "":
+		return p.Rev + " by " + p.By
+	case p.By != "":
+		return "a document that was " + p.By
+	}
+	return "nothing: the key is gone"
+}
+
+// because is what follows a sentence that an error explains.
+func because(err error) string {
+	if err == nil {
+		return ""
+	}
+	return ": " + err.Error()
 }

@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
+)
+
+func TestStand(t *testing.T) {
+	const since = 10
+	for _, row := range []struct {
+		rev, state string
+		index      uint64
+		want       string
+	}{
+		{"r", "applied", 11, standServe},
+		{"r", "applied", 9, standServe}, // it served before, and does
+		{"r", "rejected", 11, standRefuse},
+		{"r", "rejected", 10, standRefuse},
+		{"r", "rejected", 9, standSilent}, // of the same revision, when it was live before
+		{"r", "held", 11, standRefuse},
+		{"r", "quarantined", 11, standRefuse},
+		{"r", "rolled_back", 11, standRefuse},
+		{"r", "unheard of", 11, standRefuse},
+		{"r", "waiting", 11, standWait},
+		{"r", "waiting", 9, standSilent},
+		{"q", "applied", 11, standSilent},
+		{"", "waiting", 11, standSilent},
+	} {
+		s := consul.Said{Verdict: consul.Verdict{Rev: row.rev, State: row.state}, Index: row.index}
+		if got := stand(&s, "r", since); got != row.want {
+			t.Errorf("%s %s at %d: %s, want %s", row.rev, row.state, row.index, got, row.want)
+		}
+	}
+}
+
+func TestTally(t *testing.T) {
+	const why = "no gateway tells what becomes of it (GATEWAY_ACK)"
+	for _, row := range []struct {
+		tally tally
+		want  string
+		done  bool
+	}{
+		{tally{}, why, true},
+		{tally{Serve: 38, Refuse: 1, Silent: 1}, "38 serve, 1 refuses, 1 silent", false},
+		{tally{Serve: 1, Refuse: 2, Wait: 1}, "1 serves, 2 refuse, 1 waits", false},
+		{tally{Serve: 3, Refuse: 2}, "3 serve, 2 refuse", true},
+		{tally{Wait: 2, Gone: 3}, "2 wait, 3 gone", false},
+		{tally{Gone: 1}, "1 gone", true},
+	} {
+		if got := row.tally.String(); got != row.want || row.tally.complete() != row.done {
+			t.Errorf("%+v: %q, complete %v; want %q, %v", row.tally, got, row.tally.complete(), row.want, row.done)
+		}
+	}
+	var all []consul.Said
+	for _, name := range strings.Split("a b c d e f g", " ") {
+		all = append(all, consul.Said{Instance: name})
+	}
+	if got := new(newTally(all, "r", 0)).named(standSilent); got != "a, b, c, d, e, and 2 more" {
+		t.Errorf("the silent are %q", got)
+	}
+}
