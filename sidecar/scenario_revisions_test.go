@@ -104,5 +104,8 @@ func TestForcedRevision(t *testing.T) {
 	if why := s.Revision.LastRejected.Reasons[0]; !strings.HasPrefix(why, "quarantined: ") {
 		t.Errorf("rejected for %q", why)
 	}
+	if s.Verdict.State != "quarantined" {
+		t.Errorf("the verdict is %q", s.Verdict.State)
+	}
 	g.now("/", http.StatusOK, "kept")
 }

@@ -276,6 +276,8 @@ type status struct {
 		}
 	}
 	State     struct{ Error string }
+	Trouble   []string
+	Verdict   struct{ State, Error string }
 	Discovery []struct {
 		Name, Class, Error string
 		Failing            int

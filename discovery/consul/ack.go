@@ -24,7 +24,7 @@ const (
 	ackSpread = 500 * time.Millisecond
 
 	// A verdict that changes on and on is written at once for the first few times, then once in two seconds.
-	ackBurst = 4
+	ackBurst = 10
 	ackEvery = 2 * time.Second
 
 	// deniedAgain is when a token without the rights tries once more. Another token tries at once.
