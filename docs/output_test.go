@@ -51,7 +51,7 @@ var vary = []struct{ pattern, name string }{
 	{`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`, "UUID"},
 	{`\b[0-9a-f]{64}\b`, "HASH"}, // of a document, or of a certificate
 	{`\b(revision"?[ =:]+"?)[0-9a-f]{12}\b`, "${1}REVISION"},
-	{`(?m)(^[* ] |pushed |before: )[0-9a-f]{12}\b`, "${1}REVISION"},
+	{`([* ] |pushed |before: |live |take )[0-9a-f]{12}\b`, "${1}REVISION"},
 	{`\b(hash=)[0-9a-f]+`, "${1}HASH"},
 	{`\b(took"?[=:]"?)[0-9.]+(ns|µs|ms|s)`, "${1}DURATION"},
 	{`(_ms":)[0-9.]+`, "${1}MS"},
