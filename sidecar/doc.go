@@ -22,6 +22,7 @@
 //   - A document that would take the endpoints from what serves is held (hold.go). One that cannot be prepared is tried
 //     again for as long as it is the newest one (pending.go).
 //   - Commit: one pointer for each plane. What is no longer named is retired.
+//   - What became of the newest document is told in Consul (verdict.go), after each step of the applying goroutine.
 //   - What serves is kept in the state directory (state.go), with what is being tried (trials.go), and a start without
 //     its source begins with it (restore.go).
 //   - Between revisions the same goroutine gives the catalog's answers to the clusters that subscribed to them.

@@ -277,7 +277,7 @@ type status struct {
 	}
 	State     struct{ Error string }
 	Trouble   []string
-	Verdict   struct{ State, Error string }
+	Verdict   struct{ State, Error, Needs string }
 	Discovery []struct {
 		Name, Class, Error string
 		Failing            int

@@ -40,6 +40,7 @@ type AckStatus struct {
 	Verdict
 	WrittenAt time.Time `json:"written_at,omitzero"`
 	Error     string    `json:"error,omitempty"` // why it is not written
+	Needs     string    `json:"needs,omitempty"` // the right that the token lacks for it
 }
 
 // Ack writes what one gateway says of the documents that it sees, for people's verbs to read. It has a session, with
@@ -204,17 +205,18 @@ func (a *Ack) keep(ctx context.Context, verdict []byte) (needs string, err error
 func (a *Ack) failed(ctx context.Context, needs string, err error) time.Duration {
 	a.fails++
 	class := classOf(err)
-	text, pause := err.Error(), backoff(class, a.fails)
-	denied := class == telemetry.DiscoveryACL
-	if denied {
-		text, pause = fmt.Sprintf("the token needs %s: %v", needs, err), deniedAgain
+	pause := backoff(class, a.fails)
+	if class == telemetry.DiscoveryACL {
+		pause = deniedAgain
 		if a.session != "" {
 			a.end(ctx) // it may not write what the session is for
 		}
+	} else {
+		needs = ""
 	}
 	switch {
 	case a.fails > 1 && a.said == class:
-	case denied:
+	case needs != "":
 		a.log.Info("verdicts are not written, the token lacks a right", "key", a.key, "needs", needs)
 	default:
 		a.log.Info("verdict is not written yet", "key", a.key, "class", class.String(), "error", err.Error())
@@ -222,7 +224,7 @@ func (a *Ack) failed(ctx context.Context, needs string, err error) time.Duration
 	a.said = class
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.status.Error = text
+	a.status.Error, a.status.Needs = err.Error(), needs
 	return jitter(pause)
 }
 
@@ -233,7 +235,7 @@ func (a *Ack) succeeded() {
 	a.fails = 0
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.status.Error = ""
+	a.status.Error, a.status.Needs = "", ""
 }
 
 // leave ends the session when the process ends.

@@ -193,7 +193,8 @@ func verdictsNeedRights(t *testing.T, consul *testserver.ConsulServer) {
 			a.Say(v)
 			a.tryAgain()
 			testserver.WaitFor(t, patience, "the missing right to "+row.name, func() bool {
-				return strings.Contains(a.Status().Error, "the token needs "+row.needs+": status 403: Permission denied")
+				st := a.Status()
+				return st.Needs == row.needs && strings.HasPrefix(st.Error, "status 403: Permission denied")
 			})
 		}
 		fails("r")

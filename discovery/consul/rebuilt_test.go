@@ -9,7 +9,8 @@ import (
 )
 
 // A server is rebuilt from nothing behind a client agent, whose view of a service stays as it was
-// for a while, with a higher index. What the new server knows is delivered all the same.
+// for a while, with a higher index. What the new server knows is delivered all the same, and what the gateway says is
+// said to it too.
 func TestServerRebuiltBehindAnAgent(t *testing.T) {
 	testserver.Goroutines(t)
 	server := testserver.Consul(t)
@@ -28,6 +29,10 @@ func TestServerRebuiltBehindAnAgent(t *testing.T) {
 	want(t, documents, "(negative)")
 	server.KVPut("filler/last", "x")
 	want(t, documents, "x")
+	ack := newAck(c, "one")
+	speak(t, ack)
+	ack.Say(Verdict{Rev: "r", State: VerdictApplied})
+	first := hears(t, server, "one", VerdictApplied)
 
 	server.Stop()
 	server.Wipe()
@@ -40,6 +45,9 @@ func TestServerRebuiltBehindAnAgent(t *testing.T) {
 	t.Logf("delivered %v after it was registered; %+v", took, catalog.Status())
 	if most := lookEvery + toldWithin + 2*time.Second; took > most {
 		t.Errorf("delivered after %v, want within %v", took, most)
+	}
+	if h := hears(t, server, "one", VerdictApplied); h.Session == first.Session { // long before its session is due
+		t.Error("the verdict has a session of the server that is gone")
 	}
 	for range 5 { // and it stays
 		<-time.After(time.Second)

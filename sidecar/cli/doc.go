@@ -8,13 +8,15 @@
 // dev.go start the sidecar and wait for it, the others answer and end. What went
 // wrong becomes text on stderr and an exit code in one place (exit.go).
 //
-// push, diff, history and rollback go to Consul through one store (revisions.go), with
-// the environment that a gateway has. changes.go shows what internal/docdiff finds.
+// push, diff, history, rollback and fleet go to Consul through one store (revisions.go), with
+// the environment that a gateway has. push --wait (wait.go) and fleet read what the gateways say there; tally.go judges
+// it. changes.go shows what internal/docdiff finds.
 //
 // # Promises
 //
 // Exit code 0 is fine, 1 says that the thing asked about is bad, 2 that the
-// question was: arguments, flags, environment. Nothing but main touches the
+// question was: arguments, flags, environment; 3, of push --wait, that the time was
+// over before the answer was known. Nothing but main touches the
 // process itself, so each verb runs in a test as it runs in a shell. Answers go to
 // stdout and complaints to stderr, a line each and never a page of usage.
 //

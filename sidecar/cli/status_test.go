@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
@@ -166,6 +167,10 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 		}}, nil, "ready, but not all is well\n  the newest document is rejected: in use\n" + line +
 			" (1 applied, 1 rejected)\n" +
 			"rejected  3c4d at 2026-01-02T03:04:05Z, to be tried again at 2026-01-02T03:04:06Z\n"},
+		{"no right to speak", sidecar.Status{Revision: serves, Verdict: &consul.AckStatus{
+			Key: "gateway/web/ack/one", Error: "status 403: no", Needs: `session_prefix "" { policy = "write" }`,
+		}}, nil, "ready\n" + line + " (1 applied, 0 rejected)\nverdict   not written to gateway/web/ack/one: " +
+			"the token needs session_prefix \"\" { policy = \"write\" }\n"},
 		{"waiting", sidecar.Status{Revision: sidecar.RevisionStatus{
 			ID: "1a2b", Source: "file", Since: at, Applied: 1,
 			Held: &sidecar.Held{ID: "5e6f", State: "waiting", Since: at,

@@ -130,6 +130,9 @@ func (r *report) revision(s *sidecar.Status) {
 	if h := rev.Held; h != nil {
 		fmt.Fprintf(r, "%s\t%s since %s\n", h.State, h.ID, date(h.Since))
 	}
+	if v := s.Verdict; v != nil && v.Needs != "" {
+		fmt.Fprintf(r, "verdict\tnot written to %s: the token needs %s\n", v.Key, v.Needs)
+	}
 	if last := rev.LastRejected; last != nil {
 		fmt.Fprintf(r, "rejected\t%s at %s%s\n", last.Hash, date(last.At),
 			when(!last.RetryAt.IsZero(), ", to be tried again at "+date(last.RetryAt)))
