@@ -108,7 +108,9 @@ func pushAndWait(b *testing.B, environ env, document string) {
 	}
 	cmd := exec.Command(path, "push", "-", "--wait", "30s")
 	cmd.Stdin = strings.NewReader(document)
-	cmd.Env = []string{"CONSUL_HTTP_ADDR=" + environ["CONSUL_HTTP_ADDR"], "GATEWAY_SERVICE=" + environ["GATEWAY_SERVICE"]}
+	for _, name := range []string{"CONSUL_HTTP_ADDR", "GATEWAY_SERVICE"} {
+		cmd.Env = append(cmd.Env, name+"="+environ[name])
+	}
 	text, err := cmd.CombinedOutput()
 	if err != nil || !strings.HasSuffix(string(text), fmt.Sprintf("\n%d serve\n", fleetSize)) {
 		b.Fatalf("push: %v\n%s", err, text)

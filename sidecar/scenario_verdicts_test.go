@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os/exec"
 	"strings"
@@ -23,13 +24,16 @@ type fleet struct {
 
 // rights are all that a gateway of the service needs to speak; without speak it can only follow.
 func (f *fleet) rights(speak bool) string {
-	rules := fmt.Sprintf("key_prefix \"gateway/%s/\" { policy = \"read\" }\nservice_prefix \"\" { policy = \"read\" }\n"+
-		"node_prefix \"\" { policy = \"read\" }\n", f.service)
+	rules := `key_prefix "gateway/SERVICE/" { policy = "read" }
+service_prefix "" { policy = "read" }
+node_prefix "" { policy = "read" }
+`
 	if speak {
-		rules += fmt.Sprintf("key_prefix \"gateway/%s/ack/\" { policy = \"write\" }\nsession_prefix \"\" { policy = \"write\" }\n",
-			f.service)
+		rules += `key_prefix "gateway/SERVICE/ack/" { policy = "write" }
+session_prefix "" { policy = "write" }
+`
 	}
-	return rules
+	return strings.ReplaceAll(rules, "SERVICE", f.service)
 }
 
 // gateway is one of the service, by the name of its instance.
@@ -39,9 +43,7 @@ func (f *fleet) gateway(instance string, more env) *gateway {
 		"CONSUL_HTTP_ADDR": f.consul.Addr(), "CONSUL_HTTP_TOKEN": f.consul.NewToken(f.rights(true)).Secret,
 		"GATEWAY_SERVICE": f.service, "GATEWAY_INSTANCE": instance,
 	}
-	for name, value := range more {
-		environ[name] = value
-	}
+	maps.Copy(environ, more)
 	return up(f.t, environ)
 }
 
@@ -56,7 +58,9 @@ func (f *fleet) person(document string, args ...string) (code int, told string) 
 	cmd.Stdin = strings.NewReader(document)
 	token := f.consul.NewToken(fmt.Sprintf("key_prefix \"gateway/%s/\" { policy = \"write\" }\n"+
 		"service_prefix \"\" { policy = \"read\" }\nnode_prefix \"\" { policy = \"read\" }", f.service)).Secret
-	cmd.Env = []string{"CONSUL_HTTP_ADDR=" + f.consul.Addr(), "CONSUL_HTTP_TOKEN=" + token, "GATEWAY_SERVICE=" + f.service}
+	cmd.Env = []string{
+		"CONSUL_HTTP_ADDR=" + f.consul.Addr(), "CONSUL_HTTP_TOKEN=" + token, "GATEWAY_SERVICE=" + f.service,
+	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err = cmd.Run()
@@ -209,10 +213,10 @@ func testVerdictRights(t *testing.T, f *fleet) {
 	g := f.gateway("one", env{"CONSUL_HTTP_TOKEN": token.Secret})
 	g.answers("/", http.StatusOK, "app")
 	const needs = `session_prefix "" { policy = "write" }`
-	s := g.wait("the missing right", func(s status) bool { return s.Verdict.Needs == needs })
+	g.wait("the missing right", func(s status) bool { return s.Verdict.Needs == needs })
 	f.consul.KVPut(key, one(app(t, "other")))
 	g.answers("/", http.StatusOK, "other")
-	if s = g.status(); s.Verdict.State != "applied" || !strings.HasPrefix(s.Verdict.Error, "status 403: ") ||
+	if s := g.status(); s.Verdict.State != "applied" || !strings.HasPrefix(s.Verdict.Error, "status 403: ") ||
 		s.Discovery[0].Error != "" || !s.Ready || len(s.Trouble) > 0 {
 		t.Errorf("status %+v", s)
 	}

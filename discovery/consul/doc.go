@@ -31,34 +31,27 @@
 //     delivered only when a plain read from the leader says so too. So is what an agent's own view
 //     says right after the leader said something else. A 403, a result that is marked as filtered
 //     by ACLs, and an empty list without a token are errors, never "nothing".
-//
 //   - Errors deliver nothing and end nothing: what was delivered last holds, without an age limit.
 //     They are in Status, counted through Options.CountError, and logged when they begin and end.
 //     No Run returns before its ctx ends, and none leaves a goroutine behind.
-//
 //   - A source skips no state and waits for its receiver; a Catalog skips all but the latest and
 //     waits for nobody. The first result of a query is known to [Catalog.Wait], also when it is
 //     that nothing is registered.
-//
 //   - Documents and endpoints are never edited after delivery. A document's Hash is its identity;
 //     Consul's indexes are for people.
-//
 //   - Consul sees at most one request per watch at a time, 64 watches (240 over HTTP/2), after that
 //     a few polls; every request has a deadline, every response a limit, and the token of the
 //     moment it was sent. Beside that, some 25 small requests a minute, one a second while Consul does
 //     not respond, and 6 looks a minute for each watch, up to 80 of them.
-//
 //   - What Consul holds is delivered within 2 s of its return from an outage, within 5 s if its
 //     connections died without a sign, and within 14 s where only a look can tell: an index of the
 //     future, an address that leads to another Consul, one endpoint that lost its requests.
-//
 //   - A push writes parts, meta and pointer, in this order. A pointer that a gateway sees leads to
 //     a whole document, also if somebody prunes the history at the same time: Prune deletes only while
 //     the pointer that it knows is live, and Push looks for its parts once more after its pointer is
 //     live. A pointer without its parts is a Refused document, and is looked at again every 10 s.
-//
-//   - A verdict is written on change only, within half a second and at most every two seconds, and goes away
-//     with its gateway. A token without the rights makes one request every five minutes.
+//   - A verdict is written on change only, within half a second and after ten changes at most every two seconds.
+//     It goes away with its gateway. A token without the rights makes one request every few minutes.
 //
 // # Not here
 //

@@ -79,6 +79,9 @@ func ackFolder(key string) string {
 	return folderOf(key) + "ack/"
 }
 
+// keyBytes may be anywhere in a key.
+const keyBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_:"
+
 // ackName is the last part of an instance's key. It has no byte that Consul or a reader could take for something else:
 // no slash, no two dots; those are =XX.
 func ackName(instance string) string {
@@ -86,7 +89,7 @@ func ackName(instance string) string {
 	for i := range len(instance) {
 		c := instance[i]
 		dot := c == '.' && i > 0 && instance[i-1] != '.'
-		if dot || c == '-' || c == '_' || c == ':' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' {
+		if dot || strings.IndexByte(keyBytes, c) >= 0 {
 			b.WriteByte(c)
 			continue
 		}

@@ -28,14 +28,16 @@ func TestVerdictIsBounded(t *testing.T) {
 		{"many", many, 247, "and 9754 more"},
 		{"that are no text", []string{strings.Repeat("\xff\x00\"", 9000)}, 1, ""},
 	} {
-		v := Verdict{Rev: strings.Repeat("r", 900), State: VerdictRejected, Since: time.Unix(0, 0).UTC(), Reasons: row.reasons}
+		since := time.Unix(0, 0).UTC()
+		v := Verdict{Rev: strings.Repeat("r", 900), State: VerdictRejected, Since: since, Reasons: row.reasons}
 		text := v.encode()
 		var got Verdict
 		if err := json.Unmarshal(text, &got); err != nil || len(text) > maxVerdictBytes {
 			t.Errorf("%s: %d bytes, %v", row.name, len(text), err)
 		}
 		if got.Reasons == nil || len(got.Reasons) != row.want || len(got.Rev) != maxNameBytes {
-			t.Errorf("%s: %d reasons, want %d; a revision of %d bytes", row.name, len(got.Reasons), row.want, len(got.Rev))
+			t.Errorf("%s: %d reasons, want %d; a revision of %d bytes", row.name, len(got.Reasons), row.want,
+				len(got.Rev))
 		}
 		if n := len(got.Reasons); n > 0 && (!strings.HasSuffix(got.Reasons[n-1], row.last) || !utf8.Valid(text)) {
 			t.Errorf("%s: the last reason is %.80q, want %q", row.name, got.Reasons[n-1], row.last)

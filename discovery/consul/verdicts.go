@@ -71,9 +71,7 @@ func (v *Verdicts) Follow(ctx context.Context, tell func([]Said)) error {
 			}
 			return r, err
 		},
-		same: func(a, b []Said) bool {
-			return slices.EqualFunc(a, b, func(a, b Said) bool { return a.Instance == b.Instance && a.Index == b.Index })
-		},
+		same:    func(a, b []Said) bool { return slices.EqualFunc(a, b, sameWrite) },
 		deliver: func(_ context.Context, r result[[]Said]) { heard = true; tell(r.value) },
 		peers:   v.consul.monitor,
 		wait:    v.consul.options.Wait,
@@ -91,6 +89,8 @@ func (v *Verdicts) Follow(ctx context.Context, tell func([]Said)) error {
 	}
 	return nil
 }
+
+func sameWrite(a, b Said) bool { return a.Instance == b.Instance && a.Index == b.Index }
 
 func (v *Verdicts) fetch(ctx context.Context, o fetchOptions) (result[[]Said], error) {
 	r := result[[]Said]{value: []Said{}}

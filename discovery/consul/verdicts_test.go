@@ -62,8 +62,10 @@ func verdictsAreRead(t *testing.T, consul *testserver.ConsulServer) {
 
 	session := hears(t, consul, "b", VerdictRejected).Session
 	consul.KVPut("gateway/web/ack/nobody", `{"rev":"r","state":"applied"}`)
-	for key, text := range map[string]string{"no-json": "x", "no-state": `{"rev":"r"}`, "deeper/x": `{"state":"applied"}`,
-		"large": `{"state":"applied","rev":"` + strings.Repeat("r", maxVerdictBytes) + `"}`} {
+	for key, text := range map[string]string{
+		"no-json": "x", "no-state": `{"rev":"r"}`, "deeper/x": `{"state":"applied"}`,
+		"large": `{"state":"applied","rev":"` + strings.Repeat("r", maxVerdictBytes) + `"}`,
+	} {
 		consul.Call(http.MethodPut, "/v1/kv/gateway/web/ack/"+key+"?acquire="+session, []byte(text))
 	}
 	b.Say(Verdict{Rev: "r", State: VerdictApplied})

@@ -27,7 +27,8 @@ type speaker struct {
 func (a *author) gateway(name string) *speaker {
 	a.t.Helper()
 	var session struct{ ID string }
-	answer := a.consul.Call(http.MethodPut, "/v1/session/create", map[string]string{"Behavior": "delete", "LockDelay": "0s"})
+	answer := a.consul.Call(http.MethodPut, "/v1/session/create",
+		map[string]string{"Behavior": "delete", "LockDelay": "0s"})
 	if err := json.Unmarshal(answer, &session); err != nil {
 		a.t.Fatal(err)
 	}
@@ -123,9 +124,11 @@ func testWaiting(t *testing.T, a *author) {
 	got = a.pushing(fast, func() { one.says(fast, "held", "route all: no endpoint in c") },
 		"push", "fast.yaml", "--wait", "1m", "--json")
 	var out pushOutcome
-	if err := json.Unmarshal([]byte(got.stdout), &out); err != nil || got.code != 1 || out.Waited == nil ||
-		out.Waited.Refuse != 1 || out.Waited.Gateways[0].State != "held" || out.Waited.Gateways[0].Stand != standRefuse {
-		t.Errorf("--json: %+v, %v", got, err)
+	if err := json.Unmarshal([]byte(got.stdout), &out); err != nil || got.code != 1 || out.Waited == nil {
+		t.Fatalf("--json: %+v, %v", got, err)
+	}
+	if said := out.Waited.Gateways[0]; out.Waited.Refuse != 1 || said.State != "held" || said.Stand != standRefuse {
+		t.Errorf("--json: %+v", got)
 	}
 }
 

@@ -54,7 +54,7 @@ func TestTally(t *testing.T) {
 		}
 	}
 	var all []consul.Said
-	for _, name := range strings.Split("a b c d e f g", " ") {
+	for name := range strings.SplitSeq("a b c d e f g", " ") {
 		all = append(all, consul.Said{Instance: name})
 	}
 	if got := new(newTally(all, "r", 0)).named(standSilent); got != "a, b, c, d, e, and 2 more" {

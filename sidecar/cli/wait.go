@@ -120,16 +120,20 @@ func (w *waiter) take(ctx context.Context, all []consul.Said) (done bool) {
 
 // tell writes a line for each change, and once each reason that is given.
 func (w *waiter) tell() {
-	line := w.now.String()
-	if w.out == nil || line == w.line {
+	if w.out == nil {
 		return
 	}
-	w.line = line
-	w.writeln(wrap(line), w.colour())
+	if line := w.now.String(); line != w.line {
+		w.line = line
+		w.writeln(wrap(line), w.colour())
+	}
 	for i := range w.now.Gateways {
 		g := &w.now.Gateways[i]
+		if g.Stand != standRefuse && g.Stand != standWait || len(w.reasons) == mostReasons {
+			continue
+		}
 		why := g.State + ": " + strings.Join(g.Reasons, "; ")
-		if g.Stand != standRefuse && g.Stand != standWait || slices.Contains(w.reasons, why) || len(w.reasons) >= mostReasons {
+		if slices.Contains(w.reasons, why) {
 			continue
 		}
 		w.reasons = append(w.reasons, why)
