@@ -143,7 +143,7 @@ func testRefusedDocuments(t *testing.T, consul *testserver.ConsulServer) {
 
 // A key that ends in a slash is a folder of documents that are one revision.
 func testFolder(t *testing.T, consul *testserver.ConsulServer) {
-	g, _ := follower(t, consul, env{"GATEWAY_CONSUL_KEY": "gateway/many/"})
+	g, _ := follower(t, consul, env{"GATEWAY_CONSUL_KEY": "gateway/many/", "GATEWAY_INSTANCE": "one"})
 	consul.KVPut("gateway/many/deeper/x", "not read: [")
 	consul.KVPut("gateway/many/20-a", "routes: [{name: a, match: {path_prefix: /a}, cluster: a}]\nclusters: [{name: "+
 		"a, endpoints: [\""+app(t, "a")+"\"]}]\n")
@@ -161,6 +161,10 @@ func testFolder(t *testing.T, consul *testserver.ConsulServer) {
 	consul.KVDelete("gateway/many/20-a")
 	g.answers("/a", http.StatusNotFound, "no route\n")
 	g.now("/b", http.StatusOK, "b")
+	testserver.WaitFor(t, longestWait, "the verdict, beside the folder", func() bool {
+		said, _ := consul.KV("gateway/many.ack/one")
+		return strings.Contains(said, `"state":"applied"`)
+	})
 }
 
 // A document that is deleted goes on serving; the same one put again is adopted.

@@ -37,7 +37,6 @@ func (n *serving) verdict() (v consul.Verdict, ok bool) {
 				n.asOf.UTC().Format(time.RFC3339)))
 		}
 	}
-	v.Version = Built().Version
 	return v, true
 }
 

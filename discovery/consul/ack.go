@@ -20,6 +20,10 @@ const (
 	// ackTTL is for how long a verdict stays after its gateway was killed, at the least. Consul may take twice as long.
 	ackTTL = time.Minute
 
+	// checkEvery is how often a gateway looks whether its verdict is still there: somebody may have deleted it, or put
+	// the store back to what it was before.
+	checkEvery = 2 * time.Minute
+
 	// ackSpread is the time over which the gateways of a service write what they have to say about one document.
 	ackSpread = 500 * time.Millisecond
 
@@ -61,6 +65,7 @@ type Ack struct {
 	// Only the goroutine of Run touches these.
 	session   string // empty = none
 	renewedAt time.Time
+	checkedAt time.Time
 	written   []byte                   // what the session holds
 	fails     int                      // errors in a row
 	said      telemetry.DiscoveryClass // the class of the error that the log has, while there are fails
@@ -86,7 +91,7 @@ func (c *Client) Ack(key, service, instance string) *Ack {
 	return a
 }
 
-// Say has v written, if it is another one than before. It does not wait.
+// Say has v written, if it is another one than before, with the version of the client. It does not wait.
 func (a *Ack) Say(v Verdict) {
 	if a == nil {
 		return
@@ -98,6 +103,7 @@ func (a *Ack) Say(v Verdict) {
 		slices.Equal(last.Reasons, v.Reasons) {
 		return
 	}
+	v.Version = a.consul.options.Version
 	a.status.Verdict, a.verdict = v, v.encode()
 	discovery.Signal(a.changed)
 }
@@ -145,7 +151,7 @@ func (a *Ack) Run(ctx context.Context) {
 			if sleep(ctx, rand.N(a.spread)) != nil {
 				return
 			}
-			a.renewedAt = time.Time{}
+			a.renewedAt, a.checkedAt = time.Time{}, time.Time{}
 		}
 		next.Reset(a.turn(ctx))
 	}
@@ -188,13 +194,20 @@ func (a *Ack) keep(ctx context.Context, verdict []byte) (needs string, err error
 		}
 		a.renewedAt = time.Now()
 	}
+	if a.written != nil && time.Since(a.checkedAt) >= checkEvery {
+		pair, found, err := a.consul.readKey(ctx, a.key)
+		if err == nil && (!found || pair.Session != a.session || !bytes.Equal(pair.Value, a.written)) {
+			a.written = nil
+		}
+		a.checkedAt = time.Now()
+	}
 	if bytes.Equal(a.written, verdict) {
 		return "", nil
 	}
 	if err := a.consul.hold(ctx, a.session, a.key, verdict); err != nil {
 		return fmt.Sprintf("key_prefix %q { policy = \"write\" }", a.folder), err
 	}
-	a.written = verdict
+	a.written, a.checkedAt = verdict, time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.status.WrittenAt = time.Now()

@@ -303,6 +303,10 @@ func pointerIsFollowed(t *testing.T, consul *testserver.ConsulServer) {
 	}
 	push(t, r, "b", "two")
 	want(t, out, "two")
+	push(t, r, "b2", "two") // as another version of the verb calls it
+	if d := want(t, out, "two"); d.Name != "b2" {
+		t.Errorf("the document has the name %q", d.Name)
+	}
 	consul.KVPut(testKey, "by hand")
 	if d := want(t, out, "by hand"); d.Name != "" {
 		t.Errorf("the document has the name %q", d.Name)

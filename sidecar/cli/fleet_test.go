@@ -110,6 +110,10 @@ func testWaiting(t *testing.T, a *author) {
 	expect("in vain", a.do("push", "fast.yaml", "--wait", "1s"), 3, "2 silent\n",
 		"gateway: 2 of 2 gateways said nothing final of "+fast+" within 1s: one, two\n")
 	two.says(fast, "applied")
+	got = a.do("push", "fast.yaml", "--wait", "1ns")
+	if got.code != 3 || !strings.HasPrefix(got.stderr, "gateway: "+fast+" is live, and what becomes of it was not heard within 1ns") {
+		t.Errorf("the time is over before anything is heard: %+v", got)
+	}
 
 	got = a.pushing(slow, func() {
 		two.stop()
