@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/hashicorp/consul/api"
 )
 
 func TestVerdictIsBounded(t *testing.T) {
@@ -82,6 +84,24 @@ func FuzzAckName(f *testing.F) {
 		}
 		if got := ackInstance(name); got != instance {
 			t.Errorf("%q is read as %q", instance, got)
+		}
+	})
+}
+
+// Whatever lies in a key of the folder: it is passed over, or is a verdict that can be written again.
+func FuzzSaid(f *testing.F) {
+	f.Add([]byte(`{"rev":"r","state":"applied","since":"2026-11-29T12:00:00Z","reasons":["a"],"version":"v1"}`))
+	f.Add([]byte(`{"state":""}`))
+	f.Add([]byte(`{"state":7}`))
+	f.Add([]byte("\x00"))
+	v := &Verdicts{folder: "gateway/web/ack/"}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		said, ok := v.decode(&api.KVPair{Key: "gateway/web/ack/one", Session: "s", Value: value})
+		if !ok {
+			return
+		}
+		if text := said.encode(); said.State == "" || len(text) > maxVerdictBytes {
+			t.Errorf("%d bytes of %+v", len(text), said)
 		}
 	})
 }

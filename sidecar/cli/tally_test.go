@@ -61,3 +61,33 @@ func TestTally(t *testing.T) {
 		t.Errorf("the silent are %q", got)
 	}
 }
+
+// Progress is a line for each change, with each reason once, and with colours where they are wanted.
+func TestProgress(t *testing.T) {
+	said := func(name, rev, state string, reasons ...string) consul.Said {
+		return consul.Said{Instance: name, Verdict: consul.Verdict{Rev: rev, State: state, Reasons: reasons}, Index: 1}
+	}
+	for _, coloured := range []bool{false, true} {
+		var out strings.Builder
+		w := &waiter{rev: "r", out: &out, coloured: coloured, seen: map[string]bool{}}
+		w.foreign = 1 // nothing is newer
+		for _, all := range [][]consul.Said{
+			{said("a", "q", "applied"), said("b", "q", "applied"), said("c", "q", "applied")},
+			{said("a", "q", "applied"), said("b", "q", "applied"), said("c", "q", "applied")},
+			{said("a", "r", "waiting", "x"), said("b", "q", "applied"), said("c", "q", "applied")},
+			{said("a", "r", "waiting", "y"), said("b", "q", "applied"), said("c", "q", "applied")},
+			{said("a", "r", "held", "x"), said("b", "r", "held", "x"), said("c", "r", "applied")},
+			{said("a", "r", "applied"), said("c", "r", "applied")},
+		} {
+			w.take(t.Context(), all)
+		}
+		want := "3 silent\n1 waits, 2 silent\n  a waiting: x\n  a waiting: y\n1 serves, 2 refuse\n  a held: x\n2 serve, 1 gone\n"
+		if coloured {
+			want = "\x1b[33m3 silent\x1b[0m\n\x1b[33m1 waits, 2 silent\x1b[0m\n  a waiting: x\n  a waiting: y\n" +
+				"\x1b[31m1 serves, 2 refuse\x1b[0m\n  a held: x\n\x1b[32m2 serve, 1 gone\x1b[0m\n"
+		}
+		if out.String() != want {
+			t.Errorf("%q, want %q", out.String(), want)
+		}
+	}
+}
