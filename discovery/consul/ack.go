@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/time/rate"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -27,7 +28,8 @@ const (
 	// ackSpread is the time over which the gateways of a service write what they have to say about one document.
 	ackSpread = 500 * time.Millisecond
 
-	// A verdict that changes on and on is written at once for the first few times, then once in two seconds.
+	// A verdict that changes on and on is written at once for the first ten times, then once in two seconds. A Consul
+	// that comes and goes is asked no more often.
 	ackBurst = 10
 	ackEvery = 2 * time.Second
 
@@ -144,17 +146,26 @@ func (a *Ack) Run(ctx context.Context) {
 			if a.fails > 0 {
 				continue // it is written with the next attempt
 			}
-			if sleep(ctx, rand.N(a.spread)) != nil || limiter.Wait(ctx) != nil {
+			if a.pause(ctx, limiter) != nil {
 				return
 			}
 		case <-a.again:
-			if sleep(ctx, rand.N(a.spread)) != nil {
+			if a.pause(ctx, limiter) != nil {
 				return
 			}
 			a.renewedAt, a.checkedAt = time.Time{}, time.Time{}
 		}
 		next.Reset(a.turn(ctx))
 	}
+}
+
+// pause lets many gateways that have something to do at the same moment do it one after the other, and each of them
+// not too often. The error is that ctx has ended.
+func (a *Ack) pause(ctx context.Context, limiter *rate.Limiter) error {
+	if err := sleep(ctx, rand.N(a.spread)); err != nil {
+		return err
+	}
+	return limiter.Wait(ctx)
 }
 
 // turn does what is to be done now, and tells when to look again.
