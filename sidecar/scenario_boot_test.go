@@ -131,10 +131,11 @@ func newRelay(t *testing.T, to string, pass func(request string) bool) (address 
 	t.Helper()
 	return backend(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !pass(r.RequestURI) {
-			<-r.Context().Done() // the gateway gives up, or the test ends
+			_, _ = io.Copy(io.Discard, r.Body) // before it, the end of the connection is not noticed
+			<-r.Context().Done()               // the gateway gives up, or the test ends
 			return
 		}
-		ask, err := http.NewRequestWithContext(r.Context(), r.Method, "http://"+to+r.RequestURI, nil)
+		ask, err := http.NewRequestWithContext(r.Context(), r.Method, "http://"+to+r.RequestURI, r.Body)
 		if err != nil {
 			t.Error(err)
 			return

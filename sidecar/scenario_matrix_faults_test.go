@@ -82,12 +82,16 @@ func responseFaults() []fault {
 		return func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, path) }
 	}
 	stale := func(r *http.Request) bool { return below("/v1/health/")(r) && r.URL.Query().Has("stale") }
+	write := func(r *http.Request) bool { return r.Method == http.MethodPut } // of what the gateway says
 	var all []fault
 	for _, row := range []struct {
 		name  string
 		lasts time.Duration
 		rule  rule
 	}{
+		{"writes hang", 5 * time.Second, rule{only: write, reply: hangs}},
+		{"writes get status 403", 5 * time.Second, rule{only: write, reply: says(403, "Permission denied")}},
+		{"writes get status 429", 5 * time.Second, rule{only: write, reply: says(429, "too many requests")}},
 		{"documents hang for long", 16 * time.Second, rule{only: below("/v1/kv/"), reply: hangs}},
 		{"instances hang for long", 16 * time.Second, rule{only: below("/v1/health/"), reply: hangs}},
 		{"status 500", 5 * time.Second, rule{reply: says(500, "rpc error making call: No cluster leader")}},

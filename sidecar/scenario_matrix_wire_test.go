@@ -1,6 +1,7 @@
 package sidecar_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"maps"
@@ -119,6 +120,7 @@ func (w *wire) now(r *http.Request) (target string, now *rule, changed <-chan st
 func (w *wire) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	w.count(r, 1)
 	defer w.count(r, -1)
+	body, _ := io.ReadAll(r.Body) // before its end, that of the connection is not noticed
 	target, now, changed := w.now(r)
 	if now != nil && now.reply != nil {
 		now.reply(out, r)
@@ -127,7 +129,7 @@ func (w *wire) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	answered := make(chan *reply, 1)
-	go func() { answered <- w.ask(ctx, r, target) }() // ends with ctx at the latest
+	go func() { answered <- w.ask(ctx, r, body, target) }() // ends with ctx at the latest
 	for {
 		var said *reply
 		select {
@@ -162,8 +164,8 @@ func (w *wire) count(r *http.Request, n int) {
 }
 
 // ask passes a request on. Without a response it is as if Consul had a fault of its own.
-func (w *wire) ask(ctx context.Context, r *http.Request, target string) *reply {
-	req, err := http.NewRequestWithContext(ctx, r.Method, "http://"+target+r.RequestURI, http.NoBody)
+func (w *wire) ask(ctx context.Context, r *http.Request, content []byte, target string) *reply {
+	req, err := http.NewRequestWithContext(ctx, r.Method, "http://"+target+r.RequestURI, bytes.NewReader(content))
 	if err != nil {
 		return &reply{http.StatusInternalServerError, http.Header{}, nil}
 	}

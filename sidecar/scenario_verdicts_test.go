@@ -180,7 +180,7 @@ func testVerdictSessions(t *testing.T, f *fleet) {
 	g.signal(syscall.SIGHUP) // it looks after its session sooner than by itself
 	f.says("one", `"state":"applied"`)
 	f.consul.Call(http.MethodPut, "/v1/session/destroy/"+f.session("one"), nil)
-	f.pushes(one(app(t, "other")), 0, "\nno gateway tells what becomes of it (GATEWAY_ACK)\n") // it has not said it yet
+	f.pushes(one(app(t, "other")), 0, "\npushed ") // whether it has said something yet or not
 	f.says("one", `"state":"applied"`)
 	g.stop()
 	if said := f.said("one"); said != "" {
