@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/identity"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/proxyproto"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -50,8 +51,9 @@ type client struct {
 	who        proxyproto.Header // the client, and where it has connected to
 	name       string            // that the ClientHello asks for
 	tlsVersion string
-	identity   string        // of the client's certificate
-	early      *netio.Buffer // what was read of the client's own bytes; nil: nothing
+	identity   string          // of the client's certificate, for people
+	names      []identity.Name // of it, by which the listener lets in
+	early      *netio.Buffer   // what was read of the client's own bytes; nil: nothing
 	earlyBytes []byte
 }
 

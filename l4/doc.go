@@ -5,7 +5,8 @@
 //
 // listener.go accepts. conn.go is the straight line: greet.go takes off what comes before the client's own bytes and is
 // not for the endpoint (a PROXY header, a TLS handshake, or with protocol tls a look at the ClientHello: sniff.go,
-// hello.go, which routes.go finds the cluster for); upstream.go picks an endpoint and connects, the next one if that
+// hello.go, which routes.go finds the cluster for), and asks whether
+// the client may (package access); upstream.go picks an endpoint and connects, the next one if that
 // does not work; tunnel.go runs one pump for each direction (pump.go: small messages; bulk.go, splice_linux.go:
 // sustained bulk) until both have ended; end.go gives back what the connection had; record.go counts and writes the
 // line. watch.go looks at all connections ten times a second for their timeouts, and less often at those that have half
@@ -29,8 +30,8 @@
 //   - A panic ends the connection that it is met on, and nothing else: it is counted, logged with its stack, and all
 //     that the connection had is given back (end.go).
 //   - /status tells why an endpoint failed last: what connecting came to, or that it broke off before a byte came back.
-//   - Each connection that ends badly has one flag, in its line and in gateway.faults: NR, UH, UO, UF, UC, DC, DPE as
-//     at L7, and SI (idle), DT (whole life), LR (cut at the end of a drain, or by a panic).
+//   - Each connection that ends badly has one flag, in its line and in gateway.faults: NR, UH, UO, UF, UC, DC, DPE,
+//     AC as at L7, and SI (idle), DT (whole life), LR (cut at the end of a drain, or by a panic).
 //   - The endpoint's health hears of connects that failed, of success as soon as the first byte came back, and of a
 //     reset before that while the client was still there. Where no byte comes back, bytes taken and an end in order of
 //     both ways are the success; of an ejected endpoint that is probed, bytes taken and a second without a reset. What

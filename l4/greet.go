@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/access"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/proxyproto"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
@@ -20,17 +21,17 @@ import (
 // finds the cluster. It reports whether the connection goes on.
 func (c *conn) greet(ctx context.Context) bool {
 	trusted := len(c.set.from) > 0 && netio.Within(c.set.from, c.client.who.Source.Addr())
-	if trusted || c.set.tls != nil || c.set.hello {
-		by := c.start.Add(c.set.greet)
-		if !c.deadline(by) {
-			return false
-		}
-		if trusted && !c.readHeader() || c.set.tls != nil && !c.handshake(ctx, by) || c.set.hello && !c.sniff() {
-			return false
-		}
-		if !c.deadline(time.Time{}) {
-			return false
-		}
+	awaits := trusted || c.set.tls != nil || c.set.hello // something of the client
+	by := c.start.Add(c.set.greet)
+	switch {
+	case awaits && !c.deadline(by),
+		trusted && !c.readHeader(),
+		!c.may(c.set.access.Source(c.client.who.Source.Addr())), // first: it costs no handshake
+		c.set.tls != nil && !c.handshake(ctx, by),
+		!c.may(c.set.access.Identity(c.client.names)),
+		c.set.hello && !c.sniff(),
+		awaits && !c.deadline(time.Time{}):
+		return false
 	}
 	to := c.set.route.find(c.client.name)
 	if to == nil {
@@ -39,6 +40,16 @@ func (c *conn) greet(ctx context.Context) bool {
 	}
 	c.attempt.to = to.serving()
 	return true
+}
+
+// may reports whether the client may use the listener, as far as that was asked; one that may not is refused.
+func (c *conn) may(why access.Refusal) bool {
+	if why == access.None {
+		return true
+	}
+	c.cause = why
+	c.stop(telemetry.AC)
+	return false
 }
 
 // readHeader takes the PROXY header of a trusted peer, who has to send one.
@@ -72,7 +83,7 @@ func (c *conn) handshake(ctx context.Context, by time.Time) bool {
 	c.set.tele.Handshake(state.Version)
 	c.down = tc
 	c.client.tlsVersion = mtls.VersionName(state.Version)
-	c.client.identity = mtls.Identity(&state)
+	c.client.identity, c.client.names = mtls.Identity(&state), mtls.Names(&state)
 	return true
 }
 

@@ -210,6 +210,7 @@ type line struct {
 	BytesRead      int64   `json:"bytes_read"`
 	BytesWritten   int64   `json:"bytes_written"`
 	Flag           string  `json:"flag"`
+	Reason         string  `json:"reason"`
 	TLSVersion     string  `json:"tls_version"`
 	ClientIdentity string  `json:"client_identity"`
 }

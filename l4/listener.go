@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/access"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
@@ -19,12 +20,13 @@ type listener = netio.Bound[settings]
 
 // settings are what a revision says about a listener. Immutable; a connection keeps those it was accepted under.
 type settings struct {
-	name  string
-	tele  *telemetry.Listener
-	from  []netip.Prefix // peers that have to begin with a PROXY header
-	tls   *mtls.Server   // nil: not terminated here
-	hello bool           // the bytes are TLS, and the name in them is the route
-	route routes
+	name   string
+	tele   *telemetry.Listener
+	from   []netip.Prefix // peers that have to begin with a PROXY header
+	access *access.Rules  // nil: everybody may connect
+	tls    *mtls.Server   // nil: not terminated here
+	hello  bool           // the bytes are TLS, and the name in them is the route
+	route  routes
 
 	greet time.Duration // the client's time for PROXY header, ClientHello and handshake together
 	idle  time.Duration // longest time without a byte either way; 0 none
@@ -40,7 +42,7 @@ func (s *Server) compile(
 ) (*settings, error) {
 	set := &settings{
 		name: c.Name, tele: s.registry.Listener(c.Name, telemetry.L4), from: c.ProxyProtocol.From,
-		tls: certs.Server(c.Name), hello: c.Protocol == config.ProtocolTLS,
+		access: access.New(c.Allow, c.Deny), tls: certs.Server(c.Name), hello: c.Protocol == config.ProtocolTLS,
 		greet: doc.Timeouts.Read, idle: c.IdleTimeout, max: c.MaxDuration,
 		sampling: doc.AccessLog.Sampling, revision: doc.Revision,
 	}

@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"strings"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/identity"
 )
 
 // maxForwardedBytes bounds a client's line in X-Forwarded-Client-Cert. A
@@ -29,6 +31,15 @@ func Identity(cs *tls.ConnectionState) string {
 		return names[0]
 	}
 	return distinguishedName(leaf.RawSubject)
+}
+
+// Names are all that the other side has proved to be, for who asks whether it may; none if nothing was proved.
+func Names(cs *tls.ConnectionState) []identity.Name {
+	leaf := proved(cs)
+	if leaf == nil {
+		return nil
+	}
+	return identity.Names(leaf)
 }
 
 // ForwardedCert is the client's X-Forwarded-Client-Cert as Envoy writes it with

@@ -58,6 +58,8 @@ func TestRequestDoesNotAllocate(t *testing.T) {
 			"GET /a HTTP/1.1\r\nHost: a\r\n" + many + "X-C: 1\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nServer: app\r\nX-C: c\r\nContent-Length: 5\r\n\r\nhello",
 			"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nserver: gateway\r\nx-a: GET app\r\nx-b: b\r\n\r\nhello"},
+		{"GET by who may", "allow: {sources: [10.0.0.0/8, 8.8.0.0/16]}, deny: {sources: [8.9.0.0/16], identities: [a.b]}",
+			"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 8.8.8.8\r\n\r\n", ok(""), ok("")},
 		{"HEAD", "", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nKeep-Alive: timeout=60\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"},

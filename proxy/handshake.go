@@ -43,7 +43,7 @@ func (s *Server) handshake(a *arrival, c route.Client, set *settings) {
 	set.Telemetry.Handshake(state.Version)
 	c.Scheme = telemetry.SchemeHTTPS
 	c.TLS = &route.TLSClient{
-		Version: mtls.VersionName(state.Version), Identity: mtls.Identity(&state),
+		Version: mtls.VersionName(state.Version), Identity: mtls.Identity(&state), Names: mtls.Names(&state),
 		Cert: []byte(set.tls.ForwardedCert(&state)),
 	}
 	if state.NegotiatedProtocol == "h2" {

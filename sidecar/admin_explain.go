@@ -33,14 +33,15 @@ func question(query string) (q route.ExplainRequest, err error) {
 	if err != nil {
 		return q, fmt.Errorf("query: %w", err)
 	}
-	single := map[string]*string{"method": &q.Method, "url": &q.URL, "listener": &q.Listener, "source": &q.Source}
+	single := map[string]*string{"method": &q.Method, "url": &q.URL, "listener": &q.Listener, "source": &q.Source,
+		"identity": &q.Identity}
 	for name, given := range values {
 		switch to := single[name]; {
 		case name == "header":
 			q.Fields = given
 		case to == nil:
-			return q, fmt.Errorf("parameter %q: is none of method, url, header, listener, source (an & in the url "+
-				"is written %%26)", name)
+			return q, fmt.Errorf("parameter %q: is none of method, url, header, listener, source, identity (an & in "+
+				"the url is written %%26)", name)
 		case len(given) > 1:
 			return q, fmt.Errorf("%s: is there %d times", name, len(given))
 		default:

@@ -40,7 +40,7 @@ func TestAdminExplain(t *testing.T) {
 		{"?method=GET", "url: is missing\n"},
 		{"?url=http://a/&method=G%20T", "method \"G T\": not a token\n"},
 		{"?url=http://a/&url=http://b/", "url: is there 2 times\n"},
-		{"?url=http://a/?x=1&y=2", "parameter \"y\": is none of method, url, header, listener, source (an & in the url is " +
+		{"?url=http://a/?x=1&y=2", "parameter \"y\": is none of method, url, header, listener, source, identity (an & in the url is " +
 			"written %26)\n"},
 		{"?url=http://a/%zz", "query: invalid URL escape \"%zz\"\n"},
 	} {

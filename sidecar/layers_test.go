@@ -34,6 +34,7 @@ var layers = map[string]int{
 	"l4":                2, // L4 data plane
 
 	"mtls":                1,
+	"internal/access":     1,
 	"internal/docdiff":    1,
 	"internal/cluster":    1,
 	"internal/proxyproto": 1,
@@ -47,6 +48,7 @@ var layers = map[string]int{
 	"internal/statedir":  0,
 	"proxy/message":      0,
 
+	"internal/identity":  -1, // names of clients, which documents and certificates have
 	"internal/logfield":  -1, // names that two packages of layer 0 must agree in
 	"internal/namedfile": -1, // files that settings name, opened in one way
 }

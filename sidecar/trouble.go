@@ -54,7 +54,7 @@ func findTrouble(s *Status, now time.Time) []string {
 		t.endpoints(c)
 		t.tries(c, rates[c.Name])
 	}
-	t.requests(s.Rates.Total.Errors)
+	t.requests(&s.Rates.Total)
 	t.revision(&s.Revision)
 	t.orphaned(s)
 	t.discovery(s.Discovery)
@@ -215,9 +215,14 @@ func (t *troubles) newestError(c *cluster.Status) string {
 }
 
 // requests tells of what is refused before there is a cluster.
-func (t *troubles) requests(errors map[string]uint64) {
+func (t *troubles) requests(all *telemetry.Rate) {
+	errors := all.Errors
 	if n := errors["RL"]; n > 0 {
 		t.add(atRisk, "%d requests refused by a rate limit in the last minute (RL)", n)
+	}
+	// That somebody is asked who it is, is nothing special; that nearly all are refused mostly is.
+	if n := errors["AC"]; n >= few && 2*n >= all.Requests {
+		t.add(atRisk, "%d requests refused by access control in the last minute (AC)", n)
 	}
 	if n := errors["NR"]; n >= few {
 		t.add(atRisk, "%d requests in the last minute had no route (NR)", n)

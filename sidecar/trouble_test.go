@@ -89,9 +89,12 @@ func TestTrouble(t *testing.T) {
 		{"a limit of the cluster", Status{Clusters: orders(well("a:1")), Rates: tries(0, map[string]uint64{"UO": 7})},
 			[]string{"cluster orders: 7 requests refused in the last minute, since a limit was reached (UO)"}},
 		{"a rate limit, and requests without a route", Status{Rates: telemetry.Rates{Total: telemetry.Rate{
-			Errors: map[string]uint64{"RL": 12, "NR": 3}}}},
+			Errors: map[string]uint64{"RL": 12, "NR": 3, "AC": 4}}}},
 			[]string{"12 requests refused by a rate limit in the last minute (RL)",
+				"4 requests refused by access control in the last minute (AC)",
 				"3 requests in the last minute had no route (NR)"}},
+		{"some are refused", Status{Rates: telemetry.Rates{Total: telemetry.Rate{Requests: 20,
+			Errors: map[string]uint64{"AC": 9}}}}, nil},
 		{"connections and descriptors are gone", Status{Limits: LimitStatus{
 			Connections: ConnectionLimit{Used: 32, Max: 32, Waiting: 1},
 			Descriptors: DescriptorLimit{Used: 990, Max: 1000}}},

@@ -35,7 +35,8 @@ func TestEnumNames(t *testing.T) {
 		{Method(99).String(), "_OTHER"},
 		{NoFlag.String(), ""}, {NR.String(), "NR"}, {UH.String(), "UH"}, {UO.String(), "UO"}, {UF.String(), "UF"},
 		{UC.String(), "UC"}, {UT.String(), "UT"}, {DC.String(), "DC"}, {DPE.String(), "DPE"}, {UPE.String(), "UPE"},
-		{RL.String(), "RL"}, {SI.String(), "SI"}, {DT.String(), "DT"}, {LR.String(), "LR"}, {Flag(99).String(), ""},
+		{RL.String(), "RL"}, {AC.String(), "AC"}, {SI.String(), "SI"}, {DT.String(), "DT"}, {LR.String(), "LR"},
+		{Flag(99).String(), ""},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("got %q, want %q", tt.got, tt.want)

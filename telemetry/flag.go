@@ -19,13 +19,16 @@ const (
 	DPE                // the client broke the protocol
 	UPE                // the endpoint broke the protocol
 	RL                 // rate limited
+	AC                 // access control: the client may not
 	SI                 // L4: no byte either way for too long (stream idle)
 	DT                 // L4: the whole life was too long (duration timeout)
 	LR                 // L4: cut by us at the end of a drain (local reset)
 	numFlags
 )
 
-var flagNames = [numFlags]string{"", "NR", "UH", "UO", "UF", "UC", "UT", "DC", "DPE", "UPE", "RL", "SI", "DT", "LR"}
+var flagNames = [numFlags]string{
+	"", "NR", "UH", "UO", "UF", "UC", "UT", "DC", "DPE", "UPE", "RL", "AC", "SI", "DT", "LR",
+}
 
 // String is the flag's letters; NoFlag is empty.
 func (f Flag) String() string {

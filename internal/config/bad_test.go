@@ -20,6 +20,40 @@ var bad = []struct{ file, want string }{
 4:18: access_log.fields[1]: want one of time, method, path, query, host, protocol, status, duration_ms, upstream_ms, remote_ip, user_agent, referer, listener, route, cluster, upstream, attempts, bytes_read, bytes_written, flag, request_id, trace_id, revision, tls_version, client_identity, grpc_status, reason, sampled, span_id (seen "tmie")
 5:9: access_log.slow: want a duration with its unit, such as 1s or 1ms (seen 1)
 `},
+	{"access.bad.yaml", `
+2:42: listeners[0].allow: only protocol tcp and tls have allow: for http write it in routes
+2:73: listeners[0].deny: only protocol tcp and tls have deny: for http write it in routes
+3:82: listeners[1].allow.identities: protocol tls passes TLS on undecrypted, so no client shows a certificate (protocol tcp decrypts)
+4:80: listeners[2].deny.identities: no client is asked for a certificate: the listener needs tls with client_ca_file
+5:134: listeners[3].allow.identities: no client is asked for a certificate: the listener needs tls with client_ca_file
+7:53: routes[0].allow: want sources, identities or both (seen an empty mapping)
+8:53: routes[1].allow: want a mapping such as {sources: [10.0.0.0/8]} (seen a list)
+9:63: routes[2].allow.sources: want at least one network, leave sources out for any (seen an empty list)
+9:79: routes[2].allow.identities: want at least one name, leave identities out for any (seen an empty list)
+10:54: routes[3].allow: key source is not known, did you mean sources?
+11:63: routes[4].deny.sources[0]: want a network without bits behind its length, such as 10.0.0.0/8 (seen "10.0.0.1/8")
+11:75: routes[4].deny.sources[1]: want an IPv4 network, such as 10.0.0.0/8 (seen "::ffff:10.1.2.3/104")
+11:98: routes[4].deny.sources[2]: want an IPv4 network, such as 10.1.2.3/32 (seen "::ffff:10.1.2.3")
+11:141: routes[4].deny.sources[5]: want a network such as 10.0.0.0/8 (seen "localhost")
+12:66: routes[5].deny.identities[0]: want a name such as spiffe://example.org/ns/default/dc/dc1/svc/web (seen "")
+12:70: routes[5].deny.identities[1]: want a URI such as spiffe://example.org/web (seen "spiffe://")
+12:83: routes[5].deny.identities[2]: want a path behind the trust domain, such as spiffe://td/ns/default/dc/dc1/svc/web; a star stands for any segment (seen "spiffe://td")
+12:98: routes[5].deny.identities[3]: the path of a SPIFFE ID has no empty segment and no dots alone (seen "spiffe://td/")
+12:114: routes[5].deny.identities[4]: the path of a SPIFFE ID has no empty segment and no dots alone (seen "spiffe://td/a//b")
+13:66: routes[6].deny.identities[0]: the trust domain of a SPIFFE ID has neither a port nor a user (seen "spiffe://td:8/a")
+13:85: routes[6].deny.identities[1]: a SPIFFE ID has neither a query nor a fragment nor anything encoded (seen "spiffe://td/a?b")
+13:104: routes[6].deny.identities[2]: a star stands for one whole segment of a URI's path, such as spiffe://example.org/ns/default/dc/*/svc/web (seen "spiffe://*/a")
+13:120: routes[6].deny.identities[3]: a star stands for one whole segment of a URI's path, such as spiffe://example.org/ns/default/dc/*/svc/web (seen "spiffe://td/a*")
+13:138: routes[6].deny.identities[4]: a star stands for one whole segment of a URI's path, such as spiffe://example.org/ns/default/dc/*/svc/web (seen "*.b.c")
+14:66: routes[7].deny.identities[0]: the subject of a certificate is not looked at: want a name of its subjectAltName, such as spiffe://example.org/web or web.example.org (seen "CN=web,O=x")
+14:80: routes[7].deny.identities[1]: want a URI such as spiffe://example.org/web, or a DNS name such as web.example.org (seen "web/x")
+14:87: routes[7].deny.identities[2]: want a name of ASCII without spaces: write other bytes of a URI as %XX (seen "a b")
+14:94: routes[7].deny.identities[3]: want an e-mail address such as ann@example.org (seen "ann@")
+14:102: routes[7].deny.identities[4]: want an address without a zone (seen "fe80::1%eth0")
+14:118: routes[7].deny.identities[5]: want a URI such as spiffe://example.org/web (seen "://x")
+15:72: routes[8].allow.identities[1]: a.b is there twice
+15:96: routes[8].allow.identities[3]: spiffe://td/a/* is there twice
+`},
 	{"addresses.bad.yaml", `
 2:24: listeners[0].address: want host:port: write :8080 (seen "8080")
 3:24: listeners[1].address: want a port from 1 to 65535 (seen ":http")

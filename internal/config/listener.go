@@ -24,6 +24,8 @@ type Listener struct {
 	// L4 only: exactly one of Cluster and SNI is set.
 	Cluster     string
 	SNI         []SNIRoute
+	Allow       Access        // who may connect; nobody named = everybody
+	Deny        Access        // who may not, whatever Allow says
 	IdleTimeout time.Duration // no byte either way; 0 = none
 	MaxDuration time.Duration // whole life of a connection; 0 = none
 }
@@ -46,6 +48,8 @@ var listenerBlock = block[Listener]{
 		at("proxy_protocol", func(l *Listener) *ProxyProtocol { return &l.ProxyProtocol }, proxyProtocol).optional(),
 		at("cluster", func(l *Listener) *string { return &l.Cluster }, clusterName).optional(),
 		at("sni", func(l *Listener) *[]SNIRoute { return &l.SNI }, listOf(sniBlock.kind()).then(checkSNI)).optional(),
+		at("allow", func(l *Listener) *Access { return &l.Allow }, accessBlock.kind()).optional(),
+		at("deny", func(l *Listener) *Access { return &l.Deny }, accessBlock.kind()).optional(),
 		at("idle_timeout", func(l *Listener) *time.Duration { return &l.IdleTimeout },
 			duration(true)).when((*Listener).L4),
 		at("max_duration", func(l *Listener) *time.Duration { return &l.MaxDuration },
@@ -72,7 +76,15 @@ func checkListener(d *decoder, n *yaml.Node, l *Listener) {
 				d.problemIn(n, key, "only protocol tcp and tls have %s (protocol is http)", key)
 			}
 		}
+		for _, key := range []string{"allow", "deny"} {
+			if has(n, key) {
+				d.problemIn(n, key, "only protocol tcp and tls have %s: for http write it in routes", key)
+			}
+		}
 		return
+	}
+	for _, key := range []string{"allow", "deny"} {
+		d.checkListenerAccess(l, key, valueOf(n, key), valueOf(n, "tls"))
 	}
 	if has(n, "sni") && l.Protocol != ProtocolTLS {
 		d.problemIn(n, "sni", "only protocol tls has sni (protocol is %s)", l.Protocol)

@@ -37,7 +37,7 @@ var matchBlock = block[Match]{
 		at("query", func(m *Match) *[]ValueMatch { return &m.Query },
 			valueMatches("query", parameterName, parameterValue, parameterValue)).optional(),
 		at("source", func(m *Match) *[]netip.Prefix { return &m.Source },
-			listOf(network).then(checkSource)).optional(),
+			listOf(network).then(checkNetworks("source"))).optional(),
 	},
 	end: func(d *decoder, n *yaml.Node, m *Match) {
 		if has(n, "host") && has(n, "hosts") {
@@ -108,16 +108,19 @@ var methods = listOf(text(func(s string) (string, error) {
 	slices.Sort(*v)
 })
 
-func checkSource(d *decoder, n *yaml.Node, v *[]netip.Prefix) {
-	if len(*v) == 0 {
-		d.problem(n, "want at least one network, leave source out for any (seen an empty list)")
+// checkNetworks checks and sorts a list of networks, which the document calls what.
+func checkNetworks(what string) func(d *decoder, n *yaml.Node, v *[]netip.Prefix) {
+	return func(d *decoder, n *yaml.Node, v *[]netip.Prefix) {
+		if len(*v) == 0 {
+			d.problem(n, "want at least one network, leave %s out for any (seen an empty list)", what)
+		}
+		names := make([]string, len(*v))
+		for i, p := range *v {
+			names[i] = p.String()
+		}
+		d.onlyOnce(n, names)
+		slices.SortFunc(*v, netip.Prefix.Compare)
 	}
-	names := make([]string, len(*v))
-	for i, p := range *v {
-		names[i] = p.String()
-	}
-	d.onlyOnce(n, names)
-	slices.SortFunc(*v, netip.Prefix.Compare)
 }
 
 // matchKey is the same for two routes of which only the first could ever take a request to the host.

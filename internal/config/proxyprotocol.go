@@ -49,6 +49,8 @@ var network = kind[netip.Prefix]{
 		switch {
 		case err != nil:
 			d.problem(n, "want a network such as 10.0.0.0/8 (%s)", seen(n))
+		case p.Addr().Is4In6(): // addresses are compared as what they stand for, so nobody would be in it
+			d.problem(n, "want an IPv4 network, such as %s (%s)", unmapped(p), seen(n))
 		case p != p.Masked():
 			d.problem(n, "want a network without bits behind its length, such as %s (%s)", p.Masked(), seen(n))
 		default:
@@ -56,4 +58,10 @@ var network = kind[netip.Prefix]{
 		}
 	},
 	encode: func(e *encoder, v *netip.Prefix) { e.text(v.String()) },
+}
+
+// unmapped is the IPv4 network that a network of IPv4-mapped addresses stands for.
+func unmapped(p netip.Prefix) netip.Prefix {
+	const mapped = 128 - 32 // bits in front of the IPv4 address
+	return netip.PrefixFrom(p.Addr().Unmap(), max(0, p.Bits()-mapped)).Masked()
 }

@@ -23,6 +23,8 @@ type Route struct {
 	Timeouts  RouteTimeouts
 	Retries   Retries
 	Upgrades  []string // protocols that may be upgraded to, lower-case; default websocket
+	Allow     Access   // who may use the route; nobody named = everybody
+	Deny      Access   // who may not, whatever Allow says
 	RateLimit RateLimit
 
 	RequestHeaders  HeaderEdits // of the request as it goes to the endpoint; behind those of the document
@@ -34,6 +36,9 @@ type Route struct {
 
 // Forwards tells whether the route sends requests to clusters.
 func (r *Route) Forwards() bool { return r.Redirect.Status == 0 && r.Respond.Status == 0 }
+
+// Restricted tells whether not everybody may use the route.
+func (r *Route) Restricted() bool { return r.Allow.Given() || r.Deny.Given() }
 
 var routeBlock = block[Route]{
 	fields: []field[Route]{
@@ -52,6 +57,8 @@ var routeBlock = block[Route]{
 			when((*Route).Forwards),
 		at("retries", func(r *Route) *Retries { return &r.Retries }, retriesBlock.kind()).when(retried),
 		at("upgrades", func(r *Route) *[]string { return &r.Upgrades }, upgrades).when((*Route).Forwards),
+		at("allow", func(r *Route) *Access { return &r.Allow }, accessBlock.kind()).optional(),
+		at("deny", func(r *Route) *Access { return &r.Deny }, accessBlock.kind()).optional(),
 		at("rate_limit", func(r *Route) *RateLimit { return &r.RateLimit }, rateLimitBlock.kind()).optional(),
 		at("request_headers", func(r *Route) *HeaderEdits { return &r.RequestHeaders },
 			requestEditsBlock.kind()).optional(),

@@ -28,6 +28,7 @@ func Meaning(changes []Change, next *config.Document, empty []string) []string {
 	if removed > 0 {
 		all = append(all, fmt.Sprintf("requests of %s go to other routes, or are answered with 404", counted(removed)))
 	}
+	all = append(all, letsIn(changes, next)...)
 	return append(all, without(next, empty)...)
 }
 

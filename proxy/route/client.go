@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"unsafe"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/identity"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -30,8 +31,9 @@ type Client struct {
 // TLSClient is what a TLS session tells about a client.
 type TLSClient struct {
 	Version  string
-	Identity string // of its certificate; empty without one
-	Cert     []byte // X-Forwarded-Client-Cert, if the listener passes it on
+	Identity string          // of its certificate, for people; empty without one
+	Names    []identity.Name // of its certificate, by which routes let it in
+	Cert     []byte          // X-Forwarded-Client-Cert, if the listener passes it on
 }
 
 // SetAddress notes where the client is, and whether it is one of the trusted proxies. A zone (RFC 4007) means something

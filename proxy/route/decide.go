@@ -85,6 +85,11 @@ func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *
 		return ReplyNoRoute
 	}
 	d.Route = rt
+	if rt.access != nil {
+		if reply := d.refuse(rt.access, c); reply != nil {
+			return reply
+		}
+	}
 	if l := rt.rate; l != nil {
 		if d.RetryAfter = l.take(h, c, d.RemoteIP, start); d.RetryAfter > 0 {
 			return ReplyRateLimited

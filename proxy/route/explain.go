@@ -19,6 +19,7 @@ type Explanation struct {
 	Listener string `json:"listener"`
 
 	Route        *RouteWon        `json:"route"`         // null: none, the answer is 404
+	Access       *AccessInForce   `json:"access"`        // null: everybody may
 	Others       []RouteLost      `json:"others"`        // in the order in which they are tried, at most maxLost
 	More         int              `json:"more"`          // others that are not listed
 	UpstreamPath string           `json:"upstream_path"` // as the endpoint gets it; empty = as it came
@@ -114,6 +115,10 @@ func (t *Table) Explain(
 	if err != nil {
 		return nil, err
 	}
+	name, err := q.name()
+	if err != nil {
+		return nil, err
+	}
 	path, _, ok := config.NormalPath(h.Path, nil)
 	if !ok {
 		return nil, fmt.Errorf("url %q: %w", q.URL, errClimbs)
@@ -132,6 +137,7 @@ func (t *Table) Explain(
 	}
 	if rt != nil {
 		e.take(rt, t, h, q.client(), base)
+		e.Access = rt.explainAccess(source, name)
 		e.Headers = append(e.Headers, t.headerEdits(rt)...)
 	}
 	return e, nil

@@ -19,7 +19,8 @@ type ExplainRequest struct {
 	URL      string   // http://host/path or https://host/path, as the client writes it
 	Fields   []string // "Name: value"; a Host counts instead of the URL's, as with curl
 	Listener string   // where it comes in, by name; may be empty if the URL's port says it, or no route asks for it
-	Source   string   // the client's address; may be empty as long as no route asks for it
+	Source   string   // the client's address; may be empty as long as no match asks for it
+	Identity string   // a name of the client's certificate; may be empty
 }
 
 // head makes the request's head by the parser that reads those of clients. The error is a sentence that begins with

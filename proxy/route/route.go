@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/access"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -26,9 +27,10 @@ type Route struct {
 	pattern  *regexp.Regexp // of whole paths; nil: it goes by prefix or an exact path
 	wants    conditions
 	upstream []weighted
-	total    int         // sum of the weights
-	rate     *rateLimit  // nil: none
-	reply    *LocalReply // what it answers itself; nil: it forwards
+	total    int           // sum of the weights
+	access   *access.Rules // nil: everybody may
+	rate     *rateLimit    // nil: none
+	reply    *LocalReply   // what it answers itself; nil: it forwards
 	rewrite  *regexRewrite
 	upgrades []string // protocols that may be upgraded to, lower case
 }
@@ -51,7 +53,7 @@ func compileRoute(c *config.Route, o *Options) (*Route, error) {
 	if rt.rewrite, err = compileRewrite(&c.RegexRewrite); err != nil {
 		return nil, fmt.Errorf("route %q: regex_rewrite: %w", c.Name, err)
 	}
-	rt.reply = ownReply(c)
+	rt.access, rt.reply = access.New(c.Allow, c.Deny), ownReply(c)
 	rt.Telemetry, rt.Retry, rt.rate = o.Registry.Route(c.Name), compileRetry(&c.Retries), o.Previous.rateLimit(c)
 	for _, w := range c.Clusters {
 		up := o.Upstreams[w.Name]

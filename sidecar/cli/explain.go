@@ -46,6 +46,8 @@ why, and how each attempt ended. Exits 1 when the gateway does not have it (any 
 		"name of the listener where it comes in; needed if routes depend on it and the URL's port does not say it")
 	cmd.Flags().StringVar(&q.Source, "source", "",
 		"address of the client; needed if routes depend on it")
+	cmd.Flags().StringVar(&q.Identity, "identity", "",
+		"a name of the client's certificate, such as its SPIFFE URI, for routes that ask who may")
 	cmd.Flags().StringVar(&id, "id", "", "X-Request-Id of a request that failed or was slow")
 	cmd.Flags().BoolVar(&raw, "json", false, "print what /explain answers, or /failures with --id")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -77,6 +79,9 @@ func explain(ctx context.Context, w io.Writer, address string, q *route.ExplainR
 	}
 	if q.Source != "" {
 		values.Set("source", q.Source)
+	}
+	if q.Identity != "" {
+		values.Set("identity", q.Identity)
 	}
 	text, err := ask(ctx, http.MethodGet, address, "/explain?"+values.Encode())
 	if err != nil {

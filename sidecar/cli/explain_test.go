@@ -89,12 +89,12 @@ func TestExplain(t *testing.T) {
 	var asked route.ExplainRequest
 	address := explaining(t, &asked, explanationFixture(), nil)
 	got := do(t, Process{}, "explain", "--admin-listen", address, "PATCH", "http://a/x?y=1&z=%2F#", "-H", "X-A: 1, 2",
-		"--header", "X-B:", "--listener", "web", "--source", "10.1.2.3")
+		"--header", "X-B:", "--listener", "web", "--source", "10.1.2.3", "--identity", "spiffe://a/b")
 	if got.code != 0 || got.stderr != "" {
 		t.Errorf("explain: %+v, want code 0", got)
 	}
 	want := route.ExplainRequest{Method: "PATCH", URL: "http://a/x?y=1&z=%2F#", Fields: []string{"X-A: 1, 2", "X-B:"},
-		Listener: "web", Source: "10.1.2.3"}
+		Listener: "web", Source: "10.1.2.3", Identity: "spiffe://a/b"}
 	if !reflect.DeepEqual(asked, want) {
 		t.Errorf("asked %+v, want %+v", asked, want)
 	}
@@ -119,6 +119,35 @@ func TestExplainPaths(t *testing.T) {
 	} {
 		if got := matched(&row.won); got != row.want {
 			t.Errorf("%+v: %s, want %s", row.won, got, row.want)
+		}
+	}
+}
+
+// Who may is told, and whether the client may.
+func TestExplainAccess(t *testing.T) {
+	rules := "  deny source     10.9.0.0/16\n  allow source    10.0.0.0/8, ::1/128 and 3 more\n" +
+		"  allow identity  spiffe://td/web\n"
+	for _, row := range []struct {
+		refused string
+		unsaid  []string
+		want    string
+	}{
+		{"", nil, "let in"},
+		{"the client's address is in deny.sources", []string{"identity"},
+			"refused with 403 (AC): the client's address is in deny.sources"},
+		{"", []string{"source", "identity"}, "depends on who asks: say --source and --identity"},
+	} {
+		e := &route.Explanation{Route: &route.RouteWon{Name: "a", PathPrefix: "/"}, Access: &route.AccessInForce{
+			Allow: route.AccessList{Sources: []string{"10.0.0.0/8", "::1/128"}, MoreSources: 3,
+				Identities: []string{"spiffe://td/web"}},
+			Deny: route.AccessList{Sources: []string{"10.9.0.0/16"}}, Refused: row.refused, Unsaid: row.unsaid,
+		}}
+		var b strings.Builder
+		if err := explanation(&b, e); err != nil {
+			t.Fatal(err)
+		}
+		if want := "access           " + " " + row.want + "\n" + rules; !strings.Contains(b.String(), want) {
+			t.Errorf("explain:\n%s\nwant:\n%s", b.String(), want)
 		}
 	}
 }

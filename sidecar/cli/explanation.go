@@ -34,6 +34,7 @@ func explanation(to io.Writer, e *route.Explanation) error {
 
 func explanationRoute(w io.Writer, e *route.Explanation) {
 	fmt.Fprintf(w, "route\t%s: %s (revision %s)\n", e.Route.Name, matched(e.Route), e.Revision)
+	explanationAccess(w, e.Access)
 	if r := e.Reply; r != nil {
 		fmt.Fprintf(w, "reply\t%d by the route itself%s%s\n", r.Status, when(r.Location != "", ", to "+r.Location),
 			when(r.Bytes > 0, ", "+count(r.Bytes, "byte")+" of "+r.ContentType))
@@ -60,6 +61,36 @@ func explanationRoute(w io.Writer, e *route.Explanation) {
 	if r := e.Retries; r != nil {
 		fmt.Fprintf(w, "attempts\tat most %d\tfrom %s: retry on %s%s\n", r.Attempts, r.From, strings.Join(r.On, ", "),
 			when(r.PerTryTimeout != noTime, ", each within "+r.PerTryTimeout))
+	}
+}
+
+// explanationAccess says who may, and whether the client may. a may be nil.
+func explanationAccess(w io.Writer, a *route.AccessInForce) {
+	if a == nil {
+		return
+	}
+	verdict := "let in"
+	switch {
+	case a.Refused != "":
+		verdict = "refused with 403 (AC): " + a.Refused
+	case len(a.Unsaid) > 0:
+		verdict = "depends on who asks: say --" + strings.Join(a.Unsaid, " and --")
+	}
+	fmt.Fprintf(w, "access\t%s\n", verdict)
+	for _, row := range []struct {
+		what  string
+		words []string
+		more  int
+	}{
+		{"deny source", a.Deny.Sources, a.Deny.MoreSources},
+		{"deny identity", a.Deny.Identities, a.Deny.MoreIdentities},
+		{"allow source", a.Allow.Sources, a.Allow.MoreSources},
+		{"allow identity", a.Allow.Identities, a.Allow.MoreIdentities},
+	} {
+		if len(row.words) > 0 {
+			fmt.Fprintf(w, "  %s\t%s%s\n", row.what, strings.Join(row.words, ", "),
+				when(row.more > 0, fmt.Sprintf(" and %d more", row.more)))
+		}
 	}
 }
 

@@ -1,0 +1,83 @@
+package route
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/access"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/identity"
+)
+
+// AccessInForce is who may use a route, and whether the client may that was asked about.
+type AccessInForce struct {
+	Allow   AccessList `json:"allow"`
+	Deny    AccessList `json:"deny"`
+	Refused string     `json:"refused"` // why the client is refused; empty = as far as it is known, it is not
+	Unsaid  []string   `json:"unsaid"`  // what of the client decides and was not said: source, identity
+}
+
+// AccessList is what a document allows or denies, at most maxShown of each.
+type AccessList struct {
+	Sources        []string `json:"sources"`
+	MoreSources    int      `json:"more_sources"` // that are not listed
+	Identities     []string `json:"identities"`
+	MoreIdentities int      `json:"more_identities"`
+}
+
+const maxShown = 10
+
+// explainAccess tells whether a client may use the route: one at that address (the zero Addr: not said) with that name
+// (the zero Name: not said).
+func (rt *Route) explainAccess(source netip.Addr, name identity.Name) *AccessInForce {
+	r := rt.access
+	if r == nil {
+		return nil
+	}
+	e := &AccessInForce{
+		Allow: accessList(&rt.Config.Allow), Deny: accessList(&rt.Config.Deny), Unsaid: []string{},
+	}
+	why := access.None
+	switch {
+	case !r.BySource():
+	case source.IsValid():
+		why = r.Source(source)
+	default:
+		e.Unsaid = append(e.Unsaid, "source")
+	}
+	switch {
+	case !r.ByIdentity():
+	case name == identity.Name{}:
+		e.Unsaid = append(e.Unsaid, "identity")
+	case why == access.None:
+		why = r.Identity([]identity.Name{name})
+	}
+	e.Refused = why.Error()
+	return e
+}
+
+func accessList(a *config.Access) AccessList {
+	l := AccessList{
+		Sources: []string{}, MoreSources: max(0, len(a.Sources)-maxShown),
+		Identities: []string{}, MoreIdentities: max(0, len(a.Identities)-maxShown),
+	}
+	for _, p := range a.Sources[:len(a.Sources)-l.MoreSources] {
+		l.Sources = append(l.Sources, p.String())
+	}
+	for _, p := range a.Identities[:len(a.Identities)-l.MoreIdentities] {
+		l.Identities = append(l.Identities, p.String())
+	}
+	return l
+}
+
+// name is the name of the client's certificate that is asked about, the zero Name where none is.
+func (q *ExplainRequest) name() (identity.Name, error) {
+	if q.Identity == "" {
+		return identity.Name{}, nil
+	}
+	n, err := identity.ParseName(q.Identity)
+	if err != nil {
+		return n, fmt.Errorf("identity %q: %w", q.Identity, err)
+	}
+	return n, nil
+}
