@@ -92,7 +92,8 @@ func TestVariables(t *testing.T) {
 	}
 	// of status, explain, validate, push and rollback, curl
 	flags := map[string]bool{
-		"--json": true, "--id": true, "--listener": true, "--source": true, "--wait": true, "--for": true,
+		"--json": true, "--id": true, "--listener": true, "--source": true, "--identity": true, "--wait": true,
+		"--for":   true,
 		"--files": true, "--note": true, "--dry-run": true, "--allow-empty": true, "--force": true, "--resolve": true,
 	}
 	for _, v := range sidecar.Variables() {
