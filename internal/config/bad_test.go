@@ -85,6 +85,16 @@ var bad = []struct{ file, want string }{
 3:28: routes[0].cluster: cluster b is not defined (there is none)
 3:58: routes[0].timeouts.upstream: want a duration with its unit, such as 5s or 5ms (seen 5)
 `},
+	{"basic-auth.bad.yaml", `
+2:58: routes[0].basic_auth: file is missing (such as users.htpasswd)
+3:58: routes[1].basic_auth: want a mapping such as {file: users.htpasswd} (seen "users.htpasswd")
+4:65: routes[2].basic_auth.file: want a path (seen "")
+4:76: routes[2].basic_auth.realm: want a text that browsers show (seen "")
+5:75: routes[3].basic_auth.realm: want printable ASCII without " and \ (seen "a \"b\"")
+6:75: routes[4].basic_auth.realm: want printable ASCII without " and \ (seen "täglich")
+7:58: routes[5].basic_auth: file is missing (such as users.htpasswd)
+7:59: routes[5].basic_auth: key users is not known (known: file, realm)
+`},
 	{"braces.bad.json", `
 1:1: document: is empty
 `},

@@ -26,6 +26,7 @@ type Route struct {
 	Allow     Access   // who may use the route; nobody named = everybody
 	Deny      Access   // who may not, whatever Allow says
 	RateLimit RateLimit
+	BasicAuth BasicAuth
 
 	RequestHeaders  HeaderEdits // of the request as it goes to the endpoint; behind those of the document
 	ResponseHeaders HeaderEdits // of the response as it goes to the client; behind those of the document
@@ -38,7 +39,9 @@ type Route struct {
 func (r *Route) Forwards() bool { return r.Redirect.Status == 0 && r.Respond.Status == 0 }
 
 // Restricted tells whether not everybody may use the route.
-func (r *Route) Restricted() bool { return r.Allow.Given() || r.Deny.Given() }
+func (r *Route) Restricted() bool {
+	return r.Allow.Given() || r.Deny.Given() || r.BasicAuth.File != ""
+}
 
 var routeBlock = block[Route]{
 	fields: []field[Route]{
@@ -60,6 +63,7 @@ var routeBlock = block[Route]{
 		at("allow", func(r *Route) *Access { return &r.Allow }, accessBlock.kind()).optional(),
 		at("deny", func(r *Route) *Access { return &r.Deny }, accessBlock.kind()).optional(),
 		at("rate_limit", func(r *Route) *RateLimit { return &r.RateLimit }, rateLimitBlock.kind()).optional(),
+		at("basic_auth", func(r *Route) *BasicAuth { return &r.BasicAuth }, basicAuthBlock.kind()).optional(),
 		at("request_headers", func(r *Route) *HeaderEdits { return &r.RequestHeaders },
 			requestEditsBlock.kind()).optional(),
 		at("response_headers", func(r *Route) *HeaderEdits { return &r.ResponseHeaders },
