@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"testing"
+
+	"golang.org/x/crypto/bcrypt"
 )
 
 // Under the race detector pools forget on purpose, so this file is not for it.
@@ -60,6 +62,9 @@ func TestRequestDoesNotAllocate(t *testing.T) {
 			"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nserver: gateway\r\nx-a: GET app\r\nx-b: b\r\n\r\nhello"},
 		{"GET by who may", "allow: {sources: [10.0.0.0/8, 8.8.0.0/16]}, deny: {sources: [8.9.0.0/16], identities: [a.b]}",
 			"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 8.8.8.8\r\n\r\n", ok(""), ok("")},
+		{"GET with a password that is known",
+			"basic_auth: {file: " + htpasswd(t, bcrypt.MinCost, "ann", "secret") + "}",
+			"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic YW5uOnNlY3JldA==\r\n\r\n", ok(""), ok("")},
 		{"HEAD", "", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nKeep-Alive: timeout=60\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"},

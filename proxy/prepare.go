@@ -4,6 +4,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/internal/passwords"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy/forward"
 	"github.com/fabian4/gateway-homebrew-go/proxy/route"
@@ -15,6 +16,7 @@ type Plan struct {
 	table     *route.Table
 	listeners *netio.ListenerPlan[settings]
 	probes    map[*cluster.Cluster]cluster.Probe // of active checks
+	passwords *passwords.Prepared
 }
 
 // Prepare does all of a revision that can go wrong; nothing of it is visible yet. clusters has every cluster of doc,
@@ -33,19 +35,27 @@ func (s *Server) Prepare(
 		wanted[i].Settings = s.settings(c, key, certs)
 		names[key] = c.Name
 	}
+	files, err := s.passwords.Prepare(doc)
+	if err != nil {
+		return nil, err
+	}
 	table, err := route.Compile(route.Options{
 		Document: doc, Upstreams: s.upstreams(doc, clusters, certs), Registry: s.engine.Registry, Trusted: s.trusted,
 		AccessLog: s.engine.Log != nil, Listeners: names, Previous: s.engine.Table(),
-		Service: s.service, Instance: s.instance,
+		Service: s.service, Instance: s.instance, Passwords: files,
 	})
 	if err != nil {
+		files.Close()
 		return nil, err
 	}
 	listeners, err := s.listeners.Prepare(wanted)
 	if err != nil {
+		files.Close()
 		return nil, err
 	}
-	return &Plan{s: s, table: table, listeners: listeners, probes: s.probes(clusters, certs)}, nil
+	return &Plan{
+		s: s, table: table, listeners: listeners, probes: s.probes(clusters, certs), passwords: files,
+	}, nil
 }
 
 // upstreams are the clusters that speak HTTP, as the routes of the revision use them.
@@ -99,10 +109,17 @@ func (p *Plan) Commit() {
 			delete(s.budgets, name)
 		}
 	}
+	if s.asked != nil {
+		s.asked.Close()
+	}
+	s.asked = p.passwords
 }
 
 // Abort closes what Prepare has opened. The old revision never noticed.
-func (p *Plan) Abort() { p.listeners.Abort() }
+func (p *Plan) Abort() {
+	p.listeners.Abort()
+	p.passwords.Close()
+}
 
 // probes are those of the active checks.
 func (s *Server) probes(clusters map[string]*cluster.Cluster, certs *mtls.Prepared) map[*cluster.Cluster]cluster.Probe {

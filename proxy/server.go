@@ -11,6 +11,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/internal/passwords"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy/forward"
 	"github.com/fabian4/gateway-homebrew-go/proxy/healthcheck"
@@ -32,8 +33,10 @@ type Options struct {
 	MaxHead  int                  // bytes of a request or response head; 0 = 64 KiB
 	Dial     netio.DialFunc       // nil = plain TCP
 	Queue    Queue                // in front of one cluster; none by default
-	Service  string               // the gateway's own name and id, for variables in header edits
-	Instance string
+	// Passwords are the files that routes ask passwords by; nil = the server reads them itself, once.
+	Passwords *passwords.Set
+	Service   string // the gateway's own name and id, for variables in header edits
+	Instance  string
 	// Unchecked leaves out the active checks that documents want, for runs in which nothing may happen besides
 	// requests.
 	Unchecked bool
@@ -61,6 +64,8 @@ type Server struct {
 	listeners *netio.ListenerSet[settings]
 	queue     *cluster.Queue // in front of the cluster queued; nil: none
 	queued    string
+	passwords *passwords.Set
+	asked     *passwords.Prepared             // of the revision that serves; the applying goroutine's alone
 	budgets   map[string]*cluster.RetryBudget // by cluster name; the applying goroutine's alone
 
 	connections
@@ -78,7 +83,7 @@ func New(ctx context.Context, o Options) *Server {
 		queue: cluster.NewQueue(cluster.QueueOptions{
 			Concurrency: o.Queue.Concurrency, Timeout: o.Queue.Timeout,
 		}),
-		queued: o.Queue.Cluster, budgets: map[string]*cluster.RetryBudget{},
+		passwords: o.Passwords, queued: o.Queue.Cluster, budgets: map[string]*cluster.RetryBudget{},
 		connections: connections{limit: o.Limit, live: map[tracked]struct{}{}},
 	}
 	s.ctx, s.cancel = context.WithCancel(ctx)
@@ -86,6 +91,9 @@ func New(ctx context.Context, o Options) *Server {
 		Registry: o.Registry, Logger: o.Logger, Sweeper: o.Sweeper, Pipes: s.pipes, Limits: limits, Log: o.Log,
 		Tracer: o.Tracer,
 	})
+	if s.passwords == nil {
+		s.passwords = passwords.NewSet(passwords.Options{Logger: o.Logger, Unwatched: true})
+	}
 	if s.dial == nil {
 		s.dial = netio.Dialer(o.Limit)
 	}

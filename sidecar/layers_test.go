@@ -37,6 +37,7 @@ var layers = map[string]int{
 	"internal/access":     1,
 	"internal/docdiff":    1,
 	"internal/cluster":    1,
+	"internal/passwords":  1,
 	"internal/proxyproto": 1,
 	"proxy/http1":         1,
 	"proxy/http2":         1,

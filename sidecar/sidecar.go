@@ -18,6 +18,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/internal/passwords"
 	"github.com/fabian4/gateway-homebrew-go/l4"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
@@ -43,6 +44,7 @@ type Sidecar struct {
 	limit    *netio.Limit // of connections, over both planes
 	set      *cluster.Set
 	certs    *mtls.Set
+	users    *passwords.Set
 	proxy    *proxy.Server
 	l4       *l4.Server
 	source   discovery.Source
@@ -73,6 +75,7 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 		boot: b, logger: o.Logger, level: logLevel{logger: o.Logger, usual: b.LogLevel}, started: time.Now(),
 		registry: telemetry.NewRegistry(), sweeper: netio.NewSweeper(), limit: b.limit(),
 		certs:  mtls.NewSet(mtls.Options{Logger: o.Logger.Named("tls"), Unwatched: b.Benchmark}),
+		users:  passwords.NewSet(passwords.Options{Logger: o.Logger.Named("auth"), Unwatched: b.Benchmark}),
 		reload: make(chan struct{}, 1), drain: make(chan struct{}),
 	}
 	s.set = cluster.NewSet(cluster.Options{
@@ -195,6 +198,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	control.Wait()
 	s.flush(context.WithoutCancel(ctx), provider)
 	s.certs.Close()
+	s.users.Close()
 	s.set.Retire(nil)
 	end()
 	background.Wait()
@@ -210,21 +214,22 @@ func (s *Sidecar) makePlanes(life context.Context) {
 			Timeout: s.boot.AppQueueTimeout},
 		Service: s.boot.Service, Instance: s.boot.Instance,
 		Inherit:   func(address string) *netio.Listener { return s.l4.Share(address) },
-		Unchecked: s.boot.Benchmark,
+		Unchecked: s.boot.Benchmark, Passwords: s.users,
 	})
 	s.l4 = l4.New(life, l4.Options{
 		Registry: s.registry, Logger: s.logger.Named("l4"), Limit: s.limit, Log: s.log, Inherit: s.proxy.Share,
 	})
 }
 
-// Reload reads the source, the certificates and the Consul token anew and reopens the access log, as SIGHUP asks for.
-// It does not wait for the result. Safe from any goroutine.
+// Reload reads the source, the certificates, the password files and the Consul token anew and reopens the access log,
+// as SIGHUP asks for. It does not wait for the result. Safe from any goroutine.
 func (s *Sidecar) Reload() {
 	s.again.Store(true)
 	s.source.Reload()
 	s.consul.Reload()
 	s.catalog.Reload()
 	s.certs.Reload()
+	s.users.Reload()
 	if s.log != nil {
 		if err := s.log.Reopen(); err != nil {
 			s.logger.Warn("access log cannot be opened anew, the open one stays in use", "error", err)

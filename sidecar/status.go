@@ -6,6 +6,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/passwords"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -23,14 +24,15 @@ type Status struct {
 	Draining bool     `json:"draining"`
 	Trouble  []string `json:"trouble"` // what is wrong although it may be ready, the worst first
 
-	Source       Source             `json:"source"`
-	Revision     RevisionStatus     `json:"revision"`
-	Listeners    []ListenerStatus   `json:"listeners"`
-	Clusters     []cluster.Status   `json:"clusters"`
-	Rates        telemetry.Rates    `json:"rates"`
-	Limits       LimitStatus        `json:"limits"`
-	Discovery    []discovery.Status `json:"discovery"`
-	Certificates []mtls.Status      `json:"certificates"`
+	Source        Source             `json:"source"`
+	Revision      RevisionStatus     `json:"revision"`
+	Listeners     []ListenerStatus   `json:"listeners"`
+	Clusters      []cluster.Status   `json:"clusters"`
+	Rates         telemetry.Rates    `json:"rates"`
+	Limits        LimitStatus        `json:"limits"`
+	Discovery     []discovery.Status `json:"discovery"`
+	Certificates  []mtls.Status      `json:"certificates"`
+	PasswordFiles []passwords.Status `json:"password_files"`
 
 	LogError string       `json:"log_error,omitempty"` // why the access log cannot be written
 	State    *StateStatus `json:"state,omitempty"`     // nil without GATEWAY_STATE_DIR
@@ -128,6 +130,7 @@ func (s Status) lists() Status {
 	s.Clusters = orEmpty(s.Clusters)
 	s.Discovery = orEmpty(s.Discovery)
 	s.Certificates = orEmpty(s.Certificates)
+	s.PasswordFiles = orEmpty(s.PasswordFiles)
 	return s
 }
 

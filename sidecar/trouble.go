@@ -289,6 +289,7 @@ const (
 	certificateSoon = 14 * 24 * time.Hour
 )
 
+// certificates tells of files, those of passwords too.
 func (t *troubles) certificates(s *Status) {
 	for i := range s.Certificates {
 		c := &s.Certificates[i]
@@ -302,6 +303,11 @@ func (t *troubles) certificates(s *Status) {
 		}
 		if c.Error != "" {
 			t.add(outdated, "certificate %s: what is on disk does not serve: %s", c.Path, c.Error)
+		}
+	}
+	for _, f := range s.PasswordFiles {
+		if f.Error != "" {
+			t.add(outdated, "password file %s: what is on disk does not serve: %s", f.Path, f.Error)
 		}
 	}
 }

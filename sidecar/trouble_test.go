@@ -7,6 +7,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/passwords"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -107,6 +108,8 @@ func TestTrouble(t *testing.T) {
 		}}, []string{"certificate over.pem: EXPIRED 2 s ago",
 			"certificate late.pem: what is on disk does not serve: key does not fit",
 			"certificate soon.pem: expires in 2 days"}},
+		{"a password file", Status{PasswordFiles: []passwords.Status{{Path: "a", Users: 1}, {Path: "b", Error: "b: line 3: bad"}}},
+			[]string{"password file b: what is on disk does not serve: b: line 3: bad"}},
 		{"a bad document", Status{Revision: RevisionStatus{LastRejected: &Rejection{Reasons: []string{"4:1: bad",
 			"5:1: bad too"}}}},
 			[]string{"the newest document is rejected: 4:1: bad (and 1 more)"}},

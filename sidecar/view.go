@@ -105,9 +105,8 @@ func (s *Sidecar) status() Status {
 		Version: Built(), Service: s.boot.Service, Instance: s.boot.Instance, Started: s.started,
 		Draining: s.draining.Load(),
 		Source:   s.boot.Source, Revision: rev, Clusters: s.set.Status(), Rates: s.registry.Rates(),
-		Certificates: s.certs.Status(),
-		State:        s.state.Status(),
-		Verdict:      s.ack.Status(),
+		Certificates: s.certs.Status(), PasswordFiles: s.users.Status(),
+		State: s.state.Status(), Verdict: s.ack.Status(),
 	}
 	st.Discovery = append(st.Discovery, s.source.Status())
 	st.Discovery = append(st.Discovery, s.catalog.Status()...)

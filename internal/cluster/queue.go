@@ -12,14 +12,17 @@ import (
 // once: the others wait in front of it, first come first served. The zero value limits nothing.
 type QueueOptions struct {
 	Concurrency int           // requests at a time; 0 = no limit
+	Waiting     int           // requests that wait at a time; 0 = ten rounds of what is let in, and at least 1024
 	Timeout     time.Duration // the longest wait; 0 = none waits
 }
 
-// maxWaiting is how many requests wait at a time: ten rounds of what is let in, and at least 1024, whose memory is
-// small.
+// maxWaiting is how many requests wait at a time. The memory of 1024 is small.
 func (o QueueOptions) maxWaiting() int {
-	if o.Timeout <= 0 {
+	switch {
+	case o.Timeout <= 0:
 		return 0
+	case o.Waiting > 0:
+		return o.Waiting
 	}
 	return max(1024, 10*o.Concurrency)
 }

@@ -4,9 +4,9 @@
 // # Life of a request
 //
 //   - h1_downstream.go and h2_downstream.go are the client's side (downstream.go), and hold the exchange (exchange.go).
-//   - run.go is the table of contents: decide, read what has come of the body (upload.go), wait in the cluster's queue,
-//     pick an endpoint, for which it may have to wait too (pick.go), then attempts until one is answered; record
-//     (record.go).
+//   - run.go is the table of contents: decide, check a password that is new (password.go), read what has come of the
+//     body (upload.go), wait in the cluster's queue, pick an endpoint, for which it may have to wait too (pick.go),
+//     then attempts until one is answered; record (record.go).
 //   - try.go is one attempt: lease a connection (upstream.go; h1_upstream.go, h2_upstream.go, h2_lease.go and
 //     h2_pool.go for the two versions), write the head (request_head.go), wait for the response head. What it knows is
 //     an [Attempt] (attempt.go).

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
@@ -35,11 +36,13 @@ type Engine struct {
 	leaving atomic.Bool  // responses say that their connection closes
 	panics  atomic.Int64 // that were recovered
 	workers workers
+
+	passwords *cluster.Queue // in front of the checks of passwords
 }
 
 // New returns an engine without a table. When ctx ends, everything that waits is cut.
 func New(ctx context.Context, o Options) *Engine {
-	e := &Engine{Options: o, ctx: ctx}
+	e := &Engine{Options: o, ctx: ctx, passwords: newPasswordQueue()}
 	go e.workers.reap(ctx) // ends with ctx
 	return e
 }

@@ -160,6 +160,11 @@ func FillReply(h *message.Head, r *route.LocalReply, d *route.Decision, req *mes
 	case route.ReplyRateLimited:
 		seconds := (d.RetryAfter + time.Second - 1) / time.Second
 		h.Append([]byte("Retry-After"), strconv.AppendInt(nil, int64(seconds), 10))
+	case route.ReplyBusy:
+		h.Append([]byte("Retry-After"), []byte("1"))
+	}
+	if r.Challenge != nil {
+		h.Append([]byte("WWW-Authenticate"), r.Challenge)
 	}
 	if r.Redirect {
 		var location [512]byte

@@ -174,6 +174,10 @@ func TestReplyOfARouteDoesNotAllocate(t *testing.T) {
 	}
 }
 
+var challenged = &route.LocalReply{
+	Status: 401, Flag: telemetry.AC, Text: "unauthorized", Challenge: []byte(`Basic realm="a"`),
+}
+
 // What a local reply is on the wire. A row lists all fields but Date, in their order.
 func TestFillReply(t *testing.T) {
 	const text = "Content-Type: text/plain; charset=utf-8\r\n"
@@ -203,6 +207,18 @@ func TestFillReply(t *testing.T) {
 			"Retry-After: 2\r\n" + text + "Content-Length: 13\r\n", "rate limited\n", message.Sized},
 		{"rate limited, HEAD", route.ReplyRateLimited, route.Decision{RetryAfter: 1, Head: true}, 429,
 			"Retry-After: 1\r\n" + text + "Content-Length: 13\r\n", "", message.NoBody},
+		{"forbidden, gRPC", &route.LocalReply{Status: 403, Flag: telemetry.AC, Text: "forbidden"},
+			route.Decision{GRPC: true}, 200,
+			"Content-Type: application/grpc\r\nGrpc-Status: 7\r\nGrpc-Message: forbidden\r\nContent-Length: 0\r\n", "",
+			message.NoBody},
+		{"asked for a password", challenged, route.Decision{}, 401,
+			"WWW-Authenticate: Basic realm=\"a\"\r\n" + text + "Content-Length: 13\r\n", "unauthorized\n",
+			message.Sized},
+		{"asked for a password, gRPC", challenged, route.Decision{GRPC: true}, 200,
+			"Content-Type: application/grpc\r\nGrpc-Status: 16\r\nGrpc-Message: unauthorized\r\nContent-Length: 0\r\n", "",
+			message.NoBody},
+		{"busy with passwords", route.ReplyBusy, route.Decision{}, 503,
+			"Retry-After: 1\r\n" + text + "Content-Length: 28\r\n", "too many passwords to check\n", message.Sized},
 		{"of the route", responds(503, "back\nsoon"), route.Decision{}, 503,
 			"retry-after: 600\r\nx-b: \r\nContent-Type: a/b\r\nContent-Length: 9\r\n", "back\nsoon", message.Sized},
 		{"of the route, HEAD", responds(503, "back\nsoon"), route.Decision{Head: true}, 503,

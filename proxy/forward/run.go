@@ -26,6 +26,9 @@ func (ex *exchange) serve() {
 // run takes a request that has been decided on to its record. It is the table of contents of this package: every step
 // is a plain call, in the order in which a request meets it. reply is what the decision ended with.
 func (ex *exchange) run(reply *route.LocalReply) {
+	if reply == nil && ex.decision.Unchecked {
+		reply = ex.checkPassword()
+	}
 	if reply != nil {
 		ex.reply(reply)
 		ex.finish()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/passwords"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -22,6 +23,8 @@ type Decision struct {
 	GRPC   bool
 	// Upgrade: the protocols that the client offers are passed on.
 	Upgrade bool
+	// Unchecked: the password has to be checked first, by CheckPassword. Nothing below is decided before.
+	Unchecked bool
 
 	// Deadline is that of the whole request, on the sweeper's clock; 0 none. ClientDeadline: it is the client's own
 	// (grpc-timeout), so no endpoint is to blame when it passes.
@@ -47,14 +50,16 @@ type Workspace struct {
 	hostname []byte
 	rewrite  []byte
 	value    []byte // of a header or a parameter, where it is not in one piece as it is meant
+
+	credentials []byte // of a request, while they are looked at; cleared behind that
 }
 
 var slash = []byte("/")
 
 // Decide finds out what is to be done with the request h, which came from c and began at start on the sweeper's clock.
 // It fills d and returns the local reply that ends the request, or nil. It blocks on nothing; it takes a token where
-// the route limits rates. Fields of h that must not be passed on it marks as such. Safe from any goroutine, with a d, h
-// and w of its own.
+// the route limits rates. Where a password would have to be checked it stops with d.Unchecked. Fields of h that must
+// not be passed on it marks as such. Safe from any goroutine, with a d, h and w of its own.
 func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *Workspace) *LocalReply {
 	*d = Decision{Table: t, Method: telemetry.ParseMethod(h.Method), GRPC: isGRPC(h)}
 	d.Head = d.Method == telemetry.MethodHead
@@ -95,12 +100,24 @@ func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *
 			return ReplyRateLimited
 		}
 	}
+	if rt.auth != nil {
+		v, reply := rt.auth.look(h, w)
+		if d.Unchecked = v == passwords.Unchecked; d.Unchecked || reply != nil {
+			return reply
+		}
+	}
+	return d.proceed(h, c, start, w)
+}
+
+// proceed decides what comes behind the question of who may.
+func (d *Decision) proceed(h *message.Head, c *Client, start int64, w *Workspace) *LocalReply {
+	t, rt := d.Table, d.Route
 	if rt.reply != nil {
 		return rt.reply
 	}
 	rt.Request.Mark(h)
 	if rt.rewrite != nil {
-		if reply := d.rewritePath(h, normal, w); reply != nil {
+		if reply := d.rewritePath(h, d.Path(h), w); reply != nil {
 			return reply
 		}
 	}

@@ -5,8 +5,9 @@
 //   - table.go compiles a document: route.go resolves each route (retry_policy.go, rate_limit.go), router.go sorts them
 //     by host, prefix and conditions.
 //   - decide.go is [Table.Decide], one straight line: method, request id (request_id.go), what the client may say of
-//     itself (client.go), path, route, who may (access.go), rate limit, cluster, deadlines (grpc.go). It ends in a
-//     [Decision] or a [LocalReply] (reply.go), which may be the route's own or a redirect (redirect.go).
+//     itself (client.go), path, route, who may (access.go), rate limit, password (basic_auth.go), cluster, deadlines
+//     (grpc.go). It ends in a [Decision] or a [LocalReply] (reply.go), which may be the route's own or a redirect
+//     (redirect.go). Where a password has to be checked, it stops there: [Decision.CheckPassword] goes on.
 //   - edits.go has what a route edits of heads. What does not go on it marks as such; what is added the writer of the
 //     head asks for, as the last fields. rewrite.go has the path that goes upstream.
 //   - explain.go asks the same router about a request that nobody sends (explain_request.go).

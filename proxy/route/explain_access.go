@@ -15,6 +15,15 @@ type AccessInForce struct {
 	Deny    AccessList `json:"deny"`
 	Refused string     `json:"refused"` // why the client is refused; empty = as far as it is known, it is not
 	Unsaid  []string   `json:"unsaid"`  // what of the client decides and was not said: source, identity
+
+	BasicAuth *PasswordsInForce `json:"basic_auth"` // null: no password is asked for
+}
+
+// PasswordsInForce is by what a route asks for a password.
+type PasswordsInForce struct {
+	File  string `json:"file"`
+	Users int    `json:"users"` // in what serves of it
+	Realm string `json:"realm"`
 }
 
 // AccessList is what a document allows or denies, at most maxShown of each.
@@ -31,7 +40,7 @@ const maxShown = 10
 // (the zero Name: not said).
 func (rt *Route) explainAccess(source netip.Addr, name identity.Name) *AccessInForce {
 	r := rt.access
-	if r == nil {
+	if r == nil && rt.auth == nil {
 		return nil
 	}
 	e := &AccessInForce{
@@ -53,6 +62,9 @@ func (rt *Route) explainAccess(source netip.Addr, name identity.Name) *AccessInF
 		why = r.Identity([]identity.Name{name})
 	}
 	e.Refused = why.Error()
+	if a := rt.auth; a != nil {
+		e.BasicAuth = &PasswordsInForce{File: a.file.Path(), Users: a.file.Users(), Realm: rt.Config.BasicAuth.Realm}
+	}
 	return e
 }
 

@@ -12,8 +12,9 @@ type LocalReply struct {
 	Text   string
 	Cause  error // for the log; may be nil
 
-	Own      *OwnResponse // what a route gives in place of Text; nil: Text
-	Redirect bool         // the route sends the client to Decision.AppendLocation
+	Own       *OwnResponse // what a route gives in place of Text; nil: Text
+	Redirect  bool         // the route sends the client to Decision.AppendLocation
+	Challenge []byte       // WWW-Authenticate; nil: none
 }
 
 // OwnResponse is what a response of a route's own has besides its status. Immutable.
@@ -62,6 +63,10 @@ var (
 	ReplyNoRoute   = &LocalReply{Status: 404, Flag: telemetry.NR, Text: "no route"}
 	// ReplyRateLimited tells in Retry-After how long Decision.RetryAfter is.
 	ReplyRateLimited = &LocalReply{Status: 429, Flag: telemetry.RL, Text: "rate limited"}
-	ReplyNoCluster   = &LocalReply{Status: 503, Flag: telemetry.UH, Text: "no healthy upstream"}
-	ReplyMaxBody     = &LocalReply{Status: 413, Flag: telemetry.DPE, Text: "request body is too large"}
+	// ReplyBusy is for a password that could not be checked, since too many others wait for that.
+	ReplyBusy = &LocalReply{
+		Status: 503, Flag: telemetry.AC, Text: "too many passwords to check", Cause: errBusy,
+	}
+	ReplyNoCluster = &LocalReply{Status: 503, Flag: telemetry.UH, Text: "no healthy upstream"}
+	ReplyMaxBody   = &LocalReply{Status: 413, Flag: telemetry.DPE, Text: "request body is too large"}
 )

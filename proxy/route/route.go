@@ -30,6 +30,7 @@ type Route struct {
 	total    int           // sum of the weights
 	access   *access.Rules // nil: everybody may
 	rate     *rateLimit    // nil: none
+	auth     *basicAuth    // nil: no password is asked for
 	reply    *LocalReply   // what it answers itself; nil: it forwards
 	rewrite  *regexRewrite
 	upgrades []string // protocols that may be upgraded to, lower case
@@ -52,6 +53,9 @@ func compileRoute(c *config.Route, o *Options) (*Route, error) {
 	}
 	if rt.rewrite, err = compileRewrite(&c.RegexRewrite); err != nil {
 		return nil, fmt.Errorf("route %q: regex_rewrite: %w", c.Name, err)
+	}
+	if rt.auth, err = compileBasicAuth(&c.BasicAuth, o.Passwords); err != nil {
+		return nil, fmt.Errorf("route %q: %w", c.Name, err)
 	}
 	rt.access, rt.reply = access.New(c.Allow, c.Deny), ownReply(c)
 	rt.Telemetry, rt.Retry, rt.rate = o.Registry.Route(c.Name), compileRetry(&c.Retries), o.Previous.rateLimit(c)

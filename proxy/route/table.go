@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/passwords"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -35,12 +36,13 @@ type Options struct {
 	Document  *config.Document
 	Upstreams map[string]*Upstream // every cluster of the document that speaks HTTP, by name
 	Registry  *telemetry.Registry
-	Trusted   []netip.Prefix    // proxies whose X-Forwarded-* fields are believed
-	AccessLog bool              // there is one to write to
-	Listeners map[string]string // the names of the document's listeners, by the address at which they are bound
-	Service   string            // the gateway's own, for variables
-	Instance  string            // likewise
-	Previous  *Table            // the revision before, whose rate limits go on; may be nil
+	Trusted   []netip.Prefix      // proxies whose X-Forwarded-* fields are believed
+	AccessLog bool                // there is one to write to
+	Listeners map[string]string   // the names of the document's listeners, by the address at which they are bound
+	Service   string              // the gateway's own, for variables
+	Instance  string              // likewise
+	Passwords *passwords.Prepared // the files of the document; may be nil where it names none
+	Previous  *Table              // the revision before, whose rate limits go on; may be nil
 }
 
 // Compile builds the table of a validated document.

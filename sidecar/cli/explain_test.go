@@ -152,6 +152,20 @@ func TestExplainAccess(t *testing.T) {
 	}
 }
 
+func TestExplainPassword(t *testing.T) {
+	e := &route.Explanation{Route: &route.RouteWon{Name: "a", PathPrefix: "/"}, Access: &route.AccessInForce{
+		BasicAuth: &route.PasswordsInForce{File: "users.htpasswd", Users: 2, Realm: "shop"},
+	}}
+	var b strings.Builder
+	if err := explanation(&b, e); err != nil {
+		t.Fatal(err)
+	}
+	want := "access        let in with a password\n  basic_auth  users.htpasswd (2 users), realm shop\n"
+	if !strings.Contains(b.String(), want) {
+		t.Errorf("explain:\n%s\nwant:\n%s", b.String(), want)
+	}
+}
+
 // A route that answers itself has neither clusters nor timeouts.
 func TestExplainReply(t *testing.T) {
 	for _, row := range []struct {

@@ -69,7 +69,7 @@ func explanationAccess(w io.Writer, a *route.AccessInForce) {
 	if a == nil {
 		return
 	}
-	verdict := "let in"
+	verdict := "let in" + when(a.BasicAuth != nil, " with a password")
 	switch {
 	case a.Refused != "":
 		verdict = "refused with 403 (AC): " + a.Refused
@@ -91,6 +91,9 @@ func explanationAccess(w io.Writer, a *route.AccessInForce) {
 			fmt.Fprintf(w, "  %s\t%s%s\n", row.what, strings.Join(row.words, ", "),
 				when(row.more > 0, fmt.Sprintf(" and %d more", row.more)))
 		}
+	}
+	if b := a.BasicAuth; b != nil {
+		fmt.Fprintf(w, "  basic_auth\t%s (%s), realm %s\n", b.File, count(b.Users, "user"), b.Realm)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/passwords"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
@@ -203,6 +204,8 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 			{Kind: "certificate", Path: "a.pem", NotAfter: never},
 			{Kind: "certificate", Path: "a.pem", NotAfter: never},
 		}}, nil, "ready\ncertificate a.pem  until 2126-01-02T03:04:05Z\n"},
+		{"a password file", sidecar.Status{PasswordFiles: []passwords.Status{{Path: "users", Users: 3}}}, nil,
+			"ready\npassword file users  3 users\n"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := do(t, Process{}, "status", "--admin-listen", admin(t, row.s, row.reasons...))

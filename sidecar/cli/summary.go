@@ -43,6 +43,9 @@ func summary(to io.Writer, s *sidecar.Status) error {
 	for _, c := range s.Certificates {
 		r.once(fmt.Sprintf("certificate %s\tuntil %s", c.Path, date(c.NotAfter)))
 	}
+	for _, f := range s.PasswordFiles {
+		fmt.Fprintf(r, "password file %s\t%s\n", f.Path, count(f.Users, "user"))
+	}
 	return w.Flush()
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/passwords"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
@@ -24,12 +25,13 @@ func validateCommand(p *Process) *cobra.Command {
 		Long: `Reads a document as a gateway with these flags and this environment would, and
 lists every problem as FILE:line:column: path: what is wrong. Exits 1 if there is one.
 Several files are one document, as the keys of a folder in Consul are: in the order
-of their names. With --files the certificates, keys and CA files that the document
-names are read too.`,
+of their names. With --files the certificates, keys, CA files and password files that
+the document names are read too.`,
 		Args: filesOrStdin,
 	}
 	flags := bindFlags(cmd)
-	cmd.Flags().BoolVar(&withFiles, "files", false, "read the certificates, keys and CA files that the document names")
+	cmd.Flags().BoolVar(&withFiles, "files", false,
+		"read the certificates, keys, CA files and password files that the document names")
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return validate(p, flags, args, withFiles) }
 	return cmd
 }
@@ -117,11 +119,13 @@ func problems(w io.Writer, paths []string, err error) error {
 
 // checkFiles reads the files that a document names, as a gateway does before it serves the document.
 func checkFiles(w io.Writer, shown string, d *config.Document) error {
-	set := mtls.NewSet(mtls.Options{Unwatched: true})
-	defer set.Close()
-	prepared, err := set.Prepare(d)
-	if err == nil {
-		prepared.Close()
+	certs := mtls.NewSet(mtls.Options{Unwatched: true})
+	defer certs.Close()
+	users := passwords.NewSet(passwords.Options{Unwatched: true})
+	defer users.Close()
+	_, err := certs.Prepare(d)
+	_, usersErr := users.Prepare(d)
+	if err = errors.Join(err, usersErr); err == nil {
 		return nil
 	}
 	all := strings.Split(err.Error(), "\n")

@@ -150,6 +150,15 @@ func TestValidateFiles(t *testing.T) {
 		!strings.Contains(got.stdout, "none.pem: no such file") {
 		t.Errorf("with a file that is missing: %+v, want code 1 and the file", got)
 	}
+	users := filepath.Join(dir, "users")
+	if err := os.WriteFile(users, []byte("ann:{SHA}x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path = file(t, "routes: [{name: a, match: {path: /a}, respond: {status: 200}, basic_auth: {file: "+users+"}}]\n")
+	got = do(t, Process{}, "validate", "--files", path)
+	if got.code != 1 || !strings.HasPrefix(got.stdout, path+": routes[0].basic_auth.file: "+users+": line 1: ") {
+		t.Errorf("with a bad password file: %+v, want code 1 and the line", got)
+	}
 }
 
 // The identity is the document's: it is the same for who validates it and for the gateway that serves it.
