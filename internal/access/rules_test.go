@@ -1,6 +1,7 @@
 package access
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -94,4 +95,32 @@ func TestIdentity(t *testing.T) {
 			t.Errorf("refusal %d has no text", why)
 		}
 	}
+}
+
+// BenchmarkRules is what the longest lists cost a client that is in none of them.
+func BenchmarkRules(b *testing.B) {
+	var all config.Access
+	for i := range 1000 {
+		all.Sources = append(all.Sources, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0}), 24))
+		p, err := identity.Parse(fmt.Sprintf("spiffe://td/ns/default/dc/*/svc/web%d", i))
+		if err != nil {
+			b.Fatal(err)
+		}
+		all.Identities = append(all.Identities, p)
+	}
+	r := New(config.Access{}, all)
+	addr := netip.MustParseAddr("192.0.2.1")
+	names := []identity.Name{{Kind: identity.URI, Text: "spiffe://td/ns/default/dc/dc1/svc/api"}}
+	b.Run("1000 networks", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = r.Source(addr)
+		}
+	})
+	b.Run("1000 names", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = r.Identity(names)
+		}
+	})
 }

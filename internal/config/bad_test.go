@@ -205,6 +205,24 @@ var bad = []struct{ file, want string }{
 	{"empty.bad.yaml", `
 1:1: document: is empty
 `},
+	{"external-auth.bad.yaml", `
+2:61: routes[0].external_auth: cluster is missing: which one is asked?
+3:61: routes[1].external_auth: want a mapping such as {cluster: auth, path: /check} (seen "auth")
+4:71: routes[2].external_auth.cluster: cluster none is not defined (known: a, l4)
+5:71: routes[3].external_auth.cluster: a route needs a cluster that speaks HTTP (the protocol of l4 is tcp)
+6:80: routes[4].external_auth.path: want a path that begins with / (seen "check")
+6:96: routes[4].external_auth.timeout: want more than 0: it would wait without end (seen "0s")
+6:110: routes[4].external_auth.on_error: want one of deny, allow (seen "open")
+7:92: routes[5].external_auth.request_headers[0]: host cannot be sent: the gateway writes it
+7:98: routes[5].external_auth.request_headers[1]: te cannot be sent: the gateway writes what belongs to the connection and the body
+7:102: routes[5].external_auth.request_headers[2]: want the name of a field (seen "a b")
+8:93: routes[6].external_auth.response_headers[0]: content-length cannot be taken over: the gateway writes what belongs to the connection and the body
+8:109: routes[6].external_auth.response_headers[1]: x-forwarded-for cannot be taken over: the gateway tells by it who the client is
+8:126: routes[6].external_auth.response_headers[2]: forwarded cannot be taken over: the gateway tells by it who the client is
+8:137: routes[6].external_auth.response_headers[3]: x-real-ip cannot be taken over: the gateway tells by it who the client is
+9:61: routes[7].external_auth: cluster is missing: which one is asked?
+9:62: routes[7].external_auth: key address is not known (known: cluster, path, timeout, request_headers, response_headers, on_error)
+`},
 	{"failover.bad.yaml", `
 2:45: clusters[0].failover: want at least one cluster, leave failover out for none (seen an empty list)
 3:46: clusters[1].failover[0]: a cluster cannot stand in for itself (seen b)

@@ -28,6 +28,8 @@ type Route struct {
 	RateLimit RateLimit
 	BasicAuth BasicAuth
 
+	ExternalAuth ExternalAuth
+
 	RequestHeaders  HeaderEdits // of the request as it goes to the endpoint; behind those of the document
 	ResponseHeaders HeaderEdits // of the response as it goes to the client; behind those of the document
 
@@ -40,7 +42,7 @@ func (r *Route) Forwards() bool { return r.Redirect.Status == 0 && r.Respond.Sta
 
 // Restricted tells whether not everybody may use the route.
 func (r *Route) Restricted() bool {
-	return r.Allow.Given() || r.Deny.Given() || r.BasicAuth.File != ""
+	return r.Allow.Given() || r.Deny.Given() || r.BasicAuth.File != "" || r.ExternalAuth.Cluster != ""
 }
 
 var routeBlock = block[Route]{
@@ -64,6 +66,8 @@ var routeBlock = block[Route]{
 		at("deny", func(r *Route) *Access { return &r.Deny }, accessBlock.kind()).optional(),
 		at("rate_limit", func(r *Route) *RateLimit { return &r.RateLimit }, rateLimitBlock.kind()).optional(),
 		at("basic_auth", func(r *Route) *BasicAuth { return &r.BasicAuth }, basicAuthBlock.kind()).optional(),
+		at("external_auth", func(r *Route) *ExternalAuth { return &r.ExternalAuth },
+			externalAuthBlock.kind()).optional(),
 		at("request_headers", func(r *Route) *HeaderEdits { return &r.RequestHeaders },
 			requestEditsBlock.kind()).optional(),
 		at("response_headers", func(r *Route) *HeaderEdits { return &r.ResponseHeaders },

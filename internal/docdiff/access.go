@@ -9,7 +9,7 @@ import (
 )
 
 // accessKeys are the keys of routes and listeners that say who may use them.
-var accessKeys = []string{"allow", "deny", "basic_auth"}
+var accessKeys = []string{"allow", "deny", "basic_auth", "external_auth"}
 
 // letsIn says of which routes and listeners that stay it changes who may use them.
 func letsIn(changes []Change, next *config.Document) []string {

@@ -4,9 +4,10 @@
 // # Life of a request
 //
 //   - h1_downstream.go and h2_downstream.go are the client's side (downstream.go), and hold the exchange (exchange.go).
-//   - run.go is the table of contents: decide, check a password that is new (password.go), read what has come of the
-//     body (upload.go), wait in the cluster's queue, pick an endpoint, for which it may have to wait too (pick.go),
-//     then attempts until one is answered; record (record.go).
+//   - run.go is the table of contents: decide, settle what is open about who may (settle.go: password.go checks a
+//     password, subrequest.go asks another service), read what has come of the body (upload.go), wait in the cluster's
+//     queue, pick an endpoint, for which it may have to wait too (pick.go), then attempts until one is answered; record
+//     (record.go).
 //   - try.go is one attempt: lease a connection (upstream.go; h1_upstream.go, h2_upstream.go, h2_lease.go and
 //     h2_pool.go for the two versions), write the head (request_head.go), wait for the response head. What it knows is
 //     an [Attempt] (attempt.go).
@@ -49,6 +50,9 @@
 //
 // A body is kept for another attempt while it goes upstream, instead of being collected before: the first attempt is
 // not held up, and a stream whose client waits for a response before it ends can be tried again too.
+//
+// A question about a request is an exchange too, whose downstream keeps what comes: so it has all that a request has,
+// such as attempts, passive health, pools, both versions and the client that goes away.
 //
 // The retry budget is a share of the live requests, plus what was saved while nothing failed: an endpoint that dies
 // takes a third of three's requests with it in one moment, which a share small enough for an outage would not let pass.

@@ -72,7 +72,7 @@ func (ex *exchange) reset() {
 // attach makes ex ready for requests of c.
 func (ex *exchange) attach(e *Engine, c *route.Client, d downstream, w *Workspace) {
 	ex.engine, ex.client, ex.down, ex.work = e, c, d, w
-	ex.upload.engine, ex.upload.down = e, d
+	ex.upload.engine, ex.upload.down, ex.upload.decision = e, d, &ex.decision
 	ex.record.reset()
 }
 

@@ -183,7 +183,7 @@ func FillReply(h *message.Head, r *route.LocalReply, d *route.Decision, req *mes
 		h.Body = message.NoBody
 		return nil
 	}
-	if len(body) > 0 {
+	if len(body) > 0 && len(contentType) > 0 {
 		h.Append([]byte("Content-Type"), contentType)
 	}
 	var length [20]byte

@@ -23,7 +23,7 @@ func newPasswordQueue() *cluster.Queue {
 	return cluster.NewQueue(cluster.QueueOptions{Concurrency: 1, Waiting: passwordsWaiting, Timeout: passwordsWait})
 }
 
-// checkPassword goes on with a request whose password is unchecked.
+// checkPassword checks the password of a request where that was left open. The reply is for one that is not let in.
 func (ex *exchange) checkPassword() *route.LocalReply {
 	q := ex.engine.passwords
 	err := q.Enter(ex.engine.ctx, ex.whileWaiting())
@@ -46,7 +46,7 @@ func (ex *exchange) checkPassword() *route.LocalReply {
 		time.AfterFunc(rest, q.Leave)
 	}()
 	begun := time.Now()
-	reply, wrong := ex.decision.CheckPassword(&ex.req, ex.client, ex.record.Start, &ex.work.Workspace)
+	reply, wrong := ex.decision.CheckPassword(&ex.req, &ex.work.Workspace)
 	if wrong {
 		rest = time.Since(begun)
 	}

@@ -70,7 +70,7 @@ func (r *Record) NoteGRPC(grpc bool, h *message.Head) {
 
 // Fail notes and counts a local reply. began: a response had begun by then, so the client is only told by a reset.
 func (r *Record) Fail(e *Engine, reply *route.LocalReply, grpc, began bool) {
-	if r.wanted = reply.Own != nil; !r.wanted {
+	if r.wanted = reply.Own != nil && reply.Flag == telemetry.NoFlag; !r.wanted {
 		r.Flag, r.Reason = reply.Flag, reply
 		e.Registry.Fault(reply.Flag).Inc()
 	}

@@ -26,8 +26,8 @@ func (ex *exchange) serve() {
 // run takes a request that has been decided on to its record. It is the table of contents of this package: every step
 // is a plain call, in the order in which a request meets it. reply is what the decision ended with.
 func (ex *exchange) run(reply *route.LocalReply) {
-	if reply == nil && ex.decision.Unchecked {
-		reply = ex.checkPassword()
+	if reply == nil && ex.decision.Pending {
+		reply = ex.settle()
 	}
 	if reply != nil {
 		ex.reply(reply)
@@ -39,18 +39,8 @@ func (ex *exchange) run(reply *route.LocalReply) {
 	if reply = ex.upload.gather(); reply == nil {
 		reply = ex.enter()
 	}
-	for reply == nil {
-		if reply = ex.pick(); reply != nil {
-			break
-		}
-		out := ex.try()
-		ex.down.Watch(nil)
-		ex.attempt.Done(out.outcome)
-		if reply = out.reply; reply == nil || !ex.again(&out) {
-			break
-		}
-		ex.keepAttempt(&out)
-		reply = ex.backoff()
+	if reply == nil {
+		reply = ex.attempts()
 	}
 	if reply != nil {
 		ex.reply(reply)
@@ -65,6 +55,25 @@ func (ex *exchange) run(reply *route.LocalReply) {
 	ex.finish()
 	if ex.upload.crashed() {
 		ex.state = panicked
+	}
+}
+
+// attempts makes attempts until one is answered. The reply is how the last one ended otherwise.
+func (ex *exchange) attempts() *route.LocalReply {
+	for {
+		if reply := ex.pick(); reply != nil {
+			return reply
+		}
+		out := ex.try()
+		ex.down.Watch(nil)
+		ex.attempt.Done(out.outcome)
+		if out.reply == nil || !ex.again(&out) {
+			return out.reply
+		}
+		ex.keepAttempt(&out)
+		if reply := ex.backoff(); reply != nil {
+			return reply
+		}
 	}
 }
 

@@ -31,5 +31,12 @@ func vetTrailers(t *message.Head) *message.Head {
 	return t
 }
 
+// vetRequestTrailers is vetTrailers for those of the request that d was made on.
+func vetRequestTrailers(t *message.Head, d *route.Decision) *message.Head {
+	vetTrailers(t)
+	d.MarkVouched(t)
+	return t
+}
+
 // FillTrailers adds to f what of the trailer section t goes on over HTTP/2.
 func FillTrailers(f *http2.Fields, t *message.Head) { f.AddHead(vetTrailers(t), neverTrailer) }

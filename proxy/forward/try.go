@@ -135,7 +135,7 @@ func (ex *exchange) send(u upstream, whole bool) (sent int64, err error) {
 	}
 	ex.out = outgoing{head: ex.requestHead(), body: ex.upload.buffer.data, whole: whole, from: ex.down}
 	if whole {
-		ex.out.trailers = vetTrailers(ex.down.Trailers())
+		ex.out.trailers = vetRequestTrailers(ex.down.Trailers(), &ex.decision)
 	}
 	err = u.Send(&ex.out)
 	ex.out = outgoing{}

@@ -16,12 +16,13 @@ import (
 // head; a second goroutine exists only while there is more to come. The atomic fields are shared with that goroutine,
 // which also owns read and buffer while it runs; the rest belongs to the exchange's.
 type upload struct {
-	engine  *Engine
-	down    downstream
-	wait    BodyWait
-	maxBody int64
-	replays bool // the route sends requests again
-	expects bool // the client waits for a 100 (Continue)
+	engine   *Engine
+	down     downstream
+	decision *route.Decision // of the exchange
+	wait     BodyWait
+	maxBody  int64
+	replays  bool // the route sends requests again
+	expects  bool // the client waits for a 100 (Continue)
 
 	buffer replayBuffer
 	bytes  int64 // of the body so far
@@ -189,7 +190,7 @@ func (u *upload) copy(up upstream) *route.LocalReply {
 			}
 		case errors.Is(err, io.EOF):
 			u.read.Store(true)
-			if up.End(vetTrailers(u.down.Trailers())) == nil {
+			if up.End(vetRequestTrailers(u.down.Trailers(), u.decision)) == nil {
 				u.sentAt.Store(u.engine.Now())
 			}
 			return nil

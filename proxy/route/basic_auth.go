@@ -75,19 +75,16 @@ func (a *basicAuth) credentials(h *message.Head, w *Workspace) (name, password [
 	return name, password, nil
 }
 
-// CheckPassword goes on with a request of which Decide has left the password unchecked: it finds what h is to be
-// answered with, nil where it is to be forwarded. It takes tens of milliseconds of a processor, unless another request
-// has brought the same password meanwhile. wrong: it was checked, and does not fit.
-func (d *Decision) CheckPassword(h *message.Head, c *Client, start int64, w *Workspace) (
-	reply *LocalReply, wrong bool,
-) {
+// CheckPassword checks the password of a request of which Decide has left that open, and returns the reply to one that
+// is not let in. It takes tens of milliseconds of a processor, unless another request has brought the same password
+// meanwhile. wrong: it was checked, and does not fit.
+func (d *Decision) CheckPassword(h *message.Head, w *Workspace) (reply *LocalReply, wrong bool) {
 	a := d.Route.auth
 	name, password, reply := a.credentials(h, w)
 	if reply != nil {
 		return reply, false
 	}
 	defer clear(w.credentials)
-	d.Unchecked = false
 	v, room := a.file.Look(name, password, w.value)
 	w.value = room
 	switch {
@@ -97,5 +94,9 @@ func (d *Decision) CheckPassword(h *message.Head, c *Client, start int64, w *Wor
 	case !a.file.Check(name, password):
 		return a.refuse, true
 	}
-	return d.proceed(h, c, start, w), false
+	d.unchecked = false
+	return nil, false
 }
+
+// Unchecked tells whether the password of a pending request has to be checked.
+func (d *Decision) Unchecked() bool { return d.unchecked }

@@ -23,8 +23,10 @@ type Decision struct {
 	GRPC   bool
 	// Upgrade: the protocols that the client offers are passed on.
 	Upgrade bool
-	// Unchecked: the password has to be checked first, by CheckPassword. Nothing below is decided before.
-	Unchecked bool
+	// Pending: who carries the request has to wait for an answer first: CheckPassword, then Question where AsksOutside
+	// says so, then Proceed. Nothing below is decided before.
+	Pending   bool
+	unchecked bool // the password
 
 	// Deadline is that of the whole request, on the sweeper's clock; 0 none. ClientDeadline: it is the client's own
 	// (grpc-timeout), so no endpoint is to blame when it passes.
@@ -58,7 +60,7 @@ var slash = []byte("/")
 
 // Decide finds out what is to be done with the request h, which came from c and began at start on the sweeper's clock.
 // It fills d and returns the local reply that ends the request, or nil. It blocks on nothing; it takes a token where
-// the route limits rates. Where a password would have to be checked it stops with d.Unchecked. Fields of h that must
+// the route limits rates. Where somebody would have to be waited for it stops with d.Pending. Fields of h that must
 // not be passed on it marks as such. Safe from any goroutine, with a d, h and w of its own.
 func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *Workspace) *LocalReply {
 	*d = Decision{Table: t, Method: telemetry.ParseMethod(h.Method), GRPC: isGRPC(h)}
@@ -102,16 +104,21 @@ func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *
 	}
 	if rt.auth != nil {
 		v, reply := rt.auth.look(h, w)
-		if d.Unchecked = v == passwords.Unchecked; d.Unchecked || reply != nil {
+		if reply != nil {
 			return reply
 		}
+		d.unchecked = v == passwords.Unchecked
 	}
-	return d.proceed(h, c, start, w)
+	if d.Pending = d.unchecked || rt.external != nil; d.Pending {
+		return nil
+	}
+	return d.Proceed(h, c, start, w)
 }
 
-// proceed decides what comes behind the question of who may.
-func (d *Decision) proceed(h *message.Head, c *Client, start int64, w *Workspace) *LocalReply {
+// Proceed decides what comes behind the question of who may. Decide does so itself, unless it is pending.
+func (d *Decision) Proceed(h *message.Head, c *Client, start int64, w *Workspace) *LocalReply {
 	t, rt := d.Table, d.Route
+	d.Pending = false
 	if rt.reply != nil {
 		return rt.reply
 	}

@@ -7,7 +7,8 @@
 //   - decide.go is [Table.Decide], one straight line: method, request id (request_id.go), what the client may say of
 //     itself (client.go), path, route, who may (access.go), rate limit, password (basic_auth.go), cluster, deadlines
 //     (grpc.go). It ends in a [Decision] or a [LocalReply] (reply.go), which may be the route's own or a redirect
-//     (redirect.go). Where a password has to be checked, it stops there: [Decision.CheckPassword] goes on.
+//     (redirect.go). Where a password has to be checked, or another service asked (external_auth.go), it stops there,
+//     and [Decision.Proceed] goes on.
 //   - edits.go has what a route edits of heads. What does not go on it marks as such; what is added the writer of the
 //     head asks for, as the last fields. rewrite.go has the path that goes upstream.
 //   - explain.go asks the same router about a request that nobody sends (explain_request.go).
@@ -39,6 +40,10 @@
 // Edits of responses hold for local replies too, where a route matched: fields for CORS or HSTS are wanted in errors as
 // well. Envoy does the same; HAProxy does it with http-after-response. The edits of the document and of a route become
 // one when the table is built, so a request meets one list of names and one of fields.
+//
+// What an external authorization says of a client is told from what the client says: all fields of these names are
+// taken out first, and those that an app may mistake for them. An answer that is neither yes nor no, such as 404, is
+// never taken for an error of the service that on_error: allow would pass over: a wrong path would let in everybody.
 //
 // A rate limit's buckets are kept under hashes of their keys, with a secret seed: small, without the clients' values in
 // memory, and nobody can choose a key that meets another's.

@@ -16,7 +16,16 @@ type AccessInForce struct {
 	Refused string     `json:"refused"` // why the client is refused; empty = as far as it is known, it is not
 	Unsaid  []string   `json:"unsaid"`  // what of the client decides and was not said: source, identity
 
-	BasicAuth *PasswordsInForce `json:"basic_auth"` // null: no password is asked for
+	BasicAuth    *PasswordsInForce    `json:"basic_auth"`    // null: no password is asked for
+	ExternalAuth *ExternalAuthInForce `json:"external_auth"` // null: no other service is asked
+}
+
+// ExternalAuthInForce is which service a route asks, and how.
+type ExternalAuthInForce struct {
+	Cluster string `json:"cluster"`
+	Path    string `json:"path"`
+	Timeout string `json:"timeout"`
+	OnError string `json:"on_error"`
 }
 
 // PasswordsInForce is by what a route asks for a password.
@@ -40,7 +49,7 @@ const maxShown = 10
 // (the zero Name: not said).
 func (rt *Route) explainAccess(source netip.Addr, name identity.Name) *AccessInForce {
 	r := rt.access
-	if r == nil && rt.auth == nil {
+	if r == nil && rt.auth == nil && rt.external == nil {
 		return nil
 	}
 	e := &AccessInForce{
@@ -64,6 +73,10 @@ func (rt *Route) explainAccess(source netip.Addr, name identity.Name) *AccessInF
 	e.Refused = why.Error()
 	if a := rt.auth; a != nil {
 		e.BasicAuth = &PasswordsInForce{File: a.file.Path(), Users: a.file.Users(), Realm: rt.Config.BasicAuth.Realm}
+	}
+	if rt.external != nil {
+		a := rt.external.config
+		e.ExternalAuth = &ExternalAuthInForce{a.Cluster, a.Path, config.DurationText(a.Timeout), a.OnError}
 	}
 	return e
 }

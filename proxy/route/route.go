@@ -31,6 +31,7 @@ type Route struct {
 	access   *access.Rules // nil: everybody may
 	rate     *rateLimit    // nil: none
 	auth     *basicAuth    // nil: no password is asked for
+	external *externalAuth // nil: nobody else is asked
 	reply    *LocalReply   // what it answers itself; nil: it forwards
 	rewrite  *regexRewrite
 	upgrades []string // protocols that may be upgraded to, lower case
@@ -55,6 +56,9 @@ func compileRoute(c *config.Route, o *Options) (*Route, error) {
 		return nil, fmt.Errorf("route %q: regex_rewrite: %w", c.Name, err)
 	}
 	if rt.auth, err = compileBasicAuth(&c.BasicAuth, o.Passwords); err != nil {
+		return nil, fmt.Errorf("route %q: %w", c.Name, err)
+	}
+	if rt.external, err = compileExternalAuth(c, o); err != nil {
 		return nil, fmt.Errorf("route %q: %w", c.Name, err)
 	}
 	rt.access, rt.reply = access.New(c.Allow, c.Deny), ownReply(c)

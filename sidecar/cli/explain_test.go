@@ -154,13 +154,16 @@ func TestExplainAccess(t *testing.T) {
 
 func TestExplainPassword(t *testing.T) {
 	e := &route.Explanation{Route: &route.RouteWon{Name: "a", PathPrefix: "/"}, Access: &route.AccessInForce{
-		BasicAuth: &route.PasswordsInForce{File: "users.htpasswd", Users: 2, Realm: "shop"},
+		BasicAuth:    &route.PasswordsInForce{File: "users.htpasswd", Users: 2, Realm: "shop"},
+		ExternalAuth: &route.ExternalAuthInForce{Cluster: "auth", Path: "/check", Timeout: "1s", OnError: "deny"},
 	}}
 	var b strings.Builder
 	if err := explanation(&b, e); err != nil {
 		t.Fatal(err)
 	}
-	want := "access        let in with a password\n  basic_auth  users.htpasswd (2 users), realm shop\n"
+	want := "access           let in with a password, if another service says so\n" +
+		"  basic_auth     users.htpasswd (2 users), realm shop\n" +
+		"  external_auth  cluster auth, path /check, within 1s, on error deny\n"
 	if !strings.Contains(b.String(), want) {
 		t.Errorf("explain:\n%s\nwant:\n%s", b.String(), want)
 	}

@@ -69,7 +69,8 @@ func explanationAccess(w io.Writer, a *route.AccessInForce) {
 	if a == nil {
 		return
 	}
-	verdict := "let in" + when(a.BasicAuth != nil, " with a password")
+	verdict := "let in" + when(a.BasicAuth != nil, " with a password") +
+		when(a.ExternalAuth != nil, ", if another service says so")
 	switch {
 	case a.Refused != "":
 		verdict = "refused with 403 (AC): " + a.Refused
@@ -94,6 +95,10 @@ func explanationAccess(w io.Writer, a *route.AccessInForce) {
 	}
 	if b := a.BasicAuth; b != nil {
 		fmt.Fprintf(w, "  basic_auth\t%s (%s), realm %s\n", b.File, count(b.Users, "user"), b.Realm)
+	}
+	if x := a.ExternalAuth; x != nil {
+		fmt.Fprintf(w, "  external_auth\tcluster %s, path %s, within %s, on error %s\n", x.Cluster, x.Path, x.Timeout,
+			x.OnError)
 	}
 }
 
