@@ -113,8 +113,14 @@ func (a *applier) lost(doc *config.Document, usable func([]config.WeightedCluste
 	known := newKnownRoutes(a.active.doc)
 	for i := range doc.Routes {
 		r := &doc.Routes[i]
-		if was := known.same(r); was != nil && a.active.usable(was.Clusters) && !usable(r.Clusters) {
-			all = append(all, fmt.Sprintf("route %s: no endpoint in %s", r.Name, clusterNames(r.Clusters)))
+		was := known.same(r)
+		if was == nil || !a.active.usable(was.Clusters) || !a.active.usable(was.Asks()) {
+			continue
+		}
+		for _, to := range [][]config.WeightedCluster{r.Clusters, r.Asks()} {
+			if !usable(to) {
+				all = append(all, fmt.Sprintf("route %s: no endpoint in %s", r.Name, clusterNames(to)))
+			}
 		}
 	}
 	for i := range doc.Listeners {

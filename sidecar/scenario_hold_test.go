@@ -23,6 +23,7 @@ func TestHeldRevisions(t *testing.T) {
 		{"no response", testHeldWithoutResponse},
 		{"renamed during a hold", testRenamedDuringHold},
 		{"another cluster stands in", testNotHeldWithFailover},
+		{"nobody to ask", testHeldWithNobodyToAsk},
 		{"while the bootstrap serves", testHeldWhileTheBootstrapServes},
 		{"a route names the service", testFollowedByName},
 	} {
@@ -167,6 +168,28 @@ func testRenamedDuringHold(t *testing.T, consul *testserver.ConsulServer) {
 	g.wait("the new name", func(s status) bool { return s.Clusters[0].Name == "after" })
 	g.now("/", http.StatusOK, "moving")
 	requests.none(t)
+}
+
+// A route that has to ask a service without an instance would let nobody in.
+func testHeldWithNobodyToAsk(t *testing.T, consul *testserver.ConsulServer) {
+	g, key := follower(t, consul, nil)
+	consul.Register(testserver.Service{Name: "asking", Port: port(t, app(t, "asking"))})
+	const document = `
+routes: [{name: all, cluster: "consul:asking", external_auth: {cluster: "consul:%s", on_error: %s}}]
+`
+	consul.KVPut(key, `routes: [{name: all, cluster: "consul:asking"}]`)
+	g.answers("/", http.StatusOK, "asking")
+	consul.KVPut(key, fmt.Sprintf(document, "unborn", "deny"))
+	if why := g.held("held"); why != "route all: no endpoint in consul:unborn" {
+		t.Errorf("held for %q", why)
+	}
+	g.now("/", http.StatusOK, "asking")
+	consul.KVPut(key, fmt.Sprintf(document, "unborn", "allow"))
+	g.wait("nothing to be held", func(s status) bool { return s.Revision.Held == nil })
+	g.now("/", http.StatusOK, "asking")
+	consul.Register(testserver.Service{Name: "unborn", Port: port(t, app(t, "yes"))})
+	consul.KVPut(key, fmt.Sprintf(document, "unborn", "deny"))
+	g.answers("/", http.StatusOK, "asking")
 }
 
 // The environment serves alone, and a document would take the endpoint from its route: it is held. One that takes

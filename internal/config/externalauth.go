@@ -24,6 +24,14 @@ type ExternalAuth struct {
 	OnError         string
 }
 
+// Asks is the cluster without which the route lets nobody in, nil if there is none.
+func (r *Route) Asks() []WeightedCluster {
+	if r.ExternalAuth.Cluster == "" || r.ExternalAuth.OnError == OnErrorAllow {
+		return nil
+	}
+	return []WeightedCluster{{Name: r.ExternalAuth.Cluster, Weight: 1}}
+}
+
 var externalAuthBlock = block[ExternalAuth]{
 	form: "{cluster: auth, path: /check}",
 	fields: []field[ExternalAuth]{

@@ -46,6 +46,7 @@ clusters:
 
 func TestCompare(t *testing.T) {
 	edit := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(base) }
+	asking := edit("cluster: shop, timeouts", "cluster: shop, external_auth: {cluster: api}, timeouts")
 	standIn := edit("{service: api}", "{service: api}, failover: [shop]")
 	for _, row := range []struct {
 		name, before, next, want string
@@ -77,6 +78,12 @@ func TestCompare(t *testing.T) {
 			"listener db: lets in others than before, by allow and deny"},
 		{"a global timeout", base, base + "timeouts: {idle: 30s}\n", "timeouts changed: idle 1m -> 30s", nil, ""},
 		{"an empty cluster", base, base, "", []string{"api"}, "1 route would have no endpoint"},
+		{"nobody to ask", asking, asking, "", []string{"api"},
+			"route shop would let nobody in: api, which it asks, has no endpoint\n1 route would have no endpoint"},
+		{"nobody is asked any more", asking, base, "route shop changed: external_auth.cluster api -> , " +
+			"external_auth.on_error deny -> , external_auth.path / -> , " +
+			"external_auth.request_headers [\"authorization\",\"cookie\"] -> , external_auth.timeout 1s -> ", nil,
+			"route shop: lets in everybody"},
 		{"another stands in", standIn, standIn, "", []string{"api"}, ""},
 		{"which is empty too", standIn, standIn, "", []string{"api", "shop"}, "2 routes would have no endpoint"},
 		{"L4 listeners", l4, l4, "", []string{"db"},

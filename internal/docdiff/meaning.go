@@ -42,16 +42,23 @@ func without(next *config.Document, empty []string) []string {
 		filled := func(name string) bool { return !slices.Contains(empty, name) }
 		return !filled(cluster) && !slices.ContainsFunc(others[cluster], filled)
 	}
-	routes := 0
-	for i := range next.Routes {
-		to := next.Routes[i].Clusters
-		if len(to) > 0 && !slices.ContainsFunc(to, func(w config.WeightedCluster) bool {
+	empties := func(to []config.WeightedCluster) bool {
+		return len(to) > 0 && !slices.ContainsFunc(to, func(w config.WeightedCluster) bool {
 			return w.Weight > 0 && !none(w.Name)
-		}) {
+		})
+	}
+	routes := 0
+	var all []string
+	for i := range next.Routes {
+		r := &next.Routes[i]
+		if empties(r.Clusters) {
 			routes++
 		}
+		if asked := r.Asks(); empties(asked) {
+			all = append(all, fmt.Sprintf("route %s would let nobody in: %s, which it asks, has no endpoint", r.Name,
+				asked[0].Name))
+		}
 	}
-	var all []string
 	if routes > 0 {
 		all = append(all, fmt.Sprintf("%s would have no endpoint", counted(routes)))
 	}

@@ -3,6 +3,7 @@ package route
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
@@ -178,7 +179,7 @@ func (a *externalAuth) carryOn(h, answer *message.Head) {
 	if answer == nil {
 		return
 	}
-	h.Buf = h.Buf[:len(h.Buf):len(h.Buf)] // what lies behind it belongs to others
+	h.Buf = slices.Clip(h.Buf) // what lies behind it belongs to others
 	for i := range answer.Fields {
 		if f := &answer.Fields[i]; !f.Hop && named(a.config.ResponseHeaders, answer.Name(f)) {
 			h.Append(answer.Name(f), answer.Value(f))
