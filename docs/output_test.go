@@ -66,6 +66,9 @@ var vary = []struct{ pattern, name string }{
 	{`curl/[0-9.]+`, "curl/VERSION"},
 	{`(?m)^(version +).*$`, "${1}VERSION"},
 	{`\binstance [^ ,]+`, "instance INSTANCE"},
+	{`\b(instance=)[^ ]+`, "${1}INSTANCE"},
+	{`/[^ "]+/gateway\.dev\.yaml`, "DIR/gateway.dev.yaml"},
+	{`\b(version=")[^"]+`, "${1}VERSION"},
 	{` {2,}`, "  "}, // columns are as wide as what is in them
 	{`(?m) +$`, ""},
 }

@@ -172,6 +172,9 @@ func (a *applier) missing(ctx context.Context, d discovery.Document) error {
 	}
 	a.mu.Lock()
 	orphaned := a.now.missing(why)
+	if orphaned {
+		a.now.history.explain("its document is gone: " + why)
+	}
 	a.mu.Unlock()
 	if orphaned {
 		a.logger.Warn("document is gone, the last revision goes on serving", "source", d.Source, "revision",
@@ -190,6 +193,7 @@ func (a *applier) confirm(d discovery.Document) {
 	rejected := a.now.status.LastRejected != nil
 	a.now.confirmed(d.Source)
 	a.now.name = d.Name
+	a.now.history.explain()
 	a.mu.Unlock()
 	if rejected {
 		a.logger.Info("document is good again: it is the revision that serves", "source", d.Source, "revision",
@@ -202,8 +206,17 @@ func (a *applier) reject(d discovery.Document, class string, why []string) {
 	a.registry.RevisionRejected(class).Inc()
 	a.mu.Lock()
 	a.now.rejected(newRejection(d, class, time.Now(), why))
+	a.now.history.note(RevisionRecord{hash: d.Hash, State: refusal(class), Since: time.Now(), Reasons: why})
 	a.mu.Unlock()
 	a.logRejected(d.Hash, class, why)
+}
+
+// refusal is the state of a document that was rejected.
+func refusal(class string) RevisionState {
+	if class == "quarantined" {
+		return RevisionQuarantined
+	}
+	return RevisionRejected
 }
 
 func (a *applier) logRejected(hash, class string, why []string) {

@@ -41,6 +41,9 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, from discover
 	connections.Commit()
 	a.now.applied(doc, from.Source, time.Now())
 	a.now.name = from.Name
+	a.now.history.note(RevisionRecord{
+		Revision: doc.Revision, hash: from.Hash, State: RevisionApplied, Since: time.Now(),
+	})
 	if as != nil {
 		as(&a.now)
 	}

@@ -29,6 +29,9 @@ func (a *applier) hold(state string, why []string) {
 	a.mu.Lock()
 	status := h.status
 	a.now.status.Held = &status
+	a.now.history.note(RevisionRecord{
+		Revision: h.doc.Revision, hash: h.from.Hash, State: RevisionState(state), Since: time.Now(), Reasons: why,
+	})
 	if wasRejected {
 		a.now.status.LastRejected = nil // it could be prepared by now
 	}
@@ -47,6 +50,7 @@ func (a *applier) unhold() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.now.status.Held = nil
+	a.now.history.supersede(time.Now(), RevisionWaiting, RevisionHeld)
 }
 
 // unanswered names the services of a document of which the catalog has said nothing yet, with what keeps it.

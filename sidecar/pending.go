@@ -100,8 +100,8 @@ func (a *applier) tryPending(ctx context.Context) error {
 	why := reasons(err)
 	switch {
 	case p.status.State != stateRejected:
-		a.unhold()
 		a.reject(p.from, "prepare", why)
+		a.unhold()
 	case !slices.Equal(p.logged, why):
 		a.logRejected(p.from.Hash, "prepare", why)
 	}
@@ -125,6 +125,9 @@ func (a *applier) retryLater(why []string) {
 	r := newRejection(p.from, "prepare", p.since, why)
 	r.RetryAt = p.retry.at
 	a.now.pending(r)
+	a.now.history.note(RevisionRecord{
+		Revision: p.doc.Revision, hash: p.from.Hash, State: RevisionRejected, Since: p.since, Reasons: why,
+	})
 }
 
 // tryAgain tries what is due: the document of the source, or the last good one.

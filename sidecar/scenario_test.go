@@ -259,6 +259,11 @@ type status struct {
 			Reasons []string
 		}
 	}
+	Revisions []struct {
+		Revision, State string
+		Since           time.Time
+		Reasons         []string
+	}
 	Listeners []struct{ Name, Address string }
 	Clusters  []struct {
 		Name      string

@@ -31,6 +31,7 @@ type serving struct {
 	asOf       time.Time // in phaseRestored: when the source last said that it is so
 	unanswered []string  // services of which the catalog has said nothing yet
 	waitsFor   []string  // clusters whose requests wait for that, and why it says nothing
+	history    history   // of the revisions that came from the source
 }
 
 // revisionStatus is what GET /status shows.
@@ -54,6 +55,7 @@ func (n *serving) applied(doc *config.Document, source string, now time.Time) {
 // the reason why nothing better serves.
 func (n *serving) fellBack(why string, rejected *Rejection) {
 	n.phase, n.waiting = phaseFallback, why
+	n.history.explain("the bootstrap serves alone: " + why)
 	n.status.LastRejected = rejected
 }
 
@@ -61,6 +63,7 @@ func (n *serving) fellBack(why string, rejected *Rejection) {
 // is shown again.
 func (n *serving) restored(asOf time.Time, rejected *Rejection) {
 	n.phase, n.asOf = phaseRestored, asOf
+	n.history.explain("from the state directory, as of " + asOf.UTC().Format(time.RFC3339))
 	n.status.LastRejected = rejected
 }
 

@@ -154,7 +154,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 			s.logger.Error("no metrics are sent", "error", problem)
 		}
 	}
-	s.tellOfTraces(provider.TracesTo())
+	s.tellStart(ln, provider)
 	admin := s.serveAdmin(ln, provider.Handler())
 	s.registry.ConnectionLimit(s.limit.Max())
 	s.tracer = provider.Tracer()

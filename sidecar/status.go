@@ -26,6 +26,7 @@ type Status struct {
 
 	Source        Source             `json:"source"`
 	Revision      RevisionStatus     `json:"revision"`
+	Revisions     []RevisionRecord   `json:"revisions"` // the last ones, the newest first
 	Listeners     []ListenerStatus   `json:"listeners"`
 	Clusters      []cluster.Status   `json:"clusters"`
 	Rates         telemetry.Rates    `json:"rates"`
@@ -126,6 +127,7 @@ type ListenerStatus struct {
 func (s Status) lists() Status {
 	s.Reasons = orEmpty(s.Reasons)
 	s.Trouble = orEmpty(s.Trouble)
+	s.Revisions = orEmpty(s.Revisions)
 	s.Listeners = orEmpty(s.Listeners)
 	s.Clusters = orEmpty(s.Clusters)
 	s.Discovery = orEmpty(s.Discovery)

@@ -99,12 +99,12 @@ func (s *Sidecar) explain(q route.ExplainRequest) (*route.Explanation, error) {
 
 func (s *Sidecar) status() Status {
 	s.mu.Lock()
-	doc, rev := s.now.doc, s.now.revisionStatus()
+	doc, rev, revisions := s.now.doc, s.now.revisionStatus(), s.now.history.records()
 	s.mu.Unlock()
 	st := Status{
 		Version: Built(), Service: s.boot.Service, Instance: s.boot.Instance, Started: s.started,
 		Draining: s.draining.Load(),
-		Source:   s.boot.Source, Revision: rev, Clusters: s.set.Status(), Rates: s.registry.Rates(),
+		Source:   s.boot.Source, Revision: rev, Revisions: revisions, Clusters: s.set.Status(), Rates: s.registry.Rates(),
 		Certificates: s.certs.Status(), PasswordFiles: s.users.Status(),
 		State: s.state.Status(), Verdict: s.ack.Status(),
 	}

@@ -32,7 +32,8 @@ type Provider struct {
 	scrape http.Handler          // nil when nothing is scraped
 	tracer *Tracer               // nil when nothing is traced
 
-	tracesTo  string // the endpoint of traces
+	metricsTo string // the endpoint of metrics
+	tracesTo  string // that of traces
 	tracesErr error  // why there is none, where there should be
 }
 
@@ -67,6 +68,7 @@ func Start(ctx context.Context, o Options) (*Provider, error) {
 			err = fmt.Errorf("env %s: %q: %w", envEndpoint, s.endpoint, otlpErr)
 		} else {
 			options = append(options, metric.WithReader(reader))
+			p.metricsTo = s.endpoint
 		}
 	}
 	if s.scrape {
@@ -106,6 +108,9 @@ func (p *Provider) startTraces(ctx context.Context, o Options, s *tracesSettings
 	p.tracesTo = s.endpoint
 	p.tracer = newTracer(ctx, otlp, s, r, &o.Registry.SpansDropped, log, o.Version)
 }
+
+// MetricsTo is the endpoint that metrics are sent to; empty where they are not.
+func (p *Provider) MetricsTo() string { return p.metricsTo }
 
 // TracesTo is the endpoint that spans are sent to. It is empty where the OTEL_* variables do not ask for traces, or do
 // so in a way that makes no sense, which is the error.

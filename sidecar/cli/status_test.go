@@ -62,6 +62,14 @@ func statusFixture() sidecar.Status {
 			LastRejected: &sidecar.Rejection{Hash: "3c4d", At: at,
 				Reasons: []string{"4:14: routes[0].cluster: cluster x is not defined"}},
 		},
+		Revisions: []sidecar.RevisionRecord{
+			{Revision: "3c4d", State: sidecar.RevisionRejected, Since: at},
+			{Revision: "1a2b", State: sidecar.RevisionApplied, Since: at},
+			{Revision: "0a1b", State: sidecar.RevisionSuperseded, Since: at},
+			{Revision: "5e6f", State: sidecar.RevisionRejected, Since: at},
+			{Revision: "7a8b", State: sidecar.RevisionSuperseded, Since: at},
+			{Revision: "9c0d", State: sidecar.RevisionSuperseded, Since: at},
+		},
 		Listeners: []sidecar.ListenerStatus{{Name: "default", Address: "[::]:8080", Protocol: "http", TLS: true,
 			Connections: 2}},
 		Clusters: []cluster.Status{
@@ -97,6 +105,7 @@ service            web, instance web-1, since 2026-01-02T03:04:05Z
 traffic            2 requests/s, p50 0.3 ms, p99 12.0 ms, 4xx 3, UH 1 (last 60 s)
 revision           1a2b from consul since 2026-01-02T03:04:05Z (3 applied, 1 rejected)
 rejected           3c4d at 2026-01-02T03:04:05Z
+before             0a1b superseded 2026-01-02T03:04:05Z, 5e6f rejected 2026-01-02T03:04:05Z, 7a8b superseded 2026-01-02T03:04:05Z, and 1 more
 listener default   [::]:8080  http over TLS  2 connections
 cluster app        1 of 2 endpoints healthy, so the others are used too
   10.0.0.1:80      healthy  weight 3  1 in flight  120 tried, 2 failed, p50 0.3 ms, p99 12.0 ms

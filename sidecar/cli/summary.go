@@ -143,6 +143,29 @@ func (r *report) revision(s *sidecar.Status) {
 			r.reasons(last.Reasons)
 		}
 	}
+	r.earlier(s)
+}
+
+// earlier tells in one line of the revisions before the one that serves, but for those that have a line of their own.
+func (r *report) earlier(s *sidecar.Status) {
+	const most = 3
+	var told []string
+	more := 0
+	for i := range s.Revisions {
+		one := &s.Revisions[i]
+		last := s.Revision.LastRejected
+		switch {
+		case one.State == sidecar.RevisionApplied, s.Revision.Held != nil && s.Revision.Held.ID == one.Revision,
+			last != nil && (one.State == sidecar.RevisionRejected || one.State == sidecar.RevisionQuarantined) && i == 0:
+		case len(told) == most:
+			more++
+		default:
+			told = append(told, fmt.Sprintf("%s %s %s", one.Revision, one.State, date(one.Since)))
+		}
+	}
+	if told != nil {
+		fmt.Fprintf(r, "before\t%s%s\n", strings.Join(told, ", "), when(more > 0, fmt.Sprintf(", and %d more", more)))
+	}
 }
 
 func (r *report) cluster(c *cluster.Status) {

@@ -1,0 +1,69 @@
+package sidecar
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// text is the history in short, the newest first.
+func (h history) text() string {
+	var all []string
+	for _, r := range h {
+		all = append(all, fmt.Sprintf("%s %s %d", r.Revision, r.State, r.Since.Unix()))
+	}
+	return strings.Join(all, ", ")
+}
+
+func TestHistory(t *testing.T) {
+	type step func(h *history, now time.Time)
+	note := func(revision, hash string, s RevisionState) step {
+		return func(h *history, now time.Time) {
+			h.note(RevisionRecord{Revision: revision, hash: hash, State: s, Since: now})
+		}
+	}
+	release := func(h *history, now time.Time) { h.supersede(now, RevisionWaiting, RevisionHeld) }
+	for _, row := range []struct {
+		name  string
+		steps []step
+		want  string
+	}{
+		{"one after the other", []step{note("a", "1", RevisionApplied), note("b", "2", RevisionApplied)},
+			"b applied 1, a superseded 1"},
+		{"back again", []step{note("a", "1", RevisionApplied), note("b", "2", RevisionApplied),
+			note("a", "1", RevisionApplied)}, "a applied 2, b superseded 2, a superseded 1"},
+		{"rejected, then good", []step{note("a", "1", RevisionApplied), note("", "2", RevisionRejected),
+			note("b", "2", RevisionApplied)}, "b applied 2, a superseded 2"},
+		{"rejected for good", []step{note("a", "1", RevisionApplied), note("", "2", RevisionRejected),
+			note("c", "3", RevisionApplied)}, "c applied 2, 2 rejected 1, a superseded 2"},
+		{"rejected at the start, tried again", []step{note("", "2", RevisionRejected), note("boot", "", RevisionApplied),
+			note("", "2", RevisionRejected), note("b", "2", RevisionApplied)}, "b applied 3, boot superseded 3"},
+		{"waits, is held, serves", []step{note("a", "1", RevisionApplied), note("b", "2", RevisionWaiting),
+			note("b", "2", RevisionWaiting), note("b", "2", RevisionHeld), note("b", "2", RevisionApplied), release},
+			"b applied 4, a superseded 4"},
+		{"held, and another one comes", []step{note("a", "1", RevisionApplied), note("b", "2", RevisionHeld), release,
+			note("c", "3", RevisionApplied)}, "c applied 3, b superseded 2, a superseded 3"},
+		{"held, and comes again", []step{note("a", "1", RevisionApplied), note("b", "2", RevisionHeld), release,
+			note("b", "2", RevisionHeld)}, "b held 3, a applied 0"},
+	} {
+		var h history
+		for i, s := range row.steps {
+			s(&h, time.Unix(int64(i), 0))
+		}
+		if got := h.text(); got != row.want {
+			t.Errorf("%s: %s, want %s", row.name, got, row.want)
+		}
+	}
+}
+
+func TestHistoryIsBounded(t *testing.T) {
+	var h history
+	for i := range 3 * keptRevisions {
+		h.note(RevisionRecord{hash: fmt.Sprintf("%02d%062d", i, 0), State: RevisionRejected, Reasons: make([]string, 1000)})
+	}
+	if len(h) != keptRevisions || len(h[0].Revision) != shortHash || len(h[0].Reasons) != keptReasons+1 ||
+		h[0].Reasons[keptReasons] != "and 995 more" {
+		t.Errorf("%d revisions, the first %+v", len(h), h[0])
+	}
+}
