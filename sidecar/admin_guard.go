@@ -17,6 +17,7 @@ func guard(next http.Handler, listen string) http.Handler {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin") // nor shown inside of another page
 		switch {
 		case r.Header["Origin"] != nil:
 			respondText(w, http.StatusForbidden, "refused: the request has an Origin, so a web page made it\n")

@@ -3,7 +3,6 @@ package sidecar
 import (
 	"encoding/json"
 	"fmt"
-	"mime"
 	"net/http"
 	"net/http/pprof"
 	"strings"
@@ -18,6 +17,7 @@ const (
 
 const adminIndex = `gateway: admin
 
+GET  /         this text; for a browser a page that shows all of it, live
 GET  /live     200 while the process runs
 GET  /ready    200 when requests are served, else 503 and the reasons
 GET  /status   versions, revision, listeners, clusters, discovery, certificates (JSON)
@@ -36,12 +36,13 @@ const adminIndexPprof = "GET  /debug/pprof/  profiles\n"
 // adminRoutes is the table of contents of the admin port.
 func adminRoutes(view View, profiles bool) http.Handler {
 	mux := http.NewServeMux()
-	index := adminIndex
+	text := adminIndex
 	if profiles {
-		index += adminIndexPprof
+		text += adminIndexPprof
 		pprofRoutes(mux)
 	}
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { respondText(w, http.StatusOK, index) })
+	mux.HandleFunc("GET /{$}", index(text))
+	mux.HandleFunc("GET /page/{file}", pagePart)
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, _ *http.Request) {
 		respondText(w, http.StatusOK, "live\n")
 	})
@@ -129,14 +130,7 @@ func wantsJSON(r *http.Request) (bool, error) {
 	default:
 		return false, fmt.Errorf("format %q: neither yaml nor json", format)
 	}
-	for _, field := range r.Header.Values("Accept") {
-		for one := range strings.SplitSeq(field, ",") {
-			if kind, _, err := mime.ParseMediaType(one); err == nil && kind == jsonText {
-				return true, nil
-			}
-		}
-	}
-	return false, nil
+	return accepts(r, jsonText), nil
 }
 
 func (v View) drain(w http.ResponseWriter, _ *http.Request) {

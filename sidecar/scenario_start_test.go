@@ -3,8 +3,6 @@ package sidecar_test
 import (
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,10 +13,7 @@ import (
 // The first line of a start has all that tells one gateway from another.
 func TestStartLine(t *testing.T) {
 	t.Parallel()
-	document := filepath.Join(t.TempDir(), "routes.yaml")
-	if err := os.WriteFile(document, []byte(one(app(t, "one"))), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := documentFile(t, one(app(t, "one")))
 	consul, tcp := testserver.Consul(t), testserver.Addr(t)
 	const otlp = "http://127.0.0.1:4317"
 	for _, row := range []struct {
@@ -26,8 +21,8 @@ func TestStartLine(t *testing.T) {
 		environ env
 		want    map[string]any
 	}{
-		{"file", env{"GATEWAY_CONFIG": document, "GATEWAY_SERVICE": "web", "GATEWAY_INSTANCE": "web-1"}, map[string]any{
-			"service": "web", "instance": "web-1", "source": "file", "document": fmt.Sprintf("file %q", document),
+		{"file", env{"GATEWAY_CONFIG": file, "GATEWAY_SERVICE": "web", "GATEWAY_INSTANCE": "web-1"}, map[string]any{
+			"service": "web", "instance": "web-1", "source": "file", "document": fmt.Sprintf("file %q", file),
 			"metrics": "/metrics"}},
 		{"consul", env{"CONSUL_HTTP_ADDR": consul.Addr(), "OTEL_EXPORTER_OTLP_ENDPOINT": otlp,
 			"OTEL_TRACES_EXPORTER": "otlp", "OTEL_BSP_EXPORT_TIMEOUT": "1"}, map[string]any{

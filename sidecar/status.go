@@ -28,6 +28,8 @@ type Status struct {
 	Revision      RevisionStatus     `json:"revision"`
 	Revisions     []RevisionRecord   `json:"revisions"` // the last ones, the newest first
 	Listeners     []ListenerStatus   `json:"listeners"`
+	Routes        []RouteStatus      `json:"routes"` // of the document and the bootstrap, the first 200
+	RoutesTotal   int                `json:"routes_total"`
 	Clusters      []cluster.Status   `json:"clusters"`
 	Rates         telemetry.Rates    `json:"rates"`
 	Limits        LimitStatus        `json:"limits"`
@@ -129,7 +131,10 @@ func (s Status) lists() Status {
 	s.Trouble = orEmpty(s.Trouble)
 	s.Revisions = orEmpty(s.Revisions)
 	s.Listeners = orEmpty(s.Listeners)
+	s.Routes = orEmpty(s.Routes)
 	s.Clusters = orEmpty(s.Clusters)
+	s.Rates.Routes, s.Rates.Clusters = orEmpty(s.Rates.Routes), orEmpty(s.Rates.Clusters)
+	s.Rates.Listeners = orEmpty(s.Rates.Listeners)
 	s.Discovery = orEmpty(s.Discovery)
 	s.Certificates = orEmpty(s.Certificates)
 	s.PasswordFiles = orEmpty(s.PasswordFiles)

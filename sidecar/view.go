@@ -112,6 +112,7 @@ func (s *Sidecar) status() Status {
 	st.Discovery = append(st.Discovery, s.catalog.Status()...)
 	if doc != nil {
 		st.Listeners = s.listeners(doc)
+		st.Routes, st.RoutesTotal = routes(doc), len(doc.Routes)
 	}
 	if s.log != nil {
 		st.LogError = s.log.Failure()
