@@ -30,4 +30,8 @@
 // Cobra, for it completes in four shells and is what the tools around us use; its
 // errors and usage pages are replaced, since they bury the one line that matters.
 // The flags are made from the variables' table, so the two cannot differ.
+//
+// top draws its table itself, with golang.org/x/term for the terminal's mode. A TUI
+// library (Bubble Tea v2) was measured: it adds 2.1 MB, 6 % of the binary, and 14 modules
+// to a process that runs beside every app, for a table and eight keys.
 package cli

@@ -26,6 +26,7 @@ func newRoot(p *Process) *cobra.Command {
 		envCommand(p),
 		versionCommand(p),
 		statusCommand(p),
+		topCommand(p),
 		explainCommand(p),
 		failuresCommand(p),
 		logCommand(p),

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
+)
+
+// pty is a terminal of the kernel, as SSH gives one: what is written to one end is read at the other.
+func pty(t *testing.T, width, height uint16) (ours, theirs *os.File) {
+	t.Helper()
+	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ours.Close() })
+	fd := int(ours.Fd())
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Col: width, Row: height})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { theirs.Close() })
+	return ours, theirs
+}
+
+// On a real terminal it draws on the other screen, obeys keys, and leaves the terminal as it was.
+func TestTopOnATerminal(t *testing.T) {
+	ours, theirs := pty(t, 80, 24)
+	before, err := term.GetState(int(theirs.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var seen bytes.Buffer // guarded by mu
+	go func() {           // ends when the terminal is closed
+		buf := make([]byte, 4096)
+		for {
+			n, err := ours.Read(buf)
+			mu.Lock()
+			seen.Write(buf[:n])
+			mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	shows := func(text string) {
+		t.Helper()
+		testserver.WaitFor(t, 20*time.Second, "the terminal to show "+text, func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return strings.Contains(seen.String(), text)
+		})
+	}
+	done := make(chan int, 1)
+	address := admin(t, topFixture())
+	var stderr bytes.Buffer
+	go func() {
+		done <- Main(context.Background(), Process{Args: []string{"top", "--admin-listen", address},
+			Stdin: theirs, Stdout: theirs, Stderr: &stderr})
+	}()
+	shows(screenBegin)
+	shows("web: ready")
+	shows("\x1b[7m  CLUSTER ")
+	for _, key := range []struct{ press, shows string }{{"v", "ROUTE"}, {"s", "s sort (name)"},
+		{"\x1b[Bq", screenEnd}} {
+		if _, err := ours.WriteString(key.press); err != nil {
+			t.Fatal(err)
+		}
+		shows(key.shows)
+	}
+	code := <-done
+	if _, err := ours.WriteString("q\n"); err != nil { // ends the last read, as the process does
+		t.Fatal(err)
+	}
+	if code != 0 || stderr.Len() > 0 {
+		t.Errorf("top: code %d, stderr %q", code, &stderr)
+	}
+	after, err := term.GetState(int(theirs.Fd()))
+	if err != nil || *after != *before {
+		t.Errorf("the terminal is not as it was: %v, %v, want %v", err, after, before)
+	}
+}
