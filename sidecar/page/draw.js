@@ -21,6 +21,9 @@ const byId = (id) => document.getElementById(id);
 const quiet = (text) => el('span', { class: 'quiet' }, text);
 const bad = (text) => el('span', { class: 'bad' }, text);
 
+// mark is a text, which stands out if something is wrong.
+const mark = (text, wrong) => (wrong ? bad(text) : text);
+
 // count is a number with its noun.
 const count = (n, noun) => `${n} ${noun}${n === 1 ? '' : 's'}`;
 
@@ -86,16 +89,17 @@ function some(list, draw) {
 const show = (id, ...children) => byId(id).replaceChildren(...children.flat().filter((c) => c));
 
 // chart draws one or two lines over the time, under what they are now. Samples are {at, values}; a value may be null.
-function chart(title, now, keys, samples, unit, minutes) {
+function chart(title, now, keys, samples, unit) {
   const width = 300;
   const height = 76;
-  const end = samples.length > 0 ? samples[samples.length - 1].at : 0;
-  const begin = end - minutes * 60000;
+  const end = samples[samples.length - 1].at;
+  const begin = Math.min(samples[0].at, end - 60000);
+  const shown = span((end - begin) / 1000);
   const all = samples.flatMap((s) => s.values).filter((v) => v !== null);
   const top = Math.max(...all, 0) || 1;
   const picture = svg('svg', {
     viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', role: 'img',
-    'aria-label': `${title}: now ${now}, at most ${short(top)} ${unit} in the last ${minutes} minutes`,
+    'aria-label': `${title}: now ${now}, at most ${short(top)} ${unit} in the last ${shown}`,
   });
   picture.append(svg('line', { x1: 0, x2: width, y1: height, y2: height }));
   picture.append(svg('line', { x1: 0, x2: width, y1: 0, y2: 0, 'stroke-dasharray': '2 4' }));
@@ -109,5 +113,5 @@ function chart(title, now, keys, samples, unit, minutes) {
     el('div', { class: 'axis' }, el('span', null, `${short(top)} ${unit}`),
       el('span', null, keys.map((key, i) => el('span', { class: i === 0 ? 'key' : 'key second' }, key)))),
     picture,
-    el('div', { class: 'axis' }, el('span', null, `${minutes} min ago`), el('span', null, 'now')));
+    el('div', { class: 'axis' }, el('span', null, `${shown} ago`), el('span', null, 'now')));
 }

@@ -3,7 +3,7 @@
 
 const every = 2000; // milliseconds between two questions
 const patience = 5000; // for an answer
-const minutes = 10; // that the charts show
+const minutes = 10; // that the charts show at most
 
 let samples = []; // of the rates, the newest last: the gateway itself keeps a minute only
 let answered = null; // when the gateway last answered, by this machine's clock
@@ -42,6 +42,9 @@ const share = (n, of) => (of > 0 ? 100 * n / of : 0);
 // in both.
 const failed = (rate) => Math.max(rate.errors['5xx'] || 0, rate.errors.grpc || 0);
 
+// kinds are the errors of a rate, by kind.
+const kinds = (rate) => Object.keys(rate.errors).sort().map((k) => `${k} ${rate.errors[k]}`).join(', ');
+
 function sample(rates) {
   const t = rates.total;
   const now = Date.now();
@@ -59,7 +62,8 @@ function draw(s, failures, now) {
   byId('main').hidden = false;
   head(s, now);
   charts(s.rates);
-  show('failures', drawFailures(failures, now));
+  // What somebody reads does not move away.
+  if (!document.querySelector('#failures details[open]')) show('failures', drawFailures(failures, now));
   show('clusters', drawClusters(s, now));
   show('routes', drawRoutes(s));
   show('listeners', drawListeners(s));
@@ -97,12 +101,11 @@ function head(s, now) {
 function charts(rates) {
   const t = rates.total;
   const of = (what) => samples.map((x) => ({ at: x.at, values: x[what] }));
-  const kinds = Object.keys(t.errors).sort().map((k) => `${k} ${t.errors[k]}`).join(', ');
   show('charts',
-    chart('Requests', `${short(t.per_second)} a second`, ['requests'], of('traffic'), 'a second', minutes),
-    chart('Errors', kinds || 'none', ['5xx and gRPC', '4xx'], of('errors'), '% of requests', minutes),
+    chart('Requests', `${short(t.per_second)} a second`, ['requests'], of('traffic'), 'a second'),
+    chart('Errors', kinds(t) || 'none', ['5xx and gRPC', '4xx'], of('errors'), '% of requests'),
     chart('Latency', t.requests > 0 ? `p50 ${millis(t.p50_ms)}, p99 ${millis(t.p99_ms)}` : 'no requests',
-      ['p50', 'p99'], of('latency'), 'ms', minutes));
+      ['p50', 'p99'], of('latency'), 'ms'));
 }
 
 // blames are the sentences of the trouble about one thing, without its name.
@@ -122,7 +125,8 @@ function drawFailures(f, now) {
     [el('p', null, facts.map(([name, v], i) => [i > 0 ? ' · ' : '', quiet(`${name} `), v]).flat()),
       table(['Endpoint', 'After', 'Took', 'Result', 'Reason'], one.attempts.map((a) => [a.upstream,
         millis(a.after_ms), millis(a.duration_ms), [a.status || '', a.flag || ''].filter(Boolean).join(' '),
-        a.reason || '']), 'No endpoint was tried.')], false);
+        a.reason || '']), 'No endpoint was tried.'),
+      el('p', { class: 'quiet' }, 'The list stands still while one is open.')], false);
   });
   if (f.left_out > 0) drawn.push(el('p', { class: 'quiet' }, `${f.left_out} more came too fast to be kept.`));
   return drawn.length > 0 ? drawn : el('p', { class: 'quiet' }, 'No request has failed.');
@@ -155,14 +159,15 @@ function drawEndpoints(c, now) {
     const why = e.reason || (well ? '' : e.unused || '');
     const p = e.passive;
     return [el('span', { class: 'mono' }, e.address),
-      [el('span', { class: well ? 'good' : 'bad' }, `${well ? '✓' : '✗'} ${e.state}`), why ? ` (${why})` : ''],
-      e.consul ? e.consul.state : '', e.weight, e.in_flight,
-      e.recent ? `${e.recent.requests} tried, ${e.recent.errors} failed, p50 ${millis(e.recent.p50_ms)}, `
-        + `p99 ${millis(e.recent.p99_ms)}` : '',
+      [el('span', { class: well ? 'good' : 'bad' }, `${well ? '✓' : '✗'} ${e.state}`), why ? ` (${why})` : '',
+        e.consul ? quiet(`, ${e.consul.state} in Consul`) : ''], e.weight, e.in_flight,
+      e.recent ? [`${e.recent.requests} tried, `,
+        mark(`${e.recent.errors} failed`, share(e.recent.errors, e.recent.requests) >= 5),
+        `, p50 ${millis(e.recent.p50_ms)}, p99 ${millis(e.recent.p99_ms)}`] : '',
       p.last_error ? [p.last_error, p.failures > 1 ? `, ${p.failures} in a row` : '', ', ',
         ago(p.last_error_at, now)] : ''];
   });
-  const drawn = [table(['Endpoint', 'State', 'Consul', 'Weight', 'In flight', 'Last minute', 'Last error'], rows,
+  const drawn = [table(['Endpoint', 'State', 'Weight', 'In flight', 'Last minute', 'Last error'], rows,
     'It has no endpoint.', 'endpoints')];
   if (list.length > most) drawn.push(el('p', { class: 'quiet' }, `and ${list.length - most} more: see /status`));
   return drawn;
@@ -179,8 +184,7 @@ function drawRoutes(s) {
   all.sort((a, b) => (wrong(b) > 0) - (wrong(a) > 0) || wrong(b) - wrong(a));
   const rows = all.slice(0, most).map((r) => [el('b', null, r.name), el('span', { class: 'mono' }, r.match), r.to,
     r.rate ? `${r.rate.requests}` : '',
-    r.rate ? el('span', { class: wrong(r) > 0 ? 'bad' : '' },
-      Object.keys(r.rate.errors).sort().map((k) => `${k} ${r.rate.errors[k]}`).join(', ')) : '',
+    r.rate ? mark(kinds(r.rate), wrong(r) > 0) : '',
     r.rate ? `p50 ${millis(r.rate.p50_ms)}, p99 ${millis(r.rate.p99_ms)}` : '']);
   const drawn = [table(['Route', 'Matches', 'Goes to', 'Last minute', 'Errors', 'Latency'], rows,
     'There is no route.')];
@@ -198,8 +202,7 @@ function drawListeners(s) {
       const h = shaken.get(l.name);
       return [el('b', null, l.name), el('span', { class: 'mono' }, l.address), l.protocol + (l.tls ? ' over TLS' : '')
         + (l.draining ? ', draining' : ''), l.cluster || '', l.connections,
-      h ? el('span', { class: h.failed > 0 ? 'bad' : '' }, `${h.handshakes} done, ${h.failed} failed`
-        + (h.reason ? `: ${h.reason}` : '')) : ''];
+      h ? mark(`${h.handshakes} done, ${h.failed} failed${h.reason ? `: ${h.reason}` : ''}`, h.failed > 0) : ''];
     }), 'There is no listener.');
 }
 
