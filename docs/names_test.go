@@ -93,7 +93,7 @@ func TestVariables(t *testing.T) {
 	// of status, explain, validate, push and rollback, curl
 	flags := map[string]bool{
 		"--json": true, "--id": true, "--listener": true, "--source": true, "--identity": true, "--wait": true,
-		"--for": true, "--once": true, "--sort": true, "--show": true, "--every": true,
+		"--for": true, "--once": true, "--sort": true, "--show": true, "--every": true, "--running": true,
 		"--files": true, "--note": true, "--dry-run": true, "--allow-empty": true, "--force": true, "--resolve": true,
 	}
 	for _, v := range sidecar.Variables() {

@@ -3,6 +3,7 @@ package sidecar_test
 import (
 	"fmt"
 	"net/http"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -90,4 +91,36 @@ func (g *gateway) revisions(states ...string) status {
 		}
 		return slices.Equal(got, states)
 	})
+}
+
+// What the gateway was started with can be asked of it, without its secrets.
+func TestRunningSettings(t *testing.T) {
+	t.Parallel()
+	g := up(t, env{"GATEWAY_APP": "127.0.0.1:9", "CONSUL_HTTP_TOKEN": "a-secret", "GATEWAY_SERVICE": "web"},
+		"--drain-timeout", "5s")
+	_, body, err := fetch(g.admin + "/status")
+	if err != nil || strings.Contains(body, "a-secret") {
+		t.Errorf("/status: %v, want no secret in it:\n%s", err, body)
+	}
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(path, "env", "--running", "--admin-listen", strings.TrimPrefix(g.admin, "http://")).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range [][]string{
+		{"*", "GATEWAY_SERVICE", "environment", "web"}, {"*", "GATEWAY_DRAIN_TIMEOUT", "flag", "5s"},
+		{"GATEWAY_CONSUL_KEY", "default", "gateway/web/config"}, {"GATEWAY_SOURCE", "default", "env"},
+		{"*", "CONSUL_HTTP_TOKEN", "environment", "(set,", "not", "shown)"},
+	} {
+		found := false
+		for line := range strings.Lines(string(out)) {
+			found = found || slices.Equal(strings.Fields(line), want)
+		}
+		if !found {
+			t.Errorf("gateway env --running has no line %q:\n%s", want, out)
+		}
+	}
 }

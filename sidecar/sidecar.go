@@ -27,15 +27,17 @@ import (
 
 // Options are what a Sidecar takes from its surroundings.
 type Options struct {
-	Logger hclog.Logger // nil = silent
+	Logger   hclog.Logger // nil = silent
+	Settings []Setting    // what the bootstrap was made of, for the status
 }
 
 // Sidecar is one gateway: all layers, wired. Make it with New and call Run once.
 type Sidecar struct {
-	boot    Bootstrap
-	logger  hclog.Logger
-	level   logLevel
-	started time.Time
+	boot     Bootstrap
+	settings []Setting // never edited
+	logger   hclog.Logger
+	level    logLevel
+	started  time.Time
 
 	registry *telemetry.Registry
 	log      *telemetry.AccessLog
@@ -72,7 +74,7 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 		o.Logger = hclog.NewNullLogger()
 	}
 	s := &Sidecar{
-		boot: b, logger: o.Logger, level: logLevel{logger: o.Logger, usual: b.LogLevel}, started: time.Now(),
+		boot: b, settings: o.Settings, logger: o.Logger, level: logLevel{logger: o.Logger, usual: b.LogLevel}, started: time.Now(),
 		registry: telemetry.NewRegistry(), sweeper: netio.NewSweeper(), limit: b.limit(),
 		certs:  mtls.NewSet(mtls.Options{Logger: o.Logger.Named("tls"), Unwatched: b.Benchmark}),
 		users:  passwords.NewSet(passwords.Options{Logger: o.Logger.Named("auth"), Unwatched: b.Benchmark}),

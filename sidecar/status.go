@@ -36,6 +36,7 @@ type Status struct {
 	Discovery     []discovery.Status `json:"discovery"`
 	Certificates  []mtls.Status      `json:"certificates"`
 	PasswordFiles []passwords.Status `json:"password_files"`
+	Settings      []Setting          `json:"settings"` // of the environment and the flags; no secrets
 
 	LogError string       `json:"log_error,omitempty"` // why the access log cannot be written
 	State    *StateStatus `json:"state,omitempty"`     // nil without GATEWAY_STATE_DIR
@@ -138,6 +139,7 @@ func (s Status) lists() Status {
 	s.Discovery = orEmpty(s.Discovery)
 	s.Certificates = orEmpty(s.Certificates)
 	s.PasswordFiles = orEmpty(s.PasswordFiles)
+	s.Settings = orEmpty(s.Settings)
 	return s
 }
 

@@ -106,7 +106,7 @@ func (s *Sidecar) status() Status {
 		Draining: s.draining.Load(),
 		Source:   s.boot.Source, Revision: rev, Revisions: revisions, Clusters: s.set.Status(), Rates: s.registry.Rates(),
 		Certificates: s.certs.Status(), PasswordFiles: s.users.Status(),
-		State: s.state.Status(), Verdict: s.ack.Status(),
+		State: s.state.Status(), Settings: s.settings, Verdict: s.ack.Status(),
 	}
 	st.Discovery = append(st.Discovery, s.source.Status())
 	st.Discovery = append(st.Discovery, s.catalog.Status()...)

@@ -37,7 +37,7 @@ func TestUsage(t *testing.T) {
 	}{
 		{"stauts", nil, 2, "gateway: there is no verb \"stauts\" (perhaps status)\n"},
 		{"frobnicate", nil, 2, "gateway: there is no verb \"frobnicate\" (there are completion, dev, diff, env, " +
-			"explain, failures, fleet, help, history, log, push, rollback, status, validate, version)\n"},
+			"explain, failures, fleet, help, history, log, push, rollback, status, top, validate, version)\n"},
 		{"--lisen :80", nil, 2, "gateway: unknown flag --lisen (perhaps --listen)\n"},
 		{"--frobnicate", nil, 2, "gateway: unknown flag --frobnicate (gateway --help lists them)\n"},
 		{"-listen :80", nil, 2, "gateway: unknown flag -listen (perhaps --listen)\n"},
@@ -84,7 +84,7 @@ func TestAnswers(t *testing.T) {
 	for _, row := range []struct{ args, want string }{
 		{"version", "gateway "},
 		{"--version", "gateway " + sidecar.Built().String() + "\n"},
-		{"env", "GATEWAY_ADMIN_LISTEN           --admin-listen"},
+		{"env", "\nGATEWAY_ADMIN_LISTEN is --admin-listen.\n"},
 		{"--help", "--admin-listen"},
 		{"help", "--admin-listen"},
 		{"help status", "Exits 0 when it"},

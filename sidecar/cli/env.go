@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"net/http"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -11,22 +14,137 @@ import (
 )
 
 func envCommand(p *Process) *cobra.Command {
-	return &cobra.Command{
+	running := false
+	cmd := &cobra.Command{
 		Use:   "env",
 		Short: "List every environment variable with its flag, default and meaning",
-		Args:  noArguments,
-		RunE:  func(*cobra.Command, []string) error { return envTable(p.Stdout) },
+		Long: `Lists every environment variable with its default and meaning, and marks those
+that this environment sets. With --running it asks the gateway that runs with this
+environment for what is in effect there, and where that comes from.`,
+		Args: noArguments,
+	}
+	flags := bindAdminFlag(cmd)
+	cmd.Flags().BoolVar(&running, "running", false, "show what is in effect in the gateway that runs")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !running {
+			return ioError(envTable(p.Stdout, sidecar.Sources{Flags: flags, Environ: p.Environ}))
+		}
+		address, err := adminAddress(p, flags)
+		if err != nil {
+			return err
+		}
+		text, err := ask(cmd.Context(), http.MethodGet, address, "/status")
+		if err != nil {
+			return err
+		}
+		var s sidecar.Status
+		if err := json.Unmarshal(text, &s); err != nil {
+			return bad("admin port %s: the answer is not a status: %v", address, err)
+		}
+		return ioError(runningTable(p.Stdout, s.Settings))
+	}
+	return cmd
+}
+
+// envWidth is how wide the tables of variables are at most.
+const envWidth = 100
+
+// envColumns are the widths of all but the last column of a table, the gaps included.
+type envColumns []int
+
+// row writes cells into a table whose last column is broken into lines.
+func (c envColumns) row(b *strings.Builder, cells ...string) {
+	indent := 0
+	for i, width := range c {
+		b.WriteString(pad(cells[i], width))
+		indent += max(width, utf8.RuneCountInString(cells[i])+1)
+	}
+	first := true
+	for _, line := range breakLines(cells[len(c)], max(envWidth-indent, 20)) {
+		if !first {
+			b.WriteString(strings.Repeat(" ", indent))
+		}
+		b.WriteString(line + "\n")
+		first = false
 	}
 }
 
-func envTable(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "VARIABLE\tFLAG\tDEFAULT\tMEANING")
+// pad makes a cell as wide as its column, with a gap behind it even where it is wider.
+func pad(cell string, width int) string {
+	return cell + strings.Repeat(" ", max(width-utf8.RuneCountInString(cell), 1))
+}
+
+// breakLines breaks a text into lines that are not wider, at blanks where there are some.
+func breakLines(text string, width int) []string {
+	lines := []string{""}
+	for _, word := range strings.Split(cut(text, len(text)), " ") {
+		last := &lines[len(lines)-1]
+		switch n := utf8.RuneCountInString(word); {
+		case *last == "":
+			*last = word
+		case utf8.RuneCountInString(*last)+1+n <= width:
+			*last += " " + word
+		default:
+			lines = append(lines, word)
+		}
+		for r := []rune(lines[len(lines)-1]); len(r) > width; r = r[width:] { // a long word
+			lines[len(lines)-1] = string(r[:width])
+			lines = append(lines, string(r[width:]))
+		}
+	}
+	return lines
+}
+
+// envTable lists the variables; what is set has a mark, and its value below what it means.
+func envTable(w io.Writer, from sidecar.Sources) error {
+	table := envColumns{2, 31, 26}
+	var b strings.Builder
+	table.row(&b, "", "VARIABLE", "DEFAULT", "MEANING")
 	for _, v := range sidecar.Variables() {
-		fmt.Fprintf(table, "%s\t--%s\t%s\t%s\n", v.Name, v.Flag, v.Shown, v.Help)
+		mark := ""
+		if from.Given(v.Name) {
+			mark = "*"
+		}
+		table.row(&b, mark, v.Name, v.Shown, v.Help)
+		if mark != "" {
+			table.row(&b, "", "", "", "set to "+orWords(from.Value(v.Name), "nothing"))
+		}
 	}
-	if err := table.Flush(); err != nil {
-		return bad("%v", err)
+	for i, one := range from.Foreign() {
+		if i == 0 {
+			b.WriteString("\n  Of Consul and OpenTelemetry\n")
+		}
+		if one.Value != sidecar.Masked {
+			one.Value = "set to " + orWords(one.Value, "nothing")
+		}
+		table.row(&b, "*", one.Name, "", one.Value)
 	}
-	return nil
+	b.WriteString("\n* is set in this environment. Each GATEWAY_ variable is also a flag, which wins:\n" +
+		"GATEWAY_ADMIN_LISTEN is --admin-listen.\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// runningTable lists settings; those that somebody has set have a mark.
+func runningTable(w io.Writer, settings []sidecar.Setting) error {
+	table := envColumns{2, 38, 13}
+	var b strings.Builder
+	table.row(&b, "", "VARIABLE", "FROM", "VALUE")
+	for _, s := range settings {
+		mark := "*"
+		if s.From == "default" {
+			mark = ""
+		}
+		table.row(&b, mark, s.Name, s.From, orWords(s.Value, "(none)"))
+	}
+	_, err := fmt.Fprint(w, b.String())
+	return err
+}
+
+// orWords gives words in place of an empty text.
+func orWords(text, words string) string {
+	if text == "" {
+		return words
+	}
+	return text
 }

@@ -27,22 +27,23 @@ func runCommand(p *Process) *cobra.Command {
 	}
 	flags := bindFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		b, err := sidecar.Load(sidecar.Sources{Flags: flags, Environ: p.Environ})
+		from := sidecar.Sources{Flags: flags, Environ: p.Environ}
+		b, err := sidecar.Load(from)
 		if err != nil {
 			return err
 		}
-		return run(cmd.Context(), p, b)
+		return run(cmd.Context(), p, b, from.Settings(&b))
 	}
 	return cmd
 }
 
-// run serves until a signal says to stop.
-func run(ctx context.Context, p *Process, b sidecar.Bootstrap) error {
+// run serves until a signal says to stop. The settings are what the bootstrap was made of.
+func run(ctx context.Context, p *Process, b sidecar.Bootstrap, settings []sidecar.Setting) error {
 	logger, err := telemetry.NewLogger(b.LogLevel, b.LogFormat, p.Stderr)
 	if err != nil {
 		return err
 	}
-	s, err := p.Start(b, sidecar.Options{Logger: logger})
+	s, err := p.Start(b, sidecar.Options{Logger: logger, Settings: settings})
 	if err != nil {
 		return err // of the bootstrap: nothing runs yet
 	}

@@ -120,7 +120,7 @@ func topLive(ctx context.Context, p *Process, address string, o topOptions) erro
 	keys := make(chan topKey)
 	go readKeys(ctx, in, keys) // its last read ends with the process
 	s := screen{
-		w: out, colour: p.variable("NO_COLOR") == "",
+		w: out, colour: p.coloured(),
 		size: func() (width, height int) {
 			width, height, err := term.GetSize(int(out.Fd()))
 			if err != nil {
