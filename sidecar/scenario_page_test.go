@@ -33,16 +33,20 @@ type browser struct {
 // command is one of tools/browser.
 type command map[string]any
 
-// browserBinary is tools/browser, built once.
-var browserBinary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(binaryDir, "browser")
-	build := exec.Command("go", "build", "-o", path, ".")
-	build.Dir = filepath.Join("..", "tools", "browser")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
-})
+var browserBinary = nestedTool("browser")
+
+// nestedTool builds a program of tools/, once.
+func nestedTool(name string) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		path := filepath.Join(binaryDir, name)
+		build := exec.Command("go", "build", "-o", path, ".")
+		build.Dir = filepath.Join("..", "tools", name)
+		if out, err := build.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("go build: %w\n%s", err, out)
+		}
+		return path, nil
+	})
+}
 
 // newBrowser starts one that ends with the test.
 func newBrowser(t *testing.T) *browser {
