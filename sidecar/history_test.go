@@ -37,8 +37,9 @@ func TestHistory(t *testing.T) {
 			note("b", "2", RevisionApplied)}, "b applied 2, a superseded 2"},
 		{"rejected for good", []step{note("a", "1", RevisionApplied), note("", "2", RevisionRejected),
 			note("c", "3", RevisionApplied)}, "c applied 2, 2 rejected 1, a superseded 2"},
-		{"rejected at the start, tried again", []step{note("", "2", RevisionRejected), note("boot", "", RevisionApplied),
-			note("", "2", RevisionRejected), note("b", "2", RevisionApplied)}, "b applied 3, boot superseded 3"},
+		{"rejected at the start, tried again", []step{note("", "2", RevisionRejected),
+			note("boot", "", RevisionApplied), note("", "2", RevisionRejected), note("b", "2", RevisionApplied)},
+			"b applied 3, boot superseded 3"},
 		{"waits, is held, serves", []step{note("a", "1", RevisionApplied), note("b", "2", RevisionWaiting),
 			note("b", "2", RevisionWaiting), note("b", "2", RevisionHeld), note("b", "2", RevisionApplied), release},
 			"b applied 4, a superseded 4"},
@@ -60,7 +61,9 @@ func TestHistory(t *testing.T) {
 func TestHistoryIsBounded(t *testing.T) {
 	var h history
 	for i := range 3 * keptRevisions {
-		h.note(RevisionRecord{hash: fmt.Sprintf("%02d%062d", i, 0), State: RevisionRejected, Reasons: make([]string, 1000)})
+		h.note(RevisionRecord{
+			hash: fmt.Sprintf("%02d%062d", i, 0), State: RevisionRejected, Reasons: make([]string, 1000),
+		})
 	}
 	if len(h) != keptRevisions || len(h[0].Revision) != shortHash || len(h[0].Reasons) != keptReasons+1 ||
 		h[0].Reasons[keptReasons] != "and 995 more" {

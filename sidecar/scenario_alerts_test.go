@@ -283,8 +283,8 @@ routes:
 		}
 		scrapes = append(scrapes, scraped{120 + 30*i, g.scrape()})
 	}
-	// A document is wrong, one that would leave a route without endpoints is held, the last instance leaves the catalog,
-	// and then Consul goes away.
+	// A document is wrong, one that would leave a route without endpoints is held, the last instance leaves the
+	// catalog, and then Consul goes away.
 	consul.KVPut(kv, "routes: 7\n")
 	g.rejection()
 	consul.KVPut(kv, strings.Replace(base, "path_prefix: /}, cluster: shop", "path_prefix: /}, cluster: none", 1))

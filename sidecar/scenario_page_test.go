@@ -290,12 +290,12 @@ func attack(v reflect.Value) {
 		v.Set(reflect.New(v.Type().Elem()))
 		attack(v.Elem())
 	case reflect.Struct:
-		if at, ok := v.Addr().Interface().(*time.Time); ok {
+		if at, ok := reflect.TypeAssert[*time.Time](v.Addr()); ok {
 			*at = time.Now()
 			return
 		}
-		for i := range v.NumField() {
-			if f := v.Field(i); f.CanSet() {
+		for _, f := range v.Fields() {
+			if f.CanSet() {
 				attack(f)
 			}
 		}

@@ -106,7 +106,8 @@ func TestRunningSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(path, "env", "--running", "--admin-listen", strings.TrimPrefix(g.admin, "http://")).Output()
+	address := strings.TrimPrefix(g.admin, "http://")
+	out, err := exec.Command(path, "env", "--running", "--admin-listen", address).Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,9 @@ import (
 
 func TestSettings(t *testing.T) {
 	from := Sources{
-		Flags:    map[string]string{"GATEWAY_LISTEN": ":9000"},
-		Environ:  []string{"GATEWAY_SERVICE=web", "GATEWAY_LISTEN=:7000", "CONSUL_HTTP_ADDR=127.0.0.1:8500", "PATH=/bin"},
+		Flags: map[string]string{"GATEWAY_LISTEN": ":9000"},
+		Environ: []string{"GATEWAY_SERVICE=web", "GATEWAY_LISTEN=:7000", "CONSUL_HTTP_ADDR=127.0.0.1:8500",
+			"PATH=/bin"},
 		Defaults: map[string]string{"GATEWAY_DRAIN_DELAY": "0s"},
 		Hostname: func() (string, error) { return "web-1", nil },
 	}

@@ -74,7 +74,8 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 		o.Logger = hclog.NewNullLogger()
 	}
 	s := &Sidecar{
-		boot: b, settings: o.Settings, logger: o.Logger, level: logLevel{logger: o.Logger, usual: b.LogLevel}, started: time.Now(),
+		boot: b, settings: o.Settings, started: time.Now(),
+		logger: o.Logger, level: logLevel{logger: o.Logger, usual: b.LogLevel},
 		registry: telemetry.NewRegistry(), sweeper: netio.NewSweeper(), limit: b.limit(),
 		certs:  mtls.NewSet(mtls.Options{Logger: o.Logger.Named("tls"), Unwatched: b.Benchmark}),
 		users:  passwords.NewSet(passwords.Options{Logger: o.Logger.Named("auth"), Unwatched: b.Benchmark}),

@@ -104,7 +104,8 @@ func (s *Sidecar) status() Status {
 	st := Status{
 		Version: Built(), Service: s.boot.Service, Instance: s.boot.Instance, Started: s.started,
 		Draining: s.draining.Load(),
-		Source:   s.boot.Source, Revision: rev, Revisions: revisions, Clusters: s.set.Status(), Rates: s.registry.Rates(),
+		Source:   s.boot.Source, Revision: rev, Revisions: revisions,
+		Clusters: s.set.Status(), Rates: s.registry.Rates(),
 		Certificates: s.certs.Status(), PasswordFiles: s.users.Status(),
 		State: s.state.Status(), Settings: s.settings, Verdict: s.ack.Status(),
 	}

@@ -77,7 +77,7 @@ func pad(cell string, width int) string {
 // breakLines breaks a text into lines that are not wider, at blanks where there are some.
 func breakLines(text string, width int) []string {
 	lines := []string{""}
-	for _, word := range strings.Split(cut(text, len(text)), " ") {
+	for word := range strings.SplitSeq(cut(text, len(text)), " ") {
 		last := &lines[len(lines)-1]
 		switch n := utf8.RuneCountInString(word); {
 		case *last == "":

@@ -153,10 +153,10 @@ func (r *report) earlier(s *sidecar.Status) {
 	more := 0
 	for i := range s.Revisions {
 		one := &s.Revisions[i]
-		last := s.Revision.LastRejected
+		refused := one.State == sidecar.RevisionRejected || one.State == sidecar.RevisionQuarantined
 		switch {
 		case one.State == sidecar.RevisionApplied, s.Revision.Held != nil && s.Revision.Held.ID == one.Revision,
-			last != nil && (one.State == sidecar.RevisionRejected || one.State == sidecar.RevisionQuarantined) && i == 0:
+			s.Revision.LastRejected != nil && refused && i == 0:
 		case len(told) == most:
 			more++
 		default:

@@ -46,7 +46,7 @@ the arrows and the page keys move, q ends it. With --once it prints all rows onc
 	}
 	flags := bindAdminFlag(cmd)
 	cmd.Flags().BoolVar(&o.once, "once", false, "print once and end: for scripts")
-	cmd.Flags().StringVar(&o.sort, "sort", topSorts[0], "first is what this is highest of: "+strings.Join(topSorts, ", "))
+	cmd.Flags().StringVar(&o.sort, "sort", topSorts[0], "put first what has most of: "+strings.Join(topSorts, ", "))
 	cmd.Flags().StringVar(&o.show, "show", topTables[0], strings.Join(topTables, " or "))
 	cmd.Flags().DurationVar(&o.every, "every", time.Second, "time between two questions")
 	for flag, words := range map[string][]string{"sort": topSorts, "show": topTables} {
@@ -149,7 +149,7 @@ func watchTop(ctx context.Context, keys <-chan topKey, o topOptions, s *screen,
 	for {
 		st, err := ask(ctx)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was told to end while it asked
+			return nil // while it asked
 		}
 		if err == nil {
 			last = st

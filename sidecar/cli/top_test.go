@@ -1,11 +1,12 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -66,7 +67,7 @@ func TestTopOnce(t *testing.T) {
 		{"--sort p99", "a-well 10.0.0.3:80 app 10.0.0.1:80 10.0.0.2:80 late"},
 		{"--sort errors", "app 10.0.0.1:80 10.0.0.2:80 late a-well 10.0.0.3:80"},
 	} {
-		got := do(t, Process{}, append(strings.Fields("top --once --admin-listen "+address), strings.Fields(row.args)...)...)
+		got := do(t, Process{}, strings.Fields("top --once --admin-listen "+address+" "+row.args)...)
 		if got.code != 0 || got.stderr != "" {
 			t.Errorf("top %s: %+v, want code 0", row.args, got)
 		}
@@ -130,8 +131,17 @@ func TestTopUsage(t *testing.T) {
 
 // terminal is what is drawn on.
 type terminal struct {
-	bytes.Buffer
-	width, height int
+	width  int
+	height int
+	mu     sync.Mutex
+	// +checklocks:mu
+	drawn strings.Builder
+}
+
+func (s *terminal) Write(text []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.drawn.Write(text)
 }
 
 func (s *terminal) screen() *screen {
@@ -140,21 +150,26 @@ func (s *terminal) screen() *screen {
 
 // last is the text of the last frame.
 func (s *terminal) last() string {
-	frame := s.String()[strings.LastIndex(s.String(), screenHome)+len(screenHome):]
+	s.mu.Lock()
+	all := s.drawn.String()
+	s.mu.Unlock()
+	frame := all[strings.LastIndex(all, screenHome)+len(screenHome):]
 	return strings.NewReplacer("\x1b[K", "", screenRest, "", "\r", "").Replace(frame)
 }
 
 func TestTopLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		at, s := terminal{width: 80, height: 8}, topFixture()
-		asked, failing := 0, false
+		var asked atomic.Int64
+		var failing atomic.Bool
 		keys, done := make(chan topKey), make(chan error, 1)
 		ctx, end := context.WithCancel(t.Context())
 		defer end()
 		go func() {
 			done <- watchTop(ctx, keys, topOptions{sort: "trouble", show: "clusters", every: time.Second}, at.screen(),
 				func(context.Context) (*sidecar.Status, error) {
-					if asked++; failing {
+					asked.Add(1)
+					if failing.Load() {
 						return nil, errors.New("nobody is there")
 					}
 					return &s, nil
@@ -183,12 +198,12 @@ func TestTopLive(t *testing.T) {
 		keys <- keySort
 		synctest.Wait()
 		want("routes by name", strings.Contains(at.last(), "ROUTE") && strings.Contains(at.last(), "s sort (name)"))
-		before := asked
-		time.Sleep(3 * time.Second)
+		before := asked.Load()
+		<-time.After(3 * time.Second)
 		synctest.Wait()
-		want("a question a second", asked == before+3)
-		failing = true
-		time.Sleep(time.Second)
+		want("a question a second", asked.Load() == before+3)
+		failing.Store(true)
+		<-time.After(time.Second)
 		synctest.Wait()
 		want("why it is old, above what was known", strings.HasPrefix(at.last(), "nobody is there\nweb: ready"))
 		keys <- keyQuit

@@ -119,8 +119,8 @@ func (v *topView) lines(s *sidecar.Status, width int) []topLine {
 	if v.table == "routes" {
 		rows, title = routeRows(s), "ROUTE"
 	}
-	lines = append(lines, topLine{cells(width, "  "+title, "STATE", "WT", "IN FL", "REQ/S", "ERR %", "P50 MS", "P99 MS"),
-		lineHead})
+	head := cells(width, "  "+title, "STATE", "WT", "IN FL", "REQ/S", "ERR %", "P50 MS", "P99 MS")
+	lines = append(lines, topLine{head, lineHead})
 	v.fixed = len(lines)
 	v.order(rows)
 	for i := range rows {
