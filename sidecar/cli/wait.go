@@ -83,16 +83,20 @@ func (w *waiter) findAtLast(ctx context.Context) error {
 // find learns with which write the revision became live, or what is live instead.
 func (w *waiter) find(ctx context.Context) error {
 	p, index, err := w.revisions.Current(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		w.found(&p, index)
 	}
+	return err
+}
+
+// found takes what is live with the write of an index.
+func (w *waiter) found(p *consul.Pointer, index uint64) {
 	switch {
 	case p.Rev == w.rev:
 		w.since = index // or it was made live once more
-	case index != w.since: // else it was put by hand, and has no name there
-		w.superseded, w.now.Superseded = &p, instead(&p)
+	case w.since == 0 || index != w.since: // else it was put by hand, and has no name there
+		w.superseded, w.now.Superseded = p, instead(p)
 	}
-	return nil
 }
 
 // take takes what is said now, and tells whether there is nothing left to wait for.
