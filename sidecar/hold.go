@@ -2,12 +2,12 @@ package sidecar
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/docdiff"
 )
 
 // holdLogAfter is how long a document waits before the log says so. The catalog mostly responds in milliseconds.
@@ -114,11 +114,12 @@ func (a *applier) loses(next *revision) error {
 // lost tells which routes and L4 listeners have a usable endpoint now, and would have none in doc; usable tells
 // whether some of its clusters have one.
 func (a *applier) lost(doc *config.Document, usable func([]config.WeightedCluster) bool) (all []string) {
-	known := newKnownRoutes(a.active.doc)
+	serves := a.active.doc
+	known := docdiff.RoutesOf(serves)
 	for i := range doc.Routes {
 		r := &doc.Routes[i]
-		was := known.same(r)
-		if was == nil || !a.active.usable(was.Clusters) || !a.active.usable(was.Asks()) {
+		at := known.Partner(r)
+		if at < 0 || !a.active.usable(serves.Routes[at].Clusters) || !a.active.usable(serves.Routes[at].Asks()) {
 			continue
 		}
 		for _, to := range [][]config.WeightedCluster{r.Clusters, r.Asks()} {
@@ -129,11 +130,11 @@ func (a *applier) lost(doc *config.Document, usable func([]config.WeightedCluste
 	}
 	for i := range doc.Listeners {
 		l := &doc.Listeners[i]
-		was := sameListener(a.active.doc, l)
-		if was == nil {
+		was := docdiff.L4Partner(serves, l)
+		if was < 0 {
 			continue
 		}
-		before := forwarded(was)
+		before := forwarded(&serves.Listeners[was])
 		for host, to := range forwarded(l) {
 			if then := before[host]; then != nil && a.active.usable(then) && !usable(to) {
 				all = append(all, fmt.Sprintf("listener %s: no endpoint in %s", l.Name, clusterNames(to)))
@@ -142,50 +143,6 @@ func (a *applier) lost(doc *config.Document, usable func([]config.WeightedCluste
 	}
 	slices.Sort(all)
 	return all
-}
-
-// knownRoutes finds the routes of a document. A document may have tens of thousands, and each is looked for.
-type knownRoutes struct {
-	byName map[string]*config.Route
-	byPath map[string][]*config.Route // by hosts and path
-}
-
-func newKnownRoutes(doc *config.Document) knownRoutes {
-	k := knownRoutes{map[string]*config.Route{}, map[string][]*config.Route{}}
-	for i := range doc.Routes {
-		r := &doc.Routes[i]
-		path := hostsAndPath(&r.Match)
-		k.byName[r.Name], k.byPath[path] = r, append(k.byPath[path], r)
-	}
-	return k
-}
-
-func hostsAndPath(m *config.Match) string {
-	return strings.Join(append(slices.Clone(m.Hosts), m.Path, m.PathRegex, m.PathPrefix), "\n")
-}
-
-// same is the route that has the name of r or, if there is none, matches the same requests; nil = none.
-func (k knownRoutes) same(r *config.Route) *config.Route {
-	if was := k.byName[r.Name]; was != nil {
-		return was
-	}
-	for _, was := range slices.Backward(k.byPath[hostsAndPath(&r.Match)]) {
-		if reflect.DeepEqual(was.Match, r.Match) && slices.Equal(was.Listeners, r.Listeners) {
-			return was
-		}
-	}
-	return nil
-}
-
-// sameListener is the L4 listener of a document that has the name or the address of l, which is one too; nil = none.
-func sameListener(doc *config.Document, l *config.Listener) *config.Listener {
-	for i := range doc.Listeners {
-		was := &doc.Listeners[i]
-		if l.L4() && was.L4() && (was.Name == l.Name || config.SameAddress(was.Address, l.Address)) {
-			return was
-		}
-	}
-	return nil
 }
 
 // forwarded is where an L4 listener sends connections, by server name; "" for those without a rule.

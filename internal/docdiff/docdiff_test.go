@@ -20,7 +20,7 @@ clusters:
   - {name: api, consul: {service: api}}
 `
 
-func decode(t *testing.T, text string) *config.Document {
+func decode(t testing.TB, text string) *config.Document {
 	t.Helper()
 	if text == "" {
 		return nil
