@@ -18,7 +18,8 @@ import (
 // listener is an address that connections are accepted from, as long as revisions name it.
 type listener = netio.Bound[settings]
 
-// settings are what a revision says about a listener. Immutable; a connection keeps those it was accepted under.
+// settings are what a revision says about a listener. Immutable, but for what is counted; a connection keeps those it
+// was accepted under.
 type settings struct {
 	name   string
 	tele   *telemetry.Listener
@@ -35,6 +36,8 @@ type settings struct {
 	log      *telemetry.LogFormat // nil: no access log
 	sampling float64
 	revision string
+
+	faults telemetry.Faults // of connections that were accepted under these very settings
 }
 
 func (s *Server) compile(

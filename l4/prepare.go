@@ -14,6 +14,7 @@ import (
 // it.
 type Plan struct {
 	listeners *netio.ListenerPlan[settings]
+	faults    []*telemetry.Faults // by listener of the document; nil for those of L7
 }
 
 // Prepare does all of a revision that can go wrong; nothing of it is visible yet. clusters has every cluster of doc,
@@ -26,6 +27,7 @@ func (s *Server) Prepare(
 		log = telemetry.NewLogFormat(doc.AccessLog.Fields)
 	}
 	wanted := make([]netio.Wanted[settings], len(doc.Listeners))
+	faults := make([]*telemetry.Faults, len(doc.Listeners))
 	for i := range doc.Listeners {
 		c := &doc.Listeners[i]
 		wanted[i] = netio.Wanted[settings]{Name: c.Name, Address: c.Address}
@@ -37,14 +39,18 @@ func (s *Server) Prepare(
 			return nil, fmt.Errorf("listeners[%d]: %w", i, err)
 		}
 		set.log = log
-		wanted[i].Settings = set
+		wanted[i].Settings, faults[i] = set, &set.faults
 	}
 	listeners, err := s.listeners.Prepare(wanted)
 	if err != nil {
 		return nil, err
 	}
-	return &Plan{listeners}, nil
+	return &Plan{listeners, faults}, nil
 }
+
+// Faults count the connections of each listener of the document that were accepted under this revision and ended badly;
+// nil for those of L7. They outlive the plan.
+func (p *Plan) Faults() []*telemetry.Faults { return p.faults }
 
 // Commit makes the revision visible. Listeners that it does not name stop accepting; their connections live on.
 func (p *Plan) Commit() {

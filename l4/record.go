@@ -13,6 +13,8 @@ func (c *conn) record(flag telemetry.Flag) {
 	took := time.Since(c.start)
 	if flag != telemetry.NoFlag {
 		c.s.registry.Fault(flag).Inc()
+		c.set.tele.Faults.Count(flag)
+		c.set.faults.Count(flag)
 	}
 	if to := c.attempt.to; to != nil {
 		c.count()

@@ -58,6 +58,9 @@ func (s *Server) Prepare(
 	}, nil
 }
 
+// Table is that of the revision, which outlives the plan.
+func (p *Plan) Table() *route.Table { return p.table }
+
 // upstreams are the clusters that speak HTTP, as the routes of the revision use them.
 func (s *Server) upstreams(
 	doc *config.Document, clusters map[string]*cluster.Cluster, certs *mtls.Prepared,

@@ -15,6 +15,8 @@ type Listener struct {
 	Accepted Counter
 	// Active is how many of them are open (gateway.connections).
 	Active UpDown
+	// Faults counts connections of L4 that ended badly.
+	Faults Faults
 
 	requests   [numServerSeries]atomic.Pointer[UpDown] // http.server.active_requests
 	handshakes [2][numTLSVersions]Counter              // by failed/done, then version

@@ -14,6 +14,9 @@ type Route struct {
 	reg    *Registry
 	series [numServerSeries]atomic.Pointer[byStatus]
 	calls  [numSchemes]atomic.Pointer[byStatus] // of gRPC, by code: see call.go
+
+	// Faults counts its requests that ended badly.
+	Faults Faults
 }
 
 // Record counts one request that was answered with status after d, from its

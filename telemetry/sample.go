@@ -53,6 +53,8 @@ type sample struct {
 	endpoints map[*Endpoint]endpointTally
 	listeners map[*Listener]handshakeTally
 	linesLost uint64
+
+	connections map[*Listener]Outcomes // of L4
 }
 
 type handshakeTally struct{ done, failed uint64 }
@@ -106,12 +108,15 @@ func (w *window) oldest(start time.Time) sample {
 func (r *Registry) sample(now time.Time) sample {
 	s := sample{
 		at: now, routes: map[*Route]tally{}, clusters: map[*Cluster]tally{}, listeners: map[*Listener]handshakeTally{},
-		linesLost: uint64(r.AccessLogDropped.Load()),
+		linesLost: uint64(r.AccessLogDropped.Load()), connections: map[*Listener]Outcomes{},
 	}
 	routes, clusters, listeners := r.named()
 	for _, l := range listeners {
 		if t := l.handshaken(); t != (handshakeTally{}) {
 			s.listeners[l] = t
+		}
+		if o := l.Outcomes(); l.plane == L4 && o.Requests > 0 {
+			s.connections[l] = o
 		}
 	}
 	for _, one := range routes {
@@ -162,6 +167,9 @@ func (r *Route) tally() (t tally) {
 			t.errors[errorsGRPC] += t.count() - before
 		}
 	})
+	for f, n := range r.Faults.Load() {
+		t.errors[errorsFlag+f] = n
+	}
 	return t
 }
 

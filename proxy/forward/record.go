@@ -99,6 +99,10 @@ func (r *Record) Write(e *Engine, c *route.Client, d *route.Decision, a *Attempt
 	} else {
 		rt.Record(d.Method, r.Status, c.Scheme, took)
 	}
+	if r.Flag != telemetry.NoFlag {
+		rt.Faults.Count(r.Flag)
+		d.Faults().Count(r.Flag)
+	}
 	slow := t.Slow > 0 && took >= t.Slow && r.Status != 101 // a tunnel lasts as long as it is wanted
 	broken := slow || r.Flag != telemetry.NoFlag || !r.wanted && (r.Status >= 500 || grpcFailed(r.GRPCStatus))
 	share := t.Sampling

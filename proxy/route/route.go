@@ -14,7 +14,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// Route is one compiled route: everything a request needs to know is resolved. Immutable.
+// Route is one compiled route: everything a request needs to know is resolved. Immutable, but for what is counted.
 type Route struct {
 	Name      string
 	Config    *config.Route
@@ -22,6 +22,8 @@ type Route struct {
 	Retry     RetryPolicy
 	Request   *Edits // of requests towards endpoints
 	Response  *Edits // of responses towards clients
+
+	faults telemetry.Faults // of requests that this very table has decided
 
 	prefix   string         // of its paths, without its last slash; "" is "/". With an exact path that
 	pattern  *regexp.Regexp // of whole paths; nil: it goes by prefix or an exact path

@@ -10,8 +10,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// Table is one revision as the data plane reads it. Immutable: it is built, stored once, and read by every request from
-// then on.
+// Table is one revision as the data plane reads it. Immutable, but for what is counted: it is built, stored once, and
+// read by every request from then on.
 type Table struct {
 	Revision string
 	Timeouts config.Timeouts
@@ -20,6 +20,8 @@ type Table struct {
 	Sampling float64
 	Slow     time.Duration    // a request that lasts this long is logged and kept; 0: none is slow
 	NoRoute  *telemetry.Route // for requests that no route matched
+
+	unmatched telemetry.Faults // of requests that no route of this very table matched
 
 	router    *router
 	trusted   []netip.Prefix
@@ -89,6 +91,15 @@ func (t *Table) listenerName(c *Client) string {
 		return name
 	}
 	return c.Listener.Name
+}
+
+// Faults counts the requests that the i-th route of the document has decided by this table and that ended badly; -1 for
+// those that no route matched. What was decided by another table, and ended while this one serves, is not among them.
+func (t *Table) Faults(i int) *telemetry.Faults {
+	if i < 0 {
+		return &t.unmatched
+	}
+	return &t.router.routes[i].faults
 }
 
 // Uses tells whether the cluster of that name belongs to the revision.
