@@ -136,17 +136,30 @@ func (f *feed) deliverNone(now time.Duration) (changed bool) {
 	return changed
 }
 
-// emptyHold is what the clusters on the feed say. While two revisions are there
-// it is the longer one, so that preparing one takes nothing from the other.
+// emptyHold is what the clusters on the feed say. While a revision is prepared beside the one in service it is the
+// longer one, so that preparing one takes nothing from the other. A former revision that is kept, and comes before the
+// one in service, has a say only in what is its own.
 //
 // +checklocks:f.group.set.mu
-func (f *feed) emptyHold() (hold time.Duration) {
-	for _, c := range f.group.live {
-		if c.feed == f {
-			hold = max(hold, c.cfg.Consul.EmptyHold)
+func (f *feed) emptyHold() time.Duration {
+	live := f.group.live
+	if i := slices.Index(live, f.group.active.Load()); i >= 0 {
+		if hold, on := f.longestHold(live[i:]); on {
+			return hold
 		}
 	}
+	hold, _ := f.longestHold(live)
 	return hold
+}
+
+// longestHold is the longest that those of the clusters say which are on the feed; on is false if none is.
+func (f *feed) longestHold(clusters []*Cluster) (hold time.Duration, on bool) {
+	for _, c := range clusters {
+		if c.feed == f {
+			hold, on = max(hold, c.cfg.Consul.EmptyHold), true
+		}
+	}
+	return hold, on
 }
 
 // holdAll keeps everything but what is in maintenance for a while. What is held
