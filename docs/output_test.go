@@ -52,6 +52,9 @@ var vary = []struct{ pattern, name string }{
 	{`\b[0-9a-f]{64}\b`, "HASH"}, // of a document, or of a certificate
 	{`\b(revision"?[ =:]+"?)[0-9a-f]{12}\b`, "${1}REVISION"},
 	{`([* ] |pushed |before: |live |take )[0-9a-f]{12}\b`, "${1}REVISION"},
+	{`\b(rolled back +)[0-9a-f]{12}\b`, "${1}REVISION"},
+	{`\b(rolled back after )[0-9]+ s\b`, "${1}N s"},
+	{`\b[0-9]+ of [0-9]+ requests failed \(UF [0-9]+\), before 0 of [0-9]+`, "N failed, before none"},
 	{`\b(hash=)[0-9a-f]+`, "${1}HASH"},
 	{`\b(took"?[=:]"?)[0-9.]+(ns|µs|ms|s)`, "${1}DURATION"},
 	{`(_ms":)[0-9.]+`, "${1}MS"},

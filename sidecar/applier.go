@@ -23,6 +23,10 @@ type applier struct {
 	pending *pendingDocument // the newest document while it is not in service; nil = none
 	kept    keptTries        // of the last good document
 
+	probation *probation // of what serves; nil = it is over, or there is none
+	goingBack bool       // the former revision is being put back
+	blamed    trials     // without a state directory
+
 	settleAt time.Time // end of the trial of what serves; zero = it is over
 	savedAt  time.Time // when the state was last given to be written
 	unsaved  bool      // something has changed since
@@ -80,6 +84,8 @@ func (a *applier) revisions(ctx context.Context, documents <-chan discovery.Docu
 			}
 			a.keep(now)
 			err = a.tryAgain(ctx, now)
+		case now := <-a.looks():
+			a.look(ctx, now)
 		}
 		if err != nil {
 			return err
@@ -92,6 +98,7 @@ func (a *applier) revisions(ctx context.Context, documents <-chan discovery.Docu
 func (a *applier) endpoints() {
 	for _, e := range a.catalog.Take() {
 		a.active.deliver(e)
+		a.former().deliver(e)
 		a.unsaved = true
 	}
 	if a.active != nil && len(a.active.missing) > 0 {
@@ -189,6 +196,9 @@ func (a *applier) confirm(d discovery.Document) {
 		a.active.from.Parts = nil
 	}
 	a.unsaved = true
+	if a.probation != nil && !d.Forced.IsZero() { // a person insists on it
+		a.pass()
+	}
 	a.mu.Lock()
 	rejected := a.now.status.LastRejected != nil
 	a.now.confirmed(d.Source)

@@ -39,6 +39,7 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, from discover
 	a.mu.Lock() // who has had a response of the revision finds it in the status, and the other way round
 	requests.Commit()
 	connections.Commit()
+	was, since := a.now.phase, a.now.status.Since
 	a.now.applied(doc, from.Source, time.Now())
 	a.now.name = from.Name
 	a.now.history.note(RevisionRecord{
@@ -48,10 +49,11 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, from discover
 		as(&a.now)
 	}
 	a.mu.Unlock()
+	next.table, next.connections = requests.Table(), connections.Faults()
 	if next.from = from; !a.state.enabled() {
 		next.from.Parts = nil
 	}
-	a.replace(next, time.Since(begun))
+	a.replace(next, time.Since(begun), was, since)
 	return nil
 }
 
@@ -64,7 +66,7 @@ func (a *applier) prepare(ctx context.Context, doc *config.Document, from string
 		return nil, err
 	}
 	undo.add(r.certs.Close)
-	undo.add(func() { a.set.Retire(a.active.list()) })
+	undo.add(func() { a.set.Retire(a.inUse()) })
 	for i := range doc.Clusters {
 		c, err := a.set.Prepare(doc.Clusters[i])
 		if err != nil {
@@ -80,8 +82,8 @@ func (a *applier) prepare(ctx context.Context, doc *config.Document, from string
 	a.catalog.Watch(append(r.catalogQueries(), a.catalogQueries()...))
 	r.missing = a.await(ctx, r, from)
 	for q := range r.queries {
-		if a.active.follows(q) {
-			continue // its clusters begin with what the active ones have, holds included
+		if a.active.follows(q) || a.former().follows(q) {
+			continue // its clusters begin with what those in use have, holds included
 		}
 		e, ok := a.catalog.Endpoints(q)
 		if len(e.Instances) == 0 && (a.active == nil || from == sourceState) {
@@ -94,9 +96,15 @@ func (a *applier) prepare(ctx context.Context, doc *config.Document, from string
 	return r, nil
 }
 
-// catalogQueries returns what is to be known of the catalog, for what serves and for what is pending.
+// inUse are the clusters of what serves, and of what would be put back.
+func (a *applier) inUse() []*cluster.Cluster {
+	return append(a.former().list(), a.active.list()...) // the last one of a name has the say
+}
+
+// catalogQueries returns what is to be known of the catalog, for what serves, for what would be put back, and for what
+// is pending.
 func (a *applier) catalogQueries() []consul.Query {
-	all := a.active.catalogQueries()
+	all := append(a.active.catalogQueries(), a.former().catalogQueries()...)
 	if a.pending == nil {
 		return all
 	}
@@ -108,22 +116,24 @@ func (a *applier) catalogQueries() []consul.Query {
 	return all
 }
 
-// replace makes next, which is visible, the active revision, and gives up what only the one before it held.
-func (a *applier) replace(next *revision, took time.Duration) {
-	before, source := a.active, next.from.Source
+// replace makes next, which is visible, the active revision, and gives up what only the one before it held, which
+// served in that phase since then.
+func (a *applier) replace(next *revision, took time.Duration, was phase, since time.Time) {
+	before, source, now := a.active, next.from.Source, time.Now()
 	a.active = next
-	a.set.Retire(next.list())
-	a.catalog.Watch(next.catalogQueries())
+	a.putOnProbation(next, before, was, since, now)
+	a.set.Retire(a.inUse())
+	a.catalog.Watch(a.catalogQueries())
 	next.certs.InService()
 	if before != nil {
 		before.certs.Close()
 	}
-	if a.state.enabled() && a.state.found != nil && (before == nil || source == sourceState) {
+	if a.state.enabled() && a.state.found != nil && !a.goingBack && (before == nil || source == sourceState) {
 		a.set.RestoreEjections(a.state.found.Ejections)
 	}
 	a.registry.RevisionApplied.Inc()
 	a.registry.RevisionInfo(next.doc.Revision)
-	a.settle(time.Now())
+	a.settle(now)
 	a.noteMissing()
 	a.logger.Info("revision applied", "revision", next.doc.Revision, "source", source, "routes", len(next.doc.Routes),
 		"clusters", len(next.doc.Clusters), "changes", changes(before, next), "took",

@@ -20,10 +20,10 @@ const (
 	firstServes = 1800 * time.Millisecond
 )
 
-// endpointsDeadline is until when a revision waits for its endpoints: the first one has little time, and one that was
-// held or rejected has waited.
+// endpointsDeadline is until when a revision waits for its endpoints: the first one has little time, one that was held
+// or rejected has waited, and one that is put back has them.
 func (a *applier) endpointsDeadline() time.Time {
-	if a.pending != nil && a.pending.status.State != "" {
+	if a.goingBack || a.pending != nil && a.pending.status.State != "" {
 		return time.Now()
 	}
 	if a.active == nil {

@@ -23,6 +23,8 @@
 //     again for as long as it is the newest one (pending.go).
 //   - Commit: one pointer for each plane. What is no longer named is retired.
 //   - What became of the newest document is told in Consul (verdict.go), after each step of the applying goroutine.
+//   - For a while the revision is on probation (probation.go): if it makes requests fail (judge.go), the one before is
+//     put back.
 //   - What serves is kept in the state directory (state.go), with what is being tried (trials.go), and a start without
 //     its source begins with it (restore.go).
 //   - Between revisions the same goroutine gives the catalog's answers to the clusters that subscribed to them.
@@ -53,12 +55,27 @@
 // served.
 //
 // A document that was being tried when the process ended is quarantined at the next start only where another one can
-// serve, else after three: a kill or a loss of power must not leave a gateway with nothing. The trial ends 15 s after
-// the swap. Its note is not synced to the disk: a loss of power is no document's doing.
+// serve, else after three: a kill or a loss of power must not leave a gateway with nothing. The trial ends with the
+// probation, or 15 s after the swap. Its note is not synced to the disk: a loss of power is no document's doing.
 //
 // A pending document is tried again by time, from 1 to 30 seconds, and not by watching what is in its way: nothing
 // tells when a port becomes free. The ends of the process that a document has brought about are counted on while it is
 // pending, and no end is counted that comes between two tries.
+//
+// A fault counts for the table that has decided the request. Requests of the former revision may fail for long after
+// the swap, and must not take back what heals them.
+//
+// A route without requests before cannot be worse than it was, and neither can one whose requests had no route: a new
+// service that does not work yet takes nothing else back. A new route that takes requests from another is compared with
+// that one. Listeners of HTTP are not judged: what fails there is no request, and anybody can make handshakes fail.
+//
+// A removed route whose clients are still there is taken back. They fail, and the author may not know of them; who does
+// pushes with --force, which is not judged.
+//
+// A revision that is replaced on probation has passed if nothing speaks against it, however few requests it had. Else a
+// row of pushes would go back to one of long ago.
+//
+// What ends the process in good order while a revision is on probation keeps the one before it.
 //
 // What is kept is as old as the last word of the source, not as the file.
 //

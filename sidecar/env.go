@@ -40,6 +40,8 @@ type Bootstrap struct {
 
 	StateDir string `split_words:"true" desc:"directory of the gateway alone (mode 0700) where the last good revision and its endpoints are kept, for a start without Consul"`
 
+	Probation time.Duration `split_words:"true" default:"15s" desc:"how long after a swap the revision before is put back if the new one makes requests fail; 0 = never"`
+
 	AdminListen string `split_words:"true" default:"127.0.0.1:9901" desc:"admin and health; empty = off"`
 
 	ReadTimeout     time.Duration `split_words:"true" default:"15s" desc:"whole request head, and the longest silence inside a request body"`

@@ -27,6 +27,7 @@ func TestDefaults(t *testing.T) {
 	want := Bootstrap{
 		Service: "app", Instance: "web-1", Listen: ":8080", Source: SourceEnv, ConsulKey: "gateway/app/config",
 		Ack:         AckAuto,
+		Probation:   15 * time.Second,
 		AdminListen: "127.0.0.1:9901", ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second,
 		UpstreamTimeout: 10 * time.Second, ConnectTimeout: 2 * time.Second, IdleTimeout: time.Minute,
 		TCPIdleTimeout: 5 * time.Minute, DrainDelay: 2 * time.Second, DrainTimeout: 30 * time.Second,
@@ -281,6 +282,7 @@ func TestDurationBounds(t *testing.T) {
 	zero := map[string]bool{
 		"GATEWAY_UPSTREAM_TIMEOUT": true, "GATEWAY_TCP_IDLE_TIMEOUT": true, "GATEWAY_TCP_MAX_DURATION": true,
 		"GATEWAY_DRAIN_DELAY": true, "GATEWAY_DRAIN_TIMEOUT": true, "GATEWAY_APP_QUEUE_TIMEOUT": true,
+		"GATEWAY_PROBATION": true,
 	}
 	load := func(name, text string) error {
 		_, err := Load(Sources{Environ: []string{name + "=" + text}, Hostname: hostNamed("web-1")})

@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -100,7 +101,7 @@ func (a *applier) keep(now time.Time) {
 	if !a.state.enabled() || a.active == nil {
 		return
 	}
-	settled := !a.settleAt.IsZero() && now.After(a.settleAt)
+	settled := !a.settleAt.IsZero() && now.After(a.settleAt) && a.probation == nil
 	if settled {
 		a.settleAt = time.Time{}
 		a.state.trials.end()
@@ -127,20 +128,24 @@ func (a *applier) keepLast() {
 func (a *applier) settle(now time.Time) {
 	a.unsaved = true
 	fromSource := a.active.from.Source == string(a.boot.Source) // and not the state, nor the bootstrap in its place
-	if !a.state.enabled() || !fromSource {
+	if !a.state.enabled() || !fromSource || a.goingBack {
 		return
 	}
-	a.settleAt = now.Add(trialTime)
+	a.settleAt = now.Add(cmp.Or(a.boot.Probation, trialTime))
 	if !a.state.kept {
 		a.save(now) // better than nothing, should the process end now
 	}
 }
 
-// save has written what serves, if it is the source's.
+// save has written what serves, if it is the source's; while that is on probation, what served before.
 func (a *applier) save(now time.Time) {
 	a.mu.Lock()
 	phase, since := a.now.phase, a.now.status.Since
 	a.mu.Unlock()
+	r := a.active
+	if p := a.probation; p != nil {
+		r, phase, since = p.former, p.phase, p.since
+	}
 	if phase == phaseStarting || phase == phaseFallback {
 		return
 	}
@@ -151,9 +156,9 @@ func (a *applier) save(now time.Time) {
 	if phase == phaseRestored {
 		l.AsOf = a.state.found.AsOf
 	}
-	l.Document = keepDocument(a.active.from, a.active.doc.Revision, since)
+	l.Document = keepDocument(r.from, r.doc.Revision, since)
 	known := map[consul.Query]keptEndpoints{}
-	for q, clusters := range a.active.queries {
+	for q, clusters := range r.queries {
 		e, ok := a.endpointsOf(q, now)
 		if !ok {
 			continue

@@ -9,6 +9,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // revision is a document with all that was made for it. It belongs to the applying goroutine. A nil revision has no
@@ -20,6 +22,9 @@ type revision struct {
 	queries  map[consul.Query][]*cluster.Cluster // who wants to know what of the catalog
 	certs    *mtls.Prepared
 	missing  []consul.Query // of which the catalog has said nothing yet
+
+	table       *route.Table        // of L7; nil until it is compiled
+	connections []*telemetry.Faults // of L4, by listener of the document
 }
 
 // add makes a cluster part of the revision.

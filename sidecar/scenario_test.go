@@ -258,6 +258,13 @@ type status struct {
 			State   string
 			Reasons []string
 		}
+		ProbationUntil time.Time `json:"probation_until"`
+		RolledBack     *struct {
+			ID, To           string
+			Since, At        time.Time
+			Requests, Failed uint64
+			Reasons          []string
+		} `json:"rolled_back"`
 	}
 	Revisions []struct {
 		Revision, State string
@@ -458,6 +465,8 @@ type load struct {
 	answered int
 	// +checklocks:mu
 	failed []string
+	// +checklocks:mu
+	failedAt time.Time // the first of them
 }
 
 // load begins to ask, about 1,000 times a second in all. Answers that are not 200
@@ -485,6 +494,9 @@ func (l *load) pace(each time.Duration, fetch func() (int, string, error)) {
 		l.mu.Lock()
 		l.answered++
 		if err != nil || status != http.StatusOK {
+			if l.failedAt.IsZero() {
+				l.failedAt = time.Now()
+			}
 			l.failed = append(l.failed, fmt.Sprintf("%d %q %v", status, body, err))
 		}
 		l.mu.Unlock()
@@ -520,6 +532,12 @@ func (l *load) none(t testing.TB) {
 func (l *load) more(n int) func() bool {
 	before := l.count()
 	return func() bool { return l.count() >= before+n }
+}
+
+func (l *load) firstFailure() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failedAt
 }
 
 func (l *load) count() int {

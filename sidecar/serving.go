@@ -48,6 +48,7 @@ func (n *serving) revisionStatus() RevisionStatus {
 func (n *serving) applied(doc *config.Document, source string, now time.Time) {
 	n.phase, n.doc, n.waiting = phaseCurrent, doc, ""
 	n.status.ID, n.status.Source, n.status.Since, n.status.LastRejected = doc.Revision, source, now, nil
+	n.status.RolledBack, n.status.ProbationUntil = nil, time.Time{}
 	n.status.Applied++
 }
 
@@ -70,12 +71,12 @@ func (n *serving) restored(asOf time.Time, rejected *Rejection) {
 // confirmed notes that the source still, or again, has the document that serves.
 func (n *serving) confirmed(source string) {
 	n.phase, n.waiting = phaseCurrent, ""
-	n.status.Source, n.status.LastRejected = source, nil
+	n.status.Source, n.status.LastRejected, n.status.RolledBack = source, nil, nil
 }
 
 // missing notes that the source has no document, which was confirmed. It reports whether what serves is orphaned by it.
 func (n *serving) missing(why string) (orphaned bool) {
-	n.status.LastRejected = nil
+	n.status.LastRejected, n.status.RolledBack = nil, nil
 	switch n.phase {
 	case phaseFallback:
 		n.waiting = why
@@ -91,6 +92,18 @@ func (n *serving) missing(why string) (orphaned bool) {
 func (n *serving) rejected(r *Rejection) {
 	n.status.Rejected++
 	n.status.LastRejected = r
+	if was := n.status.RolledBack; was != nil && was.Hash != r.Hash {
+		n.status.RolledBack = nil
+	}
+}
+
+// rolledBack notes that what was applied is the revision before one that did harm. It serves as it did before, unless
+// the source has no document any more.
+func (n *serving) rolledBack(r *RolledBack, before phase, orphaned bool) {
+	n.status.RolledBack = r
+	if n.phase = before; orphaned {
+		n.phase = phaseOrphaned
+	}
 }
 
 // pending notes that the document which was rejected last still is, why, and when it is tried again.

@@ -75,6 +75,12 @@ type RevisionStatus struct {
 	// AsOf is when the source last said what serves; only while it serves from the state directory.
 	AsOf time.Time `json:"as_of,omitzero"`
 
+	// ProbationUntil is until when the one before would be put back if this one did harm; zero = no more.
+	ProbationUntil time.Time `json:"probation_until,omitzero"`
+
+	// RolledBack is the newest document if it did harm and the one before it was put back.
+	RolledBack *RolledBack `json:"rolled_back,omitempty"`
+
 	// LastRejected is the newest document that was refused, until one is applied.
 	LastRejected *Rejection `json:"last_rejected,omitempty"`
 
@@ -91,6 +97,34 @@ type Held struct {
 	Reasons []string  `json:"reasons"`
 
 	name string // of its revision, as who pushed it calls it
+}
+
+// RolledBack is a document that was taken out of service again, and why.
+type RolledBack struct {
+	ID    string    `json:"id"`
+	Hash  string    `json:"hash"`  // of its content
+	To    string    `json:"to"`    // the revision that was put back
+	Since time.Time `json:"since"` // it was in service
+	At    time.Time `json:"at"`    // it was taken out
+
+	// Of the routes, and listeners of L4, that it had changed.
+	Requests uint64     `json:"requests"` // or connections, while it served
+	Failed   uint64     `json:"failed"`   // of these, by a fault of the gateway's own and not of the app
+	Reasons  []string   `json:"reasons"`
+	Compared []Compared `json:"compared"` // those with the most faults, at most 6
+}
+
+// Compared is how something fared before a revision, and since.
+type Compared struct {
+	Name   string  `json:"name"` // such as "route shop"
+	Before Figures `json:"before"`
+	Since  Figures `json:"since"`
+}
+
+// Figures are how many requests, or connections, there were, and how many failed.
+type Figures struct {
+	Requests uint64 `json:"requests"`
+	Failed   uint64 `json:"failed"`
 }
 
 // Rejection is a document that does not serve, and all that is wrong with it.

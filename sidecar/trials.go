@@ -4,17 +4,20 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/statedir"
 )
 
 const (
 	tryingFile = "trying"
 
-	// trialTime is for how long after its swap a document is blamed for the end of the process.
+	// trialTime is for how long after its swap a document is blamed for the end of the process where there is no
+	// probation.
 	trialTime = 15 * time.Second
 
 	// lastStarts is how often a document may end the process when there is no other that could serve.
@@ -32,6 +35,7 @@ type trial struct {
 	PendingEnds int       `json:"pending_ends,omitempty"`
 	Quarantined string    `json:"quarantined,omitempty"`
 	EndedAt     time.Time `json:"ended_at,omitzero"` // when the process last began the trial of what is quarantined
+	Harm        string    `json:"harm,omitempty"`    // why it was rolled back; empty: it ended the process
 }
 
 // trials keeps a document that ends the process from ending it at every start. It is the applying goroutine's. The zero
@@ -75,7 +79,9 @@ func (t trial) afterEnd(kept string) trial {
 	}
 	t.Ends++
 	if other := kept != "" && kept != t.Hash; other || t.Ends >= lastStarts {
-		t.Quarantined, t.EndedAt, t.Hash, t.Since = t.Hash, t.Since, "", time.Time{}
+		t = trial{
+			Quarantined: t.Hash, EndedAt: t.Since, Ends: t.Ends, Pending: t.Pending, PendingEnds: t.PendingEnds,
+		}
 	}
 	return t
 }
@@ -85,8 +91,22 @@ func (t *trials) quarantined(hash string) string {
 	if t.now.Quarantined != hash || hash == "" {
 		return ""
 	}
-	return fmt.Sprintf("quarantined: the gateway ended while this document came into service, at %s; "+
-		"it is tried again when its content changes, after SIGHUP, or when it is pushed with --force", t.now.EndedAt.UTC().Format(time.RFC3339))
+	at := t.now.EndedAt.UTC().Format(time.RFC3339)
+	why := "the gateway ended while this document came into service, at " + at
+	if t.now.Harm != "" {
+		why = fmt.Sprintf("it was rolled back at %s (%s)", at, t.now.Harm)
+	}
+	return "quarantined: " + why + "; it is tried again when its content changes, after SIGHUP, or when it is pushed " +
+		"with --force"
+}
+
+// rolledBack quarantines a document that did harm.
+func (t *trials) rolledBack(d discovery.Document, why []string, now time.Time) {
+	if d.Forced.After(now) { // by a clock that is ahead
+		now = d.Forced
+	}
+	t.now = trial{Quarantined: d.Hash, EndedAt: now, Harm: strings.Join(why, "; ")}
+	t.write()
 }
 
 // forced tells whether a person asked for the document after its last trial began.
@@ -148,7 +168,7 @@ func (t *trials) write() {
 // trials are the sidecar's.
 func (a *applier) trials() *trials {
 	if !a.state.enabled() {
-		return &trials{}
+		return &a.blamed
 	}
 	return &a.state.trials
 }
@@ -158,9 +178,13 @@ func (a *applier) trials() *trials {
 func (a *applier) endTrial(hash string) {
 	switch {
 	case !a.settleAt.IsZero() && a.active.from.Hash == hash:
+		return
 	case a.pending != nil && a.pending.from.Hash == hash:
 		a.trials().suspend()
 	default:
 		a.trials().end()
+	}
+	if !a.settleAt.IsZero() { // that of what serves goes on
+		a.trials().begin(a.active.from.Hash)
 	}
 }

@@ -237,6 +237,10 @@ func (t *troubles) revision(r *RevisionStatus) {
 		}
 		t.add(outdated, "the newest document is rejected: %s%s", last.Reasons[0], more)
 	}
+	if b := r.RolledBack; b != nil && len(b.Reasons) > 0 && !t.told(b.Reasons[0]) {
+		t.add(outdated, "the newest document was rolled back after %s: %s", span(b.At.Sub(b.Since)),
+			strings.Join(b.Reasons, "; "))
+	}
 	if h := r.Held; h != nil && len(h.Reasons) > 0 {
 		t.add(outdated, "the newest document is held: %s", strings.Join(h.Reasons, "; "))
 	}

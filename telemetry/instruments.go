@@ -75,6 +75,8 @@ var (
 		"Number of revisions refused, by reason."}
 	revisionHeld = instrument{gauge, "gateway.revision.held", noUnit,
 		"1 while a revision is not applied because it would take the endpoints from what serves."}
+	revisionRolledBack = instrument{counter, "gateway.revision.rolled_back", "{revision}",
+		"Number of revisions that were taken out of service again since they made requests fail."}
 	revisionAge = instrument{gauge, "gateway.revision.age", seconds,
 		"Age of what serves from the state directory; only until the source delivers."}
 	discoveryErrors = instrument{counter, "gateway.discovery.errors", "{error}",

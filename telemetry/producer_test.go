@@ -62,6 +62,7 @@ func fill(r *Registry) {
 	r.RevisionApplied.Add(2)
 	r.RevisionRejected("invalid").Inc()
 	r.RevisionHeld("waiting")
+	r.RevisionRolledBack.Inc()
 	r.DiscoveryErrors(DiscoveryACL).Inc()
 	r.SetDiscoveryAge(func() time.Duration { return 1500 * time.Millisecond })
 	r.SetRevisionAge(func() time.Duration { return time.Minute })
@@ -133,6 +134,8 @@ gateway.revision.rejected {revision} monotonic sum cumulative: Number of revisio
   gateway.reason=invalid: 1
 gateway.revision.held 1 gauge: 1 while a revision is not applied because it would take the endpoints from what serves.
   gateway.state=waiting: 1
+gateway.revision.rolled_back {revision} monotonic sum cumulative: Number of revisions that were taken out of service again since they made requests fail.
+  : 1
 gateway.revision.age s gauge: Age of what serves from the state directory; only until the source delivers.
   : 60
 gateway.discovery.errors {error} monotonic sum cumulative: Number of errors of the source of documents and endpoints.

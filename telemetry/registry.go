@@ -34,6 +34,8 @@ const Overflow = "_overflow"
 type Registry struct {
 	// RevisionApplied counts revisions that came into service.
 	RevisionApplied Counter
+	// RevisionRolledBack counts revisions that did harm on probation.
+	RevisionRolledBack Counter
 	// AccessLogDropped counts lines of the access log lost to a full buffer.
 	AccessLogDropped Counter
 	// SpansDropped counts spans that no collector got.

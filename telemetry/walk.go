@@ -232,6 +232,7 @@ func collectProcess(c *collection, r *Registry) {
 			add(0)
 		}
 	})
+	c.counters(revisionRolledBack, func(add func(*Counter, ...attribute.KeyValue)) { add(&r.RevisionRolledBack) })
 	ages(c, revisionAge, &r.revisionAge)
 	c.counters(discoveryErrors, func(add func(*Counter, ...attribute.KeyValue)) {
 		for class := range numDiscoveryClasses {

@@ -188,6 +188,22 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 		}, Discovery: []discovery.Status{{Name: "file"}, watch("x"), watch("x-2")}}, nil,
 			"ready, but not all is well\n  the newest document is held: cluster x: waits for service x tag v1 (transport: " +
 				refused + ")\n" + line + " (1 applied, 0 rejected)\nwaiting   5e6f since 2026-01-02T03:04:05Z\n"},
+		{"rolled back", sidecar.Status{Revision: sidecar.RevisionStatus{
+			ID: "1a2b", Source: "file", Since: at, Applied: 3,
+			RolledBack: &sidecar.RolledBack{ID: "5e6f", At: at.Add(4 * time.Second), Since: at,
+				Reasons: []string{"route a: 30 of 40 requests failed (UF 30), before 0 of 600"}},
+		}}, nil, "ready, but not all is well\n  the newest document was rolled back after 4 s: " +
+			"route a: 30 of 40 requests failed (UF 30), before 0 of 600\n" + line +
+			" (3 applied, 0 rejected)\nrolled back  5e6f at 2026-01-02T03:04:09Z\n"},
+		{"rolled back, and refused since", sidecar.Status{Revision: sidecar.RevisionStatus{
+			ID: "1a2b", Source: "file", Since: at, Applied: 3, Rejected: 1,
+			RolledBack: &sidecar.RolledBack{ID: "5e6f", At: at, Since: at, Reasons: []string{"route a: worse"}},
+			LastRejected: &sidecar.Rejection{Hash: "3c4d", At: at,
+				Reasons: []string{"quarantined: it was rolled back (route a: worse)"}},
+		}}, nil, "ready, but not all is well\n" +
+			"  the newest document is rejected: quarantined: it was rolled back (route a: worse)\n" + line +
+			" (3 applied, 1 rejected)\nrolled back  5e6f at 2026-01-02T03:04:05Z\n" +
+			"rejected  3c4d at 2026-01-02T03:04:05Z\n"},
 		{"the document is gone", sidecar.Status{Revision: sidecar.RevisionStatus{
 			ID: "1a2b", Source: "file", Since: at, Applied: 1, Orphaned: true,
 		}, Discovery: []discovery.Status{{Name: `file "a"`, Error: "no such file"}}}, nil,

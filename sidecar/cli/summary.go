@@ -136,6 +136,9 @@ func (r *report) revision(s *sidecar.Status) {
 	if v := s.Verdict; v != nil && v.Needs != "" {
 		fmt.Fprintf(r, "verdict\tnot written to %s: the token needs %s\n", v.Key, v.Needs)
 	}
+	if b := rev.RolledBack; b != nil {
+		fmt.Fprintf(r, "rolled back\t%s at %s\n", b.ID, date(b.At))
+	}
 	if last := rev.LastRejected; last != nil {
 		fmt.Fprintf(r, "rejected\t%s at %s%s\n", last.Hash, date(last.At),
 			when(!last.RetryAt.IsZero(), ", to be tried again at "+date(last.RetryAt)))

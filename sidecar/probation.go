@@ -1,0 +1,216 @@
+package sidecar
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/docdiff"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// probation is the time after a swap in which the former revision is put back if the new one does harm. Until then the
+// former one's clusters get their endpoints. It is the applying goroutine's.
+type probation struct {
+	judge
+	former *revision // the last one that passed, or did not need to
+	phase  phase     // in which it served
+	since  time.Time // it served
+	mark   *telemetry.Mark
+
+	begun, until time.Time
+	looks        *time.Ticker
+
+	retry  backoff // of putting it back
+	logged []string
+}
+
+// probationMore is for how long probation may last longer since something speaks against the revision.
+const probationMore = harmTime + time.Second
+
+// former is the revision that would be put back; nil = none would.
+func (a *applier) former() *revision {
+	if a.probation == nil {
+		return nil
+	}
+	return a.probation.former
+}
+
+// looks tells when the revision on probation is to be looked at; nil = there is none.
+func (a *applier) looks() <-chan time.Time {
+	if a.probation == nil {
+		return nil
+	}
+	return a.probation.looks.C
+}
+
+// judged tells whether a revision that comes into service is put on probation.
+func (a *applier) judged(next, before *revision, phase phase) bool {
+	return a.boot.Probation > 0 && !a.goingBack && before != nil && phase.serves() &&
+		next.from.Source == string(a.boot.Source) && next.from.Forced.IsZero()
+}
+
+// putOnProbation begins the probation of next, which is in service since now in place of before. One that is replaced
+// on probation has passed, unless something speaks against it: then the one before it stays the one to go back to.
+func (a *applier) putOnProbation(next, before *revision, phase phase, since, now time.Time) {
+	last := a.probation
+	a.endProbation()
+	if !a.judged(next, before, phase) {
+		return
+	}
+	p := &probation{former: before, phase: phase, since: since, begun: now, until: now.Add(a.boot.Probation)}
+	if last != nil && last.doubtful() {
+		p.former, p.phase, p.since, p.mark = last.former, last.phase, last.since, last.mark
+	}
+	if p.former.doc.Revision == next.doc.Revision {
+		return // it was taken back
+	}
+	if p.mark == nil {
+		p.mark = a.registry.Mark()
+	}
+	p.subjects = a.subjects(p.former, next, p.mark)
+	p.looks = time.NewTicker(lookEvery)
+	a.probation = p
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.now.status.ProbationUntil = p.until
+}
+
+// endProbation leaves what serves in service.
+func (a *applier) endProbation() {
+	if a.probation != nil {
+		a.probation.looks.Stop()
+		a.probation = nil
+	}
+}
+
+// look looks at the revision on probation.
+func (a *applier) look(ctx context.Context, now time.Time) {
+	p := a.probation
+	if h := p.look(now); h != nil && (p.retry.at.IsZero() || p.retry.due(now)) {
+		a.rollBack(ctx, h, now)
+		return
+	}
+	if now.Before(p.until) || p.suspects() && now.Before(p.until.Add(probationMore)) {
+		return
+	}
+	a.pass()
+}
+
+// pass ends the probation of what serves, and gives up what the one before it held.
+func (a *applier) pass() {
+	a.endProbation()
+	a.set.Retire(a.active.list())
+	a.catalog.Watch(a.catalogQueries())
+	a.mu.Lock()
+	a.now.status.ProbationUntil = time.Time{}
+	a.mu.Unlock()
+	a.logger.Debug("revision has passed its probation", "revision", a.active.doc.Revision)
+}
+
+// rollBack puts the former revision back, unless that would take the endpoints from what serves.
+func (a *applier) rollBack(ctx context.Context, h *harm, now time.Time) {
+	p, bad, orphaned := a.probation, a.active, a.phase() == phaseOrphaned
+	err := a.goBack(ctx, func(n *serving) {
+		n.rolledBack(&RolledBack{
+			ID: bad.doc.Revision, Hash: bad.from.Hash, To: p.former.doc.Revision, Since: p.begun, At: now,
+			Requests: h.all.Requests, Failed: h.all.Faults.Ours(), Reasons: h.reasons, Compared: h.compared,
+		}, p.phase, orphaned)
+	})
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		p.retry.failed(now)
+		if why := reasons(err); !slices.Equal(p.logged, why) {
+			p.logged = why
+			a.logger.Warn("revision does harm, but the one before cannot be put back", "revision", bad.doc.Revision,
+				"before", p.former.doc.Revision, "reasons", why, "harm", h.reasons)
+		}
+		return
+	}
+	a.settleAt = time.Time{}
+	a.trials().rolledBack(bad.from, h.reasons, now)
+	a.registry.RevisionRolledBack.Inc()
+	a.logger.Warn("revision rolled back, the one before serves again", "revision", bad.doc.Revision, "hash",
+		bad.from.Hash, "active", p.former.doc.Revision, "after", now.Sub(p.begun).Round(time.Millisecond).String(),
+		"requests", h.all.Requests, "failed", h.all.Faults.Ours(), "reasons", h.reasons)
+}
+
+// goBack applies the former revision. as notes that it was put back.
+func (a *applier) goBack(ctx context.Context, as func(*serving)) error {
+	former := a.probation.former
+	if all := a.lost(former.doc, former.usable); len(all) > 0 {
+		return &heldError{all}
+	}
+	a.goingBack = true
+	defer func() { a.goingBack = false }()
+	return a.apply(ctx, former.doc, former.from, as)
+}
+
+// subjects are what is judged of next, in place of former.
+func (a *applier) subjects(former, next *revision, mark *telemetry.Mark) []subject {
+	touched := docdiff.FindTouched(former.doc, next.doc)
+	var all []subject
+	named := func(name string) telemetry.Outcomes { return mark.Route(a.registry.Route(name), leastRequests) }
+	count := func(name string) func() uint64 {
+		r := a.registry.Route(name)
+		return func() uint64 { return uint64(r.Requests()) }
+	}
+	var elsewhere []func() uint64 // requests of routes that match otherwise
+	for _, t := range touched.Routes {
+		r := &next.doc.Routes[t.Next]
+		s := subject{
+			name: "route " + r.Name, of: "requests", requests: count(r.Name), faults: next.table.Faults(t.Next).Load,
+		}
+		if t.Before >= 0 && !t.SameMatch {
+			elsewhere = append(elsewhere, s.requests)
+		}
+		took := takenBy(former, &t, r)
+		if took == "" {
+			continue // its requests were answered with 404
+		}
+		s.before = named(took)
+		all = append(all, s)
+	}
+	if len(touched.Lost) > 0 {
+		s := subject{name: "requests without a route", of: "requests", before: named("")}
+		for _, i := range touched.Lost {
+			s.before = s.before.Plus(named(former.doc.Routes[i].Name))
+		}
+		elsewhere = append(elsewhere, count(""))
+		s.requests = func() (n uint64) {
+			for _, of := range elsewhere {
+				n += of()
+			}
+			return n
+		}
+		s.faults = next.table.Faults(-1).Load
+		all = append(all, s)
+	}
+	for _, t := range touched.Listeners {
+		if t.Before < 0 {
+			continue // nobody could connect
+		}
+		l := &next.doc.Listeners[t.Next]
+		tele := a.registry.Listener(l.Name, telemetry.L4)
+		was := a.registry.Listener(former.doc.Listeners[t.Before].Name, telemetry.L4)
+		all = append(all, subject{
+			name: "listener " + l.Name, of: "connections", before: mark.Listener(was, leastRequests),
+			requests: func() uint64 { return tele.Outcomes().Requests }, faults: next.connections[t.Next].Load,
+		})
+	}
+	for i := range all {
+		all[i].begin()
+	}
+	return all
+}
+
+// takenBy is the former route that took the requests which are now r's; empty = none did.
+func takenBy(former *revision, t *docdiff.Touch, r *config.Route) string {
+	if t.SameMatch {
+		return former.doc.Routes[t.Before].Name
+	}
+	return former.table.Covering(&r.Match)
+}
