@@ -152,6 +152,13 @@ func (l *loader) checkNumbers() {
 	if n := l.b.MaxHeaderBytes; !l.bad["GATEWAY_MAX_HEADER_BYTES"] && (n < leastHeaderBytes || n > mostHeaderBytes) {
 		l.wrong("GATEWAY_MAX_HEADER_BYTES", "%q: out of bounds (1KiB to 16MiB)", fmt.Sprint(int64(n)))
 	}
+	for name, set := range map[string]bool{
+		"GATEWAY_REGISTER_TAGS": len(l.b.RegisterTags) > 0, "GATEWAY_REGISTER_META": len(l.b.RegisterMeta) > 0,
+	} {
+		if set && !l.b.Register && !l.bad["GATEWAY_REGISTER"] {
+			l.wrong(name, "set without GATEWAY_REGISTER=true: nothing is registered")
+		}
+	}
 	if l.b.AppConcurrency > 0 && l.b.App == "" {
 		l.wrong("GATEWAY_APP_CONCURRENCY", "\"%d\": there is no GATEWAY_APP that it could limit", l.b.AppConcurrency)
 	}

@@ -11,6 +11,9 @@ import (
 // service after it. Endpoints are followed to the end.
 func (s *Sidecar) shutDown(ctx context.Context, stop func(), frozen <-chan error) {
 	s.draining.Store(true)
+	if s.registrar != nil {
+		s.registrar.Leave()
+	}
 	s.proxy.Leave()
 	s.logger.Info("draining", "delay", s.boot.DrainDelay.String(), "timeout", s.boot.DrainTimeout.String())
 	begun := time.Now()

@@ -38,6 +38,10 @@ type Bootstrap struct {
 	ConsulKey string `split_words:"true" default:"gateway/<service>/config" desc:"KV key of the document; ending in / = a folder whose keys are merged into one revision"`
 	Ack       Ack    `split_words:"true" default:"auto" oneof:"auto,off" desc:"say in Consul what becomes of each document, for gateway push --wait and gateway fleet: auto (where the token may), off"`
 
+	Register     bool `split_words:"true" default:"false" desc:"register the service at the local Consul agent, with a check that passes while the gateway is ready"`
+	RegisterTags Tags `split_words:"true" desc:"tags of that service, a comma list"`
+	RegisterMeta Meta `split_words:"true" desc:"its meta data: version=2; zone=eu-1"`
+
 	StateDir string `split_words:"true" desc:"directory of the gateway alone (mode 0700) where the last good revision and its endpoints are kept, for a start without Consul"`
 
 	Probation time.Duration `split_words:"true" default:"15s" desc:"how long after a swap the revision before is put back if the new one makes requests fail; 0 = never"`

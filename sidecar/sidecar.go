@@ -54,6 +54,8 @@ type Sidecar struct {
 	catalog  *consul.Catalog // nil without consul
 	ack      *consul.Ack     // nil: nothing is acknowledged
 
+	registrar *consul.Registrar // nil: nothing is registered
+
 	reload chan struct{} // holds a token when the active source is to be read anew
 	drain  chan struct{} // closed by the first drain
 	once   sync.Once     // closes drain
@@ -112,6 +114,7 @@ func (s *Sidecar) connect() error {
 		return err
 	}
 	s.catalog = s.consul.Catalog()
+	s.makeRegistrar()
 	s.registry.SetDiscoveryAge(func() time.Duration {
 		age, ok := s.consul.Age()
 		if !ok {
@@ -185,6 +188,9 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	control.Go(func() { s.consul.Run(following) })
 	control.Go(func() { s.catalog.Run(following) })
 	control.Go(func() { s.ack.Run(reading) })
+	if s.registrar != nil {
+		control.Go(func() { s.registrar.Run(following) })
+	}
 	control.Go(s.state.run)
 	control.Go(func() { (&applier{Sidecar: s}).run(reading, following, documents, frozen) })
 

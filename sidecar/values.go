@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/logfield"
 )
@@ -99,6 +100,65 @@ func (p *Pairs) Decode(text string) error {
 		all = append(all, config.Certificate{CertFile: cert, KeyFile: key})
 	}
 	*p = all
+	return nil
+}
+
+// Tags are those of the service that the gateway registers.
+type Tags []string
+
+// Decode reads a comma list.
+func (t *Tags) Decode(text string) error {
+	var all Tags
+	for tag := range split(text, ",") {
+		switch {
+		case tag == "":
+			return wrong(tag, "empty")
+		case slices.Contains(all, tag):
+			return wrong(tag, "named twice")
+		}
+		all = append(all, tag)
+	}
+	*t = all
+	return nil
+}
+
+// Meta is the meta data of the service that the gateway registers.
+type Meta []MetaEntry
+
+// MetaEntry is one of it.
+type MetaEntry struct{ Key, Value string }
+
+// What Consul takes.
+const (
+	maxMeta      = 60 // of 64: the gateway adds its own
+	maxMetaKey   = 128
+	maxMetaValue = 512
+)
+
+// Decode reads `version=2; zone=eu-1`.
+func (m *Meta) Decode(text string) error {
+	var all Meta
+	for entry := range split(text, ";") {
+		key, value, ok := strings.Cut(entry, "=")
+		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+		strange := func(r rune) bool { return !word("a"+string(r)) || r == '.' }
+		switch {
+		case !ok:
+			return wrong(entry, "no = (the form is key=value)")
+		case key == "" || len(key) > maxMetaKey || strings.ContainsFunc(key, strange):
+			return wrong(entry, "%q is not a key (letters, digits, - _, at most %d)", key, maxMetaKey)
+		case strings.HasPrefix(key, "consul-"), key == consul.OwnedBy:
+			return wrong(entry, "key %s is taken", key)
+		case len(value) > maxMetaValue:
+			return wrong(entry, "the value is longer than %d bytes", maxMetaValue)
+		case slices.ContainsFunc(all, func(e MetaEntry) bool { return e.Key == key }):
+			return wrong(entry, "key %s is there already", key)
+		case len(all) == maxMeta:
+			return wrong(entry, "more than %d keys", maxMeta)
+		}
+		all = append(all, MetaEntry{key, value})
+	}
+	*m = all
 	return nil
 }
 

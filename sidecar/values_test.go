@@ -80,3 +80,41 @@ func TestPairs(t *testing.T) {
 		{in: ":b", wrong: `":b": not a pair of files (like cert.pem:key.pem)`},
 	}, readPairs)
 }
+
+func TestTags(t *testing.T) {
+	checkDecode(t, []decodeRow{
+		{in: "v2", want: "[v2]"},
+		{in: "v2, urlprefix-/api strip=/api,", want: "[v2 urlprefix-/api strip=/api]"},
+		{in: "v2,v2", wrong: `"v2": named twice`},
+		{in: "v2,,eu", wrong: `"": empty`},
+	}, func(in string) (string, error) {
+		var tags Tags
+		err := tags.Decode(in)
+		return fmt.Sprint([]string(tags)), err
+	})
+}
+
+func TestMeta(t *testing.T) {
+	long := strings.Repeat("x", 513)
+	many := ""
+	for i := range 61 {
+		many += fmt.Sprintf("k%d=v;", i)
+	}
+	checkDecode(t, []decodeRow{
+		{in: "version=2", want: "[{version 2}]"},
+		{in: "version = 2; zone=eu-1=a;", want: "[{version 2} {zone eu-1=a}]"},
+		{in: "empty=", want: "[{empty }]"},
+		{in: "version", wrong: `"version": no = (the form is key=value)`},
+		{in: "a.b=c", wrong: `"a.b=c": "a.b" is not a key (letters, digits, - _, at most 128)`},
+		{in: "=c", wrong: `"=c": "" is not a key (letters, digits, - _, at most 128)`},
+		{in: "consul-x=c", wrong: `"consul-x=c": key consul-x is taken`},
+		{in: "gateway-instance=c", wrong: `"gateway-instance=c": key gateway-instance is taken`},
+		{in: "a=b;a=c", wrong: `"a=c": key a is there already`},
+		{in: "a=" + long, wrong: `"a=` + long + `": the value is longer than 512 bytes`},
+		{in: many, wrong: `"k60=v": more than 60 keys`},
+	}, func(in string) (string, error) {
+		var m Meta
+		err := m.Decode(in)
+		return fmt.Sprint([]MetaEntry(m)), err
+	})
+}

@@ -111,6 +111,9 @@ func (s *Sidecar) status() Status {
 	}
 	st.Discovery = append(st.Discovery, s.source.Status())
 	st.Discovery = append(st.Discovery, s.catalog.Status()...)
+	if s.registrar != nil {
+		st.Discovery = append(st.Discovery, s.registrar.Status())
+	}
 	if doc != nil {
 		st.Listeners = s.listeners(doc)
 		st.Routes, st.RoutesTotal = routes(doc), len(doc.Routes)

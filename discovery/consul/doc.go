@@ -20,6 +20,8 @@
 // apart from the watches: what goes wrong with it is in its own status alone. [Verdicts] is the reading side, for
 // people's verbs (verdicts.go).
 //
+// [Registrar] keeps the gateway's own service at the agent (registrar.go).
+//
 // health.go decodes what Consul says of a service into records, endpoints.go maps records to what a
 // [Query] wants as Consul does for Envoy, and subscriptions.go runs one watch for each service that
 // the queries of catalog.go name.
@@ -46,6 +48,7 @@
 //   - What Consul holds is delivered within 2 s of its return from an outage, within 5 s if its
 //     connections died without a sign, and within 14 s where only a look can tell: an index of the
 //     future, an address that leads to another Consul, one endpoint that lost its requests.
+//   - A registrar changes and removes no service but its own, and takes two seconds at most for its end.
 //   - A push writes parts, meta and pointer, in this order. A pointer that a gateway sees leads to
 //     a whole document, also if somebody prunes the history at the same time: Prune deletes only while
 //     the pointer that it knows is live, and Push looks for its parts once more after its pointer is
@@ -59,7 +62,7 @@
 // revision when a document is Negative or Refused, waits for first answers before it serves, and
 // names what is orphaned. internal/cluster holds the last endpoints for a while when they are all
 // deregistered, applies only_passing, uses critical instances when nothing better is left, and
-// drains those in maintenance. Registering the app, and Consul Connect, are not built.
+// drains those in maintenance. Consul Connect is not built.
 //
 // # Decisions
 //
@@ -107,6 +110,12 @@
 //
 // The index of an agent's view need not be the leader's. A look restarts a watch for a lower index
 // once; for other content it restarts all, over new connections.
+//
+// A service is the gateway's own if its meta data names the instance: an id alone could be anybody's. A maintenance is
+// the gateway's own by its reason. So a process that was killed leaves nothing that the next one could not take up.
+//
+// The check of the gateway's own service is told both ways at once. Its time only runs out for a gateway that says
+// nothing: what is not ready should get no requests for 15 seconds.
 //
 // CONSUL_HTTP_SSL and CONSUL_HTTP_SSL_VERIFY must be booleans: the library takes anything else for
 // no TLS and for no verification.
