@@ -42,7 +42,7 @@ func (s *Server) Prepare(
 	table, err := route.Compile(route.Options{
 		Document: doc, Upstreams: s.upstreams(doc, clusters, certs), Registry: s.engine.Registry, Trusted: s.trusted,
 		AccessLog: s.engine.Log != nil, Listeners: names, Previous: s.engine.Table(),
-		Service: s.service, Instance: s.instance, Passwords: files,
+		Service: s.service, Instance: s.instance, Passwords: files, Recent: s.recent,
 	})
 	if err != nil {
 		files.Close()
@@ -60,6 +60,15 @@ func (s *Server) Prepare(
 
 // Table is that of the revision, which outlives the plan.
 func (p *Plan) Table() *route.Table { return p.table }
+
+// Replay tells what the revision would make of recent requests.
+func (p *Plan) Replay() route.Replayed {
+	serves := p.s.engine.Table()
+	if serves == nil {
+		return route.Replayed{}
+	}
+	return p.s.recent.Replay(serves, p.table)
+}
 
 // upstreams are the clusters that speak HTTP, as the routes of the revision use them.
 func (s *Server) upstreams(

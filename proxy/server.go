@@ -59,6 +59,7 @@ type Server struct {
 	health     *healthcheck.Checker // nil: no active checks
 	handshakes *mtls.Handshakes
 	pipes      *netio.Pipes
+	recent     *route.Recent
 	conns      atomic.Uint32 // connections so far
 
 	listeners *netio.ListenerSet[settings]
@@ -79,7 +80,7 @@ func New(ctx context.Context, o Options) *Server {
 	}
 	s := &Server{
 		trusted: o.Trusted, service: o.Service, instance: o.Instance, dial: o.Dial,
-		handshakes: mtls.NewHandshakes(mtls.MaxHandshakes), pipes: netio.NewPipes(o.Limit),
+		handshakes: mtls.NewHandshakes(mtls.MaxHandshakes), pipes: netio.NewPipes(o.Limit), recent: new(route.Recent),
 		queue: cluster.NewQueue(cluster.QueueOptions{
 			Concurrency: o.Queue.Concurrency, Timeout: o.Queue.Timeout,
 		}),

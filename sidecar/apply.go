@@ -31,6 +31,9 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, from discover
 		return err
 	}
 	undo.add(requests.Abort)
+	if next.replayed = requests.Replay(); !a.affordable(next, from) {
+		return &lostError{next.replayed, doc.Apply.MaxLost}
+	}
 	connections, err := a.l4.Prepare(doc, next.clusters, next.certs)
 	if err != nil {
 		return err
@@ -45,6 +48,9 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, from discover
 	a.now.history.note(RevisionRecord{
 		Revision: doc.Revision, hash: from.Hash, State: RevisionApplied, Since: time.Now(),
 	})
+	if next.replayed.Requests > 0 {
+		a.now.status.Replay = &next.replayed
+	}
 	if as != nil {
 		as(&a.now)
 	}
@@ -135,9 +141,12 @@ func (a *applier) replace(next *revision, took time.Duration, was phase, since t
 	a.registry.RevisionInfo(next.doc.Revision)
 	a.settle(now)
 	a.noteMissing()
-	a.logger.Info("revision applied", "revision", next.doc.Revision, "source", source, "routes", len(next.doc.Routes),
-		"clusters", len(next.doc.Clusters), "changes", changes(before, next), "took",
-		took.Round(time.Millisecond).String())
+	about := []any{"revision", next.doc.Revision, "source", source, "routes", len(next.doc.Routes), "clusters",
+		len(next.doc.Clusters), "changes", changes(before, next), "took", took.Round(time.Millisecond).String()}
+	if next.replayed.Requests > 0 {
+		about = append(about, "replay", next.replayed.String())
+	}
+	a.logger.Info("revision applied", about...)
 	for _, q := range next.missing {
 		a.logger.Warn("no endpoints received yet, the cluster begins without any", "service", q.String())
 	}

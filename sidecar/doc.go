@@ -21,6 +21,7 @@
 //     step before.
 //   - A document that would take the endpoints from what serves is held (hold.go). One that cannot be prepared is tried
 //     again for as long as it is the newest one (pending.go).
+//   - Recent requests are matched against the new table (replay.go).
 //   - Commit: one pointer for each plane. What is no longer named is retired.
 //   - What became of the newest document is told in Consul (verdict.go), after each step of the applying goroutine.
 //   - For a while the revision is on probation (probation.go): if it makes requests fail (judge.go), the one before is
@@ -74,6 +75,9 @@
 //
 // A revision that is replaced on probation has passed if nothing speaks against it, however few requests it had. Else a
 // row of pushes would go back to one of long ago.
+//
+// A document that loses too many of the recent requests is not tried again by itself, unlike one whose port is taken.
+// The requests of an hour later may be fewer, and it would come into service when nobody looks.
 //
 // What ends the process in good order while a revision is on probation keeps the one before it.
 //

@@ -98,6 +98,11 @@ func (a *applier) tryPending(ctx context.Context) error {
 		return nil
 	}
 	why := reasons(err)
+	if _, ok := errors.AsType[*lostError](err); ok { // which another try would not mend
+		a.release()
+		a.reject(p.from.Hash, "replay", why)
+		return nil
+	}
 	switch {
 	case p.status.State != stateRejected:
 		a.reject(p.from, "prepare", why)

@@ -23,6 +23,8 @@ type revision struct {
 	certs    *mtls.Prepared
 	missing  []consul.Query // of which the catalog has said nothing yet
 
+	replayed route.Replayed // what it made of recent requests
+
 	table       *route.Table        // of L7; nil until it is compiled
 	connections []*telemetry.Faults // of L4, by listener of the document
 }

@@ -258,6 +258,7 @@ type status struct {
 			State   string
 			Reasons []string
 		}
+		Replay         *struct{ Requests, Moved, Lost int }
 		ProbationUntil time.Time `json:"probation_until"`
 		RolledBack     *struct {
 			ID, To           string

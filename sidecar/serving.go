@@ -48,7 +48,7 @@ func (n *serving) revisionStatus() RevisionStatus {
 func (n *serving) applied(doc *config.Document, source string, now time.Time) {
 	n.phase, n.doc, n.waiting = phaseCurrent, doc, ""
 	n.status.ID, n.status.Source, n.status.Since, n.status.LastRejected = doc.Revision, source, now, nil
-	n.status.RolledBack, n.status.ProbationUntil = nil, time.Time{}
+	n.status.RolledBack, n.status.ProbationUntil, n.status.Replay = nil, time.Time{}, nil
 	n.status.Applied++
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/passwords"
 	"github.com/fabian4/gateway-homebrew-go/mtls"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -74,6 +75,9 @@ type RevisionStatus struct {
 
 	// AsOf is when the source last said what serves; only while it serves from the state directory.
 	AsOf time.Time `json:"as_of,omitzero"`
+
+	// Replay is what this revision made of recent requests when it came into service; nil = there were none.
+	Replay *route.Replayed `json:"replay,omitempty"`
 
 	// ProbationUntil is until when the one before would be put back if this one did harm; zero = no more.
 	ProbationUntil time.Time `json:"probation_until,omitzero"`

@@ -27,7 +27,7 @@ func largeServiceThatChanges(t *testing.T, consul *testserver.ConsulServer) {
 	catalog.Watch([]Query{large})
 	waitAnswers(t, catalog)
 	limit := 2*time.Second + time.Since(begun) // as long as one response takes here
-	changed := map[string]time.Time{} // by port
+	changed := map[string]time.Time{}          // by port
 	var slowest time.Duration
 	known := func() {
 		e, _ := catalog.Endpoints(large)

@@ -81,6 +81,10 @@ var bad = []struct{ file, want string }{
 5:12: document: tags are not read (!!str)
 5:32: document: tags are not read (!special)
 `},
+	{"apply.bad.yaml", `
+2:13: apply.max_lost: want a percentage from 0% to 100% (seen 1)
+3:3: apply: key most is not known (known: max_lost)
+`},
 	{"bad.bad.json", `
 3:28: routes[0].cluster: cluster b is not defined (there is none)
 3:58: routes[0].timeouts.upstream: want a duration with its unit, such as 5s or 5ms (seen 5)

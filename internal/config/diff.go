@@ -26,6 +26,7 @@ func Diff(old, new *Document) []string {
 	lines = append(lines, diffKeys("timeouts", timeoutsBlock.changed(&old.Timeouts, &new.Timeouts))...)
 	lines = append(lines, diffKeys("limits", limitsBlock.changed(&old.Limits, &new.Limits))...)
 	lines = append(lines, diffKeys("access_log", accessLogBlock.changed(&old.AccessLog, &new.AccessLog))...)
+	lines = append(lines, diffKeys("apply", applyBlock.changed(&old.Apply, &new.Apply))...)
 	lines = append(lines, diffKeys("request_headers",
 		requestEditsBlock.changed(&old.RequestHeaders, &new.RequestHeaders))...)
 	lines = append(lines, diffKeys("response_headers",

@@ -19,6 +19,7 @@ type Document struct {
 	Timeouts  Timeouts
 	Limits    Limits
 	AccessLog AccessLog
+	Apply     Apply
 
 	RequestHeaders  HeaderEdits // of every route, before its own
 	ResponseHeaders HeaderEdits // likewise
@@ -40,6 +41,7 @@ var documentBlock = block[Document]{
 		at("timeouts", func(d *Document) *Timeouts { return &d.Timeouts }, timeoutsBlock.kind()),
 		at("limits", func(d *Document) *Limits { return &d.Limits }, limitsBlock.kind()),
 		at("access_log", func(d *Document) *AccessLog { return &d.AccessLog }, accessLogBlock.kind()),
+		at("apply", func(d *Document) *Apply { return &d.Apply }, applyBlock.kind()).optional(),
 		at("request_headers", func(d *Document) *HeaderEdits { return &d.RequestHeaders },
 			requestEditsBlock.kind()).optional(),
 		at("response_headers", func(d *Document) *HeaderEdits { return &d.ResponseHeaders },

@@ -96,6 +96,9 @@ func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *
 		a.remote = d.remote(c)
 	}
 	rt := t.router.match(&a)
+	if t.recent != nil && t.recent.due(start) {
+		t.recent.note(t, &a, c)
+	}
 	if rt == nil {
 		return ReplyNoRoute
 	}

@@ -11,13 +11,16 @@
 //     and [Decision.Proceed] goes on.
 //   - edits.go has what a route edits of heads. What does not go on it marks as such; what is added the writer of the
 //     head asks for, as the last fields. rewrite.go has the path that goes upstream.
+//   - recent.go keeps the shapes of recent requests, and matches them against the table of a revision before its swap.
+//     covering.go tells which route takes the requests that another one is for.
 //   - explain.go asks the same router about a request that nobody sends (explain_request.go).
 //
 // # Promises
 //
-//   - A Table is immutable: built, stored once, read by every request from then on. Rate limits outlive it by route
-//     name.
-//   - A decision blocks on nothing, does no I/O, reads no clock and allocates nothing.
+//   - A Table is immutable, but for the faults that are counted there: built, stored once, read by every request from
+//     then on. Rate limits outlive it by route name.
+//   - A decision blocks on nothing, does no I/O, reads no clock and allocates nothing, but for the first 1,000 shapes.
+//   - A shape has what routes look at, and nothing else of a request.
 //   - A request is decided once, whoever carries it then.
 //
 // # Not here
@@ -44,6 +47,9 @@
 // What an external authorization says of a client is told from what the client says: all fields of these names are
 // taken out first, and those that an app may mistake for them. An answer that is neither yes nor no, such as 404, is
 // never taken for an error of the service that on_error: allow would pass over: a wrong path would let in everybody.
+//
+// A shape is kept at most every 20 ms, in order of coming: a draw for each request would cost more, and say no more. It
+// is kept as text and not as the route that it took, since both tables are to be asked in the same way.
 //
 // A rate limit's buckets are kept under hashes of their keys, with a secret seed: small, without the clients' values in
 // memory, and nobody can choose a key that meets another's.

@@ -23,6 +23,9 @@ type Table struct {
 
 	unmatched telemetry.Faults // of requests that no route of this very table matched
 
+	recent *Recent // nil: nothing is kept of requests
+	looks  looks
+
 	router    *router
 	trusted   []netip.Prefix
 	upstreams map[string]*Upstream
@@ -45,6 +48,7 @@ type Options struct {
 	Instance  string              // likewise
 	Passwords *passwords.Prepared // the files of the document; may be nil where it names none
 	Previous  *Table              // the revision before, whose rate limits go on; may be nil
+	Recent    *Recent             // keeps the shapes of recent requests; may be nil
 }
 
 // Compile builds the table of a validated document.
@@ -71,6 +75,7 @@ func Compile(o Options) (*Table, error) {
 		}
 	}
 	t.router = newRouter(routes)
+	t.recent, t.looks = o.Recent, looksOf(routes)
 	for i := range doc.Listeners {
 		if l := &doc.Listeners[i]; !l.L4() {
 			t.listeners = append(t.listeners, l.Name)
