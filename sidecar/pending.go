@@ -100,7 +100,7 @@ func (a *applier) tryPending(ctx context.Context) error {
 	why := reasons(err)
 	if _, ok := errors.AsType[*lostError](err); ok { // which another try would not mend
 		a.release()
-		a.reject(p.from.Hash, "replay", why)
+		a.reject(p.from, "replay", why)
 		return nil
 	}
 	switch {
