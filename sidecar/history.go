@@ -17,6 +17,7 @@ const (
 	RevisionHeld        RevisionState = "held"        // it has, and a route or L4 listener would be left without any
 	RevisionRejected    RevisionState = "rejected"    // it is wrong, or could not be prepared
 	RevisionQuarantined RevisionState = "quarantined" // it has ended the process before
+	RevisionRolledBack  RevisionState = "rolled_back" // it made requests fail, and the one before was put back
 )
 
 // RevisionRecord is one of the last revisions that the source had.
@@ -74,6 +75,15 @@ func (h *history) supersede(now time.Time, states ...RevisionState) {
 		if r := &(*h)[i]; slices.Contains(states, r.State) {
 			r.State, r.Since = RevisionSuperseded, now
 		}
+	}
+}
+
+// rolledBack notes why the revision that served last but one does no more.
+func (h *history) rolledBack(r *RolledBack) {
+	at := slices.IndexFunc(*h, func(one RevisionRecord) bool { return one.Revision == r.ID })
+	if at >= 0 {
+		one := &(*h)[at]
+		one.State, one.Since, one.Reasons = RevisionRolledBack, r.At, firstReasons(r.Reasons)
 	}
 }
 

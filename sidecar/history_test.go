@@ -45,6 +45,9 @@ func TestHistory(t *testing.T) {
 			"b applied 4, a superseded 4"},
 		{"held, and another one comes", []step{note("a", "1", RevisionApplied), note("b", "2", RevisionHeld), release,
 			note("c", "3", RevisionApplied)}, "c applied 3, b superseded 2, a superseded 3"},
+		{"rolled back", []step{note("a", "1", RevisionApplied), note("b", "2", RevisionApplied),
+			note("a", "1", RevisionApplied), func(h *history, now time.Time) { h.rolledBack(&RolledBack{ID: "b", At: now}) }},
+			"a applied 2, b rolled_back 3, a superseded 1"},
 		{"held, and comes again", []step{note("a", "1", RevisionApplied), note("b", "2", RevisionHeld), release,
 			note("b", "2", RevisionHeld)}, "b held 3, a applied 0"},
 	} {

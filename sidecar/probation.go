@@ -116,6 +116,7 @@ func (a *applier) rollBack(ctx context.Context, h *harm, now time.Time) {
 		n.rolledBack(&RolledBack{
 			ID: bad.doc.Revision, Hash: bad.from.Hash, To: p.former.doc.Revision, Since: p.begun, At: now,
 			Requests: h.all.Requests, Failed: h.all.Faults.Ours(), Reasons: h.reasons, Compared: h.compared,
+			name: bad.from.Name,
 		}, p.phase, orphaned)
 	})
 	if ctx.Err() != nil {

@@ -101,6 +101,7 @@ func (n *serving) rejected(r *Rejection) {
 // the source has no document any more.
 func (n *serving) rolledBack(r *RolledBack, before phase, orphaned bool) {
 	n.status.RolledBack = r
+	n.history.rolledBack(r)
 	if n.phase = before; orphaned {
 		n.phase = phaseOrphaned
 	}

@@ -116,6 +116,8 @@ type RolledBack struct {
 	Failed   uint64     `json:"failed"`   // of these, by a fault of the gateway's own and not of the app
 	Reasons  []string   `json:"reasons"`
 	Compared []Compared `json:"compared"` // those with the most faults, at most 6
+
+	name string // as who pushed it calls it; empty: it was put by hand
 }
 
 // Compared is how something fared before a revision, and since.

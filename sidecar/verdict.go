@@ -23,6 +23,9 @@ func (n *serving) verdict() (v consul.Verdict, ok bool) {
 		if r.Class == "quarantined" {
 			v.State = consul.VerdictQuarantined
 		}
+	case st.RolledBack != nil:
+		r := st.RolledBack
+		v = consul.Verdict{Rev: cmp.Or(r.name, r.ID), State: consul.VerdictRolledBack, Since: r.At, Reasons: r.Reasons}
 	case n.phase == phaseStarting:
 		return v, false
 	case n.phase == phaseFallback:

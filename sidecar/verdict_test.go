@@ -53,6 +53,12 @@ func TestVerdict(t *testing.T) {
 			consul.Verdict{State: "rejected", Since: at(2), Reasons: []string{"wrong"}}},
 		{"quarantined", []step{applied, rejected(discovery.Document{Name: "pushed-b", Hash: long}, "quarantined")},
 			consul.Verdict{Rev: "pushed-b", State: "quarantined", Since: at(2), Reasons: []string{"wrong"}}},
+		{"rolled back", []step{applied, func(n *serving) {
+			n.rolledBack(&RolledBack{ID: "b", At: at(4), Reasons: []string{"harm"}, name: "pushed-b"}, phaseCurrent, false)
+		}}, consul.Verdict{Rev: "pushed-b", State: "rolled_back", Since: at(4), Reasons: []string{"harm"}}},
+		{"rolled back, and another one applied", []step{func(n *serving) {
+			n.rolledBack(&RolledBack{ID: "b", At: at(4)}, phaseCurrent, false)
+		}, applied}, consul.Verdict{Rev: "pushed-a", State: "applied", Since: at(1)}},
 		{"held", []step{applied, held(HeldEmpty)},
 			consul.Verdict{Rev: "pushed-b", State: "held", Since: at(3), Reasons: []string{"why"}}},
 		{"waiting", []step{applied, held(HeldWaiting)},

@@ -25,6 +25,7 @@ const (
 	VerdictHeld        = "held"        // it would leave a route or an L4 listener without an endpoint
 	VerdictRejected    = "rejected"    // it is not valid, or could not be prepared
 	VerdictQuarantined = "quarantined" // the process ended while it came into service
+	VerdictRolledBack  = "rolled_back" // it made requests fail, and the one before was put back
 )
 
 const (
