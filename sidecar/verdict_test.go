@@ -54,7 +54,8 @@ func TestVerdict(t *testing.T) {
 		{"quarantined", []step{applied, rejected(discovery.Document{Name: "pushed-b", Hash: long}, "quarantined")},
 			consul.Verdict{Rev: "pushed-b", State: "quarantined", Since: at(2), Reasons: []string{"wrong"}}},
 		{"rolled back", []step{applied, func(n *serving) {
-			n.rolledBack(&RolledBack{ID: "b", At: at(4), Reasons: []string{"harm"}, name: "pushed-b"}, phaseCurrent, false)
+			r := &RolledBack{ID: "b", At: at(4), Reasons: []string{"harm"}, name: "pushed-b"}
+			n.rolledBack(r, phaseCurrent, false)
 		}}, consul.Verdict{Rev: "pushed-b", State: "rolled_back", Since: at(4), Reasons: []string{"harm"}}},
 		{"rolled back, and another one applied", []step{func(n *serving) {
 			n.rolledBack(&RolledBack{ID: "b", At: at(4)}, phaseCurrent, false)
