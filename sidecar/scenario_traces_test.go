@@ -56,7 +56,8 @@ func TestTraceOverTwoGateways(t *testing.T) {
 					protocol = ", protocol: http2"
 				}
 				file := t.TempDir() + "/gateway.yaml"
-				write(t, file, "routes: [{name: all, cluster: c}]\nclusters: [{name: c, endpoints: ['"+to+"']"+protocol+"}]\n")
+				write(t, file, "routes: [{name: all, cluster: c}]\n"+
+					"clusters: [{name: c, endpoints: ['"+to+"']"+protocol+"}]\n")
 				return serve(t, env{
 					"GATEWAY_CONFIG": file, "GATEWAY_SERVICE": name, "OTEL_TRACES_EXPORTER": "otlp",
 					"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": endpoint,
@@ -122,7 +123,8 @@ func TestTraceOverTwoGateways(t *testing.T) {
 				"tracecontext": header.Get("Traceparent"), "b3": header.Get("B3"), "b3multi": header.Get("X-B3-Spanid"),
 			} {
 				if strings.Contains(row.formats+",", name+",") != strings.Contains(want, parent) {
-					t.Errorf("%s at the app: %q, want the span %s where it is among %s", name, want, parent, row.formats)
+					t.Errorf("%s at the app: %q, want the span %s where it is among %s", name, want, parent,
+						row.formats)
 				}
 			}
 			if strings.HasPrefix(row.formats, "tracecontext") && header.Get("Tracestate") != "a=1" {

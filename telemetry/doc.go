@@ -17,8 +17,8 @@
 // # Life of a trace
 //
 // A request gets its place in a trace when it has been decided on: [Tracer.Begin] (tracer.go) takes what it says of its
-// caller (tracecontext.go, b3.go), asks the sampler, and gives it a span. That is a [Trace] (trace.go), of which the
-// head for the endpoint is written. When the request has ended and its trace is recorded, [Tracer.Record] (span.go)
+// caller (tracecontext.go, b3fields.go), asks the sampler, and gives it a span. That is a [Trace] (trace.go), of which
+// the head for the endpoint is written. When the request has ended and its trace is recorded, [Tracer.Record] (span.go)
 // makes the SDK's spans of what the access log and the ring of failures are made of. span_exporter.go sends them.
 //
 // The access log is written here as well (record.go makes a line of a request,

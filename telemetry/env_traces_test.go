@@ -38,7 +38,8 @@ func TestTraceSettings(t *testing.T) {
 			formats: W3C, sampler: "AlwaysOnSampler", parent: true},
 		{name: "samplers", env: to + "OTEL_TRACES_SAMPLER=traceidratio OTEL_TRACES_SAMPLER_ARG=0.25",
 			endpoint: "http://c:4317", formats: W3C, sampler: "TraceIDRatioBased{0.25}"},
-		{name: "samplers by the parent", env: to + "OTEL_TRACES_SAMPLER=parentbased_traceidratio OTEL_TRACES_SAMPLER_ARG=0",
+		{name: "samplers by the parent",
+			env:      to + "OTEL_TRACES_SAMPLER=parentbased_traceidratio OTEL_TRACES_SAMPLER_ARG=0",
 			endpoint: "http://c:4317", formats: W3C, sampler: "TraceIDRatioBased{0}", parent: true},
 		{name: "off", env: to + "OTEL_TRACES_SAMPLER=always_off", endpoint: "http://c:4317", formats: W3C,
 			sampler: "AlwaysOffSampler"},
@@ -47,7 +48,8 @@ func TestTraceSettings(t *testing.T) {
 		{name: "no format", env: to + "OTEL_PROPAGATORS=none", endpoint: "http://c:4317",
 			sampler: "AlwaysOnSampler", parent: true},
 		{name: "all that is wrong", endpoint: "http://c:4317", formats: W3C, sampler: "TraceIDRatioBased{1}",
-			parent: true, env: to + "OTEL_PROPAGATORS=jaeger,tracecontext OTEL_TRACES_SAMPLER=parentbased_traceidratio " +
+			parent: true,
+			env: to + "OTEL_PROPAGATORS=jaeger,tracecontext OTEL_TRACES_SAMPLER=parentbased_traceidratio " +
 				"OTEL_TRACES_SAMPLER_ARG=NaN OTEL_BSP_MAX_QUEUE_SIZE=100000000 OTEL_BSP_SCHEDULE_DELAY=5s " +
 				"OTEL_BSP_MAX_EXPORT_BATCH_SIZE=0 OTEL_BSP_EXPORT_TIMEOUT=-1 OTEL_EXPORTER_OTLP_TRACES_TIMEOUT=x " +
 				"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION=zstd OTEL_EXPORTER_OTLP_TRACES_HEADERS=secret",
@@ -70,7 +72,8 @@ func TestTraceSettings(t *testing.T) {
 			parent: true, env: to + "OTEL_METRICS_EXPORTER=otlp OTEL_EXPORTER_OTLP_COMPRESSION=zstd",
 			warnings: []string{`OTEL_EXPORTER_OTLP_COMPRESSION: "zstd": not one of gzip, none; none is used`}},
 		{name: "no endpoint", env: to + "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=user:secret@c", formats: W3C,
-			sampler: "AlwaysOnSampler", parent: true, err: "env OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: neither a URL nor host:port"},
+			sampler: "AlwaysOnSampler", parent: true,
+			err: "env OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: neither a URL nor host:port"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			all, err := readSettings(variables(row.env))

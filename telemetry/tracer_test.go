@@ -52,7 +52,8 @@ func tracerTo(t *testing.T, c *collected, lost *Counter, log hclog.Logger, env s
 	return newTracer(t.Context(), c, &s.traces, resource.Empty(), lost, log, "1")
 }
 
-// Who decides whether a trace is recorded: the caller, where its word is asked for and it has said one; else the sampler.
+// Who decides whether a trace is recorded: the caller, where its word is asked for and it has said one; else the
+// sampler.
 func TestSampling(t *testing.T) {
 	context := func(decided bool, flags uint8) TraceContext {
 		return TraceContext{trace: traceID{15: 0xff, 8: 0xff}, span: spanID{1}, decided: decided, flags: flags}
@@ -194,7 +195,8 @@ func TestSpans(t *testing.T) {
 		}},
 		{"retried, ejected, queued", with(func(r *Record) { r.QueuedAfter, r.Queued = time.Millisecond, time.Second }),
 			[]Try{{Endpoint: "10.0.0.2:80", Took: time.Second, Flag: UF, Cause: refused, Ejected: true}, ok}, []string{
-				"client GET 0s+1s endpoint=10.0.0.2:80 flag=UF event=gateway.endpoint.ejected@1s error=UF: " + refused.Error(),
+				"client GET 0s+1s endpoint=10.0.0.2:80 flag=UF event=gateway.endpoint.ejected@1s error=UF: " +
+					refused.Error(),
 				"client GET 1ms+500ms status=200 endpoint=10.0.0.1:80 resent=1 link",
 				"server GET r 0s+1s status=200 event=gateway.queued@1ms",
 			}},

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -25,7 +24,8 @@ func headerEdits(except fieldsSet) *block[HeaderEdits] {
 		return headerFields(what, headerTemplate, func(d *decoder, key *yaml.Node) string {
 			name := editableName(d, key, edit, except)
 			if strings.HasPrefix(name, "x-forwarded-") {
-				d.problem(key, "%s cannot be %s: the gateway tells by it who the client is (remove is possible)", name, edit)
+				d.problem(key, "%s cannot be %s: the gateway tells by it who the client is (remove is possible)", name,
+					edit)
 				return ""
 			}
 			return name
@@ -51,16 +51,7 @@ func removedNames(except fieldsSet) kind[[]string] {
 	return listOf(kind[string]{
 		decode: func(d *decoder, n *yaml.Node, v *string) { *v = editableName(d, n, "removed", except) },
 		encode: func(e *encoder, v *string) { e.text(*v) },
-	}).then(func(d *decoder, n *yaml.Node, v *[]string) {
-		switch {
-		case len(*v) == 0:
-			d.problem(n, "want at least one name, leave remove out for none (seen an empty list)")
-		case len(*v) > maxHeaders:
-			d.problem(n, "want at most %d names (seen %d)", maxHeaders, len(*v))
-		}
-		d.onlyOnce(n, *v)
-		slices.Sort(*v)
-	})
+	}).then(unordered("name", "leave remove out for none", maxHeaders))
 }
 
 // headerTemplate is a value with variables. It is not shown in problems: it may be a secret.

@@ -66,16 +66,22 @@ func (m *Match) manyHosts() bool { return len(m.Hosts) > 1 }
 const maxHosts = 1000
 
 // hosts is a list without order.
-var hosts = listOf(matchHost).then(func(d *decoder, n *yaml.Node, v *[]string) {
-	switch {
-	case len(*v) == 0:
-		d.problem(n, "want at least one host, leave hosts out for any (seen an empty list)")
-	case len(*v) > maxHosts:
-		d.problem(n, "want at most %d hosts (seen %d)", maxHosts, len(*v))
+var hosts = listOf(matchHost).then(unordered("host", "leave hosts out for any", maxHosts))
+
+// unordered holds a list without order to at least one item and at most so many, of which none comes twice, and sorts
+// it. instead says what to write in place of an empty one.
+func unordered(item, instead string, most int) func(*decoder, *yaml.Node, *[]string) {
+	return func(d *decoder, n *yaml.Node, v *[]string) {
+		switch {
+		case len(*v) == 0:
+			d.problem(n, "want at least one %s, %s (seen an empty list)", item, instead)
+		case len(*v) > most:
+			d.problem(n, "want at most %d %ss (seen %d)", most, item, len(*v))
+		}
+		d.onlyOnce(n, *v)
+		slices.Sort(*v)
 	}
-	d.onlyOnce(n, *v)
-	slices.Sort(*v)
-})
+}
 
 // oneHost is a list with one item, written as it. The empty text is any host.
 var oneHost = kind[[]string]{

@@ -41,7 +41,8 @@ func TestUnsampledRequestDoesNotAllocate(t *testing.T) {
 		ex := typical(t, config.Route{Match: config.Match{PathPrefix: "/"}})
 		ex.engine.Tracer = tracer
 		lim := http1.DefaultLimits()
-		raw := "GET / HTTP/1.1\r\nHost: a\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\r\n\r\n"
+		raw := "GET / HTTP/1.1\r\nHost: a\r\n" +
+			"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\r\n\r\n"
 		if name == "all formats" {
 			raw = strings.ReplaceAll(raw, "211c80319c", "ffffffffff") // a ratio is of the end of the trace's id
 		}

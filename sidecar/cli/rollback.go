@@ -19,7 +19,8 @@ func rollbackCommand(p *Process) *cobra.Command {
 		Long: `Makes a revision of the history live again, as push does: it is checked, its
 services are looked up, and what it changes is shown. Twice in a row is there and
 back. --wait is that of push.`,
-		Example: "  gateway rollback --service web\n  gateway rollback 233359bf6ddf --service web --note 'v2 was too slow'",
+		Example: "  gateway rollback --service web\n" +
+			"  gateway rollback 233359bf6ddf --service web --note 'v2 was too slow'",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return fmt.Errorf("rollback takes one revision (were %d)", len(args))
