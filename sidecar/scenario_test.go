@@ -3,6 +3,7 @@ package sidecar_test
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -12,7 +13,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,9 +48,24 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	binaryDir = dir
+	moreAtOnce()
 	code := m.Run()
 	_ = os.RemoveAll(dir) // a temporary folder
 	os.Exit(code)
+}
+
+// moreAtOnce lets more tests run side by side than there are processors, unless the command line says how many: they
+// wait for gateways and Consul most of the time.
+func moreAtOnce() {
+	flag.Parse()
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if said {
+		return
+	}
+	if err := flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 }
 
 // gateway is a running gateway.

@@ -2,7 +2,6 @@ package sidecar_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -105,12 +104,11 @@ func (f *fleet) says(instance string, words ...string) {
 // session is that which holds what an instance says.
 func (f *fleet) session(instance string) string {
 	f.t.Helper()
-	var all []struct{ Session string }
-	text := f.consul.Call(http.MethodGet, "/v1/kv/gateway/"+f.service+"/ack/"+instance, nil)
-	if err := json.Unmarshal(text, &all); err != nil || all[0].Session == "" {
-		f.t.Fatalf("%s: no session in %s, %v", instance, text, err)
+	entry, _ := f.consul.KVEntry("gateway/" + f.service + "/ack/" + instance)
+	if entry.Session == "" {
+		f.t.Fatalf("%s: no session holds %q", instance, entry.Value)
 	}
-	return all[0].Session
+	return entry.Session
 }
 
 // Two gateways say what becomes of what is pushed, and its author is told.

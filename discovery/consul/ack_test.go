@@ -52,28 +52,13 @@ func speaking(t *testing.T, consul *testserver.ConsulServer, instance string) (a
 	return a, speak(t, a)
 }
 
-// held is what Consul has for an instance.
-type held struct {
-	Session     string
-	ModifyIndex uint64
-	Value       []byte
-}
-
 // hears waits for a verdict to be written, or with an empty state to go away.
-func hears(t *testing.T, consul *testserver.ConsulServer, instance, state string) (h held) {
+func hears(t *testing.T, consul *testserver.ConsulServer, instance, state string) (h testserver.KVEntry) {
 	t.Helper()
 	testserver.WaitFor(t, patience, instance+" to be "+state, func() bool {
-		h = held{}
-		_, there := consul.KV("gateway/web/ack/" + instance)
-		if !there {
-			return state == ""
-		}
-		var all []held
-		if json.Unmarshal(consul.Call(http.MethodGet, "/v1/kv/gateway/web/ack/"+instance, nil), &all) != nil {
-			return false
-		}
-		h = all[0]
-		return bytes.Contains(h.Value, []byte(`"state":"`+state+`"`))
+		there := false
+		h, there = consul.KVEntry("gateway/web/ack/" + instance)
+		return there == (state != "") && (!there || bytes.Contains(h.Value, []byte(`"state":"`+state+`"`)))
 	})
 	return h
 }
@@ -260,7 +245,7 @@ func TestAckPacesItself(t *testing.T) {
 				http.Error(w, "not found", http.StatusNotFound)
 			}
 		case "look":
-			pair, _ := json.Marshal([]held{{Session: fmt.Sprint("s", session), Value: written}})
+			pair, _ := json.Marshal([]testserver.KVEntry{{Session: fmt.Sprint("s", session), Value: written}})
 			say(w, "5", string(pair))
 		default:
 			written, _ = io.ReadAll(r.Body)

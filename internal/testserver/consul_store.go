@@ -23,17 +23,32 @@ func (s *ConsulServer) KVDelete(key string) {
 // KV returns a value, and whether the key is there.
 func (s *ConsulServer) KV(key string) (value string, ok bool) {
 	s.process.t.Helper()
-	path := "/v1/kv/" + key + "?raw"
+	entry, ok := s.KVEntry(key)
+	return string(entry.Value), ok
+}
+
+// KVEntry is what Consul has under a key.
+type KVEntry struct {
+	Session     string // which holds it; empty = none
+	ModifyIndex uint64
+	Value       []byte
+}
+
+// KVEntry returns what there is under a key, in one read, and whether it is there.
+func (s *ConsulServer) KVEntry(key string) (entry KVEntry, ok bool) {
+	s.process.t.Helper()
+	path := "/v1/kv/" + key
 	status, answer, err := s.try(http.MethodGet, path, nil)
+	var all []KVEntry
 	switch {
 	case err != nil:
 		s.process.t.Fatalf("consul: %v", err)
 	case status == http.StatusNotFound:
-		return "", false
-	case status != http.StatusOK:
+		return KVEntry{}, false
+	case status != http.StatusOK || json.Unmarshal(answer, &all) != nil || len(all) != 1:
 		s.process.t.Fatalf("consul: GET %s: status %d: %s", path, status, answer)
 	}
-	return string(answer), true
+	return all[0], true
 }
 
 // Holds tells whether it answers, right now and from what it knows, that the key has this value and the service
