@@ -86,3 +86,39 @@ func TestExpiryOfShortLives(t *testing.T) {
 		}
 	})
 }
+
+// TestExpiryOfObserved: what others read is told as what is in service, and nothing else comes of it.
+func TestExpiryOfObserved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca, dir := testcert.NewCA(t, "ca"), t.TempDir()
+		leaf := func(name string, lives time.Duration) config.Certificate {
+			l := testcert.Leaf{DNS: []string{name}, NotAfter: time.Now().Add(lives)}
+			return certificate(ca.Leaf(t, l).Write(t, dir, name))
+		}
+		set, log := newSet(t, Options{Unwatched: true})
+		over, near := leaf("over", -time.Hour), leaf("near", 25*time.Hour)
+		missing := config.Certificate{CertFile: dir + "/missing", KeyFile: dir + "/missing"}
+		set.Observe([]config.Certificate{over, missing, near}, []string{over.CertFile, missing.CertFile})
+		want := func(when string, soon, ended int) {
+			t.Helper()
+			if a, b := log.count("expires soon"), log.count("has expired"); a != soon || b != ended {
+				t.Errorf("%s: %d lines of an end and %d of one that has come, want %d and %d", when, a, b, soon, ended)
+			}
+		}
+		want("at once", 1, 2) // the expired one is a certificate and a CA
+		if got := set.Status(); len(got) != 3 || got[0].Path != near.CertFile || got[1].Path != over.CertFile {
+			t.Errorf("status %+v, want near and twice over", got)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go set.RunExpiry(ctx)
+		<-time.After(2 * time.Hour)
+		synctest.Wait()
+		want("an hour later", 2, 2)
+		leaf("over", time.Hour)
+		set.Reload()
+		if got := set.Status(); len(got) != 3 || !got[1].NotAfter.After(time.Now()) {
+			t.Errorf("status %+v, want the new file's end", got)
+		}
+	})
+}

@@ -90,3 +90,33 @@ clusters:
 		}
 	}
 }
+
+// Files that Consul's client and the exporters read are looked after as those of the document.
+func TestForeignCertificatesThatHaveExpired(t *testing.T) {
+	t.Parallel()
+	ca := testcert.NewCA(t, "back")
+	cert, key := ca.Leaf(t, testcert.Leaf{
+		DNS: []string{"gateway.example"}, NotAfter: time.Now().Add(-time.Hour),
+	}).Write(t, t.TempDir(), "expired")
+	for name, variables := range map[string]env{
+		"Consul's client": {"CONSUL_CLIENT_CERT": cert, "CONSUL_CLIENT_KEY": key},
+		"Consul's CA":     {"CONSUL_CACERT": cert},
+		"OTLP":            {"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": cert, "OTEL_EXPORTER_OTLP_CLIENT_KEY": key},
+		"metrics":         {"OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE": cert},
+		"traces": {
+			"OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE": cert, "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY": key,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			variables["GATEWAY_APP"] = testserver.Addr(t)
+			g := serve(t, variables)
+			if got := g.statusText(); !strings.Contains(got, "certificate "+cert+": EXPIRED 60 min ago") {
+				t.Errorf("the status does not name it:\n%s", got)
+			}
+			if lines := g.logged("certificate file has expired"); len(lines) != 1 || lines[0]["path"] != cert {
+				t.Errorf("the log says %v, want it once", lines)
+			}
+		})
+	}
+}

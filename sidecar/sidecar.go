@@ -88,6 +88,7 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 		Recheck: func(c config.Consul) { s.catalog.Recheck(query(c)) },
 	})
 	s.registry.SetCertificates(s.certs.Certificates)
+	s.observeCertificates()
 	if err := s.connect(); err != nil {
 		return nil, err
 	}
