@@ -70,8 +70,10 @@
 // service that does not work yet takes nothing else back. A new route that takes requests from another is compared with
 // that one. Listeners of HTTP are not judged: what fails there is no request, and anybody can make handshakes fail.
 //
-// A removed route whose clients are still there is taken back. They fail, and the author may not know of them; who does
-// pushes with --force, which is not judged.
+// That no route matches (NR) is not held against a revision, be it in HTTP or by server name. Which routes there are is
+// the author's word. A route that was removed on purpose and one that was misspelt cannot be told apart, and a revision
+// that removes a route must not be undone by its clients. A push shows both, and apply.max_lost refuses what loses too
+// much, before it serves. A cluster that may be empty by the author's will is not held against it for being so.
 //
 // A revision that is replaced on probation has passed if nothing speaks against it, however few requests it had. Else a
 // row of pushes would go back to one of long ago.

@@ -165,6 +165,14 @@ func (r *revision) usable(to []config.WeightedCluster) bool {
 	})
 }
 
+// mayBeEmpty tells whether one of the clusters may have no endpoint by the author's will.
+func (r *revision) mayBeEmpty(to []config.WeightedCluster) bool {
+	return slices.ContainsFunc(to, func(w config.WeightedCluster) bool {
+		c := r.clusters[w.Name]
+		return w.Weight > 0 && c != nil && c.Config().AllowEmpty
+	})
+}
+
 func clusterNames(to []config.WeightedCluster) string {
 	names := make([]string, len(to))
 	for i := range to {

@@ -72,15 +72,28 @@ type subject struct {
 	requests func() uint64 // since the start of the process
 	faults   func() telemetry.FaultCounts
 
+	mayBeEmpty bool // by the author's will: that there is no endpoint is no harm
+
 	suspicion
 	now telemetry.Outcomes // since the swap, at the last look
 }
 
 // begin notes what is counted at the swap.
-func (s *subject) begin() { s.began = s.requests() }
+func (s *subject) begin() {
+	s.began = s.requests()
+	s.before = s.judged(s.before)
+}
 
 func (s *subject) since() telemetry.Outcomes {
-	return telemetry.Outcomes{Requests: s.requests() - s.began, Faults: s.faults()}
+	return s.judged(telemetry.Outcomes{Requests: s.requests() - s.began, Faults: s.faults()})
+}
+
+// judged leaves out what the author has asked for.
+func (s *subject) judged(o telemetry.Outcomes) telemetry.Outcomes {
+	if s.mayBeEmpty {
+		o.Faults[telemetry.UH] = 0
+	}
+	return o
 }
 
 // doubtful tells whether anything speaks against the revision, be it of too few requests to be held against it.

@@ -101,6 +101,7 @@ func TestJudge(t *testing.T) {
 		{"the app's own errors", good, steady(100, 0, telemetry.UC), never, never},
 		{"clients that go away", good, steady(100, 1, telemetry.DC), never, never},
 		{"a limit", good, steady(100, 1, telemetry.UO), never, never},
+		{"requests without a route", good, steady(100, 1, telemetry.NR), never, never},
 		{"a rate limit", good, steady(100, 1, telemetry.RL), never, never},
 		{"low traffic", good, steady(1, 1, telemetry.UF), never, never},
 		{"low traffic, but enough", good, steady(3, 1, telemetry.UF), 9 * time.Second, 11 * time.Second},

@@ -2,6 +2,7 @@ package sidecar
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -154,41 +155,18 @@ func (a *applier) goBack(ctx context.Context, as func(*serving)) error {
 func (a *applier) subjects(former, next *revision, mark *telemetry.Mark) []subject {
 	touched := docdiff.FindTouched(former.doc, next.doc)
 	var all []subject
-	named := func(name string) telemetry.Outcomes { return mark.Route(a.registry.Route(name), leastRequests) }
-	count := func(name string) func() uint64 {
-		r := a.registry.Route(name)
-		return func() uint64 { return uint64(r.Requests()) }
-	}
-	var elsewhere []func() uint64 // requests of routes that match otherwise
 	for _, t := range touched.Routes {
 		r := &next.doc.Routes[t.Next]
-		s := subject{
-			name: "route " + r.Name, of: "requests", requests: count(r.Name), faults: next.table.Faults(t.Next).Load,
-		}
-		if t.Before >= 0 && !t.SameMatch {
-			elsewhere = append(elsewhere, s.requests)
-		}
 		took := takenBy(former, &t, r)
 		if took == "" {
 			continue // its requests were answered with 404
 		}
-		s.before = named(took)
-		all = append(all, s)
-	}
-	if len(touched.Lost) > 0 {
-		s := subject{name: "requests without a route", of: "requests", before: named("")}
-		for _, i := range touched.Lost {
-			s.before = s.before.Plus(named(former.doc.Routes[i].Name))
-		}
-		elsewhere = append(elsewhere, count(""))
-		s.requests = func() (n uint64) {
-			for _, of := range elsewhere {
-				n += of()
-			}
-			return n
-		}
-		s.faults = next.table.Faults(-1).Load
-		all = append(all, s)
+		tele := a.registry.Route(r.Name)
+		all = append(all, subject{
+			name: "route " + r.Name, of: "requests", before: mark.Route(a.registry.Route(took), leastRequests),
+			requests: func() uint64 { return uint64(tele.Requests()) }, faults: next.table.Faults(t.Next).Load,
+			mayBeEmpty: next.mayBeEmpty(r.Clusters),
+		})
 	}
 	for _, t := range touched.Listeners {
 		if t.Before < 0 {
@@ -200,6 +178,7 @@ func (a *applier) subjects(former, next *revision, mark *telemetry.Mark) []subje
 		all = append(all, subject{
 			name: "listener " + l.Name, of: "connections", before: mark.Listener(was, leastRequests),
 			requests: func() uint64 { return tele.Outcomes().Requests }, faults: next.connections[t.Next].Load,
+			mayBeEmpty: slices.ContainsFunc(slices.Collect(maps.Values(forwarded(l))), next.mayBeEmpty),
 		})
 	}
 	for i := range all {

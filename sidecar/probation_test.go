@@ -12,6 +12,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -55,14 +56,31 @@ func (a tried) serves(text string) {
 	}
 }
 
-// answers counts requests of a route, all of which end with flag.
+// answers counts requests of a route, all of which end with flag; of "", those without a route.
 func (a tried) answers(route string, n int, flag telemetry.Flag) {
+	if name, is := strings.CutPrefix(route, "listener "); is {
+		a.connects(name, n, flag)
+		return
+	}
 	r := a.registry.Route(route)
 	i := slices.IndexFunc(a.active.doc.Routes, func(r config.Route) bool { return r.Name == route })
 	for range n {
 		r.Record(telemetry.MethodGet, 502, telemetry.SchemeHTTP, time.Millisecond)
 		r.Faults.Count(flag)
-		a.active.table.Faults(i).Count(flag)
+		if i >= 0 {
+			a.active.table.Faults(i).Count(flag)
+		}
+	}
+}
+
+// connects counts connections of an L4 listener, all of which end with flag.
+func (a tried) connects(listener string, n int, flag telemetry.Flag) {
+	l := a.registry.Listener(listener, telemetry.L4)
+	i := slices.IndexFunc(a.active.doc.Listeners, func(l config.Listener) bool { return l.Name == listener })
+	for range n {
+		l.Accepted.Inc()
+		l.Faults.Count(flag)
+		a.active.connections[i].Count(flag)
 	}
 }
 
@@ -87,6 +105,15 @@ func shop(port int, more string) string {
 const alsoBasket = ", {name: basket, match: {path_prefix: /basket}, cluster: shop}"
 
 func TestProbation(t *testing.T) {
+	mayBeEmpty := func(document string) string {
+		return strings.Replace(document, "endpoints:", "allow_empty: true, endpoints:", 1)
+	}
+	address := testserver.Addr(t)
+	names := func(port int, more string) string {
+		return fmt.Sprintf("listeners: [{name: db, address: %q, protocol: tls, sni: [{host: a.test, cluster: db}%s]}]\n"+
+			"clusters: [{name: db, endpoints: [\"127.0.0.1:%d\"]}]\n", address, more, port)
+	}
+	const alsoB = ", {host: b.test, cluster: db}"
 	for _, row := range []struct {
 		name        string
 		first, next string
@@ -105,11 +132,25 @@ func TestProbation(t *testing.T) {
 			strings.Replace(shop(1, ""), "cluster", "match: {path_prefix: /shop}, cluster", 1),
 			strings.Replace(shop(1, alsoBasket), "cluster", "match: {path_prefix: /shop}, cluster", 1),
 			[]string{"shop", ""}, "basket", telemetry.UF, false},
-		{"a route less", shop(1, alsoBasket),
+		{"a route less, whose clients are still there",
+			strings.Replace(shop(1, alsoBasket), "cluster", "match: {path_prefix: /shop}, cluster", 1),
 			strings.Replace(shop(1, ""), "cluster", "match: {path_prefix: /shop}, cluster", 1),
-			[]string{"shop", "basket"}, "", telemetry.NR, true},
-		{"a route less that nobody asked for", shop(1, alsoBasket), shop(1, ""), []string{"shop"}, "", telemetry.NR,
-			false},
+			[]string{"shop", "basket"}, "", telemetry.NR, false},
+		{"a route that takes less, whose clients are still there", shop(1, ""),
+			strings.Replace(shop(1, ""), "cluster", "match: {path_prefix: /shop}, cluster", 1),
+			[]string{"shop"}, "", telemetry.NR, false},
+		{"no endpoint", shop(1, ""), shop(2, ""), []string{"shop"}, "shop", telemetry.UH, true},
+		{"no endpoint, where that may be", shop(1, ""), mayBeEmpty(shop(2, "")), []string{"shop"}, "shop",
+			telemetry.UH, false},
+		{"another fault where there may be no endpoint", shop(1, ""), mayBeEmpty(shop(2, "")), []string{"shop"},
+			"shop", telemetry.UF, true},
+		{"connections fail", names(1, ""), names(2, ""), []string{"listener db"}, "listener db", telemetry.UF, true},
+		{"connections without an endpoint", names(1, ""), names(2, ""), []string{"listener db"}, "listener db",
+			telemetry.UH, true},
+		{"connections without an endpoint, where that may be", names(1, ""), mayBeEmpty(names(2, "")),
+			[]string{"listener db"}, "listener db", telemetry.UH, false},
+		{"a server name less, whose clients are still there", names(1, alsoB), names(1, ""),
+			[]string{"listener db"}, "listener db", telemetry.NR, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			a := newTried(t)

@@ -6,11 +6,12 @@ import (
 	"sync/atomic"
 )
 
-// Ours tells whether a flag is about the gateway's own way to an endpoint: there is no route, no endpoint, or it could
-// not be reached, was too slow or broke off. What a client does and what a limit refuses is none of it.
+// Ours tells whether a flag is about the gateway's own way to an endpoint: there is none, or it could not be reached,
+// was too slow or broke off. What a client does and what a limit refuses is none of it, and neither is that there is no
+// route: the document says so.
 func (f Flag) Ours() bool {
 	switch f {
-	case NR, UH, UF, UC, UT, UPE:
+	case UH, UF, UC, UT, UPE:
 		return true
 	default:
 		return false

@@ -10,7 +10,6 @@ import (
 // Touched is what may fare otherwise than before.
 type Touched struct {
 	Routes    []Touch // of the next document, in order
-	Lost      []int   // routes of the former one whose requests may find no route: removed, or matching otherwise
 	Listeners []Touch // those of L4
 }
 
@@ -30,14 +29,12 @@ func FindTouched(before, next *config.Document) Touched {
 		!reflect.DeepEqual(before.RequestHeaders, next.RequestHeaders) ||
 		!reflect.DeepEqual(before.ResponseHeaders, next.ResponseHeaders)
 	known := RoutesOf(before)
-	kept := make([]bool, len(before.Routes))
 	last := -1
 	reordered := false
 	for i := range next.Routes {
 		touch := Touch{Next: i, Before: known.Partner(&next.Routes[i])}
 		if touch.Before >= 0 {
 			touch.SameMatch = known.sameMatch(touch.Before, &next.Routes[i])
-			kept[touch.Before] = kept[touch.Before] || touch.SameMatch
 			reordered, last = reordered || touch.Before < last, max(last, touch.Before)
 		}
 		if touch.Before < 0 || c.route(&before.Routes[touch.Before], &next.Routes[i]) {
@@ -46,11 +43,6 @@ func FindTouched(before, next *config.Document) Touched {
 	}
 	if reordered { // of two that match the same request, the first takes it
 		t.Routes = allRoutes(known, next)
-	}
-	for i := range kept {
-		if !kept[i] {
-			t.Lost = append(t.Lost, i)
-		}
 	}
 	for i := range next.Listeners {
 		l := &next.Listeners[i]

@@ -101,7 +101,9 @@ func (r *Record) Write(e *Engine, c *route.Client, d *route.Decision, a *Attempt
 	}
 	if r.Flag != telemetry.NoFlag {
 		rt.Faults.Count(r.Flag)
-		d.Faults().Count(r.Flag)
+		if d.Route != nil {
+			d.Route.Faults.Count(r.Flag)
+		}
 	}
 	slow := t.Slow > 0 && took >= t.Slow && r.Status != 101 // a tunnel lasts as long as it is wanted
 	broken := slow || r.Flag != telemetry.NoFlag || !r.wanted && (r.Status >= 500 || grpcFailed(r.GRPCStatus))

@@ -44,14 +44,6 @@ type Decision struct {
 	normal  []byte     // the normalised path, where it is not the request's own; with rewritten, what became of it
 }
 
-// Faults counts requests like this one that ended badly: see [Table.Faults].
-func (d *Decision) Faults() *telemetry.Faults {
-	if d.Route == nil {
-		return &d.Table.unmatched
-	}
-	return &d.Route.faults
-}
-
 // Workspace is memory that a decision is made in. It is kept between requests; a Decision with a path that had to be
 // normalised or rewritten points into it.
 type Workspace struct {

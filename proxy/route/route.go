@@ -23,7 +23,7 @@ type Route struct {
 	Request   *Edits // of requests towards endpoints
 	Response  *Edits // of responses towards clients
 
-	faults telemetry.Faults // of requests that this very table has decided
+	Faults telemetry.Faults // of requests that this very table has decided
 
 	prefix   string         // of its paths, without its last slash; "" is "/". With an exact path that
 	pattern  *regexp.Regexp // of whole paths; nil: it goes by prefix or an exact path

@@ -21,8 +21,6 @@ type Table struct {
 	Slow     time.Duration    // a request that lasts this long is logged and kept; 0: none is slow
 	NoRoute  *telemetry.Route // for requests that no route matched
 
-	unmatched telemetry.Faults // of requests that no route of this very table matched
-
 	recent *Recent // nil: nothing is kept of requests
 	looks  looks
 
@@ -98,14 +96,9 @@ func (t *Table) listenerName(c *Client) string {
 	return c.Listener.Name
 }
 
-// Faults counts the requests that the i-th route of the document has decided by this table and that ended badly; -1 for
-// those that no route matched. What was decided by another table, and ended while this one serves, is not among them.
-func (t *Table) Faults(i int) *telemetry.Faults {
-	if i < 0 {
-		return &t.unmatched
-	}
-	return &t.router.routes[i].faults
-}
+// Faults counts the requests that the i-th route of the document has decided by this table and that ended badly. What
+// was decided by another table, and ended while this one serves, is not among them.
+func (t *Table) Faults(i int) *telemetry.Faults { return &t.router.routes[i].Faults }
 
 // Uses tells whether the cluster of that name belongs to the revision.
 func (t *Table) Uses(name string) bool { return t.upstreams[name] != nil }
