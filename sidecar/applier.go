@@ -75,7 +75,7 @@ func (a *applier) revisions(ctx context.Context, documents <-chan discovery.Docu
 			err = a.orFallBack(ctx, a.silence())
 		case <-a.catalog.Changed():
 			a.endpoints()
-			if a.pending != nil && a.pending.status.State != stateRejected {
+			if a.pending != nil && a.pending.status.State != discovery.RevisionRejected {
 				err = a.tryPending(ctx)
 			}
 		case now := <-again.C:
@@ -222,11 +222,11 @@ func (a *applier) reject(d discovery.Document, class string, why []string) {
 }
 
 // refusal is the state of a document that was rejected.
-func refusal(class string) RevisionState {
+func refusal(class string) discovery.RevisionState {
 	if class == "quarantined" {
-		return RevisionQuarantined
+		return discovery.RevisionQuarantined
 	}
-	return RevisionRejected
+	return discovery.RevisionRejected
 }
 
 func (a *applier) logRejected(hash, class string, why []string) {

@@ -46,7 +46,7 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, from discover
 	a.now.applied(doc, from.Source, time.Now())
 	a.now.name = from.Name
 	a.now.history.note(RevisionRecord{
-		Revision: doc.Revision, hash: from.Hash, State: RevisionApplied, Since: time.Now(),
+		Revision: doc.Revision, hash: from.Hash, State: discovery.RevisionApplied, Since: time.Now(),
 	})
 	if next.replayed.Requests > 0 {
 		a.now.status.Replay = &next.replayed

@@ -4,28 +4,16 @@ import (
 	"fmt"
 	"slices"
 	"time"
-)
 
-// RevisionState is what has become of a revision.
-type RevisionState string
-
-// The states of a revision.
-const (
-	RevisionApplied     RevisionState = "applied"     // it serves
-	RevisionSuperseded  RevisionState = "superseded"  // another one came after it
-	RevisionWaiting     RevisionState = "waiting"     // the catalog has not said which endpoints there are
-	RevisionHeld        RevisionState = "held"        // it has, and a route or L4 listener would be left without any
-	RevisionRejected    RevisionState = "rejected"    // it is wrong, or could not be prepared
-	RevisionQuarantined RevisionState = "quarantined" // it has ended the process before
-	RevisionRolledBack  RevisionState = "rolled_back" // it made requests fail, and the one before was put back
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 )
 
 // RevisionRecord is one of the last revisions that the source had.
 type RevisionRecord struct {
-	Revision string        `json:"revision"` // of one that was never read: the beginning of its document's hash
-	State    RevisionState `json:"state"`
-	Since    time.Time     `json:"since"`   // of the state
-	Reasons  []string      `json:"reasons"` // why it does not serve, or what to know although it does; the first few
+	Revision string                  `json:"revision"` // of one that was never read: the beginning of its document's hash
+	State    discovery.RevisionState `json:"state"`
+	Since    time.Time               `json:"since"`   // of the state
+	Reasons  []string                `json:"reasons"` // why it does not serve, or what to know although it does; the first few
 
 	hash   string // of the document's content; empty for the bootstrap's
 	served bool
@@ -57,8 +45,8 @@ func (h *history) note(next RevisionRecord) {
 	default:
 		*h = slices.Delete(*h, at, at+1)
 	}
-	if next.served = next.State == RevisionApplied; next.served {
-		h.supersede(next.Since, RevisionApplied)
+	if next.served = next.State == discovery.RevisionApplied; next.served {
+		h.supersede(next.Since, discovery.RevisionApplied)
 	}
 	*h = slices.Insert(*h, 0, next)
 	*h = (*h)[:min(len(*h), keptRevisions)]
@@ -70,10 +58,10 @@ func (r *RevisionRecord) same(other *RevisionRecord) bool {
 }
 
 // supersede ends those states of revisions.
-func (h *history) supersede(now time.Time, states ...RevisionState) {
+func (h *history) supersede(now time.Time, states ...discovery.RevisionState) {
 	for i := range *h {
 		if r := &(*h)[i]; slices.Contains(states, r.State) {
-			r.State, r.Since = RevisionSuperseded, now
+			r.State, r.Since = discovery.RevisionSuperseded, now
 		}
 	}
 }
@@ -83,14 +71,14 @@ func (h *history) rolledBack(r *RolledBack) {
 	at := slices.IndexFunc(*h, func(one RevisionRecord) bool { return one.Revision == r.ID })
 	if at >= 0 {
 		one := &(*h)[at]
-		one.State, one.Since, one.Reasons = RevisionRolledBack, r.At, firstReasons(r.Reasons)
+		one.State, one.Since, one.Reasons = discovery.RevisionRolledBack, r.At, firstReasons(r.Reasons)
 	}
 }
 
 // explain says what to know of the revision that serves.
 func (h *history) explain(reasons ...string) {
 	for i := range *h {
-		if r := &(*h)[i]; r.State == RevisionApplied {
+		if r := &(*h)[i]; r.State == discovery.RevisionApplied {
 			r.Reasons = firstReasons(reasons)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 )
 
 // text is the history in short, the newest first.
@@ -18,38 +20,38 @@ func (h history) text() string {
 
 func TestHistory(t *testing.T) {
 	type step func(h *history, now time.Time)
-	note := func(revision, hash string, s RevisionState) step {
+	note := func(revision, hash string, s discovery.RevisionState) step {
 		return func(h *history, now time.Time) {
 			h.note(RevisionRecord{Revision: revision, hash: hash, State: s, Since: now})
 		}
 	}
-	release := func(h *history, now time.Time) { h.supersede(now, RevisionWaiting, RevisionHeld) }
+	release := func(h *history, now time.Time) { h.supersede(now, discovery.RevisionWaiting, discovery.RevisionHeld) }
 	for _, row := range []struct {
 		name  string
 		steps []step
 		want  string
 	}{
-		{"one after the other", []step{note("a", "1", RevisionApplied), note("b", "2", RevisionApplied)},
+		{"one after the other", []step{note("a", "1", discovery.RevisionApplied), note("b", "2", discovery.RevisionApplied)},
 			"b applied 1, a superseded 1"},
-		{"back again", []step{note("a", "1", RevisionApplied), note("b", "2", RevisionApplied),
-			note("a", "1", RevisionApplied)}, "a applied 2, b superseded 2, a superseded 1"},
-		{"rejected, then good", []step{note("a", "1", RevisionApplied), note("", "2", RevisionRejected),
-			note("b", "2", RevisionApplied)}, "b applied 2, a superseded 2"},
-		{"rejected for good", []step{note("a", "1", RevisionApplied), note("", "2", RevisionRejected),
-			note("c", "3", RevisionApplied)}, "c applied 2, 2 rejected 1, a superseded 2"},
-		{"rejected at the start, tried again", []step{note("", "2", RevisionRejected),
-			note("boot", "", RevisionApplied), note("", "2", RevisionRejected), note("b", "2", RevisionApplied)},
+		{"back again", []step{note("a", "1", discovery.RevisionApplied), note("b", "2", discovery.RevisionApplied),
+			note("a", "1", discovery.RevisionApplied)}, "a applied 2, b superseded 2, a superseded 1"},
+		{"rejected, then good", []step{note("a", "1", discovery.RevisionApplied), note("", "2", discovery.RevisionRejected),
+			note("b", "2", discovery.RevisionApplied)}, "b applied 2, a superseded 2"},
+		{"rejected for good", []step{note("a", "1", discovery.RevisionApplied), note("", "2", discovery.RevisionRejected),
+			note("c", "3", discovery.RevisionApplied)}, "c applied 2, 2 rejected 1, a superseded 2"},
+		{"rejected at the start, tried again", []step{note("", "2", discovery.RevisionRejected),
+			note("boot", "", discovery.RevisionApplied), note("", "2", discovery.RevisionRejected), note("b", "2", discovery.RevisionApplied)},
 			"b applied 3, boot superseded 3"},
-		{"waits, is held, serves", []step{note("a", "1", RevisionApplied), note("b", "2", RevisionWaiting),
-			note("b", "2", RevisionWaiting), note("b", "2", RevisionHeld), note("b", "2", RevisionApplied), release},
+		{"waits, is held, serves", []step{note("a", "1", discovery.RevisionApplied), note("b", "2", discovery.RevisionWaiting),
+			note("b", "2", discovery.RevisionWaiting), note("b", "2", discovery.RevisionHeld), note("b", "2", discovery.RevisionApplied), release},
 			"b applied 4, a superseded 4"},
-		{"held, and another one comes", []step{note("a", "1", RevisionApplied), note("b", "2", RevisionHeld), release,
-			note("c", "3", RevisionApplied)}, "c applied 3, b superseded 2, a superseded 3"},
-		{"rolled back", []step{note("a", "1", RevisionApplied), note("b", "2", RevisionApplied),
-			note("a", "1", RevisionApplied), func(h *history, now time.Time) { h.rolledBack(&RolledBack{ID: "b", At: now}) }},
+		{"held, and another one comes", []step{note("a", "1", discovery.RevisionApplied), note("b", "2", discovery.RevisionHeld), release,
+			note("c", "3", discovery.RevisionApplied)}, "c applied 3, b superseded 2, a superseded 3"},
+		{"rolled back", []step{note("a", "1", discovery.RevisionApplied), note("b", "2", discovery.RevisionApplied),
+			note("a", "1", discovery.RevisionApplied), func(h *history, now time.Time) { h.rolledBack(&RolledBack{ID: "b", At: now}) }},
 			"a applied 2, b rolled_back 3, a superseded 1"},
-		{"held, and comes again", []step{note("a", "1", RevisionApplied), note("b", "2", RevisionHeld), release,
-			note("b", "2", RevisionHeld)}, "b held 3, a applied 0"},
+		{"held, and comes again", []step{note("a", "1", discovery.RevisionApplied), note("b", "2", discovery.RevisionHeld), release,
+			note("b", "2", discovery.RevisionHeld)}, "b held 3, a applied 0"},
 	} {
 		var h history
 		for i, s := range row.steps {
@@ -65,7 +67,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	var h history
 	for i := range 3 * keptRevisions {
 		h.note(RevisionRecord{
-			hash: fmt.Sprintf("%02d%062d", i, 0), State: RevisionRejected, Reasons: make([]string, 1000),
+			hash: fmt.Sprintf("%02d%062d", i, 0), State: discovery.RevisionRejected, Reasons: make([]string, 1000),
 		})
 	}
 	if len(h) != keptRevisions || len(h[0].Revision) != shortHash || len(h[0].Reasons) != keptReasons+1 ||

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/docdiff"
 )
@@ -19,9 +20,9 @@ type heldError struct{ reasons []string }
 func (e *heldError) Error() string { return strings.Join(e.reasons, "; ") }
 
 // hold notes why the document is held.
-func (a *applier) hold(state string, why []string) {
+func (a *applier) hold(state discovery.RevisionState, why []string) {
 	h := a.pending
-	wasRejected := h.status.State == stateRejected
+	wasRejected := h.status.State == discovery.RevisionRejected
 	if h.status.State != state {
 		h.logged, h.retry = nil, backoff{}
 	}
@@ -30,17 +31,17 @@ func (a *applier) hold(state string, why []string) {
 	status := h.status
 	a.now.status.Held = &status
 	a.now.history.note(RevisionRecord{
-		Revision: h.doc.Revision, hash: h.from.Hash, State: RevisionState(state), Since: time.Now(), Reasons: why,
+		Revision: h.doc.Revision, hash: h.from.Hash, State: state, Since: time.Now(), Reasons: why,
 	})
 	if wasRejected {
 		a.now.status.LastRejected = nil // it could be prepared by now
 	}
 	a.mu.Unlock()
-	a.registry.RevisionHeld(state)
-	if !slices.Equal(h.logged, why) && (state == HeldEmpty || time.Since(h.status.Since) >= holdLogAfter) {
+	a.registry.RevisionHeld(string(state))
+	if !slices.Equal(h.logged, why) && (state == discovery.RevisionHeld || time.Since(h.status.Since) >= holdLogAfter) {
 		h.logged = why
 		a.logger.Warn("revision held, the one before goes on serving",
-			"revision", h.doc.Revision, "active", a.active.doc.Revision, "state", state, "reasons", why)
+			"revision", h.doc.Revision, "active", a.active.doc.Revision, "state", string(state), "reasons", why)
 	}
 }
 
@@ -50,7 +51,7 @@ func (a *applier) unhold() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.now.status.Held = nil
-	a.now.history.supersede(time.Now(), RevisionWaiting, RevisionHeld)
+	a.now.history.supersede(time.Now(), discovery.RevisionWaiting, discovery.RevisionHeld)
 }
 
 // unanswered names the services of a document of which the catalog has said nothing yet, with what keeps it.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
-	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
@@ -17,20 +16,13 @@ import (
 type pendingDocument struct {
 	doc    *config.Document
 	from   discovery.Document
-	status Held
+	status Held     // waiting or held, as the status has it, or rejected: it could not be prepared, and is tried again
 	logged []string // the reasons that the log has, of this state
 
 	// Of a rejected one.
 	since time.Time
 	retry backoff
 }
-
-// The states of a pending document. The status has the first two.
-const (
-	HeldWaiting   = consul.VerdictWaiting  // the catalog has not said yet which endpoints a service has
-	HeldEmpty     = consul.VerdictHeld     // it has, and a route or L4 listener would be left without any
-	stateRejected = consul.VerdictRejected // it could not be prepared, and is tried again
-)
 
 // backoff is when something that failed is tried again. The zero value: it is not.
 type backoff struct {
@@ -83,14 +75,14 @@ func (a *applier) tryPending(ctx context.Context) error {
 	}
 	a.catalog.Watch(a.catalogQueries())
 	if missing := a.unanswered(p.doc); len(missing) > 0 && a.mustWait(p.doc) {
-		a.hold(HeldWaiting, missing)
+		a.hold(discovery.RevisionWaiting, missing)
 		return nil
 	}
 	a.trials().begin(p.from.Hash)
 	defer a.endTrial(p.from.Hash)
 	err := a.apply(ctx, p.doc, p.from, nil)
 	if held, ok := errors.AsType[*heldError](err); ok {
-		a.hold(HeldEmpty, held.reasons)
+		a.hold(discovery.RevisionHeld, held.reasons)
 		return nil
 	}
 	if err == nil || ctx.Err() != nil {
@@ -104,7 +96,7 @@ func (a *applier) tryPending(ctx context.Context) error {
 		return nil
 	}
 	switch {
-	case p.status.State != stateRejected:
+	case p.status.State != discovery.RevisionRejected:
 		a.reject(p.from, "prepare", why)
 		a.unhold()
 	case !slices.Equal(p.logged, why):
@@ -117,8 +109,8 @@ func (a *applier) tryPending(ctx context.Context) error {
 // retryLater has the pending document, which was rejected, tried again in a while.
 func (a *applier) retryLater(why []string) {
 	p := a.pending
-	if p.status.State != stateRejected {
-		p.status.State, p.since = stateRejected, time.Now()
+	if p.status.State != discovery.RevisionRejected {
+		p.status.State, p.since = discovery.RevisionRejected, time.Now()
 	}
 	p.logged = why
 	if !a.boot.Benchmark { // where nothing is to happen by itself
@@ -131,13 +123,13 @@ func (a *applier) retryLater(why []string) {
 	r.RetryAt = p.retry.at
 	a.now.pending(r)
 	a.now.history.note(RevisionRecord{
-		Revision: p.doc.Revision, hash: p.from.Hash, State: RevisionRejected, Since: p.since, Reasons: why,
+		Revision: p.doc.Revision, hash: p.from.Hash, State: discovery.RevisionRejected, Since: p.since, Reasons: why,
 	})
 }
 
 // tryAgain tries what is due: the document of the source, or the last good one.
 func (a *applier) tryAgain(ctx context.Context, now time.Time) error {
-	if p := a.pending; p != nil && (p.status.State == HeldWaiting || p.retry.due(now)) {
+	if p := a.pending; p != nil && (p.status.State == discovery.RevisionWaiting || p.retry.due(now)) {
 		if err := a.tryPending(ctx); err != nil { // why it waits may be another reason by now
 			return err
 		}

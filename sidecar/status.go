@@ -96,9 +96,9 @@ type RevisionStatus struct {
 type Held struct {
 	ID string `json:"id"`
 	// waiting: the catalog has not said which endpoints there are; held: there are none
-	State   string    `json:"state"`
-	Since   time.Time `json:"since"`
-	Reasons []string  `json:"reasons"`
+	State   discovery.RevisionState `json:"state"`
+	Since   time.Time               `json:"since"`
+	Reasons []string                `json:"reasons"`
 
 	name string // of its revision, as who pushed it calls it
 }

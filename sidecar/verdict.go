@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 )
 
@@ -19,21 +20,21 @@ func (n *serving) verdict() (v consul.Verdict, ok bool) {
 		v = consul.Verdict{Rev: cmp.Or(h.name, h.ID), State: h.State, Since: h.Since, Reasons: h.Reasons}
 	case st.LastRejected != nil:
 		r := st.LastRejected
-		v = consul.Verdict{Rev: r.name, State: consul.VerdictRejected, Since: r.At, Reasons: r.Reasons}
+		v = consul.Verdict{Rev: r.name, State: discovery.RevisionRejected, Since: r.At, Reasons: r.Reasons}
 		if r.Class == "quarantined" {
-			v.State = consul.VerdictQuarantined
+			v.State = discovery.RevisionQuarantined
 		}
 	case st.RolledBack != nil:
 		r := st.RolledBack
-		v = consul.Verdict{Rev: cmp.Or(r.name, r.ID), State: consul.VerdictRolledBack, Since: r.At, Reasons: r.Reasons}
+		v = consul.Verdict{Rev: cmp.Or(r.name, r.ID), State: discovery.RevisionRolledBack, Since: r.At, Reasons: r.Reasons}
 	case n.phase == phaseStarting:
 		return v, false
 	case n.phase == phaseFallback:
-		v = consul.Verdict{State: consul.VerdictWaiting, Since: st.Since, Reasons: []string{n.waiting}}
+		v = consul.Verdict{State: discovery.RevisionWaiting, Since: st.Since, Reasons: []string{n.waiting}}
 	default:
-		v = consul.Verdict{Rev: cmp.Or(n.name, st.ID), State: consul.VerdictApplied, Since: st.Since}
+		v = consul.Verdict{Rev: cmp.Or(n.name, st.ID), State: discovery.RevisionApplied, Since: st.Since}
 		if len(n.waitsFor) > 0 {
-			v.State, v.Reasons = consul.VerdictWaiting, n.waitsFor
+			v.State, v.Reasons = discovery.RevisionWaiting, n.waitsFor
 		}
 		if n.phase == phaseRestored {
 			v.Reasons = append(slices.Clone(v.Reasons), fmt.Sprintf("serves from the state directory, as it was at %s",

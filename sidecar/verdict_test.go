@@ -22,7 +22,7 @@ func TestVerdict(t *testing.T) {
 	rejected := func(d discovery.Document, class string) step {
 		return func(n *serving) { n.rejected(newRejection(d, class, at(2), []string{"wrong"})) }
 	}
-	held := func(state string) step {
+	held := func(state discovery.RevisionState) step {
 		return func(n *serving) {
 			n.status.Held = &Held{ID: "b", State: state, Since: at(3), Reasons: []string{"why"}, name: "pushed-b"}
 		}
@@ -60,9 +60,9 @@ func TestVerdict(t *testing.T) {
 		{"rolled back, and another one applied", []step{func(n *serving) {
 			n.rolledBack(&RolledBack{ID: "b", At: at(4)}, phaseCurrent, false)
 		}, applied}, consul.Verdict{Rev: "pushed-a", State: "applied", Since: at(1)}},
-		{"held", []step{applied, held(HeldEmpty)},
+		{"held", []step{applied, held(discovery.RevisionHeld)},
 			consul.Verdict{Rev: "pushed-b", State: "held", Since: at(3), Reasons: []string{"why"}}},
-		{"waiting", []step{applied, held(HeldWaiting)},
+		{"waiting", []step{applied, held(discovery.RevisionWaiting)},
 			consul.Verdict{Rev: "pushed-b", State: "waiting", Since: at(3), Reasons: []string{"why"}}},
 		{"the one before once more", []step{applied, rejected(discovery.Document{Hash: long}, "invalid"),
 			func(n *serving) { n.confirmed("consul") }},

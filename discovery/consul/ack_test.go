@@ -16,6 +16,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
@@ -53,12 +54,14 @@ func speaking(t *testing.T, consul *testserver.ConsulServer, instance string) (a
 }
 
 // hears waits for a verdict to be written, or with an empty state to go away.
-func hears(t *testing.T, consul *testserver.ConsulServer, instance, state string) (h testserver.KVEntry) {
+func hears(
+	t *testing.T, consul *testserver.ConsulServer, instance string, state discovery.RevisionState,
+) (h testserver.KVEntry) {
 	t.Helper()
-	testserver.WaitFor(t, patience, instance+" to be "+state, func() bool {
+	testserver.WaitFor(t, patience, instance+" to be "+string(state), func() bool {
 		there := false
 		h, there = consul.KVEntry("gateway/web/ack/" + instance)
-		return there == (state != "") && (!there || bytes.Contains(h.Value, []byte(`"state":"`+state+`"`)))
+		return there == (state != "") && (!there || bytes.Contains(h.Value, []byte(`"state":"`+string(state)+`"`)))
 	})
 	return h
 }
@@ -66,9 +69,9 @@ func hears(t *testing.T, consul *testserver.ConsulServer, instance, state string
 // verdictsAreSaid writes on change only, and what is written goes away with its session.
 func verdictsAreSaid(t *testing.T, consul *testserver.ConsulServer) {
 	a, leave := speaking(t, consul, "one")
-	v := Verdict{Rev: "r", State: VerdictApplied, Since: time.Now()}
+	v := Verdict{Rev: "r", State: discovery.RevisionApplied, Since: time.Now()}
 	a.Say(v)
-	first := hears(t, consul, "one", VerdictApplied)
+	first := hears(t, consul, "one", discovery.RevisionApplied)
 	var sessions []struct{ TTL, Behavior, Name string }
 	info := consul.Call(http.MethodGet, "/v1/session/info/"+first.Session, nil)
 	if err := json.Unmarshal(info, &sessions); err != nil || len(sessions) != 1 || sessions[0].TTL != "1m0s" ||
@@ -80,27 +83,27 @@ func verdictsAreSaid(t *testing.T, consul *testserver.ConsulServer) {
 	}
 	a.Say(v)
 	a.tryAgain()
-	v.State = VerdictHeld
+	v.State = discovery.RevisionHeld
 	a.Say(v)
-	second := hears(t, consul, "one", VerdictHeld)
+	second := hears(t, consul, "one", discovery.RevisionHeld)
 	if second.Session != first.Session {
 		t.Error("another session, though the first one lives")
 	}
 	consul.KVDelete("gateway/web/ack/one")
 	a.tryAgain() // as it does every two minutes
-	if h := hears(t, consul, "one", VerdictHeld); h.Session != first.Session {
+	if h := hears(t, consul, "one", discovery.RevisionHeld); h.Session != first.Session {
 		t.Error("another session, though the first one lives, after somebody deleted the key")
 	}
 
 	consul.Call(http.MethodPut, "/v1/session/destroy/"+first.Session, nil)
 	hears(t, consul, "one", "")
 	a.tryAgain() // as it does when its time has come
-	third := hears(t, consul, "one", VerdictHeld)
+	third := hears(t, consul, "one", discovery.RevisionHeld)
 	consul.Call(http.MethodPut, "/v1/session/destroy/"+third.Session, nil)
 	hears(t, consul, "one", "")
-	v.State = VerdictApplied
+	v.State = discovery.RevisionApplied
 	a.Say(v) // the write finds out that the session is gone
-	last := hears(t, consul, "one", VerdictApplied)
+	last := hears(t, consul, "one", discovery.RevisionApplied)
 	leave()
 	if _, there := consul.KV("gateway/web/ack/one"); there {
 		t.Error("the verdict is there after the end")
@@ -114,17 +117,17 @@ func verdictsAreSaid(t *testing.T, consul *testserver.ConsulServer) {
 func theSuccessorSpeaks(t *testing.T, consul *testserver.ConsulServer) {
 	_, leave := func() (*Ack, func()) {
 		a, leave := speaking(t, consul, "one")
-		a.Say(Verdict{Rev: "r", State: VerdictApplied})
+		a.Say(Verdict{Rev: "r", State: discovery.RevisionApplied})
 		return a, leave
 	}()
-	first := hears(t, consul, "one", VerdictApplied)
+	first := hears(t, consul, "one", discovery.RevisionApplied)
 	next, _ := speaking(t, consul, "one")
-	next.Say(Verdict{Rev: "r", State: VerdictRejected})
-	if h := hears(t, consul, "one", VerdictRejected); h.Session == first.Session {
+	next.Say(Verdict{Rev: "r", State: discovery.RevisionRejected})
+	if h := hears(t, consul, "one", discovery.RevisionRejected); h.Session == first.Session {
 		t.Error("the session of the one before holds what its successor says")
 	}
 	leave()
-	if h := hears(t, consul, "one", VerdictRejected); h.Value == nil {
+	if h := hears(t, consul, "one", discovery.RevisionRejected); h.Value == nil {
 		t.Error("what the successor says went with the one before")
 	}
 }
@@ -133,9 +136,9 @@ func theSuccessorSpeaks(t *testing.T, consul *testserver.ConsulServer) {
 func theKilledAreForgotten(t *testing.T, consul *testserver.ConsulServer) {
 	a := newAck(newConsul(t, consul.Addr(), func(o *Options) { o.Token = consul.Token() }), "one")
 	a.ttl = time.Second
-	a.Say(Verdict{Rev: "r", State: VerdictApplied})
+	a.Say(Verdict{Rev: "r", State: discovery.RevisionApplied})
 	a.turn(t.Context()) // and never again
-	if h := hears(t, consul, "one", VerdictApplied); h.Session == "" {
+	if h := hears(t, consul, "one", discovery.RevisionApplied); h.Session == "" {
 		t.Fatal("no session")
 	}
 	hears(t, consul, "one", "")
@@ -177,7 +180,7 @@ func verdictsNeedRights(t *testing.T, consul *testserver.ConsulServer) {
 		c := newConsul(t, consul.Addr(), func(o *Options) { o.Token, log = token.Secret, notes(o) })
 		a := newAck(c, row.name)
 		leave := speak(t, a)
-		v := Verdict{Rev: "r", State: VerdictApplied}
+		v := Verdict{Rev: "r", State: discovery.RevisionApplied}
 		fails := func(rev string) {
 			t.Helper()
 			v.Rev = rev
@@ -264,7 +267,7 @@ func TestAckPacesItself(t *testing.T) {
 			a.tryAgain()
 		}
 		for i := range 20 {
-			a.Say(Verdict{Rev: fmt.Sprint(n, i), State: VerdictApplied})
+			a.Say(Verdict{Rev: fmt.Sprint(n, i), State: discovery.RevisionApplied})
 		}
 		testserver.WaitFor(t, patience, "another request", func() bool { return len(requests()) == n+1 })
 	}

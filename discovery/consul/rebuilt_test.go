@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
@@ -31,8 +32,8 @@ func TestServerRebuiltBehindAnAgent(t *testing.T) {
 	want(t, documents, "x")
 	ack := newAck(c, "one")
 	speak(t, ack)
-	ack.Say(Verdict{Rev: "r", State: VerdictApplied})
-	first := hears(t, server, "one", VerdictApplied)
+	ack.Say(Verdict{Rev: "r", State: discovery.RevisionApplied})
+	first := hears(t, server, "one", discovery.RevisionApplied)
 
 	server.Stop()
 	server.Wipe()
@@ -46,7 +47,7 @@ func TestServerRebuiltBehindAnAgent(t *testing.T) {
 	if most := lookEvery + toldWithin + 2*time.Second; took > most {
 		t.Errorf("delivered after %v, want within %v", took, most)
 	}
-	if h := hears(t, server, "one", VerdictApplied); h.Session == first.Session { // long before its session is due
+	if h := hears(t, server, "one", discovery.RevisionApplied); h.Session == first.Session { // long before its session is due
 		t.Error("the verdict has a session of the server that is gone")
 	}
 	for range 5 { // and it stays

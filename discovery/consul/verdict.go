@@ -7,26 +7,18 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 )
 
 // Verdict is what a gateway says became of the newest document that it saw. Its JSON is what other tools may read.
 type Verdict struct {
-	Rev     string    `json:"rev"`   // as who pushed it calls it; empty = there was no document yet
-	State   string    `json:"state"` // one of the below; a later version may have more
-	Since   time.Time `json:"since"`
-	Reasons []string  `json:"reasons"`
-	Version string    `json:"version"` // of the gateway
+	Rev     string                  `json:"rev"`   // as who pushed it calls it; empty = there was no document yet
+	State   discovery.RevisionState `json:"state"` // a later version may have more
+	Since   time.Time               `json:"since"`
+	Reasons []string                `json:"reasons"`
+	Version string                  `json:"version"` // of the gateway
 }
-
-// The states of a verdict.
-const (
-	VerdictApplied     = "applied"     // it serves
-	VerdictWaiting     = "waiting"     // something is to come first: a document, or what the catalog says of a service
-	VerdictHeld        = "held"        // it would leave a route or an L4 listener without an endpoint
-	VerdictRejected    = "rejected"    // it is not valid, or could not be prepared
-	VerdictQuarantined = "quarantined" // the process ended while it came into service
-	VerdictRolledBack  = "rolled_back" // it made requests fail, and the one before was put back
-)
 
 const (
 	// maxVerdictBytes bounds a verdict in the store, maxReasonBytes one of its reasons.
@@ -38,7 +30,7 @@ const (
 func (v *Verdict) encode() []byte {
 	const rest = len(`"and 123456789 more",`)
 	short := *v
-	short.Rev, short.State = cutBytes(v.Rev, maxNameBytes), cutBytes(v.State, maxNameBytes)
+	short.Rev, short.State = cutBytes(v.Rev, maxNameBytes), v.State
 	short.Version, short.Reasons = cutBytes(v.Version, maxNameBytes), []string{} // a list in JSON, never null
 	room := maxVerdictBytes - rest - len(toJSON(&short))
 	for i, reason := range v.Reasons {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -54,13 +55,13 @@ func verdictsAreRead(t *testing.T, consul *testserver.ConsulServer) {
 	}
 	want("")
 	b, _ := speaking(t, consul, "b")
-	b.Say(Verdict{Rev: "r", State: VerdictRejected, Reasons: []string{"port", "taken"}})
+	b.Say(Verdict{Rev: "r", State: discovery.RevisionRejected, Reasons: []string{"port", "taken"}})
 	want("b r rejected port, taken; ")
 	a, leave := speaking(t, consul, "..")
-	a.Say(Verdict{State: VerdictWaiting})
+	a.Say(Verdict{State: discovery.RevisionWaiting})
 	want("..  waiting ; b r rejected port, taken; ")
 
-	session := hears(t, consul, "b", VerdictRejected).Session
+	session := hears(t, consul, "b", discovery.RevisionRejected).Session
 	consul.KVPut("gateway/web/ack/nobody", `{"rev":"r","state":"applied"}`)
 	for key, text := range map[string]string{
 		"no-json": "x", "no-state": `{"rev":"r"}`, "deeper/x": `{"state":"applied"}`,
@@ -68,7 +69,7 @@ func verdictsAreRead(t *testing.T, consul *testserver.ConsulServer) {
 	} {
 		consul.Call(http.MethodPut, "/v1/kv/gateway/web/ack/"+key+"?acquire="+session, []byte(text))
 	}
-	b.Say(Verdict{Rev: "r", State: VerdictApplied})
+	b.Say(Verdict{Rev: "r", State: discovery.RevisionApplied})
 	want("..  waiting ; b r applied ; ")
 	leave()
 	want("b r applied ; ")

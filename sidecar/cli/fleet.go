@@ -76,7 +76,7 @@ func printFleet(p *Process, t tally, live string, raw bool) error {
 			rev = "(none)"
 		}
 		fmt.Fprintf(w, "%s\t%s %s\t%s\t%s\t%s\n", cut(g.Instance, width/3), mark(live != "" && g.Rev == live),
-			cut(rev, 12), cut(g.State, 12), date(g.Since), cut(g.Version, width))
+			cut(rev, 12), cut(string(g.State), 12), date(g.Since), cut(g.Version, width))
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
@@ -41,7 +42,7 @@ func (a *author) gateway(name string) *speaker {
 func (s *speaker) stop() { s.a.consul.Call(http.MethodPut, "/v1/session/destroy/"+s.session, nil) }
 
 // says says something.
-func (s *speaker) says(rev, state string, reasons ...string) {
+func (s *speaker) says(rev string, state discovery.RevisionState, reasons ...string) {
 	s.a.t.Helper()
 	v := consul.Verdict{Rev: rev, State: state, Since: time.Now(), Reasons: reasons, Version: "v1.2.3"}
 	s.a.consul.Call(http.MethodPut, "/v1/kv/"+s.key+"?acquire="+s.session, v)

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -156,9 +157,9 @@ func (r *report) earlier(s *sidecar.Status) {
 	more := 0
 	for i := range s.Revisions {
 		one := &s.Revisions[i]
-		refused := one.State == sidecar.RevisionRejected || one.State == sidecar.RevisionQuarantined
+		refused := one.State == discovery.RevisionRejected || one.State == discovery.RevisionQuarantined
 		switch {
-		case one.State == sidecar.RevisionApplied, s.Revision.Held != nil && s.Revision.Held.ID == one.Revision,
+		case one.State == discovery.RevisionApplied, s.Revision.Held != nil && s.Revision.Held.ID == one.Revision,
 			s.Revision.LastRejected != nil && refused && i == 0:
 		case len(told) == most:
 			more++

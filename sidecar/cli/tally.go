@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 )
 
@@ -41,11 +42,11 @@ func stand(s *consul.Said, rev string, since uint64) string {
 	switch {
 	case s.Rev != rev:
 		return standSilent
-	case s.State == consul.VerdictApplied:
+	case s.State == discovery.RevisionApplied:
 		return standServe
 	case s.Index < since:
 		return standSilent
-	case s.State == consul.VerdictWaiting:
+	case s.State == discovery.RevisionWaiting:
 		return standWait
 	}
 	return standRefuse // also by a state that a later version has

@@ -4,15 +4,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 )
 
 func TestStand(t *testing.T) {
 	const since = 10
 	for _, row := range []struct {
-		rev, state string
-		index      uint64
-		want       string
+		rev   string
+		state discovery.RevisionState
+		index uint64
+		want  string
 	}{
 		{"r", "applied", 11, standServe},
 		{"r", "applied", 9, standServe}, // it served before, and does
@@ -64,7 +66,7 @@ func TestTally(t *testing.T) {
 
 // Progress is a line for each change, with each reason once, and with colours where they are wanted.
 func TestProgress(t *testing.T) {
-	said := func(name, rev, state string, reasons ...string) consul.Said {
+	said := func(name, rev string, state discovery.RevisionState, reasons ...string) consul.Said {
 		return consul.Said{Instance: name, Verdict: consul.Verdict{Rev: rev, State: state, Reasons: reasons}, Index: 1}
 	}
 	for _, coloured := range []bool{false, true} {

@@ -136,7 +136,7 @@ func (w *waiter) tell() {
 		if g.Stand != standRefuse && g.Stand != standWait || len(w.reasons) == mostReasons {
 			continue
 		}
-		why := g.State + ": " + strings.Join(g.Reasons, "; ")
+		why := string(g.State) + ": " + strings.Join(g.Reasons, "; ")
 		if slices.Contains(w.reasons, why) {
 			continue
 		}
