@@ -10,10 +10,14 @@ import (
 
 // RevisionRecord is one of the last revisions that the source had.
 type RevisionRecord struct {
-	Revision string                  `json:"revision"` // of one that was never read: the beginning of its document's hash
-	State    discovery.RevisionState `json:"state"`
-	Since    time.Time               `json:"since"`   // of the state
-	Reasons  []string                `json:"reasons"` // why it does not serve, or what to know although it does; the first few
+	// Revision is its name; of one that was never read, the beginning of its document's hash.
+	Revision string `json:"revision"`
+
+	State discovery.RevisionState `json:"state"`
+	Since time.Time               `json:"since"` // of the state
+
+	// Reasons are why it does not serve, or what to know although it does; the first few.
+	Reasons []string `json:"reasons"`
 
 	hash   string // of the document's content; empty for the bootstrap's
 	served bool

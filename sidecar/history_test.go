@@ -19,39 +19,43 @@ func (h history) text() string {
 }
 
 func TestHistory(t *testing.T) {
+	const (
+		applied, rejected = discovery.RevisionApplied, discovery.RevisionRejected
+		waiting, held     = discovery.RevisionWaiting, discovery.RevisionHeld
+	)
 	type step func(h *history, now time.Time)
 	note := func(revision, hash string, s discovery.RevisionState) step {
 		return func(h *history, now time.Time) {
 			h.note(RevisionRecord{Revision: revision, hash: hash, State: s, Since: now})
 		}
 	}
-	release := func(h *history, now time.Time) { h.supersede(now, discovery.RevisionWaiting, discovery.RevisionHeld) }
+	release := func(h *history, now time.Time) { h.supersede(now, waiting, held) }
 	for _, row := range []struct {
 		name  string
 		steps []step
 		want  string
 	}{
-		{"one after the other", []step{note("a", "1", discovery.RevisionApplied), note("b", "2", discovery.RevisionApplied)},
+		{"one after the other", []step{note("a", "1", applied), note("b", "2", applied)},
 			"b applied 1, a superseded 1"},
-		{"back again", []step{note("a", "1", discovery.RevisionApplied), note("b", "2", discovery.RevisionApplied),
-			note("a", "1", discovery.RevisionApplied)}, "a applied 2, b superseded 2, a superseded 1"},
-		{"rejected, then good", []step{note("a", "1", discovery.RevisionApplied), note("", "2", discovery.RevisionRejected),
-			note("b", "2", discovery.RevisionApplied)}, "b applied 2, a superseded 2"},
-		{"rejected for good", []step{note("a", "1", discovery.RevisionApplied), note("", "2", discovery.RevisionRejected),
-			note("c", "3", discovery.RevisionApplied)}, "c applied 2, 2 rejected 1, a superseded 2"},
-		{"rejected at the start, tried again", []step{note("", "2", discovery.RevisionRejected),
-			note("boot", "", discovery.RevisionApplied), note("", "2", discovery.RevisionRejected), note("b", "2", discovery.RevisionApplied)},
+		{"back again", []step{note("a", "1", applied), note("b", "2", applied),
+			note("a", "1", applied)}, "a applied 2, b superseded 2, a superseded 1"},
+		{"rejected, then good", []step{note("a", "1", applied), note("", "2", rejected),
+			note("b", "2", applied)}, "b applied 2, a superseded 2"},
+		{"rejected for good", []step{note("a", "1", applied), note("", "2", rejected),
+			note("c", "3", applied)}, "c applied 2, 2 rejected 1, a superseded 2"},
+		{"rejected at the start, tried again", []step{note("", "2", rejected),
+			note("boot", "", applied), note("", "2", rejected), note("b", "2", applied)},
 			"b applied 3, boot superseded 3"},
-		{"waits, is held, serves", []step{note("a", "1", discovery.RevisionApplied), note("b", "2", discovery.RevisionWaiting),
-			note("b", "2", discovery.RevisionWaiting), note("b", "2", discovery.RevisionHeld), note("b", "2", discovery.RevisionApplied), release},
+		{"waits, is held, serves", []step{note("a", "1", applied), note("b", "2", waiting),
+			note("b", "2", waiting), note("b", "2", held), note("b", "2", applied), release},
 			"b applied 4, a superseded 4"},
-		{"held, and another one comes", []step{note("a", "1", discovery.RevisionApplied), note("b", "2", discovery.RevisionHeld), release,
-			note("c", "3", discovery.RevisionApplied)}, "c applied 3, b superseded 2, a superseded 3"},
-		{"rolled back", []step{note("a", "1", discovery.RevisionApplied), note("b", "2", discovery.RevisionApplied),
-			note("a", "1", discovery.RevisionApplied), func(h *history, now time.Time) { h.rolledBack(&RolledBack{ID: "b", At: now}) }},
+		{"held, and another one comes", []step{note("a", "1", applied), note("b", "2", held), release,
+			note("c", "3", applied)}, "c applied 3, b superseded 2, a superseded 3"},
+		{"rolled back", []step{note("a", "1", applied), note("b", "2", applied),
+			note("a", "1", applied), func(h *history, now time.Time) { h.rolledBack(&RolledBack{ID: "b", At: now}) }},
 			"a applied 2, b rolled_back 3, a superseded 1"},
-		{"held, and comes again", []step{note("a", "1", discovery.RevisionApplied), note("b", "2", discovery.RevisionHeld), release,
-			note("b", "2", discovery.RevisionHeld)}, "b held 3, a applied 0"},
+		{"held, and comes again", []step{note("a", "1", applied), note("b", "2", held), release,
+			note("b", "2", held)}, "b held 3, a applied 0"},
 	} {
 		var h history
 		for i, s := range row.steps {

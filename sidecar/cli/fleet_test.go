@@ -64,9 +64,23 @@ func (a *author) pushing(rev string, then func(), args ...string) outcome {
 
 // The verb push waits until the gateways have said what became of the revision.
 func testWaiting(t *testing.T, a *author) {
-	if got := a.do("push", "slow.yaml", "--wait", "1m"); got.code != 0 ||
-		!strings.HasSuffix(got.stdout, "\nno gateway tells what becomes of it (GATEWAY_ACK)\n") {
+	got := a.do("push", "slow.yaml", "--wait", "1s")
+	if got.code != 3 || !strings.HasSuffix(got.stdout, "\nno gateway tells what becomes of it (GATEWAY_ACK)\n") ||
+		got.stderr != "gateway: "+slow+" is live, and no gateway said within 1s what became of it: check that they "+
+			"follow "+a.key()+", that GATEWAY_ACK is not off, and that their tokens may speak\n" {
 		t.Errorf("without a gateway: %+v", got)
+	}
+	var first *speaker // which starts meanwhile
+	got = a.pushing(fast, func() {
+		first = a.gateway("first")
+		first.says(fast, "applied")
+	}, "push", "fast.yaml", "--wait", "1m")
+	if got.code != 0 || !strings.HasSuffix(got.stdout, "\n1 serves\n") {
+		t.Errorf("the first gateway: %+v", got)
+	}
+	got = a.pushing(slow, first.stop, "push", "slow.yaml", "--wait", "1s")
+	if got.code != 3 {
+		t.Errorf("the only gateway is gone: %+v", got)
 	}
 	one, two := a.gateway("one"), a.gateway("two")
 	one.says("", "waiting", "no document")
@@ -82,7 +96,7 @@ func testWaiting(t *testing.T, a *author) {
 			t.Errorf("%s: %+v, want code %d,\n%s and %q", what, got, code, stdout, stderr)
 		}
 	}
-	got := a.pushing(fast, func() {
+	got = a.pushing(fast, func() {
 		one.says(fast, "applied")
 		two.says(fast, "waiting", "cluster c: waits for service s (no response yet)")
 		two.says(fast, "applied")

@@ -58,7 +58,7 @@ if it is refused: it has problems, a service has no instance, or somebody else
 changed the live document meanwhile.
 With --wait it tells what becomes of the document: 0 means that all gateways
 which acknowledge serve it, 1 that one does not take it, and 3 that the time was
-over before all had said something.`,
+over before all had said something, or before there was one that did.`,
 		Example: "  gateway push routes.yaml --service web --note 'send 5 % to v2'",
 		Args:    filesOrStdin,
 	}

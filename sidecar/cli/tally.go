@@ -62,8 +62,8 @@ func newTally(all []consul.Said, rev string, since uint64) tally {
 	return t
 }
 
-// complete tells whether nobody is left to wait for.
-func (t *tally) complete() bool { return t.Wait == 0 && t.Silent == 0 }
+// complete tells whether somebody has spoken, and nobody is left to wait for.
+func (t *tally) complete() bool { return t.Serve+t.Refuse > 0 && t.Wait+t.Silent == 0 }
 
 // String is the line that people read: 38 serve, 1 refuses, 1 silent.
 func (t *tally) String() string {
@@ -92,7 +92,7 @@ func (t *tally) named(stands ...string) string {
 	var names []string
 	for i := range t.Gateways {
 		if g := &t.Gateways[i]; slices.Contains(stands, g.Stand) {
-			names = append(names, g.Instance)
+			names = append(names, cut(g.Instance, width/3))
 		}
 	}
 	if more := len(names) - most; more > 0 {

@@ -44,12 +44,12 @@ func TestTally(t *testing.T) {
 		want  string
 		done  bool
 	}{
-		{tally{}, why, true},
+		{tally{}, why, false}, // nobody has confirmed anything
 		{tally{Serve: 38, Refuse: 1, Silent: 1}, "38 serve, 1 refuses, 1 silent", false},
 		{tally{Serve: 1, Refuse: 2, Wait: 1}, "1 serves, 2 refuse, 1 waits", false},
 		{tally{Serve: 3, Refuse: 2}, "3 serve, 2 refuse", true},
 		{tally{Wait: 2, Gone: 3}, "2 wait, 3 gone", false},
-		{tally{Gone: 1}, "1 gone", true},
+		{tally{Gone: 1}, "1 gone", false},
 	} {
 		if got := row.tally.String(); got != row.want || row.tally.complete() != row.done {
 			t.Errorf("%+v: %q, complete %v; want %q, %v", row.tally, got, row.tally.complete(), row.want, row.done)
@@ -61,6 +61,10 @@ func TestTally(t *testing.T) {
 	}
 	if got := new(newTally(all, "r", 0)).named(standSilent); got != "a, b, c, d, e, and 2 more" {
 		t.Errorf("the silent are %q", got)
+	}
+	all = []consul.Said{{Instance: "a\x1b[2J\nb"}} // anybody who may write the keys may have written it
+	if got := new(newTally(all, "r", 0)).named(standSilent); got != "a [2J b" {
+		t.Errorf("a hostile name is %q", got)
 	}
 }
 

@@ -17,12 +17,12 @@ const mostReasons = 10
 // waiter follows what the gateways say of a revision that was made live.
 type waiter struct {
 	revisions *consul.Revisions
-	rev       string
+	key, rev  string
 	since     uint64    // Consul's index of the write that made it live
 	out       io.Writer // progress; nil = none
 	coloured  bool
 
-	heard      bool // the gateways, or that there are none
+	heard      bool // Consul said what the gateways say, be it nothing
 	now        tally
 	seen       map[string]bool // instances
 	foreign    uint64          // of the verdicts about another revision, the latest write
@@ -38,7 +38,10 @@ func (s *store) await(
 ) (t *tally, answer error) {
 	ctx, cancel := context.WithTimeout(ctx, o.wait)
 	defer cancel()
-	w := &waiter{revisions: s.revisions, rev: rev, since: since, seen: map[string]bool{}, coloured: p.coloured()}
+	w := &waiter{
+		revisions: s.revisions, key: s.boot.ConsulKey, rev: rev, since: since, seen: map[string]bool{},
+		coloured: p.coloured(),
+	}
 	if !o.raw {
 		w.out = p.Stdout
 	}
@@ -174,6 +177,9 @@ func (w *waiter) answer(waited time.Duration) error {
 		return bad("%s is not live any more, but %s", w.rev, cut(instead(w.superseded), width))
 	case w.now.Refuse > 0:
 		return bad("%d of %s did not take %s: %s", w.now.Refuse, count(all, "gateway"), w.rev, w.now.named(standRefuse))
+	case all == 0:
+		return timeOver("%s is live, and no gateway said within %s what became of it: check that they follow %s, that "+
+			"GATEWAY_ACK is not off, and that their tokens may speak", w.rev, waited, w.key)
 	case !w.now.complete():
 		return timeOver("%d of %s said nothing final of %s within %s: %s", w.now.Silent+w.now.Wait,
 			count(all, "gateway"), w.rev, waited, w.now.named(standSilent, standWait))
