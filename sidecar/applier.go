@@ -152,7 +152,7 @@ func (a *applier) take(ctx context.Context, d discovery.Document) error {
 		return a.orFallBack(ctx, "its document is quarantined")
 	}
 	a.trials().lift() // the content is another one
-	a.trials().begin(d.Hash)
+	a.trials().begin(d.Hash, d.Forced)
 	defer a.endTrial(d.Hash)
 	doc, err := config.DecodeParts(d.Parts, a.boot.Base())
 	if err != nil {

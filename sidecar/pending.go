@@ -78,7 +78,7 @@ func (a *applier) tryPending(ctx context.Context) error {
 		a.hold(discovery.RevisionWaiting, missing)
 		return nil
 	}
-	a.trials().begin(p.from.Hash)
+	a.trials().begin(p.from.Hash, p.from.Forced)
 	defer a.endTrial(p.from.Hash)
 	err := a.apply(ctx, p.doc, p.from, nil)
 	if held, ok := errors.AsType[*heldError](err); ok {

@@ -252,11 +252,17 @@ func TestAfterARollback(t *testing.T) {
 	}
 	a.gets(good)
 
-	soon := time.Now().Add(time.Minute) // by the clock of who pushes
-	a.gets(bad, soon)
-	a.serves(bad)
-	if a.probation != nil {
-		t.Error("on probation although it was forced")
+	for _, at := range []time.Time{
+		time.Now().Add(time.Minute), time.Now().Add(-time.Hour), time.Now().Add(time.Minute), // by the clocks of who push
+	} {
+		a.gets(bad, at)
+		a.serves(bad)
+		if a.probation != nil {
+			t.Error("on probation although it was forced")
+		}
+		a.gets(good)
+		a.answers("shop", 5_000_000, telemetry.NoFlag)
+		fail(bad)
 	}
 }
 

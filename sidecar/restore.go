@@ -28,7 +28,7 @@ func (a *applier) restore(ctx context.Context) bool {
 		return false
 	}
 	from := l.Document.document()
-	a.state.trials.begin(from.Hash)
+	a.state.trials.begin(from.Hash, from.Forced)
 	defer a.state.trials.end() // it has served before
 	a.mu.Lock()
 	rejected := a.now.status.LastRejected

@@ -59,6 +59,7 @@ type keptDocument struct {
 	Hash       string     `json:"hash"`
 	Name       string     `json:"name,omitempty"`
 	Index      uint64     `json:"index,omitempty"`
+	Forced     time.Time  `json:"forced,omitzero"`
 	AcceptedAt time.Time  `json:"accepted_at"`
 	Parts      []keptPart `json:"parts"`
 }
@@ -72,7 +73,9 @@ func keepDocument(d discovery.Document, revision string, at time.Time) *keptDocu
 	if len(d.Parts) == 0 {
 		return nil
 	}
-	k := &keptDocument{Revision: revision, Hash: d.Hash, Name: d.Name, Index: d.Index, AcceptedAt: at}
+	k := &keptDocument{
+		Revision: revision, Hash: d.Hash, Name: d.Name, Index: d.Index, Forced: d.Forced, AcceptedAt: at,
+	}
 	for _, p := range d.Parts {
 		k.Parts = append(k.Parts, keptPart{p.Name, string(p.Data)})
 	}
@@ -80,7 +83,7 @@ func keepDocument(d discovery.Document, revision string, at time.Time) *keptDocu
 }
 
 func (k *keptDocument) document() discovery.Document {
-	d := discovery.Document{Source: sourceState, Hash: k.Hash, Name: k.Name, Index: k.Index}
+	d := discovery.Document{Source: sourceState, Hash: k.Hash, Name: k.Name, Index: k.Index, Forced: k.Forced}
 	for _, p := range k.Parts {
 		d.Parts = append(d.Parts, config.Part{Name: p.Name, Data: []byte(p.Text)})
 	}

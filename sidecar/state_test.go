@@ -61,7 +61,7 @@ func TestTrialOfAPendingDocument(t *testing.T) {
 	}
 	fails := func(times int) { // to come into service
 		for range times {
-			now.begin("doc")
+			now.begin("doc", time.Time{})
 			now.suspend()
 		}
 	}
@@ -70,18 +70,18 @@ func TestTrialOfAPendingDocument(t *testing.T) {
 		fails(3)
 		restart() // while it waits
 		fails(3)
-		now.begin("doc")
+		now.begin("doc", time.Time{})
 		restart() // in its trial
 	}
 	if why := now.quarantined("doc"); why != "" {
 		t.Fatalf("%s after %d ends", why, lastStarts-1)
 	}
 	fails(3)
-	now.begin("kept") // the last good one is tried again too
+	now.begin("kept", time.Time{}) // the last good one is tried again too
 	now.end()
 	fails(3)
 	restart()
-	now.begin("doc")
+	now.begin("doc", time.Time{})
 	restart()
 	if now.quarantined("doc") == "" {
 		t.Errorf("not quarantined after %d ends: %+v", lastStarts, now.now)
@@ -89,10 +89,40 @@ func TestTrialOfAPendingDocument(t *testing.T) {
 
 	now.lift()
 	fails(3)
-	now.begin("doc")
+	now.begin("doc", time.Time{})
 	now.end() // it has served
 	if now.now != (trial{}) {
 		t.Errorf("%+v is left of one that served", now.now)
+	}
+}
+
+// A document that a person insists on, by a clock that is ahead, ends the process: it is not tried at every start until
+// that time has come. Only when it is pushed with --force once more, by whatever clock.
+func TestTrialOfAForcedDocument(t *testing.T) {
+	dir, err := statedir.Open(filepath.Join(t.TempDir(), "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	soon := time.Now().Add(time.Hour)
+	var now trials
+	restart := func() {
+		now = trials{}
+		now.open(dir, hclog.NewNullLogger(), "kept")
+	}
+	now.open(dir, hclog.NewNullLogger(), "kept")
+	now.begin("doc", soon)
+	restart()
+	now.begin("kept", soon.Add(time.Hour)) // the last good one serves, which was forced in its time
+	now.end()
+	restart()
+	if now.quarantined("doc") == "" || now.forced(soon) || now.forced(time.Time{}) {
+		t.Errorf("tried again: %+v", now.now)
+	}
+	for _, at := range []time.Time{soon.Add(-2 * time.Hour), soon.Add(time.Millisecond)} {
+		if !now.forced(at) {
+			t.Errorf("not tried again although it was forced at %v: %+v", at, now.now)
+		}
 	}
 }
 

@@ -29,13 +29,16 @@ const (
 type trial struct {
 	Hash    string    `json:"hash,omitempty"`
 	Since   time.Time `json:"since,omitzero"`
-	Ends    int       `json:"ends,omitempty"` // how often the process ended with it
+	Forced  time.Time `json:"forced,omitzero"` // when a person last asked for it, by that person's clock
+	Ends    int       `json:"ends,omitempty"`  // how often the process ended with it
 	Pending string    `json:"pending,omitempty"`
 	// how often it ended with what is pending, and will be tried again
 	PendingEnds int       `json:"pending_ends,omitempty"`
 	Quarantined string    `json:"quarantined,omitempty"`
 	EndedAt     time.Time `json:"ended_at,omitzero"` // when the process last began the trial of what is quarantined
 	Harm        string    `json:"harm,omitempty"`    // why it was rolled back; empty: it ended the process
+	// when a person had last asked for what is quarantined
+	QuarantinedForced time.Time `json:"quarantined_forced,omitzero"`
 }
 
 // trials keeps a document that ends the process from ending it at every start. It is the applying goroutine's. The zero
@@ -80,7 +83,8 @@ func (t trial) afterEnd(kept string) trial {
 	t.Ends++
 	if other := kept != "" && kept != t.Hash; other || t.Ends >= lastStarts {
 		t = trial{
-			Quarantined: t.Hash, EndedAt: t.Since, Ends: t.Ends, Pending: t.Pending, PendingEnds: t.PendingEnds,
+			Quarantined: t.Hash, QuarantinedForced: t.Forced, EndedAt: t.Since, Ends: t.Ends, Pending: t.Pending,
+			PendingEnds: t.PendingEnds,
 		}
 	}
 	return t
@@ -102,15 +106,15 @@ func (t *trials) quarantined(hash string) string {
 
 // rolledBack quarantines a document that did harm.
 func (t *trials) rolledBack(d discovery.Document, why []string, now time.Time) {
-	if d.Forced.After(now) { // by a clock that is ahead
-		now = d.Forced
+	t.now = trial{
+		Quarantined: d.Hash, QuarantinedForced: d.Forced, EndedAt: now, Harm: strings.Join(why, "; "),
 	}
-	t.now = trial{Quarantined: d.Hash, EndedAt: now, Harm: strings.Join(why, "; ")}
 	t.write()
 }
 
-// forced tells whether a person asked for the document after its last trial began.
-func (t *trials) forced(at time.Time) bool { return !at.IsZero() && at.After(t.now.EndedAt) }
+// forced tells whether a person asked for the document anew since it was quarantined, at a time by that person's clock.
+// It is compared with the last time that was known, and not with our clock, which may be another.
+func (t *trials) forced(at time.Time) bool { return !at.IsZero() && !at.Equal(t.now.QuarantinedForced) }
 
 // lift ends the quarantine.
 func (t *trials) lift() {
@@ -120,15 +124,18 @@ func (t *trials) lift() {
 	}
 }
 
-// begin notes a document before the first of its bytes is looked at.
-func (t *trials) begin(hash string) {
-	if t.now.Hash == hash {
+// begin notes a document before the first of its bytes is looked at, and when a person last asked for it.
+func (t *trials) begin(hash string, forced time.Time) {
+	switch {
+	case t.now.Hash != hash:
+		t.now.Hash, t.now.Since, t.now.Ends = hash, time.Now(), 0
+		if t.now.Pending == hash {
+			t.now.Ends, t.now.Pending, t.now.PendingEnds = t.now.PendingEnds, "", 0
+		}
+	case t.now.Forced.Equal(forced):
 		return
 	}
-	t.now.Hash, t.now.Since, t.now.Ends = hash, time.Now(), 0
-	if t.now.Pending == hash {
-		t.now.Ends, t.now.Pending, t.now.PendingEnds = t.now.PendingEnds, "", 0
-	}
+	t.now.Forced = forced
 	t.write()
 }
 
@@ -146,7 +153,7 @@ func (t *trials) end() {
 	if t.now.Hash == "" {
 		return
 	}
-	t.now.Hash, t.now.Since, t.now.Ends = "", time.Time{}, 0
+	t.now.Hash, t.now.Since, t.now.Forced, t.now.Ends = "", time.Time{}, time.Time{}, 0
 	t.write()
 }
 
@@ -185,6 +192,6 @@ func (a *applier) endTrial(hash string) {
 		a.trials().end()
 	}
 	if !a.settleAt.IsZero() { // that of what serves goes on
-		a.trials().begin(a.active.from.Hash)
+		a.trials().begin(a.active.from.Hash, a.active.from.Forced)
 	}
 }
