@@ -48,7 +48,7 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, from discover
 	a.now.history.note(RevisionRecord{
 		Revision: doc.Revision, hash: from.Hash, State: discovery.RevisionApplied, Since: time.Now(),
 	})
-	if next.replayed.Requests > 0 {
+	if next.replayed.Requests > 0 && !a.goingBack {
 		a.now.status.Replay = &next.replayed
 	}
 	if as != nil {

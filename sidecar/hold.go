@@ -22,20 +22,16 @@ func (e *heldError) Error() string { return strings.Join(e.reasons, "; ") }
 // hold notes why the document is held.
 func (a *applier) hold(state discovery.RevisionState, why []string) {
 	h := a.pending
-	wasRejected := h.status.State == discovery.RevisionRejected
 	if h.status.State != state {
 		h.logged, h.retry = nil, backoff{}
 	}
 	h.status.State, h.status.Reasons = state, why
 	a.mu.Lock()
 	status := h.status
-	a.now.status.Held = &status
+	a.now.held(&status)
 	a.now.history.note(RevisionRecord{
 		Revision: h.doc.Revision, hash: h.from.Hash, State: state, Since: time.Now(), Reasons: why,
 	})
-	if wasRejected {
-		a.now.status.LastRejected = nil // it could be prepared by now
-	}
 	a.mu.Unlock()
 	a.registry.RevisionHeld(string(state))
 	if !slices.Equal(h.logged, why) && (state == discovery.RevisionHeld || time.Since(h.status.Since) >= holdLogAfter) {

@@ -113,17 +113,20 @@ func (a *applier) pass() {
 // rollBack puts the former revision back, unless that would take the endpoints from what serves.
 func (a *applier) rollBack(ctx context.Context, h *harm, now time.Time) {
 	p, bad, orphaned := a.probation, a.active, a.phase() == phaseOrphaned
+	a.mu.Lock()
+	rejected := a.now.status.LastRejected // of a newer document: it came after this one was applied
+	a.mu.Unlock()
 	err := a.goBack(ctx, func(n *serving) {
 		n.rolledBack(&RolledBack{
 			ID: bad.doc.Revision, Hash: bad.from.Hash, To: p.former.doc.Revision, Since: p.begun, At: now,
 			Requests: h.all.Requests, Failed: h.all.Faults.Ours(), Reasons: h.reasons, Compared: h.compared,
 			name: bad.from.Name,
-		}, p.phase, orphaned)
+		}, p.phase, orphaned, rejected)
 	})
-	if ctx.Err() != nil {
-		return
-	}
 	if err != nil {
+		if ctx.Err() != nil {
+			return
+		}
 		p.retry.failed(now)
 		if why := reasons(err); !slices.Equal(p.logged, why) {
 			p.logged = why

@@ -299,6 +299,55 @@ func TestProbationAfterProbation(t *testing.T) {
 	}
 }
 
+// What came after the revision that is taken back is the newest document still, and what is told is told of it.
+func TestRollbackUnderANewerDocument(t *testing.T) {
+	for _, row := range []struct {
+		name, newer string
+		state       discovery.RevisionState
+	}{
+		{"rejected", "routes: nothing\n", discovery.RevisionRejected},
+		{"waiting", "routes: [{name: shop, cluster: c}]\nclusters: [{name: c, consul: {service: unheard}}]\n",
+			discovery.RevisionWaiting},
+	} {
+		a := newTried(t)
+		a.gets(shop(1, ""))
+		a.answers("shop", 500, telemetry.NoFlag)
+		a.gets(shop(2, ""))
+		a.gets(row.newer)
+		a.passes(0, 5*time.Second, "shop", telemetry.UF)
+		a.serves(shop(1, ""))
+		if st := a.told(); st.RolledBack != nil {
+			t.Errorf("%s: an older document is told of as the newest one: %+v", row.name, st.RolledBack)
+		}
+		a.mu.Lock()
+		v, _ := a.now.verdict()
+		records := a.now.history.text()
+		a.mu.Unlock()
+		if v.State != row.state || !strings.Contains(records, " rolled_back ") || a.trials().quarantined(shop(2, "")) == "" {
+			t.Errorf("%s: says %+v; revisions %s", row.name, v, records)
+		}
+	}
+}
+
+// A document that is held is the newest one, whatever became of those before it.
+func TestHeldAfterOthers(t *testing.T) {
+	const held = "routes: [{name: shop, cluster: c}]\nclusters: [{name: c, consul: {service: unheard}}]\n"
+	a := newTried(t)
+	a.gets(shop(1, ""))
+	a.gets("routes: nothing\n")
+	a.gets(held)
+	if st := a.told(); st.Held == nil || st.LastRejected != nil {
+		t.Errorf("after one that was rejected: held %+v, rejected %+v", st.Held, st.LastRejected)
+	}
+	a.answers("shop", 500, telemetry.NoFlag)
+	a.gets(shop(2, ""))
+	a.passes(0, 5*time.Second, "shop", telemetry.UF)
+	a.gets(held)
+	if st := a.told(); st.Held == nil || st.RolledBack != nil {
+		t.Errorf("after one that was rolled back: held %+v, rolled back %+v", st.Held, st.RolledBack)
+	}
+}
+
 // Where the former revision cannot be put back, the new one goes on, and it is tried again.
 func TestProbationWhenTheFormerCannotServe(t *testing.T) {
 	a := newTried(t)

@@ -97,11 +97,18 @@ func (n *serving) rejected(r *Rejection) {
 	}
 }
 
+// held notes that the newest document is held. What became of those before it is in the history.
+func (n *serving) held(h *Held) {
+	n.status.Held, n.status.LastRejected, n.status.RolledBack = h, nil, nil
+}
+
 // rolledBack notes that what was applied is the revision before one that did harm. It serves as it did before, unless
-// the source has no document any more.
-func (n *serving) rolledBack(r *RolledBack, before phase, orphaned bool) {
-	n.status.RolledBack = r
+// the source has no document any more. A newer document, which was rejected or is held, is the newest one still.
+func (n *serving) rolledBack(r *RolledBack, before phase, orphaned bool, rejected *Rejection) {
 	n.history.rolledBack(r)
+	if n.status.LastRejected = rejected; rejected == nil && n.status.Held == nil {
+		n.status.RolledBack = r
+	}
 	if n.phase = before; orphaned {
 		n.phase = phaseOrphaned
 	}

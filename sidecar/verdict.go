@@ -36,6 +36,9 @@ func (n *serving) verdict() (v consul.Verdict, ok bool) {
 		if len(n.waitsFor) > 0 {
 			v.State, v.Reasons = discovery.RevisionWaiting, n.waitsFor
 		}
+		if r := st.Replay; r != nil && r.Moved+r.Lost > 0 {
+			v.Reasons = append(slices.Clone(v.Reasons), r.String())
+		}
 		if n.phase == phaseRestored {
 			v.Reasons = append(slices.Clone(v.Reasons), fmt.Sprintf("serves from the state directory, as it was at %s",
 				n.asOf.UTC().Format(time.RFC3339)))

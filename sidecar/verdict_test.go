@@ -8,6 +8,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
 // What a gateway says follows from what serves, and from what does not come into service.
@@ -27,6 +28,7 @@ func TestVerdict(t *testing.T) {
 			n.status.Held = &Held{ID: "b", State: state, Since: at(3), Reasons: []string{"why"}, name: "pushed-b"}
 		}
 	}
+	replayed := func(r route.Replayed) step { return func(n *serving) { n.status.Replay = &r } }
 	const long = "0123456789abcdef"
 	for _, row := range []struct {
 		name  string
@@ -39,6 +41,11 @@ func TestVerdict(t *testing.T) {
 		{"the bootstrap alone", []step{applied, func(n *serving) { n.fellBack("there is none", nil) }},
 			consul.Verdict{State: "waiting", Since: at(1), Reasons: []string{"there is none"}}},
 		{"applied", []step{applied}, consul.Verdict{Rev: "pushed-a", State: "applied", Since: at(1)}},
+		{"moves requests", []step{applied, replayed(route.Replayed{Requests: 1000, Moved: 12, Lost: 3})},
+			consul.Verdict{Rev: "pushed-a", State: "applied", Since: at(1),
+				Reasons: []string{"of 1,000 recent requests 12 change cluster, 3 lose their route"}}},
+		{"moves none", []step{applied, replayed(route.Replayed{Requests: 1000})},
+			consul.Verdict{Rev: "pushed-a", State: "applied", Since: at(1)}},
 		{"put by hand", []step{applied, byHand}, consul.Verdict{Rev: "a", State: "applied", Since: at(1)}},
 		{"without a word of the catalog", []step{applied, func(n *serving) { n.waitsFor = []string{"c waits"} }},
 			consul.Verdict{Rev: "pushed-a", State: "waiting", Since: at(1), Reasons: []string{"c waits"}}},
@@ -55,10 +62,10 @@ func TestVerdict(t *testing.T) {
 			consul.Verdict{Rev: "pushed-b", State: "quarantined", Since: at(2), Reasons: []string{"wrong"}}},
 		{"rolled back", []step{applied, func(n *serving) {
 			r := &RolledBack{ID: "b", At: at(4), Reasons: []string{"harm"}, name: "pushed-b"}
-			n.rolledBack(r, phaseCurrent, false)
+			n.rolledBack(r, phaseCurrent, false, nil)
 		}}, consul.Verdict{Rev: "pushed-b", State: "rolled_back", Since: at(4), Reasons: []string{"harm"}}},
 		{"rolled back, and another one applied", []step{func(n *serving) {
-			n.rolledBack(&RolledBack{ID: "b", At: at(4)}, phaseCurrent, false)
+			n.rolledBack(&RolledBack{ID: "b", At: at(4)}, phaseCurrent, false, nil)
 		}, applied}, consul.Verdict{Rev: "pushed-a", State: "applied", Since: at(1)}},
 		{"held", []step{applied, held(discovery.RevisionHeld)},
 			consul.Verdict{Rev: "pushed-b", State: "held", Since: at(3), Reasons: []string{"why"}}},

@@ -84,13 +84,14 @@ func TestProgress(t *testing.T) {
 			{said("a", "r", "waiting", "y"), said("b", "q", "applied"), said("c", "q", "applied")},
 			{said("a", "r", "held", "x"), said("b", "r", "held", "x"), said("c", "r", "applied")},
 			{said("a", "r", "applied"), said("c", "r", "applied")},
+			{said("a", "r", "applied"), said("c", "r", "applied", "y")},
 		} {
 			w.take(t.Context(), all)
 		}
-		want := "3 silent\n1 waits, 2 silent\n  a waiting: x\n  a waiting: y\n1 serves, 2 refuse\n  a held: x\n2 serve, 1 gone\n"
+		want := "3 silent\n1 waits, 2 silent\n  a waiting: x\n  a waiting: y\n1 serves, 2 refuse\n  a held: x\n2 serve, 1 gone\n  c applied: y\n"
 		if coloured {
 			want = "\x1b[33m3 silent\x1b[0m\n\x1b[33m1 waits, 2 silent\x1b[0m\n  a waiting: x\n  a waiting: y\n" +
-				"\x1b[31m1 serves, 2 refuse\x1b[0m\n  a held: x\n\x1b[32m2 serve, 1 gone\x1b[0m\n"
+				"\x1b[31m1 serves, 2 refuse\x1b[0m\n  a held: x\n\x1b[32m2 serve, 1 gone\x1b[0m\n  c applied: y\n"
 		}
 		if out.String() != want {
 			t.Errorf("%q, want %q", out.String(), want)

@@ -136,7 +136,11 @@ func (w *waiter) tell() {
 	}
 	for i := range w.now.Gateways {
 		g := &w.now.Gateways[i]
-		if g.Stand != standRefuse && g.Stand != standWait || len(w.reasons) == mostReasons {
+		room := mostReasons
+		if g.Stand == standServe {
+			room /= 2 // what to know although it serves leaves room for why others do not
+		}
+		if g.Stand == standSilent || g.Stand == standServe && len(g.Reasons) == 0 || len(w.reasons) >= room {
 			continue
 		}
 		why := string(g.State) + ": " + strings.Join(g.Reasons, "; ")
