@@ -69,6 +69,7 @@ type Ack struct {
 	renewedAt time.Time
 	checkedAt time.Time
 	written   []byte                   // what the session holds
+	rivalTold bool                     // the log has that another gateway has the same name
 	fails     int                      // errors in a row
 	said      telemetry.DiscoveryClass // the class of the error that the log has, while there are fails
 
@@ -206,11 +207,7 @@ func (a *Ack) keep(ctx context.Context, verdict []byte) (needs string, err error
 		a.renewedAt = time.Now()
 	}
 	if a.written != nil && time.Since(a.checkedAt) >= checkEvery {
-		pair, found, err := a.consul.readKey(ctx, a.key)
-		if err == nil && (!found || pair.Session != a.session || !bytes.Equal(pair.Value, a.written)) {
-			a.written = nil
-		}
-		a.checkedAt = time.Now()
+		a.check(ctx)
 	}
 	if bytes.Equal(a.written, verdict) {
 		return "", nil
@@ -223,6 +220,19 @@ func (a *Ack) keep(ctx context.Context, verdict []byte) (needs string, err error
 	defer a.mu.Unlock()
 	a.status.WrittenAt = time.Now()
 	return "", nil
+}
+
+// check looks whether the verdict is still there. If not, it is to be written once more.
+func (a *Ack) check(ctx context.Context) {
+	pair, found, err := a.consul.readKey(ctx, a.key)
+	if err == nil && (!found || pair.Session != a.session || !bytes.Equal(pair.Value, a.written)) {
+		a.written = nil
+		if found && pair.Session != "" && pair.Session != a.session && !a.rivalTold {
+			a.rivalTold = true
+			a.log.Warn("another gateway says what becomes of documents in our place, set GATEWAY_INSTANCE", "key", a.key)
+		}
+	}
+	a.checkedAt = time.Now()
 }
 
 // failed notes an error, and tells when to try again. The log has the first of a class.

@@ -132,6 +132,30 @@ func theSuccessorSpeaks(t *testing.T, consul *testserver.ConsulServer) {
 	}
 }
 
+// Two gateways of one name are told of once each, for neither can be read.
+func twoOfOneName(t *testing.T, consul *testserver.ConsulServer) {
+	const warning = "another gateway says what becomes of documents in our place"
+	var logs [2]*syncBuffer
+	var acks [2]*Ack
+	for i := range acks {
+		c := newConsul(t, consul.Addr(), func(o *Options) { o.Token, logs[i] = consul.Token(), notes(o) })
+		acks[i] = newAck(c, "twin")
+		acks[i].Say(Verdict{Rev: "r", State: discovery.RevisionApplied})
+	}
+	for range 3 {
+		for _, a := range acks {
+			a.checkedAt = time.Time{} // as when its time has come
+			a.turn(t.Context())
+		}
+	}
+	for i, log := range logs {
+		if n := strings.Count(log.String(), warning); n != 1 {
+			t.Errorf("gateway %d: told %d times: %s", i, n, log.String())
+		}
+		acks[i].leave(t.Context())
+	}
+}
+
 // A gateway that was killed is silent at last: nobody renews its session.
 func theKilledAreForgotten(t *testing.T, consul *testserver.ConsulServer) {
 	a := newAck(newConsul(t, consul.Addr(), func(o *Options) { o.Token = consul.Token() }), "one")

@@ -54,6 +54,7 @@ func TestConsulWithACLs(t *testing.T) {
 		{"PartsAreMissing", partsAreMissing},
 		{"VerdictsAreSaid", verdictsAreSaid},
 		{"TheSuccessorSpeaks", theSuccessorSpeaks},
+		{"TwoOfOneName", twoOfOneName},
 		{"TheKilledAreForgotten", theKilledAreForgotten},
 		{"VerdictsNeedRights", verdictsNeedRights},
 		{"VerdictsAreRead", verdictsAreRead},

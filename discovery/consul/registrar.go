@@ -141,6 +141,9 @@ func (r *Registrar) step(ctx context.Context, leaving bool) time.Duration {
 	case did:
 		r.fails, r.logged = 0, ""
 		r.tracker.OK(0)
+		if r.state == unregistered {
+			return readyEvery // an agent that forgets it again and again is not asked without a pause
+		}
 		return 0 // there may be more to do
 	}
 	return readyEvery
