@@ -1,6 +1,7 @@
 package sidecar_test
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
@@ -49,6 +51,27 @@ func (f *fleet) gateway(instance string, more env) *gateway {
 // person runs a verb as its author does, whose token has just the right to write.
 func (f *fleet) person(document string, args ...string) (code int, told string) {
 	f.t.Helper()
+	cmd := f.verb(document, args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	return f.ended(cmd.Run()), out.String()
+}
+
+// ended is the exit code of a verb.
+func (f *fleet) ended(err error) int {
+	f.t.Helper()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return 0
+}
+
+// verb is one that its author calls.
+func (f *fleet) verb(document string, args ...string) *exec.Cmd {
+	f.t.Helper()
 	path, err := binary()
 	if err != nil {
 		f.t.Fatal(err)
@@ -60,16 +83,40 @@ func (f *fleet) person(document string, args ...string) (code int, told string) 
 	cmd.Env = []string{
 		"CONSUL_HTTP_ADDR=" + f.consul.Addr(), "CONSUL_HTTP_TOKEN=" + token, "GATEWAY_SERVICE=" + f.service,
 	}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err = cmd.Run()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return exit.ExitCode(), out.String()
-	}
+	return cmd
+}
+
+// refused pushes a document that a gateway refuses, and must be shown why soon after it is live.
+func (f *fleet) refused(document, why string) {
+	f.t.Helper()
+	begun := time.Now()
+	f.person("", "fleet")
+	limit := 2*time.Second + time.Since(begun) // as long as a verb takes here
+	cmd := f.verb(document, "push", "-", "--wait", "20s")
+	out, err := cmd.StdoutPipe()
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return 0, out.String()
+	if err := cmd.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	var live, shown time.Time
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		switch line := lines.Text(); {
+		case strings.HasPrefix(line, "pushed "):
+			live = time.Now()
+		case strings.Contains(line, why):
+			shown = time.Now()
+		}
+	}
+	if code := f.ended(cmd.Wait()); code != 1 {
+		f.t.Errorf("push: code %d, want 1", code)
+	}
+	if live.IsZero() || shown.IsZero() || shown.Sub(live) > limit {
+		f.t.Errorf("live at %v, refused at %v for %q, want it within %v", live, shown, why, limit)
+	}
+	f.t.Logf("a refusal is shown %v after the document is live; the verb has ended after %v", shown.Sub(live),
+		time.Since(live))
 }
 
 // pushes pushes a document, waits, and must be told this at the end.
@@ -142,7 +189,7 @@ func testPushedVerdicts(t *testing.T, f *fleet) {
 
 	// Its port is free for one of them.
 	taken := fmt.Sprintf("listeners: [{name: more, address: %q}]\n", testserver.Addr(t))
-	f.pushes(taken+to("c", "full", ""), 1, " rejected: listener \"more\": listen tcp ")
+	f.refused(taken+to("c", "full", ""), " rejected: listener \"more\": listen tcp ")
 	f.pushes(to("c", "full", ""), 0, "\n2 serve\n") // taken back
 
 	f.pushes(to("c", "hollow", ""), 1, " held: route all: no endpoint in c\n", "--allow-empty")
