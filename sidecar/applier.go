@@ -154,6 +154,11 @@ func (a *applier) take(ctx context.Context, d discovery.Document) error {
 	a.trials().lift() // the content is another one
 	a.trials().begin(d.Hash, d.Forced)
 	defer a.endTrial(d.Hash)
+	if a.active != nil && a.active.from.Hash == d.Hash {
+		d.Name = cmp.Or(d.Name, a.active.doc.Revision)
+		a.confirm(d)
+		return nil
+	}
 	doc, err := config.DecodeParts(d.Parts, a.boot.Base())
 	if err != nil {
 		a.reject(d, "invalid", reasons(err))

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
-	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 // keptTries is how often, and why, the last good document could not be put into service.
@@ -33,7 +32,7 @@ func (a *applier) restore(ctx context.Context) bool {
 	a.mu.Lock()
 	rejected := a.now.status.LastRejected
 	a.mu.Unlock()
-	doc, err := config.DecodeParts(from.Parts, a.boot.Base())
+	doc, err := l.Document.decode(a.boot.Base())
 	a.kept.retry.at = time.Time{}
 	if err == nil {
 		as := func(n *serving) { n.restored(l.AsOf, rejected) }

@@ -13,7 +13,7 @@ import (
 )
 
 // pushes pushes a document as a person does who has this environment, with the binary that people have.
-func pushes(t *testing.T, environ env, document string, args ...string) {
+func pushes(t testing.TB, environ env, document string, args ...string) {
 	t.Helper()
 	path, err := binary()
 	if err != nil {

@@ -56,6 +56,7 @@ type lastGood struct {
 // keptDocument is the document as it was delivered.
 type keptDocument struct {
 	Revision   string     `json:"revision"`
+	NamedBy    string     `json:"named_by,omitempty"` // the version of the gateway that found out which revision it is
 	Hash       string     `json:"hash"`
 	Name       string     `json:"name,omitempty"`
 	Index      uint64     `json:"index,omitempty"`
@@ -74,12 +75,22 @@ func keepDocument(d discovery.Document, revision string, at time.Time) *keptDocu
 		return nil
 	}
 	k := &keptDocument{
-		Revision: revision, Hash: d.Hash, Name: d.Name, Index: d.Index, Forced: d.Forced, AcceptedAt: at,
+		Revision: revision, NamedBy: Built().Version, Hash: d.Hash, Name: d.Name, Index: d.Index, Forced: d.Forced,
+		AcceptedAt: at,
 	}
 	for _, p := range d.Parts {
 		k.Parts = append(k.Parts, keptPart{p.Name, string(p.Data)})
 	}
 	return k
+}
+
+// decode reads the document. Which revision it is was found out when it was kept, by the same program.
+func (k *keptDocument) decode(base config.Base) (*config.Document, error) {
+	parts := k.document().Parts
+	if k.NamedBy != Built().Version {
+		return config.DecodeParts(parts, base)
+	}
+	return config.DecodeKnown(parts, base, k.Revision)
 }
 
 func (k *keptDocument) document() discovery.Document {

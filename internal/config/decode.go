@@ -20,6 +20,27 @@ func Decode(data []byte, base Base) (*Document, error) {
 // DecodeParts reads the documents of a folder as one: in the order of the
 // parts' names the lists are put together; what else two parts set is an error.
 func DecodeParts(parts []Part, base Base) (*Document, error) {
+	d, sources, err := decodeParts(parts, base)
+	if err != nil {
+		return nil, err
+	}
+	d.doc.Revision = revisionOf(d.parts, sources)
+	return d.doc, nil
+}
+
+// DecodeKnown is DecodeParts for parts of which somebody has kept what revision they are. It takes them for that, which
+// saves reading them a second time.
+func DecodeKnown(parts []Part, base Base, revision string) (*Document, error) {
+	d, _, err := decodeParts(parts, base)
+	if err != nil {
+		return nil, err
+	}
+	d.doc.Revision = revision
+	return d.doc, nil
+}
+
+// decodeParts reads all but the revision.
+func decodeParts(parts []Part, base Base) (*decoder, []source, error) {
 	parts = slices.Clone(parts)
 	sort.SliceStable(parts, func(i, j int) bool { return parts[i].Name < parts[j].Name })
 	d := newDecoder(parts, base.orStandard())
@@ -49,10 +70,9 @@ func DecodeParts(parts []Part, base Base) (*Document, error) {
 		d.read(append(slices.Clone(sources), base.source()))
 	}
 	if d.total > 0 {
-		return nil, d.sorted()
+		return nil, nil, d.sorted()
 	}
-	d.doc.Revision = revisionOf(parts, sources)
-	return d.doc, nil
+	return d, sources, nil
 }
 
 // revisionOf is the identity of what a document says itself, read on the standard base: the same in every environment,
