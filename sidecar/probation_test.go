@@ -110,8 +110,8 @@ func TestProbation(t *testing.T) {
 	}
 	address := testserver.Addr(t)
 	names := func(port int, more string) string {
-		return fmt.Sprintf("listeners: [{name: db, address: %q, protocol: tls, sni: [{host: a.test, cluster: db}%s]}]\n"+
-			"clusters: [{name: db, endpoints: [\"127.0.0.1:%d\"]}]\n", address, more, port)
+		return fmt.Sprintf("listeners: [{name: db, address: %q, protocol: tls, sni: [{host: a.test, cluster: db}%s]}]"+
+			"\nclusters: [{name: db, endpoints: [\"127.0.0.1:%d\"]}]\n", address, more, port)
 	}
 	const alsoB = ", {host: b.test, cluster: db}"
 	for _, row := range []struct {
@@ -253,7 +253,7 @@ func TestAfterARollback(t *testing.T) {
 	a.gets(good)
 
 	for _, at := range []time.Time{
-		time.Now().Add(time.Minute), time.Now().Add(-time.Hour), time.Now().Add(time.Minute), // by the clocks of who push
+		time.Now().Add(time.Minute), time.Now().Add(-time.Hour), time.Now().Add(time.Hour), // by the clocks of people
 	} {
 		a.gets(bad, at)
 		a.serves(bad)
@@ -323,7 +323,8 @@ func TestRollbackUnderANewerDocument(t *testing.T) {
 		v, _ := a.now.verdict()
 		records := a.now.history.text()
 		a.mu.Unlock()
-		if v.State != row.state || !strings.Contains(records, " rolled_back ") || a.trials().quarantined(shop(2, "")) == "" {
+		if v.State != row.state || !strings.Contains(records, " rolled_back ") ||
+			a.trials().quarantined(shop(2, "")) == "" {
 			t.Errorf("%s: says %+v; revisions %s", row.name, v, records)
 		}
 	}

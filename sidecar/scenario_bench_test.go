@@ -87,8 +87,8 @@ func BenchmarkStart(b *testing.B) {
 	quantiles(b, took)
 }
 
-// From exec to the first answered request, of the document of 10,000 routes that the state directory has, while Consul is
-// down. Beside the time it tells what the whole process took of the CPU, which hardly depends on who else is busy.
+// From the start until the document of 10,000 routes serves that the state directory has, while Consul is down. Beside
+// the time it tells what the whole process took of the CPU, which depends less on who else is busy.
 func BenchmarkStartFromState(b *testing.B) {
 	const routes, clusters = 10_000, 1_000
 	consul := testserver.Consul(b)
@@ -100,8 +100,8 @@ func BenchmarkStartFromState(b *testing.B) {
 	}
 	document.WriteString("routes:\n  - {name: all, cluster: c0}\n")
 	for i := range routes - 1 {
-		fmt.Fprintf(&document, "  - name: route-%d\n    match: {host: host-%d.example.com, path_prefix: /api/v%d, methods: "+
-			"[GET]}\n    cluster: c%d\n    timeouts: {upstream: 5s}\n", i, i%500, i, i%clusters)
+		fmt.Fprintf(&document, "  - name: route-%d\n    match: {host: host-%d.example.com, path_prefix: /api/v%d, "+
+			"methods: [GET]}\n    cluster: c%d\n    timeouts: {upstream: 5s}\n", i, i%500, i, i%clusters)
 	}
 	environ := env{
 		"CONSUL_HTTP_ADDR": consul.Addr(), "GATEWAY_STATE_DIR": filepath.Join(b.TempDir(), "state"),

@@ -14,6 +14,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/statedir"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
@@ -93,6 +94,30 @@ func TestTrialOfAPendingDocument(t *testing.T) {
 	now.end() // it has served
 	if now.now != (trial{}) {
 		t.Errorf("%+v is left of one that served", now.now)
+	}
+}
+
+// Which revision a kept document is, is taken from who kept it only if that was the same program.
+func TestKeptRevision(t *testing.T) {
+	const text = "routes: [{name: shop, respond: {status: 200}}]\n"
+	read, err := config.Decode([]byte(text), config.Standard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := discovery.NewDocument("consul", "key", []config.Part{{Data: []byte(text)}})
+	for _, row := range []struct{ namedBy, want string }{
+		{Built().Version, "kept"}, {"another version", read.Revision}, {"", read.Revision},
+	} {
+		k := keepDocument(d, "kept", time.Now())
+		k.NamedBy = row.namedBy
+		doc, err := k.decode(config.Standard())
+		if err != nil || doc.Revision != row.want || len(doc.Routes) != 1 {
+			t.Errorf("named by %q: %+v, %v, want revision %s", row.namedBy, doc, err, row.want)
+		}
+	}
+	k := keepDocument(discovery.Document{Parts: []config.Part{{Data: []byte("routes: nothing\n")}}}, "kept", time.Now())
+	if _, err := k.decode(config.Standard()); err == nil {
+		t.Error("no error for a document that is not valid")
 	}
 }
 

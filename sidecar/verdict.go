@@ -26,7 +26,8 @@ func (n *serving) verdict() (v consul.Verdict, ok bool) {
 		}
 	case st.RolledBack != nil:
 		r := st.RolledBack
-		v = consul.Verdict{Rev: cmp.Or(r.name, r.ID), State: discovery.RevisionRolledBack, Since: r.At, Reasons: r.Reasons}
+		v = consul.Verdict{Rev: cmp.Or(r.name, r.ID), State: discovery.RevisionRolledBack, Since: r.At}
+		v.Reasons = r.Reasons
 	case n.phase == phaseStarting:
 		return v, false
 	case n.phase == phaseFallback:

@@ -47,7 +47,8 @@ func TestServerRebuiltBehindAnAgent(t *testing.T) {
 	if most := lookEvery + toldWithin + 2*time.Second; took > most {
 		t.Errorf("delivered after %v, want within %v", took, most)
 	}
-	if h := hears(t, server, "one", discovery.RevisionApplied); h.Session == first.Session { // long before its session is due
+	// Long before its session is due.
+	if h := hears(t, server, "one", discovery.RevisionApplied); h.Session == first.Session {
 		t.Error("the verdict has a session of the server that is gone")
 	}
 	for range 5 { // and it stays

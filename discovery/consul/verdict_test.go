@@ -33,7 +33,9 @@ func TestVerdictIsBounded(t *testing.T) {
 		{"that are no text", []string{strings.Repeat("\xff\x00\"", 9000)}, 1, ""},
 	} {
 		since := time.Unix(0, 0).UTC()
-		v := Verdict{Rev: strings.Repeat("r", 900), State: discovery.RevisionRejected, Since: since, Reasons: row.reasons}
+		v := Verdict{
+			Rev: strings.Repeat("r", 900), State: discovery.RevisionRejected, Since: since, Reasons: row.reasons,
+		}
 		text := v.encode()
 		var got Verdict
 		if err := json.Unmarshal(text, &got); err != nil || len(text) > maxVerdictBytes {

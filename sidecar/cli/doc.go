@@ -31,13 +31,16 @@
 // errors and usage pages are replaced, since they bury the one line that matters.
 // The flags are made from the variables' table, so the two cannot differ.
 //
-// push --wait ends with 3 where no gateway speaks, as where all are silent: nobody has confirmed anything. Who names the
-// wrong service would else be told that all is well. It waits meanwhile, since gateways may be starting.
+// push --wait ends with 3 where no gateway speaks, as where all are silent: nobody has
+// confirmed anything. Who names the wrong service would else be told that all is well.
+// It waits meanwhile, since gateways may be starting.
 //
-// push --wait does not wait for the end of a probation, which no gateway tells: who deploys would wait for it each time.
+// push --wait does not wait for the end of a probation, which no gateway tells: who
+// deploys would wait for it each time.
 //
-// push --dry-run asks no gateway what its recent requests would lose. Their admin ports are on loopback, and have nothing
-// that takes a document. What would lose too many is refused by apply.max_lost, on the gateway that had them.
+// push --dry-run asks no gateway what its recent requests would lose. Their admin ports
+// are on loopback, and have nothing that takes a document. What would lose too many is
+// refused by apply.max_lost, on the gateway that had them.
 //
 // top draws its table itself, with golang.org/x/term for the terminal's mode. A TUI
 // library (Bubble Tea v2) was measured: it adds 2.1 MB, 6 % of the binary, and 14 modules

@@ -88,7 +88,8 @@ func TestProgress(t *testing.T) {
 		} {
 			w.take(t.Context(), all)
 		}
-		want := "3 silent\n1 waits, 2 silent\n  a waiting: x\n  a waiting: y\n1 serves, 2 refuse\n  a held: x\n2 serve, 1 gone\n  c applied: y\n"
+		want := "3 silent\n1 waits, 2 silent\n  a waiting: x\n  a waiting: y\n1 serves, 2 refuse\n" +
+			"  a held: x\n2 serve, 1 gone\n  c applied: y\n"
 		if coloured {
 			want = "\x1b[33m3 silent\x1b[0m\n\x1b[33m1 waits, 2 silent\x1b[0m\n  a waiting: x\n  a waiting: y\n" +
 				"\x1b[31m1 serves, 2 refuse\x1b[0m\n  a held: x\n\x1b[32m2 serve, 1 gone\x1b[0m\n  c applied: y\n"

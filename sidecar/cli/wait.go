@@ -58,7 +58,8 @@ func (s *store) await(
 	case consul.Denied(err):
 		return &w.now, bad("%s is live, and what becomes of it is not known: %v", rev, err)
 	case !w.heard && w.superseded == nil:
-		return &w.now, timeOver("%s is live, and what becomes of it was not heard within %s%s", rev, o.wait, because(err))
+		return &w.now, timeOver("%s is live, and what becomes of it was not heard within %s%s", rev, o.wait,
+			because(err))
 	}
 	return &w.now, w.answer(o.wait)
 }
