@@ -2,7 +2,6 @@ package sidecar
 
 import (
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -352,22 +351,15 @@ func TestHeldAfterOthers(t *testing.T) {
 // Where the former revision cannot be put back, the new one goes on, and it is tried again.
 func TestProbationWhenTheFormerCannotServe(t *testing.T) {
 	a := newTried(t)
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := taken.Addr().String()
-	taken.Close()
+	address := testserver.Addr(t)
 	first := fmt.Sprintf("listeners: [{name: web, address: %q}]\n", address) + shop(1, "")
 	a.gets(first)
 	a.answers("shop", 500, telemetry.NoFlag)
 	a.gets(shop(2, ""))
-	if taken, err = net.Listen("tcp", address); err != nil {
-		t.Fatal(err)
-	}
+	taken := testserver.ListenAt(t, address)
 	a.passes(0, 5*time.Second, "shop", telemetry.UF)
 	a.serves(shop(2, ""))
-	taken.Close()
+	_ = testserver.Release(taken)
 	a.passes(5*time.Second, 12*time.Second, "shop", telemetry.UF)
 	a.serves(first)
 }

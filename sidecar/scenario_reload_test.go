@@ -53,7 +53,7 @@ func TestConfigMap(t *testing.T) {
 // SIGHUP reads the document anew: one that could not be applied is tried again at once.
 func TestHangupReadsTheSource(t *testing.T) {
 	t.Parallel()
-	taken := testserver.Listen(t)
+	taken := testserver.ListenAt(t, testserver.Addr(t))
 	path := filepath.Join(t.TempDir(), "gateway.yaml")
 	write(t, path, one(app(t, "first")))
 	g := serve(t, env{"GATEWAY_CONFIG": path})
@@ -63,7 +63,7 @@ func TestHangupReadsTheSource(t *testing.T) {
 		t.Errorf("rejected for %q, want the address", why)
 	}
 	g.now("/", http.StatusOK, "first")
-	taken.Close()
+	_ = testserver.Release(taken)
 	g.signal(syscall.SIGHUP)
 	g.answers("/", http.StatusOK, "second")
 	if code, body, err := fetch("http://" + taken.Addr().String()); err != nil || code != http.StatusOK ||

@@ -20,8 +20,9 @@ const (
 
 // occupied is a port that another process has until leave is called.
 func occupied(t testing.TB) (address string, leave func()) {
-	ln := testserver.Listen(t)
-	return ln.Addr().String(), func() { ln.Close() }
+	address = testserver.Addr(t)
+	ln := testserver.ListenAt(t, address)
+	return address, func() { _ = testserver.Release(ln) }
 }
 
 // at is a document with a listener of its own.
@@ -210,16 +211,12 @@ func TestKeptRevisionIsTriedAgain(t *testing.T) {
 	g.stop()
 	consul.Stop()
 
-	ln, err := net.Listen("tcp", port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
+	ln := testserver.ListenAt(t, port)
 	environ = maps.Clone(environ)
 	environ["GATEWAY_APP"] = app(t, "bootstrap")
 	g = launch(t, environ)
 	g.answers("/", http.StatusOK, "bootstrap")
-	ln.Close() // it was tried twice: at the start, and before the bootstrap served
+	_ = testserver.Release(ln) // it was tried twice: at the start, and before the bootstrap served
 	g.answers("/", http.StatusOK, "there")
 	g.wantLines(map[string]int{"kept revision is not used": 1})
 	if s := g.status(); s.Revision.Source != "state" || s.Revision.AsOf.IsZero() {

@@ -141,10 +141,7 @@ func newCrashing(t *testing.T, h http.Handler) *crashing {
 
 func (c *crashing) start(t *testing.T) {
 	t.Helper()
-	l, err := net.Listen("tcp", c.address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testserver.ListenAt(t, c.address)
 	s := &http.Server{Handler: c.handler}
 	go func() { _ = s.Serve(l) }() // ends with stop
 	c.listener, c.server = l, s
@@ -152,7 +149,7 @@ func (c *crashing) start(t *testing.T) {
 
 // stop frees the address, also where the server has not got as far as to know its listener.
 func (c *crashing) stop() {
-	c.listener.Close()
+	_ = testserver.Release(c.listener) // it is closed in any case
 	c.server.Close()
 }
 

@@ -2,10 +2,12 @@ package testserver
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -56,6 +58,25 @@ func Port(t testing.TB) int {
 func Addr(t testing.TB) string {
 	t.Helper()
 	return loopback(Port(t))
+}
+
+// ListenAt listens on an address of Addr's, until the test ends or Release.
+func ListenAt(t testing.TB, address string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// Release closes what has a port, which is free then: no process that is being started meanwhile has a copy of it. For
+// what listens once more on the same port.
+func Release(c io.Closer) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return c.Close()
 }
 
 // Listen listens on a port of 127.0.0.1 that the kernel picks, until the test ends.
@@ -119,13 +140,13 @@ func free(port int) error {
 	if err != nil {
 		return err
 	}
-	defer l.Close()
+	defer func() { _ = Release(l) }()
 	// Consul's gossip wants the same number on both.
 	p, err := net.ListenPacket("udp", loopback(port))
 	if err != nil {
 		return fmt.Errorf("port %d: %w", port, err)
 	}
-	return p.Close()
+	return Release(p)
 }
 
 func loopback(port int) string {

@@ -136,15 +136,12 @@ func TestDevTellsWhyItCannotWrite(t *testing.T) {
 
 func TestFreeAddress(t *testing.T) {
 	taken := testserver.Addr(t)
-	l, err := net.Listen("tcp", taken)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testserver.ListenAt(t, taken)
 	got, err := freeAddress(taken)
 	if err != nil || got == taken || !strings.HasPrefix(got, "127.0.0.1:") {
 		t.Errorf("freeAddress(%s) = %q, %v while it is taken, want another", taken, got, err)
 	}
-	l.Close()
+	_ = testserver.Release(l)
 	if got, err := freeAddress(taken); err != nil || got != taken {
 		t.Errorf("freeAddress(%s) = %q, %v when it is free", taken, got, err)
 	}
