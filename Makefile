@@ -3,14 +3,15 @@
 GO       ?= go
 FUZZTIME ?= 60s
 SOAK     ?= 20m
+BENCH    ?=
 PATH     := $(PATH):/usr/sbin
 export PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help build test matrix soak race lint fuzz bench tools packages clean
+.PHONY: help build test matrix soak race lint fuzz bench bench-peers bench-page tools packages clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/gateway, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gateway .
@@ -46,6 +47,14 @@ fuzz: ## run each fuzz target for FUZZTIME (60s)
 
 bench: ## run each benchmark once, so that none rots (figures: docs/benchmarks.md)
 	$(GO) test -run='^$$' -bench=. -benchtime=1x ./...
+
+# BENCH has options, such as BENCH='-scenarios h1,tls -rounds 3'; tools/bench lists them.
+bench-peers: packages build ## measure CPU and memory beside nginx and HAProxy, and draw a chart (20 minutes)
+	$(GO) run -C tools/bench . -gateway '$(CURDIR)/bin/gateway' -out '$(CURDIR)/bin/peers' $(BENCH)
+
+bench-page: packages build ## the same, and write the figures into docs/benchmarks.md
+	$(GO) run -C tools/bench . -gateway '$(CURDIR)/bin/gateway' -out '$(CURDIR)/docs/benchmarks' \
+		-page '$(CURDIR)/docs/benchmarks.md' $(BENCH)
 
 tools: ## put consul and otelcol for the tests into tools/bin
 	tools/build consul otelcol
