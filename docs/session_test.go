@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -27,7 +26,7 @@ var update = flag.Bool("update", false, "write the outputs of the pages anew")
 const longestWait = 5 * time.Minute
 
 // tools are what the pages call besides the gateway, Consul and a Collector.
-var tools = []string{"bash", "curl", "openssl", "redis-server", "redis-cli", "nginx", "wrk", "taskset"}
+var tools = []string{"bash", "curl", "openssl", "redis-server", "redis-cli"}
 
 // TestCommands runs the commands of each page as a reader would, with the real
 // gateway and, where a page wants it, a real Consul.
@@ -50,9 +49,6 @@ func TestCommands(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			if name == "benchmarks.md" && runtime.NumCPU() < 2 {
-				t.Skip("needs two processors")
-			}
 			t.Parallel()
 			s := newSession(t, p, gateway, ports)
 			outputs, err := s.run(t, p)
