@@ -63,7 +63,8 @@ func TestBenchPeers(t *testing.T) {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	prefix := filepath.Join(dir, "out", "peers")
-	table := bench(t, "-gateway", gateway, "-scenarios", "h1log,grpc,start", "-seconds", "1", "-rounds", "1", "-out", prefix)
+	table := bench(t, "-gateway", gateway, "-out", prefix, "-scenarios", "h1log,grpc,start", "-seconds", "1",
+		"-rounds", "1")
 	rows := readPeers(t, prefix+".json").Rows
 	if len(rows) != 4 {
 		t.Fatalf("%d rows, want 4 (start has two): %s", len(rows), table)

@@ -47,8 +47,8 @@ func Live() int {
 
 const each = "bytes for each"
 
-// WantFootprint compares what each of n has taken of [Live] since before with its ceiling. A ceiling is some tenth above
-// what was measured, so that a fifth more fails. One that is far above fails too, and is to be lowered.
+// WantFootprint compares what each of n has taken of [Live] since before with its ceiling. A ceiling is some tenth
+// above what was measured, so that a fifth more fails. One that is far above fails too, and is to be lowered.
 func WantFootprint(t testing.TB, before, n, ceiling int) {
 	t.Helper()
 	got := (Live() - before) / n
