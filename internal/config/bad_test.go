@@ -209,6 +209,26 @@ var bad = []struct{ file, want string }{
 	{"empty.bad.yaml", `
 1:1: document: is empty
 `},
+	{"error-pages-list.bad.yaml", `
+1:14: error_pages: want a mapping such as {"404": {body: "no such page"}} (seen a list)
+`},
+	{"error-pages-none.bad.yaml", `
+1:14: error_pages: want at least one page, leave error_pages out for none (seen an empty mapping)
+`},
+	{"error-pages.bad.yaml", `
+2:15: error_pages.404.body: want at least one byte, leave the page out for the gateway's own text (seen "")
+3:3: error_pages: 404 is there twice
+4:32: error_pages.5xx.content_type: want a media type such as text/html; charset=utf-8 (seen "html")
+5:3: error_pages: want a status from 400 to 599, or a class such as 5xx (seen "5XX")
+6:3: error_pages: want a status from 400 to 599, or a class such as 5xx (seen 200)
+7:3: error_pages: want a status from 400 to 599, or a class such as 5xx (seen 600)
+8:3: error_pages: want a status from 400 to 599, or a class such as 5xx (seen "3xx")
+9:3: error_pages: want a status from 400 to 599, or a class such as 5xx (seen a list)
+10:10: error_pages.410: body is missing
+11:10: error_pages.411: want a mapping such as {body: "no such page"} (seen "gone")
+12:17: error_pages.412.body: want text, in quotes where it looks like something else (seen 412)
+13:20: error_pages.413: key status is not known (known: body, content_type)
+`},
 	{"external-auth.bad.yaml", `
 2:61: routes[0].external_auth: cluster is missing: which one is asked?
 3:61: routes[1].external_auth: want a mapping such as {cluster: auth, path: /check} (seen "auth")

@@ -3,6 +3,7 @@ package docdiff
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
@@ -29,7 +30,23 @@ func Meaning(changes []Change, next *config.Document, empty []string) []string {
 		all = append(all, fmt.Sprintf("requests of %s go to other routes, or are answered with 404", counted(removed)))
 	}
 	all = append(all, letsIn(changes, next)...)
+	all = append(all, otherPages(changes)...)
 	return append(all, without(next, empty)...)
+}
+
+// otherPages says which responses of the gateway look otherwise.
+func otherPages(changes []Change) []string {
+	i := slices.IndexFunc(changes, func(c Change) bool { return c.Kind == "error_pages" })
+	if i < 0 {
+		return nil
+	}
+	var statuses []string
+	for _, f := range changes[i].Fields {
+		status, _, _ := strings.Cut(f.Path, ".")
+		statuses = append(statuses, status)
+	}
+	return []string{"responses of the gateway itself have another body: " +
+		strings.Join(slices.Compact(statuses), ", ")}
 }
 
 // without says which routes and L4 listeners of next would have no endpoint.

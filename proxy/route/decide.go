@@ -65,10 +65,10 @@ var slash = []byte("/")
 func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *Workspace) *LocalReply {
 	*d = Decision{Table: t, Method: telemetry.ParseMethod(h.Method), GRPC: isGRPC(h)}
 	d.Head = d.Method == telemetry.MethodHead
+	d.ID.make(h)
 	if d.Method == telemetry.MethodConnect {
 		return ReplyConnect
 	}
-	d.ID.make(h)
 	markClaims(h, c)
 	d.RemoteIP = remoteIP(h, c, t.trusted)
 	path := h.Path
@@ -116,6 +116,13 @@ func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *
 		return nil
 	}
 	return d.Proceed(h, c, start, w)
+}
+
+// Refuse fills d for a request that is turned away for its head, of which h is what was read.
+func (t *Table) Refuse(d *Decision, h *message.Head) {
+	*d = Decision{Table: t, Method: telemetry.ParseMethod(h.Method), GRPC: isGRPC(h)}
+	d.Head = d.Method == telemetry.MethodHead
+	d.ID.make(h)
 }
 
 // Proceed decides what comes behind the question of who may. Decide does so itself, unless it is pending.

@@ -20,6 +20,13 @@ func explanation(to io.Writer, e *route.Explanation) error {
 	} else {
 		explanationRoute(w, e)
 	}
+	if len(e.ErrorPages) > 0 {
+		statuses := make([]string, len(e.ErrorPages))
+		for i := range e.ErrorPages {
+			statuses[i] = e.ErrorPages[i].Status
+		}
+		fmt.Fprintf(w, "error pages\t%s\tfrom document\n", strings.Join(statuses, ", "))
+	}
 	if len(e.Others) > 0 {
 		fmt.Fprintln(w, "other routes, in the order in which they are tried:")
 	}
