@@ -81,7 +81,8 @@ func (s *Server) upstreams(
 		}
 		up := &route.Upstream{
 			Cluster: c, Protocol: c.Config().Protocol, Connect: doc.Timeouts.Connect, Budget: s.budget(name),
-			Hash: route.CompileHash(c.Config()), Dial: s.dial, Scheme: forward.SchemeHTTP,
+			Failures: route.CompileFailureStatuses(&c.Config().PassiveHealth),
+			Hash:     route.CompileHash(c.Config()), Dial: s.dial, Scheme: forward.SchemeHTTP,
 		}
 		if tc := certs.Client(name); tc != nil {
 			up.Dial, up.Scheme = tc.Dialer(netio.Corked(s.dial)), forward.SchemeHTTPS

@@ -460,6 +460,19 @@ var bad = []struct{ file, want string }{
 11:61: clusters[4].limits.max_connections: want a number from 0 to 1000000 (seen -5)
 12:24: access_log.sampling: want a number from 0 to 1 (seen -0.1)
 `},
+	{"passive-health.bad.yaml", `
+2:68: clusters[0].passive_health.statuses[1]: 429 is there twice
+2:80: clusters[0].passive_health.statuses[3]: 5xx is there twice
+3:63: clusters[1].passive_health.statuses[0]: want a status from 400 to 599, or a class such as 5xx (seen 399)
+3:68: clusters[1].passive_health.statuses[1]: want a status from 400 to 599, or a class such as 5xx (seen 600)
+3:73: clusters[1].passive_health.statuses[2]: want a status from 400 to 599, or a class such as 5xx (seen "4XX")
+3:78: clusters[1].passive_health.statuses[3]: want a status from 400 to 599, or a class such as 5xx (seen "3xx")
+3:83: clusters[1].passive_health.statuses[4]: want a status from 400 to 599, or a class such as 5xx (seen "yes")
+3:88: clusters[1].passive_health.statuses[5]: want a status from 400 to 599, or a class such as 5xx (seen "0429")
+3:96: clusters[1].passive_health.statuses[6]: want a status from 400 to 599, or a class such as 5xx (seen a list)
+4:62: clusters[2].passive_health.statuses: want a list (seen "5xx")
+5:77: clusters[3].passive_health.statuses: what a cluster of protocol tcp carries has no statuses
+`},
 	{"paths.bad.yaml", `
 2:49: routes[0].match.path_prefix: want a path that begins with / (seen "api")
 3:49: routes[1].match.path_prefix: want a path without ? and # (seen "/api?x=1")

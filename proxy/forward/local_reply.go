@@ -125,10 +125,14 @@ func Outcome(r *route.LocalReply) cluster.Outcome {
 	return cluster.Ignored
 }
 
-// ResponseOutcome is what a response with that status, and that gRPC status, says about the endpoint.
-func ResponseOutcome(status, grpcStatus int) cluster.Outcome {
-	if status >= 500 || grpcFailed(grpcStatus) {
+// ResponseOutcome is what a response with that status, and that gRPC status, says about the endpoint. f are the
+// statuses that speak against it; a gRPC status counts as the one of HTTP that it stands for.
+func ResponseOutcome(f *route.FailureStatuses, status, grpcStatus int) cluster.Outcome {
+	switch meant := grpcMeans(grpcStatus); {
+	case status >= 500 && f.Has(status), meant >= 500 && f.Has(meant):
 		return cluster.ServerError
+	case f.Has(status), f.Has(meant):
+		return cluster.FailureStatus
 	}
 	return cluster.Success
 }

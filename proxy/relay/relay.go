@@ -200,7 +200,7 @@ func (r *relay) end() {
 //
 // +checklocks:r.mu
 func (r *relay) outcome() cluster.Outcome {
-	return forward.ResponseOutcome(r.record.Status, r.record.GRPCStatus)
+	return forward.ResponseOutcome(r.decision.Upstream.Failures, r.record.Status, r.record.GRPCStatus)
 }
 
 // finish records the request, once, and gives back what it was given.
