@@ -72,7 +72,7 @@ func TestErrorPagesVersions(t *testing.T) {
 			}
 			return res.StatusCode, res.Header, string(all)
 		}
-		ask("GET", "/app", "", "")     // the connections are there from here on: what follows is relayed, or goes inline
+		ask("GET", "/app", "", "")     // the connections are there from here on: the rest is relayed, or goes inline
 		ask("GET", "/limited", "", "") // takes the token
 		for _, tt := range []struct {
 			method, path, contentType string

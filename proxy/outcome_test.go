@@ -249,14 +249,14 @@ func countFailures(t *testing.T, g *gateway, c *http.Client, fails, passes strin
 		requests++
 		return g.failures(requests)
 	}
-	for _, what := range strings.Fields(fails) {
+	for what := range strings.FieldsSeq(fails) {
 		ask("200")
 		if ask(what) == 0 {
 			t.Errorf("%s is no failure, want one", what)
 		}
 	}
 	ask("200")
-	for _, what := range strings.Fields(passes) {
+	for what := range strings.FieldsSeq(passes) {
 		if ask(what) > 0 {
 			t.Errorf("%s is a failure, want none", what)
 		}

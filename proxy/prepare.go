@@ -81,6 +81,7 @@ func (s *Server) upstreams(
 		}
 		up := &route.Upstream{
 			Cluster: c, Protocol: c.Config().Protocol, Connect: doc.Timeouts.Connect, Budget: s.budget(name),
+			Copies:   s.copiesOf(name),
 			Failures: route.CompileFailureStatuses(&c.Config().PassiveHealth),
 			Hash:     route.CompileHash(c.Config()), Dial: s.dial, Scheme: forward.SchemeHTTP,
 		}
@@ -107,6 +108,13 @@ func (s *Server) budget(name string) *cluster.RetryBudget {
 	return s.budgets[name]
 }
 
+func (s *Server) copiesOf(name string) *route.Copies {
+	if s.copies[name] == nil {
+		s.copies[name] = new(route.Copies)
+	}
+	return s.copies[name]
+}
+
 // Commit makes the revision visible: one store. Requests in flight finish by the table they began with. Listeners
 // that it does not name stop accepting; their connections live on.
 func (p *Plan) Commit() {
@@ -120,6 +128,7 @@ func (p *Plan) Commit() {
 	for name := range s.budgets {
 		if !p.table.Uses(name) {
 			delete(s.budgets, name)
+			delete(s.copies, name)
 		}
 	}
 	if s.asked != nil {

@@ -435,6 +435,16 @@ var bad = []struct{ file, want string }{
 36:5: routes[34]: another route matches just the same for y.com (at 35:5)
 38:5: routes[36]: another route matches just the same (at 37:5)
 `},
+	{"mirror.bad.yaml", `
+2:54: routes[0].mirror: cluster is missing: which one gets the copies?
+3:54: routes[1].mirror: want a mapping such as {cluster: shadow, percent: 10} (seen "a")
+4:64: routes[2].mirror.cluster: cluster b is not defined (known: a, tcp)
+4:76: routes[2].mirror.percent: want a number from 0 to 100 (seen 101)
+5:64: routes[3].mirror.cluster: a route needs a cluster that speaks HTTP (the protocol of tcp is tcp)
+5:78: routes[3].mirror.percent: want a number (seen "10")
+6:67: routes[4].mirror: key share is not known (known: cluster, percent)
+7:66: routes[5].mirror: a route with respond sends nothing to a cluster, so it has no mirror
+`},
 	{"nothing.bad.yaml", `
 1:8: routes: want a list (seen nothing)
 2:10: clusters: want a list (seen nothing)

@@ -87,7 +87,8 @@ type (
 // peers. end: the request ended with its head.
 func Eligible(d *route.Decision, h *message.Head, end bool) bool {
 	p := &d.Route.Retry
-	return !d.Pending && d.Upstream.Protocol != config.ProtocolHTTP1 && !p.Replays && p.PerTry == 0 &&
+	return !d.Pending && d.Mirror == nil && d.Upstream.Protocol != config.ProtocolHTTP1 &&
+		!p.Replays && p.PerTry == 0 &&
 		(d.Table.MaxBody == 0 || end || h.ContentLength >= 0)
 }
 

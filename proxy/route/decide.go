@@ -17,6 +17,7 @@ type Decision struct {
 	Table    *Table    // the revision that serves the request
 	Route    *Route    // nil: none matched
 	Upstream *Upstream // drawn by the weights of the route
+	Mirror   *Mirror   // a copy of the request goes there; nil: none does
 
 	Method telemetry.Method
 	Head   bool // the method is HEAD
@@ -148,6 +149,9 @@ func (d *Decision) Proceed(h *message.Head, c *Client, start int64, w *Workspace
 	}
 	d.Upgrade = h.Upgrade != nil && h.Body == message.NoBody && rt.mayUpgrade(h.Upgrade)
 	d.decideDeadline(h, start)
+	if rt.mirror != nil && !d.Upgrade && rt.mirror.drawn() {
+		d.Mirror = rt.mirror
+	}
 	return nil
 }
 

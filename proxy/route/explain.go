@@ -27,6 +27,7 @@ type Explanation struct {
 	Headers      []HeaderEdit     `json:"headers"`       // in the order in which they are edited
 	ErrorPages   []PageInForce    `json:"error_pages"`   // of the document, by status
 	Clusters     []ClusterShare   `json:"clusters"`
+	Mirror       string           `json:"mirror"` // how many requests are copied, and where to; empty = none
 	Timeouts     []config.Setting `json:"timeouts"`
 	Retries      *RetriesInForce  `json:"retries"` // null without a cluster
 }
@@ -180,6 +181,9 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, client *Client,
 	if e.UpstreamPath, reply = rt.explainPath(h, e.Path); reply != nil {
 		e.Reply = &ReplyOfRoute{Status: reply.Status}
 		return
+	}
+	if rt.mirror != nil {
+		e.Mirror = rt.Config.Mirror.String()
 	}
 	for _, w := range rt.upstream {
 		e.Clusters = append(e.Clusters, w.explain(h))

@@ -19,6 +19,7 @@ type Upstream struct {
 	Failures *FailureStatuses
 	Hash     *HashKey // nil: its endpoints are not chosen by a key
 	Budget   *cluster.RetryBudget
+	Copies   *Copies        // of other clusters' requests, which it gets
 	Queue    *cluster.Queue // in front of the cluster; nil: none
 }
 

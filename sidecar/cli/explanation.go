@@ -62,6 +62,9 @@ func explanationRoute(w io.Writer, e *route.Explanation) {
 	for i := range e.Clusters {
 		explanationCluster(w, &e.Clusters[i], total)
 	}
+	if e.Mirror != "" {
+		fmt.Fprintf(w, "mirror\t%s, without its responses\n", e.Mirror)
+	}
 	for _, s := range e.Timeouts {
 		fmt.Fprintf(w, "timeout %s\t%s\tfrom %s\n", s.Name, orNone(s.Value), s.From)
 	}
