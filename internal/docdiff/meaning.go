@@ -30,8 +30,27 @@ func Meaning(changes []Change, next *config.Document, empty []string) []string {
 		all = append(all, fmt.Sprintf("requests of %s go to other routes, or are answered with 404", counted(removed)))
 	}
 	all = append(all, letsIn(changes, next)...)
+	all = append(all, mirrors(changes, next)...)
 	all = append(all, otherPages(changes)...)
 	return append(all, without(next, empty)...)
+}
+
+// mirrors says of which routes copies go to another cluster from now on: that may write too.
+func mirrors(changes []Change, next *config.Document) []string {
+	began := map[string]bool{} // names of routes
+	for _, c := range changes {
+		mirror := func(f Field) bool { return strings.HasPrefix(f.Path, "mirror.") }
+		if c.Kind == "route" && (c.What == Added || slices.ContainsFunc(c.Fields, mirror)) {
+			began[c.Name] = true
+		}
+	}
+	var all []string
+	for i := range next.Routes {
+		if r := &next.Routes[i]; r.Mirror.Cluster != "" && began[r.Name] {
+			all = append(all, fmt.Sprintf("route %s: copies of its requests, %s", r.Name, r.Mirror))
+		}
+	}
+	return all
 }
 
 // otherPages says which responses of the gateway look otherwise.

@@ -128,8 +128,8 @@ func (c *ConnH2) newRefused(st *http2.Stream, h *message.Head, end bool) *reques
 	q := c.newRequest(st, h, end)
 	ex := &q.ex
 	ex.record.Start = ex.now()
-	c.Engine.Table().Refuse(&ex.decision, &ex.req)
 	ex.req.Version = message.HTTP2
+	c.Engine.Table().Refuse(&ex.decision, &ex.req)
 	ex.req.Path, ex.req.Query, _ = bytes.Cut(ex.req.Target, questionMark)
 	return q
 }

@@ -119,9 +119,12 @@ func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *
 	return d.Proceed(h, c, start, w)
 }
 
-// Refuse fills d for a request that is turned away for its head, of which h is what was read.
+// Refuse fills d for a request that is turned away for its head, of which h is what was read. A malformed one of
+// HTTP/1.1 is answered as what it is, whatever its content type.
 func (t *Table) Refuse(d *Decision, h *message.Head) {
-	*d = Decision{Table: t, Method: telemetry.ParseMethod(h.Method), GRPC: isGRPC(h)}
+	*d = Decision{
+		Table: t, Method: telemetry.ParseMethod(h.Method), GRPC: h.Version == message.HTTP2 && isGRPC(h),
+	}
 	d.Head = d.Method == telemetry.MethodHead
 	d.ID.make(h)
 }
