@@ -73,6 +73,7 @@ var freeNames = []string{
 	"routes[].match.headers", "routes[].match.query", "routes[].respond.headers",
 	"routes[].request_headers.set", "routes[].request_headers.add",
 	"routes[].response_headers.set", "routes[].response_headers.add",
+	"error_pages",                         // whose keys are statuses
 	"request_headers", "response_headers", // these have the keys of those of a route
 }
 

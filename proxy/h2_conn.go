@@ -35,7 +35,7 @@ func (s *Server) newConnH2(nc *netio.Conn, client route.Client) *connH2 {
 	o.IdleTimeout = t.Timeouts.Idle
 	c := &connH2{s: s}
 	c.Init(s.engine, client)
-	o.Count, o.Refused = c.limited, c.Refused
+	o.Count, o.Refused, o.TooLarge = c.limited, c.Refused, c.TooLarge
 	c.conn = http2.NewServer(nc, c, o)
 	return c
 }

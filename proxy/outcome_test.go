@@ -1,6 +1,9 @@
 package proxy_test
 
 import (
+	"fmt"
+	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -188,4 +191,74 @@ func (g *gateway) probe(e, other *endpoint) *wire {
 	}
 	g.t.Fatal("the ejected endpoint was not probed")
 	return nil
+}
+
+// The statuses that the cluster names count against an endpoint, and no others, whoever carries the request.
+func TestFailureStatusesVersions(t *testing.T) {
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		if code := r.URL.Query().Get("grpc"); code != "" {
+			w.Header().Set("Content-Type", "application/grpc")
+			w.Header().Set("Grpc-Status", code)
+		}
+		status, _ := strconv.Atoi(r.URL.Path[1:])
+		w.WriteHeader(status)
+	}
+	protocols := []string{"http1", "http2"}
+	for _, tt := range []struct {
+		name, statuses, fails, passes string
+	}{
+		{"by default", "", "500 503 200?grpc=14", "429 404 200?grpc=8"},
+		{"chosen", `["5xx", "429"]`, "500 503 429 200?grpc=14 200?grpc=8", "404 200"},
+		{"one", "[429]", "429 200?grpc=8", "500 503 200?grpc=14"},
+		{"none", "[]", "", "429 503 200?grpc=14"},
+	} {
+		for _, route := range []string{"", `retries: {attempts: 2, on: ["503", unavailable]}`} {
+			for i := range 4 {
+				down, up := i%2, i/2
+				t.Run(fmt.Sprint(tt.name, " ", protocols[down], " to ", protocols[up], " ", route), func(t *testing.T) {
+					cluster := "protocol: " + protocols[up]
+					if tt.statuses != "" {
+						cluster += ", passive_health: {statuses: " + tt.statuses + "}"
+					}
+					g := start(t, clustered(route, cluster, versionBackend(t, up == 1, handler)))
+					countFailures(t, g, versionClient(t, down == 1), tt.fails, tt.passes)
+				})
+			}
+		}
+	}
+}
+
+// countFailures asks for what fails and what passes, which are words, and looks whether that is a failure.
+func countFailures(t *testing.T, g *gateway, c *http.Client, fails, passes string) {
+	t.Helper()
+	requests := int64(0)
+	ask := func(what string) (failures int) {
+		t.Helper()
+		req, err := http.NewRequest("GET", "http://"+g.addr+"/"+what, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(what, "grpc") {
+			req.Header.Set("Content-Type", "application/grpc")
+		}
+		res, err := c.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		requests++
+		return g.failures(requests)
+	}
+	for what := range strings.FieldsSeq(fails) {
+		ask("200")
+		if ask(what) == 0 {
+			t.Errorf("%s is no failure, want one", what)
+		}
+	}
+	ask("200")
+	for what := range strings.FieldsSeq(passes) {
+		if ask(what) > 0 {
+			t.Errorf("%s is a failure, want none", what)
+		}
+	}
 }

@@ -81,7 +81,9 @@ func (s *Server) upstreams(
 		}
 		up := &route.Upstream{
 			Cluster: c, Protocol: c.Config().Protocol, Connect: doc.Timeouts.Connect, Budget: s.budget(name),
-			Hash: route.CompileHash(c.Config()), Dial: s.dial, Scheme: forward.SchemeHTTP,
+			Copies:   s.copiesOf(name),
+			Failures: route.CompileFailureStatuses(&c.Config().PassiveHealth),
+			Hash:     route.CompileHash(c.Config()), Dial: s.dial, Scheme: forward.SchemeHTTP,
 		}
 		if tc := certs.Client(name); tc != nil {
 			up.Dial, up.Scheme = tc.Dialer(netio.Corked(s.dial)), forward.SchemeHTTPS
@@ -106,6 +108,13 @@ func (s *Server) budget(name string) *cluster.RetryBudget {
 	return s.budgets[name]
 }
 
+func (s *Server) copiesOf(name string) *route.Copies {
+	if s.copies[name] == nil {
+		s.copies[name] = new(route.Copies)
+	}
+	return s.copies[name]
+}
+
 // Commit makes the revision visible: one store. Requests in flight finish by the table they began with. Listeners
 // that it does not name stop accepting; their connections live on.
 func (p *Plan) Commit() {
@@ -119,6 +128,7 @@ func (p *Plan) Commit() {
 	for name := range s.budgets {
 		if !p.table.Uses(name) {
 			delete(s.budgets, name)
+			delete(s.copies, name)
 		}
 	}
 	if s.asked != nil {

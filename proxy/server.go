@@ -68,6 +68,7 @@ type Server struct {
 	passwords *passwords.Set
 	asked     *passwords.Prepared             // of the revision that serves; the applying goroutine's alone
 	budgets   map[string]*cluster.RetryBudget // by cluster name; the applying goroutine's alone
+	copies    map[string]*route.Copies        // likewise
 
 	connections
 }
@@ -85,6 +86,7 @@ func New(ctx context.Context, o Options) *Server {
 			Concurrency: o.Queue.Concurrency, Timeout: o.Queue.Timeout,
 		}),
 		passwords: o.Passwords, queued: o.Queue.Cluster, budgets: map[string]*cluster.RetryBudget{},
+		copies:      map[string]*route.Copies{},
 		connections: connections{limit: o.Limit, live: map[tracked]struct{}{}},
 	}
 	s.ctx, s.cancel = context.WithCancel(ctx)

@@ -17,6 +17,9 @@ type Cluster struct {
 	// Ejections counts endpoints taken out for failing (gateway.upstream.ejections).
 	Ejections Counter
 
+	// Mirror is about the copies of requests that the cluster gets.
+	Mirror MirrorCounters
+
 	answered  byStatus                            // http.client.request.duration with a status
 	failed    [numFlags]atomic.Pointer[histogram] // the same for tries that got no answer
 	connected histogram                           // gateway.upstream.connect.duration

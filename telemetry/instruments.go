@@ -50,6 +50,8 @@ var (
 		"Number of attempts after the first."}
 	upstreamOverflow = instrument{counter, "gateway.upstream.overflow", "{request}",
 		"Number of requests and connections refused by a limit of the cluster."}
+	mirrorDropped = instrument{counter, "gateway.mirror.dropped", "{request}",
+		"Number of copies of requests that the cluster did not get, or did not answer, by reason."}
 	upstreamEjections = instrument{counter, "gateway.upstream.ejections", "{ejection}",
 		"Number of times an endpoint was ejected for failing."}
 	upstreamEndpoints = instrument{gauge, "gateway.upstream.endpoints", "{endpoint}", "Number of endpoints by state."}

@@ -49,6 +49,9 @@ func fill(r *Registry) {
 	users.RecordConnect(2*time.Second, false)
 	users.Retries.Inc()
 	users.Overflow.Add(2)
+	users.Mirror.Dropped[MirrorBusy].Inc()
+	users.Mirror.Dropped[MirrorBody].Add(2)
+	users.Mirror.Dropped[MirrorFailed].Add(3)
 	users.Ejections.Add(3)
 	users.SetEndpoints(func() (int, int, int) { return 5, 1, 2 })
 	users.SetPanic(func() bool { return true })
@@ -109,6 +112,10 @@ gateway.upstream.retries {retry} monotonic sum cumulative: Number of attempts af
   gateway.cluster=users: 1
 gateway.upstream.overflow {request} monotonic sum cumulative: Number of requests and connections refused by a limit of the cluster.
   gateway.cluster=users: 2
+gateway.mirror.dropped {request} monotonic sum cumulative: Number of copies of requests that the cluster did not get, or did not answer, by reason.
+  gateway.cluster=users gateway.reason=busy: 1
+  gateway.cluster=users gateway.reason=body: 2
+  gateway.cluster=users gateway.reason=failed: 3
 gateway.upstream.ejections {ejection} monotonic sum cumulative: Number of times an endpoint was ejected for failing.
   gateway.cluster=users: 3
 gateway.upstream.endpoints {endpoint} gauge: Number of endpoints by state.

@@ -168,6 +168,11 @@ func collectClusters(c *collection, clusters []*Cluster) {
 	}
 	c.counters(upstreamRetries, each(func(cl *Cluster) *Counter { return &cl.Retries }))
 	c.counters(upstreamOverflow, each(func(cl *Cluster) *Counter { return &cl.Overflow }))
+	c.counters(mirrorDropped, func(add func(*Counter, ...attribute.KeyValue)) {
+		for _, cl := range clusters {
+			cl.Mirror.each(attrCluster.String(cl.name), add)
+		}
+	})
 	c.counters(upstreamEjections, each(func(cl *Cluster) *Counter { return &cl.Ejections }))
 	gauges(c, upstreamEndpoints, func(add func(int64, ...attribute.KeyValue)) {
 		for _, cl := range clusters {

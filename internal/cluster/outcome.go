@@ -11,9 +11,10 @@ const (
 	ClientGone
 	// Overflow: one of our own limits refused.
 	Overflow
-	// Success is any response below 500, and at L4 a connection that carried bytes back, or took some and ended well.
+	// Success is any response that passive health does not count as a failure, and at L4 a connection that carried bytes
+	// back, or took some and ended well.
 	Success
-	// ServerError is a 5xx response, or a gRPC status that means the same.
+	// ServerError is a 5xx response, or a gRPC status that means the same, where passive health counts that.
 	ServerError
 	// ConnectFailure: no connection, or no TLS session, could be made.
 	ConnectFailure
@@ -23,6 +24,8 @@ const (
 	Timeout
 	// Malformed: what came back was no valid response.
 	Malformed
+	// FailureStatus is a response below 500 whose status passive health counts as a failure.
+	FailureStatus
 )
 
 // failed tells whether the outcome counts against the endpoint.
@@ -47,6 +50,8 @@ func (o Outcome) String() string {
 		return "timeout"
 	case Malformed:
 		return "malformed response"
+	case FailureStatus:
+		return "failure status"
 	default:
 		return "ignored"
 	}
@@ -58,7 +63,7 @@ func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil 
 // UnmarshalText reads what MarshalText writes. Words that it does not know are Ignored.
 func (o *Outcome) UnmarshalText(text []byte) error {
 	*o = Ignored
-	for known := ClientGone; known <= Malformed; known++ {
+	for known := ClientGone; known <= FailureStatus; known++ {
 		if known.String() == string(text) {
 			*o = known
 		}

@@ -62,8 +62,9 @@ func TestRamp(t *testing.T) {
 }
 
 func TestOutcomesThatCount(t *testing.T) {
-	counts := map[Outcome]bool{ServerError: true, ConnectFailure: true, Reset: true, Timeout: true, Malformed: true}
-	for o := Ignored; o <= Malformed; o++ {
+	counts := map[Outcome]bool{ServerError: true, ConnectFailure: true, Reset: true, Timeout: true, Malformed: true,
+		FailureStatus: true}
+	for o := Ignored; o <= FailureStatus; o++ {
 		cl := cfg("a b")
 		cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 3, BaseEjection: time.Minute,
 			MaxEjectedPercent: 50}

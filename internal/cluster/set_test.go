@@ -325,7 +325,7 @@ func TestRace(t *testing.T) {
 				} else {
 					e.Put(k, 0)
 				}
-				e.Done(Outcome(i % (int(Malformed) + 1)))
+				e.Done(Outcome(i % (int(FailureStatus) + 1)))
 			}
 		})
 	}

@@ -209,6 +209,26 @@ var bad = []struct{ file, want string }{
 	{"empty.bad.yaml", `
 1:1: document: is empty
 `},
+	{"error-pages-list.bad.yaml", `
+1:14: error_pages: want a mapping such as {"404": {body: "no such page"}} (seen a list)
+`},
+	{"error-pages-none.bad.yaml", `
+1:14: error_pages: want at least one page, leave error_pages out for none (seen an empty mapping)
+`},
+	{"error-pages.bad.yaml", `
+2:15: error_pages.404.body: want at least one byte, leave the page out for the gateway's own text (seen "")
+3:3: error_pages: 404 is there twice
+4:32: error_pages.5xx.content_type: want a media type such as text/html; charset=utf-8 (seen "html")
+5:3: error_pages: want a status from 400 to 599, or a class such as 5xx (seen "5XX")
+6:3: error_pages: want a status from 400 to 599, or a class such as 5xx (seen 200)
+7:3: error_pages: want a status from 400 to 599, or a class such as 5xx (seen 600)
+8:3: error_pages: want a status from 400 to 599, or a class such as 5xx (seen "3xx")
+9:3: error_pages: want a status from 400 to 599, or a class such as 5xx (seen a list)
+10:10: error_pages.410: body is missing
+11:10: error_pages.411: want a mapping such as {body: "no such page"} (seen "gone")
+12:17: error_pages.412.body: want text, in quotes where it looks like something else (seen 412)
+13:20: error_pages.413: key status is not known (known: body, content_type)
+`},
 	{"external-auth.bad.yaml", `
 2:61: routes[0].external_auth: cluster is missing: which one is asked?
 3:61: routes[1].external_auth: want a mapping such as {cluster: auth, path: /check} (seen "auth")
@@ -415,6 +435,16 @@ var bad = []struct{ file, want string }{
 36:5: routes[34]: another route matches just the same for y.com (at 35:5)
 38:5: routes[36]: another route matches just the same (at 37:5)
 `},
+	{"mirror.bad.yaml", `
+2:54: routes[0].mirror: cluster is missing: which one gets the copies?
+3:54: routes[1].mirror: want a mapping such as {cluster: shadow, percent: 10} (seen "a")
+4:64: routes[2].mirror.cluster: cluster b is not defined (known: a, tcp)
+4:76: routes[2].mirror.percent: want a number from 0 to 100 (seen 101)
+5:64: routes[3].mirror.cluster: a route needs a cluster that speaks HTTP (the protocol of tcp is tcp)
+5:78: routes[3].mirror.percent: want a number (seen "10")
+6:67: routes[4].mirror: key share is not known (known: cluster, percent)
+7:66: routes[5].mirror: a route with respond sends nothing to a cluster, so it has no mirror
+`},
 	{"nothing.bad.yaml", `
 1:8: routes: want a list (seen nothing)
 2:10: clusters: want a list (seen nothing)
@@ -439,6 +469,19 @@ var bad = []struct{ file, want string }{
 10:58: clusters[3].limits.retry_budget: want a number from 0 to 1 (seen .nan)
 11:61: clusters[4].limits.max_connections: want a number from 0 to 1000000 (seen -5)
 12:24: access_log.sampling: want a number from 0 to 1 (seen -0.1)
+`},
+	{"passive-health.bad.yaml", `
+2:68: clusters[0].passive_health.statuses[1]: 429 is there twice
+2:80: clusters[0].passive_health.statuses[3]: 5xx is there twice
+3:63: clusters[1].passive_health.statuses[0]: want a status from 400 to 599, or a class such as 5xx (seen 399)
+3:68: clusters[1].passive_health.statuses[1]: want a status from 400 to 599, or a class such as 5xx (seen 600)
+3:73: clusters[1].passive_health.statuses[2]: want a status from 400 to 599, or a class such as 5xx (seen "4XX")
+3:78: clusters[1].passive_health.statuses[3]: want a status from 400 to 599, or a class such as 5xx (seen "3xx")
+3:83: clusters[1].passive_health.statuses[4]: want a status from 400 to 599, or a class such as 5xx (seen "yes")
+3:88: clusters[1].passive_health.statuses[5]: want a status from 400 to 599, or a class such as 5xx (seen "0429")
+3:96: clusters[1].passive_health.statuses[6]: want a status from 400 to 599, or a class such as 5xx (seen a list)
+4:62: clusters[2].passive_health.statuses: want a list (seen "5xx")
+5:77: clusters[3].passive_health.statuses: what a cluster of protocol tcp carries has no statuses
 `},
 	{"paths.bad.yaml", `
 2:49: routes[0].match.path_prefix: want a path that begins with / (seen "api")

@@ -115,6 +115,11 @@ func checkCluster(d *decoder, n *yaml.Node, c *Cluster) {
 	if len(c.Failover) > 0 && !mentions(valueOf(n, "passive_health"), "max_ejected_percent") {
 		c.PassiveHealth.MaxEjectedPercent = 100 // there are others
 	}
+	if passive := valueOf(n, "passive_health"); c.Protocol == ProtocolTCP && mentions(passive, "statuses") {
+		d.enter("passive_health")
+		d.problemIn(passive, "statuses", "what a cluster of protocol tcp carries has no statuses")
+		d.leave()
+	}
 	if c.HealthCheck.Type == HealthCheckGRPC && c.Protocol == ProtocolHTTP1 && c.TLS.Enabled() {
 		d.problemIn(n, "health_check", "a check of type grpc over tls needs protocol http2 or auto (the protocol is %s)", c.Protocol)
 	}

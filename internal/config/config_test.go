@@ -183,7 +183,7 @@ timeouts: {tcp_idle: 1m}
 			Balance:       BalanceWRR,
 			Panic:         PanicWhenNoneHealthy,
 			TLS:           ClusterTLS{Mode: TLSNone},
-			PassiveHealth: PassiveHealth{5, 30 * time.Second, 300 * time.Second, 50},
+			PassiveHealth: PassiveHealth{5, 30 * time.Second, 300 * time.Second, 50, []string{"5xx"}},
 			Limits:        ClusterLimits{MaxPending: 256, RetryBudget: 0.2},
 			Keepalive:     Keepalive{128, 90 * time.Second},
 			SlowStart:     10 * time.Second,

@@ -156,8 +156,8 @@ func newDecoder(parts []Part, base Base) *decoder {
 
 // readOrder has what others refer to, or take defaults from, before them.
 var readOrder = []string{
-	"timeouts", "limits", "access_log", "apply", "request_headers", "response_headers", "clusters", "listeners",
-	"routes",
+	"timeouts", "limits", "access_log", "apply", "request_headers", "response_headers", "error_pages", "clusters",
+	"listeners", "routes",
 }
 
 // read walks the sources section by section, the bootstrap's last.

@@ -31,6 +31,7 @@ func Diff(old, new *Document) []string {
 		requestEditsBlock.changed(&old.RequestHeaders, &new.RequestHeaders))...)
 	lines = append(lines, diffKeys("response_headers",
 		responseEditsBlock.changed(&old.ResponseHeaders, &new.ResponseHeaders))...)
+	lines = append(lines, diffKeys("error_pages", changedPages(old.ErrorPages, new.ErrorPages))...)
 	if len(lines) > maxChanges {
 		more := len(lines) - maxChanges + 1
 		lines = append(lines[:maxChanges-1], fmt.Sprintf("and %d more changes", more))

@@ -23,6 +23,8 @@ type Document struct {
 
 	RequestHeaders  HeaderEdits // of every route, before its own
 	ResponseHeaders HeaderEdits // likewise
+
+	ErrorPages []ErrorPage // of responses that the gateway makes itself, sorted by status
 }
 
 // Part is one document of a folder, or, without a name, the only one.
@@ -46,6 +48,7 @@ var documentBlock = block[Document]{
 			requestEditsBlock.kind()).optional(),
 		at("response_headers", func(d *Document) *HeaderEdits { return &d.ResponseHeaders },
 			responseEditsBlock.kind()).optional(),
+		at("error_pages", func(d *Document) *[]ErrorPage { return &d.ErrorPages }, errorPages).optional(),
 	},
 }
 

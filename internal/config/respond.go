@@ -22,6 +22,9 @@ const (
 	maxHeaders = 100
 )
 
+// plainText is the content type of a body of which the document does not say it.
+const plainText = "text/plain; charset=utf-8"
+
 var respondBlock = block[Respond]{
 	form: `{status: 503, body: "back at six"}`,
 	fields: []field[Respond]{
@@ -30,7 +33,7 @@ var respondBlock = block[Respond]{
 		at("content_type", func(r *Respond) *string { return &r.ContentType }, contentType).when((*Respond).hasContent),
 		at("headers", func(r *Respond) *[]Header { return &r.Headers }, headers(ofResponse)).optional(),
 	},
-	begin: func(d *decoder, r *Respond) { r.ContentType = "text/plain; charset=utf-8" },
+	begin: func(d *decoder, r *Respond) { r.ContentType = plainText },
 	end: func(d *decoder, n *yaml.Node, r *Respond) {
 		if !has(n, "status") {
 			d.problem(n, "status is missing (such as 503)")

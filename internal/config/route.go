@@ -33,6 +33,8 @@ type Route struct {
 	RequestHeaders  HeaderEdits // of the request as it goes to the endpoint; behind those of the document
 	ResponseHeaders HeaderEdits // of the response as it goes to the client; behind those of the document
 
+	Mirror Mirror // where copies of the requests go
+
 	Redirect Redirect // in place of Clusters
 	Respond  Respond  // in place of Clusters
 }
@@ -72,6 +74,7 @@ var routeBlock = block[Route]{
 			requestEditsBlock.kind()).optional(),
 		at("response_headers", func(r *Route) *HeaderEdits { return &r.ResponseHeaders },
 			responseEditsBlock.kind()).optional(),
+		at("mirror", func(r *Route) *Mirror { return &r.Mirror }, mirrorBlock.kind()).optional(),
 		at("redirect", func(r *Route) *Redirect { return &r.Redirect }, redirectBlock.kind()).optional(),
 		at("respond", func(r *Route) *Respond { return &r.Respond }, respondBlock.kind()).optional(),
 	},
@@ -107,7 +110,7 @@ var targets = []string{"cluster", "clusters", "redirect", "respond"}
 // forwarding are keys of a route that say how requests go to a cluster.
 var forwarding = []string{
 	"preserve_host", "host_rewrite", "prefix_rewrite", "regex_rewrite", "timeouts", "retries", "upgrades",
-	"request_headers",
+	"request_headers", "mirror",
 }
 
 func (d *decoder) checkTarget(n *yaml.Node) {

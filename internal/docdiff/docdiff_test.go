@@ -84,6 +84,16 @@ func TestCompare(t *testing.T) {
 			"external_auth.on_error deny -> , external_auth.path / -> , " +
 			"external_auth.request_headers [\"authorization\",\"cookie\"] -> , external_auth.timeout 1s -> ", nil,
 			"route shop: lets in everybody"},
+		{"copies", base, edit("cluster: api}", "cluster: api, mirror: {cluster: shop, percent: 10}}"),
+			"route api changed: mirror.cluster  -> shop, mirror.percent  -> 10", nil,
+			"route api: copies of its requests, 10 % to cluster shop"},
+		{"no copies any more", edit("cluster: api}", "cluster: api, mirror: {cluster: shop}}"), base,
+			"route api changed: mirror.cluster shop -> , mirror.percent 100 -> ", nil, ""},
+		{"error pages", base + "error_pages: {\"404\": {body: a}, 5xx: {body: b}}\n",
+			base + "error_pages: {\"404\": {body: c, content_type: text/html}, 5xx: {body: b}, 4xx: {body: d}}\n",
+			"error_pages changed: 404.body a -> c, 404.content_type text/plain; charset=utf-8 -> text/html, 4xx.body  -> d, " +
+				"4xx.content_type  -> text/plain; charset=utf-8", nil,
+			"responses of the gateway itself have another body: 404, 4xx"},
 		{"another stands in", standIn, standIn, "", []string{"api"}, ""},
 		{"which is empty too", standIn, standIn, "", []string{"api", "shop"}, "2 routes would have no endpoint"},
 		{"L4 listeners", l4, l4, "", []string{"db"},

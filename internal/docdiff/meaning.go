@@ -3,6 +3,7 @@ package docdiff
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
@@ -29,7 +30,42 @@ func Meaning(changes []Change, next *config.Document, empty []string) []string {
 		all = append(all, fmt.Sprintf("requests of %s go to other routes, or are answered with 404", counted(removed)))
 	}
 	all = append(all, letsIn(changes, next)...)
+	all = append(all, mirrors(changes, next)...)
+	all = append(all, otherPages(changes)...)
 	return append(all, without(next, empty)...)
+}
+
+// mirrors says of which routes copies go to another cluster from now on: that may write too.
+func mirrors(changes []Change, next *config.Document) []string {
+	began := map[string]bool{} // names of routes
+	for _, c := range changes {
+		mirror := func(f Field) bool { return strings.HasPrefix(f.Path, "mirror.") }
+		if c.Kind == "route" && (c.What == Added || slices.ContainsFunc(c.Fields, mirror)) {
+			began[c.Name] = true
+		}
+	}
+	var all []string
+	for i := range next.Routes {
+		if r := &next.Routes[i]; r.Mirror.Cluster != "" && began[r.Name] {
+			all = append(all, fmt.Sprintf("route %s: copies of its requests, %s", r.Name, r.Mirror))
+		}
+	}
+	return all
+}
+
+// otherPages says which responses of the gateway look otherwise.
+func otherPages(changes []Change) []string {
+	i := slices.IndexFunc(changes, func(c Change) bool { return c.Kind == "error_pages" })
+	if i < 0 {
+		return nil
+	}
+	var statuses []string
+	for _, f := range changes[i].Fields {
+		status, _, _ := strings.Cut(f.Path, ".")
+		statuses = append(statuses, status)
+	}
+	return []string{"responses of the gateway itself have another body: " +
+		strings.Join(slices.Compact(statuses), ", ")}
 }
 
 // without says which routes and L4 listeners of next would have no endpoint.

@@ -17,6 +17,8 @@
 //   - h2_conn.go chooses who carries a stream: its connection's reading goroutine where nothing has to be waited for
 //     (h2_inline.go), else a worker (workers.go).
 //
+// mirror.go sends the copy of a request to another cluster, where its route wants that.
+//
 // The methods of an exchange lie in the files of these steps, so its file and theirs refer to each other.
 //
 // # Promises
@@ -25,6 +27,7 @@
 //   - In the steady state an HTTP/1.1 request allocates nothing.
 //   - Who leads a request ends what it started: the uploading goroutine and the upstream connection never outlive it.
 //   - An endpoint is told of the span of the attempt, whoever carries it (trace.go).
+//   - A request never waits for its copy. Copies are bounded in number, size and time; what is lost of them is counted.
 //   - A panic ends one request and its connections; what it held is given back (recover.go).
 //
 // # Not here
@@ -53,6 +56,9 @@
 //
 // A question about a request is an exchange too, whose downstream keeps what comes: so it has all that a request has,
 // such as attempts, passive health, pools, both versions and the client that goes away.
+//
+// The copy of a request is such an exchange too. It is sent when all of the request has been read, not along with it: a
+// shadow that does not take its copy would otherwise have to be waited for, or its copy be cut off in the middle.
 //
 // The retry budget is a share of the live requests, plus what was saved while nothing failed: an endpoint that dies
 // takes a third of three's requests with it in one moment, which a share small enough for an outage would not let pass.

@@ -32,9 +32,22 @@ func saysUnavailable(h *message.Head) bool {
 	return h.Status >= 502 && h.Status <= 504
 }
 
-// grpcFailed tells whether a gRPC status speaks against the endpoint.
-func grpcFailed(status int) bool {
-	return status == grpcUnknown || status == grpcInternal || status == grpcUnavailable || status == grpcDataLoss
+// grpcFailed tells whether a gRPC status is an error of the server's.
+func grpcFailed(status int) bool { return grpcMeans(status) >= 500 }
+
+// grpcMeans is the status of HTTP that a gRPC status stands for which may speak against the endpoint
+// (https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto); 0: it never does. A call that takes too
+// long, or that the endpoint does not know, is the caller's matter.
+func grpcMeans(status int) int {
+	switch status {
+	case grpcUnknown, grpcInternal, grpcDataLoss:
+		return 500
+	case grpcUnavailable:
+		return 503
+	case grpcResourceExhausted:
+		return 429
+	}
+	return 0
 }
 
 // grpcCode is the code that tells a gRPC client of a local reply

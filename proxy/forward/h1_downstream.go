@@ -113,8 +113,8 @@ func (q *RequestH1) Serve(first bool) bool {
 // refuse answers a head that is no request. A connection that just ended is no fault worth a response.
 func (q *RequestH1) refuse(err error) {
 	ex := &q.ex
-	ex.decision.Table, ex.closing = ex.engine.Table(), true
-	ex.decision.Method = telemetry.ParseMethod(ex.req.Method)
+	ex.engine.Table().Refuse(&ex.decision, &ex.req)
+	ex.closing = true
 	q.old, q.began = false, false
 	var malformed *http1.Error
 	switch {

@@ -105,21 +105,33 @@ func (c *ConnH2) carry(q *requestH2) http2.Receiver {
 	return events
 }
 
-// Refused counts and logs a request that was turned away for its head, with status.
-func (c *ConnH2) Refused(h *message.Head, status int) {
-	q := c.newRequest(nil, h, true)
+// Refused counts and logs a malformed request, whose stream was reset. Called by the reading goroutine.
+func (c *ConnH2) Refused(h *message.Head) {
+	q := c.newRefused(nil, h, true)
 	ex := &q.ex
-	ex.record.Start = ex.now()
-	ex.decision.Table, ex.record.Read = c.Engine.Table(), q.received
-	ex.decision.Method = telemetry.ParseMethod(ex.req.Method)
-	ex.req.Version = message.HTTP2
-	ex.req.Path, ex.req.Query, _ = bytes.Cut(ex.req.Target, questionMark)
-	ex.record.Status, ex.record.Flag = status, telemetry.DPE
-	if status != 431 { // else the connection has counted it
-		c.Engine.Registry.Fault(telemetry.DPE).Inc()
-	}
+	ex.record.Read = q.received
+	ex.record.Status, ex.record.Flag = 400, telemetry.DPE
+	c.Engine.Registry.Fault(telemetry.DPE).Inc()
 	ex.record.Write(c.Engine, ex.client, &ex.decision, &ex.attempt, &ex.req)
 	q.release()
+}
+
+// TooLarge answers a request whose head is over the limits. It is what http2.Options has under this name.
+func (c *ConnH2) TooLarge(_ *http2.Batch, st *http2.Stream, h *message.Head, end bool) http2.Receiver {
+	q := c.newRefused(st, h, end)
+	q.ex.refusal, q.ex.state = replyLargeHead, decided
+	return c.carry(q)
+}
+
+// newRefused is newRequest for a request that is turned away for its head.
+func (c *ConnH2) newRefused(st *http2.Stream, h *message.Head, end bool) *requestH2 {
+	q := c.newRequest(st, h, end)
+	ex := &q.ex
+	ex.record.Start = ex.now()
+	ex.req.Version = message.HTTP2
+	c.Engine.Table().Refuse(&ex.decision, &ex.req)
+	ex.req.Path, ex.req.Query, _ = bytes.Cut(ex.req.Target, questionMark)
+	return q
 }
 
 var questionMark = []byte("?")

@@ -64,7 +64,7 @@ func (q *requestH2) sendInline() (result inlineResult) {
 // mayInline tells whether nothing but the endpoint may have to be waited for.
 func (ex *exchange) mayInline() bool {
 	p := ex.policy()
-	return !ex.decision.Pending && ex.decision.Upstream.Protocol == config.ProtocolHTTP1 &&
+	return !ex.decision.Pending && ex.decision.Mirror == nil && ex.decision.Upstream.Protocol == config.ProtocolHTTP1 &&
 		!p.Replays && p.PerTry == 0 && len(ex.req.Buf) <= inlineHeadBytes
 }
 

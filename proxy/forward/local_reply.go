@@ -33,7 +33,8 @@ var (
 		Status: 503, Flag: telemetry.UH, Text: route.ReplyNoCluster.Text, Cause: cluster.ErrUnknown,
 	}
 
-	replySlowHead = &route.LocalReply{Status: 408, Flag: telemetry.DPE, Text: "request head took too long"}
+	replyLargeHead = BadRequest(http1.ErrHeadTooLarge)
+	replySlowHead  = &route.LocalReply{Status: 408, Flag: telemetry.DPE, Text: "request head took too long"}
 	// replyDeadline is ReplyTimeout to the client, but no endpoint is to blame: the time that was up was the client's
 	// own, or was up before one was asked.
 	replyDeadline = &route.LocalReply{Status: 504, Flag: telemetry.UT, Text: "upstream timeout"}
@@ -124,10 +125,14 @@ func Outcome(r *route.LocalReply) cluster.Outcome {
 	return cluster.Ignored
 }
 
-// ResponseOutcome is what a response with that status, and that gRPC status, says about the endpoint.
-func ResponseOutcome(status, grpcStatus int) cluster.Outcome {
-	if status >= 500 || grpcFailed(grpcStatus) {
+// ResponseOutcome is what a response with that status, and that gRPC status, says about the endpoint. f are the
+// statuses that speak against it; a gRPC status counts as the one of HTTP that it stands for.
+func ResponseOutcome(f *route.FailureStatuses, status, grpcStatus int) cluster.Outcome {
+	switch meant := grpcMeans(grpcStatus); {
+	case status >= 500 && f.Has(status), meant >= 500 && f.Has(meant):
 		return cluster.ServerError
+	case f.Has(status), f.Has(meant):
+		return cluster.FailureStatus
 	}
 	return cluster.Success
 }
@@ -135,9 +140,20 @@ func ResponseOutcome(status, grpcStatus int) cluster.Outcome {
 // dateFormat is that of HTTP (RFC 9110 section 5.6.7), for times in UTC.
 const dateFormat = "Mon, 02 Jan 2006 15:04:05 GMT"
 
-// FillReply makes h the head of the response that tells the client, and returns its body, nil for none. Callers of gRPC
-// get a trailers-only response with the status that gRPC maps to. The head is written into room, which may be nil. req
-// came from c.
+// maxRequestID bounds the id of a client's own that a response of the gateway repeats, in bytes.
+const maxRequestID = 256
+
+// appendRequestID names the request in a response of the gateway's, as the access log does. An id that is longer than
+// any that is used for that is not repeated: the client may not take a head as large as its own.
+func appendRequestID(h *message.Head, d *route.Decision, req *message.Head) {
+	if id := d.RequestID(req); len(id) > 0 && len(id) <= maxRequestID {
+		h.Append([]byte("X-Request-Id"), id)
+	}
+}
+
+// FillReply makes h the head of the response that tells the client, and returns its body, nil for none: the error page
+// of the document where there is one. Callers of gRPC get a trailers-only response with the status that gRPC maps to.
+// The head is written into room, which may be nil. req came from c.
 func FillReply(h *message.Head, r *route.LocalReply, d *route.Decision, req *message.Head, c *route.Client,
 	room []byte,
 ) (body []byte) {
@@ -148,12 +164,16 @@ func FillReply(h *message.Head, r *route.LocalReply, d *route.Decision, req *mes
 		h.Append([]byte("Content-Type"), []byte("application/grpc"))
 		h.Append([]byte("Grpc-Status"), strconv.AppendInt(nil, int64(grpcCode(r)), 10))
 		h.Append([]byte("Grpc-Message"), []byte(r.Text))
+		appendRequestID(h, d, req)
 		h.Append([]byte("Content-Length"), []byte("0"))
 		h.Body = message.NoBody
 		return nil
 	}
 	var date [len(dateFormat)]byte
 	h.Append([]byte("Date"), time.Now().UTC().AppendFormat(date[:0], dateFormat))
+	if !r.Own.Names(message.XRequestID) {
+		appendRequestID(h, d, req)
+	}
 	switch r {
 	case route.ReplyConnect: // RFC 9110 section 15.5.6; an endpoint may know others, and it may refuse some of these
 		h.Append([]byte("Allow"), []byte("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"))
@@ -171,11 +191,11 @@ func FillReply(h *message.Head, r *route.LocalReply, d *route.Decision, req *mes
 		h.Append([]byte("Location"), d.AppendLocation(location[:0], req, c))
 	}
 	contentType := textPlain
-	if r.Own != nil {
-		for i := range r.Own.Fields {
-			h.Append(r.Own.Fields[i].Name, r.Own.Fields[i].Value)
+	if own := d.Table.Response(r); own != nil {
+		for i := range own.Fields {
+			h.Append(own.Fields[i].Name, own.Fields[i].Value)
 		}
-		contentType, body = r.Own.ContentType, r.Own.Body
+		contentType, body = own.ContentType, own.Body
 	} else {
 		body = []byte(r.Text + "\n")
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
@@ -169,7 +170,8 @@ func TestReplyOfARouteDoesNotAllocate(t *testing.T) {
 	r.Own.ContentType = []byte("text/html; charset=utf-8; and=some; more=parameters")
 	var h message.Head
 	room := make([]byte, 0, 1024)
-	if n := testing.AllocsPerRun(100, func() { FillReply(&h, r, new(route.Decision), nil, nil, room) }); n != 0 {
+	fill := func() { FillReply(&h, r, new(route.Decision), new(message.Head), nil, room) }
+	if n := testing.AllocsPerRun(100, fill); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
 	}
 }
@@ -237,7 +239,7 @@ func TestFillReply(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			h := message.Head{Method: []byte("left"), Status: 1, Body: message.Chunked}
 			h.Append([]byte("x-left"), []byte("over"))
-			body := FillReply(&h, tt.reply, &tt.decision, nil, nil, nil)
+			body := FillReply(&h, tt.reply, &tt.decision, new(message.Head), nil, nil)
 			if h.Status != tt.status || string(body) != tt.body || (body == nil) != (tt.body == "") ||
 				h.Body != tt.kind {
 				t.Errorf("%d %q, kind of body %v; want %d %q, %v", h.Status, body, h.Body, tt.status, tt.body, tt.kind)
@@ -271,7 +273,7 @@ func TestResponseOutcome(t *testing.T) {
 		500: cluster.ServerError,
 		501: cluster.ServerError, 503: cluster.ServerError, 599: cluster.ServerError,
 	} {
-		if got := ResponseOutcome(status, NoGRPCStatus); got != want {
+		if got := ResponseOutcome(nil, status, NoGRPCStatus); got != want {
 			t.Errorf("status %d: %v, want %v", status, got, want)
 		}
 	}
@@ -281,11 +283,40 @@ func TestResponseOutcome(t *testing.T) {
 		if failures[code] {
 			want = cluster.ServerError
 		}
-		if got := ResponseOutcome(200, code); got != want {
+		if got := ResponseOutcome(nil, 200, code); got != want {
 			t.Errorf("gRPC status %d: %v, want %v", code, got, want)
 		}
-		if got := ResponseOutcome(503, code); got != cluster.ServerError {
+		if got := ResponseOutcome(nil, 503, code); got != cluster.ServerError {
 			t.Errorf("503 with gRPC status %d: %v, want %v", code, got, cluster.ServerError)
+		}
+	}
+}
+
+// Which statuses speak against an endpoint, the cluster says; those of gRPC count as what they stand for.
+func TestResponseOutcomeOfACluster(t *testing.T) {
+	const ok, bad, listed = cluster.Success, cluster.ServerError, cluster.FailureStatus
+	for _, tt := range []struct {
+		statuses     []string
+		status, grpc int
+		want         cluster.Outcome
+	}{
+		{[]string{"5xx"}, 429, NoGRPCStatus, ok}, {[]string{"5xx"}, 500, NoGRPCStatus, bad},
+		{[]string{"5xx"}, 200, grpcUnavailable, bad}, {[]string{"5xx"}, 200, grpcResourceExhausted, ok},
+		{[]string{"429", "5xx"}, 429, NoGRPCStatus, listed}, {[]string{"429", "5xx"}, 404, NoGRPCStatus, ok},
+		{[]string{"429", "5xx"}, 503, NoGRPCStatus, bad}, {[]string{"429", "5xx"}, 200, NoGRPCStatus, ok},
+		{[]string{"429", "5xx"}, 200, grpcResourceExhausted, listed}, {[]string{"429", "5xx"}, 200, 0, ok},
+		{[]string{"429", "5xx"}, 200, grpcDataLoss, bad}, {[]string{"429", "5xx"}, 200, grpcDeadlineExceeded, ok},
+		{[]string{"429"}, 503, NoGRPCStatus, ok}, {[]string{"429"}, 200, grpcUnavailable, ok},
+		{[]string{"429"}, 503, grpcResourceExhausted, listed},
+		{[]string{"503"}, 500, NoGRPCStatus, ok}, {[]string{"503"}, 503, NoGRPCStatus, bad},
+		{[]string{"503"}, 200, grpcUnavailable, bad}, {[]string{"503"}, 200, grpcInternal, ok},
+		{[]string{"4xx"}, 400, NoGRPCStatus, listed}, {[]string{"4xx"}, 499, NoGRPCStatus, listed},
+		{[]string{"4xx"}, 399, NoGRPCStatus, ok}, {[]string{"4xx"}, 500, NoGRPCStatus, ok},
+		{nil, 500, NoGRPCStatus, ok}, {nil, 599, NoGRPCStatus, ok}, {nil, 101, NoGRPCStatus, ok},
+	} {
+		f := route.CompileFailureStatuses(&config.PassiveHealth{Statuses: tt.statuses})
+		if got := ResponseOutcome(f, tt.status, tt.grpc); got != tt.want {
+			t.Errorf("%q: status %d, gRPC %d: %v, want %v", tt.statuses, tt.status, tt.grpc, got, tt.want)
 		}
 	}
 }

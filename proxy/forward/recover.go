@@ -25,6 +25,7 @@ func (ex *exchange) giveUp() {
 	ex.attempt.abandon()
 	ex.down.Abort(nil)
 	ex.recordPanic(recorded)
+	ex.upload.dropCopy()
 }
 
 // recordPanic waits for the uploading goroutine, whose two connections are gone, and records the exchange, if that is

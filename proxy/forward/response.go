@@ -56,7 +56,12 @@ func (ex *exchange) deliver(u upstream) result {
 		ex.down.Watch(nil) // from here on u may be another request's
 		u.GiveBack(h, ex.decision.Head, ex.attempt.Endpoint, r.End)
 	}
-	return result{ResponseOutcome(r.Status, r.GRPCStatus), nil, false}
+	return result{ex.outcome(), nil, false}
+}
+
+// outcome is what the response, as far as it has come, says about the endpoint.
+func (ex *exchange) outcome() cluster.Outcome {
+	return ResponseOutcome(ex.decision.Upstream.Failures, ex.record.Status, ex.record.GRPCStatus)
 }
 
 // stream moves the response's body. It writes when the upstream has nothing more at hand, or the buffer is full. Every
@@ -65,7 +70,7 @@ func (ex *exchange) stream(u upstream) (upstream, downstream error) {
 	wait := ResponseWait{Deadline: ex.decision.Deadline, Idle: ex.decision.Route.Config.Timeouts.ResponseIdle}
 	poll := after(ex.attempt.HeadAt, cluster.MaxPoll) // of the client
 	silent := int64(0)                                // since when the upstream is, if there is a limit to that
-	proven := ResponseOutcome(ex.record.Status, ex.record.GRPCStatus) != cluster.Success
+	proven := ex.outcome() != cluster.Success
 	u.SetReadDeadline(Earlier(wait.Deadline, poll))
 	way := ex.spliceResponse(u)
 	defer way.end()

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -88,6 +89,15 @@ func (ex *exchange) dropsResponse() bool {
 		return false
 	}
 	return true
+}
+
+// dropped is what the response that is dropped says about the endpoint.
+func (ex *exchange) dropped() cluster.Outcome {
+	grpc := NoGRPCStatus
+	if ex.decision.GRPC && saysUnavailable(&ex.resp) {
+		grpc = grpcUnavailable
+	}
+	return ResponseOutcome(ex.decision.Upstream.Failures, ex.resp.Status, grpc)
 }
 
 // mayRetry tells whether there is an attempt left, nothing has been answered, and the cluster's retry budget allows it.

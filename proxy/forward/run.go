@@ -36,6 +36,9 @@ func (ex *exchange) run(reply *route.LocalReply) {
 	}
 	ex.record.Begin(ex.client, ex.decision.Method)
 	ex.upload.prepare(ex)
+	if ex.decision.Mirror != nil {
+		ex.upload.shadow = ex.copied()
+	}
 	if reply = ex.upload.gather(); reply == nil {
 		reply = ex.enter()
 	}
@@ -51,6 +54,7 @@ func (ex *exchange) run(reply *route.LocalReply) {
 	if reply == nil {
 		ex.earnRetry()
 	}
+	ex.upload.dropCopy()
 	ex.record.EndActive()
 	ex.finish()
 	if ex.upload.crashed() {

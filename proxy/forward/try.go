@@ -43,7 +43,7 @@ func (ex *exchange) try() result {
 		ex.upload.stop(u)
 		_ = u.Close() // the rest of a response that nobody gets
 		ex.attempt.Answered(ex.cluster(), ex.resp.Status, ex.now())
-		return result{outcome: cluster.ServerError, reply: replyRetry}
+		return result{outcome: ex.dropped(), reply: replyRetry}
 	}
 	if err != nil {
 		ex.upload.stop(u)

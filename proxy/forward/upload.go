@@ -24,6 +24,8 @@ type upload struct {
 	replays  bool // the route sends requests again
 	expects  bool // the client waits for a 100 (Continue)
 
+	shadow *shadow // the copy of the request, until it is sent; nil: there is none
+
 	buffer replayBuffer
 	bytes  int64 // of the body so far
 
@@ -41,7 +43,7 @@ type upload struct {
 // reset makes u ready for the next request of the same connection.
 func (u *upload) reset() {
 	u.buffer.reset()
-	u.bytes, u.asked = 0, false
+	u.bytes, u.asked, u.shadow = 0, false, nil
 	u.sentAt.Store(0)
 	u.reply.Store(nil)
 }
@@ -58,6 +60,14 @@ func (u *upload) prepare(ex *exchange) {
 
 // gather reads what has come of the body already, without waiting: every attempt sends it along with the head.
 func (u *upload) gather() *route.LocalReply {
+	reply := u.readReady()
+	if reply == nil && u.down.Ended() {
+		u.sendCopy()
+	}
+	return reply
+}
+
+func (u *upload) readReady() *route.LocalReply {
 	most := gatherBytes
 	if u.replays {
 		most = replayBytes
@@ -77,6 +87,7 @@ func (u *upload) gather() *route.LocalReply {
 		if r := u.count(len(p)); r != nil {
 			return r
 		}
+		u.copyPiece(p, len(p))
 		if b.data == nil {
 			b.data = p // mostly all there is
 			continue
@@ -182,13 +193,16 @@ func (u *upload) copy(up upstream) *route.LocalReply {
 			if r := u.count(n); r != nil {
 				return r
 			}
+			u.copyPiece(p, n)
 			if u.down.Ended() {
+				u.sendCopy()
 				u.read.Store(true)
 			}
 			if u.pass(up, &way, p) != nil {
 				return nil
 			}
 		case errors.Is(err, io.EOF):
+			u.sendCopy()
 			u.read.Store(true)
 			if up.End(vetRequestTrailers(u.down.Trailers(), u.decision)) == nil {
 				u.sentAt.Store(u.engine.Now())

@@ -35,10 +35,12 @@ type Options struct {
 	// block. Count may be called with the connection's lock held: it must not call the connection.
 	Count func(Limit)
 	Room  func()
-	// Refused is told of each request that did not become one, with what was kept of its head: one over the limits,
-	// which was answered with 431, or a malformed one, which was reset and would have been a 400. Server only; on the
+	// Refused is told of each malformed request, with what was kept of its head. It was reset. Server only; on the
 	// reading goroutine, without locks.
-	Refused func(h *message.Head, status int)
+	Refused func(h *message.Head)
+	// TooLarge responds to a request whose head is over the limits, of which h is what was kept, as Handler.Request
+	// responds to others. Nil: it is answered with a bare 431. Server only.
+	TooLarge func(b *Batch, s *Stream, h *message.Head, end bool) Receiver
 	// Panicked is told of a panic in an event, which then ends only its connection, with INTERNAL_ERROR. Nil: it ends
 	// the process.
 	Panicked func(p any, stack []byte)
@@ -75,7 +77,7 @@ func (o *Options) setDefaults(client bool) {
 		o.Count = func(Limit) {}
 	}
 	if o.Refused == nil {
-		o.Refused = func(*message.Head, int) {}
+		o.Refused = func(*message.Head) {}
 	}
 	if o.Room == nil {
 		o.Room = func() {}

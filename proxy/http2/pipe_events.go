@@ -100,13 +100,13 @@ func CopyHead(dst, src *message.Head) {
 	}
 	dst.Method, dst.Target, dst.Authority = keep(src.Method), keep(src.Target), keep(src.Authority)
 	dst.Scheme = keep(src.Scheme)
-	dst.Path, dst.Query = dst.Target[:0], nil
-	if len(src.Path) > 0 {
-		dst.Path = dst.Target[:len(src.Path)]
-	}
+	end := len(dst.Target) // of the path, which in absolute-form does not begin the target
+	dst.Query = nil
 	if src.Query != nil {
-		dst.Query = dst.Target[len(dst.Target)-len(src.Query):]
+		dst.Query = dst.Target[end-len(src.Query):]
+		end -= len(src.Query) + 1
 	}
+	dst.Path = dst.Target[end-len(src.Path) : end]
 	if src.Reason != nil {
 		dst.Reason = append([]byte(nil), src.Reason...)
 	}

@@ -123,7 +123,7 @@ func (h *headerReader) decode(p []byte, last bool) error {
 }
 
 func (h *headerReader) deliver(b *block) error {
-	if b.large {
+	if b.large && (b.kind != request || h.c.opt.TooLarge == nil) { // else who responds counts it
 		h.c.opt.Count(LimitHead)
 	}
 	switch b.kind {
@@ -150,9 +150,9 @@ func (h *headerReader) deliverRequest(b *block) error {
 		return h.refuse(b.stream, LimitStreams, c.timers.settingsAt != 0)
 	case b.bad != "":
 		err := c.rejectID(h.batch, b.stream, ProtocolError)
-		c.opt.Refused(&b.head, 400)
+		c.opt.Refused(&b.head)
 		return err
-	case !b.large && !c.streams.room(held(&b.head), &c.opt):
+	case (!b.large || c.opt.TooLarge != nil) && !c.streams.room(held(&b.head), &c.opt):
 		return h.refuse(b.stream, LimitHeads, false)
 	}
 	c.flood.useful(tokensPerStream)
@@ -164,14 +164,20 @@ func (h *headerReader) deliverRequest(b *block) error {
 	if b.end {
 		s.endRemote()
 	}
+	respond := c.serve.Request
 	if b.large {
-		err := s.replyTooLarge(h.batch)
-		c.opt.Refused(&b.head, 431)
-		return err
+		if respond = c.opt.TooLarge; respond == nil {
+			return s.replyTooLarge(h.batch)
+		}
+		if !s.c.resetsAllowed() { // as in replyTooLarge
+			s.remove(false)
+			s.c.leave(h.batch)
+			return c.flooded(LimitResets)
+		}
 	}
 	s.charge(held(&b.head))
 	s.c.mu.Unlock()
-	s.recv = c.serve.Request(h.batch, s, &b.head, b.end)
+	s.recv = respond(h.batch, s, &b.head, b.end)
 	if s.recv == nil {
 		s.recv = discard{}
 	}

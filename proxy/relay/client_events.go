@@ -55,6 +55,7 @@ func (e *clientEvents) Writable(b *http2.Batch, st *http2.Stream) {
 		to.Writable(b, st)
 		return
 	}
+	r.replyGoesOn(b)
 	if r.toDown.Writable(b) != nil {
 		r.server.Reset(b, http2.Cancel) // the rest of the request is of no use
 		r.fail(b, forward.ReplyLargeResponse, http2.InternalError)

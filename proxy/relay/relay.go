@@ -50,6 +50,9 @@ type relay struct {
 	refused bool
 	// +checklocks:mu
 	code http2.ErrCode
+	// rest of the local reply, which the client's window had no room for yet.
+	// +checklocks:mu
+	rest []byte
 	// fallback takes the client's events instead, nil: nobody.
 	// +checklocks:mu
 	fallback http2.Receiver
@@ -84,7 +87,8 @@ type (
 // peers. end: the request ended with its head.
 func Eligible(d *route.Decision, h *message.Head, end bool) bool {
 	p := &d.Route.Retry
-	return !d.Pending && d.Upstream.Protocol != config.ProtocolHTTP1 && !p.Replays && p.PerTry == 0 &&
+	return !d.Pending && d.Mirror == nil && d.Upstream.Protocol != config.ProtocolHTTP1 &&
+		!p.Replays && p.PerTry == 0 &&
 		(d.Table.MaxBody == 0 || end || h.ContentLength >= 0)
 }
 
@@ -197,7 +201,7 @@ func (r *relay) end() {
 //
 // +checklocks:r.mu
 func (r *relay) outcome() cluster.Outcome {
-	return forward.ResponseOutcome(r.record.Status, r.record.GRPCStatus)
+	return forward.ResponseOutcome(r.decision.Upstream.Failures, r.record.Status, r.record.GRPCStatus)
 }
 
 // finish records the request, once, and gives back what it was given.
@@ -225,7 +229,7 @@ func (r *relay) finish(o cluster.Outcome) {
 func (r *relay) fail(b *http2.Batch, reply *route.LocalReply, code http2.ErrCode) {
 	r.toUp.Stop(b)
 	r.toDown.Stop(b)
-	was, sent := r.failed(reply)
+	was := r.failed(reply)
 	switch {
 	case was == failing || was == done:
 		return
@@ -233,27 +237,26 @@ func (r *relay) fail(b *http2.Batch, reply *route.LocalReply, code http2.ErrCode
 	case was == streaming, forward.Unprocessed(reply.Cause):
 		r.client.Reset(b, code)
 	default:
-		r.reply(b, reply, sent)
+		r.reply(b, reply)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.finish(forward.Outcome(reply))
 }
 
-// failed notes the reply, unless the request has failed or ended already. was is how far the response had come, sent
-// tells whether the whole request had.
-func (r *relay) failed(reply *route.LocalReply) (was responseState, sent bool) {
+// failed notes the reply, unless the request has failed or ended already. was is how far the response had come.
+func (r *relay) failed(reply *route.LocalReply) (was responseState) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.response == failing || r.response == done {
-		return r.response, false
+		return r.response
 	}
 	was, r.response = r.response, failing
 	r.record.Fail(r.conn.Engine, reply, r.decision.GRPC, was == streaming)
 	if forward.Outcome(reply) != cluster.Ignored {
 		r.attempt.Explain(r.decision.Upstream.Cluster, reply, r.conn.Engine.Logger)
 	}
-	return was, r.request == requestSent
+	return was
 }
 
 // refuseRest tells the client that the endpoint wants no more of the request, once the client has all of the
@@ -275,20 +278,49 @@ func (r *relay) fillResponse(f *http2.Fields, h *message.Head) {
 	res.FillH2(f)
 }
 
-// reply answers with a local reply. sent: all of the request has come.
-func (r *relay) reply(b *http2.Batch, reply *route.LocalReply, sent bool) {
+// reply answers with a local reply.
+func (r *relay) reply(b *http2.Batch, reply *route.LocalReply) {
 	var h message.Head
 	body := forward.FillReply(&h, reply, &r.decision, &r.req, &r.conn.Client, nil)
 	fields := b.Fields()
 	r.fillResponse(fields, &h)
-	if body == nil {
-		_ = r.client.WriteHead(b, fields, true) // a stream that is gone needs no response
-	} else if r.client.WriteHead(b, fields, false) == nil {
-		if n, _ := r.client.WriteData(b, body, true); n < len(body) {
-			r.client.Reset(b, http2.InternalError) // a window smaller than one line
-		}
+	if err := r.client.WriteHead(b, fields, body == nil); err != nil {
+		return // a stream that is gone needs no response
 	}
-	if !sent {
-		r.client.Reset(b, http2.NoError) // the rest of the request is of no use
+	r.mu.Lock() // the client's window may open before WriteData returns
+	defer r.mu.Unlock()
+	if r.rest = body; body == nil || r.writeRest(b) {
+		r.endReply(b)
+	}
+}
+
+// replyGoesOn sends more of the local reply, if some of it is left.
+func (r *relay) replyGoesOn(b *http2.Batch) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.rest) > 0 && r.writeRest(b) {
+		r.endReply(b)
+	}
+}
+
+// writeRest sends what the client's window has room for, and tells whether that is all. Of a stream that is gone
+// nothing is left.
+//
+// +checklocks:r.mu
+func (r *relay) writeRest(b *http2.Batch) bool {
+	n, err := r.client.WriteData(b, r.rest, true)
+	r.rest = r.rest[n:]
+	if err != nil {
+		r.rest = nil
+	}
+	return len(r.rest) == 0
+}
+
+// endReply ends the request, of which more may come, behind the local reply: it is of no use.
+//
+// +checklocks:r.mu
+func (r *relay) endReply(b *http2.Batch) {
+	if r.request != requestSent {
+		r.client.Reset(b, http2.NoError)
 	}
 }

@@ -17,6 +17,7 @@ type Decision struct {
 	Table    *Table    // the revision that serves the request
 	Route    *Route    // nil: none matched
 	Upstream *Upstream // drawn by the weights of the route
+	Mirror   *Mirror   // a copy of the request goes there; nil: none does
 
 	Method telemetry.Method
 	Head   bool // the method is HEAD
@@ -65,10 +66,10 @@ var slash = []byte("/")
 func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *Workspace) *LocalReply {
 	*d = Decision{Table: t, Method: telemetry.ParseMethod(h.Method), GRPC: isGRPC(h)}
 	d.Head = d.Method == telemetry.MethodHead
+	d.ID.make(h)
 	if d.Method == telemetry.MethodConnect {
 		return ReplyConnect
 	}
-	d.ID.make(h)
 	markClaims(h, c)
 	d.RemoteIP = remoteIP(h, c, t.trusted)
 	path := h.Path
@@ -118,6 +119,16 @@ func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *
 	return d.Proceed(h, c, start, w)
 }
 
+// Refuse fills d for a request that is turned away for its head, of which h is what was read. A malformed one of
+// HTTP/1.1 is answered as what it is, whatever its content type.
+func (t *Table) Refuse(d *Decision, h *message.Head) {
+	*d = Decision{
+		Table: t, Method: telemetry.ParseMethod(h.Method), GRPC: h.Version == message.HTTP2 && isGRPC(h),
+	}
+	d.Head = d.Method == telemetry.MethodHead
+	d.ID.make(h)
+}
+
 // Proceed decides what comes behind the question of who may. Decide does so itself, unless it is pending.
 func (d *Decision) Proceed(h *message.Head, c *Client, start int64, w *Workspace) *LocalReply {
 	t, rt := d.Table, d.Route
@@ -141,6 +152,9 @@ func (d *Decision) Proceed(h *message.Head, c *Client, start int64, w *Workspace
 	}
 	d.Upgrade = h.Upgrade != nil && h.Body == message.NoBody && rt.mayUpgrade(h.Upgrade)
 	d.decideDeadline(h, start)
+	if rt.mirror != nil && !d.Upgrade && rt.mirror.drawn() {
+		d.Mirror = rt.mirror
+	}
 	return nil
 }
 

@@ -210,5 +210,5 @@ func (d *Decision) RequestID(h *message.Head) []byte {
 	if id := d.ID.Bytes(); len(id) > 0 {
 		return id
 	}
-	return h.Get(message.XRequestID)
+	return ownRequestID(h)
 }

@@ -25,7 +25,9 @@ type Explanation struct {
 	UpstreamPath string           `json:"upstream_path"` // as the endpoint gets it; empty = as it came
 	Reply        *ReplyOfRoute    `json:"reply"`         // null: the route has clusters
 	Headers      []HeaderEdit     `json:"headers"`       // in the order in which they are edited
+	ErrorPages   []PageInForce    `json:"error_pages"`   // of the document, by status
 	Clusters     []ClusterShare   `json:"clusters"`
+	Mirror       string           `json:"mirror"` // how many requests are copied, and where to; empty = none
 	Timeouts     []config.Setting `json:"timeouts"`
 	Retries      *RetriesInForce  `json:"retries"` // null without a cluster
 }
@@ -51,6 +53,13 @@ type ReplyOfRoute struct {
 	Location    string `json:"location,omitempty"` // of a redirect
 	ContentType string `json:"content_type,omitempty"`
 	Bytes       int    `json:"bytes"` // of its body
+}
+
+// PageInForce is what the gateway's own responses of a status, or of a class, have for a body.
+type PageInForce struct {
+	Status      string `json:"status"`
+	ContentType string `json:"content_type"`
+	Bytes       int    `json:"bytes"`
 }
 
 // HeaderEdit is what becomes of the fields of one name. The value may be a secret.
@@ -127,6 +136,11 @@ func (t *Table) Explain(
 		Revision: t.Revision, Method: string(h.Method), Host: string(hostname(h.Authority, nil)), Path: string(path),
 		Listener: listener,
 		Headers:  []HeaderEdit{}, Clusters: []ClusterShare{}, Timeouts: []config.Setting{},
+		ErrorPages: []PageInForce{},
+	}
+	for i := range t.errorPages {
+		p := &t.errorPages[i]
+		e.ErrorPages = append(e.ErrorPages, PageInForce{p.Status, p.ContentType, len(p.Body)})
 	}
 	a := asked{head: h, path: path, listener: listener, remote: source, work: new(Workspace)}
 	rt, others := t.router.explain(&a)
@@ -167,6 +181,9 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, client *Client,
 	if e.UpstreamPath, reply = rt.explainPath(h, e.Path); reply != nil {
 		e.Reply = &ReplyOfRoute{Status: reply.Status}
 		return
+	}
+	if rt.mirror != nil {
+		e.Mirror = rt.Config.Mirror.String()
 	}
 	for _, w := range rt.upstream {
 		e.Clusters = append(e.Clusters, w.explain(h))

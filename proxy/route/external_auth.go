@@ -163,7 +163,8 @@ func (a *externalAuth) denied(answer *message.Head, body []byte) *LocalReply {
 }
 
 // notPassed are fields of an answer that the gateway writes itself.
-var notPassed = message.HopByHop | message.Of(message.ContentLength, message.Date, message.Trailer)
+var notPassed = message.HopByHop | message.Of(message.ContentLength, message.Date, message.Trailer,
+	message.XRequestID)
 
 // carryOn puts the fields of the answer that the document names into the request, in place of those that the client has
 // sent. Those that the answer lacks (nil: all) are taken out too: the app believes them.

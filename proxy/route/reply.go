@@ -1,7 +1,10 @@
 package route
 
 import (
+	"slices"
+
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -26,6 +29,11 @@ type OwnResponse struct {
 
 // OwnField is a field of an OwnResponse.
 type OwnField struct{ Name, Value []byte }
+
+// Names tells whether a field is id. r may be nil.
+func (r *OwnResponse) Names(id message.ID) bool {
+	return r != nil && slices.ContainsFunc(r.Fields, func(f OwnField) bool { return message.Lookup(f.Name) == id })
+}
 
 func (r *LocalReply) Error() string {
 	if r.Cause != nil {

@@ -39,6 +39,19 @@ func (id *RequestID) make(h *message.Head) {
 	id.n = uint8(len(b))
 }
 
+// ownRequestID is the id that h came with, nil without one.
+func ownRequestID(h *message.Head) []byte {
+	if !h.Present.Has(message.XRequestID) {
+		return nil
+	}
+	for i := range h.Fields {
+		if f := &h.Fields[i]; f.ID == message.XRequestID && !f.Hop {
+			return h.Value(f)
+		}
+	}
+	return nil
+}
+
 func hasRequestID(h *message.Head) (has bool) {
 	if !h.Present.Has(message.XRequestID) {
 		return false

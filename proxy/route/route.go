@@ -34,6 +34,7 @@ type Route struct {
 	rate     *rateLimit    // nil: none
 	auth     *basicAuth    // nil: no password is asked for
 	external *externalAuth // nil: nobody else is asked
+	mirror   *Mirror       // nil: its requests are not copied
 	reply    *LocalReply   // what it answers itself; nil: it forwards
 	rewrite  *regexRewrite
 	upgrades []string // protocols that may be upgraded to, lower case
@@ -61,6 +62,9 @@ func compileRoute(c *config.Route, o *Options) (*Route, error) {
 		return nil, fmt.Errorf("route %q: %w", c.Name, err)
 	}
 	if rt.external, err = compileExternalAuth(c, o); err != nil {
+		return nil, fmt.Errorf("route %q: %w", c.Name, err)
+	}
+	if rt.mirror, err = rt.compileMirror(o); err != nil {
 		return nil, fmt.Errorf("route %q: %w", c.Name, err)
 	}
 	rt.access, rt.reply = access.New(c.Allow, c.Deny), ownReply(c)

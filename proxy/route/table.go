@@ -21,7 +21,8 @@ type Table struct {
 	Slow     time.Duration    // a request that lasts this long is logged and kept; 0: none is slow
 	NoRoute  *telemetry.Route // for requests that no route matched
 
-	recent *Recent // nil: nothing is kept of requests
+	pages  *errorPages // nil: none
+	recent *Recent     // nil: nothing is kept of requests
 	looks  looks
 
 	router    *router
@@ -31,7 +32,9 @@ type Table struct {
 	listeners []string              // names of those for HTTP, in document order
 	names     map[string]string     // of the listeners, by bound address; nil when no route asks for them
 
-	requestHeaders, responseHeaders *config.HeaderEdits // of the document, to be explained
+	// Of the document, to be explained.
+	requestHeaders, responseHeaders *config.HeaderEdits
+	errorPages                      []config.ErrorPage
 }
 
 // Options are what a Table is made of.
@@ -56,6 +59,8 @@ func Compile(o Options) (*Table, error) {
 		Revision: doc.Revision, Timeouts: doc.Timeouts, MaxBody: doc.Limits.MaxBody, Sampling: doc.AccessLog.Sampling,
 		Slow:    doc.AccessLog.Slow,
 		NoRoute: o.Registry.Route(""), trusted: o.Trusted, upstreams: o.Upstreams, rates: map[string]*rateLimit{},
+		pages: compileErrorPages(doc.ErrorPages), errorPages: doc.ErrorPages,
+
 		requestHeaders: &doc.RequestHeaders, responseHeaders: &doc.ResponseHeaders,
 	}
 	routes := make([]*Route, 0, len(doc.Routes))

@@ -16,8 +16,10 @@ type Upstream struct {
 	Scheme   []byte        // for HTTP/2: http, or https under TLS
 	Connect  time.Duration // longest time to connect, and to wait for a free connection
 	Failover []*Upstream   // stand in while it has no usable endpoint: those of Cluster.StandIns
-	Hash     *HashKey      // nil: its endpoints are not chosen by a key
+	Failures *FailureStatuses
+	Hash     *HashKey // nil: its endpoints are not chosen by a key
 	Budget   *cluster.RetryBudget
+	Copies   *Copies        // of other clusters' requests, which it gets
 	Queue    *cluster.Queue // in front of the cluster; nil: none
 }
 

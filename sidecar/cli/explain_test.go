@@ -49,6 +49,10 @@ func explanationFixture() *route.Explanation {
 			{Status: cluster.Status{Name: "orders-v4",
 				Failover: &cluster.FailoverStatus{Order: []string{"dc2", "dc3"}}}},
 		},
+		Mirror: "10 % to cluster shadow",
+		ErrorPages: []route.PageInForce{
+			{Status: "404", ContentType: "text/html", Bytes: 20}, {Status: "5xx", ContentType: "text/html", Bytes: 20},
+		},
 		Timeouts: []config.Setting{{Name: "connect", Value: "2s", From: "bootstrap"},
 			{Name: "request", Value: "0s", From: "default"}},
 		Retries: &route.RetriesInForce{Attempts: 3, On: []string{"reset", "503"}, PerTryTimeout: "1s", From: "route"},
@@ -67,9 +71,11 @@ cluster orders-v5  0 of 0 endpoints used (consul service orders: no response yet
 cluster orders-v3  0 of 0 endpoints used, for 5 in 100 requests, so dc3 stands in
 cluster dc3        0 of 0 endpoints used, for 5 in 100 requests, chosen by header x-user: 10.0.0.9:80, stands in for orders-v3: the answer is 503 with the flag UH
 cluster orders-v4  0 of 0 endpoints used, for 0 in 100 requests, fails over to dc2, dc3: the answer is 503 with the flag UH
+mirror             10 % to cluster shadow, without its responses
 timeout connect    2s         from bootstrap
 timeout request    none       from default
 attempts           at most 3  from route: retry on reset, 503, each within 1s
+error pages        404, 5xx   from document
 other routes, in the order in which they are tried:
   all   it fits too, but orders comes first: its host is more specific
   blog  the host is not blog.example.com

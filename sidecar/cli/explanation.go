@@ -20,6 +20,13 @@ func explanation(to io.Writer, e *route.Explanation) error {
 	} else {
 		explanationRoute(w, e)
 	}
+	if len(e.ErrorPages) > 0 {
+		statuses := make([]string, len(e.ErrorPages))
+		for i := range e.ErrorPages {
+			statuses[i] = e.ErrorPages[i].Status
+		}
+		fmt.Fprintf(w, "error pages\t%s\tfrom document\n", strings.Join(statuses, ", "))
+	}
 	if len(e.Others) > 0 {
 		fmt.Fprintln(w, "other routes, in the order in which they are tried:")
 	}
@@ -54,6 +61,9 @@ func explanationRoute(w io.Writer, e *route.Explanation) {
 	}
 	for i := range e.Clusters {
 		explanationCluster(w, &e.Clusters[i], total)
+	}
+	if e.Mirror != "" {
+		fmt.Fprintf(w, "mirror\t%s, without its responses\n", e.Mirror)
 	}
 	for _, s := range e.Timeouts {
 		fmt.Fprintf(w, "timeout %s\t%s\tfrom %s\n", s.Name, orNone(s.Value), s.From)
