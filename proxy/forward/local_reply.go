@@ -141,6 +141,7 @@ const dateFormat = "Mon, 02 Jan 2006 15:04:05 GMT"
 func FillReply(h *message.Head, r *route.LocalReply, d *route.Decision, req *message.Head, c *route.Client,
 	room []byte,
 ) (body []byte) {
+	d.KeepNowhere()
 	h.Reset()
 	h.Version, h.Status, h.Buf = message.HTTP11, r.Status, room[:0]
 	if d.GRPC {
