@@ -111,7 +111,7 @@ func TestDottedNames(t *testing.T) {
 	// resource attributes
 	known = append(known, "go.memory.type", "service.name", "service.instance.id", "service.version", "gateway.role")
 	// settings of fabio and Traefik, on the page for those who come from there
-	known = append(known, "glob.matching", "proxy.gzip.contenttype", "loadbalancer.healthcheck",
+	known = append(known, "proxy.gzip.contenttype", "loadbalancer.healthcheck",
 		"loadbalancer.server.port", "consulcatalog.connect")
 	dotted := regexp.MustCompile(`^[a-z_]+(\.[a-z_0-9]+)+$`)
 	file := regexp.MustCompile(`\.(yaml|md|log|pem|key|txt|hcl|json|com|conf|cfg|go|internal|org)$`)
