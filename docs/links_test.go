@@ -110,6 +110,9 @@ func TestDottedNames(t *testing.T) {
 	known = append(known, ofSpans(t)...)
 	// resource attributes
 	known = append(known, "go.memory.type", "service.name", "service.instance.id", "service.version", "gateway.role")
+	// settings of fabio and Traefik, on the page for those who come from there
+	known = append(known, "proxy.gzip.contenttype", "loadbalancer.healthcheck",
+		"loadbalancer.server.port", "consulcatalog.connect")
 	dotted := regexp.MustCompile(`^[a-z_]+(\.[a-z_0-9]+)+$`)
 	file := regexp.MustCompile(`\.(yaml|md|log|pem|key|txt|hcl|json|com|conf|cfg|go|internal|org)$`)
 	isKey := func(name string) bool {

@@ -7,6 +7,7 @@
 //
 //	<!-- block: document FILE -->  a whole document, written to FILE for the commands that follow
 //	<!-- block: file FILE -->      any other file, written likewise
+//	<!-- block: tags NAME -->      services as they are registered for another gateway; NAME.yaml is the document for them
 //	<!-- block: run -->            commands, run by bash in the order of the page, in one folder
 //	<!-- block: output -->         what the commands above print; a line ... stands for any lines
 //	<!-- block: shown -->          commands that cannot be run here (containers, services of the system)
@@ -19,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -33,7 +35,7 @@ type page struct {
 // block is a fence of a page.
 type block struct {
 	kind     string // document, file, run, output, shown or other; empty = not told
-	file     string // of a document
+	file     string // of a document; the name of tags
 	language string
 	text     string // with the line end of its last line
 	start    int    // of text, in the page's
@@ -82,8 +84,8 @@ func (p *page) line(offset int) int { return 1 + strings.Count(p.text[:offset], 
 
 // Every fence says what it is, so that none is forgotten by the tests.
 func TestFences(t *testing.T) {
-	languages := map[string]string{"document": "yaml json", "file": "yaml json text ini", "run": "sh", "shown": "sh",
-		"output": "text json", "other": "text json yaml sh ini"}
+	languages := map[string]string{"document": "yaml json", "file": "yaml json text ini", "tags": "json", "run": "sh",
+		"shown": "sh", "output": "text json", "other": "text json yaml sh ini"}
 	for _, p := range pages(t) {
 		for i, b := range p.blocks {
 			allowed, known := languages[b.kind]
@@ -92,7 +94,7 @@ func TestFences(t *testing.T) {
 				t.Errorf("%s:%d: a fence without a comment that says what it is", p.name, p.line(b.start))
 			case !strings.Contains(" "+allowed+" ", " "+b.language+" "):
 				t.Errorf("%s:%d: a %s in %q, want one of %s", p.name, p.line(b.start), b.kind, b.language, allowed)
-			case (b.kind == "document" || b.kind == "file") != (b.file != ""):
+			case slices.Contains([]string{"document", "file", "tags"}, b.kind) != (b.file != ""):
 				t.Errorf("%s:%d: a %s with the file %q", p.name, p.line(b.start), b.kind, b.file)
 			case b.kind == "output" && (i == 0 || p.blocks[i-1].kind != "run"):
 				t.Errorf("%s:%d: an output of no commands", p.name, p.line(b.start))

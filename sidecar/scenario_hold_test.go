@@ -24,6 +24,7 @@ func TestHeldRevisions(t *testing.T) {
 		{"renamed during a hold", testRenamedDuringHold},
 		{"another cluster stands in", testNotHeldWithFailover},
 		{"nobody to ask", testHeldWithNobodyToAsk},
+		{"in place of a response", testHeldInPlaceOfAResponse},
 		{"while the bootstrap serves", testHeldWhileTheBootstrapServes},
 		{"a route names the service", testFollowedByName},
 	} {
@@ -190,6 +191,46 @@ routes: [{name: all, cluster: "consul:asking", external_auth: {cluster: "consul:
 	consul.Register(testserver.Service{Name: "unborn", Port: port(t, app(t, "yes"))})
 	consul.KVPut(key, fmt.Sprintf(document, "unborn", "deny"))
 	g.answers("/", http.StatusOK, "asking")
+}
+
+// A route that responds or redirects itself answers every request. A revision in which it goes to a cluster without an
+// instance takes that away, so it is held as one that takes endpoints.
+func testHeldInPlaceOfAResponse(t *testing.T, consul *testserver.ConsulServer) {
+	for kind, tt := range map[string]struct {
+		own    string
+		status int
+		body   string
+	}{
+		"respond":  {"respond: {status: 404, body: own}", http.StatusNotFound, "own"},
+		"redirect": {"redirect: {path: /there, status: 302}", http.StatusFound, "redirected\n"},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			g, key := follower(t, consul, nil)
+			document := func(route string) string { return "routes: [{name: all, " + route + "}]\n" }
+			consul.KVPut(key, document(tt.own))
+			g.answers("/", tt.status, tt.body)
+			consul.KVPut(key, document(`cluster: "consul:later-`+kind+`"`))
+			if why := g.held("held"); why != "route all: no endpoint in consul:later-"+kind {
+				t.Errorf("held for %q", why)
+			}
+			g.now("/", tt.status, tt.body)
+			// A route of another name that matches the same is the same route.
+			consul.KVPut(key, `routes: [{name: renamed, cluster: "consul:later-`+kind+`"}]`)
+			g.wait("the other document to be held", func(s status) bool {
+				return s.Revision.Held != nil &&
+					s.Revision.Held.Reasons[0] == "route renamed: no endpoint in consul:later-"+kind
+			})
+			g.now("/", tt.status, tt.body)
+			consul.Register(testserver.Service{Name: "later-" + kind, Port: port(t, app(t, "arrived"))})
+			g.answers("/", http.StatusOK, "arrived")
+			g.wait("nothing to be held", func(s status) bool { return s.Revision.Held == nil })
+			consul.KVPut(key, document(tt.own))
+			g.answers("/", tt.status, tt.body)
+			consul.KVPut(key, document("cluster: empty")+
+				"clusters: [{name: empty, consul: {service: never}, allow_empty: true}]\n")
+			g.answers("/", http.StatusServiceUnavailable, "no healthy upstream\n") // the author wants it
+		})
+	}
 }
 
 // The environment serves alone, and a document would take the endpoint from its route: it is held. One that takes

@@ -13,7 +13,6 @@ const (
 	Overflow
 	// Success is any response that passive health does not count as a failure, and at L4 a connection that carried
 	// bytes back, or took some and ended well.
-	// back, or took some and ended well.
 	Success
 	// ServerError is a 5xx response, or a gRPC status that means the same, where passive health counts that.
 	ServerError

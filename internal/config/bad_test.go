@@ -599,6 +599,21 @@ var bad = []struct{ file, want string }{
 	{"sizes-negative.bad.yaml", `
 1:20: limits.max_body: want a size from 0 to 1PiB (seen -1)
 `},
+	{"sticky.bad.yaml", `
+2:63: routes[0].sticky: only a split over clusters is sticky; to stay at an endpoint of one cluster, write balance: hash there (the route has cluster)
+3:73: routes[1].sticky: a route with respond sends nothing to a cluster, so it has no sticky
+4:87: routes[2].sticky: cookie is missing (such as {name: canary})
+5:87: routes[3].sticky: want a mapping such as {cookie: {name: canary}} (seen "canary")
+6:96: routes[4].sticky.cookie: want a mapping such as {name: user} (seen "canary")
+7:96: routes[5].sticky.cookie: name is missing
+7:102: routes[5].sticky.cookie.ttl: want whole seconds (seen "1500ms")
+8:103: routes[6].sticky.cookie.name: want the name of a cookie (seen "a;b")
+8:116: routes[6].sticky.cookie.path: want a path that begins with /, without space or ; (seen "x")
+9:87: routes[7].sticky: cookie is missing (such as {name: canary})
+9:88: routes[7].sticky: key header is not known (known: cookie)
+10:90: routes[8].sticky: want a cookie of another name: by this one cluster hashed chooses endpoints, and all who stay at a cluster have the same (seen user)
+11:94: routes[9].sticky: want a cookie of another name: by this one cluster hashed chooses endpoints, and all who stay at a cluster have the same (seen user)
+`},
 	{"syntax.bad.json", `
 1:26: document: not YAML (while parsing a flow node: did not find expected node content)
 `},

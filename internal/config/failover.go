@@ -65,15 +65,9 @@ func failoverOrder(first string, find func(string) *Cluster) (order, loop []stri
 
 // checkFailovers checks what the clusters fail over to: they may name one that comes later, or in another part.
 func (d *decoder) checkFailovers() {
-	find := func(name string) *Cluster {
-		if i, ok := d.clusters[name]; ok && i < len(d.doc.Clusters) {
-			return &d.doc.Clusters[i]
-		}
-		return nil
-	}
 	for _, f := range d.failovers {
 		d.part, d.base, d.path = f.part, f.base, f.path
-		c := find(f.cluster)
+		c := d.cluster(f.cluster)
 		if c == nil {
 			continue // it was left out
 		}
@@ -85,11 +79,11 @@ func (d *decoder) checkFailovers() {
 		for i, name := range c.Failover {
 			if i < len(f.node.Content) {
 				d.enterItem(i)
-				d.checkFailover(f.node.Content[i], c, name, find(name))
+				d.checkFailover(f.node.Content[i], c, name, d.cluster(name))
 				d.leave()
 			}
 		}
-		order, loop := failoverOrder(c.Name, find)
+		order, loop := failoverOrder(c.Name, d.cluster)
 		switch {
 		case len(loop) > 2 && loop[0] == slices.Min(loop): // once a loop
 			d.problem(f.node, "a cluster cannot stand in for itself (seen %s)", strings.Join(loop, " -> "))
@@ -98,6 +92,14 @@ func (d *decoder) checkFailovers() {
 		}
 	}
 	d.path = nil
+}
+
+// cluster is the one of that name, nil if there is none, or if it was left out.
+func (d *decoder) cluster(name string) *Cluster {
+	if i, ok := d.clusters[name]; ok && i < len(d.doc.Clusters) {
+		return &d.doc.Clusters[i]
+	}
+	return nil
 }
 
 func (d *decoder) checkFailover(n *yaml.Node, c *Cluster, name string, to *Cluster) {

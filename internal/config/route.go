@@ -14,6 +14,7 @@ type Route struct {
 	Match     Match
 	Listeners []string          // names, sorted; none = every HTTP listener
 	Clusters  []WeightedCluster // one or more; `cluster: x` is one of weight 1
+	Sticky    Sticky            // of a split
 
 	EndpointHost  bool   // preserve_host: false. The upstream's Host is the endpoint's address, else the inbound Host
 	HostRewrite   string // wins over both when set
@@ -55,6 +56,7 @@ var routeBlock = block[Route]{
 			listOf(listenerName).then(checkListeners)).optional(),
 		at("cluster", func(r *Route) *[]WeightedCluster { return &r.Clusters }, oneCluster).when((*Route).single),
 		at("clusters", func(r *Route) *[]WeightedCluster { return &r.Clusters }, weightedClusters).when((*Route).split),
+		at("sticky", func(r *Route) *Sticky { return &r.Sticky }, stickyBlock.kind()).optional(),
 		at("preserve_host", func(r *Route) *bool { return &r.EndpointHost }, not(flag)).optional(),
 		at("host_rewrite", func(r *Route) *string { return &r.HostRewrite }, authority.or("")).optional(),
 		at("prefix_rewrite", func(r *Route) *string { return &r.PrefixRewrite }, pathRewrite.or("")).optional(),
@@ -87,6 +89,7 @@ var routeBlock = block[Route]{
 	},
 	end: func(d *decoder, n *yaml.Node, r *Route) {
 		d.checkTarget(n)
+		d.checkSticky(n, r)
 		if has(n, "prefix_rewrite") && has(n, "regex_rewrite") {
 			d.problem(n, "want one of prefix_rewrite and regex_rewrite (seen both)")
 		}
@@ -109,7 +112,7 @@ var targets = []string{"cluster", "clusters", "redirect", "respond"}
 
 // forwarding are keys of a route that say how requests go to a cluster.
 var forwarding = []string{
-	"preserve_host", "host_rewrite", "prefix_rewrite", "regex_rewrite", "timeouts", "retries", "upgrades",
+	"sticky", "preserve_host", "host_rewrite", "prefix_rewrite", "regex_rewrite", "timeouts", "retries", "upgrades",
 	"request_headers", "mirror",
 }
 

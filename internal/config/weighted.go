@@ -53,12 +53,8 @@ var oneCluster = kind[[]WeightedCluster]{
 
 // routedCluster is a cluster that speaks HTTP.
 var routedCluster = clusterName.then(func(d *decoder, n *yaml.Node, v *string) {
-	i, ok := d.clusters[*v]
-	ok = ok && i < len(d.doc.Clusters) // a list with very many problems is not kept whole
-	if !ok {
-		return // it is there, and broken
-	}
-	switch c := &d.doc.Clusters[i]; {
+	switch c := d.cluster(*v); {
+	case c == nil: // it is there, and broken; or the list has very many problems, and is not kept whole
 	case c.Protocol == ProtocolTCP:
 		d.problem(n, "a route needs a cluster that speaks HTTP (the protocol of %s is tcp)", *v)
 	case c.ProxyProtocol != "":
@@ -68,5 +64,8 @@ var routedCluster = clusterName.then(func(d *decoder, n *yaml.Node, v *string) {
 })
 
 // single knows the split that cluster: makes; a base may have it with no weight.
-func (r *Route) single() bool { return len(r.Clusters) == 1 && r.Clusters[0].Weight <= 1 }
-func (r *Route) split() bool  { return len(r.Clusters) > 0 && !r.single() }
+func (r *Route) single() bool {
+	return len(r.Clusters) == 1 && r.Clusters[0].Weight <= 1 && r.Sticky.Cookie.Name == ""
+}
+
+func (r *Route) split() bool { return len(r.Clusters) > 0 && !r.single() }

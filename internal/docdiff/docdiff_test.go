@@ -44,6 +44,17 @@ clusters:
   - {name: web, consul: {service: web}}
 `
 
+const split = `
+routes:
+  - name: all
+    clusters: [{name: a, weight: 9}, {name: b.v2}, {name: c, weight: 0}]
+    sticky: {cookie: {name: canary}}
+clusters:
+  - {name: a, endpoints: ["a:1"]}
+  - {name: b.v2, endpoints: ["a:2"]}
+  - {name: c, endpoints: ["a:3"]}
+`
+
 func TestCompare(t *testing.T) {
 	edit := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(base) }
 	asking := edit("cluster: shop, timeouts", "cluster: shop, external_auth: {cluster: api}, timeouts")
@@ -96,6 +107,15 @@ func TestCompare(t *testing.T) {
 			"responses of the gateway itself have another body: 404, 4xx"},
 		{"another stands in", standIn, standIn, "", []string{"api"}, ""},
 		{"which is empty too", standIn, standIn, "", []string{"api", "shop"}, "2 routes would have no endpoint"},
+		{"a cluster out of a sticky split", split,
+			strings.NewReplacer(", {name: b.v2}", "", "weight: 9", "weight: 8").Replace(split),
+			"route all changed: clusters.a.weight 9 -> 8, clusters.b.v2 {\"weight\":1} -> ", nil,
+			"route all: clients that stay at b.v2 are drawn anew"},
+		{"another cookie", split, strings.Replace(split, "canary", "stay", 1),
+			"route all changed: sticky.cookie.name canary -> stay", nil,
+			"route all: the cookie has another name, so all clients are drawn anew"},
+		{"a cluster into a sticky split", strings.Replace(split, ", {name: b.v2}", "", 1), split,
+			"route all changed: clusters.b.v2  -> {\"weight\":1}", nil, ""},
 		{"L4 listeners", l4, l4, "", []string{"db"},
 			"listener db would have no endpoint\nlistener tls would have no endpoint for db.example.com"},
 	} {

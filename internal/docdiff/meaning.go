@@ -30,9 +30,40 @@ func Meaning(changes []Change, next *config.Document, empty []string) []string {
 		all = append(all, fmt.Sprintf("requests of %s go to other routes, or are answered with 404", counted(removed)))
 	}
 	all = append(all, letsIn(changes, next)...)
+	all = append(all, drawsAnew(changes, next)...)
 	all = append(all, mirrors(changes, next)...)
 	all = append(all, otherPages(changes)...)
 	return append(all, without(next, empty)...)
+}
+
+// drawsAnew says which clients leave the cluster at which a route has kept them.
+func drawsAnew(changes []Change, next *config.Document) (all []string) {
+	sticky := map[string]bool{}
+	for i := range next.Routes {
+		if r := &next.Routes[i]; r.Sticky.Cookie.Name != "" {
+			sticky[r.Name] = true
+		}
+	}
+	for _, c := range changes {
+		if c.Kind != "route" || c.What != Changed || !sticky[c.Name] {
+			continue
+		}
+		var gone []string
+		for _, f := range c.Fields {
+			name, cluster := strings.CutPrefix(f.Path, "clusters.")
+			switch {
+			case f.Path == "sticky.cookie.name" && f.Before != "":
+				all = append(all, fmt.Sprintf("route %s: the cookie has another name, so all clients are drawn anew", c.Name))
+			case cluster && f.After == "":
+				gone = append(gone, name)
+			}
+		}
+		if len(gone) > 0 {
+			all = append(all, fmt.Sprintf("route %s: clients that stay at %s are drawn anew", c.Name,
+				strings.Join(gone, " or ")))
+		}
+	}
+	return all
 }
 
 // mirrors says of which routes copies go to another cluster from now on: that may write too.

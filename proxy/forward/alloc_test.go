@@ -93,6 +93,62 @@ func TestRecordDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// everyday is a route as users write them, with three conditions and four edits of heads. It is that of typical.
+var everyday = config.Route{
+	Match: config.Match{
+		PathPrefix: "/api", Methods: []string{"GET"},
+		Headers: []config.ValueMatch{{Name: "user-agent", Operator: config.Prefix, Value: "te"}},
+		Query:   []config.ValueMatch{{Name: "id", Value: "1"}},
+	},
+	RequestHeaders: config.HeaderEdits{Set: []config.Header{{Name: "x-route", Value: "${route}"}},
+		Remove: []string{"x-internal"}},
+	ResponseHeaders: config.HeaderEdits{
+		Set:    []config.Header{{Name: "strict-transport-security", Value: "max-age=63072000"}},
+		Remove: []string{"server"},
+	},
+}
+
+// deciding returns what decides on a request of that route and writes the heads that go on, both ways.
+func deciding(t testing.TB, rt config.Route) func() {
+	ex := typical(t, rt)
+	lim, back := http1.DefaultLimits(), new(message.Head)
+	raw := []byte("HTTP/1.1 200 OK\r\nServer: app\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n")
+	if err := http1.ParseResponse(raw, back, &lim, false); err != nil {
+		t.Fatal(err)
+	}
+	head := requestHead{&ex.req, &ex.decision, ex.client, "10.0.0.1:80", ex.work}
+	dst := make([]byte, 0, 4096)
+	return func() {
+		_ = ex.decide() // a reply: the route has no cluster
+		dst = head.appendH1(dst[:0])
+		r := ex.response(back)
+		dst = r.appendH1(dst, &ex.work.lines)
+	}
+}
+
+func TestEverydayRouteDoesNotAllocate(t *testing.T) {
+	run := deciding(t, everyday)
+	if n := testing.AllocsPerRun(200, run); n != 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
+// BenchmarkDecideAndHeads is what of a request a route has to do with, in a plain one and in an everyday one.
+func BenchmarkDecideAndHeads(b *testing.B) {
+	for _, row := range []struct {
+		name  string
+		route config.Route
+	}{{"plain", config.Route{Match: config.Match{PathPrefix: "/api"}}}, {"everyday", everyday}} {
+		b.Run(row.name, func(b *testing.B) {
+			run := deciding(b, row.route)
+			b.ReportAllocs()
+			for b.Loop() {
+				run()
+			}
+		})
+	}
+}
+
 func BenchmarkAppendRequest(b *testing.B) {
 	ex := typical(b, config.Route{Match: config.Match{PathPrefix: "/"}})
 	head := requestHead{&ex.req, &ex.decision, ex.client, "10.0.0.1:80", ex.work}

@@ -157,6 +157,7 @@ func appendRequestID(h *message.Head, d *route.Decision, req *message.Head) {
 func FillReply(h *message.Head, r *route.LocalReply, d *route.Decision, req *message.Head, c *route.Client,
 	room []byte,
 ) (body []byte) {
+	d.KeepNowhere()
 	h.Reset()
 	h.Version, h.Status, h.Buf = message.HTTP11, r.Status, room[:0]
 	if d.GRPC {

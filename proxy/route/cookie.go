@@ -24,8 +24,9 @@ func compileCookie(c *config.Cookie) *Cookie {
 	return &Cookie{name: c.Name, tail: tail + "; HttpOnly; SameSite=Lax"}
 }
 
-// find is the value of the cookie in the request h, and whether it has one that is not empty (RFC 6265 section 5.4).
-func (c *Cookie) find(h *message.Head) ([]byte, bool) {
+// find is the first value of the cookie in the request h that is not empty and fits, and whether there is one. A client
+// sends a cookie once for each path for which it has one (RFC 6265 section 5.4).
+func (c *Cookie) find(h *message.Head, fits func(value []byte) bool) ([]byte, bool) {
 	if !h.Present.Has(message.Cookie) {
 		return nil, false
 	}
@@ -42,7 +43,7 @@ func (c *Cookie) find(h *message.Head) ([]byte, bool) {
 				list = nil
 			}
 			name, value, _ := bytes.Cut(message.TrimSpace(one), equals)
-			if string(name) == c.name && len(value) > 0 {
+			if string(name) == c.name && len(value) > 0 && fits(value) {
 				return value, true
 			}
 		}
@@ -50,12 +51,16 @@ func (c *Cookie) find(h *message.Head) ([]byte, bool) {
 	return nil, false
 }
 
+// anyValue fits them all.
+func anyValue([]byte) bool { return true }
+
 // cookieValue is the value of a cookie that the gateway makes.
 type cookieValue [16]byte
 
 // randomValue is one that no two clients share.
-func randomValue() (v cookieValue) {
-	u := rand.Uint64()
+func randomValue() cookieValue { return valueOf(rand.Uint64()) }
+
+func valueOf(u uint64) (v cookieValue) {
 	for i := range v {
 		v[i] = hexDigits[u>>(60-4*i)&0xf]
 	}
@@ -63,6 +68,9 @@ func randomValue() (v cookieValue) {
 }
 
 const hexDigits = "0123456789abcdef"
+
+// field is a Set-Cookie field that gives a client the cookie (RFC 6265 section 4.1).
+func (c *Cookie) field(v *cookieValue) []byte { return []byte(c.name + "=" + string(v[:]) + c.tail) }
 
 // newCookie is a cookie for one client.
 type newCookie struct {
@@ -78,9 +86,12 @@ func (d *Decision) made(c *Cookie, v cookieValue) []byte {
 	return d.cookies.value[:]
 }
 
-// EachCookie calls f with the value of each Set-Cookie field that the response shall have (RFC 6265 section 4.1).
+// EachCookie calls f with the value of each Set-Cookie field that the response shall have.
 func (d *Decision) EachCookie(f func(value []byte)) {
+	if d.stays != nil {
+		f(d.stays.field)
+	}
 	for n := d.cookies; n != nil; n = n.next {
-		f([]byte(n.cookie.name + "=" + string(n.value[:]) + n.cookie.tail))
+		f(n.cookie.field(&n.value))
 	}
 }

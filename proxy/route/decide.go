@@ -12,7 +12,7 @@ import (
 )
 
 // Decision is what shall be done with one request. It is made once, by [Table.Decide], and not edited afterwards but by
-// FailOver; Trace is the matter of whoever carries the request.
+// FailOver and KeepNowhere; Trace is the matter of whoever carries the request.
 type Decision struct {
 	Table    *Table    // the revision that serves the request
 	Route    *Route    // nil: none matched
@@ -41,7 +41,8 @@ type Decision struct {
 	RetryAfter time.Duration   // with ReplyRateLimited: when there is a token again
 	HashKey    uint64          // decides on the endpoint where the cluster's balance is hash; 0: any
 
-	cookies *newCookie // that the response is to give to the client
+	stays   *weighted  // the cluster at which the response has the client stay; nil: it does already, or never
+	cookies *newCookie // for a hash, that the response is to give to the client
 	normal  []byte     // the normalised path, where it is not the request's own; with rewritten, what became of it
 }
 
@@ -142,7 +143,7 @@ func (d *Decision) Proceed(h *message.Head, c *Client, start int64, w *Workspace
 			return reply
 		}
 	}
-	u := rt.choose()
+	u := d.choose(h)
 	if u == nil {
 		return ReplyNoCluster
 	}

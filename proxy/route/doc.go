@@ -2,8 +2,8 @@
 //
 // # Life of a decision
 //
-//   - table.go compiles a document: route.go resolves each route (retry_policy.go, rate_limit.go), router.go sorts them
-//     by host, prefix and conditions.
+//   - table.go compiles a document: route.go resolves each route (retry_policy.go, rate_limit.go, split.go),
+//     router.go sorts them by host, prefix and conditions.
 //   - decide.go is [Table.Decide], one straight line: method, request id (request_id.go), what the client may say of
 //     itself (client.go), path, route, who may (access.go), rate limit, password (basic_auth.go), cluster, deadlines
 //     (grpc.go). It ends in a [Decision] or a [LocalReply] (reply.go), which may be the route's own or a redirect
@@ -50,6 +50,11 @@
 //
 // A shape is kept at most every 20 ms, in order of coming: a draw for each request would cost more, and say no more. It
 // is kept as text and not as the route that it took, since both tables are to be asked in the same way.
+//
+// The cookie of sticky has a hash of the cluster's name: all gateways, and all revisions, agree on it without a shared
+// secret, and clients do not read names. It is only compared with the clusters of the route. A weight of 0 keeps who
+// stays there, as HAProxy does it: so a canary is drained. To remove the cluster moves them at once. Traefik has only
+// the second.
 //
 // A rate limit's buckets are kept under hashes of their keys, with a secret seed: small, without the clients' values in
 // memory, and nobody can choose a key that meets another's.

@@ -79,6 +79,8 @@ type RouteLost struct {
 // ClusterShare is a cluster of the route, and the weight by which requests are drawn for it.
 type ClusterShare struct {
 	Share       int    `json:"share"`
+	StickyBy    string `json:"sticky_by,omitempty"`     // with sticky: the cookie with which clients stay here
+	Stays       bool   `json:"stays,omitempty"`         // the request has that cookie
 	StandsInFor string `json:"stands_in_for,omitempty"` // the cluster of the route that fails over to it now
 	HashBy      string `json:"hash_by,omitempty"`       // with balance hash: what decides
 	HashTo      string `json:"hash_to,omitempty"`       // the endpoint it leads to; empty = any
@@ -185,10 +187,13 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, client *Client,
 	if rt.mirror != nil {
 		e.Mirror = rt.Config.Mirror.String()
 	}
-	for _, w := range rt.upstream {
-		e.Clusters = append(e.Clusters, w.explain(h))
+	for i := range rt.upstream {
+		w := &rt.upstream[i]
+		s := w.explain(h)
+		rt.explainSticky(&s, w, h)
+		e.Clusters = append(e.Clusters, s)
 		if other := w.up.serving(); other != w.up {
-			s := (&weighted{other, w.weight}).explain(h)
+			s := (&weighted{up: other, weight: w.weight}).explain(h)
 			s.StandsInFor = w.up.Cluster.Name()
 			e.Clusters = append(e.Clusters, s)
 		}
@@ -252,6 +257,14 @@ func names(list []config.ValueMatch) []string {
 		all = append(all, list[i].Name)
 	}
 	return all
+}
+
+// explainSticky tells of the cookie that has clients stay at w.
+func (rt *Route) explainSticky(s *ClusterShare, w *weighted, h *message.Head) {
+	if rt.sticky != nil {
+		s.StickyBy = rt.sticky.name + "=" + string(w.value[:])
+		s.Stays = rt.staysAt(h) == w
+	}
 }
 
 // explain tells of a cluster of the route that h takes.

@@ -49,7 +49,7 @@ func (k *HashKey) of(h *message.Head, c *Client, d *Decision) uint64 {
 	case byQuery:
 		v, found = parameter(h.Query, k.name)
 	case byCookie:
-		if v, found = k.cookie.find(h); !found {
+		if v, found = k.cookie.find(h, anyValue); !found {
 			return cluster.Hash(d.made(k.cookie, randomValue()))
 		}
 	default:

@@ -3,7 +3,6 @@ package route
 import (
 	"cmp"
 	"fmt"
-	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,6 +29,7 @@ type Route struct {
 	wants    conditions
 	upstream []weighted
 	total    int           // sum of the weights
+	sticky   *Cookie       // names the cluster at which a client stays; nil: each request is drawn
 	access   *access.Rules // nil: everybody may
 	rate     *rateLimit    // nil: none
 	auth     *basicAuth    // nil: no password is asked for
@@ -38,12 +38,6 @@ type Route struct {
 	reply    *LocalReply   // what it answers itself; nil: it forwards
 	rewrite  *regexRewrite
 	upgrades []string // protocols that may be upgraded to, lower case
-}
-
-// weighted is a cluster and its share of the route's requests.
-type weighted struct {
-	up     *Upstream
-	weight int
 }
 
 // compileRoute resolves the names of c. What it cannot resolve is a fault of the validation before it.
@@ -69,13 +63,8 @@ func compileRoute(c *config.Route, o *Options) (*Route, error) {
 	}
 	rt.access, rt.reply = access.New(c.Allow, c.Deny), ownReply(c)
 	rt.Telemetry, rt.Retry, rt.rate = o.Registry.Route(c.Name), compileRetry(&c.Retries), o.Previous.rateLimit(c)
-	for _, w := range c.Clusters {
-		up := o.Upstreams[w.Name]
-		if up == nil {
-			return nil, fmt.Errorf("route %q: cluster %q is not defined", c.Name, w.Name)
-		}
-		rt.upstream = append(rt.upstream, weighted{up, w.Weight})
-		rt.total += w.Weight
+	if unknown := rt.compileSplit(c, o.Upstreams); unknown != "" {
+		return nil, fmt.Errorf("route %q: cluster %q is not defined", c.Name, unknown)
 	}
 	return rt, nil
 }
@@ -107,23 +96,6 @@ func compileMatch(c *config.Route) (rt *Route, err error) {
 		}
 	}
 	return rt, nil
-}
-
-// choose draws the cluster for one request by the weights. nil: all weights are 0.
-func (rt *Route) choose() *Upstream {
-	if len(rt.upstream) == 1 && rt.total > 0 {
-		return rt.upstream[0].up
-	}
-	if rt.total == 0 {
-		return nil
-	}
-	n := rand.IntN(rt.total)
-	for i := range rt.upstream {
-		if n -= rt.upstream[i].weight; n < 0 {
-			return rt.upstream[i].up
-		}
-	}
-	return nil
 }
 
 // mayUpgrade tells whether the route passes an upgrade to the protocols in offer, a list as Upgrade has it.

@@ -109,6 +109,39 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// With sticky the cookie of each cluster is told, and at which one the client of the request stays.
+func TestExplainSticky(t *testing.T) {
+	for _, row := range []struct {
+		stays bool
+		want  string
+	}{
+		{false, `
+cluster v1  0 of 0 endpoints used, for 9 in 10 requests, where the cookie canary=01 has clients stay, so v3 stands in
+cluster v3  0 of 0 endpoints used, for 9 in 10 requests, stands in for v1: the answer is 503 with the flag UH
+cluster v2  0 of 0 endpoints used, for 1 in 10 requests, where the cookie canary=02 has clients stay: the answer is 503 with the flag UH
+`},
+		{true, `
+cluster v1  0 of 0 endpoints used, where the cookie canary=01 has its client stay, so v3 stands in
+cluster v3  0 of 0 endpoints used, stands in for v1: the answer is 503 with the flag UH
+cluster v2  0 of 0 endpoints used, where its client does not stay: the answer is 503 with the flag UH
+`},
+	} {
+		e := explanationFixture()
+		e.Others, e.More, e.Retries, e.Timeouts = nil, 0, nil, nil
+		e.Clusters = []route.ClusterShare{
+			{Share: 9, StickyBy: "canary=01", Stays: row.stays, Status: cluster.Status{Name: "v1",
+				Failover: &cluster.FailoverStatus{Order: []string{"v3"}, Active: "v3"}}},
+			{Share: 9, StandsInFor: "v1", Status: cluster.Status{Name: "v3"}},
+			{Share: 1, StickyBy: "canary=02", Status: cluster.Status{Name: "v2"}},
+		}
+		var asked route.ExplainRequest
+		got := do(t, Process{}, "explain", "--admin-listen", explaining(t, &asked, e, nil), "GET", "http://a/").stdout
+		if !strings.HasSuffix(got, row.want) {
+			t.Errorf("stays %v:\n%s\nwant at its end\n%s", row.stays, got, row.want)
+		}
+	}
+}
+
 // By what a route was taken is told of each kind of path.
 func TestExplainPaths(t *testing.T) {
 	for _, row := range []struct {

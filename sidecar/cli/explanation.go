@@ -53,14 +53,16 @@ func explanationRoute(w io.Writer, e *route.Explanation) {
 	if e.Reply != nil {
 		return
 	}
-	total := 0
+	total, stays := 0, false
 	for i := range e.Clusters {
 		if c := &e.Clusters[i]; c.StandsInFor == "" {
 			total += c.Share
+			stays = stays || c.Stays
 		}
 	}
 	for i := range e.Clusters {
-		explanationCluster(w, &e.Clusters[i], total)
+		c := &e.Clusters[i]
+		explanationCluster(w, c, drawn(c, total, stays))
 	}
 	if e.Mirror != "" {
 		fmt.Fprintf(w, "mirror\t%s, without its responses\n", e.Mirror)
@@ -149,7 +151,19 @@ func matched(r *route.RouteWon) string {
 	return strings.Join(parts, ", ")
 }
 
-func explanationCluster(w io.Writer, c *route.ClusterShare, total int) {
+// drawn says how often requests go to c. stays: this one goes where its cookie says.
+func drawn(c *route.ClusterShare, total int, stays bool) string {
+	switch {
+	case c.Stays:
+		return ", where the cookie " + c.StickyBy + " has its client stay"
+	case stays:
+		return when(c.StandsInFor == "", ", where its client does not stay")
+	}
+	return when(c.Share != total, fmt.Sprintf(", for %d in %d requests", c.Share, total)) +
+		when(c.StickyBy != "", ", where the cookie "+c.StickyBy+" has clients stay")
+}
+
+func explanationCluster(w io.Writer, c *route.ClusterShare, share string) {
 	used := 0
 	for i := range c.Endpoints {
 		if c.Endpoints[i].Unused == "" {
@@ -158,7 +172,7 @@ func explanationCluster(w io.Writer, c *route.ClusterShare, total int) {
 	}
 	fmt.Fprintf(w, "cluster %s\t%d of %s used%s%s%s%s%s\n", c.Name, used, count(len(c.Endpoints), "endpoint"),
 		unfollowed(&c.Status),
-		when(c.Share != total, fmt.Sprintf(", for %d in %d requests", c.Share, total)),
+		share,
 		when(c.HashBy != "", ", chosen by "+c.HashBy)+when(c.HashTo != "", ": "+c.HashTo),
 		failover(c), when(used == 0 && failingOver(&c.Status) == "", ": "+
 			when(c.Unknown, "requests wait for endpoints as long as for a connection, then ")+
