@@ -32,6 +32,14 @@ func (b *Bootstrap) connections() int {
 	return connectionsFor(limit)
 }
 
+// Descriptors is how many files the process may open, and for how many connections that is enough. enough says whether
+// these are not fewer than an operator may expect, who has chosen no number.
+func (b *Bootstrap) Descriptors() (limit int64, connections int, enough bool) {
+	limit, ok := fdLimit()
+	connections = b.connections()
+	return limit, connections, !ok || b.MaxConnections > 0 || connections >= fewConnections
+}
+
 // limit is that of connections, which leaves the reserve of descriptors to what is no traffic.
 func (b *Bootstrap) limit() *netio.Limit {
 	limit, ok := fdLimit()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -289,21 +290,31 @@ func (t *troubles) discovery(all []discovery.Status) {
 	}
 }
 
-const (
-	certificateSoon = 14 * 24 * time.Hour
-)
+const certificateSoon = 14 * 24 * time.Hour
+
+// CertificateTrouble says what is wrong with the dates of a certificate file; empty: nothing. bad: it is not good now.
+func CertificateTrouble(c *mtls.Status, now time.Time) (text string, bad bool) {
+	left := c.NotAfter.Sub(now)
+	switch {
+	case c.NotAfter.IsZero():
+	case left <= 0:
+		return fmt.Sprintf("certificate %s: EXPIRED %s ago", c.Path, span(-left)), true
+	case c.NotBefore.After(now):
+		return fmt.Sprintf("certificate %s: not valid before %s", c.Path, c.NotBefore.UTC().Format(time.RFC3339)), true
+	case left < certificateSoon:
+		return fmt.Sprintf("certificate %s: expires in %s", c.Path, span(left)), false
+	}
+	return "", false
+}
 
 // certificates tells of files, those of passwords too.
 func (t *troubles) certificates(s *Status) {
 	for i := range s.Certificates {
 		c := &s.Certificates[i]
-		left := c.NotAfter.Sub(t.now)
-		switch {
-		case c.NotAfter.IsZero():
-		case left <= 0:
-			t.add(failing, "certificate %s: EXPIRED %s", c.Path, t.ago(c.NotAfter))
-		case left < certificateSoon:
-			t.add(atRisk, "certificate %s: expires in %s", c.Path, span(left))
+		if text, bad := CertificateTrouble(c, t.now); bad {
+			t.add(failing, "%s", text)
+		} else if text != "" {
+			t.add(atRisk, "%s", text)
 		}
 		if c.Error != "" {
 			t.add(outdated, "certificate %s: what is on disk does not serve: %s", c.Path, c.Error)
