@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"io"
 	"os"
 
 	"golang.org/x/term"
@@ -14,13 +15,13 @@ const (
 	plain  = "\x1b[0m"
 )
 
-// terminal tells whether stdout is one.
-func (p *Process) terminal() bool {
-	f, ok := p.Stdout.(*os.File)
+// isTerminal tells whether what is written goes to one.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // coloured tells whether stdout is a terminal of somebody who wants colours.
 func (p *Process) coloured() bool {
-	return p.terminal() && p.variable("NO_COLOR") == "" && p.variable("TERM") != "dumb"
+	return isTerminal(p.Stdout) && p.variable("NO_COLOR") == "" && p.variable("TERM") != "dumb"
 }
