@@ -93,6 +93,7 @@ func TestCheckWithoutConsul(t *testing.T) {
 	taken, gone := testserver.Listen(t).Addr().String(), testserver.Addr(t)
 	document, users := filepath.Join(dir, "gateway.yaml"), filepath.Join(dir, "users")
 	write(t, users, "ann:plain\n")
+	otherCert, otherKey := leaf("other", now.Add(-48*time.Hour), now.Add(-5*time.Hour))
 	tls := func(certs ...string) string {
 		var all []string
 		for i := 0; i < len(certs); i += 2 {
@@ -111,6 +112,7 @@ clusters: [{name: app, endpoints: ["127.0.0.1:1"]}]
 	printed, code := check(t, env{
 		"GATEWAY_CONFIG": document, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + gone,
 		"OTEL_METRIC_EXPORT_INTERVAL": "often", "GATEWAY_ACCESS_LOG": "nowhere/access.log", "GATEWAY_STATE_DIR": dir,
+		"CONSUL_CLIENT_CERT": otherCert, "CONSUL_CLIENT_KEY": otherKey,
 	}, "ulimit -n 100")
 	if code != 1 {
 		t.Errorf("exit code %d, want 1", code)
@@ -119,6 +121,7 @@ clusters: [{name: app, endpoints: ["127.0.0.1:1"]}]
 		"✓ none runs yet: nobody listens at 127.0.0.1:",
 		"✓ file " + document + ": revision ",
 		"✗ certificate " + oldCert + ": EXPIRED 3 h ago",
+		"✗ certificate " + otherCert + ": EXPIRED 5 h ago",
 		"✗ certificate " + newCert + ": not valid before " + now.Add(time.Hour).UTC().Format("2006-01-02T15:04"),
 		"! certificate " + soonCert + ": expires in 2 days → renew it",
 		"✓ certificate " + goodCert + ": its key fits, good until ",
@@ -131,7 +134,7 @@ clusters: [{name: app, endpoints: ["127.0.0.1:1"]}]
 		"✓ listener broken: ", "✓ admin port: ",
 		"! env OTEL_METRIC_EXPORT_INTERVAL: \"often\": not a positive number",
 		"✗ metrics: http://" + gone + ": dial tcp " + gone + ": connect: connection refused", "→ is a Collector there?",
-		"9 problems, 2 notices, 1 not checked",
+		"10 problems, 2 notices, 1 not checked",
 	})
 }
 

@@ -97,7 +97,7 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 		Recheck: func(c config.Consul) { s.catalog.Recheck(query(c)) },
 	})
 	s.registry.SetCertificates(s.certs.Certificates)
-	s.observeCertificates()
+	s.certs.Observe(ForeignCertificates()) // their end is told, too
 	if err := s.connect(); err != nil {
 		return nil, err
 	}

@@ -17,7 +17,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
-// certificates reads each certificate with its key, and each file of CAs, that the document names.
+// certificates reads each certificate with its key, and each file of CAs, that the document names, and those that the
+// client of Consul and the exporters read by themselves.
 func (c *checkup) certificates(context.Context) {
 	told := map[string]bool{}
 	any := false
@@ -38,13 +39,18 @@ func (c *checkup) certificates(context.Context) {
 			any = true
 		}
 	}
+	set := mtls.NewSet(mtls.Options{Unwatched: true})
+	defer set.Close()
+	set.Observe(sidecar.ForeignCertificates()) // what cannot be read is told where it is used
+	c.dates(set, told)
 	switch {
-	case !any && c.unread():
-		c.skipped("not known: the document could not be read")
-	case !any:
-		c.good("none is named")
-	case len(told) == 0:
+	case len(told) > 0:
+	case any:
 		c.good("none is named: endpoints are verified by the CAs of the system")
+	case c.unread():
+		c.skipped("not known: the document could not be read")
+	default:
+		c.good("none is named")
 	}
 }
 
@@ -59,6 +65,11 @@ func (c *checkup) material(doc *config.Document, told map[string]bool) {
 		}
 		return
 	}
+	c.dates(set, told)
+}
+
+// dates tells until when the files of a set are good.
+func (c *checkup) dates(set *mtls.Set, told map[string]bool) {
 	for _, st := range set.Status() {
 		if told[st.Kind+st.Path+st.KeyPath] {
 			continue
