@@ -96,6 +96,7 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 		Registry: s.registry, Logger: o.Logger.Named("cluster"),
 		Recheck: func(c config.Consul) { s.catalog.Recheck(query(c)) },
 	})
+	countRejections(s.registry)
 	s.registry.SetCertificates(s.certs.Certificates)
 	s.certs.Observe(ForeignCertificates()) // their end is told, too
 	if err := s.connect(); err != nil {
