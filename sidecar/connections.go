@@ -69,10 +69,17 @@ func tooManyConnections(n int, limit int64) string {
 func (s *Sidecar) limits() LimitStatus {
 	_, waiting := s.limit.Waits()
 	st := LimitStatus{Connections: ConnectionLimit{Used: s.limit.Used(), Max: s.limit.Max(), Waiting: waiting}}
-	if most, ok := fdLimit(); ok {
-		st.Descriptors = DescriptorLimit{Used: openDescriptors(), Max: most}
-	}
+	st.Descriptors.Used, st.Descriptors.Max = descriptors()
 	return st
+}
+
+// descriptors is how many file descriptors are in use, and how many may be; 0 = the system does not tell.
+func descriptors() (used, most int64) {
+	most, ok := fdLimit()
+	if !ok {
+		return 0, 0
+	}
+	return openDescriptors(), most
 }
 
 const (

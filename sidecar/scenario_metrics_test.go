@@ -41,7 +41,8 @@ clusters:
 	})
 	_, scraped, _ := fetch(g.admin + "/metrics")
 	for _, reason := range []string{"source", "invalid", "prepare", "quarantined", "replay"} {
-		if want := `gateway_revision_rejected_total{gateway_reason="` + reason + `"} 0`; !strings.Contains(scraped, want) {
+		want := `gateway_revision_rejected_total{gateway_reason="` + reason + `"} 0`
+		if !strings.Contains(scraped, want) {
 			t.Errorf("before any rejection /metrics has no %s: the first would be no increase", want)
 		}
 	}

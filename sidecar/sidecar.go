@@ -97,6 +97,7 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 		Recheck: func(c config.Consul) { s.catalog.Recheck(query(c)) },
 	})
 	countRejections(s.registry)
+	s.registry.SetDescriptors(descriptors)
 	s.registry.SetCertificates(s.certs.Certificates)
 	s.certs.Observe(ForeignCertificates()) // their end is told, too
 	if err := s.connect(); err != nil {

@@ -54,6 +54,7 @@ func findTrouble(s *Status, now time.Time) []string {
 		c := &s.Clusters[i]
 		t.endpoints(c)
 		t.tries(c, rates[c.Name])
+		t.slow(c)
 	}
 	t.requests(&s.Rates.Total)
 	t.revision(&s.Revision)
@@ -197,6 +198,37 @@ func (t *troubles) tries(c *cluster.Status, r *telemetry.NamedRate) {
 	}
 	t.add(s, "cluster %s: %d of %d tries failed in the last minute: %s%s", c.Name, failed, r.Requests,
 		strings.Join(told, ", "), t.newestError(c))
+}
+
+// What makes an endpoint slow: it takes so many times as long as the others, and no less than slowMS. With fewer
+// requests than slowRequests that may be chance.
+const (
+	slowTimes    = 10
+	slowMS       = 100
+	slowRequests = 10
+)
+
+// slow tells of endpoints that take far longer than the others of their cluster.
+func (t *troubles) slow(c *cluster.Status) {
+	var busy []*cluster.EndpointStatus
+	for i := range c.Endpoints {
+		if e := &c.Endpoints[i]; e.Recent != nil && e.Recent.Requests >= slowRequests {
+			busy = append(busy, e)
+		}
+	}
+	for i, e := range busy {
+		var others []float64
+		for j, other := range busy {
+			if j != i {
+				others = append(others, other.Recent.P50MS)
+			}
+		}
+		slices.Sort(others)
+		if p50 := e.Recent.P50MS; len(others) > 0 && p50 >= slowMS && p50 >= slowTimes*others[len(others)/2] {
+			t.add(atRisk, "cluster %s: %s is slow: p50 %.0f ms in the last minute, that of the others %.1f ms", c.Name,
+				e.Address, p50, others[len(others)/2])
+		}
+	}
 }
 
 // newestError is that of the endpoints of a cluster, where one is known.
