@@ -73,17 +73,31 @@ func (f *file) Status() Status { return f.tracker.Status() }
 
 // read is what the file holds now.
 func (f *file) read() Document {
-	text, err := ReadFile(f.path)
+	d, err := readDocument(f.path)
+	if err != nil {
+		f.tracker.Failed(telemetry.DiscoveryServer, err)
+	} else {
+		f.tracker.OK(0)
+	}
+	return d
+}
+
+// ReadDocument is what the file at path holds at this moment, as its source would deliver it.
+func ReadDocument(path string) Document {
+	d, _ := readDocument(path) // the document has what is wrong with it
+	return d
+}
+
+// readDocument reads the document at path; the error says why there is nothing to read.
+func readDocument(path string) (Document, error) {
+	text, err := ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		f.tracker.Failed(telemetry.DiscoveryServer, errors.New("no such file"))
-		return Document{Source: "file", Negative: true}
+		return Document{Source: "file", Negative: true}, errors.New("no such file")
 	case err != nil:
-		f.tracker.Failed(telemetry.DiscoveryServer, err)
-		return NewRefused("file", err)
+		return NewRefused("file", err), err
 	}
-	f.tracker.OK(0)
-	return NewDocument("file", f.path, []config.Part{{Data: text}})
+	return NewDocument("file", path, []config.Part{{Data: text}}), nil
 }
 
 // ReadFile reads a regular file of a bounded size. Anything else (a folder, a

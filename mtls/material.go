@@ -13,7 +13,9 @@ type material struct {
 	pair     *tls.Certificate // of a pair
 	roots    *x509.CertPool   // of a CA file
 	subjects []string
-	notAfter time.Time // the first moment at which a certificate of it is no longer good
+
+	notBefore time.Time // the first moment at which all certificates of it are good
+	notAfter  time.Time // the first moment at which one of them is no longer good
 }
 
 func pairMaterial(chain []*x509.Certificate, key crypto.Signer) *material {
@@ -21,8 +23,8 @@ func pairMaterial(chain []*x509.Certificate, key crypto.Signer) *material {
 	m := &material{
 		pair:     &tls.Certificate{PrivateKey: key, Leaf: leaf},
 		subjects: alternativeNames(leaf),
-		notAfter: firstExpiry(chain),
 	}
+	m.notBefore, m.notAfter = validity(chain)
 	if len(m.subjects) == 0 {
 		m.subjects = []string{distinguishedName(leaf.RawSubject)}
 	}
@@ -33,7 +35,8 @@ func pairMaterial(chain []*x509.Certificate, key crypto.Signer) *material {
 }
 
 func rootsMaterial(roots []*x509.Certificate) *material {
-	m := &material{roots: x509.NewCertPool(), notAfter: firstExpiry(roots)}
+	m := &material{roots: x509.NewCertPool()}
+	m.notBefore, m.notAfter = validity(roots)
 	for _, c := range roots {
 		m.roots.AddCert(c)
 		m.subjects = append(m.subjects, distinguishedName(c.RawSubject))
@@ -41,12 +44,16 @@ func rootsMaterial(roots []*x509.Certificate) *material {
 	return m
 }
 
-func firstExpiry(certs []*x509.Certificate) time.Time {
-	first := certs[0].NotAfter
+// validity is when all of the certificates are good.
+func validity(certs []*x509.Certificate) (begin, end time.Time) {
+	begin, end = certs[0].NotBefore, certs[0].NotAfter
 	for _, c := range certs[1:] {
-		if c.NotAfter.Before(first) {
-			first = c.NotAfter
+		if c.NotBefore.After(begin) {
+			begin = c.NotBefore
+		}
+		if c.NotAfter.Before(end) {
+			end = c.NotAfter
 		}
 	}
-	return first
+	return begin, end
 }

@@ -13,11 +13,13 @@ const maxSubjects = 16
 
 // Status is how one identity, or one set of roots, stands.
 type Status struct {
-	Kind     string    `json:"kind"` // certificate or ca
-	Path     string    `json:"path"`
-	KeyPath  string    `json:"key_path,omitempty"`
-	Subjects []string  `json:"subjects"`  // of what serves; the first few
-	NotAfter time.Time `json:"not_after"` // the first expiry in what serves
+	Kind     string   `json:"kind"` // certificate or ca
+	Path     string   `json:"path"`
+	KeyPath  string   `json:"key_path,omitempty"`
+	Subjects []string `json:"subjects"` // of what serves; the first few
+	// NotBefore is when all of what serves is good, NotAfter the first expiry in it.
+	NotBefore time.Time `json:"not_before"`
+	NotAfter  time.Time `json:"not_after"`
 	// Error is why what is on disk does not serve; empty when it does.
 	Error string `json:"error,omitempty"`
 	// Since is when the error began or, without one, when this content was loaded.
@@ -51,7 +53,8 @@ func (s *Set) describe() *[]Status {
 	for _, src := range s.sources {
 		st := Status{
 			Kind: src.kind.String(), Path: src.file, KeyPath: src.key,
-			Subjects: shorten(src.good.subjects), NotAfter: src.good.notAfter, Since: src.loaded,
+			Subjects: shorten(src.good.subjects), NotBefore: src.good.notBefore, NotAfter: src.good.notAfter,
+			Since: src.loaded,
 		}
 		if src.err != nil {
 			st.Error, st.Since = src.err.Error(), src.broken

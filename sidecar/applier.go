@@ -135,7 +135,7 @@ func (a *applier) take(ctx context.Context, d discovery.Document) error {
 	case d.Negative:
 		return a.missing(ctx, d)
 	case d.Refused != nil:
-		a.reject(d, "source", []string{d.Refused.Error()})
+		a.reject(d, classSource, []string{d.Refused.Error()})
 		return a.orFallBack(ctx, d.Refused.Error())
 	case len(d.Parts) == 0: // the environment: the bootstrap is all there is
 		if a.active != nil {
@@ -148,7 +148,7 @@ func (a *applier) take(ctx context.Context, d discovery.Document) error {
 		a.trials().lift()
 	}
 	if why := a.trials().quarantined(d.Hash); why != "" {
-		a.reject(d, "quarantined", []string{why})
+		a.reject(d, classQuarantined, []string{why})
 		return a.orFallBack(ctx, "its document is quarantined")
 	}
 	a.trials().lift() // the content is another one
@@ -161,7 +161,7 @@ func (a *applier) take(ctx context.Context, d discovery.Document) error {
 	}
 	doc, err := config.DecodeParts(d.Parts, a.boot.Base())
 	if err != nil {
-		a.reject(d, "invalid", reasons(err))
+		a.reject(d, classInvalid, reasons(err))
 		return a.orFallBack(ctx, "its document is invalid")
 	}
 	d.Name = cmp.Or(d.Name, doc.Revision)
@@ -228,7 +228,7 @@ func (a *applier) reject(d discovery.Document, class string, why []string) {
 
 // refusal is the state of a document that was rejected.
 func refusal(class string) discovery.RevisionState {
-	if class == "quarantined" {
+	if class == classQuarantined {
 		return discovery.RevisionQuarantined
 	}
 	return discovery.RevisionRejected

@@ -32,6 +32,14 @@ func (b *Bootstrap) connections() int {
 	return connectionsFor(limit)
 }
 
+// Descriptors is how many files the process may open, and for how many connections that is enough. enough says whether
+// these are not fewer than an operator may expect, who has chosen no number.
+func (b *Bootstrap) Descriptors() (limit int64, connections int, enough bool) {
+	limit, ok := fdLimit()
+	connections = b.connections()
+	return limit, connections, !ok || b.MaxConnections > 0 || connections >= fewConnections
+}
+
 // limit is that of connections, which leaves the reserve of descriptors to what is no traffic.
 func (b *Bootstrap) limit() *netio.Limit {
 	limit, ok := fdLimit()
@@ -61,10 +69,17 @@ func tooManyConnections(n int, limit int64) string {
 func (s *Sidecar) limits() LimitStatus {
 	_, waiting := s.limit.Waits()
 	st := LimitStatus{Connections: ConnectionLimit{Used: s.limit.Used(), Max: s.limit.Max(), Waiting: waiting}}
-	if most, ok := fdLimit(); ok {
-		st.Descriptors = DescriptorLimit{Used: openDescriptors(), Max: most}
-	}
+	st.Descriptors.Used, st.Descriptors.Max = descriptors()
 	return st
+}
+
+// descriptors is how many file descriptors are in use, and how many may be; 0 = the system does not tell.
+func descriptors() (used, most int64) {
+	most, ok := fdLimit()
+	if !ok {
+		return 0, 0
+	}
+	return openDescriptors(), most
 }
 
 const (

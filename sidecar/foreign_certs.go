@@ -6,8 +6,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
-// foreignCertificates are the files that the client of Consul and the exporters read by themselves, by the variables
-// that name them.
+// foreignCertificates are the variables that name what ForeignCertificates gives.
 var foreignCertificates = []struct{ cert, key, ca string }{
 	{"CONSUL_CLIENT_CERT", "CONSUL_CLIENT_KEY", "CONSUL_CACERT"},
 	otlpCertificates("OTEL_EXPORTER_OTLP_"),
@@ -21,10 +20,8 @@ func otlpCertificates(prefix string) struct{ cert, key, ca string } {
 	}
 }
 
-// observeCertificates has the end of what others read told, too.
-func (s *Sidecar) observeCertificates() {
-	var pairs []config.Certificate
-	var roots []string
+// ForeignCertificates are the files that the client of Consul and the exporters read by themselves.
+func ForeignCertificates() (pairs []config.Certificate, roots []string) {
 	for _, names := range foreignCertificates {
 		p := config.Certificate{CertFile: os.Getenv(names.cert), KeyFile: os.Getenv(names.key)}
 		if p.CertFile != "" && p.KeyFile != "" {
@@ -34,5 +31,5 @@ func (s *Sidecar) observeCertificates() {
 			roots = append(roots, file)
 		}
 	}
-	s.certs.Observe(pairs, roots)
+	return pairs, roots
 }

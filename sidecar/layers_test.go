@@ -21,8 +21,9 @@ const module = "github.com/fabian4/gateway-homebrew-go"
 var layers = map[string]int{
 	".": 4, // arguments, signals, exit code
 
-	"sidecar/cli": 3, // see sameLayer
-	"sidecar":     3,
+	"sidecar/cli":     3, // see sameLayer
+	"sidecar/checkup": 3, // see sameLayer
+	"sidecar":         3,
 
 	"discovery/consul":  2, // see sameLayer
 	"discovery":         2, // control plane
@@ -56,15 +57,17 @@ var layers = map[string]int{
 
 // sameLayer has the imports that are allowed within a layer.
 var sameLayer = map[[2]string]string{
-	{"sidecar/cli", "sidecar"}:        "the commands run the sidecar",
-	{"discovery/consul", "discovery"}: "Consul is one of the sources of documents",
-	{"proxy", "proxy/healthcheck"}:    "active checks are a part of the plane that knows nothing of the rest",
-	{"proxy", "proxy/relay"}:          "connections hand their requests over to who carries them",
-	{"proxy", "proxy/forward"}:        "connections hand their requests over to who carries them",
-	{"proxy", "proxy/route"}:          "a revision is compiled before it serves",
-	{"proxy/relay", "proxy/forward"}:  "a relay shares the rules, and falls back to a goroutine",
-	{"proxy/relay", "proxy/route"}:    "a relay does what was decided",
-	{"proxy/forward", "proxy/route"}:  "a request is carried as it was decided",
+	{"sidecar/cli", "sidecar"}:         "the commands run the sidecar",
+	{"sidecar/cli", "sidecar/checkup"}: "one of them checks what is around it",
+	{"sidecar/checkup", "sidecar"}:     "it is checked by the settings of a sidecar",
+	{"discovery/consul", "discovery"}:  "Consul is one of the sources of documents",
+	{"proxy", "proxy/healthcheck"}:     "active checks are a part of the plane that knows nothing of the rest",
+	{"proxy", "proxy/relay"}:           "connections hand their requests over to who carries them",
+	{"proxy", "proxy/forward"}:         "connections hand their requests over to who carries them",
+	{"proxy", "proxy/route"}:           "a revision is compiled before it serves",
+	{"proxy/relay", "proxy/forward"}:   "a relay shares the rules, and falls back to a goroutine",
+	{"proxy/relay", "proxy/route"}:     "a relay does what was decided",
+	{"proxy/forward", "proxy/route"}:   "a request is carried as it was decided",
 }
 
 // boundary keeps an import (and all below it) to some files.

@@ -55,7 +55,7 @@ func (a *applier) offer(ctx context.Context, doc *config.Document, from discover
 		return nil
 	}
 	if ctx.Err() == nil {
-		a.reject(from, "prepare", reasons(err))
+		a.reject(from, classPrepare, reasons(err))
 	}
 	if err := a.orFallBack(ctx, "its document cannot be applied"); err != nil || a.active == nil {
 		return err
@@ -92,15 +92,15 @@ func (a *applier) tryPending(ctx context.Context) error {
 	why := reasons(err)
 	if _, ok := errors.AsType[*lostError](err); ok { // which another try would not mend
 		a.release()
-		a.reject(p.from, "replay", why)
+		a.reject(p.from, classReplay, why)
 		return nil
 	}
 	switch {
 	case p.status.State != discovery.RevisionRejected:
-		a.reject(p.from, "prepare", why)
+		a.reject(p.from, classPrepare, why)
 		a.unhold()
 	case !slices.Equal(p.logged, why):
-		a.logRejected(p.from.Hash, "prepare", why)
+		a.logRejected(p.from.Hash, classPrepare, why)
 	}
 	a.retryLater(why)
 	return nil
@@ -119,7 +119,7 @@ func (a *applier) retryLater(why []string) {
 	a.catalog.Watch(a.catalogQueries())
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r := newRejection(p.from, "prepare", p.since, why)
+	r := newRejection(p.from, classPrepare, p.since, why)
 	r.RetryAt = p.retry.at
 	a.now.pending(r)
 	a.now.history.note(RevisionRecord{

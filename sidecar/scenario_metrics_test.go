@@ -39,6 +39,13 @@ clusters:
 		"OTEL_METRIC_EXPORT_INTERVAL": "200",
 		"OTEL_RESOURCE_ATTRIBUTES":    "deployment.environment=test",
 	})
+	_, scraped, _ := fetch(g.admin + "/metrics")
+	for _, reason := range []string{"source", "invalid", "prepare", "quarantined", "replay"} {
+		want := `gateway_revision_rejected_total{gateway_reason="` + reason + `"} 0`
+		if !strings.Contains(scraped, want) {
+			t.Errorf("before any rejection /metrics has no %s: the first would be no increase", want)
+		}
+	}
 	g.answers("/shop", http.StatusOK, "hello")
 	for range 9 {
 		g.now("/shop", http.StatusOK, "hello")

@@ -29,6 +29,15 @@ import (
 type Options struct {
 	Logger   hclog.Logger // nil = silent
 	Settings []Setting    // what the bootstrap was made of, for the status
+
+	// Eyes is set where the access log goes to somebody's terminal: its lines are short then, and the fields that
+	// documents choose do not count.
+	Eyes *Eyes
+}
+
+// Eyes are of somebody who reads the access log as it is written.
+type Eyes struct {
+	Colour bool
 }
 
 // Sidecar is one gateway: all layers, wired. Make it with New and call Run once.
@@ -87,8 +96,10 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 		Registry: s.registry, Logger: o.Logger.Named("cluster"),
 		Recheck: func(c config.Consul) { s.catalog.Recheck(query(c)) },
 	})
+	countRejections(s.registry)
+	s.registry.SetDescriptors(descriptors)
 	s.registry.SetCertificates(s.certs.Certificates)
-	s.observeCertificates()
+	s.certs.Observe(ForeignCertificates()) // their end is told, too
 	if err := s.connect(); err != nil {
 		return nil, err
 	}
@@ -99,6 +110,9 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 		})
 		if err != nil {
 			return nil, fmt.Errorf("GATEWAY_ACCESS_LOG: %w", err)
+		}
+		if o.Eyes != nil {
+			s.log.ShortLines(o.Eyes.Colour)
 		}
 	}
 	return s, nil

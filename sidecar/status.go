@@ -136,7 +136,7 @@ type Figures struct {
 // Rejection is a document that does not serve, and all that is wrong with it.
 type Rejection struct {
 	Hash    string    `json:"hash"`  // of its content
-	Class   string    `json:"class"` // source, invalid, prepare or quarantined
+	Class   string    `json:"class"` // source, invalid, prepare, quarantined or replay
 	At      time.Time `json:"at"`
 	Reasons []string  `json:"reasons"`
 

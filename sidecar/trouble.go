@@ -9,6 +9,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/mtls"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -53,6 +54,7 @@ func findTrouble(s *Status, now time.Time) []string {
 		c := &s.Clusters[i]
 		t.endpoints(c)
 		t.tries(c, rates[c.Name])
+		t.slow(c)
 	}
 	t.requests(&s.Rates.Total)
 	t.revision(&s.Revision)
@@ -198,6 +200,37 @@ func (t *troubles) tries(c *cluster.Status, r *telemetry.NamedRate) {
 		strings.Join(told, ", "), t.newestError(c))
 }
 
+// What makes an endpoint slow: it takes so many times as long as the others, and no less than slowMS. With fewer
+// requests than slowRequests that may be chance.
+const (
+	slowTimes    = 10
+	slowMS       = 100
+	slowRequests = 10
+)
+
+// slow tells of endpoints that take far longer than the others of their cluster.
+func (t *troubles) slow(c *cluster.Status) {
+	var busy []*cluster.EndpointStatus
+	for i := range c.Endpoints {
+		if e := &c.Endpoints[i]; e.Recent != nil && e.Recent.Requests >= slowRequests {
+			busy = append(busy, e)
+		}
+	}
+	for i, e := range busy {
+		var others []float64
+		for j, other := range busy {
+			if j != i {
+				others = append(others, other.Recent.P50MS)
+			}
+		}
+		slices.Sort(others)
+		if p50 := e.Recent.P50MS; len(others) > 0 && p50 >= slowMS && p50 >= slowTimes*others[len(others)/2] {
+			t.add(atRisk, "cluster %s: %s is slow: p50 %.0f ms in the last minute, that of the others %.1f ms", c.Name,
+				e.Address, p50, others[len(others)/2])
+		}
+	}
+}
+
 // newestError is that of the endpoints of a cluster, where one is known.
 func (t *troubles) newestError(c *cluster.Status) string {
 	var newest *cluster.EndpointStatus
@@ -289,21 +322,31 @@ func (t *troubles) discovery(all []discovery.Status) {
 	}
 }
 
-const (
-	certificateSoon = 14 * 24 * time.Hour
-)
+const certificateSoon = 14 * 24 * time.Hour
+
+// CertificateTrouble says what is wrong with the dates of a certificate file; empty: nothing. bad: it is not good now.
+func CertificateTrouble(c *mtls.Status, now time.Time) (text string, bad bool) {
+	left := c.NotAfter.Sub(now)
+	switch {
+	case c.NotAfter.IsZero():
+	case left <= 0:
+		return fmt.Sprintf("certificate %s: EXPIRED %s ago", c.Path, span(-left)), true
+	case c.NotBefore.After(now):
+		return fmt.Sprintf("certificate %s: not valid before %s", c.Path, c.NotBefore.UTC().Format(time.RFC3339)), true
+	case left < certificateSoon:
+		return fmt.Sprintf("certificate %s: expires in %s", c.Path, span(left)), false
+	}
+	return "", false
+}
 
 // certificates tells of files, those of passwords too.
 func (t *troubles) certificates(s *Status) {
 	for i := range s.Certificates {
 		c := &s.Certificates[i]
-		left := c.NotAfter.Sub(t.now)
-		switch {
-		case c.NotAfter.IsZero():
-		case left <= 0:
-			t.add(failing, "certificate %s: EXPIRED %s", c.Path, t.ago(c.NotAfter))
-		case left < certificateSoon:
-			t.add(atRisk, "certificate %s: expires in %s", c.Path, span(left))
+		if text, bad := CertificateTrouble(c, t.now); bad {
+			t.add(failing, "%s", text)
+		} else if text != "" {
+			t.add(atRisk, "%s", text)
 		}
 		if c.Error != "" {
 			t.add(outdated, "certificate %s: what is on disk does not serve: %s", c.Path, c.Error)

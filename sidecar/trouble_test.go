@@ -32,6 +32,11 @@ func TestTrouble(t *testing.T) {
 	failingOne := well("10.0.0.8:80")
 	failingOne.Passive = cluster.PassiveStatus{LastError: "no response within 2s", Failures: 1,
 		LastErrorAt: at(3 * time.Second)}
+	took := func(address string, requests uint64, p50 float64) cluster.EndpointStatus {
+		e := well(address)
+		e.Recent = &telemetry.EndpointRate{Requests: requests, P50MS: p50}
+		return e
+	}
 	tries := func(requests uint64, errors map[string]uint64) telemetry.Rates {
 		return telemetry.Rates{Clusters: []telemetry.NamedRate{{
 			Name: "orders", Rate: telemetry.Rate{Requests: requests, Errors: errors},
@@ -87,6 +92,14 @@ func TestTrouble(t *testing.T) {
 				"within 2s, 3 s ago"}},
 		{"two of three failed, which may be chance", Status{Clusters: orders(well("a:1")),
 			Rates: tries(3, map[string]uint64{"5xx": 2})}, nil},
+		{"one is slow", Status{Clusters: orders(took("a:1", 20, 3), took("b:1", 10, 812), took("c:1", 20, 81),
+			took("d:1", 9, 9000))},
+			[]string{"cluster orders: b:1 is slow: p50 812 ms in the last minute, that of the others 81.0 ms"}},
+		{"one of two is slow", Status{Clusters: orders(took("a:1", 20, 3), took("b:1", 10, 100))},
+			[]string{"cluster orders: b:1 is slow: p50 100 ms in the last minute, that of the others 3.0 ms"}},
+		{"all are slow", Status{Clusters: orders(took("a:1", 20, 500), took("b:1", 10, 812))}, nil},
+		{"slower, but not slow", Status{Clusters: orders(took("a:1", 20, 3), took("b:1", 10, 99))}, nil},
+		{"there is one", Status{Clusters: orders(took("a:1", 20, 9000))}, nil},
 		{"a limit of the cluster", Status{Clusters: orders(well("a:1")), Rates: tries(0, map[string]uint64{"UO": 7})},
 			[]string{"cluster orders: 7 requests refused in the last minute, since a limit was reached (UO)"}},
 		{"a rate limit, and requests without a route", Status{Rates: telemetry.Rates{Total: telemetry.Rate{
@@ -105,7 +118,9 @@ func TestTrouble(t *testing.T) {
 			{Kind: "certificate", Path: "soon.pem", NotAfter: now.Add(50 * time.Hour)},
 			{Kind: "certificate", Path: "late.pem", NotAfter: now.AddDate(0, 0, 15), Error: "key does not fit"},
 			{Kind: "ca", Path: "over.pem", NotAfter: ago(2 * time.Second)},
+			{Kind: "ca", Path: "early.pem", NotBefore: now.Add(time.Hour), NotAfter: now.AddDate(0, 0, 1)},
 		}}, []string{"certificate over.pem: EXPIRED 2 s ago",
+			"certificate early.pem: not valid before 2026-11-29T04:00:00Z",
 			"certificate late.pem: what is on disk does not serve: key does not fit",
 			"certificate soon.pem: expires in 2 days"}},
 		{"a password file", Status{PasswordFiles: []passwords.Status{{Path: "a", Users: 1}, {Path: "b", Error: "b: line 3: bad"}}},

@@ -34,6 +34,7 @@ type AccessLog struct {
 	path    string // "stdout" or a file
 	dropped *Counter
 	broken  func(error) // told once when writing stops working, and again after it worked meanwhile
+	short   *shortLine  // nil: lines are as documents choose
 
 	shards [logShards]logShard
 	wake   chan struct{}           // a shard is full enough
@@ -248,7 +249,11 @@ func (l *AccessLog) Write(f *LogFormat, r *Record, shard uint32) {
 		s.second = sec
 		copy(s.stamp[:], r.Time.UTC().AppendFormat(s.stamp[:0], "2006-01-02T15:04:05"))
 	}
-	s.buf = f.append(s.buf, r, &s.stamp)
+	if l.short != nil {
+		s.buf = l.short.append(s.buf, r)
+	} else {
+		s.buf = f.append(s.buf, r, &s.stamp)
+	}
 	ripe := before < logFlushBytes && len(s.buf) >= logFlushBytes
 	s.mu.Unlock()
 	if ripe {

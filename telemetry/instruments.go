@@ -40,6 +40,10 @@ var (
 		"Number of client connections accepted."}
 	connectionsLimit = instrument{gauge, "gateway.connections.limit", "{connection}",
 		"Number of client connections that may be open at a time."}
+	descriptors = instrument{gauge, "gateway.descriptors", "{descriptor}",
+		"Number of file descriptors that the process has open."}
+	descriptorsLimit = instrument{gauge, "gateway.descriptors.limit", "{descriptor}",
+		"Number of file descriptors that the process may have open."}
 	l4IO       = instrument{counter, "gateway.l4.io", bytesUnit, "Bytes forwarded on L4 connections."}
 	l4Duration = instrument{histogramOf, "gateway.l4.connection.duration", seconds,
 		"Duration of L4 connections."}

@@ -6,6 +6,7 @@ import (
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/metric"
@@ -37,12 +38,16 @@ func newOTLP(ctx context.Context, s destination) (metric.Exporter, error) {
 
 // newTraceOTLP is newOTLP for traces. A batch that fails is lost and counted.
 func newTraceOTLP(ctx context.Context, s destination) (trace.SpanExporter, error) {
+	return otlptrace.New(ctx, newTraceClient(s))
+}
+
+func newTraceClient(s destination) otlptrace.Client {
 	if s.protocol == protocolHTTP {
 		options := []otlptracehttp.Option{otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: false})}
 		if s.target != "" {
 			options = append(options, otlptracehttp.WithEndpoint(s.target))
 		}
-		return otlptracehttp.New(ctx, options...)
+		return otlptracehttp.NewClient(options...)
 	}
 	options := []otlptracegrpc.Option{
 		otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{Enabled: false}),
@@ -51,7 +56,7 @@ func newTraceOTLP(ctx context.Context, s destination) (trace.SpanExporter, error
 	if s.target != "" {
 		options = append(options, otlptracegrpc.WithEndpoint(s.target))
 	}
-	return otlptracegrpc.New(ctx, options...)
+	return otlptracegrpc.NewClient(options...)
 }
 
 // dialOptions: a collector that comes back is found within this time, where gRPC would wait for up to two minutes.

@@ -68,6 +68,7 @@ func fill(r *Registry) {
 	r.RevisionRolledBack.Inc()
 	r.DiscoveryErrors(DiscoveryACL).Inc()
 	r.SetDiscoveryAge(func() time.Duration { return 1500 * time.Millisecond })
+	r.SetDescriptors(func() (used, most int64) { return 70, 1024 })
 	r.SetRevisionAge(func() time.Duration { return time.Minute })
 	r.SetCertificates(func() []Certificate {
 		return []Certificate{{"a.pem", time.Now().Add(time.Hour)}, {"old.pem", time.Now().Add(-time.Minute)}}
@@ -97,6 +98,10 @@ gateway.connections.accepted {connection} monotonic sum cumulative: Number of cl
   gateway.listener=web gateway.plane=l7: 3
 gateway.connections.limit {connection} gauge: Number of client connections that may be open at a time.
   : 480
+gateway.descriptors {descriptor} gauge: Number of file descriptors that the process has open.
+  : 70
+gateway.descriptors.limit {descriptor} gauge: Number of file descriptors that the process may have open.
+  : 1024
 gateway.l4.io By monotonic sum cumulative: Bytes forwarded on L4 connections.
   gateway.cluster=db gateway.direction=upstream gateway.listener=mysql: 10
   gateway.cluster=db gateway.direction=downstream gateway.listener=mysql: 2000

@@ -53,6 +53,7 @@ type Registry struct {
 	revision        atomic.Pointer[string]
 	held            atomic.Pointer[string] // the state of the revision that is held; nil = none is
 	discoveryAge    atomic.Pointer[func() time.Duration]
+	descriptors     atomic.Pointer[func() (used, most int64)]
 	revisionAge     atomic.Pointer[func() time.Duration]
 	certificates    atomic.Pointer[func() []Certificate]
 	endpoints       atomic.Pointer[func(func(*Endpoint))]
@@ -185,6 +186,17 @@ func (r *Registry) DiscoveryErrors(class DiscoveryClass) *Counter {
 		class = DiscoveryServer
 	}
 	return &r.discoveryErrors[class]
+}
+
+// SetDescriptors gives the function that tells how many file descriptors the process has open, and may have; 0: the
+// system does not tell. It is called at each collection and must not block.
+func (r *Registry) SetDescriptors(f func() (used, most int64)) { r.descriptors.Store(&f) }
+
+func (r *Registry) openDescriptors() (used, most int64) {
+	if f := r.descriptors.Load(); f != nil {
+		return (*f)()
+	}
+	return 0, 0
 }
 
 // SetDiscoveryAge gives the function that tells how long ago the source last

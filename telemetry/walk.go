@@ -215,6 +215,9 @@ func collectProcess(c *collection, r *Registry) {
 			add(&r.faults[f], attrFlag.String(f.String()))
 		}
 	})
+	used, most := r.openDescriptors()
+	gauges(c, descriptors, known(used))
+	gauges(c, descriptorsLimit, known(most))
 	gauges(c, certificateExpiry, func(add func(float64, ...attribute.KeyValue)) {
 		if f := r.certificates.Load(); f != nil {
 			all := (*f)()
@@ -247,6 +250,15 @@ func collectProcess(c *collection, r *Registry) {
 	ages(c, discoveryAge, &r.discoveryAge)
 	c.counters(accessLogDropped, func(add func(*Counter, ...attribute.KeyValue)) { add(&r.AccessLogDropped) })
 	c.counters(spansDropped, func(add func(*Counter, ...attribute.KeyValue)) { add(&r.SpansDropped) })
+}
+
+// known exports a number, unless it is 0: the system does not tell.
+func known(n int64) func(add func(int64, ...attribute.KeyValue)) {
+	return func(add func(int64, ...attribute.KeyValue)) {
+		if n > 0 {
+			add(n)
+		}
+	}
 }
 
 // ages exports how long something is ago; negative means that there is nothing to export.

@@ -194,7 +194,7 @@ func (a *Ack) turn(ctx context.Context) time.Duration {
 
 // keep sees to it that the session lives and holds the verdict. With an error it names the right that this needs.
 func (a *Ack) keep(ctx context.Context, verdict []byte) (needs string, err error) {
-	const ofSession = `session_prefix "" { policy = "write" }`
+	ofSession := rule("session_prefix", "", "write")
 	if a.session == "" {
 		if a.session, err = a.consul.createSession(ctx, a.name, a.ttl); err != nil {
 			return ofSession, err
@@ -213,7 +213,7 @@ func (a *Ack) keep(ctx context.Context, verdict []byte) (needs string, err error
 		return "", nil
 	}
 	if err := a.consul.hold(ctx, a.session, a.key, verdict); err != nil {
-		return fmt.Sprintf("key_prefix %q { policy = \"write\" }", a.folder), err
+		return rule("key_prefix", a.folder, "write"), err
 	}
 	a.written, a.checkedAt = verdict, time.Now()
 	a.mu.Lock()

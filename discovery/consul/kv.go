@@ -49,6 +49,14 @@ type keySource struct {
 // Source follows the document at key. A key that ends in a slash is a folder:
 // its direct children are the parts of one document.
 func (c *Client) Source(key string) (discovery.Source, error) {
+	s, err := c.keySource(key)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (c *Client) keySource(key string) (*keySource, error) {
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}

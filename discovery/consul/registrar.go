@@ -302,7 +302,7 @@ func (r *Registrar) agent(
 // explain says which right is missing, where one is.
 func (r *Registrar) explain(err error) error {
 	if f, ok := errors.AsType[*fault](err); ok && f.class == telemetry.DiscoveryACL {
-		return faultf(f.class, "the token needs service %q { policy = \"write\" }: %w", r.as.Name, f.err)
+		return faultf(f.class, "the token needs %s: %w", rule("service", r.as.Name, "write"), f.err)
 	}
 	return err
 }

@@ -145,30 +145,36 @@ func inTime(ctx context.Context, err error) error {
 
 // explain says what to mend where Consul did not do what was asked.
 func (r *Revisions) explain(doing, key string, err error) error {
+	return r.consul.explainKey(doing, key, r.folder, err)
+}
+
+// explainKey is explain for a key that belongs to a folder.
+func (c *Client) explainKey(doing, key, folder string, err error) error {
 	switch classOf(err) {
 	case telemetry.DiscoveryACL:
 		right := "write"
 		if doing == "read" || doing == "list" {
 			right = "read"
 		}
-		return fmt.Errorf("%s key %s: the token needs key_prefix %q { policy = %q }: %w",
-			doing, key, r.folder, right, err)
+		return fmt.Errorf("%s key %s: the token needs %s: %w", doing, key, rule("key_prefix", folder, right), err)
 	case telemetry.DiscoveryTransport:
 		return fmt.Errorf("%s key %s: no response from Consul at %s (CONSUL_HTTP_ADDR): %w",
-			doing, key, r.consul.link.Load().base.Host, err)
+			doing, key, c.link.Load().base.Host, err)
 	}
 	return fmt.Errorf("%s key %s: %w", doing, key, err)
 }
 
-// Registered counts the instances of a service that may be used now.
-func (c *Client) Registered(ctx context.Context, q Query) (int, error) {
+// Registered counts the instances of a service that may be used now, and of these the ones that get requests as long as
+// there are any: Consul does not call them critical.
+func (c *Client) Registered(ctx context.Context, q Query) (all, healthy int, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, plainTimeout, errSlow)
 	defer cancel()
 	found, err := c.health(ctx, q.service(), fetchOptions{})
 	if err != nil {
-		return 0, inTime(ctx, err)
+		return 0, 0, inTime(ctx, err)
 	}
-	return len(endpointsOf(q, found.value).Instances), nil
+	instances := endpointsOf(q, found.value).Instances
+	return len(instances), usable(instances), nil
 }
 
 // Denied tells whether an error is that the token lacks a right.

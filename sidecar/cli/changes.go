@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"fmt"
-	"os"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -18,12 +17,10 @@ const (
 
 // mark begins the line of a change; the colour is used on a terminal.
 var marks = map[string]struct{ sign, colour string }{
-	docdiff.Added:   {"+", "\x1b[32m"},
-	docdiff.Removed: {"-", "\x1b[31m"},
-	docdiff.Changed: {"~", "\x1b[33m"},
+	docdiff.Added:   {"+", green},
+	docdiff.Removed: {"-", red},
+	docdiff.Changed: {"~", yellow},
 }
-
-const plain = "\x1b[0m"
 
 // print tells people what changes, a line each.
 func (d difference) print(p *Process) error {
@@ -113,14 +110,4 @@ func wrapAt(text, indent string) string {
 		column += n
 	}
 	return b.String()
-}
-
-// coloured tells whether stdout is a terminal of somebody who wants colours.
-func (p *Process) coloured() bool {
-	f, ok := p.Stdout.(*os.File)
-	if !ok || p.variable("NO_COLOR") != "" || p.variable("TERM") == "dumb" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -36,8 +36,8 @@ func TestUsage(t *testing.T) {
 		want string // on stderr
 	}{
 		{"stauts", nil, 2, "gateway: there is no verb \"stauts\" (perhaps status)\n"},
-		{"frobnicate", nil, 2, "gateway: there is no verb \"frobnicate\" (there are completion, dev, diff, env, " +
-			"explain, failures, fleet, help, history, log, push, rollback, status, top, validate, version)\n"},
+		{"frobnicate", nil, 2, "gateway: there is no verb \"frobnicate\" (there are check, completion, dev, diff, " +
+			"env, explain, failures, fleet, help, history, log, push, rollback, status, top, validate, version)\n"},
 		{"--lisen :80", nil, 2, "gateway: unknown flag --lisen (perhaps --listen)\n"},
 		{"--frobnicate", nil, 2, "gateway: unknown flag --frobnicate (gateway --help lists them)\n"},
 		{"-listen :80", nil, 2, "gateway: unknown flag -listen (perhaps --listen)\n"},
@@ -45,6 +45,7 @@ func TestUsage(t *testing.T) {
 		{"--listen", nil, 2, "gateway: --listen needs a value\n"},
 		{"dev x", nil, 2, "gateway: dev takes no argument (was \"x\")\n"},
 		{"env x", nil, 2, "gateway: env takes no argument (was \"x\")\n"},
+		{"check x", nil, 2, "gateway: check takes no argument (was \"x\")\n"},
 		{"version x", nil, 2, "gateway: version takes no argument (was \"x\")\n"},
 		{"version --listen :80", nil, 2, "gateway: unknown flag --listen (gateway version --help lists them)\n"},
 		{"validate", nil, 2, "gateway: validate takes one file, several that are one document, or - for stdin (were 0)\n"},

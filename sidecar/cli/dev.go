@@ -86,7 +86,7 @@ func dev(ctx context.Context, p *Process, from sidecar.Sources) error {
 		return bad("%v", err)
 	}
 	devGreeting(p.Stdout, b, app, wrote, moved)
-	return run(ctx, p, b, from.Settings(&b))
+	return run(ctx, p, b, from.Settings(&b), true)
 }
 
 // freeAddress gives the address, or one with the next free port when it is taken.

@@ -58,10 +58,7 @@ func openStore(p *Process, flags map[string]string, of keys) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := consul.New(consul.Options{
-		Version: sidecar.Built().Version, Address: p.variable("CONSUL_HTTP_ADDR"),
-		Token: p.variable("CONSUL_HTTP_TOKEN"), TokenFile: p.variable("CONSUL_HTTP_TOKEN_FILE"),
-	})
+	client, err := p.newConsul()
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +72,14 @@ func openStore(p *Process, flags map[string]string, of keys) (*store, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// newConsul makes the way to the Consul of the environment. It connects to nothing yet.
+func (p *Process) newConsul() (*consul.Client, error) {
+	return consul.New(consul.Options{
+		Version: sidecar.Built().Version, Address: p.variable("CONSUL_HTTP_ADDR"),
+		Token: p.variable("CONSUL_HTTP_TOKEN"), TokenFile: p.variable("CONSUL_HTTP_TOKEN_FILE"),
+	})
 }
 
 // variable is one of the environment.
@@ -220,7 +225,7 @@ func (s *store) empty(ctx context.Context, doc *config.Document) (empty, unknown
 		if c.Consul.Service == "" || len(c.Endpoints) > 0 {
 			continue
 		}
-		n, err := s.consul.Registered(ctx, sidecar.Query(c.Consul))
+		n, _, err := s.consul.Registered(ctx, sidecar.Query(c.Consul))
 		switch {
 		case consul.Denied(err):
 			unknown = append(unknown, fmt.Sprintf("cluster %s: not looked up, the token may not read service %s",

@@ -18,6 +18,7 @@ func newRoot(p *Process) *cobra.Command {
 	root.AddCommand(
 		devCommand(p),
 		validateCommand(p),
+		checkCommand(p),
 		pushCommand(p),
 		diffCommand(p),
 		historyCommand(p),

@@ -32,18 +32,23 @@ func runCommand(p *Process) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return run(cmd.Context(), p, b, from.Settings(&b))
+		return run(cmd.Context(), p, b, from.Settings(&b), false)
 	}
 	return cmd
 }
 
-// run serves until a signal says to stop. The settings are what the bootstrap was made of.
-func run(ctx context.Context, p *Process, b sidecar.Bootstrap, settings []sidecar.Setting) error {
+// run serves until a signal says to stop. The settings are what the bootstrap was made of. eyes has what is written to
+// a terminal be for people, not for programs.
+func run(ctx context.Context, p *Process, b sidecar.Bootstrap, settings []sidecar.Setting, eyes bool) error {
 	logger, err := telemetry.NewLogger(b.LogLevel, b.LogFormat, p.Stderr)
 	if err != nil {
 		return err
 	}
-	s, err := p.Start(b, sidecar.Options{Logger: logger, Settings: settings})
+	o := sidecar.Options{Logger: logger, Settings: settings}
+	if eyes {
+		p.forEyes(&o, &b)
+	}
+	s, err := p.Start(b, o)
 	if err != nil {
 		return err // of the bootstrap: nothing runs yet
 	}

@@ -3,49 +3,19 @@ package cli
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// pty is a terminal of the kernel, as SSH gives one: what is written to one end is read at the other.
-func pty(t *testing.T, width, height uint16) (ours, theirs *os.File) {
-	t.Helper()
-	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ours.Close() })
-	fd := int(ours.Fd())
-	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
-	}
-	if err == nil {
-		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Col: width, Row: height})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { theirs.Close() })
-	return ours, theirs
-}
-
 // On a real terminal it draws on the other screen, obeys keys, and leaves the terminal as it was.
 func TestTopOnATerminal(t *testing.T) {
-	ours, theirs := pty(t, 80, 24)
+	ours, theirs := testserver.Terminal(t, 80, 24)
 	before, err := term.GetState(int(theirs.Fd()))
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ const (
 	noColour    = "\x1b[0m"
 )
 
-var colours = map[lineKind]string{lineBad: "\x1b[31m", lineHead: "\x1b[7m"}
+var colours = map[lineKind]string{lineBad: red, lineHead: "\x1b[7m"}
 
 // screen is a terminal that is drawn on.
 type screen struct {

@@ -162,7 +162,6 @@ func (w *waiter) writeln(text, colour string) {
 
 // colour is that of a line, on a terminal.
 func (w *waiter) colour() string {
-	const green, red, yellow = "\x1b[32m", "\x1b[31m", "\x1b[33m"
 	switch {
 	case !w.coloured || len(w.now.Gateways) == 0:
 		return ""
