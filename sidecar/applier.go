@@ -118,7 +118,7 @@ func (a *applier) noteMissing() {
 	}
 	var waitsFor []string
 	if len(names) > 0 {
-		waitsFor = a.unanswered(a.active.doc)
+		waitsFor, _ = a.unanswered(a.active.doc)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

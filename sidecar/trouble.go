@@ -122,12 +122,13 @@ func (t *troubles) endpoints(c *cluster.Status) {
 
 // unanswered is how a reason for not being ready tells that the service of a cluster is not known yet.
 func unanswered(c *cluster.Status) string {
-	what, why, _ := strings.Cut(c.Follows, ": ")
-	if why != "no response yet" {
+	what, is := strings.CutSuffix(c.Follows, ": no response yet")
+	if !is {
 		return "\x00" // which no reason has
 	}
 	return "no endpoints received yet: " +
-		strings.NewReplacer("consul ", "", ", tag ", " tag ", ", datacenter ", " dc ").Replace(what)
+		strings.NewReplacer("consul ", "", ", tag ", " tag ", ", tags ", " tags ", ", filter ", " filter ",
+			", datacenter ", " dc ").Replace(what)
 }
 
 // why is the cause that the cluster itself or its first endpoints give.

@@ -190,12 +190,13 @@ func (c *Catalog) Status() []discovery.Status {
 	return all
 }
 
-func (q Query) service() service { return service{q.Service, q.Datacenter} }
+func (q Query) service() service { return service{q.Service, q.Filter, q.Datacenter} }
 
 func compareQueries(a, b Query) int {
 	return cmp.Or(
 		strings.Compare(a.Service, b.Service),
 		strings.Compare(a.Datacenter, b.Datacenter),
-		strings.Compare(a.Tag, b.Tag),
+		strings.Compare(a.Filter, b.Filter),
+		cmp.Compare(a.Tags, b.Tags),
 	)
 }

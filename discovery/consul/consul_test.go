@@ -25,6 +25,8 @@ func TestConsul(t *testing.T) {
 		{"EmptyFolderIsConfirmedOnce", emptyFolderIsConfirmedOnce},
 		{"CatalogFollowsAService", catalogFollowsAService},
 		{"CatalogSharesOneWatch", catalogSharesOneWatch},
+		{"CatalogFilters", catalogFilters},
+		{"CatalogRefusesFilters", catalogRefusesFilters},
 		{"CatalogReconciles", catalogReconciles},
 		{"CatalogOutlivesConsul", catalogOutlivesConsul},
 		{"CatalogTakesOddNames", catalogTakesOddNames},

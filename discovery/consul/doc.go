@@ -72,8 +72,10 @@
 // once, and gives up keep-alive on unix sockets. A test holds our reading of addresses against the
 // library's.
 //
-// The tag of a query is applied here and not by Consul: one query per service, the same from all
-// sidecars, is one view in the agent.
+// The tags of a query are applied here and not by Consul: one query per service, the same from all
+// sidecars, is one view in the agent. A filter is Consul's to evaluate, so each has a watch of its own.
+//
+// A filter that Consul refuses has a class of its own: it is an answer, so Consul is not probed as if it were away.
 //
 // An instance whose weight is below 1 is Critical and not absent: it stays a candidate when all
 // else has failed, as the panic policy wants. Weights end at 128, as Consul's do for Envoy.

@@ -6,23 +6,28 @@ import (
 	"strings"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 // maxWeight is the most that Consul tells Envoy, so that both share traffic alike.
 const maxWeight = 128
 
 // Query names the instances that a cluster wants. Equal queries share one watch,
-// and so do those that differ only in Tag.
+// and so do those that differ only in Tags.
 type Query struct {
 	Service    string
-	Tag        string // empty = any; upper and lower case are the same to Consul
-	Datacenter string // empty = the agent's
+	Tags       config.Tags `json:"Tag"`        // all of them; upper and lower case are the same to Consul
+	Filter     string      `json:",omitempty"` // Consul's to evaluate; empty = none
+	Datacenter string      // empty = the agent's
 }
 
 func (q Query) String() string {
 	s := q.Service
-	if q.Tag != "" {
-		s += " tag " + q.Tag
+	if q.Tags != "" {
+		s += " " + q.Tags.String()
+	}
+	if q.Filter != "" {
+		s += " filter " + q.Filter
 	}
 	if q.Datacenter != "" {
 		s += " dc " + q.Datacenter
@@ -32,7 +37,7 @@ func (q Query) String() string {
 
 // Endpoints is the response to a query: every instance that is registered, in
 // order of address, each address once. None means that nothing is registered (or
-// nothing with that tag), and that this was confirmed.
+// nothing with those tags), and that this was confirmed.
 type Endpoints struct {
 	Query     Query
 	Instances []cluster.Instance // never edited
@@ -41,8 +46,9 @@ type Endpoints struct {
 // endpointsOf derives the endpoints of a query from all instances of its service.
 func endpointsOf(q Query, service []cluster.Instance) Endpoints {
 	var found []cluster.Instance
+	tags := q.Tags.List()
 	for _, i := range service {
-		if i.Address != "" && tagged(i, q.Tag) {
+		if i.Address != "" && tagged(i, tags) {
 			found = append(found, i)
 		}
 	}
@@ -60,8 +66,14 @@ func endpointsOf(q Query, service []cluster.Instance) Endpoints {
 	return Endpoints{Query: q, Instances: found}
 }
 
-func tagged(i cluster.Instance, tag string) bool {
-	return tag == "" || slices.ContainsFunc(i.Tags, func(t string) bool { return strings.EqualFold(t, tag) })
+// tagged tells whether the instance has all tags.
+func tagged(i cluster.Instance, tags []string) bool {
+	for _, tag := range tags {
+		if !slices.ContainsFunc(i.Tags, func(t string) bool { return strings.EqualFold(t, tag) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // losesInstances reports whether an instance of from is not in to, or whether more than half of at

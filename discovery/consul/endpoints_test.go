@@ -37,10 +37,14 @@ func TestEndpointsOf(t *testing.T) {
 			at("a:1", cluster.Passing, 2)}, "a:1*2/passing b:1*1/passing"},
 		{"states stay as they are", Query{}, []cluster.Instance{at("a:1", cluster.Warning, 2),
 			at("b:1", cluster.Maintenance, 7)}, "a:1*2/warning b:1*7/maintenance"},
-		{"tag, in any case", Query{Tag: "v1"},
+		{"tag, in any case", Query{Tags: "v1"},
 			[]cluster.Instance{at("a:1", cluster.Passing, 1, "x", "V1"), at("b:1", cluster.Passing, 1, "v2")},
 			"a:1*1/passing"},
-		{"nothing with the tag", Query{Tag: "v3"}, []cluster.Instance{at("a:1", cluster.Passing, 1)}, "negative"},
+		{"all of several tags", Query{Tags: config.TagsOf("v1", "eu")}, []cluster.Instance{
+			at("a:1", cluster.Passing, 1, "EU", "v1", "x"), at("b:1", cluster.Passing, 1, "v1"),
+			at("c:1", cluster.Passing, 1, "eu"), at("d:1", cluster.Passing, 1),
+		}, "a:1*1/passing"},
+		{"nothing with the tag", Query{Tags: "v3"}, []cluster.Instance{at("a:1", cluster.Passing, 1)}, "negative"},
 		{"nothing with a port", Query{}, []cluster.Instance{at("", cluster.Passing, 1)}, "negative"},
 		{"one address twice: the healthier", Query{},
 			[]cluster.Instance{at("a:1", cluster.Critical, 1), at("a:1", cluster.Passing, 3)}, "a:1*3/passing"},
@@ -142,7 +146,7 @@ func FuzzHealthAnswer(f *testing.F) {
 		if err != nil && classOf(err).String() == "acl" {
 			t.Fatalf("class acl from a body: %v", err)
 		}
-		e := endpointsOf(Query{Service: "x", Tag: tag}, r.value)
+		e := endpointsOf(Query{Service: "x", Tags: config.Tags(tag)}, r.value)
 		if !slices.IsSortedFunc(e.Instances, func(a, b cluster.Instance) int {
 			return strings.Compare(a.Address,
 				b.Address)

@@ -26,14 +26,18 @@ const (
 
 // service is what Consul is queried for. The query is the same for all sidecars, so
 // that an agent keeps one view of a service for all of them: who wants what of it
-// is decided here.
-type service struct{ name, datacenter string }
+// is decided here, but for what only Consul can tell.
+type service struct{ name, filter, datacenter string }
 
 func (s service) String() string {
-	if s.datacenter == "" {
-		return "health " + strconv.Quote(s.name)
+	text := "health " + strconv.Quote(s.name)
+	if s.filter != "" {
+		text += " filter " + strconv.Quote(s.filter)
 	}
-	return "health " + strconv.Quote(s.name) + " dc " + strconv.Quote(s.datacenter)
+	if s.datacenter != "" {
+		text += " dc " + strconv.Quote(s.datacenter)
+	}
+	return text
 }
 
 // entry is the part we need of an element of /v1/health/service.
@@ -73,6 +77,9 @@ func (c *Client) health(ctx context.Context, s service, q fetchOptions) (result[
 		}
 		remote = s.datacenter != local
 		query.Set("dc", s.datacenter)
+	}
+	if s.filter != "" {
+		query.Set("filter", s.filter)
 	}
 	var a result[[]cluster.Instance]
 	head, err := c.get(ctx, "/v1/health/service/"+s.name, query, q, maxHealthBytes,

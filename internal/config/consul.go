@@ -12,7 +12,8 @@ import (
 // Consul names the catalog service whose instances are endpoints.
 type Consul struct {
 	Service     string // empty = none
-	Tag         string
+	Tags        Tags   // of which an instance has all
+	Filter      string // in Consul's expression language, which Consul evaluates; empty = none
 	Datacenter  string
 	OnlyPassing bool // leave out instances with warnings
 
@@ -31,7 +32,10 @@ var consulBlock = block[Consul]{
 	form: "{service: orders}",
 	fields: []field[Consul]{
 		at("service", func(c *Consul) *string { return &c.Service }, serviceName),
-		at("tag", func(c *Consul) *string { return &c.Tag }, consulTag).optional(),
+		at("tag", func(c *Consul) *Tags { return &c.Tags }, oneTag).when(func(c *Consul) bool { return c.Tags.one() }),
+		at("tags", func(c *Consul) *Tags { return &c.Tags }, manyTags).when(
+			func(c *Consul) bool { return c.Tags.many() }),
+		at("filter", func(c *Consul) *string { return &c.Filter }, consulFilter.or("")).optional(),
 		at("datacenter", func(c *Consul) *string { return &c.Datacenter }, name.or("")).optional(),
 		at("only_passing", func(c *Consul) *bool { return &c.OnlyPassing }, flag).optional(),
 		at("empty_hold", func(c *Consul) *time.Duration { return &c.EmptyHold }, duration(true)),
@@ -41,14 +45,20 @@ var consulBlock = block[Consul]{
 		if !has(n, "service") {
 			d.problem(n, "service is missing")
 		}
+		if has(n, "tag") && has(n, "tags") {
+			d.problem(n, "want one of tag and tags (seen both)")
+		}
 	},
 }
 
-// String says what is followed: "consul service orders, tag v1".
+// String says what is followed: "consul service orders, tag v1", or "consul service orders, tags eu, v1, filter ...".
 func (c Consul) String() string {
 	s := "consul service " + c.Service
-	if c.Tag != "" {
-		s += ", tag " + c.Tag
+	if c.Tags != "" {
+		s += ", " + c.Tags.String()
+	}
+	if c.Filter != "" {
+		s += ", filter " + c.Filter
 	}
 	if c.Datacenter != "" {
 		s += ", datacenter " + c.Datacenter
@@ -71,7 +81,7 @@ func (d *decoder) follow(name string) bool {
 	}
 	var c Cluster
 	clusterBlock.begin(d, &c)
-	c.Name, c.Consul = name, Consul{Service: service, Tag: tag, EmptyHold: standardEmptyHold}
+	c.Name, c.Consul = name, Consul{Service: service, Tags: Tags(tag), EmptyHold: standardEmptyHold}
 	d.names[nameKey{"clusters", name}] = place{part: d.part, base: d.base, line: 1, column: 1}
 	d.clusters[name] = len(d.doc.Clusters)
 	d.doc.Clusters = append(d.doc.Clusters, c)
@@ -98,11 +108,3 @@ func checkService(s string) (string, error) {
 }
 
 func isDots(s string) bool { return s == "." || s == ".." }
-
-// consulTag may be about anything: other tools keep whole rules in tags.
-var consulTag = text(func(s string) (string, error) {
-	if len(s) > maxName {
-		return "", errors.New("want a tag of at most 128 bytes")
-	}
-	return s, checkPrintable(s)
-})
