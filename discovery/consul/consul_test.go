@@ -26,6 +26,7 @@ func TestConsul(t *testing.T) {
 		{"CatalogFollowsAService", catalogFollowsAService},
 		{"CatalogSharesOneWatch", catalogSharesOneWatch},
 		{"CatalogFilters", catalogFilters},
+		{"CatalogFollowsPorts", catalogFollowsPorts},
 		{"CatalogRefusesFilters", catalogRefusesFilters},
 		{"CatalogReconciles", catalogReconciles},
 		{"CatalogOutlivesConsul", catalogOutlivesConsul},

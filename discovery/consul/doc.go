@@ -75,6 +75,9 @@
 // The tags of a query are applied here and not by Consul: one query per service, the same from all
 // sidecars, is one view in the agent. A filter is Consul's to evaluate, so each has a watch of its own.
 //
+// So are the names of ports. An instance without the one that a query wants is told of by watch, like one without an
+// address: it may be wanted by other queries.
+//
 // A filter that Consul refuses has a class of its own: it is an answer, so Consul is not probed as if it were away.
 //
 // An instance whose weight is below 1 is Critical and not absent: it stays a candidate when all

@@ -1,8 +1,11 @@
 package consul
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
@@ -71,5 +74,51 @@ func known(t *testing.T, c *Catalog, q Query, want string) {
 	testserver.WaitFor(t, patience, q.String()+" to be "+want, func() bool {
 		e, ok := c.Endpoints(q)
 		return ok && show(e) == want
+	})
+}
+
+// A query may name a port. Instances without one of that name are left out, and named in log and status, once.
+func catalogFollowsPorts(t *testing.T, consul *testserver.ConsulServer) {
+	register := func(id string, ports ...testserver.ServicePort) {
+		s := testserver.Service{ID: id, Name: "ported", Ports: ports}
+		if len(ports) == 0 {
+			s.Port = 9003
+		}
+		consul.Register(s)
+	}
+	t.Cleanup(func() { consul.Deregister("p1"); consul.Deregister("p2") })
+	register("p1", testserver.ServicePort{Name: "http", Port: 9001, Default: true},
+		testserver.ServicePort{Name: "admin", Port: 9002})
+	register("p2")
+	var log syncBuffer
+	catalog := runCatalog(t, newConsul(t, consul.Addr(), func(o *Options) {
+		o.Log = hclog.New(&hclog.LoggerOptions{Output: &log})
+	}))
+	standard, admin := Query{Service: "ported"}, Query{Service: "ported", Port: "admin"}
+	v1 := Query{Service: "ported", Port: "admin", Tags: "v1"}
+	catalog.Watch([]Query{standard})
+	known(t, catalog, standard, "127.0.0.1:9001*1/passing 127.0.0.1:9003*1/passing")
+	if left := catalog.Status()[0].LeftOut; len(left) > 0 {
+		t.Errorf("left out though no query names a port: %q", left)
+	}
+	catalog.Watch([]Query{standard, admin, v1})
+	known(t, catalog, admin, "127.0.0.1:9002*1/passing")
+	known(t, catalog, v1, "negative")
+	all := catalog.Status()
+	if want := []string{"test/p2: no port admin: none of its ports has a name"}; len(all) != 1 ||
+		!slices.Equal(all[0].LeftOut, want) {
+		t.Errorf("status %+v, want one watch that leaves out %q", all, want)
+	}
+	register("p1", testserver.ServicePort{Name: "http", Port: 9001, Default: true},
+		testserver.ServicePort{Name: "admin", Port: 9004})
+	known(t, catalog, admin, "127.0.0.1:9004*1/passing")
+	known(t, catalog, standard, "127.0.0.1:9001*1/passing 127.0.0.1:9003*1/passing")
+	if n := strings.Count(log.String(), "instances left out"); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, log.String())
+	}
+	register("p2", testserver.ServicePort{Name: "admin", Port: 9005, Default: true})
+	known(t, catalog, admin, "127.0.0.1:9004*1/passing 127.0.0.1:9005*1/passing")
+	testserver.WaitFor(t, patience, "nothing to be left out", func() bool {
+		return len(catalog.Status()[0].LeftOut) == 0
 	})
 }

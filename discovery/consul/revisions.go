@@ -168,7 +168,8 @@ func (c *Client) Registered(ctx context.Context, q Query) (int, error) {
 	if err != nil {
 		return 0, inTime(ctx, err)
 	}
-	return len(endpointsOf(q, found.value).Instances), nil
+	e, _ := endpointsOf(q, found.value)
+	return len(e.Instances), nil
 }
 
 // Denied tells whether an error is that the token lacks a right.

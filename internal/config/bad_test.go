@@ -171,6 +171,8 @@ var bad = []struct{ file, want string }{
 		`Consul would read it for long (seen "((((((((((a == b))))))))))")
 17:46: clusters[15].consul.filter: want no control bytes (seen "a == b\tand c == d")
 18:46: clusters[16].consul.filter: want text, which needs quotes here (seen 2)
+19:44: clusters[17].consul.port: want text, which needs quotes here (seen 8080)
+20:44: clusters[18].consul.port: want no control bytes (seen "a\tb")
 `},
 	{"control.bad.yaml", `
 2:11: document: not text (a control byte, or not UTF-8)

@@ -14,6 +14,7 @@ type Consul struct {
 	Service     string // empty = none
 	Tags        Tags   // of which an instance has all
 	Filter      string // in Consul's expression language, which Consul evaluates; empty = none
+	Port        string // name of one of the ports of an instance; empty = its default port
 	Datacenter  string
 	OnlyPassing bool // leave out instances with warnings
 
@@ -36,6 +37,7 @@ var consulBlock = block[Consul]{
 		at("tags", func(c *Consul) *Tags { return &c.Tags }, manyTags).when(
 			func(c *Consul) bool { return c.Tags.many() }),
 		at("filter", func(c *Consul) *string { return &c.Filter }, consulFilter.or("")).optional(),
+		at("port", func(c *Consul) *string { return &c.Port }, consulPort.or("")).optional(),
 		at("datacenter", func(c *Consul) *string { return &c.Datacenter }, name.or("")).optional(),
 		at("only_passing", func(c *Consul) *bool { return &c.OnlyPassing }, flag).optional(),
 		at("empty_hold", func(c *Consul) *time.Duration { return &c.EmptyHold }, duration(true)),
@@ -59,6 +61,9 @@ func (c Consul) String() string {
 	}
 	if c.Filter != "" {
 		s += ", filter " + c.Filter
+	}
+	if c.Port != "" {
+		s += ", port " + c.Port
 	}
 	if c.Datacenter != "" {
 		s += ", datacenter " + c.Datacenter
@@ -108,3 +113,11 @@ func checkService(s string) (string, error) {
 }
 
 func isDots(s string) bool { return s == "." || s == ".." }
+
+// consulPort is the name of a port as instances are registered with it. Upper and lower case differ to Consul.
+var consulPort = text(func(s string) (string, error) {
+	if len(s) > maxName {
+		return "", errors.New("want the name of a port, of at most 128 bytes")
+	}
+	return s, checkPrintable(s)
+})

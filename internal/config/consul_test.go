@@ -15,8 +15,9 @@ func TestTags(t *testing.T) {
 			`{"service":"api","tags":["a, b","eu","v1"],"empty_hold":"30s"}`},
 		{"tags: [eu, \"a, b\", v1]", "consul service api, tags a, b, eu, v1",
 			`{"service":"api","tags":["a, b","eu","v1"],"empty_hold":"30s"}`},
-		{"filter: \"a == b \\n\", datacenter: dc2", "consul service api, filter a == b, datacenter dc2",
-			`{"service":"api","filter":"a == b","datacenter":"dc2","empty_hold":"30s"}`},
+		{"filter: \"a == b \\n\", port: http, datacenter: dc2",
+			"consul service api, filter a == b, port http, datacenter dc2",
+			`{"service":"api","filter":"a == b","port":"http","datacenter":"dc2","empty_hold":"30s"}`},
 	} {
 		doc := decode(t, "clusters: [{name: c, consul: {service: api, "+row.text+"}}]", Base{})
 		c := &doc.Clusters[0].Consul

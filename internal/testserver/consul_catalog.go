@@ -14,10 +14,18 @@ type Service struct {
 	Name    string
 	Address string // empty = 127.0.0.1
 	Port    int
+	Ports   []ServicePort // in place of Port
 	Tags    []string
 	Meta    map[string]string
 	Weight  int // while passing; 0 = 1, Consul's default
 	Warning int // weight while warning; 0 = 1, Consul's default
+}
+
+// ServicePort is a port with a name.
+type ServicePort struct {
+	Name    string
+	Port    int
+	Default bool
 }
 
 // Register registers an instance, or changes it.
@@ -29,6 +37,7 @@ func (s *ConsulServer) Register(service Service) {
 		"Name":    service.Name,
 		"Address": cmp.Or(service.Address, "127.0.0.1"),
 		"Port":    service.Port,
+		"Ports":   service.Ports,
 		"Tags":    service.Tags,
 		"Meta":    service.Meta,
 		"Weights": map[string]int{"Passing": cmp.Or(service.Weight, 1), "Warning": cmp.Or(service.Warning, 1)},
