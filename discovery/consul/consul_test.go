@@ -27,6 +27,7 @@ func TestConsul(t *testing.T) {
 		{"CatalogSharesOneWatch", catalogSharesOneWatch},
 		{"CatalogFilters", catalogFilters},
 		{"CatalogFollowsPorts", catalogFollowsPorts},
+		{"CatalogTellsZones", catalogTellsZones},
 		{"CatalogRefusesFilters", catalogRefusesFilters},
 		{"CatalogReconciles", catalogReconciles},
 		{"CatalogOutlivesConsul", catalogOutlivesConsul},

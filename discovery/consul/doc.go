@@ -20,6 +20,8 @@
 // apart from the watches: what goes wrong with it is in its own status alone. [Verdicts] is the reading side, for
 // people's verbs (verdicts.go).
 //
+// [Client.Locate] tells where the agent is (location.go).
+//
 // [Registrar] keeps the gateway's own service at the agent (registrar.go).
 //
 // health.go decodes what Consul says of a service into records, endpoints.go maps records to what a

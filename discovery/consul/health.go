@@ -48,6 +48,7 @@ type entry struct {
 		TaggedAddresses struct {
 			WAN string `json:"wan"`
 		}
+		place
 	}
 	Service struct {
 		ID      string
@@ -64,7 +65,8 @@ type entry struct {
 				Port    int
 			} `json:"wan"`
 		}
-		Weights struct{ Passing, Warning int }
+		Weights  struct{ Passing, Warning int }
+		Locality struct{ Zone string }
 	}
 	Checks []struct{ CheckID, Status string }
 }
@@ -120,6 +122,7 @@ func decodeInstances(body io.Reader, remote bool, into *result[[]cluster.Instanc
 // that one can connect to; then Address is empty.
 func (e *entry) instance(remote bool) (cluster.Instance, error) {
 	i := cluster.Instance{State: e.state(), ID: e.Service.ID, Node: e.Node.Node, Tags: e.Service.Tags}
+	i.Zone = cmp.Or(e.Service.Locality.Zone, e.Node.zone())
 	host, port := e.address(remote)
 	var err error
 	if i.Address, err = written(host, port); err != nil {

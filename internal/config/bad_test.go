@@ -173,6 +173,7 @@ var bad = []struct{ file, want string }{
 18:46: clusters[16].consul.filter: want text, which needs quotes here (seen 2)
 19:44: clusters[17].consul.port: want text, which needs quotes here (seen 8080)
 20:44: clusters[18].consul.port: want no control bytes (seen "a\tb")
+21:46: clusters[19].consul.prefer: want one of node, zone (seen "rack")
 `},
 	{"control.bad.yaml", `
 2:11: document: not text (a control byte, or not UTF-8)

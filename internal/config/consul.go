@@ -18,12 +18,22 @@ type Consul struct {
 	Datacenter  string
 	OnlyPassing bool // leave out instances with warnings
 
+	// Prefer is which instances come first, PreferNode or PreferZone; empty = all are alike. The others take what is
+	// too much for them.
+	Prefer string
+
 	// EmptyHold is how long the last instances stay in use after the catalog has
 	// confirmed that none is registered; 0 = not at all. The longer, the longer an
 	// agent may be away with its services, and the longer clients of a service that
 	// is really gone wait for connections before they hear of it.
 	EmptyHold time.Duration
 }
+
+// Which instances a cluster prefers: those on the node of the gateway, or in its zone.
+const (
+	PreferNode = "node"
+	PreferZone = "zone"
+)
 
 // standardEmptyHold outlasts the restart of an agent, which takes its node's
 // services out of the catalog for some seconds.
@@ -40,6 +50,7 @@ var consulBlock = block[Consul]{
 		at("port", func(c *Consul) *string { return &c.Port }, consulPort.or("")).optional(),
 		at("datacenter", func(c *Consul) *string { return &c.Datacenter }, name.or("")).optional(),
 		at("only_passing", func(c *Consul) *bool { return &c.OnlyPassing }, flag).optional(),
+		at("prefer", func(c *Consul) *string { return &c.Prefer }, word(PreferNode, PreferZone)).optional(),
 		at("empty_hold", func(c *Consul) *time.Duration { return &c.EmptyHold }, duration(true)),
 	},
 	begin: func(d *decoder, c *Consul) { c.EmptyHold = standardEmptyHold },
