@@ -12,7 +12,8 @@ const (
 	RevisionSuperseded RevisionState = "superseded"
 	// RevisionWaiting: something is to come first, be it a document, or what the catalog says of a service.
 	RevisionWaiting RevisionState = "waiting"
-	// RevisionHeld: the catalog has said it, and a route or L4 listener would be left without an endpoint.
+	// RevisionHeld: the catalog has said it, and a route or L4 listener would be left without an endpoint; or Consul
+	// refuses a filter.
 	RevisionHeld RevisionState = "held"
 	// RevisionRejected: it is wrong, could not be prepared, or would lose too many requests.
 	RevisionRejected RevisionState = "rejected"

@@ -17,7 +17,7 @@ type Status struct {
 	LastOK        time.Time `json:"last_ok,omitzero"`        // the last good answer
 	Index         uint64    `json:"index,omitempty"`         // what the next request waits to pass
 	Failing       int       `json:"failing,omitempty"`       // errors in a row; 0 = fine
-	Class         string    `json:"class,omitempty"`         // of the error: acl, limit, server, transport
+	Class         string    `json:"class,omitempty"`         // of the error: acl, limit, server, transport, query
 	Error         string    `json:"error,omitempty"`         // empty when the last answer was good
 	Errors        uint64    `json:"errors,omitempty"`        // since the start
 	Wakeups       uint64    `json:"wakeups,omitempty"`       // blocking requests that came back before their time

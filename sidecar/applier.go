@@ -22,6 +22,7 @@ type applier struct {
 	active  *revision        // nil while nothing serves
 	pending *pendingDocument // the newest document while it is not in service; nil = none
 	kept    keptTries        // of the last good document
+	locator *locator
 
 	probation *probation // of what serves; nil = it is over, or there is none
 	goingBack bool       // the former revision is being put back
@@ -118,7 +119,7 @@ func (a *applier) noteMissing() {
 	}
 	var waitsFor []string
 	if len(names) > 0 {
-		waitsFor = a.unanswered(a.active.doc)
+		waitsFor, _ = a.unanswered(a.active.doc)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -129,6 +129,7 @@ func (a *applier) replace(next *revision, took time.Duration, was phase, since t
 	a.active = next
 	a.putOnProbation(next, before, was, since, now)
 	a.set.Retire(a.inUse())
+	a.locator.want(next.doc)
 	a.catalog.Watch(a.catalogQueries())
 	next.certs.InService()
 	if before != nil {

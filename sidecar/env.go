@@ -42,6 +42,8 @@ type Bootstrap struct {
 	RegisterTags Tags `split_words:"true" desc:"tags of that service, a comma list"`
 	RegisterMeta Meta `split_words:"true" desc:"its meta data: version=2; zone=eu-1"`
 
+	Zone string `split_words:"true" desc:"where the gateway runs, for clusters with prefer: zone; by default the zone of the Consul agent's node"`
+
 	StateDir string `split_words:"true" desc:"directory of the gateway alone (mode 0700) where the last good revision and its endpoints are kept, for a start without Consul"`
 
 	Probation time.Duration `split_words:"true" default:"15s" desc:"how long after a swap the revision before is put back if the new one makes requests fail; 0 = never"`

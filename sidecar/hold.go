@@ -9,6 +9,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/docdiff"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // holdLogAfter is how long a document waits before the log says so. The catalog mostly responds in milliseconds.
@@ -50,9 +51,9 @@ func (a *applier) unhold() {
 	a.now.history.supersede(time.Now(), discovery.RevisionWaiting, discovery.RevisionHeld)
 }
 
-// unanswered names the services of a document of which the catalog has said nothing yet, with what keeps it.
-func (a *applier) unanswered(doc *config.Document) []string {
-	var all []string
+// unanswered names the services of a document of which the catalog has said nothing yet, with what keeps it. Those
+// whose filter Consul refuses are in refused too: they have their answer.
+func (a *applier) unanswered(doc *config.Document) (all, refused []string) {
 	for i := range doc.Clusters {
 		c := &doc.Clusters[i]
 		if c.Consul.Service == "" || c.AllowEmpty {
@@ -63,12 +64,17 @@ func (a *applier) unanswered(doc *config.Document) []string {
 			continue
 		}
 		why := "no response yet"
-		if class, err := a.catalog.Failure(q); err != "" {
+		switch class, err := a.catalog.Failure(q); {
+		case class == telemetry.DiscoveryQuery.String():
+			why = fmt.Sprintf("cluster %s: Consul refuses the filter %s (%s)", c.Name, q.Filter, err)
+			all, refused = append(all, why), append(refused, why)
+			continue
+		case err != "":
 			why = fmt.Sprintf("%s: %s", class, err)
 		}
 		all = append(all, fmt.Sprintf("cluster %s: waits for service %s (%s)", c.Name, q, why))
 	}
-	return all
+	return all, refused
 }
 
 func (a *applier) phase() phase {

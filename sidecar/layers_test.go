@@ -83,6 +83,10 @@ var boundaries = map[string]boundary{
 		reason: "Consul is spoken to in discovery/consul/ only, so that its quirks are met in one place",
 		inside: []string{"discovery/consul/"},
 	},
+	"github.com/hashicorp/go-bexpr": {
+		reason: "Consul evaluates filters; only whether they can be read is checked with the document",
+		inside: []string{"internal/config/"},
+	},
 	"github.com/kelseyhightower/envconfig": {
 		reason: "the environment is read once, by the bootstrap struct",
 		inside: []string{"sidecar/env.go", "sidecar/env_test.go"},

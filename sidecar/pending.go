@@ -74,8 +74,12 @@ func (a *applier) tryPending(ctx context.Context) error {
 		return nil
 	}
 	a.catalog.Watch(a.catalogQueries())
-	if missing := a.unanswered(p.doc); len(missing) > 0 && a.mustWait(p.doc) {
-		a.hold(discovery.RevisionWaiting, missing)
+	if missing, refused := a.unanswered(p.doc); len(missing) > 0 && a.mustWait(p.doc) {
+		if len(refused) > 0 {
+			a.hold(discovery.RevisionHeld, refused)
+		} else {
+			a.hold(discovery.RevisionWaiting, missing)
+		}
 		return nil
 	}
 	a.trials().begin(p.from.Hash, p.from.Forced)

@@ -48,7 +48,7 @@ func (r *revision) list() []*cluster.Cluster {
 
 // query is what the catalog is asked for a cluster.
 func query(c config.Consul) consul.Query {
-	return consul.Query{Service: c.Service, Tag: c.Tag, Datacenter: c.Datacenter}
+	return consul.Query{Service: c.Service, Tags: c.Tags, Filter: c.Filter, Port: c.Port, Datacenter: c.Datacenter}
 }
 
 // Query is what the catalog is asked for a cluster of a document, for who asks it without a gateway.

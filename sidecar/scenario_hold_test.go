@@ -25,6 +25,7 @@ func TestHeldRevisions(t *testing.T) {
 		{"another cluster stands in", testNotHeldWithFailover},
 		{"nobody to ask", testHeldWithNobodyToAsk},
 		{"in place of a response", testHeldInPlaceOfAResponse},
+		{"a filter that Consul refuses", testHeldForItsFilter},
 		{"while the bootstrap serves", testHeldWhileTheBootstrapServes},
 		{"a route names the service", testFollowedByName},
 	} {
@@ -152,6 +153,53 @@ func testHeldWithoutResponse(t *testing.T, consul *testserver.ConsulServer) {
 	mute.Store(false)
 	g.answers("/", http.StatusOK, "slow")
 	requests.none(t)
+}
+
+// A filter that Consul refuses is said in Consul's own words, once, and what served goes on.
+func testHeldForItsFilter(t *testing.T, consul *testserver.ConsulServer) {
+	g, key := follower(t, consul, nil)
+	const document = `
+routes: [{name: all, cluster: c}]
+clusters: [{name: c, consul: {service: sieved, tags: [v2, eu], filter: '%s'}}]
+`
+	consul.Register(testserver.Service{ID: "s1", Name: "sieved", Tags: []string{"v2"}, Port: port(t, app(t, "not eu"))})
+	consul.Register(testserver.Service{ID: "s2", Name: "sieved", Tags: []string{"EU", "v2"},
+		Meta: map[string]string{"ring": "1"}, Port: port(t, app(t, "first"))})
+	consul.Register(testserver.Service{ID: "s3", Name: "sieved", Tags: []string{"v2", "eu", "x"},
+		Meta: map[string]string{"ring": "2"}, Port: port(t, app(t, "second"))})
+	consul.KVPut(key, fmt.Sprintf(document, `Service.Meta.ring == "1"`))
+	g.answers("/", http.StatusOK, "first")
+	requests := g.load("/")
+	consul.KVPut(key, fmt.Sprintf(document, `Service.Ring == "2"`))
+	const words = `Failed to create boolean expression evaluator: Selector "Service.Ring" is not valid`
+	const want = `cluster c: Consul refuses the filter Service.Ring == "2" ` +
+		`(status 500: ` + words + `)`
+	if why := g.held("held"); why != want {
+		t.Errorf("held for %q, want %q", why, want)
+	}
+	g.waitLogged("revision held, the one before goes on serving")
+	s := g.wait("the error of the query", func(s status) bool {
+		for _, d := range s.Discovery {
+			if d.Class == "query" {
+				return true
+			}
+		}
+		return false
+	})
+	if said := strings.Count(strings.Join(s.Trouble, "\n"), words); said != 1 {
+		t.Errorf("said %d times: %q", said, s.Trouble)
+	}
+	consul.KVPut(key, fmt.Sprintf(document, `Service.Meta.ring == "2"`))
+	g.answers("/", http.StatusOK, "second")
+	s = g.wait("nothing to be held", func(s status) bool { return s.Revision.Held == nil })
+	const follows = `consul service sieved, tags eu, v2, filter Service.Meta.ring == "2"`
+	if s.Clusters[0].Follows != follows {
+		t.Errorf("follows %q, want %q", s.Clusters[0].Follows, follows)
+	}
+	requests.none(t)
+	if n := len(g.logged("discovery failed, the last result stays in use")); n != 1 {
+		t.Errorf("the refusal was logged %d times", n)
+	}
 }
 
 // A revision renames the cluster while its last instances are held.

@@ -292,9 +292,14 @@ type status struct {
 	}
 	Listeners []struct{ Name, Address string }
 	Clusters  []struct {
-		Name      string
-		Panic     bool
-		Follows   string
+		Name    string
+		Panic   bool
+		Follows string
+		Prefer  *struct {
+			By, Here string
+			Near     int
+			Share    float64
+		}
 		Unknown   bool
 		Awaiting  int
 		Endpoints []struct {

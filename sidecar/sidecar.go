@@ -203,11 +203,13 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	control.Go(func() { s.consul.Run(following) })
 	control.Go(func() { s.catalog.Run(following) })
 	control.Go(func() { s.ack.Run(reading) })
+	locator := &locator{Sidecar: s, wanted: make(chan struct{}, 1)}
+	control.Go(func() { locator.run(following) })
 	if s.registrar != nil {
 		control.Go(func() { s.registrar.Run(following) })
 	}
 	control.Go(s.state.run)
-	control.Go(func() { (&applier{Sidecar: s}).run(reading, following, documents, frozen) })
+	control.Go(func() { (&applier{Sidecar: s, locator: locator}).run(reading, following, documents, frozen) })
 
 	var failed error
 	select {

@@ -116,13 +116,14 @@ type keptInstance struct {
 	State   string   `json:"state"`
 	ID      string   `json:"id"`
 	Node    string   `json:"node"`
+	Zone    string   `json:"zone,omitempty"`
 	Tags    []string `json:"tags,omitempty"`
 }
 
 func keepInstances(all []cluster.Instance) []keptInstance {
 	kept := make([]keptInstance, len(all))
 	for i, in := range all {
-		kept[i] = keptInstance{in.Address, in.Weight, in.State.String(), in.ID, in.Node, in.Tags}
+		kept[i] = keptInstance{in.Address, in.Weight, in.State.String(), in.ID, in.Node, in.Zone, in.Tags}
 	}
 	return kept
 }
@@ -137,7 +138,7 @@ func (k *keptEndpoints) instances() []cluster.Instance {
 			continue
 		}
 		all = append(all, cluster.Instance{
-			Address: address, Weight: in.Weight, State: state, ID: in.ID, Node: in.Node, Tags: in.Tags,
+			Address: address, Weight: in.Weight, State: state, ID: in.ID, Node: in.Node, Zone: in.Zone, Tags: in.Tags,
 		})
 	}
 	return all

@@ -124,26 +124,33 @@ func (t *troubles) endpoints(c *cluster.Status) {
 
 // unanswered is how a reason for not being ready tells that the service of a cluster is not known yet.
 func unanswered(c *cluster.Status) string {
-	what, why, _ := strings.Cut(c.Follows, ": ")
-	if why != "no response yet" {
+	what, is := strings.CutSuffix(c.Follows, ": no response yet")
+	if !is {
 		return "\x00" // which no reason has
 	}
 	return "no endpoints received yet: " +
-		strings.NewReplacer("consul ", "", ", tag ", " tag ", ", datacenter ", " dc ").Replace(what)
+		strings.NewReplacer("consul ", "", ", tag ", " tag ", ", tags ", " tags ", ", filter ", " filter ",
+			", port ", " port ", ", datacenter ", " dc ").Replace(what)
 }
 
 // why is the cause that the cluster itself or its first endpoints give.
 func (t *troubles) why(c *cluster.Status, sick []string) string {
-	const most = 2
 	switch {
-	case len(sick) > most:
-		return fmt.Sprintf(": %s, and %d more", strings.Join(sick[:most], "; "), len(sick)-most)
 	case len(sick) > 0:
-		return ": " + strings.Join(sick, "; ")
+		return ": " + someOf(sick)
 	case c.Follows != "":
 		return ": " + c.Follows
 	}
 	return ""
+}
+
+// someOf names the first two, and how many more there are.
+func someOf(all []string) string {
+	const most = 2
+	if len(all) > most {
+		return fmt.Sprintf("%s, and %d more", strings.Join(all[:most], "; "), len(all)-most)
+	}
+	return strings.Join(all, "; ")
 }
 
 // endpoint tells what is wrong with one: its state, why, and what went wrong with it last.
@@ -301,6 +308,9 @@ func (t *troubles) discovery(all []discovery.Status) {
 	since := map[string]time.Time{}
 	for i := range all {
 		d := &all[i]
+		if len(d.LeftOut) > 0 {
+			t.add(atRisk, "%s: instances left out: %s", d.Name, someOf(d.LeftOut))
+		}
 		if d.Error == "" || t.told(d.Error) {
 			continue
 		}

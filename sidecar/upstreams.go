@@ -50,7 +50,7 @@ func addEndpoints(c *config.Cluster, list, entry string) error {
 			if !word(service) || tagged && !word(tag) {
 				return wrong(one, "not a service (like consul:users or consul:users@v1)")
 			}
-			c.Consul = config.Consul{Service: service, Tag: tag}
+			c.Consul = config.Consul{Service: service, Tags: config.Tags(tag)}
 			continue
 		}
 		e, err := readEndpoint(one)

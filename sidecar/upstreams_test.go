@@ -16,8 +16,8 @@ func shownCluster(c config.Cluster) string {
 	}
 	if c.Consul.Service != "" {
 		s := "consul:" + c.Consul.Service
-		if c.Consul.Tag != "" {
-			s += "@" + c.Consul.Tag
+		if c.Consul.Tags != "" {
+			s += "@" + string(c.Consul.Tags)
 		}
 		parts = append(parts, s)
 	}

@@ -110,10 +110,12 @@ const (
 	DiscoveryServer
 	// DiscoveryTransport: no answer: refused, reset, timed out, TLS.
 	DiscoveryTransport
+	// DiscoveryQuery: it cannot be asked like this, as with a filter that Consul does not understand.
+	DiscoveryQuery
 	numDiscoveryClasses
 )
 
-var discoveryClassNames = [numDiscoveryClasses]string{"acl", "limit", "server", "transport"}
+var discoveryClassNames = [numDiscoveryClasses]string{"acl", "limit", "server", "transport", "query"}
 
 // String is the value of the attribute error.type.
 func (c DiscoveryClass) String() string {

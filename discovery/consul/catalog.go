@@ -31,6 +31,7 @@ type subscription struct {
 	endpoints Endpoints
 	known     bool          // endpoints holds a result
 	answered  chan struct{} // closed when it is
+	leftOut   []string      // instances without a usable port of the query's name, and why
 	fresh     bool          // not taken yet
 	recheck   bool          // the next result is delivered whether it is news or not
 }
@@ -80,6 +81,9 @@ func (c *Catalog) Watch(queries []Query) {
 		if w := c.watches[q.service()]; !ok && w != nil && w.known {
 			c.update(q, s, w.instances)
 		}
+	}
+	for _, w := range c.watches {
+		c.noteLeftOut(w)
 	}
 	discovery.Signal(c.wanted)
 }
@@ -190,12 +194,14 @@ func (c *Catalog) Status() []discovery.Status {
 	return all
 }
 
-func (q Query) service() service { return service{q.Service, q.Datacenter} }
+func (q Query) service() service { return service{q.Service, q.Filter, q.Datacenter} }
 
 func compareQueries(a, b Query) int {
 	return cmp.Or(
 		strings.Compare(a.Service, b.Service),
 		strings.Compare(a.Datacenter, b.Datacenter),
-		strings.Compare(a.Tag, b.Tag),
+		strings.Compare(a.Filter, b.Filter),
+		cmp.Compare(a.Tags, b.Tags),
+		strings.Compare(a.Port, b.Port),
 	)
 }

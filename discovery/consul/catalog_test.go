@@ -104,7 +104,7 @@ func catalogSharesOneWatch(t *testing.T, consul *testserver.ConsulServer) {
 	consul.Register(testserver.Service{ID: "b", Name: "api", Port: 9002, Tags: []string{"v2"}})
 	consul.Warn("b")
 	catalog := runCatalog(t, newConsul(t, consul.Addr()))
-	all, v1, v2 := Query{Service: "api"}, Query{Service: "api", Tag: "v1"}, Query{Service: "api", Tag: "v2"}
+	all, v1, v2 := Query{Service: "api"}, Query{Service: "api", Tags: "v1"}, Query{Service: "api", Tags: "v2"}
 	catalog.Watch([]Query{all, v1, all})
 	waitAnswers(t, catalog)
 	for q, want := range map[Query]string{all: "127.0.0.1:9001*1/passing 127.0.0.1:9002*1/warning",
@@ -255,7 +255,7 @@ func TestCatalogWithoutAnAnswer(t *testing.T) {
 		http.Error(w, "No cluster leader", http.StatusInternalServerError)
 	})
 	catalog := runCatalog(t, c)
-	b, a := Query{Service: "b"}, Query{Service: "a", Tag: "x"}
+	b, a := Query{Service: "b"}, Query{Service: "a", Tags: "x"}
 	catalog.Watch([]Query{b, a})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -295,7 +295,7 @@ func TestCatalogConfirmsLosses(t *testing.T) {
 				}
 			})
 			catalog := runCatalog(t, c)
-			x, y := Query{Service: "api", Tag: "x"}, Query{Service: "api"}
+			x, y := Query{Service: "api", Tags: "x"}, Query{Service: "api"}
 			catalog.Watch([]Query{x, y})
 			waitAnswers(t, catalog)
 			testserver.WaitFor(t, patience, "a confirmation",

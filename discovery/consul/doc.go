@@ -20,6 +20,8 @@
 // apart from the watches: what goes wrong with it is in its own status alone. [Verdicts] is the reading side, for
 // people's verbs (verdicts.go).
 //
+// [Client.Locate] tells where the agent is (location.go).
+//
 // [Registrar] keeps the gateway's own service at the agent (registrar.go).
 //
 // health.go decodes what Consul says of a service into records, endpoints.go maps records to what a
@@ -72,8 +74,13 @@
 // once, and gives up keep-alive on unix sockets. A test holds our reading of addresses against the
 // library's.
 //
-// The tag of a query is applied here and not by Consul: one query per service, the same from all
-// sidecars, is one view in the agent.
+// The tags of a query are applied here and not by Consul: one query per service, the same from all
+// sidecars, is one view in the agent. A filter is Consul's to evaluate, so each has a watch of its own.
+//
+// So are the names of ports. An instance without the one that a query wants is told of by watch, like one without an
+// address: it may be wanted by other queries.
+//
+// A filter that Consul refuses has a class of its own: it is an answer, so Consul is not probed as if it were away.
 //
 // An instance whose weight is below 1 is Critical and not absent: it stays a candidate when all
 // else has failed, as the panic policy wants. Weights end at 128, as Consul's do for Envoy.

@@ -2,27 +2,37 @@ package consul
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 // maxWeight is the most that Consul tells Envoy, so that both share traffic alike.
 const maxWeight = 128
 
 // Query names the instances that a cluster wants. Equal queries share one watch,
-// and so do those that differ only in Tag.
+// and so do those that differ only in Tags or Port.
 type Query struct {
 	Service    string
-	Tag        string // empty = any; upper and lower case are the same to Consul
-	Datacenter string // empty = the agent's
+	Tags       config.Tags `json:"Tag"`        // all of them; upper and lower case are the same to Consul
+	Filter     string      `json:",omitempty"` // Consul's to evaluate; empty = none
+	Port       string      `json:",omitempty"` // its name; empty = the default port
+	Datacenter string      // empty = the agent's
 }
 
 func (q Query) String() string {
 	s := q.Service
-	if q.Tag != "" {
-		s += " tag " + q.Tag
+	if q.Tags != "" {
+		s += " " + q.Tags.String()
+	}
+	if q.Filter != "" {
+		s += " filter " + q.Filter
+	}
+	if q.Port != "" {
+		s += " port " + q.Port
 	}
 	if q.Datacenter != "" {
 		s += " dc " + q.Datacenter
@@ -32,17 +42,29 @@ func (q Query) String() string {
 
 // Endpoints is the response to a query: every instance that is registered, in
 // order of address, each address once. None means that nothing is registered (or
-// nothing with that tag), and that this was confirmed.
+// nothing with those tags), and that this was confirmed.
 type Endpoints struct {
 	Query     Query
 	Instances []cluster.Instance // never edited
 }
 
-// endpointsOf derives the endpoints of a query from all instances of its service.
-func endpointsOf(q Query, service []cluster.Instance) Endpoints {
+// endpointsOf derives the endpoints of a query from all instances of its service. Of those that the query wants,
+// leftOut names the ones without a usable port of its name.
+func endpointsOf(q Query, service []cluster.Instance) (e Endpoints, leftOut []string) {
 	var found []cluster.Instance
+	tags := q.Tags.List()
 	for _, i := range service {
-		if i.Address != "" && tagged(i, q.Tag) {
+		if !tagged(i, tags) {
+			continue
+		}
+		if q.Port != "" {
+			var why string
+			if i.Address, why = portOf(i, q.Port); why != "" {
+				leftOut = append(leftOut, i.Node+"/"+i.ID+": "+why)
+			}
+		}
+		i.Ports = nil
+		if i.Address != "" {
 			found = append(found, i)
 		}
 	}
@@ -57,11 +79,41 @@ func endpointsOf(q Query, service []cluster.Instance) Endpoints {
 		)
 	})
 	found = slices.CompactFunc(found, func(a, b cluster.Instance) bool { return a.Address == b.Address })
-	return Endpoints{Query: q, Instances: found}
+	return Endpoints{Query: q, Instances: found}, leftOut
 }
 
-func tagged(i cluster.Instance, tag string) bool {
-	return tag == "" || slices.ContainsFunc(i.Tags, func(t string) bool { return strings.EqualFold(t, tag) })
+// portOf is the address of the instance's port of that name, or why there is none.
+func portOf(i cluster.Instance, name string) (address, why string) {
+	for _, p := range i.Ports {
+		if p.Name != name {
+			continue
+		}
+		if p.Address == "" {
+			why = fmt.Sprintf("its port %s has no usable address", name)
+		}
+		return p.Address, why
+	}
+	if len(i.Ports) == 0 {
+		return "", fmt.Sprintf("no port %s: none of its ports has a name", name)
+	}
+	names := make([]string, min(len(i.Ports), maxPortsNamed))
+	for n := range names {
+		names[n] = i.Ports[n].Name
+	}
+	return "", fmt.Sprintf("no port %s, but %s", name, strings.Join(names, ", "))
+}
+
+// maxPortsNamed bounds what is told of one instance.
+const maxPortsNamed = 8
+
+// tagged tells whether the instance has all tags.
+func tagged(i cluster.Instance, tags []string) bool {
+	for _, tag := range tags {
+		if !slices.ContainsFunc(i.Tags, func(t string) bool { return strings.EqualFold(t, tag) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // losesInstances reports whether an instance of from is not in to, or whether more than half of at

@@ -37,19 +37,87 @@ func TestEndpointsOf(t *testing.T) {
 			at("a:1", cluster.Passing, 2)}, "a:1*2/passing b:1*1/passing"},
 		{"states stay as they are", Query{}, []cluster.Instance{at("a:1", cluster.Warning, 2),
 			at("b:1", cluster.Maintenance, 7)}, "a:1*2/warning b:1*7/maintenance"},
-		{"tag, in any case", Query{Tag: "v1"},
+		{"tag, in any case", Query{Tags: "v1"},
 			[]cluster.Instance{at("a:1", cluster.Passing, 1, "x", "V1"), at("b:1", cluster.Passing, 1, "v2")},
 			"a:1*1/passing"},
-		{"nothing with the tag", Query{Tag: "v3"}, []cluster.Instance{at("a:1", cluster.Passing, 1)}, "negative"},
+		{"all of several tags", Query{Tags: config.TagsOf("v1", "eu")}, []cluster.Instance{
+			at("a:1", cluster.Passing, 1, "EU", "v1", "x"), at("b:1", cluster.Passing, 1, "v1"),
+			at("c:1", cluster.Passing, 1, "eu"), at("d:1", cluster.Passing, 1),
+		}, "a:1*1/passing"},
+		{"nothing with the tag", Query{Tags: "v3"}, []cluster.Instance{at("a:1", cluster.Passing, 1)}, "negative"},
 		{"nothing with a port", Query{}, []cluster.Instance{at("", cluster.Passing, 1)}, "negative"},
 		{"one address twice: the healthier", Query{},
 			[]cluster.Instance{at("a:1", cluster.Critical, 1), at("a:1", cluster.Passing, 3)}, "a:1*3/passing"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if got := show(endpointsOf(row.query, row.service)); got != row.want {
+			e, leftOut := endpointsOf(row.query, row.service)
+			if got := show(e); got != row.want {
 				t.Errorf("endpointsOf = %s, want %s", got, row.want)
 			}
+			if len(leftOut) > 0 {
+				t.Errorf("left out: %q", leftOut)
+			}
 		})
+	}
+}
+
+// An instance without the port that a query names is left out by name, if the query wants it at all.
+func TestEndpointsOfPort(t *testing.T) {
+	service := []cluster.Instance{
+		{Node: "n", ID: "both", Address: "a:80", Weight: 1, Tags: []string{"v1"}, Ports: []cluster.Port{
+			{Name: "http", Address: "a:80"}, {Name: "admin", Address: "a:81"}}},
+		{Node: "n", ID: "http", Address: "b:80", Weight: 1, Tags: []string{"v1"}, Ports: []cluster.Port{
+			{Name: "http", Address: "b:80"}, {Name: "Admin", Address: "b:82"}}},
+		{Node: "n", ID: "one", Address: "c:80", Weight: 1, Tags: []string{"v2"}},
+		{Node: "n", ID: "bad", Weight: 1, Tags: []string{"v2"}, Ports: []cluster.Port{{Name: "admin"}}},
+	}
+	for _, row := range []struct {
+		query   Query
+		want    string
+		leftOut []string
+	}{
+		{Query{}, "a:80*1/passing b:80*1/passing c:80*1/passing", nil},
+		{Query{Port: "admin"}, "a:81*1/passing", []string{
+			"n/http: no port admin, but http, Admin", "n/one: no port admin: none of its ports has a name",
+			"n/bad: its port admin has no usable address",
+		}},
+		{Query{Port: "http", Tags: "v1"}, "a:80*1/passing b:80*1/passing", nil},
+		{Query{Port: "admin", Tags: "v1"}, "a:81*1/passing", []string{"n/http: no port admin, but http, Admin"}},
+	} {
+		e, leftOut := endpointsOf(row.query, service)
+		if got := show(e); got != row.want || !slices.Equal(leftOut, row.leftOut) {
+			t.Errorf("%s: %s, left out %q; want %s, %q", row.query, got, leftOut, row.want, row.leftOut)
+		}
+		for _, i := range e.Instances {
+			if i.Ports != nil {
+				t.Errorf("%s: %s still has the ports that nobody wants", row.query, i.Address)
+			}
+		}
+	}
+}
+
+func TestEntryPorts(t *testing.T) {
+	const ports = `"Ports":[{"Name":"http","Port":80,"Default":true},{"Name":"admin","Port":81},{"Name":"none","Port":0}]`
+	for _, row := range []struct {
+		name, service string
+		remote        bool
+		want          string
+	}{
+		{"the service's address", `"Address":"10.0.0.1","Port":80,` + ports, false, "[{http 10.0.0.1:80} {admin 10.0.0.1:81} {none }]"},
+		{"the node's address", `"Port":80,` + ports, false, "[{http 10.0.0.9:80} {admin 10.0.0.9:81} {none }]"},
+		{"remote: the wan address, with its own numbers",
+			`"Address":"10.0.0.1","Port":80,"TaggedAddresses":{"wan":{"Address":"192.0.2.1","Port":8080}},` + ports,
+			true, "[{http 192.0.2.1:80} {admin 192.0.2.1:81} {none }]"},
+		{"no names", `"Port":80`, false, "[]"},
+	} {
+		text := `[{"Node":{"Node":"n1","Address":"10.0.0.9"},"Service":{"ID":"x",` + row.service + `}}]`
+		var r result[[]cluster.Instance]
+		if err := decodeInstances(strings.NewReader(text), row.remote, &r); err != nil || len(r.leftOut) > 0 {
+			t.Fatalf("%s: %q left out, %v", row.name, r.leftOut, err)
+		}
+		if got := fmt.Sprint(r.value[0].Ports); got != row.want {
+			t.Errorf("%s: ports %s, want %s", row.name, got, row.want)
+		}
 	}
 }
 
@@ -142,7 +210,7 @@ func FuzzHealthAnswer(f *testing.F) {
 		if err != nil && classOf(err).String() == "acl" {
 			t.Fatalf("class acl from a body: %v", err)
 		}
-		e := endpointsOf(Query{Service: "x", Tag: tag}, r.value)
+		e, _ := endpointsOf(Query{Service: "x", Tags: config.Tags(tag)}, r.value)
 		if !slices.IsSortedFunc(e.Instances, func(a, b cluster.Instance) int {
 			return strings.Compare(a.Address,
 				b.Address)

@@ -58,6 +58,8 @@ func statusFault(status int, header http.Header, text string) error {
 		class = telemetry.DiscoveryACL
 	case status == http.StatusTooManyRequests:
 		class = telemetry.DiscoveryLimit
+	case strings.Contains(text, "boolean expression"): // of a filter; the status of 1.22 is 500
+		class = telemetry.DiscoveryQuery
 	case status == http.StatusConflict:
 		return &fault{class, fmt.Errorf("status %d: %w: %s", status, errOutdated, text)}
 	case status/100 == 3:
@@ -88,7 +90,7 @@ const (
 func backoff(class telemetry.DiscoveryClass, fails int) time.Duration {
 	first, most := retryFirst, retryMost
 	switch class {
-	case telemetry.DiscoveryACL:
+	case telemetry.DiscoveryACL, telemetry.DiscoveryQuery:
 		first, most, fails = refusedFirst, refusedMost, max(1, fails-refusedOften)
 	case telemetry.DiscoveryLimit:
 		first, fails = refusedFirst, max(1, fails-refusedOften)

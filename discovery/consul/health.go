@@ -26,14 +26,18 @@ const (
 
 // service is what Consul is queried for. The query is the same for all sidecars, so
 // that an agent keeps one view of a service for all of them: who wants what of it
-// is decided here.
-type service struct{ name, datacenter string }
+// is decided here, but for what only Consul can tell.
+type service struct{ name, filter, datacenter string }
 
 func (s service) String() string {
-	if s.datacenter == "" {
-		return "health " + strconv.Quote(s.name)
+	text := "health " + strconv.Quote(s.name)
+	if s.filter != "" {
+		text += " filter " + strconv.Quote(s.filter)
 	}
-	return "health " + strconv.Quote(s.name) + " dc " + strconv.Quote(s.datacenter)
+	if s.datacenter != "" {
+		text += " dc " + strconv.Quote(s.datacenter)
+	}
+	return text
 }
 
 // entry is the part we need of an element of /v1/health/service.
@@ -44,19 +48,25 @@ type entry struct {
 		TaggedAddresses struct {
 			WAN string `json:"wan"`
 		}
+		place
 	}
 	Service struct {
-		ID              string
-		Tags            []string
-		Address         string
-		Port            int
+		ID      string
+		Tags    []string
+		Address string
+		Port    int
+		Ports   []struct {
+			Name string
+			Port int
+		}
 		TaggedAddresses struct {
 			WAN struct {
 				Address string
 				Port    int
 			} `json:"wan"`
 		}
-		Weights struct{ Passing, Warning int }
+		Weights  struct{ Passing, Warning int }
+		Locality struct{ Zone string }
 	}
 	Checks []struct{ CheckID, Status string }
 }
@@ -73,6 +83,9 @@ func (c *Client) health(ctx context.Context, s service, q fetchOptions) (result[
 		}
 		remote = s.datacenter != local
 		query.Set("dc", s.datacenter)
+	}
+	if s.filter != "" {
+		query.Set("filter", s.filter)
 	}
 	var a result[[]cluster.Instance]
 	head, err := c.get(ctx, "/v1/health/service/"+s.name, query, q, maxHealthBytes,
@@ -109,9 +122,15 @@ func decodeInstances(body io.Reader, remote bool, into *result[[]cluster.Instanc
 // that one can connect to; then Address is empty.
 func (e *entry) instance(remote bool) (cluster.Instance, error) {
 	i := cluster.Instance{State: e.state(), ID: e.Service.ID, Node: e.Node.Node, Tags: e.Service.Tags}
+	i.Zone = cmp.Or(e.Service.Locality.Zone, e.Node.zone())
+	host, port := e.address(remote)
 	var err error
-	if i.Address, err = e.address(remote); err != nil {
+	if i.Address, err = written(host, port); err != nil {
 		i.Address = ""
+	}
+	for _, p := range e.Service.Ports {
+		address, _ := written(host, p.Port) // one that is none is told of where it is wanted
+		i.Ports = append(i.Ports, cluster.Port{Name: p.Name, Address: address})
 	}
 	weights := e.Service.Weights
 	if weights.Passing == 0 && weights.Warning == 0 { // registered straight into the catalog, without weights
@@ -147,10 +166,10 @@ func (e *entry) state() cluster.State {
 	return worst
 }
 
-// address is the service's own, or that of its node, in the form that documents have
-// too. From another datacenter it is the one tagged "wan", where there is one.
-func (e *entry) address(remote bool) (string, error) {
-	host, port := e.Service.Address, e.Service.Port
+// address is the service's own, or that of its node. From another datacenter it is the one tagged "wan",
+// where there is one.
+func (e *entry) address(remote bool) (host string, port int) {
+	host, port = e.Service.Address, e.Service.Port
 	if wan := e.Service.TaggedAddresses.WAN; remote && host != "" && wan.Address != "" {
 		host = wan.Address
 		if wan.Port != 0 {
@@ -163,16 +182,21 @@ func (e *entry) address(remote bool) (string, error) {
 			host = wan
 		}
 	}
+	return host, port
+}
+
+// written is an address in the form that documents have too.
+func written(host string, port int) (string, error) {
 	if port == 0 {
 		return "", errors.New("no port")
 	}
 	if bare, ok := strings.CutPrefix(host, "["); ok {
 		host = strings.TrimSuffix(bare, "]")
 	}
-	written := net.JoinHostPort(host, strconv.Itoa(port))
-	address, err := config.EndpointAddress(written)
+	text := net.JoinHostPort(host, strconv.Itoa(port))
+	address, err := config.EndpointAddress(text)
 	if err != nil {
-		return "", fmt.Errorf("address %.100q: %w", written, err)
+		return "", fmt.Errorf("address %.100q: %w", text, err)
 	}
 	return address, nil
 }

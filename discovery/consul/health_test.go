@@ -37,7 +37,8 @@ func BenchmarkHealthAnswer(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		a, err := c.health(b.Context(), service{name: "api"}, fetchOptions{})
-		if err != nil || len(endpointsOf(Query{Service: "api", Tag: "v1"}, a.value).Instances) != 5000 {
+		e, _ := endpointsOf(Query{Service: "api", Tags: "v1"}, a.value)
+		if err != nil || len(e.Instances) != 5000 {
 			b.Fatal(err)
 		}
 	}

@@ -73,11 +73,11 @@ func (w *watch[T]) lookTwice(ctx context.Context) finding {
 	return lookReset
 }
 
-// lookError restarts a watch that cannot be looked at, for it to say so: its rights were lost, or
+// lookError restarts a watch that cannot be looked at, for it to say so: its rights were lost, its query is refused, or
 // Consul does not respond.
 func (w *watch[T]) lookError(err error) finding {
 	switch classOf(err) {
-	case telemetry.DiscoveryACL:
+	case telemetry.DiscoveryACL, telemetry.DiscoveryQuery:
 		w.restart(false, false)
 		return lookReset
 	case telemetry.DiscoveryTransport, telemetry.DiscoveryServer:

@@ -173,8 +173,8 @@ func (c *Client) Registered(ctx context.Context, q Query) (all, healthy int, err
 	if err != nil {
 		return 0, 0, inTime(ctx, err)
 	}
-	instances := endpointsOf(q, found.value).Instances
-	return len(instances), usable(instances), nil
+	e, _ := endpointsOf(q, found.value)
+	return len(e.Instances), usable(e.Instances), nil
 }
 
 // Denied tells whether an error is that the token lacks a right.

@@ -2,6 +2,7 @@ package consul
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type serviceWatch struct {
 	service   service
 	watch     *watch[[]cluster.Instance]
 	instances []cluster.Instance // the last response, guarded by Catalog.mu
+	leftOut   []string           // those of them without a usable default port, and why
 	known     bool               // instances is one
 	stop      context.CancelFunc
 }
@@ -149,20 +151,42 @@ func (c *Catalog) receive(w *serviceWatch, r result[[]cluster.Instance]) {
 	if c.watches[w.service] != w {
 		return
 	}
-	w.instances, w.known = r.value, true
-	w.watch.tracker.LeftOut(r.leftOut)
+	w.instances, w.leftOut, w.known = r.value, r.leftOut, true
 	for q, s := range c.queries {
 		if q.service() == w.service {
 			c.update(q, s, r.value)
 		}
 	}
+	c.noteLeftOut(w)
+}
+
+// noteLeftOut names the instances that are of no use to one of the queries, each once.
+//
+// +checklocks:c.mu
+func (c *Catalog) noteLeftOut(w *serviceWatch) {
+	if !w.known {
+		return
+	}
+	var all []string
+	for q, s := range c.queries {
+		switch {
+		case q.service() != w.service:
+		case q.Port == "":
+			all = append(all, w.leftOut...)
+		default:
+			all = append(all, s.leftOut...)
+		}
+	}
+	slices.Sort(all)
+	w.watch.tracker.LeftOut(slices.Compact(all))
 }
 
 // update notes the endpoints of q, if they are news.
 //
 // +checklocks:c.mu
 func (c *Catalog) update(q Query, s *subscription, instances []cluster.Instance) {
-	next := endpointsOf(q, instances)
+	var next Endpoints
+	next, s.leftOut = endpointsOf(q, instances)
 	if s.known && !s.recheck && sameInstances(s.endpoints.Instances, next.Instances) {
 		return
 	}

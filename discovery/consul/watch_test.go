@@ -565,6 +565,8 @@ func TestClassOf(t *testing.T) {
 		{statusFault(500, nil, "rpc error making call: Permission denied"), telemetry.DiscoveryACL},
 		{statusFault(429, nil, "Your IP is issuing too many concurrent connections"), telemetry.DiscoveryLimit},
 		{statusFault(500, nil, "No cluster leader"), telemetry.DiscoveryServer},
+		{statusFault(500, nil, "Failed to create boolean expression evaluator: x"), telemetry.DiscoveryQuery},
+		{statusFault(400, nil, "Failed to create boolean expression evaluator: x"), telemetry.DiscoveryQuery},
 		{statusFault(503, nil, ""), telemetry.DiscoveryServer},
 	} {
 		if got := classOf(row.err); got != row.want {

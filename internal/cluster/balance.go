@@ -5,21 +5,25 @@ import "github.com/fabian4/gateway-homebrew-go/internal/config"
 // choose leases an endpoint of v, or returns nil. Another endpoint comes before
 // one already tried, a healthy one before one in panic.
 func (c *Cluster) choose(v *view, tried *Tried) *Endpoint {
-	if e := c.from(v, v.members, tried, false); e != nil {
+	if v.split != nil {
+		if e := c.preferred(v.split, tried); e != nil {
+			return e
+		}
+	} else if e := c.from(&v.tier, v.members, tried, false); e != nil {
 		return e
 	}
 	if tried != nil && tried.n > 0 {
-		if e := c.from(v, v.members, nil, false); e != nil {
+		if e := c.from(&v.tier, v.members, nil, false); e != nil {
 			return e
 		}
 	}
 	if c.strict {
 		return nil
 	}
-	if e := c.from(v, v.all, tried, true); e != nil {
+	if e := c.from(&v.tier, v.all, tried, true); e != nil {
 		return e
 	}
-	return c.from(v, v.all, nil, true)
+	return c.from(&v.tier, v.all, nil, true)
 }
 
 // usable are the endpoints of v from which choose takes one for a first try. Of one that is probed
@@ -46,21 +50,21 @@ const maxScan = 64
 
 // from runs the cluster's balancer over ms. A switch and not an interface, so
 // that a Tried on the caller's stack stays there.
-func (c *Cluster) from(v *view, ms []member, tried *Tried, panicking bool) *Endpoint {
+func (c *Cluster) from(t *tier, ms []member, tried *Tried, panicking bool) *Endpoint {
 	if len(ms) == 0 {
 		return nil
 	}
 	switch {
-	case v.slots != nil && tried.key() != 0:
-		return hashed(v, tried, tried.key(), panicking)
+	case t.slots != nil && tried.key() != 0:
+		return hashed(t, tried, tried.key(), panicking)
 	case panicking && len(ms) > maxScan:
 		return scan(ms, tried, true)
 	case panicking:
 		return c.group.roundRobin(ms, tried, true)
 	case c.cfg.Balance == config.BalanceLeastRequest:
-		return leastRequest(v, tried)
-	case c.cfg.Balance == config.BalanceRandom || v.slots != nil || len(ms) > maxScan:
-		return random(v, tried)
+		return leastRequest(t, tried)
+	case c.cfg.Balance == config.BalanceRandom || t.slots != nil || len(ms) > maxScan:
+		return random(t, tried)
 	default:
 		return c.group.roundRobin(ms, tried, false)
 	}

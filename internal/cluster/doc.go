@@ -4,7 +4,7 @@
 // # Life of a lease
 //
 // [Cluster.Pick] counts the request against the limits, loads the list of endpoints once (view.go)
-// and lets the balancer choose (balance.go, random.go, hash.go). [Endpoint.Take]
+// and lets the balancer choose (balance.go, random.go, hash.go, prefer.go). [Endpoint.Take]
 // gives the most recently used idle connection (pool.go). When there is none,
 // [Cluster.ReserveWithin] gives a [Slot] to dial under (limits.go), at the limit it waits, if there
 // is time. [Endpoint.Put] gives the connection back. [Endpoint.Done] ends the lease with an
@@ -78,6 +78,12 @@
 // Panic: when no endpoint is both healthy by Consul and not ejected, all that are not in
 // maintenance are used, unless the cluster says `panic: never`. If all are critical in Consul,
 // passive health still chooses among them. While all are ejected any success ends an ejection.
+//
+// Where a cluster prefers something its view has two parts (prefer.go), as Envoy has priorities: the near
+// one takes all requests while 1/1.4 of its weight is healthy, then as much as that. A pick draws the part,
+// and the balancer chooses in it. The share changes with ejections and, ten times a second, with slow
+// starts: so an endpoint that returns alone takes over slowly. One that is probed counts a tenth, or it
+// would never be probed.
 //
 // Consul takes endpoints away slowly (after a confirmed response; see discovery/consul). The last
 // ones deregistered are held for consul.empty_hold (30 s): an agent that restarts takes its node's

@@ -170,7 +170,7 @@ func TestRenameKeepsTheHold(t *testing.T) {
 
 func TestFollows(t *testing.T) {
 	cl := cfg("")
-	cl.Consul = config.Consul{Service: "orders", Tag: "v1", Datacenter: "dc2"}
+	cl.Consul = config.Consul{Service: "orders", Tags: "v1", Datacenter: "dc2"}
 	_, c := newCluster(t, cl)
 	const what = "consul service orders, tag v1, datacenter dc2"
 	for _, step := range []struct {

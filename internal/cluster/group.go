@@ -28,6 +28,7 @@ type group struct {
 	panicking atomic.Bool             // as last noted
 	active    atomic.Pointer[Cluster] // of the newest revision in service
 	standsIn  atomic.Pointer[string]  // name of the cluster that stands in, as last logged; nil: none
+	spilling  atomic.Bool             // others than the near endpoints are used too, as last logged
 
 	waitMu sync.Mutex // an endpoint's idle lock may be taken inside
 	// +checklocks:waitMu
@@ -119,7 +120,7 @@ func (g *group) feed(q config.Consul) *feed {
 	if q.Service == "" {
 		return nil
 	}
-	q.EmptyHold = 0 // of the cluster: the query is the same
+	q.EmptyHold, q.Prefer = 0, "" // of the cluster: the query is the same
 	f := g.feeds[q]
 	if f == nil {
 		f = &feed{group: g, onlyPassing: q.OnlyPassing, query: q, entries: map[string]*entry{}}
@@ -158,8 +159,7 @@ func (g *group) rebuild(f *feed) {
 		}
 	}
 	g.sweep()
-	g.notePanic()
-	g.noteFailover()
+	g.noteChange()
 }
 
 // sweep retires what no live cluster names, and remembers its health for a while.
@@ -267,6 +267,13 @@ func (g *group) inPanic() bool {
 		}
 	}
 	return true
+}
+
+// noteChange says what follows from a change of endpoints or of their health.
+func (g *group) noteChange() {
+	g.notePreference()
+	g.notePanic()
+	g.noteFailover()
 }
 
 // notePanic says once that panic mode began or ended.

@@ -20,9 +20,9 @@ const (
 	manyMembers   = hashSlots / 10
 )
 
-// slotsAfter is slots, or the table of the view before where that is the same.
-func slotsAfter(before *view, ms []member) []int32 {
-	if before != nil && slices.EqualFunc(before.members, ms, func(a, b member) bool {
+// slotsAfter is slots, or the table of the tier before where that is the same.
+func slotsAfter(before *tier, ms []member) []int32 {
+	if slices.EqualFunc(before.members, ms, func(a, b member) bool {
 		return a.endpoint.address == b.endpoint.address && a.weight == b.weight
 	}) {
 		return before.slots
@@ -143,9 +143,9 @@ const hashTries = 16
 
 // hashed leases the endpoint of the key. The requests of one that is ejected or tried already, and of one in a slow
 // start a part of the keys, go where the key's next slots say: always to the same one.
-func hashed(v *view, tried *Tried, key uint64, panicking bool) *Endpoint {
+func hashed(t *tier, tried *Tried, key uint64, panicking bool) *Endpoint {
 	for n := range uint64(hashTries) {
-		m := v.candidate(key, n)
+		m := t.candidate(key, n)
 		switch {
 		case tried.has(m.health):
 		case panicking:
@@ -155,15 +155,15 @@ func hashed(v *view, tried *Tried, key uint64, panicking bool) *Endpoint {
 			return m.endpoint
 		}
 	}
-	return scan(v.members, tried, panicking)
+	return scan(t.members, tried, panicking)
 }
 
 // candidate is the member in the nth slot of a key.
-func (v *view) candidate(key, n uint64) *member {
+func (t *tier) candidate(key, n uint64) *member {
 	if n > 0 {
 		key = mix(key + n)
 	}
-	return &v.members[v.slots[key%uint64(len(v.slots))]]
+	return &t.members[t.slots[key%uint64(len(t.slots))]]
 }
 
 // yields tells whether a member in a slow start leaves the key to the key's next slot.
@@ -178,8 +178,16 @@ func (c *Cluster) HashedTo(key uint64) string {
 	if key == 0 || v.slots == nil {
 		return ""
 	}
+	if v.split == nil {
+		return v.hashedTo(key)
+	}
+	first, second := v.split.order(key)
+	return cmp.Or(first.hashedTo(key), second.hashedTo(key))
+}
+
+func (t *tier) hashedTo(key uint64) string {
 	for n := range uint64(hashTries) {
-		if m := v.candidate(key, n); !m.yields(key, n) && m.health.open() {
+		if m := t.candidate(key, n); !m.yields(key, n) && m.health.open() {
 			return m.endpoint.address
 		}
 	}

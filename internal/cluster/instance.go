@@ -48,13 +48,22 @@ type Instance struct {
 	State   State  // what the checks say, whatever a cluster makes of it
 	ID      string // of the service, unique on its node
 	Node    string
+	Zone    string // empty = not known
 	Tags    []string
+	Ports   []Port // those that have names; only on the way to who follows one of them
+}
+
+// Port is a port of an instance that has a name.
+type Port struct {
+	Name    string
+	Address string // host:port, as that of an instance; empty: it is none that one can connect to
 }
 
 // Same reports whether other says nothing new after i.
 func (i Instance) Same(other Instance) bool {
 	return i.Address == other.Address && i.Weight == other.Weight && i.State == other.State &&
-		i.ID == other.ID && i.Node == other.Node && slices.Equal(i.Tags, other.Tags)
+		i.ID == other.ID && i.Node == other.Node && i.Zone == other.Zone && slices.Equal(i.Tags, other.Tags) &&
+		slices.Equal(i.Ports, other.Ports)
 }
 
 // SetEndpoints takes what Consul says now: the whole list, confirmed. It changes

@@ -74,8 +74,7 @@ func (h *health) failed(o Outcome) (ejected bool) {
 		g.tele.Ejections.Inc()
 		g.log.Info("endpoint ejected", "cluster", g.name, "endpoint", h.address,
 			"old", gateName(old), "new", gateName(gateEjected), "reason", o.String(), "failures", fails, "for", lasts)
-		g.notePanic()
-		g.noteFailover()
+		g.noteChange()
 	}
 	return ejected
 }
@@ -130,8 +129,7 @@ func (h *health) succeeded() {
 	if returns {
 		g.log.Info("endpoint returned", "cluster", g.name, "endpoint", h.address,
 			"old", gateName(old), "new", gateName(gateOpen))
-		g.notePanic()
-		g.noteFailover()
+		g.noteChange()
 	}
 }
 

@@ -10,24 +10,24 @@ import (
 const draws = 8
 
 // random leases an endpoint at random, by weight.
-func random(v *view, tried *Tried) *Endpoint {
+func random(t *tier, tried *Tried) *Endpoint {
 	for range draws {
-		m := v.draw()
+		m := t.draw()
 		if m != nil && !tried.has(m.health) && m.health.enter() {
 			return m.endpoint
 		}
 	}
-	return scan(v.members, tried, false)
+	return scan(t.members, tried, false)
 }
 
 // draw gives a member at random by weight, or nil when a slow start says no.
-func (v *view) draw() *member {
+func (t *tier) draw() *member {
 	i := 0
-	if n := len(v.cumulative); n > 1 {
-		at := rand.Int64N(v.cumulative[n-1])
-		i, _ = slices.BinarySearch(v.cumulative, at+1)
+	if n := len(t.cumulative); n > 1 {
+		at := rand.Int64N(t.cumulative[n-1])
+		i, _ = slices.BinarySearch(t.cumulative, at+1)
 	}
-	m := &v.members[i]
+	m := &t.members[i]
 	if pace := m.health.pace.Load(); pace < full && rand.Int64N(full) >= pace {
 		return nil
 	}
@@ -55,18 +55,18 @@ func scan(ms []member, tried *Tried, panicking bool) *Endpoint {
 // leastRequest draws two different endpoints by weight and leases the one with fewer
 // requests in flight for its weight: nearly as good as looking at all, without
 // everybody rushing to the same one.
-func leastRequest(v *view, tried *Tried) *Endpoint {
+func leastRequest(t *tier, tried *Tried) *Endpoint {
 	for range draws {
-		a, b := v.draw(), v.draw()
+		a, b := t.draw(), t.draw()
 		for again := 0; a == b && again < draws; again++ {
-			b = v.draw()
+			b = t.draw()
 		}
 		m := lessBusy(usable(a, tried), usable(b, tried))
 		if m != nil && m.health.enter() {
 			return m.endpoint
 		}
 	}
-	return scan(v.members, tried, false)
+	return scan(t.members, tried, false)
 }
 
 // usable gives m if it may be picked now, else nil.

@@ -24,6 +24,8 @@ type Set struct {
 	// +checklocks:mu
 	groups map[string]*group
 	// +checklocks:mu
+	here Location
+	// +checklocks:mu
 	reaped time.Duration
 	// +checklocks:mu
 	doubts []config.Consul // queries of holds that are over: to be passed to recheck
@@ -194,8 +196,7 @@ func (g *group) enter(c *Cluster) {
 	if len(c.StandIns()) > 0 {
 		g.tele.SetFailover(g.failsOver)
 	}
-	g.notePanic()
-	g.noteFailover()
+	g.noteChange()
 }
 
 // dropFeeds forgets what the catalog said to queries that no cluster has any more.
@@ -276,7 +277,6 @@ func (g *group) tick(now time.Duration, reap bool) {
 		}
 	}
 	if len(g.live) > 0 {
-		g.notePanic()
-		g.noteFailover()
+		g.noteChange()
 	}
 }

@@ -78,7 +78,7 @@ func TestRevisionAdoptsWhatConsulSaid(t *testing.T) {
 	if got := picks(old, 4); strings.Contains(got, "-") || strings.Contains(got, "c") {
 		t.Errorf("the old revision still answers as it was, got %s", got)
 	}
-	cl.Consul.Tag = "v2"
+	cl.Consul.Tags = "v2"
 	c = add(t, s, cl)
 	if got := picks(c, 1); got != "-" {
 		t.Errorf("another question begins with nothing, got %s", got)

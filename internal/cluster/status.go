@@ -23,6 +23,7 @@ type Status struct {
 	Balance     string           `json:"balance"`
 	Panic       bool             `json:"panic"` // endpoints are used that are not healthy
 	Failover    *FailoverStatus  `json:"failover,omitempty"`
+	Prefer      *PreferStatus    `json:"prefer,omitempty"`
 	Follows     string           `json:"follows,omitempty"` // a service of the catalog, and why it has no instance
 	InFlight    int64            `json:"in_flight"`
 	Connections int64            `json:"connections"`
@@ -43,6 +44,7 @@ type FailoverStatus struct {
 type EndpointStatus struct {
 	Address         string  `json:"address"`
 	Static          bool    `json:"static"`
+	Near            bool    `json:"near,omitempty"` // on the node, or in the zone, that the cluster prefers
 	Weight          int     `json:"weight"`
 	EffectiveWeight float64 `json:"effective_weight"`
 	State           string  `json:"state"`
@@ -117,7 +119,8 @@ func (g *group) status(rates map[*telemetry.Endpoint]telemetry.EndpointRate) Sta
 		Name:        g.name,
 		Balance:     c.cfg.Balance,
 		Panic:       g.inPanic(),
-		Follows:     c.feed.follows(), // +checklocksignore: one set
+		Follows:     c.feed.follows(),              // +checklocksignore: one set
+		Prefer:      c.preferStatus(c.view.Load()), // +checklocksignore: one set
 		InFlight:    g.requests.Load(),
 		Connections: g.conns.Load(),
 		Pending:     int(g.waiting.Load()),
@@ -142,8 +145,11 @@ func (g *group) status(rates map[*telemetry.Endpoint]telemetry.EndpointRate) Sta
 	for _, l := range v.listed {
 		named[l.endpoint.health] = true
 		e := l.endpoint.health.endpointStatus(c, l) // +checklocksignore: one group
+		e.Near = l.near
 		if !usable[l.endpoint] {
 			e.Unused = e.whyUnused()
+		} else {
+			e.Unused = v.restsBy(&l, c)
 		}
 		if r, ok := rates[l.endpoint.health.measured]; ok {
 			e.Recent = &r

@@ -2,21 +2,30 @@ package cluster
 
 import "github.com/fabian4/gateway-homebrew-go/internal/config"
 
-// view is a cluster's endpoints at one moment, ready to be picked from; immutable.
+// view is a cluster's endpoints at one moment, ready to be picked from; immutable but for the share of split.
 type view struct {
-	// members are what a pick chooses from: weight > 0 and healthy by the
+	// tier is what a pick chooses from: weight > 0 and healthy by the
 	// catalog and by active checks, or, with none such, what panic mode allows.
-	members []member
+	tier
+	// split is the same in two parts, where some endpoints are preferred; nil: none are, or there are no others.
+	split *split
+	near  int  // listed endpoints that are preferred
+	sole  bool // there are members, and all of them are
 	// all is what panic mode falls back to: weight > 0, not in maintenance.
 	all []member
-	// cumulative weights of members, for random draws.
-	cumulative []int64
-	// slots are those of a cluster with balance hash: indexes of members.
-	slots []int32
 	// unhealthy tells that members are there by panic mode.
 	unhealthy bool
 	// listed is every endpoint, for the status.
 	listed []listing
+}
+
+// tier is a list of endpoints with what balancers need of it.
+type tier struct {
+	members []member
+	// cumulative weights of members, for random draws.
+	cumulative []int64
+	// slots are those of a cluster with balance hash: indexes of members.
+	slots []int32
 }
 
 // member is an endpoint that may get traffic.
@@ -34,6 +43,7 @@ type listing struct {
 	static   bool
 	entry    *entry // what the catalog says; nil = nothing
 	sick     bool   // active checks say so
+	near     bool   // it is one that the cluster prefers
 }
 
 // regain is over how many of its own turns an endpoint regains all its
@@ -45,7 +55,10 @@ const regain = 32
 //
 // +checklocks:c.group.set.mu
 func (c *Cluster) build() *view {
-	v := &view{}
+	v, before := &view{}, c.view.Load()
+	if before == nil {
+		before = &view{}
+	}
 	static := make(map[string]bool, len(c.cfg.Endpoints))
 	for _, e := range c.cfg.Endpoints {
 		if static[e.Address] {
@@ -77,17 +90,25 @@ func (c *Cluster) build() *view {
 	if len(v.members) == 0 && !c.strict {
 		v.members, v.unhealthy = v.all, len(v.all) > 0
 	}
-	prepare(v.members)
+	v.prepare(c, &before.tier)
 	prepare(v.all)
-	sum := int64(0)
-	for _, m := range v.members {
-		sum += m.weight
-		v.cumulative = append(v.cumulative, sum)
-	}
-	if c.cfg.Balance == config.BalanceHash {
-		v.slots = slotsAfter(c.view.Load(), v.members)
+	if c.cfg.Consul.Prefer != "" {
+		v.divide(c, before.split) // +checklocksignore: one set
 	}
 	return v
+}
+
+// prepare makes what balancers need. before is the tier in whose place it comes.
+func (t *tier) prepare(c *Cluster, before *tier) {
+	prepare(t.members)
+	sum := int64(0)
+	for _, m := range t.members {
+		sum += m.weight
+		t.cumulative = append(t.cumulative, sum)
+	}
+	if c.cfg.Balance == config.BalanceHash {
+		t.slots = slotsAfter(before, t.members)
+	}
 }
 
 // prepare works out the pace of recovery: by its share of the picks.

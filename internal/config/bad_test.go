@@ -154,6 +154,26 @@ var bad = []struct{ file, want string }{
 4:50: clusters[2].consul.empty_hold: want a duration such as 5s, 1h30m or 250ms (seen "forever")
 5:50: clusters[3].consul.empty_hold: want a duration from 1ms to 8760h (seen "9000h")
 6:23: clusters[4].consul: service is missing
+7:23: clusters[5].consul: want one of tag and tags (seen both)
+8:44: clusters[6].consul.tags: want at least one tag, leave tags out for any (seen an empty list)
+9:53: clusters[7].consul.tags[2]: v1 is there twice
+10:49: clusters[8].consul.tags[1]: want a tag (seen "")
+11:44: clusters[9].consul.tags: want a list (seen "v1")
+12:46: clusters[10].consul.filter: want an expression as Consul reads it; at its character 22: no match found, ` +
+		`expected: "!=", "==", "contains", "in", "is", "matches", "not" or [ \t\r\n] ` +
+		`(seen "Service.Meta.version = \"2\"")
+13:46: clusters[11].consul.filter: want an expression as Consul reads it; at its character 10: no match found, ` +
+		`expected: [ \t\r\n] (seen "a == b or")
+14:46: clusters[12].consul.filter: want an expression, leave filter out for none (seen " ")
+15:46: clusters[13].consul.filter: want an expression as Consul reads it; at its character 26: rule "string": ` +
+		`Unterminated string literal (seen "Service.Tags contains \"v1")
+16:46: clusters[14].consul.filter: want a simpler expression, with fewer parentheses in parentheses: ` +
+		`Consul would read it for long (seen "((((((((((a == b))))))))))")
+17:46: clusters[15].consul.filter: want no control bytes (seen "a == b\tand c == d")
+18:46: clusters[16].consul.filter: want text, which needs quotes here (seen 2)
+19:44: clusters[17].consul.port: want text, which needs quotes here (seen 8080)
+20:44: clusters[18].consul.port: want no control bytes (seen "a\tb")
+21:46: clusters[19].consul.prefer: want one of node, zone (seen "rack")
 `},
 	{"control.bad.yaml", `
 2:11: document: not text (a control byte, or not UTF-8)

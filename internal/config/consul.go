@@ -12,9 +12,15 @@ import (
 // Consul names the catalog service whose instances are endpoints.
 type Consul struct {
 	Service     string // empty = none
-	Tag         string
+	Tags        Tags   // of which an instance has all
+	Filter      string // in Consul's expression language, which Consul evaluates; empty = none
+	Port        string // name of one of the ports of an instance; empty = its default port
 	Datacenter  string
 	OnlyPassing bool // leave out instances with warnings
+
+	// Prefer is which instances come first, PreferNode or PreferZone; empty = all are alike. The others take what is
+	// too much for them.
+	Prefer string
 
 	// EmptyHold is how long the last instances stay in use after the catalog has
 	// confirmed that none is registered; 0 = not at all. The longer, the longer an
@@ -22,6 +28,12 @@ type Consul struct {
 	// is really gone wait for connections before they hear of it.
 	EmptyHold time.Duration
 }
+
+// Which instances a cluster prefers: those on the node of the gateway, or in its zone.
+const (
+	PreferNode = "node"
+	PreferZone = "zone"
+)
 
 // standardEmptyHold outlasts the restart of an agent, which takes its node's
 // services out of the catalog for some seconds.
@@ -31,9 +43,14 @@ var consulBlock = block[Consul]{
 	form: "{service: orders}",
 	fields: []field[Consul]{
 		at("service", func(c *Consul) *string { return &c.Service }, serviceName),
-		at("tag", func(c *Consul) *string { return &c.Tag }, consulTag).optional(),
+		at("tag", func(c *Consul) *Tags { return &c.Tags }, oneTag).when(func(c *Consul) bool { return c.Tags.one() }),
+		at("tags", func(c *Consul) *Tags { return &c.Tags }, manyTags).when(
+			func(c *Consul) bool { return c.Tags.many() }),
+		at("filter", func(c *Consul) *string { return &c.Filter }, consulFilter.or("")).optional(),
+		at("port", func(c *Consul) *string { return &c.Port }, consulPort.or("")).optional(),
 		at("datacenter", func(c *Consul) *string { return &c.Datacenter }, name.or("")).optional(),
 		at("only_passing", func(c *Consul) *bool { return &c.OnlyPassing }, flag).optional(),
+		at("prefer", func(c *Consul) *string { return &c.Prefer }, word(PreferNode, PreferZone)).optional(),
 		at("empty_hold", func(c *Consul) *time.Duration { return &c.EmptyHold }, duration(true)),
 	},
 	begin: func(d *decoder, c *Consul) { c.EmptyHold = standardEmptyHold },
@@ -41,14 +58,23 @@ var consulBlock = block[Consul]{
 		if !has(n, "service") {
 			d.problem(n, "service is missing")
 		}
+		if has(n, "tag") && has(n, "tags") {
+			d.problem(n, "want one of tag and tags (seen both)")
+		}
 	},
 }
 
-// String says what is followed: "consul service orders, tag v1".
+// String says what is followed: "consul service orders, tag v1", or "consul service orders, tags eu, v1, filter ...".
 func (c Consul) String() string {
 	s := "consul service " + c.Service
-	if c.Tag != "" {
-		s += ", tag " + c.Tag
+	if c.Tags != "" {
+		s += ", " + c.Tags.String()
+	}
+	if c.Filter != "" {
+		s += ", filter " + c.Filter
+	}
+	if c.Port != "" {
+		s += ", port " + c.Port
 	}
 	if c.Datacenter != "" {
 		s += ", datacenter " + c.Datacenter
@@ -71,7 +97,7 @@ func (d *decoder) follow(name string) bool {
 	}
 	var c Cluster
 	clusterBlock.begin(d, &c)
-	c.Name, c.Consul = name, Consul{Service: service, Tag: tag, EmptyHold: standardEmptyHold}
+	c.Name, c.Consul = name, Consul{Service: service, Tags: Tags(tag), EmptyHold: standardEmptyHold}
 	d.names[nameKey{"clusters", name}] = place{part: d.part, base: d.base, line: 1, column: 1}
 	d.clusters[name] = len(d.doc.Clusters)
 	d.doc.Clusters = append(d.doc.Clusters, c)
@@ -99,10 +125,10 @@ func checkService(s string) (string, error) {
 
 func isDots(s string) bool { return s == "." || s == ".." }
 
-// consulTag may be about anything: other tools keep whole rules in tags.
-var consulTag = text(func(s string) (string, error) {
+// consulPort is the name of a port as instances are registered with it. Upper and lower case differ to Consul.
+var consulPort = text(func(s string) (string, error) {
 	if len(s) > maxName {
-		return "", errors.New("want a tag of at most 128 bytes")
+		return "", errors.New("want the name of a port, of at most 128 bytes")
 	}
 	return s, checkPrintable(s)
 })

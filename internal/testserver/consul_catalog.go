@@ -14,10 +14,19 @@ type Service struct {
 	Name    string
 	Address string // empty = 127.0.0.1
 	Port    int
+	Ports   []ServicePort // in place of Port
 	Tags    []string
 	Meta    map[string]string
 	Weight  int // while passing; 0 = 1, Consul's default
+	Zone    string
 	Warning int // weight while warning; 0 = 1, Consul's default
+}
+
+// ServicePort is a port with a name.
+type ServicePort struct {
+	Name    string
+	Port    int
+	Default bool
 }
 
 // Register registers an instance, or changes it.
@@ -25,13 +34,15 @@ func (s *ConsulServer) Register(service Service) {
 	s.process.t.Helper()
 	id := cmp.Or(service.ID, service.Name)
 	s.Call(http.MethodPut, "/v1/agent/service/register", map[string]any{
-		"ID":      id,
-		"Name":    service.Name,
-		"Address": cmp.Or(service.Address, "127.0.0.1"),
-		"Port":    service.Port,
-		"Tags":    service.Tags,
-		"Meta":    service.Meta,
-		"Weights": map[string]int{"Passing": cmp.Or(service.Weight, 1), "Warning": cmp.Or(service.Warning, 1)},
+		"ID":       id,
+		"Name":     service.Name,
+		"Address":  cmp.Or(service.Address, "127.0.0.1"),
+		"Port":     service.Port,
+		"Ports":    service.Ports,
+		"Locality": map[string]string{"Region": service.Zone, "Zone": service.Zone},
+		"Tags":     service.Tags,
+		"Meta":     service.Meta,
+		"Weights":  map[string]int{"Passing": cmp.Or(service.Weight, 1), "Warning": cmp.Or(service.Warning, 1)},
 		// Longer than any test: the check changes only when it is told to.
 		"Check": map[string]any{"CheckID": check(id), "TTL": "1h", "Status": "passing"},
 	})

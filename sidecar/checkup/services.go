@@ -73,14 +73,14 @@ func (c *checkup) service(ctx context.Context, q consul.Query) {
 	}
 }
 
-// absent tells of a service without an instance whether it is the tag that nobody has, or what may have been meant.
+// absent tells of a service without an instance whether it has others, which are not asked for, or what may have been
+// meant.
 func (c *checkup) absent(ctx context.Context, q consul.Query) {
 	const register = "register it, or mend the name in the document"
-	if q.Tag != "" {
-		any := consul.Query{Service: q.Service, Datacenter: q.Datacenter}
+	if any := (consul.Query{Service: q.Service, Datacenter: q.Datacenter}); any != q {
 		if n, _, err := c.Consul.Registered(ctx, any); err == nil && n > 0 {
-			c.wrong("register one with the tag, or mend the tag in the document",
-				"%s: none of its %s has the tag", q, count(n, "instance"))
+			wanted, has := wanted(q)
+			c.wrong("register one "+wanted+", or mend the document", "%s: none of its %s %s", q, count(n, "instance"), has)
 			return
 		}
 	}
@@ -91,4 +91,17 @@ func (c *checkup) absent(ctx context.Context, q consul.Query) {
 		}
 	}
 	c.wrong(register, "%s: not in the catalog", q)
+}
+
+// wanted says how an instance has to be, as the ends of two sentences.
+func wanted(q consul.Query) (register, has string) {
+	switch {
+	case q.Filter != "" || q.Tags != "" && q.Port != "":
+		return "that fits", "fits"
+	case q.Port != "":
+		return "with the port", "has the port"
+	case len(q.Tags.List()) > 1:
+		return "with all of the tags", "has all of the tags"
+	}
+	return "with the tag", "has the tag"
 }

@@ -180,7 +180,7 @@ func (r *report) cluster(c *cluster.Status) {
 		}
 	}
 	fmt.Fprintf(r, "cluster %s\t%d of %s healthy%s\n", c.Name, healthy, count(len(c.Endpoints), "endpoint"),
-		when(c.Panic, ", so the others are used too")+failingOver(c)+
+		when(c.Panic, ", so the others are used too")+preferring(c)+failingOver(c)+
 			when(!r.tells(c.Follows, c.Name) && !r.tells("no endpoints received yet", ""), unfollowed(c))+
 			when(c.Awaiting > 0, ", "+count(c.Awaiting, "request")+" waiting for endpoints"))
 	for _, e := range c.Endpoints {
@@ -200,7 +200,16 @@ func recent(r *telemetry.EndpointRate) string {
 
 // unfollowed says what the cluster follows where the catalog has no instance of it.
 func unfollowed(c *cluster.Status) string {
-	return when(strings.Contains(c.Follows, ": "), " ("+c.Follows+")")
+	without := strings.HasSuffix(c.Follows, ": no response yet") || strings.HasSuffix(c.Follows, ": not in the catalog")
+	return when(without, " ("+c.Follows+")")
+}
+
+// preferring says which endpoints come first, and how far.
+func preferring(c *cluster.Status) string {
+	if c.Prefer == nil {
+		return ""
+	}
+	return ", " + c.Prefer.String()
 }
 
 // failingOver says which cluster stands in, if one does.

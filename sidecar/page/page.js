@@ -142,6 +142,7 @@ function drawClusters(s, now) {
     const r = rates.get(c.name);
     const facts = [`${used} of ${count(c.endpoints.length, 'endpoint')} used`, c.balance,
       c.panic ? 'none is healthy, so all are used' : '', c.follows || '',
+      c.prefer && c.prefer.here ? `prefers ${c.prefer.by} ${c.prefer.here} (${Math.round(100 * c.prefer.share)} %)` : '',
       c.failover && c.failover.active ? `${c.failover.active} stands in` : '',
       c.awaiting > 0 ? `${count(c.awaiting, 'request')} waiting for endpoints` : '',
       r ? `${short(r.per_second)} tries a second, p99 ${millis(r.p99_ms)}` : ''].filter(Boolean).join(', ');
