@@ -80,7 +80,8 @@ func (c *checkup) absent(ctx context.Context, q consul.Query) {
 	if any := (consul.Query{Service: q.Service, Datacenter: q.Datacenter}); any != q {
 		if n, _, err := c.Consul.Registered(ctx, any); err == nil && n > 0 {
 			wanted, has := wanted(q)
-			c.wrong("register one "+wanted+", or mend the document", "%s: none of its %s %s", q, count(n, "instance"), has)
+			c.wrong("register one "+wanted+", or mend the document",
+				"%s: none of its %s %s", q, count(n, "instance"), has)
 			return
 		}
 	}
