@@ -174,13 +174,14 @@ func TestPanicBeforeARequest(t *testing.T) {
 // A panic on a goroutine that reads a connection of HTTP/2, where no request has a goroutine of its own, ends that
 // connection alone.
 func TestPanicInAnEventEndsOneConnection(t *testing.T) {
-	app := versionBackend(t, true, func(http.ResponseWriter, *http.Request) {})
+	app := versionBackend(t, true, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 	g := start(t, clustered("", "protocol: http2", app),
 		func(o *proxy.Options) { o.Logger, o.MaxHead = touchy{o.Logger}, 1000 })
 	one, other := g.dial2(), g.dial2()
 	one.Ask(1, true, "GET", "/")
 	one.Answer(1, "200")
-	other.Ask(1, true, "GET", "/", "x-big", strings.Repeat("x", 2000))
+	other.Ask(1, false, "POST", "/")
+	other.Head(1, true, "x-big", strings.Repeat("x", 2000)) // as trailers
 	if away, ok := other.Next().(*http2.GoAwayFrame); !ok || away.ErrCode != http2.ErrCodeInternal {
 		t.Errorf("got %v, want a GOAWAY with INTERNAL_ERROR", away)
 	}

@@ -128,6 +128,7 @@ cluster v2  0 of 0 endpoints used, where its client does not stay: the answer is
 	} {
 		e := explanationFixture()
 		e.Others, e.More, e.Retries, e.Timeouts = nil, 0, nil, nil
+		e.Mirror, e.ErrorPages = "", nil
 		e.Clusters = []route.ClusterShare{
 			{Share: 9, StickyBy: "canary=01", Stays: row.stays, Status: cluster.Status{Name: "v1",
 				Failover: &cluster.FailoverStatus{Order: []string{"v3"}, Active: "v3"}}},
