@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
@@ -49,32 +50,47 @@ func (l *locator) run(ctx context.Context) {
 		return
 	}
 	pause, told := locateFirst, ""
+	here := cluster.Location{Zone: l.boot.Zone}
 	for {
 		found, err := l.consul.Locate(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		here := cluster.Location{Node: found.Node, Datacenter: found.Datacenter, Zone: cmp.Or(l.boot.Zone, found.Zone)}
+		here = learn(here, found, err, l.boot.Zone)
 		wait := relocateEvery
-		switch {
-		case err != nil:
-			here.Unknown = err.Error()
+		if err == nil {
+			pause = locateFirst
+		} else {
 			wait, pause = pause, min(2*pause, locateLast)
-		case here.Zone == "":
-			here.Unknown = "node " + here.Node + " has none: set GATEWAY_ZONE, or the locality or the meta data zone of the node"
-			pause = locateFirst
-		default:
-			pause = locateFirst
 		}
 		l.set.SetLocation(here)
 		if what := here.Node + " " + here.Zone + " " + here.Unknown; what != told {
 			told = what
-			l.tell(here, err != nil || here.Zone == "" && l.zoned.Load())
+			l.tell(here, here.Node == "" || here.Zone == "" && l.zoned.Load())
 		}
 		if !waitFor(ctx, wait/2+rand.N(wait/2)) {
 			return
 		}
 	}
+}
+
+// learn is where the gateway runs, after the agent was asked once more: before is what was known, zone that of the
+// bootstrap, which wins. An error takes nothing away: what was said holds until something else is.
+func learn(before cluster.Location, found consul.Location, err error, zone string) cluster.Location {
+	here := cluster.Location{Node: found.Node, Datacenter: found.Datacenter, Zone: cmp.Or(zone, found.Zone)}
+	switch {
+	case err == nil && here.Zone == "":
+		here.Unknown = "node " + here.Node + " has none: set GATEWAY_ZONE, or the locality or the meta data zone of the node"
+	case err == nil:
+	case found.Node == "" || found.Node == before.Node:
+		here = before
+		if here.Unknown = ""; here.Node == "" || here.Zone == "" {
+			here.Unknown = err.Error()
+		}
+	case here.Zone == "":
+		here.Unknown = err.Error()
+	}
+	return here
 }
 
 // tell logs where the gateway runs; unknown: what somebody wants to know of it is not known.
