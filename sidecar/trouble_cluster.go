@@ -1,0 +1,181 @@
+package sidecar
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// endpoints tells of endpoints that are not used.
+func (t *troubles) endpoints(c *cluster.Status) {
+	var sick, resting []string
+	all, usable := 0, 0
+	for i := range c.Endpoints {
+		e := &c.Endpoints[i]
+		if e.State == "draining" || e.Weight == 0 {
+			continue // it is not meant to be used
+		}
+		all++
+		if e.Unused == "" {
+			usable++
+		}
+		switch e.State {
+		case "healthy":
+		case "maintenance": // somebody wants it so
+			resting = append(resting, t.endpoint(e))
+		default:
+			sick = append(sick, t.endpoint(e))
+		}
+	}
+	if usable == 0 {
+		sick = append(sick, resting...)
+	}
+	why := t.why(c, sick)
+	switch {
+	case c.Failover != nil && c.Failover.Active != "":
+		t.add(atRisk, "cluster %s: no endpoint can be used, so %s stands in%s", c.Name, c.Failover.Active, why)
+	case usable == 0 && t.told(unanswered(c)): // a reason for not being ready
+	case usable == 0:
+		t.add(failing, "cluster %s: no endpoint can be used%s", c.Name, why)
+	case c.Panic:
+		t.add(failing, "cluster %s: no endpoint is healthy, so all are used%s", c.Name, why)
+	case len(sick) > 0:
+		t.add(atRisk, "cluster %s: %d of %d endpoints %s not healthy%s", c.Name, len(sick), all, plural(len(sick)), why)
+	}
+}
+
+// unanswered is how a reason for not being ready tells that the service of a cluster is not known yet.
+func unanswered(c *cluster.Status) string {
+	what, is := strings.CutSuffix(c.Follows, ": no response yet")
+	if !is {
+		return "\x00" // which no reason has
+	}
+	return "no endpoints received yet: " +
+		strings.NewReplacer("consul ", "", ", tag ", " tag ", ", tags ", " tags ", ", filter ", " filter ",
+			", port ", " port ", ", datacenter ", " dc ").Replace(what)
+}
+
+// why is the cause that the cluster itself or its first endpoints give.
+func (t *troubles) why(c *cluster.Status, sick []string) string {
+	switch {
+	case len(sick) > 0:
+		return ": " + someOf(sick)
+	case c.Follows != "":
+		return ": " + c.Follows
+	}
+	return ""
+}
+
+// someOf names the first two, and how many more there are.
+func someOf(all []string) string {
+	const most = 2
+	if len(all) > most {
+		return fmt.Sprintf("%s, and %d more", strings.Join(all[:most], "; "), len(all)-most)
+	}
+	return strings.Join(all, "; ")
+}
+
+// endpoint tells what is wrong with one: its state, why, and what went wrong with it last.
+func (t *troubles) endpoint(e *cluster.EndpointStatus) string {
+	text := e.Address + " " + e.State
+	if e.Reason != "" {
+		text += " (" + e.Reason + ")"
+	}
+	if p := &e.Passive; p.LastError != "" && !strings.Contains(text, p.LastError) {
+		text += ", " + t.lastError(p)
+	}
+	return text
+}
+
+func (t *troubles) lastError(p *cluster.PassiveStatus) string {
+	text := p.LastError
+	if p.Failures > 1 {
+		text += fmt.Sprintf(", %d in a row", p.Failures)
+	}
+	if p.LastErrorAt != nil {
+		text += ", " + t.ago(*p.LastErrorAt)
+	}
+	return text
+}
+
+// few is how many tries must have failed within a minute before that is told.
+const few = 3
+
+// tries tells of tries that fail although the endpoint is used, and of requests that a limit refuses.
+func (t *troubles) tries(c *cluster.Status, r *telemetry.NamedRate) {
+	if r == nil {
+		return
+	}
+	if n := r.Errors["UO"]; n > 0 {
+		t.add(failing, "cluster %s: %d requests refused in the last minute, since a limit was reached (UO)", c.Name, n)
+	}
+	kinds := []string{"5xx", "UF", "UC", "UT", "UPE"}
+	failed := uint64(0)
+	var told []string
+	for _, kind := range kinds {
+		if n := r.Errors[kind]; n > 0 {
+			failed += n
+			told = append(told, fmt.Sprintf("%s %d", kind, n))
+		}
+	}
+	if failed < few || failed*20 < r.Requests {
+		return
+	}
+	s := atRisk
+	if failed*2 >= r.Requests {
+		s = failing
+	}
+	t.add(s, "cluster %s: %d of %d tries failed in the last minute: %s%s", c.Name, failed, r.Requests,
+		strings.Join(told, ", "), t.newestError(c))
+}
+
+// What makes an endpoint slow: it takes so many times as long as the others, and no less than slowMS. With fewer
+// requests than slowRequests that may be chance.
+const (
+	slowTimes    = 10
+	slowMS       = 100
+	slowRequests = 10
+)
+
+// slow tells of endpoints that take far longer than the others of their cluster.
+func (t *troubles) slow(c *cluster.Status) {
+	var busy []*cluster.EndpointStatus
+	for i := range c.Endpoints {
+		if e := &c.Endpoints[i]; e.Recent != nil && e.Recent.Requests >= slowRequests {
+			busy = append(busy, e)
+		}
+	}
+	for i, e := range busy {
+		var others []float64
+		for j, other := range busy {
+			if j != i {
+				others = append(others, other.Recent.P50MS)
+			}
+		}
+		slices.Sort(others)
+		if p50 := e.Recent.P50MS; len(others) > 0 && p50 >= slowMS && p50 >= slowTimes*others[len(others)/2] {
+			t.add(atRisk, "cluster %s: %s is slow: p50 %.0f ms in the last minute, that of the others %.1f ms", c.Name,
+				e.Address, p50, others[len(others)/2])
+		}
+	}
+}
+
+// newestError is that of the endpoints of a cluster, where one is known.
+func (t *troubles) newestError(c *cluster.Status) string {
+	var newest *cluster.EndpointStatus
+	for i := range c.Endpoints {
+		e := &c.Endpoints[i]
+		if at := e.Passive.LastErrorAt; at != nil && t.now.Sub(*at) < time.Minute &&
+			(newest == nil || at.After(*newest.Passive.LastErrorAt)) {
+			newest = e
+		}
+	}
+	if newest == nil {
+		return ""
+	}
+	return fmt.Sprintf("; %s: %s", newest.Address, t.lastError(&newest.Passive))
+}
