@@ -168,6 +168,14 @@ func TestCheckBeforeAndAfterTheStart(t *testing.T) {
 		"✓ ready, serves revision ", "✓ listener default: " + listen + " is the running gateway's",
 		"✓ admin port: " + admin + " is the running gateway's", "descriptors ✓ ", "all is well",
 	})
+	wide := maps.Clone(environ)
+	wide["GATEWAY_LISTEN"] = listen[strings.LastIndexByte(listen, ':'):]
+	if printed, code = check(t, wide); code != 0 {
+		t.Errorf("exit code %d with the same port of all interfaces, want 0", code)
+	}
+	has(t, printed, []string{
+		"listener default: " + wide["GATEWAY_LISTEN"] + " is taken by the running gateway, which listens on " + listen,
+	})
 	for range 3 {
 		_, _, _ = fetch(g.url) // nobody is at the endpoint
 	}

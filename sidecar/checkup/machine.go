@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"syscall"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
@@ -48,6 +49,28 @@ func (c *checkup) ports(ctx context.Context) {
 	}
 }
 
+// runningBeside is the address of the running gateway that keeps address from being listened on: one of them is for all
+// interfaces, and the port is the same. Empty: there is none.
+func (c *checkup) runningBeside(address string) string {
+	host, port, _ := net.SplitHostPort(address) // it was checked
+	if c.Status == nil {
+		return ""
+	}
+	for i := range c.Status.Listeners {
+		own := c.Status.Listeners[i].Address
+		if h, p, err := net.SplitHostPort(own); err == nil && p == port && (forAll(host) || forAll(h)) {
+			return own
+		}
+	}
+	return ""
+}
+
+// forAll tells whether a host stands for all interfaces.
+func forAll(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "" || err == nil && ip.IsUnspecified()
+}
+
 // runsOn tells whether the running gateway listens on an address.
 func (c *checkup) runsOn(address string) bool {
 	if c.Status == nil {
@@ -75,6 +98,10 @@ func (c *checkup) port(ctx context.Context, who, address string, own bool) {
 	_, port, _ := net.SplitHostPort(address) // it was checked
 	do := ""
 	switch {
+	case errors.Is(err, syscall.EADDRINUSE) && c.runningBeside(address) != "":
+		c.notice("set GATEWAY_LISTEN as the running gateway has it, or this is another gateway",
+			"%s: %s is taken by the running gateway, which listens on %s", who, address, c.runningBeside(address))
+		return
 	case errors.Is(err, syscall.EADDRINUSE):
 		do = fmt.Sprintf("ss -ltnp 'sport = :%s' names the process; end it, or take another port", port)
 	case errors.Is(err, syscall.EACCES):

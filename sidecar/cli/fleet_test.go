@@ -122,7 +122,7 @@ func testWaiting(t *testing.T, a *author) {
 	if got.code != 0 || !strings.HasSuffix(got.stdout, "\n2 serve\n") || strings.Contains(got.stdout, "refuses") {
 		t.Errorf("by force: %+v", got)
 	}
-	expect("in vain", a.do("push", "fast.yaml", "--wait", "1s"), 3, "2 silent\n",
+	expect("no verdict in time", a.do("push", "fast.yaml", "--wait", "1s"), 3, "2 silent\n",
 		"gateway: 2 of 2 gateways said nothing final of "+fast+" within 1s: one, two\n")
 	two.says(fast, "applied")
 	got = a.do("push", "fast.yaml", "--wait", "1ns")
