@@ -2,6 +2,7 @@ package netio
 
 import (
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -19,6 +20,7 @@ type pollSet struct {
 	file   *os.File
 	raw    syscall.RawConn
 	events [128]unix.EpollEvent // of wait
+	closed sync.Once
 }
 
 func newPollSet() (*pollSet, error) {
@@ -73,5 +75,6 @@ func (p *pollSet) wait(f func(fd int, ticket uint32)) error {
 // until names the moment at which wait returns; the zero time takes it away. Safe from any goroutine.
 func (p *pollSet) until(at time.Time) { _ = p.file.SetReadDeadline(at) } // a closed set is not waited for
 
-// close ends wait. Safe from any goroutine, and more than once.
-func (p *pollSet) close() { _ = p.file.Close() }
+// close ends wait. Safe from any goroutine, and more than once: each call returns when the descriptor is closed. A
+// second os.File.Close would return while the first still works.
+func (p *pollSet) close() { p.closed.Do(func() { _ = p.file.Close() }) }

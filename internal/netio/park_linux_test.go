@@ -285,6 +285,7 @@ func TestParkRefusedByTheKernel(t *testing.T) {
 // behind.
 func TestParkOutlived(t *testing.T) {
 	testserver.Goroutines(t)
+	dialled(t) // the runtime opens descriptors of its own with the first socket of the process
 	s := NewSweeper()
 	for range 2 {
 		before := descriptors(t)
