@@ -104,6 +104,10 @@
 // that was never there keeps us from sending requests: a request without a token would get a
 // response as if there were nothing.
 //
+// A request that does not block is a consistent one. A server that was just elected answers others before it
+// has applied its log, and says what was true long ago, or that there is nothing. A consistent request waits until it
+// has.
+//
 // The confirmation of an absence is skipped when absence is what we know: an empty folder is woken
 // by every write to the store.
 //

@@ -45,8 +45,11 @@ func (c *Client) get(
 		query.Set("index", strconv.FormatUint(q.index, 10))
 		query.Set("wait", strconv.FormatInt(q.wait.Milliseconds(), 10)+"ms")
 	}
-	if q.stale {
+	switch {
+	case q.stale:
 		query.Set("stale", "")
+	case q.leader():
+		query.Set("consistent", "")
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

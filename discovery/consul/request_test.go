@@ -258,8 +258,8 @@ func TestQuestion(t *testing.T) {
 		}
 	}
 	_, err = c.health(t.Context(), service{name: "api"}, fetchOptions{})
-	if got = last.Load(); err != nil || got.RequestURI != "/v1/health/service/api" {
-		t.Errorf("asked %s, %v, want no query: the leader, at once, uncached", got.RequestURI, err)
+	if got = last.Load(); err != nil || got.RequestURI != "/v1/health/service/api?consistent=" {
+		t.Errorf("asked %s, %v, want the leader, at once, uncached, when it has all its data", got.RequestURI, err)
 	}
 }
 
