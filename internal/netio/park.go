@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// parkedPeriod is the least time between two looks at the deadlines of parked connections, and so how late one of them
+// ParkedPeriod is the least time between two looks at the deadlines of parked connections, and so how late one of them
 // may be.
-const parkedPeriod = time.Second
+const ParkedPeriod = time.Second
 
 // Resumer goes on with a connection that was parked. Exactly one of the two calls follows a [Conn.Park] that took it,
 // or none after an [Conn.Unpark] that gave it back.
@@ -51,6 +51,36 @@ func (c *Conn) Park(r Resumer) bool {
 	return err == nil && took
 }
 
+// ParkWith is Park for a connection whose owner also wants to know when something comes at another one, over which it
+// reads nothing meanwhile: whichever can be read first, or is closed or interrupted, has r go on, once, with both. The
+// other one may be under TLS; it needs a socket.
+func (c *Conn) ParkWith(other *Conn, r Resumer) bool {
+	if !c.plain || other.raw == nil {
+		return false
+	}
+	took := false
+	_ = c.raw.Control(func(fd uintptr) { // an error means closed, and took is false
+		_ = other.raw.Control(func(otherFD uintptr) {
+			took = c.sweeper.parkPair(&pair{c, other, r}, int(fd), int(otherFD))
+		})
+	})
+	return took
+}
+
+// pair owns two connections that are parked together.
+type pair struct {
+	read, watched *Conn
+	Resumer
+}
+
+// besides is the one of the two that is not c.
+func (p *pair) besides(c *Conn) *Conn {
+	if c == p.read {
+		return p.watched
+	}
+	return p.read
+}
+
 // Unpark gives a parked connection to the caller, in the place of its Resumer, which will not be called. False: it is
 // not parked. Safe from any goroutine.
 func (c *Conn) Unpark() bool {
@@ -71,36 +101,41 @@ func (s *Sweeper) Parked() int {
 	return s.parked.count
 }
 
+// park moves c, whose descriptor is fd, into the lot. The kernel is told under the lock: afterwards, c may be resumed
+// and parked anew before it is.
 func (s *Sweeper) park(c *Conn, fd int, r Resumer) bool {
-	set, ticket, again := s.enter(c, fd, r)
-	if set == nil {
-		return false
-	}
-	if set.arm(fd, ticket, again) {
-		return true
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.place != inLot || c.ticket != ticket {
-		return true // whoever was quicker has told r
+	return s.parkable(c) && s.enter(c, fd, r)
+}
+
+func (s *Sweeper) parkPair(p *pair, fd, watchedFD int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.parkable(p.read) || !s.parkable(p.watched) || !s.enter(p.read, fd, p) {
+		return false
 	}
-	s.recall(c)
-	c.ticket = 0
+	if s.enter(p.watched, watchedFD, p) {
+		return true
+	}
+	s.vacate(p.read)
+	s.rouse(p.read)
 	return false
 }
 
-// enter moves c into the lot. again tells that it was there before, so that its descriptor is in the set, disarmed. A
-// nil set: it cannot be.
-func (s *Sweeper) enter(c *Conn, fd int, r Resumer) (set *pollSet, ticket uint32, again bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	at := c.readAt.Load()
+// parkable reports whether c can be moved into the lot.
+//
+// +checklocks:s.mu
+func (s *Sweeper) parkable(c *Conn) bool {
 	// Interrupt sets its mark before it asks, under this lock, whether c is parked: either we see the mark, or it sees
 	// c.
-	if !s.parked.ready(s) || c.place != inList || at < 0 || c.interrupt.Load() {
-		return nil, 0, false
-	}
-	s.awake.drop(c)
+	return s.parked.ready(s) && c.place == inList && c.readAt.Load() >= 0 && !c.interrupt.Load()
+}
+
+// enter moves c into the lot and has the kernel watch it. False: the kernel does not.
+//
+// +checklocks:s.mu
+func (s *Sweeper) enter(c *Conn, fd int, r Resumer) bool {
 	l := &s.parked
 	for fd >= len(l.table) {
 		l.table = append(l.table, nil)
@@ -108,14 +143,19 @@ func (s *Sweeper) enter(c *Conn, fd int, r Resumer) (set *pollSet, ticket uint32
 	if l.ticket++; l.ticket == 0 {
 		l.ticket = 1
 	}
-	again = c.ticket != 0
+	again := c.ticket != 0 // it was there before: its descriptor is in the set, disarmed
+	if !l.set.arm(fd, l.ticket, again) {
+		c.ticket = 0
+		return false
+	}
+	s.awake.drop(c)
 	c.place, c.owner, c.fd, c.ticket = inLot, r, int32(fd), l.ticket
 	l.table[fd] = c
 	l.push(c)
-	if at != 0 && (l.next == 0 || at < l.next) {
+	if at := c.readAt.Load(); at != 0 && (l.next == 0 || at < l.next) {
 		l.look(s, at)
 	}
-	return l.set, l.ticket, again
+	return true
 }
 
 // ready makes the set when it is needed for the first time.
@@ -135,7 +175,7 @@ func (l *lot) ready(s *Sweeper) bool {
 // to.
 func (l *lot) look(s *Sweeper, at int64) {
 	if at != 0 && l.looked != 0 {
-		at = max(at, l.looked+int64(parkedPeriod))
+		at = max(at, l.looked+int64(ParkedPeriod))
 	}
 	if at == l.next {
 		return
@@ -147,11 +187,25 @@ func (l *lot) look(s *Sweeper, at int64) {
 	l.set.until(s.Time(at))
 }
 
-// leave takes c out of the lot, to nowhere, and returns its owner. Its descriptor stays in the set: disarmed if it was
-// reported, else an event may come that finds no connection, or another ticket.
+// leave takes c out of the lot, to nowhere, and returns its owner. What was parked with it is awake. Its descriptor
+// stays in the set: disarmed if it was reported, else an event may come that finds no connection, or another ticket.
 //
 // +checklocks:s.mu
 func (s *Sweeper) leave(c *Conn) Resumer {
+	owner := s.vacate(c)
+	if p, paired := owner.(*pair); paired {
+		other := p.besides(c)
+		s.vacate(other)
+		s.rouse(other)
+		return p.Resumer
+	}
+	return owner
+}
+
+// vacate is leave for one connection alone.
+//
+// +checklocks:s.mu
+func (s *Sweeper) vacate(c *Conn) Resumer {
 	owner := c.owner
 	s.parked.drop(c)
 	s.parked.table[c.fd] = nil
@@ -222,19 +276,23 @@ func (s *Sweeper) keep(ctx context.Context) {
 
 // expire takes the parked connections whose moment has passed out and tells their owners.
 func (s *Sweeper) expire() {
+	var overdue []*Conn
 	var late []Resumer
 	s.mu.Lock()
 	now, next := s.Now(), int64(0)
-	for c := s.parked.head; c != nil; {
-		behind := c.next
+	for c := s.parked.head; c != nil; c = c.next {
 		switch at := c.readAt.Load(); {
 		case at == 0:
 		case at <= now:
-			late = append(late, s.recall(c))
+			overdue = append(overdue, c)
 		case next == 0 || at < next:
 			next = at
 		}
-		c = behind
+	}
+	for _, c := range overdue {
+		if c.place == inLot { // else it has gone with another one
+			late = append(late, s.recall(c))
+		}
 	}
 	s.parked.looked, s.parked.next = now, 0
 	s.parked.set.until(time.Time{})

@@ -122,8 +122,8 @@ func TestParkExpires(t *testing.T) {
 		lodgers[i] = mustPark(t, conns[i])
 	}
 	<-lodgers[2].expired
-	if late := time.Duration(s.Now() - conns[2].readAt.Load()); late < 0 || late > parkedPeriod {
-		t.Errorf("came %v late, want 0 to %v", late, parkedPeriod)
+	if late := time.Duration(s.Now() - conns[2].readAt.Load()); late < 0 || late > ParkedPeriod {
+		t.Errorf("came %v late, want 0 to %v", late, ParkedPeriod)
 	}
 	until(t, "the next look is for the hour", func() bool {
 		s.mu.Lock()
