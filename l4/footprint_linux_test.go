@@ -31,9 +31,9 @@ func TestFootprint(t *testing.T) {
 		s.Fill(endpoint, message)
 	}
 	exchange()
-	before := testgateway.Live()
+	before := testgateway.HeapAndStacks()
 	for range n {
 		exchange()
 	}
-	testgateway.WantFootprint(t, before, n, 7900)
+	testgateway.WantFootprint(t, testgateway.HeapAndStacks, before, n, 7900)
 }

@@ -3,6 +3,7 @@
 package proxy_test
 
 import (
+	"runtime"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -27,15 +28,16 @@ func TestFootprintIdle(t *testing.T) {
 	}
 	exchange()
 	g.parked(1)
-	before := testgateway.Live()
+	before := testgateway.Heap()
 	for range n {
 		exchange()
 	}
 	g.parked(1 + n)
-	testgateway.WantFootprint(t, before, n, 1300)
+	g.fewGoroutines()
+	testgateway.WantFootprint(t, testgateway.Heap, before, n, 1300)
 }
 
-// A request that waits for its endpoint, with both of its connections.
+// A request that waits for its endpoint, with both of its connections, which are parked.
 func TestFootprintWaiting(t *testing.T) {
 	if !testgateway.Apart(t) {
 		return
@@ -46,13 +48,14 @@ func TestFootprintWaiting(t *testing.T) {
 	g := start(t, clustered("timeouts: {upstream: 0s}", "", address))
 	request := []byte(get("/"))
 	s.Send(s.Dial(g.addr), request)
-	g.inFlight(1)
-	before := testgateway.Live()
+	g.parked(2)
+	before := testgateway.Heap()
 	for range n {
 		s.Send(s.Dial(g.addr), request)
 	}
-	g.inFlight(1 + n)
-	testgateway.WantFootprint(t, before, n, 10200)
+	g.parked(2 * (1 + n))
+	g.fewGoroutines()
+	testgateway.WantFootprint(t, testgateway.Heap, before, n, 5700)
 }
 
 // inFlight waits until the endpoints of app have so many requests.
@@ -61,16 +64,23 @@ func (g *gateway) inFlight(n int64) {
 	testserver.WaitFor(g.t, patience, "requests in flight", func() bool { return g.Clusters["app"].InFlight() == n })
 }
 
+// fewGoroutines waits until the workers that are not needed any more have ended.
+func (g *gateway) fewGoroutines() {
+	g.t.Helper()
+	testserver.WaitFor(g.t, patience, "few goroutines", func() bool { return runtime.NumGoroutine() < 100 })
+}
+
 // A stream of HTTP/2 that waits for its endpoint.
 func TestFootprintStream(t *testing.T) {
 	const conns, streams = 8, 100
 	for _, way := range []struct {
 		name, protocol, route string
+		parked                bool
 		ceiling               int
 	}{
-		{"to h1", "http1", "", 10500},
-		{"to h2", "http2", `retries: {on: ["503"]}`, 10500}, // it has a goroutine
-		{"relayed", "http2", "", 1700},
+		{"to h1", "http1", "", true, 6000},
+		{"to h2", "http2", `retries: {on: ["503"]}`, false, 10500}, // it has a goroutine
+		{"relayed", "http2", "", false, 1700},
 	} {
 		t.Run(way.name, func(t *testing.T) {
 			if !testgateway.Apart(t) {
@@ -89,7 +99,11 @@ func TestFootprintStream(t *testing.T) {
 				c.Sync()
 				all = append(all, c)
 			}
-			before := testgateway.Live()
+			live := testgateway.HeapAndStacks
+			if way.parked {
+				live = testgateway.Heap
+			}
+			before := live()
 			for _, c := range all {
 				for i := range streams {
 					c.Ask(uint32(3+2*i), true, "GET", "/")
@@ -97,7 +111,11 @@ func TestFootprintStream(t *testing.T) {
 				c.Sync()
 			}
 			g.inFlight(conns * (1 + streams))
-			testgateway.WantFootprint(t, before, conns*streams, way.ceiling)
+			if way.parked {
+				g.parked(conns * (1 + streams))
+				g.fewGoroutines()
+			}
+			testgateway.WantFootprint(t, live, before, conns*streams, way.ceiling)
 		})
 	}
 }

@@ -27,19 +27,20 @@ const slimAfter = 50 * time.Millisecond
 // serve carries requests until the connection, which is tracked, ends. first, with n bytes in it, is what has been read
 // already; it may be nil.
 func (c *connH1) serve(first *netio.Buffer, n int) {
-	c.run(first, n, c.s.engine.Now())
+	c.run(first, n, c.s.engine.Now(), false)
 }
 
-// run is the loop over requests; since is when the connection last became idle.
-func (c *connH1) run(first *netio.Buffer, n int, since int64) {
-	for busy := false; ; busy = true {
+// run is the loop over requests; since is when the connection last became idle, busy tells that this goroutine has
+// carried one.
+func (c *connH1) run(first *netio.Buffer, n int, since int64, busy bool) {
+	for ; ; busy = true {
 		if n == 0 {
 			var why idleEnd
 			switch first, n, why = c.await(since, busy); why {
 			case idleParked:
 				return // c is no longer ours
 			case idleSlim:
-				go c.run(nil, 0, since)
+				go c.run(nil, 0, since, false)
 				return
 			case idleOver:
 				c.end(false)
@@ -47,25 +48,43 @@ func (c *connH1) run(first *netio.Buffer, n int, since int64) {
 			}
 			c.busy()
 		}
-		q := forward.NewRequestH1(&c.ConnH1, first, n)
-		again := q.Serve(c.fresh)
-		for again && q.Buffered() > 0 { // pipelined
-			again = q.Serve(false)
-		}
-		c.fresh = false
-		panicked, last, preface := q.Panicked(), q.Last(), q.Preface()
-		q.Release()
-		if preface != nil {
-			c.becomeHTTP2(preface)
-			return
-		}
-		if !again {
-			// A client that sends nothing more cannot lose the response to a reset.
-			c.end(!panicked && !(last && c.Conn.Drained()))
+		q := forward.NewRequestH1(&c.ConnH1, c, first, n)
+		if !c.settle(q, q.Serve(c.fresh)) {
 			return
 		}
 		since, first, n = c.s.engine.Now(), nil, 0
 	}
+}
+
+// Continue goes on with a request that was parked, and with the connection.
+func (c *connH1) Continue(q *forward.RequestH1) {
+	if c.settle(q, q.Continue()) {
+		c.run(nil, 0, c.s.engine.Now(), true)
+	}
+}
+
+// settle does what follows a request, and carries those that are pipelined behind it. It tells whether c is still the
+// caller's, and idle.
+func (c *connH1) settle(q *forward.RequestH1, served forward.Served) bool {
+	for served == forward.ServedOne && q.Buffered() > 0 { // pipelined
+		served = q.Serve(false)
+	}
+	if served == forward.ServedLater {
+		return false
+	}
+	c.fresh = false
+	panicked, last, preface := q.Panicked(), q.Last(), q.Preface()
+	q.Release()
+	switch {
+	case preface != nil:
+		c.becomeHTTP2(preface)
+	case served == forward.ServedLast:
+		// A client that sends nothing more cannot lose the response to a reset.
+		c.end(!panicked && !(last && c.Conn.Drained()))
+	default:
+		return true
+	}
+	return false
 }
 
 // idleEnd is how a wait for a request ended.
@@ -121,7 +140,7 @@ func (c *connH1) mayStillBegin(since int64) bool {
 
 // Resume goes on when a parked connection can be read, or drain or cut want it. That it may wait once more, from now,
 // does no harm.
-func (c *connH1) Resume() { c.run(nil, 0, c.s.engine.Now()) }
+func (c *connH1) Resume() { c.run(nil, 0, c.s.engine.Now(), false) }
 
 // Expire ends a connection that was parked for too long.
 func (c *connH1) Expire() { c.end(false) }
@@ -144,9 +163,10 @@ func (c *connH1) leave() {}
 // +checklocks:c.s.connections.mu
 func (c *connH1) drain() {
 	switch {
+	case !c.waiting.Load(): // a request is in hand; it may be parked too
 	case c.Conn.Unpark():
 		c.s.roused = append(c.s.roused, c)
-	case c.waiting.Load():
+	default:
 		c.Conn.Interrupt()
 	}
 }

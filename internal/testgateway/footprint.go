@@ -30,14 +30,20 @@ func Apart(t *testing.T) bool {
 	return false
 }
 
-// Live is what the process needs of the heap and for stacks, in bytes, after collections. Each collection halves stacks
-// that were once deeper than they are.
-func Live() int {
+// HeapAndStacks is what the process needs of the heap and for stacks, in bytes, after collections. Each collection
+// halves stacks that were once deeper than they are.
+func HeapAndStacks() int { return live(func(m *runtime.MemStats) uint64 { return m.HeapAlloc + m.StackInuse }) }
+
+// Heap is HeapAndStacks where what is measured has no goroutines: the runtime keeps some of the stacks of those that
+// there were at the same time.
+func Heap() int { return live(func(m *runtime.MemStats) uint64 { return m.HeapAlloc }) }
+
+func live(of func(*runtime.MemStats) uint64) int {
 	for least := math.MaxInt; ; {
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		n := int(m.HeapAlloc + m.StackInuse)
+		n := int(of(&m))
 		if n >= least {
 			return least
 		}
@@ -47,11 +53,11 @@ func Live() int {
 
 const each = "bytes for each"
 
-// WantFootprint compares what each of n has taken of [Live] since before with its ceiling. A ceiling is some tenth
+// WantFootprint compares what each of n has taken of live ([Heap], [HeapAndStacks]) since before with its ceiling. A ceiling is some tenth
 // above what was measured, so that a fifth more fails. One that is far above fails too, and is to be lowered.
-func WantFootprint(t testing.TB, before, n, ceiling int) {
+func WantFootprint(t testing.TB, live func() int, before, n, ceiling int) {
 	t.Helper()
-	got := (Live() - before) / n
+	got := (live() - before) / n
 	t.Logf("%d %s, of at most %d", got, each, ceiling)
 	if got > ceiling || got < ceiling*3/4 {
 		t.Errorf("%d %s, want at most %d, and not much less", got, each, ceiling)

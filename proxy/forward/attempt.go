@@ -25,6 +25,7 @@ type Attempt struct {
 
 	// Of an attempt with a goroutine.
 	up      upstream // the connection that was leased last; nil: none, or it may be somebody else's already
+	sendErr error    // what kept the rest of the request from being sent
 	headErr error    // with headRead: what came of reading the head
 }
 
@@ -37,6 +38,7 @@ const (
 	sentInline                     // the reading goroutine of the client's connection has sent the request
 	headRead                       // it has read the first head of the response too, or has failed to
 	inFlight                       // under way
+	waiting                        // the request is sent; the response is waited for without a goroutine
 )
 
 func (a *Attempt) reset() { *a = Attempt{} }

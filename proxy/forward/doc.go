@@ -1,4 +1,4 @@
-// Package forward carries one request to an endpoint, and the response back, from a goroutine. Its rules about
+// Package forward carries one request to an endpoint, and the response back, in a goroutine. Its rules about
 // deadlines, retries, local replies and outcomes are pure functions, which package relay uses too.
 //
 // # Life of a request
@@ -9,8 +9,8 @@
 //     queue, pick an endpoint, for which it may have to wait too (pick.go), then attempts until one is answered; record
 //     (record.go).
 //   - try.go is one attempt: lease a connection (upstream.go; h1_upstream.go, h2_upstream.go, h2_lease.go and
-//     h2_pool.go for the two versions), write the head (request_head.go), wait for the response head. What it knows is
-//     an [Attempt] (attempt.go).
+//     h2_pool.go for the two versions), write the head (request_head.go), wait for the response head, for
+//     long without a goroutine (park.go). What it knows is an [Attempt] (attempt.go).
 //   - response.go passes the response on (splice.go: large bodies, both ways), upgrade.go makes a tunnel of it,
 //     retry.go says when another attempt is right, replay_buffer.go keeps the body for it, deadlines.go says how long
 //     anything is waited for, and local_reply.go what the client is told when there is no response.
@@ -39,9 +39,13 @@
 // An exchange is written once, against two interfaces: downstream and upstream. The four pairs of versions differ in
 // who implements them.
 //
-// While a request waits, the client's socket is polled every 100 to 500 ms instead of being read by a second goroutine:
-// a client that is gone is noticed a little later, and nobody else pays for it. Of a stream that is reset its
-// connection tells at once.
+// While a request waits in a goroutine, the client's socket is polled every 100 to 500 ms instead of being read by a
+// second one: a client that is gone is noticed a little later, and nobody else pays for it. Of a stream that is reset
+// its connection tells at once.
+//
+// A request that has waited for 25 ms for the response of an HTTP/1.1 endpoint gives its goroutine up, and the kernel
+// watches both sockets: the stack is half of what such a request takes, and of these there are thousands where an
+// endpoint is slow. Sooner, it would cost each request two system calls and a goroutine.
 //
 // A connection that was idle is looked at before it is used again when it had 10 ms to change, and always behind a
 // response that could have no body: what an endpoint sends without being asked would be taken for the next response. A

@@ -26,6 +26,9 @@ type downstream interface {
 	Watch(w http2.Interrupter)
 	// Hangup asks how the client stands.
 	Hangup() netio.Hangup
+	// Park has the exchange wait for u without a goroutine, where both can be parked: the caller's must end, without
+	// touching anything of the exchange any more.
+	Park(u upstream) bool
 	// Received is the number of bytes of the request that have come, its head included.
 	Received() int64
 	// ResetCode is what an endpoint is told of a request that is given up: the client's own code where it gave one.

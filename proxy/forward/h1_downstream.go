@@ -23,15 +23,33 @@ type ConnH1 struct {
 	Tunnel atomic.Pointer[netio.Conn] // the other end, once it has become a tunnel
 }
 
+// OwnerH1 is who has a client's connection.
+type OwnerH1 interface {
+	// Continue goes on, in a fresh goroutine, with a request whose Serve said that it is parked, and with the connection.
+	Continue(q *RequestH1)
+}
+
+// Served is how Serve has left a request.
+type Served uint8
+
+const (
+	ServedLast Served = iota // the connection cannot carry another request
+	ServedOne                // it can
+	// ServedLater: the request waits for its endpoint without a goroutine. It belongs, with its connection, to the
+	// goroutine that calls Continue, perhaps already; the caller's ends.
+	ServedLater
+)
+
 // RequestH1 is a request on an HTTP/1.1 connection: the exchange and its downstream side. It is pooled, and belongs to
 // the connection's goroutine.
 type RequestH1 struct {
-	ex   exchange
-	work Workspace
-	conn *ConnH1
-	r    http1.Reader
-	w    http1.Writer
-	body http1.Body
+	ex    exchange
+	work  Workspace
+	conn  *ConnH1
+	owner OwnerH1
+	r     http1.Reader
+	w     http1.Writer
+	body  http1.Body
 
 	preface []byte // of HTTP/2, which is what the client speaks; nil: it does not
 
@@ -44,10 +62,10 @@ type RequestH1 struct {
 var requestsH1 = sync.Pool{New: func() any { return new(RequestH1) }}
 
 // NewRequestH1 takes a request for c, of which first with n bytes in it has come.
-func NewRequestH1(c *ConnH1, first *netio.Buffer, n int) *RequestH1 {
+func NewRequestH1(c *ConnH1, owner OwnerH1, first *netio.Buffer, n int) *RequestH1 {
 	q := requestsH1.Get().(*RequestH1)
 	q.ex.attach(c.Engine, &c.Client, q, &q.work)
-	q.conn = c
+	q.conn, q.owner = c, owner
 	q.r = *http1.NewReader(c.Conn, c.Engine.Limits, first, n)
 	q.w.Conn = c.Conn
 	return q
@@ -62,7 +80,7 @@ func (q *RequestH1) Release() {
 	q.w.Done()
 	q.ex.reset()
 	q.ex.detach()
-	q.conn, q.preface, q.last = nil, nil, false
+	q.conn, q.owner, q.preface, q.last = nil, nil, nil, false
 	q.r, q.w, q.body = http1.Reader{}, http1.Writer{}, http1.Body{}
 	requestsH1.Put(q)
 }
@@ -81,8 +99,8 @@ func (q *RequestH1) Last() bool { return q.last }
 // Buffered is how many bytes of a further request have come.
 func (q *RequestH1) Buffered() int { return q.r.Buffered() }
 
-// Serve carries one request and tells whether the connection can carry another. first: nothing has come on it before.
-func (q *RequestH1) Serve(first bool) bool {
+// Serve carries one request. first: nothing has come on its connection before.
+func (q *RequestH1) Serve(first bool) Served {
 	c, ex := q.conn, &q.ex
 	ex.record.Start = ex.now()
 	c.Conn.SetReadDeadline(after(ex.record.Start, c.Engine.Table().Timeouts.Read))
@@ -91,23 +109,49 @@ func (q *RequestH1) Serve(first bool) bool {
 	case err == nil:
 	case errors.Is(err, http1.ErrHTTP2Preface) && first:
 		q.preface = bytes.Clone(q.r.Take())
-		return false
+		return ServedLast
 	default:
 		q.refuse(err)
-		return false
+		return ServedLast
 	}
 	q.r.Body(&q.body, &ex.req)
 	q.old, q.began, q.bare = ex.req.Version == message.HTTP10, false, false
-	ex.serve()
+	if ex.serve() {
+		return ServedLater
+	}
+	return q.served()
+}
+
+// Resume is called when the endpoint or the client of a parked request may have sent something, or the time that it was
+// given is nearly over.
+func (q *RequestH1) Resume() { q.owner.Continue(q) }
+
+// Expire is Resume for the time.
+func (q *RequestH1) Expire() { go q.Resume() }
+
+// Continue is Serve for a request that was parked.
+func (q *RequestH1) Continue() Served {
+	if q.ex.resume() {
+		return ServedLater
+	}
+	return q.served()
+}
+
+// served ends a request that has been carried.
+func (q *RequestH1) served() Served {
+	ex := &q.ex
 	if ex.state == panicked {
-		return false
+		return ServedLast
 	}
 	again := !ex.closing && !ex.req.Close && !q.bare && q.body.Ended()
 	q.last = ex.req.Close && q.body.Ended() && q.r.Buffered() == 0
 	ex.reset()
 	q.w.Done()
 	q.r.Done()
-	return again
+	if !again {
+		return ServedLast
+	}
+	return ServedOne
 }
 
 // refuse answers a head that is no request. A connection that just ended is no fault worth a response.
@@ -143,6 +187,10 @@ func (q *RequestH1) SetReadDeadline(at int64) { q.conn.Conn.SetReadDeadline(at) 
 func (q *RequestH1) Interrupt()               { q.conn.Conn.Interrupt() }
 func (q *RequestH1) ClearInterrupt()          { q.conn.Conn.ClearInterrupt() }
 func (q *RequestH1) Watch(http2.Interrupter)  {}
+func (q *RequestH1) Park(u upstream) bool {
+	q.conn.Conn.SetReadDeadline(0) // that of its head
+	return u.Park(q.conn.Conn, q)
+}
 func (q *RequestH1) Hangup() netio.Hangup     { return q.conn.Conn.Hangup() }
 func (q *RequestH1) Received() int64          { return q.r.Received() }
 func (q *RequestH1) ResetCode() http2.ErrCode { return http2.Cancel }

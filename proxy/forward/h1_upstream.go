@@ -63,6 +63,14 @@ func (u *upstreamH1) TimedOut(int64)                          {} // whoever has 
 func (u *upstreamH1) Interrupt()                              { u.conn.Interrupt() }
 func (u *upstreamH1) Cut()                                    { _ = u.conn.Close() }
 
+// Park has r wait for the next head, and for client, unless that is nil.
+func (u *upstreamH1) Park(client *netio.Conn, r netio.Resumer) bool {
+	if client == nil {
+		return u.conn.Park(r)
+	}
+	return u.conn.ParkWith(client, r)
+}
+
 // Send appends the head in HTTP/1.1 and writes it with what is kept of the body.
 func (u *upstreamH1) Send(o *outgoing) error {
 	u.w.Head(o.head.appendH1(u.w.Begin()), o.head.Body == message.Chunked)

@@ -48,9 +48,21 @@ func (c *ConnH2) newRequest(s *http2.Stream, h *message.Head, end bool) *request
 }
 
 // serve carries the request, on a worker.
-func (q *requestH2) serve() {
+func (q *requestH2) serve() { q.settle(q.ex.serve()) }
+
+// Resume goes on with a request that was parked, when its endpoint may have sent something, its client is gone, or the
+// time that it was given is nearly over.
+func (q *requestH2) Resume() { q.settle(q.ex.resume()) }
+
+// Expire is Resume for the time.
+func (q *requestH2) Expire() { go q.Resume() }
+
+// settle does what follows a request, unless it is parked: then Resume has it, perhaps already.
+func (q *requestH2) settle(parked bool) {
+	if parked {
+		return
+	}
 	defer q.conn.requests.Done()
-	q.ex.serve()
 	if !q.Ended() && q.pipe.Err() == nil {
 		// The response is whole, the rest of the request is of no use (RFC 9113 section 8.1).
 		q.stream.Reset(q.batch, http2.NoError)
@@ -99,9 +111,12 @@ func (q *requestH2) Trailers() *message.Head {
 func (q *requestH2) SetReadDeadline(at int64) { q.pipe.SetReadDeadline(at) }
 func (q *requestH2) Interrupt()               { q.pipe.Interrupt() }
 func (q *requestH2) ClearInterrupt()          { q.pipe.ClearInterrupt() }
-func (q *requestH2) Received() int64          { return q.received }
-func (q *requestH2) Sent() int64              { return q.sent }
-func (q *requestH2) Began() bool              { return q.began }
+
+// Park is refused to the reading goroutine, which has other requests. That the client is gone, it tells by Watch.
+func (q *requestH2) Park(u upstream) bool { return q.pipe != nil && u.Park(nil, q) }
+func (q *requestH2) Received() int64      { return q.received }
+func (q *requestH2) Sent() int64          { return q.sent }
+func (q *requestH2) Began() bool          { return q.began }
 
 // Watch is for an exchange that waits: it has a goroutine.
 func (q *requestH2) Watch(w http2.Interrupter) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
@@ -106,6 +107,9 @@ func (u *upstreamH2) Flush() error {
 }
 
 func (u *upstreamH2) SetReadDeadline(at int64) { u.pipe.SetReadDeadline(at) }
+
+// Park is refused: what comes for a stream is told of by the connection's reader.
+func (u *upstreamH2) Park(*netio.Conn, netio.Resumer) bool { return false }
 
 // Head takes over the next head; the pipe has made it for this one reader. Where an answer has no body whatever is
 // said of it, the end of the stream may still come in a frame of its own: HTTP/1.1 must not make chunks of that.

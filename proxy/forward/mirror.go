@@ -81,7 +81,7 @@ func (s *shadow) run() {
 		reply = ex.enter()
 	}
 	if reply == nil {
-		reply = ex.attempts()
+		reply, _ = ex.attempts() // a copy has a goroutine, and is not parked
 	}
 	if reply != nil && reply.Flag != telemetry.DC {
 		dropCopy(s.up, telemetry.MirrorFailed)
@@ -120,6 +120,7 @@ func (s *shadow) Trailers() *message.Head    { return nil }
 func (s *shadow) SetReadDeadline(int64)      {}
 func (s *shadow) Interrupt()                 {}
 func (s *shadow) ClearInterrupt()            {}
+func (s *shadow) Park(upstream) bool         { return false }
 func (s *shadow) Watch(http2.Interrupter)    {}
 func (s *shadow) Received() int64            { return 0 }
 func (s *shadow) ResetCode() http2.ErrCode   { return http2.Cancel }

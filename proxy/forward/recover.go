@@ -9,7 +9,11 @@ import (
 // are lost to their pools: whether they have been given back already nobody knows, and memory that two share would be
 // worse.
 func (ex *exchange) recover() {
-	if ex.engine.recovered(recover()) {
+	p := recover()
+	if p == nil {
+		return // ex may be another goroutine's already
+	}
+	if ex.engine.recovered(p) {
 		ex.giveUp()
 	}
 }

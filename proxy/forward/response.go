@@ -38,7 +38,7 @@ func (ex *exchange) deliver(u upstream) result {
 		reply := Late(UpstreamReply(source), &ex.decision, r.End)
 		_ = u.Close() // its response is broken
 		ex.attempt.Failed(ex.cluster(), reply.Flag, r.End)
-		return result{Outcome(reply), reply, false}
+		return result{outcome: Outcome(reply), reply: reply}
 	case err != nil:
 		_ = u.Close() // the rest of its response is of no use
 		ex.attempt.Answered(ex.cluster(), h.Status, r.End)
@@ -46,7 +46,7 @@ func (ex *exchange) deliver(u upstream) result {
 		if !errors.As(err, &reply) {
 			reply = &route.LocalReply{Status: 499, Flag: telemetry.DC, Text: "client went away", Cause: err}
 		}
-		return result{cluster.ClientGone, reply, false}
+		return result{outcome: cluster.ClientGone, reply: reply}
 	}
 	ex.attempt.Answered(ex.cluster(), h.Status, r.End)
 	if early {
@@ -56,7 +56,7 @@ func (ex *exchange) deliver(u upstream) result {
 		ex.down.Watch(nil) // from here on u may be another request's
 		u.GiveBack(h, ex.decision.Head, ex.attempt.Endpoint, r.End)
 	}
-	return result{ex.outcome(), nil, false}
+	return result{outcome: ex.outcome()}
 }
 
 // outcome is what the response, as far as it has come, says about the endpoint.

@@ -13,26 +13,33 @@ func (ex *exchange) decide() *route.LocalReply {
 	return reply
 }
 
-// serve decides on a request, unless that has been done, and takes it to its record.
-func (ex *exchange) serve() {
+// serve decides on a request, unless that has been done, and takes it to its record, or until it is parked: then
+// nothing of ex may be touched any more, and resume goes on with it.
+func (ex *exchange) serve() (parked bool) {
 	defer ex.recover()
 	reply := ex.refusal
 	if ex.state == undecided {
 		reply = ex.decide()
 	}
-	ex.run(reply)
+	return ex.run(reply)
+}
+
+// resume goes on with a request that was parked, in another goroutine than serve.
+func (ex *exchange) resume() (parked bool) {
+	defer ex.recover()
+	return ex.carry()
 }
 
 // run takes a request that has been decided on to its record. It is the table of contents of this package: every step
 // is a plain call, in the order in which a request meets it. reply is what the decision ended with.
-func (ex *exchange) run(reply *route.LocalReply) {
+func (ex *exchange) run(reply *route.LocalReply) (parked bool) {
 	if reply == nil && ex.decision.Pending {
 		reply = ex.settle()
 	}
 	if reply != nil {
 		ex.reply(reply)
 		ex.finish()
-		return
+		return false
 	}
 	ex.record.Begin(ex.client, ex.decision.Method)
 	ex.upload.prepare(ex)
@@ -42,9 +49,24 @@ func (ex *exchange) run(reply *route.LocalReply) {
 	if reply = ex.upload.gather(); reply == nil {
 		reply = ex.enter()
 	}
-	if reply == nil {
-		reply = ex.attempts()
+	if reply != nil {
+		ex.conclude(reply)
+		return false
 	}
+	return ex.carry()
+}
+
+// carry makes attempts until the request has its response, or is parked.
+func (ex *exchange) carry() (parked bool) {
+	reply, parked := ex.attempts()
+	if !parked {
+		ex.conclude(reply)
+	}
+	return parked
+}
+
+// conclude ends a request: with reply, or, if that is nil, behind the response that was passed on.
+func (ex *exchange) conclude(reply *route.LocalReply) {
 	if reply != nil {
 		ex.reply(reply)
 	}
@@ -62,21 +84,25 @@ func (ex *exchange) run(reply *route.LocalReply) {
 	}
 }
 
-// attempts makes attempts until one is answered. The reply is how the last one ended otherwise.
-func (ex *exchange) attempts() *route.LocalReply {
+// attempts makes attempts, or goes on with one that was parked, until one is answered. The reply is how the last one
+// ended otherwise. parked: one of them is, and ex may be another goroutine's already.
+func (ex *exchange) attempts() (reply *route.LocalReply, parked bool) {
 	for {
 		if reply := ex.pick(); reply != nil {
-			return reply
+			return reply, false
 		}
 		out := ex.try()
+		if out.parked {
+			return nil, true
+		}
 		ex.down.Watch(nil)
 		ex.attempt.Done(out.outcome)
 		if out.reply == nil || !ex.again(&out) {
-			return out.reply
+			return out.reply, false
 		}
 		ex.keepAttempt(&out)
 		if reply := ex.backoff(); reply != nil {
-			return reply
+			return reply, false
 		}
 	}
 }

@@ -42,7 +42,7 @@ func (s *subrequest) ask(parent *exchange) (reply *route.LocalReply) {
 	}()
 	ex.upload.prepare(ex)
 	if reply = ex.enter(); reply == nil {
-		reply = ex.attempts()
+		reply, _ = ex.attempts() // it has a goroutine, and is not parked
 	}
 	ex.attempt.Done(cluster.Ignored) // one that was picked and not tried
 	ex.place.Leave()
@@ -79,6 +79,7 @@ func (s *subrequest) Trailers() *message.Head    { return nil }
 func (s *subrequest) SetReadDeadline(int64)      {}
 func (s *subrequest) Interrupt()                 {}
 func (s *subrequest) ClearInterrupt()            {}
+func (s *subrequest) Park(upstream) bool         { return false }
 func (s *subrequest) Watch(w http2.Interrupter)  { s.parent.Watch(w) }
 func (s *subrequest) Hangup() netio.Hangup       { return s.parent.Hangup() }
 func (s *subrequest) Received() int64            { return 0 }

@@ -18,6 +18,7 @@ type result struct {
 	outcome cluster.Outcome   // for the endpoint's health
 	reply   *route.LocalReply // nil: the client has its response
 	unsent  bool              // with a reply: no byte of the request was written
+	parked  bool              // it has not ended: resume goes on with it
 }
 
 // errUnexpectedSwitch is a 101 that nobody asked for.
@@ -32,12 +33,17 @@ func (ex *exchange) try() result {
 		return ex.failed(err, true)
 	}
 	sent, err := ex.roundTrip(u)
+	if err == errParked { //nolint:errorlint // nothing of ex may be touched, and nothing wraps it
+		return result{parked: true}
+	}
 	if err != nil && ex.stale(u, err, sent) {
 		_ = u.Close()
 		if u, err = ex.lease(true); err != nil {
 			return ex.failed(err, sent == 0)
 		}
-		sent, err = ex.roundTrip(u)
+		if sent, err = ex.roundTrip(u); err == errParked { //nolint:errorlint // as above
+			return result{parked: true}
+		}
 	}
 	if err == nil && ex.dropsResponse() {
 		ex.upload.stop(u)
@@ -58,12 +64,12 @@ func (ex *exchange) try() result {
 
 func (ex *exchange) cluster() *cluster.Cluster { return ex.decision.Upstream.Cluster }
 
-// connection is what the attempt goes out on: the one on which the request was sent inline, or one that is open and
+// connection is what the attempt goes out on: the one on which the request was sent already, or one that is open and
 // silent as far as can be known.
 func (ex *exchange) connection() (upstream, error) {
 	a := &ex.attempt
 	if a.state != picked {
-		return a.up, nil // begun by sendInline
+		return a.up, nil // begun by sendInline, or parked
 	}
 	a.Begin(ex.now())
 	u, err := ex.lease(false)
@@ -124,7 +130,7 @@ func (ex *exchange) failed(err error, unsent bool) result {
 		ex.attempt.Failed(ex.cluster(), r.Flag, now)
 	}
 	ex.attempt.Explain(ex.cluster(), r, ex.engine.Logger)
-	return result{Outcome(r), r, unsent}
+	return result{outcome: Outcome(r), reply: r, unsent: unsent}
 }
 
 // send writes the request, unless it has gone out inline. sent is how many bytes went out.
@@ -146,6 +152,9 @@ func (ex *exchange) send(u upstream, whole bool) (sent int64, err error) {
 // roundTrip writes the request and waits for the head of the final response, passing interim ones on. sent is how many
 // bytes went out.
 func (ex *exchange) roundTrip(u upstream) (sent int64, err error) {
+	if ex.attempt.state == waiting {
+		return ex.finalHead(u, u.Sent())
+	}
 	ex.attempt.HeadAt = 0
 	ex.upload.sentAt.Store(0)
 	whole := ex.down.Ended()
@@ -162,11 +171,20 @@ func (ex *exchange) roundTrip(u upstream) (sent int64, err error) {
 		ex.attempt.state = inFlight
 		return sent, err
 	}
+	ex.attempt.sendErr = err
+	return ex.finalHead(u, sent)
+}
+
+// finalHead is what roundTrip does once the request was sent, as far as it was.
+func (ex *exchange) finalHead(u upstream, sent int64) (int64, error) {
 	for {
 		herr := ex.head(u)
+		if herr == errParked { //nolint:errorlint // nothing of ex may be touched, and nothing wraps it
+			return 0, errParked
+		}
 		if herr != nil {
-			if err != nil {
-				herr = err
+			if ex.attempt.sendErr != nil {
+				herr = ex.attempt.sendErr
 			}
 			if Unprocessed(herr) {
 				sent = 0 // as good as
@@ -191,7 +209,7 @@ func (ex *exchange) head(u upstream) error {
 	if state == headRead {
 		return ex.attempt.headErr
 	}
-	return ex.awaitHead(u)
+	return ex.awaitHead(u, state == waiting)
 }
 
 // interim passes a head that is not final on, and tells whether it is.
@@ -218,16 +236,24 @@ func (ex *exchange) interim(u upstream) (final bool, err error) {
 }
 
 // awaitHead reads one response head. Every now and then it polls whether the client is still there.
-func (ex *exchange) awaitHead(u upstream) error {
+func (ex *exchange) awaitHead(u upstream, resumed bool) error {
 	wait := HeadWait{
 		Deadline: ex.decision.Deadline, Timeout: ex.decision.UpstreamTimeout(),
 		AttemptStart: ex.attempt.Start, PerTry: ex.policy().PerTry,
 	}
 	begun := ex.now()
-	if at := ex.upload.sentAt.Load(); at > 0 {
+	if resumed {
+		if ex.gone(true) {
+			return ReplyGone
+		}
+	} else if at := ex.upload.sentAt.Load(); at > 0 {
 		begun = at
 	}
-	for poll := cluster.FirstPoll; ; poll = min(2*poll, cluster.MaxPoll) {
+	poll := cluster.FirstPoll
+	if !ex.upload.running {
+		poll = parkAfter
+	}
+	for ; ; poll = min(2*poll, cluster.MaxPoll) {
 		wait.Begun, wait.HalfClosed = ex.upload.timedFrom(), ex.halfClosed
 		limit := wait.Until()
 		u.SetReadDeadline(Earlier(limit, after(begun, poll)))
@@ -253,6 +279,8 @@ func (ex *exchange) awaitHead(u upstream) error {
 		case Passed(limit, begun):
 			u.TimedOut(ex.attempt.Start)
 			return netio.ErrTimeout
+		case ex.park(u, limit):
+			return errParked
 		}
 	}
 }

@@ -39,6 +39,9 @@ type upstream interface {
 
 	// SetReadDeadline is the moment at which Head and Next give up.
 	SetReadDeadline(at int64)
+	// Park is as that of netio.Conn: r goes on when there may be a head to read, or something comes from client, which
+	// may be nil.
+	Park(client *netio.Conn, r netio.Resumer) bool
 	// Head reads the next response head into h; it may be called again after a timeout. toHead: the request's method is
 	// HEAD. Interim is for heads that are not final.
 	Head(h *message.Head, toHead bool) error

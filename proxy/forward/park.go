@@ -1,0 +1,38 @@
+package forward
+
+import (
+	"errors"
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+)
+
+// A request that waits long for the response of an HTTP/1.1 endpoint waits without a goroutine: its exchange is all
+// that is left, and the two connections are parked. Whoever made it wait returns, through all its callers, and touches
+// nothing of it any more: the goroutine that goes on, by resume, may be at work already.
+
+// parkAfter is how long a response is waited for with a goroutine, which takes memory but no system calls.
+const parkAfter = 25 * time.Millisecond
+
+// errParked is that the exchange is waited for without a goroutine: it may be another one's already.
+var errParked = errors.New("parked")
+
+// park has u and the client waited for without a goroutine, if nothing else of the exchange is going on and the wait,
+// which ends at limit, may be a long one.
+func (ex *exchange) park(u upstream, limit int64) bool {
+	if ex.upload.running || ex.upload.sentAt.Load() == 0 {
+		return false
+	}
+	if limit > 0 {
+		if limit -= int64(netio.ParkedPeriod); limit < ex.now()+int64(netio.ParkedPeriod) {
+			return false // it could end too late
+		}
+	}
+	u.SetReadDeadline(limit)
+	ex.attempt.state = waiting
+	if ex.down.Park(u) {
+		return true
+	}
+	ex.attempt.state = inFlight
+	return false
+}
