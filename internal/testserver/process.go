@@ -81,7 +81,7 @@ func (p *process) start(ready func() bool) {
 	}
 }
 
-// stop kills the program without a chance to say goodbye, and waits for its end.
+// stop kills the program without a chance to end by itself, and waits for its end.
 func (p *process) stop() {
 	if p.cmd == nil {
 		return

@@ -10,8 +10,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
-// explanation tells people what would become of a request: where it goes, then
-// what holds for it, then why it goes nowhere else.
+// explanation tells people where a request would go, then what holds for it, then why it goes nowhere else.
 func explanation(to io.Writer, e *route.Explanation) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "request\t%s %s%s%s\n", e.Method, e.Host, e.Path, when(e.Listener != "", " on listener "+e.Listener))
