@@ -1,6 +1,10 @@
 package forward
 
-import "time"
+import (
+	"time"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+)
 
 // Moments are nanoseconds on the sweeper's clock, of which 0 is never. These rules are shared by every way to carry a
 // request; none of them reads a clock.
@@ -46,6 +50,16 @@ func (w HeadWait) Until() int64 {
 	limit := Earlier(w.Deadline, after(w.Begun, w.Timeout))
 	limit = Earlier(limit, after(w.AttemptStart, w.PerTry))
 	return Earlier(limit, after(w.HalfClosed, halfClosedGrace))
+}
+
+// parkUntil is until when a wait that ends at limit may be one without a goroutine, whose end may be told late; it is
+// not worth while where long is false.
+func parkUntil(limit, now int64) (until int64, long bool) {
+	if limit == 0 {
+		return 0, true
+	}
+	until = limit - int64(netio.ParkedPeriod)
+	return until, until >= now+int64(netio.ParkedPeriod)
 }
 
 // ConnectWithin is how long connecting may take from now: timeout, but not beyond until, the deadline of the request or

@@ -76,6 +76,24 @@ func TestHeadWait(t *testing.T) {
 }
 
 // timeouts.connect is cut short by the deadline of the request and by per_try_timeout, not prolonged by them.
+// A request is parked until a second before its wait ends: so late it may be told.
+func TestParkUntil(t *testing.T) {
+	for _, tt := range []struct {
+		limit, until int64
+		long         bool
+	}{
+		{never, never, true},
+		{t0 + 60_000*ms, t0 + 59_000*ms, true},
+		{t0 + 2_000*ms, t0 + 1_000*ms, true},
+		{t0 + 2_000*ms - 1, t0 + 1_000*ms - 1, false},
+		{t0, t0 - 1_000*ms, false},
+	} {
+		if until, long := parkUntil(tt.limit, t0); until != tt.until || long != tt.long {
+			t.Errorf("parkUntil(%d) = %d, %v, want %d, %v", tt.limit, until, long, tt.until, tt.long)
+		}
+	}
+}
+
 func TestConnectWithin(t *testing.T) {
 	const connect = 2 * time.Second
 	for _, tt := range []struct {

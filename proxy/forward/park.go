@@ -3,8 +3,6 @@ package forward
 import (
 	"errors"
 	"time"
-
-	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
 // A request that waits long for the response of an HTTP/1.1 endpoint waits without a goroutine: its exchange is all
@@ -23,12 +21,11 @@ func (ex *exchange) park(u upstream, limit int64) bool {
 	if ex.upload.running || ex.upload.sentAt.Load() == 0 {
 		return false
 	}
-	if limit > 0 {
-		if limit -= int64(netio.ParkedPeriod); limit < ex.now()+int64(netio.ParkedPeriod) {
-			return false // it could end too late
-		}
+	until, long := parkUntil(limit, ex.now())
+	if !long {
+		return false
 	}
-	u.SetReadDeadline(limit)
+	u.SetReadDeadline(until)
 	ex.attempt.state = waiting
 	if ex.down.Park(u) {
 		return true
