@@ -51,11 +51,13 @@ func TestParkedRequestIsAnswered(t *testing.T) {
 	g.freed()
 }
 
-// A client that sends its next request meanwhile is served both, in order.
+// A client that sends its next request meanwhile is served both, in order. The first one has a goroutine again, since
+// it would be resumed at once.
 func TestParkedRequestWithAPipeline(t *testing.T) {
 	e := listen(t)
-	_, c, up := parkedRequest(t, to(e.addr), e)
+	g, c, up := parkedRequest(t, to(e.addr), e)
 	c.send(get("/second"))
+	g.parked(0)
 	c.silent()
 	up.send(ok("first"))
 	if _, body := c.response("GET"); body != "first" {

@@ -250,7 +250,8 @@ func (ex *exchange) awaitHead(u upstream, resumed bool) error {
 		begun = at
 	}
 	poll := cluster.FirstPoll
-	if !ex.upload.running {
+	mayPark := !resumed // a second time it would be woken at once: by a client that has sent its next request
+	if mayPark && !ex.upload.running {
 		poll = parkAfter
 	}
 	for ; ; poll = min(2*poll, cluster.MaxPoll) {
@@ -279,7 +280,7 @@ func (ex *exchange) awaitHead(u upstream, resumed bool) error {
 		case Passed(limit, begun):
 			u.TimedOut(ex.attempt.Start)
 			return netio.ErrTimeout
-		case ex.park(u, limit):
+		case mayPark && ex.park(u, limit):
 			return errParked
 		}
 	}
