@@ -77,6 +77,9 @@ func (c *conn) handshake(ctx context.Context, by time.Time) bool {
 	if err != nil {
 		reason := mtls.Reason(err)
 		c.set.tele.HandshakeFailed(state.Version, reason)
+		if mtls.Alerted(err) && c.deadline(time.Now().Add(netio.LingerFor)) {
+			netio.Linger(c.socket)
+		}
 		c.refuse("TLS handshake", errors.New(reason), errors.Is(err, io.EOF))
 		return false
 	}

@@ -103,6 +103,17 @@ func PlainHTTP(err error) bool {
 	return false
 }
 
+// Alerted tells whether a handshake ended because of what the peer sent, so that it was sent an alert: closing the
+// connection while there is something unread of it may take that from it.
+func Alerted(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
+		return false
+	}
+	slow, is := errors.AsType[net.Error](err)
+	return err != nil && !(is && slow.Timeout()) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) &&
+		!errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, net.ErrClosed)
+}
+
 // VersionName is a protocol version for the access log: "1.2", "1.3". It is
 // empty if there is none.
 func VersionName(version uint16) string {

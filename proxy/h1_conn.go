@@ -178,27 +178,11 @@ func (c *connH1) cut() {
 	}
 }
 
-// lingerFor and lingerBytes bound how long we go on reading what a client still sends after our last response: closing
-// at once would reset the connection, and the reset may overtake the response (RFC 9112 section 9.6).
-const (
-	lingerFor   = 2 * time.Second
-	lingerBytes = 1 << 20
-)
-
 // end closes the connection. linger: a response was sent last, which a reset could take from the client.
 func (c *connH1) end(linger bool) {
 	if linger {
-		_ = c.Conn.CloseWrite() // Close follows
-		c.Conn.SetReadDeadline(c.s.engine.Now() + int64(lingerFor))
-		b := netio.NewBuffer()
-		for total := 0; total < lingerBytes; {
-			n, err := c.Conn.Read(b.B)
-			if err != nil {
-				break
-			}
-			total += n
-		}
-		b.Free()
+		c.Conn.SetReadDeadline(c.s.engine.Now() + int64(netio.LingerFor))
+		netio.Linger(c.Conn)
 	}
 	_ = c.Conn.Close() // nothing depends on it any more
 	c.s.untrack(c, &c.Client)

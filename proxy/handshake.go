@@ -34,8 +34,12 @@ func (s *Server) handshake(a *arrival, c route.Client, set *settings) {
 		reason := mtls.Reason(err)
 		set.Telemetry.HandshakeFailed(state.Version, reason)
 		s.engine.Logger.Debug("handshake failed", "listener", set.Name, "remote", nc.RemoteAddr(), "reason", reason)
-		if mtls.PlainHTTP(err) {
+		_ = nc.SetDeadline(time.Now().Add(netio.LingerFor)) // a closed connection needs no response
+		switch {
+		case mtls.PlainHTTP(err):
 			answerPlain(nc)
+		case mtls.Alerted(err):
+			netio.Linger(nc)
 		}
 		s.lost(a, &c)
 		return
@@ -53,13 +57,9 @@ func (s *Server) handshake(a *arrival, c route.Client, set *settings) {
 	s.begin(a, tc, c)
 }
 
-// answerPlain tells a client that does not speak TLS. What it still sends is read for a while, as connH1.end does.
+// answerPlain tells a client that does not speak TLS.
 func answerPlain(nc net.Conn) {
-	_ = nc.SetDeadline(time.Now().Add(lingerFor)) // a closed connection needs no response
-	if _, err := io.WriteString(nc, plainOnTLS); err != nil {
-		return
-	}
-	if w, ok := nc.(interface{ CloseWrite() error }); ok && w.CloseWrite() == nil {
-		_, _ = io.CopyN(io.Discard, nc, lingerBytes) // however it ends
+	if _, err := io.WriteString(nc, plainOnTLS); err == nil {
+		netio.Linger(nc)
 	}
 }

@@ -257,3 +257,25 @@ func TestEndpointThatDoesNotProveItself(t *testing.T) {
 		})
 	}
 }
+
+// A client whose certificate is refused is told so, though it has sent its request already: TLS 1.3 lets it.
+func TestRefusedCertificateIsTold(t *testing.T) {
+	g, client := secure(t, echo(t), ", client_ca_file: \"CA\"", newLog(t))
+	another := testcert.NewCA(t, "another").Leaf(t, testcert.Leaf{DNS: []string{"client.example"}})
+	pair, err := tls.X509KeyPair(another.CertPEM, another.KeyPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.Certificates = nil
+	client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+	c := g.tlsDial(client)
+	for range 3 {
+		if _, err := c.Write([]byte(get("/"))); err != nil {
+			t.Fatal(err)
+		}
+		pass(30 * time.Millisecond) // by now the gateway has refused it
+	}
+	if _, err := c.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "unknown certificate authority") {
+		t.Errorf("reading gives %v, want the alert", err)
+	}
+}
