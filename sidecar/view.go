@@ -2,8 +2,10 @@ package sidecar
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
@@ -105,7 +107,7 @@ func (s *Sidecar) status() Status {
 		Version: Built(), Service: s.boot.Service, Instance: s.boot.Instance, Started: s.started,
 		Draining: s.draining.Load(),
 		Source:   s.boot.Source, Revision: rev, Revisions: revisions,
-		Clusters: s.set.Status(), Rates: s.registry.Rates(),
+		Clusters: s.clusters(doc), Rates: s.registry.Rates(),
 		Certificates: s.certs.Status(), PasswordFiles: s.users.Status(),
 		State: s.state.Status(), Settings: s.settings, Verdict: s.ack.Status(),
 	}
@@ -123,6 +125,18 @@ func (s *Sidecar) status() Status {
 	}
 	st.Limits = s.limits()
 	return st
+}
+
+// clusters tells of the clusters of the document that serves: others may be in preparation, or serve what began before.
+func (s *Sidecar) clusters(doc *config.Document) []cluster.Status {
+	if doc == nil {
+		return nil
+	}
+	named := make(map[string]bool, len(doc.Clusters))
+	for i := range doc.Clusters {
+		named[doc.Clusters[i].Name] = true
+	}
+	return slices.DeleteFunc(s.set.Status(), func(c cluster.Status) bool { return !named[c.Name] })
 }
 
 // listeners tells of the addresses that are accepted on, in the document's order.
