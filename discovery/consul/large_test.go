@@ -55,7 +55,7 @@ func largeServiceThatChanges(t *testing.T, consul *testserver.ConsulServer) {
 	r := response()
 	limit := 1500*time.Millisecond + 2*r
 	t.Logf("the slowest change was known after %v, the slowest response took %v", slowest, r)
-	if slowest > limit {
+	if slowest > limit && !testserver.Race {
 		t.Errorf("the slowest change was known after %v, want within %v", slowest, limit)
 	}
 	for i := range 2000 {
