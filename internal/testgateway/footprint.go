@@ -32,7 +32,9 @@ func Apart(t *testing.T) bool {
 
 // HeapAndStacks is what the process needs of the heap and for stacks, in bytes, after collections. Each collection
 // halves stacks that were once deeper than they are.
-func HeapAndStacks() int { return live(func(m *runtime.MemStats) uint64 { return m.HeapAlloc + m.StackInuse }) }
+func HeapAndStacks() int {
+	return live(func(m *runtime.MemStats) uint64 { return m.HeapAlloc + m.StackInuse })
+}
 
 // Heap is HeapAndStacks where what is measured has no goroutines: the runtime keeps some of the stacks of those that
 // there were at the same time.
