@@ -20,13 +20,15 @@ const (
 
 // Try is one attempt to have a request answered, or to connect to an endpoint, as it ended.
 type Try struct {
-	Endpoint string
-	After    time.Duration // from the first byte of the request to the beginning of the attempt
-	Took     time.Duration
-	Status   int // 0: no response head came
-	Flag     Flag
-	Cause    error // what went wrong; nil: nothing, or the status says it
-	Ejected  bool  // passive health took the endpoint out because of it
+	Endpoint   string
+	After      time.Duration // from the first byte of the request to the beginning of the attempt
+	Took       time.Duration
+	Status     int // 0: no response head came
+	GRPCStatus int
+	GRPC       bool // GRPCStatus is known
+	Flag       Flag
+	Cause      error // what went wrong; nil: nothing, or the status says it
+	Ejected    bool  // passive health took the endpoint out because of it
 }
 
 // Failure is a request or an L4 connection that failed or was slow. The names are those of the access log. A query is
@@ -61,6 +63,7 @@ type FailedTry struct {
 	AfterMS    float64 `json:"after_ms"`
 	DurationMS float64 `json:"duration_ms"`
 	Status     int     `json:"status,omitempty"`
+	GRPCStatus *int    `json:"grpc_status,omitempty"`
 	Flag       string  `json:"flag,omitempty"`
 	Reason     string  `json:"reason,omitempty"`
 }
@@ -159,14 +162,17 @@ func newFailure(r *Record, tries []Try) Failure {
 		n.RemoteIP = string(r.RemoteIP)
 	}
 	if r.GRPC {
-		status := r.GRPCStatus
-		n.GRPCStatus = &status
+		n.GRPCStatus = new(r.GRPCStatus)
 	}
 	for _, t := range tries[max(0, len(tries)-failureTries):] {
-		n.Attempts = append(n.Attempts, FailedTry{
+		a := FailedTry{
 			Upstream: t.Endpoint, AfterMS: millis(t.After), DurationMS: millis(t.Took), Status: t.Status,
 			Flag: t.Flag.String(), Reason: reasonText(t.Cause),
-		})
+		}
+		if t.GRPC {
+			a.GRPCStatus = new(t.GRPCStatus)
+		}
+		n.Attempts = append(n.Attempts, a)
 	}
 	return n
 }

@@ -41,6 +41,7 @@ type Record struct {
 	Revision       string
 	TLSVersion     string
 	ClientIdentity string
+	Call           bool // of gRPC
 	GRPC           bool // GRPCStatus is known
 	GRPCStatus     int
 }

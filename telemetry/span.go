@@ -82,7 +82,7 @@ func (t *Tracer) recordTry(place *Trace, server trace.SpanContext, call *call, r
 	if try.Ejected {
 		span.AddEvent(eventEjected, trace.WithTimestamp(end))
 	}
-	if kind := call.clientError(r, try); kind != "" {
+	if kind := call.clientError(try); kind != "" {
 		span.SetAttributes(attrErrorType.String(kind))
 		span.SetStatus(codes.Error, reasonText(try.Cause))
 	}
@@ -128,7 +128,7 @@ func newCall(r *Record) call {
 	if method == MethodOther {
 		c.common = append(c.common, attrMethodOriginal.String(spanText(r.Method)))
 	}
-	if r.GRPC {
+	if r.Call {
 		service, remote, _ := bytes.Cut(bytes.TrimPrefix(r.Path, slash), slash)
 		c.service, c.remote = spanText(service), spanText(remote)
 		c.common = append(c.common, attrRPCSystem.String("grpc"), attrRPCService.String(c.service),
@@ -191,8 +191,8 @@ func (c *call) clientAttributes(r *Record, t *Try, n int) []attribute.KeyValue {
 	}
 	if t.Status > 0 {
 		attrs = append(attrs, attrStatus.Int(t.Status))
-		if r.GRPC {
-			attrs = append(attrs, attrGRPCStatus.Int(r.GRPCStatus))
+		if t.GRPC {
+			attrs = append(attrs, attrGRPCStatus.Int(t.GRPCStatus))
 		}
 	}
 	if t.Flag != NoFlag {
@@ -215,12 +215,12 @@ func (c *call) serverError(r *Record) string {
 }
 
 // clientError is the error.type of an attempt. By the conventions 4xx are errors of a client too.
-func (c *call) clientError(r *Record, t *Try) string {
+func (c *call) clientError(t *Try) string {
 	switch {
 	case t.Flag != NoFlag:
 		return failureType(t.Flag)
-	case r.GRPC && t.Status > 0 && r.GRPCStatus != 0:
-		return strconv.Itoa(r.GRPCStatus)
+	case t.GRPC && t.GRPCStatus != 0:
+		return strconv.Itoa(t.GRPCStatus)
 	case t.Status >= 400:
 		return strconv.Itoa(t.Status)
 	}

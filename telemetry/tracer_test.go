@@ -177,6 +177,7 @@ func TestSpans(t *testing.T) {
 		Protocol: "HTTP/1.1", Status: 200, Duration: time.Second, Peer: "10.0.0.9", Listener: "web", Route: "r",
 		Cluster: "c", Revision: "rev", RequestID: []byte("id"), UserAgent: []byte("ua"),
 	}
+	call := []byte("/pkg.Svc/Get")
 	ok := Try{Endpoint: "10.0.0.1:80", After: time.Millisecond, Took: time.Second / 2, Status: 200}
 	with := func(f func(*Record)) Record {
 		r := base
@@ -221,12 +222,25 @@ func TestSpans(t *testing.T) {
 		{"another method", with(func(r *Record) { r.Method = []byte("BREW") }), nil, []string{
 			"server HTTP r 0s+1s status=200 original=BREW",
 		}},
-		{"gRPC", with(func(r *Record) { r.Path, r.GRPC, r.GRPCStatus = []byte("/pkg.Svc/Get"), true, 14 }), []Try{ok},
-			[]string{
-				"client pkg.Svc/Get 1ms+500ms status=200 rpc=pkg.Svc/Get/14 endpoint=10.0.0.1:80 error=14: ",
+		{"gRPC", with(func(r *Record) { r.Path, r.Call, r.GRPC, r.GRPCStatus = call, true, true, 14 }),
+			[]Try{{Endpoint: "10.0.0.1:80", Status: 200, GRPC: true, GRPCStatus: 14}}, []string{
+				"client pkg.Svc/Get 0s+0s status=200 rpc=pkg.Svc/Get/14 endpoint=10.0.0.1:80 error=14: ",
 				"server pkg.Svc/Get 0s+1s status=200 rpc=pkg.Svc/Get/14 error=14: ",
 			}},
-		{"gRPC, not found", with(func(r *Record) { r.Path, r.GRPC, r.GRPCStatus = []byte("/pkg.Svc/Get"), true, 5 }),
+		{"gRPC, tried again", with(func(r *Record) { r.Path, r.Call, r.GRPC = call, true, true }), []Try{
+			{Endpoint: "10.0.0.1:80", Status: 200, GRPC: true, GRPCStatus: 14},
+			{Endpoint: "10.0.0.1:80", Status: 200, GRPC: true},
+		}, []string{
+			"client pkg.Svc/Get 0s+0s status=200 rpc=pkg.Svc/Get/14 endpoint=10.0.0.1:80 error=14: ",
+			"client pkg.Svc/Get 0s+0s status=200 rpc=pkg.Svc/Get/0 endpoint=10.0.0.1:80 resent=1 link",
+			"server pkg.Svc/Get 0s+1s status=200 rpc=pkg.Svc/Get/0",
+		}},
+		{"gRPC without its status", with(func(r *Record) { r.Path, r.Call, r.Status = call, true, 503 }),
+			[]Try{{Endpoint: "10.0.0.1:80", Status: 503}}, []string{
+				"client pkg.Svc/Get 0s+0s status=503 rpc=pkg.Svc/Get/ endpoint=10.0.0.1:80 error=503: ",
+				"server pkg.Svc/Get 0s+1s status=503 rpc=pkg.Svc/Get/ error=503: ",
+			}},
+		{"gRPC, not found", with(func(r *Record) { r.Path, r.Call, r.GRPC, r.GRPCStatus = call, true, true, 5 }),
 			nil, []string{"server pkg.Svc/Get 0s+1s status=200 rpc=pkg.Svc/Get/5"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -64,13 +65,19 @@ func (a *Attempt) Begin(now int64) {
 	a.Start, a.HeadAt, a.state, a.ejected = now, 0, inFlight, false
 }
 
-// Keep remembers how the attempt ended, since another one follows: with a response of status that was dropped, or, if
-// that is 0, with reply. start is when the request came.
-func (a *Attempt) Keep(reply *route.LocalReply, status int, start, now int64) {
+// Keep remembers that the attempt ended with reply, since another one follows. start is when the request came.
+func (a *Attempt) Keep(reply *route.LocalReply, start, now int64) {
 	t := a.try(start, now)
-	t.Status = status
-	if status == 0 {
-		t.Flag, t.Cause = reply.Flag, reply
+	t.Flag, t.Cause = reply.Flag, reply
+	a.ended = append(a.ended, t)
+}
+
+// keepDropped is Keep for an attempt whose response, with this head, was dropped.
+func (a *Attempt) keepDropped(grpc bool, h *message.Head, start, now int64) {
+	t := a.try(start, now)
+	t.Status = h.Status
+	if code := grpcStatus(grpc, h); code != NoGRPCStatus {
+		t.GRPC, t.GRPCStatus = true, code
 	}
 	a.ended = append(a.ended, t)
 }
@@ -83,7 +90,7 @@ func (a *Attempt) tries(r *Record) []telemetry.Try {
 	t := a.try(r.Start, r.End)
 	t.Flag, t.Cause = r.Flag, r.Reason
 	if a.HeadAt > 0 {
-		t.Status = r.Status
+		t.Status, t.GRPC, t.GRPCStatus = r.Status, r.GRPCStatus != NoGRPCStatus, r.GRPCStatus
 	}
 	return append(a.ended, t)
 }

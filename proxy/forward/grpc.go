@@ -1,6 +1,8 @@
 package forward
 
 import (
+	"strconv"
+
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -22,6 +24,17 @@ const (
 	grpcDataLoss          = 15
 	grpcUnauthenticated   = 16
 )
+
+// grpcStatus is what the head or the trailers of a call say; NoGRPCStatus: nothing, or it is none of gRPC. h may be
+// nil.
+func grpcStatus(grpc bool, h *message.Head) int {
+	if grpc && h != nil && h.Present.Has(message.GRPCStatus) {
+		if n, err := strconv.Atoi(string(h.Get(message.GRPCStatus))); err == nil && n >= 0 {
+			return n
+		}
+	}
+	return NoGRPCStatus
+}
 
 // saysUnavailable tells whether the head of a response to a gRPC call alone says UNAVAILABLE to its caller: a
 // trailers-only response, or one of a proxy that does not know gRPC.

@@ -2,7 +2,6 @@ package forward
 
 import (
 	"math/rand/v2"
-	"strconv"
 	"sync"
 	"time"
 
@@ -60,10 +59,7 @@ func (r *Record) EndActive() {
 
 // NoteGRPC takes the status of a gRPC call from the head or the trailers that carry it. h may be nil.
 func (r *Record) NoteGRPC(grpc bool, h *message.Head) {
-	if !grpc || h == nil || !h.Present.Has(message.GRPCStatus) {
-		return
-	}
-	if n, err := strconv.Atoi(string(h.Get(message.GRPCStatus))); err == nil && n >= 0 {
+	if n := grpcStatus(grpc, h); n != NoGRPCStatus {
 		r.GRPCStatus = n
 	}
 }
@@ -154,7 +150,7 @@ func (r *Record) line(e *Engine, c *route.Client, d *route.Decision, a *Attempt,
 		Protocol: h.Version.String(), Status: r.Status, Duration: took, UserAgent: h.Get(message.UserAgent),
 		Referer: h.Get(message.Referer), Listener: c.Listener.Name, Attempts: a.Number, BytesRead: r.Read,
 		BytesWritten: r.Written, Flag: r.Flag, RequestID: d.RequestID(h), Revision: d.Table.Revision,
-		Peer: c.IP, GRPC: r.GRPCStatus != NoGRPCStatus, GRPCStatus: r.GRPCStatus,
+		Peer: c.IP, Call: d.GRPC, GRPC: r.GRPCStatus != NoGRPCStatus, GRPCStatus: r.GRPCStatus,
 		Reason: r.Reason, TraceID: route.TraceID(h), Scheme: c.Scheme,
 		QueuedAfter: time.Duration(r.queuedAt - r.Start), Queued: time.Duration(r.queued),
 	}

@@ -109,11 +109,11 @@ func (ex *exchange) attempts() (reply *route.LocalReply, parked bool) {
 
 // keepAttempt remembers an attempt that another one follows.
 func (ex *exchange) keepAttempt(out *result) {
-	status := 0
 	if out.reply == replyRetry {
-		status = ex.resp.Status
+		ex.attempt.keepDropped(ex.decision.GRPC, &ex.resp, ex.record.Start, ex.now())
+		return
 	}
-	ex.attempt.Keep(out.reply, status, ex.record.Start, ex.now())
+	ex.attempt.Keep(out.reply, ex.record.Start, ex.now())
 }
 
 // finish counts what went over the client's connection and records the exchange.

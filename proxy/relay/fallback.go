@@ -31,7 +31,7 @@ func (r *relay) fallBack(b *http2.Batch, reply *route.LocalReply) bool {
 	r.client.SetDeadline(0)
 	r.record.EndActive()
 	r.attempt.Done(cluster.Ignored)
-	r.attempt.Keep(reply, 0, r.record.Start, r.conn.Engine.Now())
+	r.attempt.Keep(reply, r.record.Start, r.conn.Engine.Now())
 	g := &forward.Given{Start: r.record.Start, Decision: &r.decision, Attempt: r.attempt, Place: r.place, Body: body}
 	r.place = forward.QueuePlace{} // it is the other carrier's now
 	var h message.Head

@@ -166,6 +166,9 @@ func attemptLine(f *telemetry.Failure, i int) string {
 	if a.Status != 0 {
 		text += ": " + strconv.Itoa(a.Status)
 	}
+	if a.GRPCStatus != nil {
+		text += " grpc-status " + strconv.Itoa(*a.GRPCStatus)
+	}
 	if a.Flag != "" {
 		text += ": " + a.Flag
 	}

@@ -41,6 +41,9 @@ func failures() []telemetry.Failure {
 			Status: 200, GRPCStatus: &unavailable, Flag: "UH", Reason: "no healthy upstream", Slow: true,
 			DurationMS: 1200,
 			RemoteIP:   "192.0.2.8", Listener: "web", Route: "pay", Cluster: "pay", Revision: "1a2b",
+			Attempts: []telemetry.FailedTry{
+				{Upstream: "10.0.0.11:80", AfterMS: 1, DurationMS: 3, Status: 200, GRPCStatus: &unavailable},
+			},
 		},
 		{
 			Time: at, Protocol: "tcp", Flag: "SI", DurationMS: 60000, RemoteIP: "192.0.2.9", Listener: "db",
@@ -58,7 +61,7 @@ func TestFailures(t *testing.T) {
     10.0.0.10:80, 1.1 ms after 18.0 ms: UF: connect: connection refused
     id id-1
 2026-11-29T09:21:02.652Z  200 grpc-status 14 UH slow  POST api/pay.Pay/Now, 1200.0 ms
-    no healthy upstream
+    10.0.0.11:80, 3.0 ms after 1.0 ms: 200 grpc-status 14
     id id-2
 2026-11-29T09:21:02.652Z  SI  tcp on listener db, 60000.0 ms
     10.0.0.3:5432, 59999.0 ms after 1.0 ms: SI

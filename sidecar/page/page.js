@@ -111,12 +111,15 @@ function charts(rates) {
 // blames are the sentences of the trouble about one thing, without its name.
 const blames = (s, begin) => s.trouble.filter((t) => t.startsWith(begin)).map((t) => t.slice(begin.length));
 
+// result is how a request or an attempt ended: its statuses, and the flag.
+const result = (of) => [of.status || '', of.grpc_status === undefined ? '' : `gRPC ${of.grpc_status}`,
+  of.flag || ''].filter(Boolean).join(' ');
+
 function drawFailures(f, now) {
   const drawn = some(f.failures, (one) => {
     const key = `failure ${one.time} ${one.request_id || ''} ${one.path || ''}`;
     const what = one.protocol === 'tcp' ? 'TCP connection' : `${one.method || ''} ${one.host || ''}${one.path || ''}`;
-    const status = [one.status || '', one.grpc_status === undefined ? '' : `gRPC ${one.grpc_status}`, one.flag || '',
-      one.slow ? 'slow' : ''].filter(Boolean).join(' ');
+    const status = [result(one), one.slow ? 'slow' : ''].filter(Boolean).join(' ');
     const facts = [['reason', one.reason], ['client', one.remote_ip], ['listener', one.listener], ['route', one.route],
       ['cluster', one.cluster], ['revision', one.revision], ['request id', one.request_id],
       ['trace id', one.trace_id]].filter(([, v]) => v);
@@ -124,8 +127,7 @@ function drawFailures(f, now) {
       ago(one.time, now), one.reason ? quiet(`, ${one.reason}`) : ''],
     [el('p', null, facts.map(([name, v], i) => [i > 0 ? ' · ' : '', quiet(`${name} `), v]).flat()),
       table(['Endpoint', 'After', 'Took', 'Result', 'Reason'], one.attempts.map((a) => [a.upstream,
-        millis(a.after_ms), millis(a.duration_ms), [a.status || '', a.flag || ''].filter(Boolean).join(' '),
-        a.reason || '']), 'No endpoint was tried.'),
+        millis(a.after_ms), millis(a.duration_ms), result(a), a.reason || '']), 'No endpoint was tried.'),
       el('p', { class: 'quiet' }, 'The list stands still while one is open.')], false);
   });
   if (f.left_out > 0) drawn.push(el('p', { class: 'quiet' }, `${f.left_out} more came too fast to be kept.`));
