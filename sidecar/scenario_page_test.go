@@ -167,7 +167,7 @@ clusters:
 	b.open(g.admin+"/", 1200, false)
 	const shown = `!document.getElementById('main').hidden`
 	b.wait(shown)
-	b.wait(`document.getElementById('state').textContent === '✗ ready, but not all is well'`)
+	b.wait(`document.getElementById('state').textContent === '✗ ready, 1 of 3 clusters in trouble'`)
 	b.want(`document.querySelector('#trouble li').textContent.startsWith('cluster orders: ')`, "true")
 	b.want(`document.querySelector('#clusters summary b').textContent`, "✗ orders")
 	b.want(`document.querySelector('#clusters details').open`, "true")

@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -55,7 +56,7 @@ func findTrouble(s *Status, now time.Time) []string {
 		t.tries(c, rates[c.Name])
 		t.slow(c)
 	}
-	t.requests(&s.Rates.Total)
+	t.requests(&s.Rates)
 	t.revision(&s.Revision)
 	t.orphaned(s)
 	t.discovery(s.Discovery)
@@ -84,18 +85,37 @@ func (t *troubles) limits(l *LimitStatus) {
 }
 
 // requests tells of what is refused before there is a cluster.
-func (t *troubles) requests(all *telemetry.Rate) {
-	errors := all.Errors
+func (t *troubles) requests(rates *telemetry.Rates) {
+	errors := rates.Total.Errors
 	if n := errors["RL"]; n > 0 {
-		t.add(atRisk, "%d requests refused by a rate limit in the last minute (RL)", n)
+		t.add(atRisk, "%d requests refused by a rate limit in the last minute (RL)%s", n, routesWith(rates, "RL"))
 	}
 	// That somebody is asked who it is, is nothing special; that nearly all are refused mostly is.
-	if n := errors["AC"]; n >= few && 2*n >= all.Requests {
-		t.add(atRisk, "%d requests refused by access control in the last minute (AC)", n)
+	if n := errors["AC"]; n >= few && 2*n >= rates.Total.Requests {
+		t.add(atRisk, "%d requests refused by access control in the last minute (AC)%s", n, routesWith(rates, "AC"))
 	}
 	if n := errors["NR"]; n >= few {
 		t.add(atRisk, "%d requests in the last minute had no route (NR)", n)
 	}
+}
+
+// routesWith names the routes whose requests had a flag, those with the most first.
+func routesWith(rates *telemetry.Rates, flag string) string {
+	var with []telemetry.NamedRate
+	for _, r := range rates.Routes {
+		if r.Errors[flag] > 0 {
+			with = append(with, r)
+		}
+	}
+	slices.SortStableFunc(with, func(a, b telemetry.NamedRate) int { return cmp.Compare(b.Errors[flag], a.Errors[flag]) })
+	var names []string
+	for i := range with {
+		names = append(names, fmt.Sprintf("route %s %d", with[i].Name, with[i].Errors[flag]))
+	}
+	if names == nil {
+		return ""
+	}
+	return ": " + someOf(names)
 }
 
 func (t *troubles) revision(r *RevisionStatus) {
@@ -157,8 +177,16 @@ func (t *troubles) discovery(all []discovery.Status) {
 		if at := since[e]; !at.IsZero() {
 			answered = "the answer of " + t.ago(at) + " holds"
 		}
-		t.add(outdated, "%s%s: %s (%s)", what[0], rest, e, answered)
+		t.add(outdated, "%s%s%s: %s (%s)", ofConsul(what[0]), what[0], rest, e, answered)
 	}
+}
+
+// ofConsul says that Consul is asked for what has the name.
+func ofConsul(name string) string {
+	if strings.HasPrefix(name, "kv ") || strings.HasPrefix(name, "health ") {
+		return "Consul: "
+	}
+	return ""
 }
 
 const certificateSoon = 14 * 24 * time.Hour

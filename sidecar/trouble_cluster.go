@@ -108,6 +108,7 @@ const few = 3
 // tries tells of tries that fail although the endpoint is used, and of requests that a limit refuses.
 func (t *troubles) tries(c *cluster.Status, r *telemetry.NamedRate) {
 	if r == nil {
+		t.connections(c)
 		return
 	}
 	if n := r.Errors["UO"]; n > 0 {
@@ -122,15 +123,31 @@ func (t *troubles) tries(c *cluster.Status, r *telemetry.NamedRate) {
 			told = append(told, fmt.Sprintf("%s %d", kind, n))
 		}
 	}
-	if failed < few || failed*20 < r.Requests {
-		return
+	if s, many := tooMany(failed, r.Requests); many {
+		t.add(s, "cluster %s: %d of %d tries failed in the last minute: %s%s", c.Name, failed, r.Requests,
+			strings.Join(told, ", "), t.where(c))
 	}
-	s := atRisk
-	if failed*2 >= r.Requests {
-		s = failing
+}
+
+// connections is tries for a cluster of L4, of which the endpoints alone are counted.
+func (t *troubles) connections(c *cluster.Status) {
+	all, failed := uint64(0), uint64(0)
+	for i := range c.Endpoints {
+		if r := c.Endpoints[i].Recent; r != nil {
+			all, failed = all+r.Requests, failed+r.Errors
+		}
 	}
-	t.add(s, "cluster %s: %d of %d tries failed in the last minute: %s%s", c.Name, failed, r.Requests,
-		strings.Join(told, ", "), t.newestError(c))
+	if s, many := tooMany(failed, all); many {
+		t.add(s, "cluster %s: %d of %d connections failed in the last minute%s", c.Name, failed, all, t.where(c))
+	}
+}
+
+// tooMany tells whether so many that failed are worth a sentence, and how bad it is.
+func tooMany(failed, all uint64) (s severity, many bool) {
+	if failed*2 < all {
+		s = atRisk
+	}
+	return s, failed >= few && failed*20 >= all
 }
 
 // What makes an endpoint slow: it takes so many times as long as the others, and no less than slowMS. With fewer
@@ -164,9 +181,40 @@ func (t *troubles) slow(c *cluster.Status) {
 	}
 }
 
-// newestError is that of the endpoints of a cluster, where one is known.
-func (t *troubles) newestError(c *cluster.Status) string {
-	var newest *cluster.EndpointStatus
+// where tells at which endpoint it fails, and how: the newest error, unless a sentence has it already, or else the
+// endpoint that has most of the failures although there are others.
+func (t *troubles) where(c *cluster.Status) string {
+	if e := t.newestError(c); e != nil {
+		last := t.lastError(&e.Passive)
+		for _, one := range t.list {
+			if strings.HasPrefix(one.text, "cluster "+c.Name+": ") && strings.Contains(one.text, e.Address+" ") &&
+				strings.Contains(one.text, last) {
+				return ""
+			}
+		}
+		return fmt.Sprintf("; %s: %s", e.Address, last)
+	}
+	busy, failed := 0, uint64(0)
+	var worst *cluster.EndpointStatus
+	for i := range c.Endpoints {
+		e := &c.Endpoints[i]
+		if e.Recent == nil {
+			continue
+		}
+		busy++
+		failed += e.Recent.Errors
+		if worst == nil || e.Recent.Errors > worst.Recent.Errors {
+			worst = e
+		}
+	}
+	if busy < 2 || worst.Recent.Errors*2 <= failed {
+		return ""
+	}
+	return fmt.Sprintf("; %s: %d of %d", worst.Address, worst.Recent.Errors, worst.Recent.Requests)
+}
+
+// newestError is the endpoint of a cluster that had the last error within the last minute; nil: none had one.
+func (t *troubles) newestError(c *cluster.Status) (newest *cluster.EndpointStatus) {
 	for i := range c.Endpoints {
 		e := &c.Endpoints[i]
 		if at := e.Passive.LastErrorAt; at != nil && t.now.Sub(*at) < time.Minute &&
@@ -174,8 +222,5 @@ func (t *troubles) newestError(c *cluster.Status) string {
 			newest = e
 		}
 	}
-	if newest == nil {
-		return ""
-	}
-	return fmt.Sprintf("; %s: %s", newest.Address, t.lastError(&newest.Passive))
+	return newest
 }

@@ -37,6 +37,14 @@ func TestTrouble(t *testing.T) {
 		e.Recent = &telemetry.EndpointRate{Requests: requests, P50MS: p50}
 		return e
 	}
+	failed := func(address string, requests, errors uint64) cluster.EndpointStatus {
+		e := well(address)
+		e.Recent = &telemetry.EndpointRate{Requests: requests, Errors: errors}
+		return e
+	}
+	refusingL4 := failed("10.0.0.6:5432", 3, 3)
+	refusingL4.Passive = cluster.PassiveStatus{LastError: "connect: connection refused", Failures: 3,
+		LastErrorAt: at(time.Second)}
 	tries := func(requests uint64, errors map[string]uint64) telemetry.Rates {
 		return telemetry.Rates{Clusters: []telemetry.NamedRate{{
 			Name: "orders", Rate: telemetry.Rate{Requests: requests, Errors: errors},
@@ -86,6 +94,23 @@ func TestTrouble(t *testing.T) {
 			nil},
 		{"all answers are 500", Status{Clusters: orders(well("a:1")), Rates: tries(120, map[string]uint64{"5xx": 120})},
 			[]string{"cluster orders: 120 of 120 tries failed in the last minute: 5xx 120"}},
+		{"one of three answers 500", Status{Clusters: orders(failed("a:1", 40, 0), failed("b:1", 40, 1), failed("c:1", 40, 39)),
+			Rates: tries(120, map[string]uint64{"5xx": 40})},
+			[]string{"cluster orders: 40 of 120 tries failed in the last minute: 5xx 40; c:1: 39 of 40"}},
+		{"half of them answer 500", Status{Clusters: orders(failed("a:1", 20, 20), failed("b:1", 20, 20), failed("c:1", 40, 0)),
+			Rates: tries(80, map[string]uint64{"5xx": 40})},
+			[]string{"cluster orders: 40 of 80 tries failed in the last minute: 5xx 40"}},
+		{"one of L4 refuses", Status{Clusters: orders(failed("a:1", 9, 0), failed("b:1", 3, 3))},
+			[]string{"cluster orders: 3 of 12 connections failed in the last minute; b:1: 3 of 3"}},
+		{"the only one of L4 refuses", Status{Clusters: orders(refusingL4)},
+			[]string{"cluster orders: 3 of 3 connections failed in the last minute; 10.0.0.6:5432: connect: connection " +
+				"refused, 3 in a row, 1 s ago"}},
+		{"refused twice by L4, which may be chance", Status{Clusters: orders(failed("a:1", 2, 2))}, nil},
+		{"its error is told once", Status{Clusters: orders(well("a:1"), refusing),
+			Rates: tries(40, map[string]uint64{"UF": 5})},
+			[]string{"cluster orders: 1 of 2 endpoints is not healthy: 10.0.0.9:80 ejected (passive: connect failure), connect: " +
+				"connection refused, 5 in a row, 2 s ago",
+				"cluster orders: 5 of 40 tries failed in the last minute: UF 5"}},
 		{"one in ten times out", Status{Clusters: orders(failingOne),
 			Rates: tries(100, map[string]uint64{"UT": 9, "5xx": 1})},
 			[]string{"cluster orders: 10 of 100 tries failed in the last minute: 5xx 1, UT 9; 10.0.0.8:80: no response " +
@@ -107,6 +132,11 @@ func TestTrouble(t *testing.T) {
 			[]string{"12 requests refused by a rate limit in the last minute (RL)",
 				"4 requests refused by access control in the last minute (AC)",
 				"3 requests in the last minute had no route (NR)"}},
+		{"which routes", Status{Rates: telemetry.Rates{
+			Total: telemetry.Rate{Errors: map[string]uint64{"RL": 12}}, Routes: []telemetry.NamedRate{
+				{Name: "api", Rate: telemetry.Rate{Errors: map[string]uint64{"RL": 4}}}, {Name: "well"},
+				{Name: "shop", Rate: telemetry.Rate{Errors: map[string]uint64{"RL": 8}}}}}},
+			[]string{"12 requests refused by a rate limit in the last minute (RL): route shop 8; route api 4"}},
 		{"some are refused", Status{Rates: telemetry.Rates{Total: telemetry.Rate{Requests: 20,
 			Errors: map[string]uint64{"AC": 9}}}}, nil},
 		{"connections and descriptors are gone", Status{Limits: LimitStatus{
@@ -141,10 +171,10 @@ func TestTrouble(t *testing.T) {
 		{"Consul is away", Status{Discovery: []discovery.Status{
 			{Name: `kv "k"`, Error: refused, LastOK: ago(5 * time.Minute)},
 			{Name: `health "a"`, Error: refused, LastOK: ago(time.Minute)},
-		}}, []string{`kv "k" and 1 more: ` + refused + " (the answer of 5 min ago holds)"}},
+		}}, []string{`Consul: kv "k" and 1 more: ` + refused + " (the answer of 5 min ago holds)"}},
 		{"a token without the right", Status{Discovery: []discovery.Status{{Name: `health "a"`,
 			Error: "status 403: Permission denied"}}},
-			[]string{`health "a": status 403: Permission denied (never answered yet)`}},
+			[]string{`Consul: health "a": status 403: Permission denied (never answered yet)`}},
 		{"a client's certificate", Status{Rates: telemetry.Rates{Listeners: []telemetry.HandshakeRate{
 			{Name: "web", Failed: 12, Done: 2, Reason: "unknown certificate authority"},
 			{Name: "well", Failed: 2, Done: 1000}}}},

@@ -90,7 +90,10 @@ func cut(text string, n int) string {
 func wrap(text string) string { return wrapAt(text, "") }
 
 // wrapAt is wrap for lines that begin with indent.
-func wrapAt(text, indent string) string {
+func wrapAt(text, indent string) string { return wrapTo(text, indent, width) }
+
+// wrapTo is wrapAt for lines of a width.
+func wrapTo(text, indent string, width int) string {
 	var b strings.Builder
 	column := 0
 	for word := range strings.FieldsSeq(cut(text, len(text))) {

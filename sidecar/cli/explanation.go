@@ -215,3 +215,9 @@ func orNone(duration string) string {
 	}
 	return duration
 }
+
+// unfollowed says what the cluster follows where the catalog has no instance of it.
+func unfollowed(c *cluster.Status) string {
+	without := strings.HasSuffix(c.Follows, ": no response yet") || strings.HasSuffix(c.Follows, ": not in the catalog")
+	return when(without, " ("+c.Follows+")")
+}

@@ -98,8 +98,12 @@ func failureLines(w io.Writer, list *sidecar.FailureList) error {
 		if len(f.Attempts) == 0 && f.Reason != "" {
 			fmt.Fprintf(&b, "    %s\n", f.Reason)
 		}
-		if f.RequestID != "" {
-			fmt.Fprintf(&b, "    id %s\n", f.RequestID)
+		if n := len(f.Attempts); n > 0 && f.Reason != "" && f.Reason != f.Attempts[n-1].Reason {
+			fmt.Fprintf(&b, "    %s\n", f.Reason)
+		}
+		if rest := strings.TrimPrefix(when(f.Route != "", ", route "+f.Route)+
+			when(f.RequestID != "", ", id "+f.RequestID), ", "); rest != "" {
+			fmt.Fprintf(&b, "    %s\n", rest)
 		}
 	}
 	switch {
@@ -162,7 +166,7 @@ func subject(f *telemetry.Failure) string {
 
 func attemptLine(f *telemetry.Failure, i int) string {
 	a := &f.Attempts[i]
-	text := fmt.Sprintf("%s, %s after %s", a.Upstream, took(a.DurationMS), took(a.AfterMS))
+	text := fmt.Sprintf("%s, begun after %s, took %s", a.Upstream, took(a.AfterMS), took(a.DurationMS))
 	if a.Status != 0 {
 		text += ": " + strconv.Itoa(a.Status)
 	}

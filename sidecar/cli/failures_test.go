@@ -57,14 +57,15 @@ func TestFailures(t *testing.T) {
 	address := broken(t, 7, failures()...)
 	got := do(t, Process{}, "failures", "--admin-listen", address)
 	want := `2026-11-29T09:21:02.652Z  502 UF  GET shop.example.com/orders/7, 19.1 ms
-    10.0.0.9:80, 1.0 ms after 0.5 ms: 503
-    10.0.0.10:80, 1.1 ms after 18.0 ms: UF: connect: connection refused
-    id id-1
+    10.0.0.9:80, begun after 0.5 ms, took 1.0 ms: 503
+    10.0.0.10:80, begun after 18.0 ms, took 1.1 ms: UF: connect: connection refused
+    route orders, id id-1
 2026-11-29T09:21:02.652Z  200 grpc-status 14 UH slow  POST api/pay.Pay/Now, 1200.0 ms
-    10.0.0.11:80, 3.0 ms after 1.0 ms: 200 grpc-status 14
-    id id-2
+    10.0.0.11:80, begun after 1.0 ms, took 3.0 ms: 200 grpc-status 14
+    no healthy upstream
+    route pay, id id-2
 2026-11-29T09:21:02.652Z  SI  tcp on listener db, 60000.0 ms
-    10.0.0.3:5432, 59999.0 ms after 1.0 ms: SI
+    10.0.0.3:5432, begun after 1.0 ms, took 59999.0 ms: SI
 7 more came too fast to be kept
 `
 	if got.code != 0 || got.stdout != want {
@@ -91,8 +92,8 @@ client     192.0.2.7 on listener web
 route      orders
 cluster    orders-v1
 revision   1a2b
-attempt 1  10.0.0.9:80, 1.0 ms after 0.5 ms: 503
-attempt 2  10.0.0.10:80, 1.1 ms after 18.0 ms: UF: connect: connection refused
+attempt 1  10.0.0.9:80, begun after 0.5 ms, took 1.0 ms: 503
+attempt 2  10.0.0.10:80, begun after 18.0 ms, took 1.1 ms: UF: connect: connection refused
 id         id-1
 trace      0af7
 `

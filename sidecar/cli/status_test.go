@@ -74,8 +74,8 @@ func statusFixture() sidecar.Status {
 			Connections: 2}},
 		Clusters: []cluster.Status{
 			{Name: "a-well", Endpoints: []cluster.EndpointStatus{{Address: "10.0.0.3:80", State: "healthy",
-				Weight: 1}}},
-			{Name: "app", Panic: true, Endpoints: []cluster.EndpointStatus{
+				Weight: 1, Passive: cluster.PassiveStatus{Failures: 2, LastError: "reset by the endpoint"}}}},
+			{Name: "app", Follows: "consul service app", Panic: true, Endpoints: []cluster.EndpointStatus{
 				{Address: "10.0.0.1:80", State: "healthy", Weight: 3, InFlight: 1, Recent: &telemetry.EndpointRate{
 					Requests: 120, Errors: 2, P50MS: 0.3, P99MS: 12,
 				}},
@@ -83,6 +83,8 @@ func statusFixture() sidecar.Status {
 			}},
 			{Name: "late", Follows: "consul service late: no response yet", Unknown: true, Awaiting: 3},
 		},
+		Limits: sidecar.LimitStatus{Connections: sidecar.ConnectionLimit{Used: 32, Max: 32, Waiting: 1},
+			Descriptors: sidecar.DescriptorLimit{Used: 70, Max: 1024}},
 		Rates: telemetry.Rates{Seconds: 60, Total: telemetry.Rate{
 			Requests: 120, PerSecond: 2, Errors: map[string]uint64{"UH": 1, "4xx": 3}, P50MS: 0.3, P99MS: 12,
 		}},
@@ -95,6 +97,7 @@ func statusFixture() sidecar.Status {
 }
 
 const wantSummary = `ready, 2 of 3 clusters in trouble
+  32 of 32 connections are open, so new clients wait: GATEWAY_MAX_CONNECTIONS
   cluster app: no endpoint is healthy, so all are used: 10.0.0.2:80 ejected (passive: connect)
   cluster late: no endpoint can be used: consul service late: no response yet
   the newest document is rejected: 4:14: routes[0].cluster: cluster x is not defined
@@ -104,15 +107,17 @@ version            devel
 service            web, instance web-1, since 2026-01-02T03:04:05Z
 traffic            2 requests/s, p50 0.3 ms, p99 12.0 ms, 4xx 3, UH 1 (last 60 s)
 revision           1a2b from consul since 2026-01-02T03:04:05Z (3 applied, 1 rejected)
+document           kv "gateway/web/config"
 rejected           3c4d at 2026-01-02T03:04:05Z
 before             0a1b superseded 2026-01-02T03:04:05Z, 5e6f rejected 2026-01-02T03:04:05Z, 7a8b superseded 2026-01-02T03:04:05Z, and 1 more
+limits             32 of 32 connections, clients wait, 70 of 1024 file descriptors
 listener default   [::]:8080  http over TLS  2 connections
-cluster app        1 of 2 endpoints healthy, so the others are used too
+cluster app        1 of 2 endpoints healthy, so the others are used too (consul service app)
   10.0.0.1:80      healthy  weight 3  1 in flight  120 tried, 2 failed, p50 0.3 ms, p99 12.0 ms
   10.0.0.2:80      ejected  weight 1  0 in flight
 cluster late       0 of 0 endpoints healthy, 3 requests waiting for endpoints
 cluster a-well     1 of 1 endpoint healthy
-  10.0.0.3:80      healthy  weight 1  0 in flight
+  10.0.0.3:80      healthy  weight 1  0 in flight  reset by the endpoint, 2 in a row
 certificate a.pem  until 2126-01-02T03:04:05Z
 `
 
@@ -167,7 +172,7 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 				"rejected  3c4d at 2026-01-02T03:04:05Z\n"},
 		{"another error since", sidecar.Status{Revision: serves, Discovery: []discovery.Status{kv}},
 			[]string{"no routes: the bootstrap has none, and nothing was heard of " + kv.Name},
-			"not ready\n  no routes: the bootstrap has none, and nothing was heard of " + kv.Name + "\n  " + kv.Name +
+			"not ready\n  no routes: the bootstrap has none, and nothing was heard of " + kv.Name + "\n  Consul: " + kv.Name +
 				": " + refused + " (never answered yet)\n" + line + " (1 applied, 0 rejected)\n"},
 		{"rejected, to be tried again", sidecar.Status{Revision: sidecar.RevisionStatus{
 			ID: "1a2b", Source: "file", Since: at, Applied: 1, Rejected: 1,
@@ -187,7 +192,7 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 				Reasons: []string{"cluster x: waits for service x tag v1 (transport: " + refused + ")"}},
 		}, Discovery: []discovery.Status{{Name: "file"}, watch("x"), watch("x-2")}}, nil,
 			"ready, but not all is well\n  the newest document is held: cluster x: waits for service x tag v1 (transport: " +
-				refused + ")\n" + line + " (1 applied, 0 rejected)\nwaiting   5e6f since 2026-01-02T03:04:05Z\n"},
+				refused + ")\n" + line + " (1 applied, 0 rejected)\ndocument  file\nwaiting   5e6f since 2026-01-02T03:04:05Z\n"},
 		{"rolled back", sidecar.Status{Revision: sidecar.RevisionStatus{
 			ID: "1a2b", Source: "file", Since: at, Applied: 3,
 			RolledBack: &sidecar.RolledBack{ID: "5e6f", At: at.Add(4 * time.Second), Since: at,
@@ -220,7 +225,7 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 				"cluster y  0 of 0 endpoints healthy\ncluster x  0 of 0 endpoints healthy\n"},
 		{"Consul is away", sidecar.Status{Revision: serves, Discovery: []discovery.Status{
 			kv, watch("a"), watch("b"), watch("c"), watch("d"),
-		}}, nil, "ready, but not all is well\n  " + kv.Name + " and 4 more: " + refused + " (never answered yet)\n" +
+		}}, nil, "ready, but not all is well\n  Consul: " + kv.Name + " and 4 more: " + refused + " (never answered yet)\n" +
 			line + " (1 applied, 0 rejected)\n"},
 		{"draining", sidecar.Status{Revision: serves, Draining: true},
 			[]string{"draining: the gateway is about to stop"},

@@ -30,6 +30,7 @@ func summary(to io.Writer, s *sidecar.Status) error {
 	r := &report{Writer: w, trouble: s.Trouble}
 	r.head(s)
 	r.revision(s)
+	r.limits(&s.Limits)
 	for _, l := range s.Listeners {
 		fmt.Fprintf(r, "listener %s\t%s\t%s%s\t%s%s\n", l.Name, l.Address, l.Protocol, when(l.TLS, " over TLS"),
 			count(int(l.Connections), "connection"), when(l.Draining, ", draining"))
@@ -131,6 +132,9 @@ func (r *report) revision(s *sidecar.Status) {
 			rev.ID, rev.Source, date(rev.Since), when(rev.Orphaned && len(s.Trouble) == 0, ", its document is gone"),
 			when(!rev.AsOf.IsZero(), ", as of "+date(rev.AsOf)), rev.Applied, rev.Rejected)
 	}
+	if s.Source != sidecar.SourceEnv && len(s.Discovery) > 0 && !r.tells(s.Discovery[0].Name, "") {
+		fmt.Fprintf(r, "document\t%s\n", s.Discovery[0].Name)
+	}
 	if h := rev.Held; h != nil {
 		fmt.Fprintf(r, "%s\t%s since %s\n", h.State, h.ID, date(h.Since))
 	}
@@ -148,6 +152,16 @@ func (r *report) revision(s *sidecar.Status) {
 		}
 	}
 	r.earlier(s)
+}
+
+// limits tells how much is used of what bounds the whole process, where that is known.
+func (r *report) limits(l *sidecar.LimitStatus) {
+	if l.Connections.Max == 0 {
+		return
+	}
+	fmt.Fprintf(r, "limits\t%d of %s%s%s\n", l.Connections.Used, count(l.Connections.Max, "connection"),
+		when(l.Connections.Waiting > 0, ", clients wait"), when(l.Descriptors.Max > 0,
+			fmt.Sprintf(", %d of %d file descriptors", l.Descriptors.Used, l.Descriptors.Max)))
 }
 
 // earlier tells in one line of the revisions before the one that serves, but for those that have a line of their own.
@@ -181,12 +195,12 @@ func (r *report) cluster(c *cluster.Status) {
 	}
 	fmt.Fprintf(r, "cluster %s\t%d of %s healthy%s\n", c.Name, healthy, count(len(c.Endpoints), "endpoint"),
 		when(c.Panic, ", so the others are used too")+preferring(c)+failingOver(c)+
-			when(!r.tells(c.Follows, c.Name) && !r.tells("no endpoints received yet", ""), unfollowed(c))+
+			r.following(c)+
 			when(c.Awaiting > 0, ", "+count(c.Awaiting, "request")+" waiting for endpoints"))
 	for _, e := range c.Endpoints {
-		fmt.Fprintf(r, "  %s\t%s%s\tweight %d\t%d in flight%s\n", e.Address, e.State,
+		fmt.Fprintf(r, "  %s\t%s%s\tweight %d\t%d in flight%s%s\n", e.Address, e.State,
 			when(e.Reason != "" && !r.tells(e.Reason, e.Address), " ("+e.Reason+")"), e.Weight, e.InFlight,
-			recent(e.Recent))
+			recent(e.Recent), r.lastError(&e))
 	}
 }
 
@@ -198,10 +212,20 @@ func recent(r *telemetry.EndpointRate) string {
 	return fmt.Sprintf("\t%d tried, %d failed, p50 %s, p99 %s", r.Requests, r.Errors, took(r.P50MS), took(r.P99MS))
 }
 
-// unfollowed says what the cluster follows where the catalog has no instance of it.
-func unfollowed(c *cluster.Status) string {
-	without := strings.HasSuffix(c.Follows, ": no response yet") || strings.HasSuffix(c.Follows, ": not in the catalog")
-	return when(without, " ("+c.Follows+")")
+// following says what the cluster follows, unless a line above does.
+func (r *report) following(c *cluster.Status) string {
+	unanswered := strings.HasSuffix(c.Follows, ": no response yet")
+	return when(c.Follows != "" && !r.tells(c.Follows, c.Name) &&
+		!(unanswered && r.tells("no endpoints received yet", "")), " ("+c.Follows+")")
+}
+
+// lastError is that of an endpoint whose last attempts have failed, unless a line above has it.
+func (r *report) lastError(e *cluster.EndpointStatus) string {
+	p := &e.Passive
+	if p.Failures == 0 || p.LastError == "" || r.tells(p.LastError, e.Address) {
+		return ""
+	}
+	return fmt.Sprintf("\t%s%s", p.LastError, when(p.Failures > 1, fmt.Sprintf(", %d in a row", p.Failures)))
 }
 
 // preferring says which endpoints come first, and how far.

@@ -25,6 +25,7 @@ func topFixture() sidecar.Status {
 		"cluster app: no endpoint is healthy, so all are used: 10.0.0.2:80 ejected (passive: connect failure), 5 in a row",
 		"certificate a.pem: what is on disk does not serve: key does not fit",
 	}
+	s.Clusters[0].Endpoints[0].Recent = &telemetry.EndpointRate{Requests: 600, Errors: 60, P50MS: 1, P99MS: 20}
 	s.Rates.Clusters = []telemetry.NamedRate{
 		{Name: "app", Rate: telemetry.Rate{Requests: 100, PerSecond: 1.7, P50MS: 3, P99MS: 9,
 			Errors: map[string]uint64{"UF": 20, "5xx": 5}}},
@@ -41,14 +42,15 @@ func topFixture() sidecar.Status {
 
 const wantClusters = `web: ready, 1 of 3 clusters in trouble
 2 requests/s, p50 0.3 ms, p99 12.0 ms, 4xx 3, UH 1 (last 60 s)
-  cluster app: no endpoint is healthy, so all are used: 10.0.0.2:80 ejected (...
+  cluster app: no endpoint is healthy, so all are used: 10.0.0.2:80 ejected
+    (passive: connect failure), 5 in a row
   certificate a.pem: what is on disk does not serve: key does not fit
   CLUSTER                  STATE          WT IN FL   REQ/S ERR %  P50 MS  P99 MS
 ✗ app                      2/2 used              0     1.7  25.0     3.0     9.0
   ✗ 10.0.0.2:80            ejected         1     0
     10.0.0.1:80            healthy         3     1     2.0   1.7     0.3    12.0
   a-well                   1/1 used              0    10.0   0.0     1.0    20.0
-    10.0.0.3:80            healthy         1     0
+  ✗ 10.0.0.3:80            healthy         1     0    10.0  10.0     1.0    20.0
   late                     0/0 used              0
 `
 
@@ -109,7 +111,7 @@ func TestTopLines(t *testing.T) {
 			t.Errorf("line %q, want no control character and no more than what the columns need", l.text)
 		}
 	}
-	if text := lines[2+mostTrouble].text; text != "  and 4 more: gateway status" {
+	if text := lines[3+mostTrouble].text; text != "  and 4 more: gateway status" {
 		t.Errorf("line %q, want how many troubles are not shown", text)
 	}
 }

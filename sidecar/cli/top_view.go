@@ -104,13 +104,11 @@ func (v *topView) lines(s *sidecar.Status, width int) []topLine {
 	if len(s.Reasons)+len(s.Trouble) > 0 {
 		kind = lineBad
 	}
-	lines := []topLine{
-		{s.Service + ": " + state + r.extent(s.Clusters, s.Ready), kind},
-		{traffic(&s.Rates.Total, s.Rates.Seconds), linePlain},
-	}
+	lines := []topLine{{s.Service + ": " + state + r.extent(s.Clusters, s.Ready), kind}}
+	lines = append(lines, sentence(traffic(&s.Rates.Total, s.Rates.Seconds), "", width, linePlain)...)
 	all := slices.Concat(s.Reasons, s.Trouble)
 	for _, text := range all[:min(len(all), mostTrouble)] {
-		lines = append(lines, topLine{"  " + text, lineBad})
+		lines = append(lines, sentence(text, "  ", width, lineBad)...)
 	}
 	if more := len(all) - mostTrouble; more > 0 {
 		lines = append(lines, topLine{fmt.Sprintf("  and %d more: gateway status", more), lineBad})
@@ -134,6 +132,16 @@ func (v *topView) lines(s *sidecar.Status, width int) []topLine {
 		lines[i].text = cut(lines[i].text, width)
 	}
 	v.total = len(lines)
+	return lines
+}
+
+// sentence is a text in at most two lines.
+func sentence(text, indent string, width int, kind lineKind) (lines []topLine) {
+	first, rest, more := strings.Cut(wrapTo(text, indent, width), "\n")
+	lines = append(lines, topLine{first, kind})
+	if more {
+		lines = append(lines, topLine{indent + "  " + strings.Join(strings.Fields(rest), " "), kind})
+	}
 	return lines
 }
 
@@ -202,11 +210,15 @@ func endpointRow(e *cluster.EndpointStatus, seconds float64) topRow {
 		inFlight: fmt.Sprint(e.InFlight),
 	}
 	if n := e.Recent; n != nil && seconds > 0 {
+		row.trouble = row.trouble || n.Errors >= fewErrors && n.Errors*20 >= n.Requests
 		row.counted, row.rate, row.p50, row.p99 = true, float64(n.Requests)/seconds, n.P50MS, n.P99MS
 		row.errors = inHundred(n.Errors, n.Requests)
 	}
 	return row
 }
+
+// fewErrors is how many attempts must have failed within a minute before an endpoint is marked for it.
+const fewErrors = 3
 
 func routeRows(s *sidecar.Status) (rows []topRow) {
 	known := map[string]bool{}

@@ -106,6 +106,7 @@ function chart(title, now, keys, samples, unit) {
   keys.forEach((key, i) => {
     const points = samples.filter((s) => s.values[i] !== null).map((s) =>
       `${(width * (s.at - begin) / (end - begin)).toFixed(1)},${(height - height * s.values[i] / top).toFixed(1)}`);
+    if (points.length === 1) points.push(points[0]); // a dot
     picture.append(svg('polyline', { points: points.join(' '), class: i === 0 ? 'first' : 'second' }));
   });
   return el('div', { class: 'card chart' },

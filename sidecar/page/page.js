@@ -79,7 +79,9 @@ function draw(s, failures, now) {
 function head(s, now) {
   const wrong = s.reasons.length + s.trouble.length;
   let word = s.draining ? 'draining' : s.ready ? 'ready' : 'not ready';
-  if (s.ready && wrong > 0) word += ', but not all is well';
+  const sick = s.clusters.filter((c) => blames(s, `cluster ${c.name}: `).length > 0).length;
+  if (sick > 0) word += `, ${sick} of ${count(s.clusters.length, 'cluster')} in trouble`;
+  else if (s.ready && wrong > 0) word += ', but not all is well';
   byId('name').textContent = s.service;
   document.title = `${wrong > 0 || !s.ready ? '✗' : '✓'} ${s.service}: ${word}`;
   show('state', el('span', { class: wrong > 0 || !s.ready ? 'bad' : 'good' },
@@ -204,7 +206,7 @@ function drawListeners(s) {
     all.map(({ l }) => {
       const h = shaken.get(l.name);
       return [el('b', null, l.name), el('span', { class: 'mono' }, l.address), l.protocol + (l.tls ? ' over TLS' : '')
-        + (l.draining ? ', draining' : ''), l.cluster || '', l.connections,
+        + (l.draining ? ', draining' : ''), l.cluster || 'its routes', l.connections,
       h ? mark(`${h.handshakes} done, ${h.failed} failed${h.reason ? `: ${h.reason}` : ''}`, h.failed > 0) : ''];
     }), 'There is no listener.');
 }
@@ -219,9 +221,11 @@ function drawRevisions(s, now) {
 
 function drawDiscovery(s, now) {
   const all = [...s.discovery].sort((a, b) => Boolean(b.error) - Boolean(a.error));
-  return table(['What is asked', 'Last good answer', 'Error'], all.slice(0, most).map((d) => [d.name,
+  const drawn = [table(['What is asked', 'Last good answer', 'Error'], all.slice(0, most).map((d) => [d.name,
     known(d.last_ok) ? ago(d.last_ok, now) : quiet('never'),
-    d.error ? bad(`✗ ${d.error}${d.failing > 1 ? ` (${d.failing} in a row)` : ''}`) : '']), 'Nothing is asked.');
+    d.error ? bad(`✗ ${d.error}${d.failing > 1 ? ` (${d.failing} in a row)` : ''}`) : '']), 'Nothing is asked.')];
+  if (all.length > 0) drawn.push(el('p', { class: 'quiet' }, 'An answer comes when something changes, else every few minutes.'));
+  return drawn;
 }
 
 function drawCertificates(s, now) {
