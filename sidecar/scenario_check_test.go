@@ -2,6 +2,7 @@ package sidecar_test
 
 import (
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -148,7 +149,8 @@ func TestCheckBeforeAndAfterTheStart(t *testing.T) {
 		"GATEWAY_LISTEN": listen, "GATEWAY_ADMIN_LISTEN": admin, "GATEWAY_APP": testserver.Addr(t),
 		"OTEL_EXPORTER_OTLP_ENDPOINT": collector.Endpoint(), "OTEL_TRACES_EXPORTER": "otlp",
 		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.EndpointHTTP() + "/v1/traces",
-		"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+		"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf", "GATEWAY_DRAIN_DELAY": "0s",
+		"GATEWAY_ACCESS_LOG": filepath.Join(t.TempDir(), "access.log"), "GATEWAY_STATE_DIR": filepath.Join(t.TempDir(), "state"),
 	}
 	printed, code := check(t, environ)
 	if code != 0 {
@@ -158,6 +160,7 @@ func TestCheckBeforeAndAfterTheStart(t *testing.T) {
 		"✓ none runs yet: nobody listens at " + admin, "✓ listener default: " + listen + " is free",
 		"✓ metrics: " + collector.Endpoint() + " takes them",
 		"✓ traces: " + collector.EndpointHTTP() + "/v1/traces takes them",
+		"iB free on the disk of " + environ["GATEWAY_ACCESS_LOG"], "iB free on the disk of " + environ["GATEWAY_STATE_DIR"],
 		"all is well, 1 not checked",
 	})
 	g := serve(t, environ)
@@ -165,9 +168,26 @@ func TestCheckBeforeAndAfterTheStart(t *testing.T) {
 		t.Errorf("exit code %d while it runs, want 0", code)
 	}
 	has(t, printed, []string{
-		"✓ ready, serves revision ", "✓ listener default: " + listen + " is the running gateway's",
+		"✓ ready, serves revision ", "✓ its settings are those of this environment",
+		"✓ listener default: " + listen + " is the running gateway's",
 		"✓ admin port: " + admin + " is the running gateway's", "descriptors ✓ ", "all is well",
 	})
+	for _, row := range []struct {
+		change env
+		says   string
+	}{
+		{env{"GATEWAY_READ_TIMEOUT": "5s"}, "! GATEWAY_READ_TIMEOUT: here 5s, in the running gateway 15s"},
+		{env{"GATEWAY_APP": unset}, "! GATEWAY_APP: here (none), in the running gateway " + environ["GATEWAY_APP"]},
+		{env{"OTEL_TRACES_EXPORTER": unset}, "! OTEL_TRACES_EXPORTER: here not set, in the running gateway otlp"},
+		{env{"OTEL_SERVICE_NAME": "x"}, "! OTEL_SERVICE_NAME: here x, in the running gateway not set → gateway env --running"},
+	} {
+		changed := maps.Clone(environ)
+		maps.Copy(changed, row.change)
+		if printed, code = check(t, changed); code != 0 {
+			t.Errorf("exit code %d with other settings, want 0", code)
+		}
+		has(t, printed, []string{row.says, "all is well, 1 notice"})
+	}
 	wide := maps.Clone(environ)
 	wide["GATEWAY_LISTEN"] = listen[strings.LastIndexByte(listen, ':'):]
 	if printed, code = check(t, wide); code != 0 {
@@ -190,6 +210,42 @@ func TestCheckBeforeAndAfterTheStart(t *testing.T) {
 		"✗ admin port " + admin + ": is of the gateway of service app, not of other",
 		"✗ listener default: listen tcp " + listen + ": bind: address already in use",
 	})
+}
+
+// With --json programs get the same, and the same exit code.
+func TestCheckForPrograms(t *testing.T) {
+	t.Parallel()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, "check", "--json", "--access-log", "nowhere/access.log")
+	cmd.Env = []string{"GATEWAY_LISTEN=" + testserver.Addr(t), "GATEWAY_ADMIN_LISTEN=" + testserver.Addr(t)}
+	cmd.Dir = t.TempDir()
+	out, err := cmd.Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 1 {
+		t.Errorf("gateway check --json: %v, want exit code 1", err)
+	}
+	var got struct {
+		Problems, Notices int
+		NotChecked        int `json:"not_checked"`
+		Sections          []struct {
+			Name     string
+			Findings []struct{ State, Text, Do string }
+		}
+	}
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	if got.Problems != 1 || got.Notices != 0 || got.NotChecked != 1 || len(got.Sections) != 12 {
+		t.Errorf("gateway check --json: %+v", got)
+	}
+	for _, s := range got.Sections {
+		if f := s.Findings[0]; s.Name == "files" && (f.State != "wrong" || f.Do == "" ||
+			f.Text != "access log: nowhere: no such file or directory") || len(s.Findings) == 0 {
+			t.Errorf("section %+v", s)
+		}
+	}
 }
 
 // What is wrong with the environment is told first, and alone.

@@ -19,7 +19,7 @@ type Setting struct {
 const (
 	fromFlag        = "flag"
 	fromEnvironment = "environment"
-	fromDefault     = "default"
+	FromDefault     = "default"
 )
 
 // Masked is shown in place of a value that is, or may be, a secret.
@@ -53,7 +53,7 @@ func (l *loader) setBy(name string, given bool) string {
 	case given:
 		return fromEnvironment
 	}
-	return fromDefault
+	return FromDefault
 }
 
 // Foreign are the variables of Consul and OpenTelemetry that are set, by name. What is not known to be harmless is

@@ -21,23 +21,31 @@ const (
 	Skipped       // it cannot be told, for what is wrong elsewhere
 )
 
-// Finding is what one look has found, and what to do about it.
+var stateNames = [...]string{Good: "good", Notice: "notice", Wrong: "wrong", Skipped: "skipped"}
+
+func (s State) String() string { return stateNames[s] }
+
+// MarshalText makes the name of s what JSON has.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Finding is what one look has found, and what to do about it. The names in its JSON are promised to scripts.
 type Finding struct {
-	State State
-	Text  string // a sentence
-	Do    string // another one; empty where there is nothing to do
+	State State  `json:"state"`
+	Text  string `json:"text"`         // a sentence
+	Do    string `json:"do,omitempty"` // another one; empty where there is nothing to do
 }
 
 // Section is one part of what is around a gateway.
 type Section struct {
-	Name     string
-	Findings []Finding
+	Name     string    `json:"name"`
+	Findings []Finding `json:"findings"`
 }
 
 // Options are what a gateway is checked by.
 type Options struct {
 	Bootstrap sidecar.Bootstrap
-	Consul    *consul.Client // nil: ConsulErr says why there is none
+	Settings  []sidecar.Setting // of this environment and these flags
+	Consul    *consul.Client    // nil: ConsulErr says why there is none
 	ConsulErr error
 	// Status is that of the gateway that runs; nil: StatusErr says why there is none.
 	Status    *sidecar.Status

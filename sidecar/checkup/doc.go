@@ -4,7 +4,7 @@
 //
 // [Run] (checkup.go) looks at one part after the other: the gateway that runs (running.go), Consul, the token's rights
 // and the clock (consul.go), the document (document.go), the services that it names (services.go), certificates and
-// other files (files.go), descriptors and ports (machine.go), the Collector (collector.go). Each part is a [Section] of
+// other files (files.go, space.go), descriptors and ports (machine.go), the Collector (collector.go). Each part is a [Section] of
 // findings.
 //
 // # Promises

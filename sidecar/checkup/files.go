@@ -103,6 +103,7 @@ func (c *checkup) files(context.Context) {
 			c.wrong("set GATEWAY_ACCESS_LOG to a file that the gateway may write", "access log: %v", err)
 		} else {
 			c.good("access log: %s can be written", b.AccessLog)
+			c.space("access log", b.AccessLog)
 		}
 	}
 	switch {
@@ -110,11 +111,13 @@ func (c *checkup) files(context.Context) {
 		c.good("state directory: none (GATEWAY_STATE_DIR)")
 	case c.Status != nil: // it has the directory for itself, and tells what is wrong with it
 		c.good("state directory: %s is the running gateway's", b.StateDir)
+		c.space("state directory", b.StateDir)
 	default:
 		if err := mayKeep(b.StateDir); err != nil {
 			c.wrong("make it for the gateway's user alone: install -d -m 0700 -o USER DIR", "state directory: %v", err)
 		} else {
 			c.good("state directory: %s can be used", b.StateDir)
+			c.space("state directory", b.StateDir)
 		}
 	}
 }

@@ -32,31 +32,37 @@ Exits 1 if something is wrong.`,
 		Example: "  gateway check\n  CONSUL_HTTP_ADDR=127.0.0.1:8500 gateway check --service web",
 		Args:    noArguments,
 	}
+	raw := false
 	flags := bindFlags(cmd)
+	cmd.Flags().BoolVar(&raw, "json", false, "print all that was found, for programs")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, cancel := context.WithTimeout(cmd.Context(), checkTimeout)
 		defer cancel()
-		return check(ctx, p, flags)
+		return check(ctx, p, flags, raw)
 	}
 	return cmd
 }
 
-func check(ctx context.Context, p *Process, flags map[string]string) error {
-	settings := checkup.Section{Name: "settings"}
-	b, err := sidecar.Load(sidecar.Sources{Flags: flags, Environ: p.Environ})
+func check(ctx context.Context, p *Process, flags map[string]string, raw bool) error {
+	show := showSections
+	if raw {
+		show = writeSections
+	}
+	settings, from := checkup.Section{Name: "settings"}, sidecar.Sources{Flags: flags, Environ: p.Environ}
+	b, err := sidecar.Load(from)
 	if all, ok := errors.AsType[sidecar.Problems](err); ok {
 		for _, problem := range all {
 			settings.Findings = append(settings.Findings, checkup.Finding{State: checkup.Wrong, Text: problem.String(),
 				Do: "gateway env lists all of them; the rest is checked once these are mended"})
 		}
-		return showSections(p, []checkup.Section{settings})
+		return show(p, []checkup.Section{settings})
 	}
 	if err != nil {
 		return err
 	}
-	settings.Findings = []checkup.Finding{{Text: fmt.Sprintf("of service %s, instance %s; the document is of source %s",
+	settings.Findings = []checkup.Finding{{Text: fmt.Sprintf("service %s, instance %s, the document from source %s",
 		b.Service, b.Instance, b.Source)}}
-	o := checkup.Options{Bootstrap: b}
+	o := checkup.Options{Bootstrap: b, Settings: from.Settings(&b)}
 	if b.AdminListen != "" {
 		if o.Admin, err = dialable(b.AdminListen); err != nil {
 			return err
@@ -66,7 +72,7 @@ func check(ctx context.Context, p *Process, flags map[string]string) error {
 	if o.Consul, o.ConsulErr = p.newConsul(); o.Consul != nil {
 		defer o.Consul.Close()
 	}
-	return showSections(p, append([]checkup.Section{settings}, checkup.Run(ctx, o)...))
+	return show(p, append([]checkup.Section{settings}, checkup.Run(ctx, o)...))
 }
 
 // running asks for the status of the gateway that runs. The error keeps its cause.
@@ -100,6 +106,39 @@ func showSections(p *Process, all []checkup.Section) error {
 		return ioError(err)
 	}
 	if r.numbers[checkup.Wrong] > 0 {
+		return bad("")
+	}
+	return nil
+}
+
+// writeSections is showSections for programs.
+func writeSections(p *Process, all []checkup.Section) error {
+	found := struct {
+		Problems   int               `json:"problems"`
+		Notices    int               `json:"notices"`
+		NotChecked int               `json:"not_checked"`
+		Sections   []checkup.Section `json:"sections"`
+	}{Sections: all}
+	for i := range all {
+		for _, f := range all[i].Findings {
+			switch f.State {
+			case checkup.Wrong:
+				found.Problems++
+			case checkup.Notice:
+				found.Notices++
+			case checkup.Skipped:
+				found.NotChecked++
+			case checkup.Good:
+			}
+		}
+	}
+	out := json.NewEncoder(p.Stdout)
+	out.SetEscapeHTML(false)
+	out.SetIndent("", "  ")
+	if err := out.Encode(found); err != nil {
+		return ioError(err)
+	}
+	if found.Problems > 0 {
 		return bad("")
 	}
 	return nil
