@@ -159,6 +159,14 @@ func TestAlerts(t *testing.T) {
 			t.Cleanup(func() { c.Close() })
 			g.until("gateway_connections")
 		}, []string{"GatewayConnectionLimitReached"}},
+		{"copies are dropped", func(t *testing.T) env {
+			return env{"GATEWAY_CONFIG": documentFile(t, fmt.Sprintf(
+				"routes: [{name: r, cluster: c, mirror: {cluster: shadow}}]\nclusters:\n- {name: c, endpoints: [%q]}\n"+
+					"- {name: shadow, endpoints: [%q]}\n", app(t, "app"), testserver.Addr(t)))}
+		}, func(t *testing.T, g *gateway) {
+			g.now("/", http.StatusOK, "app")
+			g.until("gateway_mirror_dropped_total")
+		}, []string{"GatewayEndpointFailing", "GatewayMirrorDropped"}},
 		{"certificates end", func(t *testing.T) env {
 			ca, dir := testcert.NewCA(t, "ca"), t.TempDir()
 			var pairs []string
@@ -244,6 +252,7 @@ routes:
 - {name: away, match: {path_prefix: /away}, cluster: away}
 - {name: dead, match: {path_prefix: /dead}, cluster: dead, retries: {attempts: 2, on: [connect-failure]}}
 - {name: full, match: {path_prefix: /full}, cluster: full}
+- {name: copied, match: {path_prefix: /copied}, cluster: shop, mirror: {cluster: dead}}
 `, plain, secure, cert, key, tcp, well, testserver.Addr(t), slow)
 	const kv = "gateway/web/config"
 	consul.KVPut(kv, base)
@@ -257,6 +266,8 @@ routes:
 	for i := range 4 {
 		g.now("/", http.StatusOK, "shop")
 		g.now("/dead", http.StatusBadGateway, "upstream connect failed\n")
+		g.now("/copied", http.StatusOK, "shop")
+		g.until("gateway_mirror_dropped_total")
 		for range 2 { // one of two endpoints is put out
 			_, _, _ = fetch(g.url + "/away")
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os/exec"
@@ -269,5 +270,26 @@ func TestEveryCauseIsNamed(t *testing.T) {
 				t.Errorf("%s in /metrics is %v, want %v at least", row.metric, got, row.least)
 			}
 		})
+	}
+}
+
+// The alert on descriptors fires when they are nearly gone, and no other does.
+func TestAlertOfDescriptors(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("builds a program")
+	}
+	g := serve(t, env{"GATEWAY_APP": app(t, "")})
+	scrapes := []scraped{{0, g.scrape()}}
+	limit := uint64(g.metric("gateway_descriptors")) + 1
+	if err := unix.Prlimit(g.cmd.Process.Pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: limit}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		scrapes = append(scrapes, scraped{600 + 30*i, g.scrape()})
+	}
+	if got := slices.Collect(maps.Keys(evaluate(t, 930, scrapes...).Alerts)); !slices.Equal(got,
+		[]string{"GatewayDescriptorsNearTheirLimit"}) {
+		t.Errorf("alerts %q, want the one on descriptors", got)
 	}
 }
