@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,8 +94,16 @@ func (g *gateway) asks(n int, path string) {
 	}
 }
 
-// Each trouble that wakes an operator is named in the first ten lines of the status, in what the page reads, and can be
-// seen in the metrics.
+// pageTrouble is what the page shows at its top, once it has been drawn.
+func (b *browser) pageTrouble(g *gateway) string {
+	b.t.Helper()
+	b.open(g.admin+"/", 1200, false)
+	b.wait(`!document.getElementById('main').hidden`)
+	return fmt.Sprint(b.do(command{"eval": `document.getElementById('trouble').innerText`}))
+}
+
+// Each trouble that wakes an operator is named in the first ten lines of the status, in what the page reads and shows,
+// and can be seen in the metrics.
 func TestEveryCauseIsNamed(t *testing.T) {
 	t.Parallel()
 	one := func(endpoints, more string) string {
@@ -102,6 +111,8 @@ func TestEveryCauseIsNamed(t *testing.T) {
 			"{consecutive_failures: 1000}, endpoints: [" + endpoints + "]}]\n"
 	}
 	var away *testserver.ConsulServer // for one row
+	all := newBrowser(t)
+	var page sync.Mutex // one row at a time looks at it
 	for name, row := range map[string]struct {
 		environ func(t *testing.T) env
 		trouble func(t *testing.T, g *gateway)
@@ -146,7 +157,7 @@ func TestEveryCauseIsNamed(t *testing.T) {
 		"clients are limited": {func(t *testing.T) env {
 			return env{"GATEWAY_CONFIG": documentFile(t, one(app(t, ""), ", rate_limit: {rate: 0.01}"))}
 		}, func(_ *testing.T, g *gateway) { g.asks(5, "/") },
-			`4 requests refused by a rate limit in the last minute \(RL\)`, `gateway_faults_total{gateway_flag="RL"}`, 4},
+			`4 requests refused by a rate limit in the last minute \(RL\): route shop 4`, `gateway_faults_total{gateway_flag="RL"}`, 4},
 		"a cluster is full": {func(t *testing.T) env {
 			hangs := backend(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 			return env{"GATEWAY_CONFIG": documentFile(t, strings.Replace(one(hangs, ""), "{name: orders, passive",
@@ -198,14 +209,14 @@ func TestEveryCauseIsNamed(t *testing.T) {
 		}, func(_ *testing.T, g *gateway) {
 			g.wait("the document", func(s status) bool { return s.Revision.Source == "consul" })
 			away.Stop()
-		}, `kv "gateway/app/config" and 1 more: .*connection refused.* \(the answer of \d+ s ago holds\)`,
+		}, `Consul: kv "gateway/app/config" and 1 more: .*connection refused.* \(the answer of \d+ s ago holds\)`,
 			`gateway_discovery_errors_total{error_type="transport"}`, 1},
 		"the token has no right": {func(t *testing.T) env {
 			consul := testserver.Consul(t, testserver.DenyByDefault)
 			consul.KVPut("gateway/app/config", "routes: [{name: a, cluster: app}]")
 			return env{"CONSUL_HTTP_ADDR": consul.Addr(), "CONSUL_HTTP_TOKEN": consul.NewToken("").Secret,
 				"GATEWAY_APP": app(t, "")}
-		}, nil, `kv "gateway/app/config": status 403: Permission denied`,
+		}, nil, `kv "gateway/app/config".*: status 403: Permission denied`,
 			`gateway_discovery_errors_total{error_type="acl"}`, 1},
 		"a service has a typo": {func(t *testing.T) env {
 			consul := testserver.Consul(t)
@@ -261,6 +272,12 @@ func TestEveryCauseIsNamed(t *testing.T) {
 			})
 			if lines := g.statusLines(10); !cause.MatchString(lines) {
 				t.Errorf("the first ten lines have no %s:\n%s", row.cause, lines)
+			}
+			page.Lock()
+			defer page.Unlock()
+			b := &browser{t: t, in: all.in, out: all.out}
+			if shown := b.pageTrouble(g); !cause.MatchString(shown) {
+				t.Errorf("the page has no %s at its top:\n%s", row.cause, shown)
 			}
 			sign, pattern := 1.0, row.metric
 			if rest, negative := strings.CutPrefix(pattern, "-"); negative {
