@@ -174,7 +174,7 @@ func TestEveryCauseIsNamed(t *testing.T) {
 			testserver.WaitFor(t, longestWait, "a request to take the place",
 				func() bool { return strings.Contains(g.statusLines(100), "1 in flight") })
 			g.asks(3, "/")
-		}, `cluster orders: 3 requests refused in the last minute, since a limit was reached \(UO\)`,
+		}, `cluster orders: 3 requests refused in the last minute, since a limit was reached \(UO\); 1 in flight now`,
 			`gateway_upstream_overflow_total{gateway_cluster="orders"`, 3},
 		"clients wait": {func(t *testing.T) env {
 			return env{"GATEWAY_MAX_CONNECTIONS": "2", "GATEWAY_APP": app(t, "")}
@@ -226,6 +226,17 @@ func TestEveryCauseIsNamed(t *testing.T) {
 		}, func(_ *testing.T, g *gateway) { g.asks(1, "/") },
 			`cluster orders: no endpoint can be used: consul service ordres: not in the catalog`,
 			`gateway_faults_total{gateway_flag="UH"}`, 1},
+		"Consul calls an instance critical": {func(t *testing.T) env {
+			consul := testserver.Consul(t)
+			consul.Register(testserver.Service{Name: "orders", ID: "orders-1", Port: 1})
+			consul.Register(testserver.Service{Name: "orders", ID: "orders-2", Port: 2})
+			consul.Call(http.MethodPut, "/v1/agent/check/update/set-by-test:orders-2",
+				map[string]string{"Status": "critical", "Output": "pool: 50 of 50 in use"})
+			return env{"CONSUL_HTTP_ADDR": consul.Addr(), "GATEWAY_SOURCE": "env", "GATEWAY_ROUTES": "/=orders",
+				"GATEWAY_UPSTREAMS": "orders=consul:orders"}
+		}, nil, `cluster orders: 1 of 2 endpoints is not healthy: \S+:2 unhealthy \(consul: critical, check "Service 'orders' ` +
+			`check": pool: 50 of 50 in use\)`,
+			`gateway_upstream_endpoints{gateway_cluster="orders",gateway_state="unhealthy"`, 1},
 		"a document is bad": {func(t *testing.T) env {
 			return env{"GATEWAY_APP": app(t, ""),
 				"GATEWAY_CONFIG": documentFile(t, "routes: [{name: a, cluster: nobody}]\n")}

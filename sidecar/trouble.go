@@ -20,6 +20,7 @@ const (
 	failing  severity = iota // requests fail, or clients wait
 	outdated                 // what should serve does not
 	atRisk                   // it may come to that, or a part of what there is does not work
+	later                    // nothing is wrong yet
 )
 
 // trouble is one thing that is wrong.
@@ -213,7 +214,7 @@ func (t *troubles) certificates(s *Status) {
 		if text, bad := CertificateTrouble(c, t.now); bad {
 			t.add(failing, "%s", text)
 		} else if text != "" {
-			t.add(atRisk, "%s", text)
+			t.add(later, "%s", text)
 		}
 		if c.Error != "" {
 			t.add(outdated, "certificate %s: what is on disk does not serve: %s", c.Path, c.Error)
@@ -228,8 +229,9 @@ func (t *troubles) certificates(s *Status) {
 
 func (t *troubles) handshakes(all []telemetry.HandshakeRate) {
 	for _, l := range all {
-		if n := l.Failed + l.Done; l.Failed >= few && l.Failed*20 >= n {
-			t.add(atRisk, "listener %s: %d of %d TLS handshakes failed in the last minute: %s", l.Name, l.Failed, n,
+		n := l.Failed + l.Done
+		if s, many := tooMany(l.Failed, n); many {
+			t.add(s, "listener %s: %d of %d TLS handshakes failed in the last minute: %s", l.Name, l.Failed, n,
 				l.Reason)
 		}
 	}

@@ -46,6 +46,24 @@ func (t *troubles) endpoints(c *cluster.Status) {
 	case len(sick) > 0:
 		t.add(atRisk, "cluster %s: %d of %d endpoints %s not healthy%s", c.Name, len(sick), all, plural(len(sick)), why)
 	}
+	t.held(c)
+}
+
+// held tells of endpoints that are used although Consul has them no more, or calls them critical.
+func (t *troubles) held(c *cluster.Status) {
+	held := 0
+	var until time.Time // the first of them
+	for i := range c.Endpoints {
+		if e := c.Endpoints[i].Consul; e != nil && e.Held != nil {
+			if held++; until.IsZero() || e.Held.Before(until) {
+				until = *e.Held
+			}
+		}
+	}
+	if held > 0 {
+		t.add(atRisk, "cluster %s: %d of %d endpoints %s lost in Consul, and used for another %s all the same%s", c.Name,
+			held, len(c.Endpoints), plural(held), span(until.Sub(t.now)), t.why(c, nil))
+	}
 }
 
 // unanswered is how a reason for not being ready tells that the service of a cluster is not known yet.
@@ -112,7 +130,8 @@ func (t *troubles) tries(c *cluster.Status, r *telemetry.NamedRate) {
 		return
 	}
 	if n := r.Errors["UO"]; n > 0 {
-		t.add(failing, "cluster %s: %d requests refused in the last minute, since a limit was reached (UO)", c.Name, n)
+		t.add(failing, "cluster %s: %d requests refused in the last minute, since a limit was reached (UO); %d in flight now",
+			c.Name, n, c.InFlight)
 	}
 	kinds := []string{"5xx", "UF", "UC", "UT", "UPE"}
 	failed := uint64(0)

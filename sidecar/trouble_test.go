@@ -37,6 +37,11 @@ func TestTrouble(t *testing.T) {
 		e.Recent = &telemetry.EndpointRate{Requests: requests, P50MS: p50}
 		return e
 	}
+	held := func(address string, left time.Duration) cluster.EndpointStatus {
+		e := well(address)
+		e.Consul = &cluster.ConsulStatus{State: "deregistered", Held: at(-left)}
+		return e
+	}
 	failed := func(address string, requests, errors uint64) cluster.EndpointStatus {
 		e := well(address)
 		e.Recent = &telemetry.EndpointRate{Requests: requests, Errors: errors}
@@ -126,7 +131,7 @@ func TestTrouble(t *testing.T) {
 		{"slower, but not slow", Status{Clusters: orders(took("a:1", 20, 3), took("b:1", 10, 99))}, nil},
 		{"there is one", Status{Clusters: orders(took("a:1", 20, 9000))}, nil},
 		{"a limit of the cluster", Status{Clusters: orders(well("a:1")), Rates: tries(0, map[string]uint64{"UO": 7})},
-			[]string{"cluster orders: 7 requests refused in the last minute, since a limit was reached (UO)"}},
+			[]string{"cluster orders: 7 requests refused in the last minute, since a limit was reached (UO); 0 in flight now"}},
 		{"a rate limit, and requests without a route", Status{Rates: telemetry.Rates{Total: telemetry.Rate{
 			Errors: map[string]uint64{"RL": 12, "NR": 3, "AC": 4}}}},
 			[]string{"12 requests refused by a rate limit in the last minute (RL)",
@@ -179,6 +184,18 @@ func TestTrouble(t *testing.T) {
 			{Name: "web", Failed: 12, Done: 2, Reason: "unknown certificate authority"},
 			{Name: "well", Failed: 2, Done: 1000}}}},
 			[]string{"listener web: 12 of 14 TLS handshakes failed in the last minute: unknown certificate authority"}},
+		{"some clients' certificates", Status{Rates: telemetry.Rates{Listeners: []telemetry.HandshakeRate{
+			{Name: "web", Failed: 12, Done: 20, Reason: "unknown certificate authority"}}},
+			Revision:     RevisionStatus{LastRejected: &Rejection{Reasons: []string{"bad"}}},
+			Certificates: []mtls.Status{{Kind: "certificate", Path: "a", NotAfter: now.Add(time.Minute)}}},
+			[]string{"the newest document is rejected: bad",
+				"listener web: 12 of 32 TLS handshakes failed in the last minute: unknown certificate authority",
+				"certificate a: expires in 60 s"}},
+		{"gone from Consul", Status{Clusters: []cluster.Status{{Name: "orders",
+			Follows: "consul service orders: not in the catalog", Endpoints: []cluster.EndpointStatus{
+				held("a:1", 20*time.Second), held("b:1", 19*time.Second), well("c:1")}}}},
+			[]string{"cluster orders: 2 of 3 endpoints are lost in Consul, and used for another 19 s all the same: " +
+				"consul service orders: not in the catalog"}},
 		{"the log's disk is full", Status{LogError: "no space left on device", Rates: telemetry.Rates{LogLinesLost: 9}},
 			[]string{"the access log cannot be written: no space left on device (9 lines lost in the last minute)"}},
 		{"the log's reader is slow", Status{Rates: telemetry.Rates{LogLinesLost: 9}},

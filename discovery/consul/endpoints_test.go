@@ -191,10 +191,39 @@ func TestEntry(t *testing.T) {
 			}
 			got := r.value[0]
 			want := cluster.Instance{Node: "n1", ID: "x", Address: row.address, State: row.state, Weight: row.weight}
+			want.Check = got.Check // of it see TestWorstCheck
 			if !got.Same(want) {
 				t.Errorf("instance %+v, want %+v", got, want)
 			}
 		})
+	}
+}
+
+// The worst check is told by its name, with what it says in a line.
+func TestWorstCheck(t *testing.T) {
+	long := strings.Repeat("x", 2*maxCheckText)
+	for _, row := range []struct{ checks, check, output string }{
+		{`{"CheckID":"a","Name":"port","Status":"passing","Output":"fine"}`, "", ""},
+		{`{"CheckID":"a","Status":"warning","Output":"slow"},{"CheckID":"b","Name":"pool","Status":"critical",` +
+			`"Output":"  50 of 50\u001b[2J in use\nmore"},{"CheckID":"c","Name":"late","Status":"critical"}`,
+			"pool", "50 of 50[2J in use"},
+		{`{"CheckID":"a","Status":"critical","Output":"","Notes":"what it is for"}`, "a", ""},
+		{`{"CheckID":"a","Name":"` + long + `","Status":"critical","Output":"` + long + `"}`,
+			long[:maxCheckText] + "...", long[:maxCheckText] + "..."},
+		{`{"CheckID":"_node_maintenance","Name":"Node Maintenance Mode","Status":"critical","Notes":"a disk"}`,
+			"Node Maintenance Mode", "a disk"},
+		{`{"CheckID":"_service_maintenance:x","Name":"Service Maintenance Mode","Status":"critical",` +
+			`"Notes":"Maintenance mode is enabled for this service, but no reason was provided. This is a default message."}`,
+			"Service Maintenance Mode", ""},
+	} {
+		text := `[{"Node":{"Address":"10.0.0.9"},"Service":{"ID":"x","Port":80},"Checks":[` + row.checks + `]}]`
+		var r result[[]cluster.Instance]
+		if err := decodeInstances(strings.NewReader(text), false, &r); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.value[0]; got.Check != row.check || got.Output != row.output {
+			t.Errorf("%s: check %q says %q, want %q, %q", row.checks, got.Check, got.Output, row.check, row.output)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
@@ -68,7 +69,22 @@ type entry struct {
 		Weights  struct{ Passing, Warning int }
 		Locality struct{ Zone string }
 	}
-	Checks []struct{ CheckID, Status string }
+	Checks []serviceCheck
+}
+
+// serviceCheck is one check of an instance or its node.
+type serviceCheck struct{ CheckID, Name, Status, Notes, Output string }
+
+// said is what a check has put out. That of maintenance has its reason in the notes, if there is one.
+func (c *serviceCheck) said() string {
+	if c.Output == "" && c.maintenance() && !strings.HasPrefix(c.Notes, "Maintenance mode is enabled for") {
+		return c.Notes
+	}
+	return c.Output
+}
+
+func (c *serviceCheck) maintenance() bool {
+	return c.CheckID == "_node_maintenance" || strings.HasPrefix(c.CheckID, "_service_maintenance")
 }
 
 // health reads all instances of a service, whatever their checks say.
@@ -121,7 +137,12 @@ func decodeInstances(body io.Reader, remote bool, into *result[[]cluster.Instanc
 // state, and one below 1 is as good as critical. The error is that it has no address
 // that one can connect to; then Address is empty.
 func (e *entry) instance(remote bool) (cluster.Instance, error) {
-	i := cluster.Instance{State: e.state(), ID: e.Service.ID, Node: e.Node.Node, Tags: e.Service.Tags}
+	state, of := e.state()
+	i := cluster.Instance{State: state, ID: e.Service.ID, Node: e.Node.Node, Tags: e.Service.Tags}
+	if of != nil {
+		i.Check = oneLine(cmp.Or(of.Name, of.CheckID))
+		i.Output = oneLine(of.said())
+	}
 	i.Zone = cmp.Or(e.Service.Locality.Zone, e.Node.zone())
 	host, port := e.address(remote)
 	var err error
@@ -147,23 +168,44 @@ func (e *entry) instance(remote bool) (cluster.Instance, error) {
 	return i, err
 }
 
-// state is the worst check of the node and the service. Maintenance is a check of
-// Consul's own, and wins.
-func (e *entry) state() cluster.State {
-	worst := cluster.Passing
-	for _, c := range e.Checks {
+// maxCheckText bounds what is kept of a check's name and output, in bytes.
+const maxCheckText = 160
+
+// oneLine is the first line of a text, bounded, and a copy: what is kept of it does not keep the rest.
+func oneLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	if len(line) > maxCheckText {
+		line = line[:maxCheckText] + "..."
+	}
+	line = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, strings.ToValidUTF8(line, ""))
+	return strings.Clone(strings.TrimSpace(line))
+}
+
+// state is that of the worst check of the node and the service, and which one it is; nil: none is worse than passing.
+// Maintenance is a check of Consul's own, and wins.
+func (e *entry) state() (worst cluster.State, of *serviceCheck) {
+	worst = cluster.Passing
+	for i := range e.Checks {
+		c := &e.Checks[i]
 		state := cluster.Critical // also for what we do not know
 		switch {
 		case c.Status == "passing":
 			state = cluster.Passing
 		case c.Status == "warning":
 			state = cluster.Warning
-		case c.CheckID == "_node_maintenance", strings.HasPrefix(c.CheckID, "_service_maintenance"):
+		case c.maintenance():
 			state = cluster.Maintenance
 		}
-		worst = max(worst, state)
+		if state > worst {
+			worst, of = state, c
+		}
 	}
-	return worst
+	return worst, of
 }
 
 // address is the service's own, or that of its node. From another datacenter it is the one tagged "wan",

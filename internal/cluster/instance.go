@@ -51,6 +51,9 @@ type Instance struct {
 	Zone    string // empty = not known
 	Tags    []string
 	Ports   []Port // those that have names; only on the way to who follows one of them
+
+	Check  string // the name of the check that State is of; empty: none but passes, or it is not known
+	Output string // what that check said when it became the one, in one line
 }
 
 // Port is a port of an instance that has a name.
@@ -59,11 +62,12 @@ type Port struct {
 	Address string // host:port, as that of an instance; empty: it is none that one can connect to
 }
 
-// Same reports whether other says nothing new after i.
+// Same reports whether other says nothing new after i. What a check says may change each time it is made, so that alone
+// is nothing new.
 func (i Instance) Same(other Instance) bool {
 	return i.Address == other.Address && i.Weight == other.Weight && i.State == other.State &&
 		i.ID == other.ID && i.Node == other.Node && i.Zone == other.Zone && slices.Equal(i.Tags, other.Tags) &&
-		slices.Equal(i.Ports, other.Ports)
+		slices.Equal(i.Ports, other.Ports) && i.Check == other.Check
 }
 
 // SetEndpoints takes what Consul says now: the whole list, confirmed. It changes

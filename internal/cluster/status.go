@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -63,9 +64,13 @@ type EndpointStatus struct {
 
 // ConsulStatus is what the catalog says of an endpoint.
 type ConsulStatus struct {
-	State string     `json:"state"` // passing, warning, critical, maintenance, deregistered
-	Since time.Time  `json:"since"`
-	Held  *time.Time `json:"held_until,omitempty"` // in use until then all the same
+	State string    `json:"state"` // passing, warning, critical, maintenance, deregistered
+	Since time.Time `json:"since"`
+	// Check is the check that State is of, and Output what it said when it became that; empty: not known.
+	Check  string `json:"check,omitempty"`
+	Output string `json:"output,omitempty"`
+
+	Held *time.Time `json:"held_until,omitempty"` // in use until then all the same
 }
 
 // CheckStatus is what active checks say of an endpoint.
@@ -193,7 +198,7 @@ func (h *health) endpointStatus(c *Cluster, l listing) EndpointStatus {
 	}
 	st.EffectiveWeight = float64(l.weight) * float64(h.factor) * float64(h.pace.Load()) / (full * full)
 	if e := l.entry; e != nil {
-		st.Consul = &ConsulStatus{State: e.State.String(), Since: h.clock.wall(e.since)}
+		st.Consul = &ConsulStatus{State: e.State.String(), Since: h.clock.wall(e.since), Check: e.Check, Output: e.Output}
 		if e.hold != notHeld {
 			st.Consul.Held = h.at(e.until)
 		}
@@ -203,7 +208,7 @@ func (h *health) endpointStatus(c *Cluster, l listing) EndpointStatus {
 	}
 	switch {
 	case l.entry.maintenance():
-		st.State, st.Reason, st.Since = stateMaintenance, "consul: maintenance", &st.Consul.Since
+		st.State, st.Reason, st.Since = stateMaintenance, "consul: "+st.Consul.why(), &st.Consul.Since
 		st.EffectiveWeight = 0
 	case h.gate.Load() != gateOpen:
 		st.State, st.Reason, st.Since = stateEjected, "passive: "+st.Passive.Reason, st.Passive.Since
@@ -211,11 +216,23 @@ func (h *health) endpointStatus(c *Cluster, l listing) EndpointStatus {
 			st.EffectiveWeight = 0
 		}
 	case !l.entry.inRotation(c.cfg.Consul.OnlyPassing):
-		st.State, st.Reason, st.Since = stateUnhealthy, "consul: "+st.Consul.State, &st.Consul.Since
+		st.State, st.Reason, st.Since = stateUnhealthy, "consul: "+st.Consul.why(), &st.Consul.Since
 	case l.sick:
 		st.State, st.Reason, st.Since = stateUnhealthy, "check: "+st.Check.Reason, st.Check.Since
 	}
 	return st
+}
+
+// why is the state with the check that it is of.
+func (s *ConsulStatus) why() string {
+	text := s.State
+	if s.Check != "" && s.State != Maintenance.String() { // that has a name of Consul's own
+		text += fmt.Sprintf(", check %q", s.Check)
+	}
+	if s.Output != "" {
+		text += ": " + s.Output
+	}
+	return text
 }
 
 // +checklocks:h.group.set.mu

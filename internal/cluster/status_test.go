@@ -24,7 +24,10 @@ func TestStatusAndMetrics(t *testing.T) {
 		cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 2, BaseEjection: 30 * time.Second,
 			MaxEjectedPercent: 50}
 		c := add(t, s, cl)
-		c.SetEndpoints(discovered("a b:critical m:maintenance z*0"))
+		said := discovered("a b:critical m:maintenance z*0")
+		said[1].Check, said[1].Output = "port", "connection refused"
+		said[2].Check, said[2].Output = "Service Maintenance Mode", "an upgrade"
+		c.SetEndpoints(said)
 		a := c.view.Load().listed[1].endpoint
 		<-time.After(time.Second)
 		a.Report(Timeout)
@@ -45,8 +48,8 @@ func TestStatusAndMetrics(t *testing.T) {
 		e.Done(Success)
 		want := `s healthy w4 e4 in1 consul=- passive=healthy ""
 a ejected w1 e0 in0 consul=passing passive=ejected "passive: timeout"
-b unhealthy w1 e1 in0 consul=critical passive=healthy "consul: critical"
-m maintenance w1 e0 in0 consul=maintenance passive=healthy "consul: maintenance"
+b unhealthy w1 e1 in0 consul=critical passive=healthy "consul: critical, check \"port\": connection refused"
+m maintenance w1 e0 in0 consul=maintenance passive=healthy "consul: maintenance: an upgrade"
 z healthy w0 e0 in0 consul=passing passive=healthy ""`
 		if got := strings.Join(lines, "\n"); got != want {
 			t.Errorf("status:\n%s\nwant:\n%s", got, want)

@@ -103,21 +103,21 @@ const wantSummary = `ready, 2 of 3 clusters in trouble
   the newest document is rejected: 4:14: routes[0].cluster: cluster x is not defined
   service app: connection refused (never answered yet)
   certificate a.pem: what is on disk does not serve: key does not fit
-version            devel
-service            web, instance web-1, since 2026-01-02T03:04:05Z
-traffic            2 requests/s, p50 0.3 ms, p99 12.0 ms, 4xx 3, UH 1 (last 60 s)
-revision           1a2b from consul since 2026-01-02T03:04:05Z (3 applied, 1 rejected)
-document           kv "gateway/web/config"
-rejected           3c4d at 2026-01-02T03:04:05Z
-before             0a1b superseded 2026-01-02T03:04:05Z, 5e6f rejected 2026-01-02T03:04:05Z, 7a8b superseded 2026-01-02T03:04:05Z, and 1 more
-limits             32 of 32 connections, clients wait, 70 of 1024 file descriptors
-listener default   [::]:8080  http over TLS  2 connections
-cluster app        1 of 2 endpoints healthy, so the others are used too (consul service app)
-  10.0.0.1:80      healthy  weight 3  1 in flight  120 tried, 2 failed, p50 0.3 ms, p99 12.0 ms
-  10.0.0.2:80      ejected  weight 1  0 in flight
-cluster late       0 of 0 endpoints healthy, 3 requests waiting for endpoints
-cluster a-well     1 of 1 endpoint healthy
-  10.0.0.3:80      healthy  weight 1  0 in flight  reset by the endpoint, 2 in a row
+version           devel
+service           web, instance web-1, since 2026-01-02T03:04:05Z
+traffic           2 requests/s, p50 0.3 ms, p99 12.0 ms, 4xx 3, UH 1 (last 60 s)
+revision          1a2b from consul since 2026-01-02T03:04:05Z (3 applied, 1 rejected)
+document          kv "gateway/web/config"
+rejected          3c4d at 2026-01-02T03:04:05Z
+before            0a1b superseded 2026-01-02T03:04:05Z, 5e6f rejected 2026-01-02T03:04:05Z, 7a8b superseded 2026-01-02T03:04:05Z, and 1 more
+limits            32 of 32 connections, clients wait, 70 of 1024 file descriptors
+listener default  [::]:8080  http over TLS  2 connections
+cluster app       1 of 2 endpoints healthy, so the others are used too (consul service app)
+  10.0.0.1:80     healthy  weight 3  1 in flight  120 tried, 2 failed, p50 0.3 ms, p99 12.0 ms
+  10.0.0.2:80     ejected  weight 1  0 in flight
+cluster late      0 of 0 endpoints healthy, 3 requests waiting for endpoints
+cluster a-well    1 of 1 endpoint healthy
+  10.0.0.3:80     healthy  weight 1  0 in flight  reset by the endpoint, 2 in a row
 certificate a.pem  until 2126-01-02T03:04:05Z
 `
 

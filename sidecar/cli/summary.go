@@ -42,6 +42,9 @@ func summary(to io.Writer, s *sidecar.Status) error {
 			}
 		}
 	}
+	if err := w.Flush(); err != nil { // the columns below are others: paths may be long
+		return err
+	}
 	for _, c := range s.Certificates {
 		r.once(fmt.Sprintf("certificate %s\tuntil %s", c.Path, date(c.NotAfter)))
 	}
@@ -145,7 +148,7 @@ func (r *report) revision(s *sidecar.Status) {
 		fmt.Fprintf(r, "rolled back\t%s at %s\n", b.ID, date(b.At))
 	}
 	if last := rev.LastRejected; last != nil {
-		fmt.Fprintf(r, "rejected\t%s at %s%s\n", last.Hash, date(last.At),
+		fmt.Fprintf(r, "rejected\t%.12s at %s%s\n", last.Hash, date(last.At),
 			when(!last.RetryAt.IsZero(), ", to be tried again at "+date(last.RetryAt)))
 		if len(last.Reasons) > 1 { // of several the trouble has the first alone
 			r.reasons(last.Reasons)
@@ -174,7 +177,7 @@ func (r *report) earlier(s *sidecar.Status) {
 		refused := one.State == discovery.RevisionRejected || one.State == discovery.RevisionQuarantined
 		switch {
 		case one.State == discovery.RevisionApplied, s.Revision.Held != nil && s.Revision.Held.ID == one.Revision,
-			s.Revision.LastRejected != nil && refused && i == 0:
+			s.Revision.LastRejected != nil && refused && strings.HasPrefix(s.Revision.LastRejected.Hash, one.Revision):
 		case len(told) == most:
 			more++
 		default:
