@@ -71,6 +71,8 @@ var vary = []struct{ pattern, name string }{
 	{`\binstance [^ ,]+`, "instance INSTANCE"},
 	{`\b(instance=)[^ ]+`, "${1}INSTANCE"},
 	{`/[^ "]+/gateway\.dev\.yaml`, "DIR/gateway.dev.yaml"},
+	{`(?m)^(document +\w+ ")[^"]*/`, "${1}DIR/"},
+	{`\b[0-9]+ of [0-9]+ (connections|file descriptors)\b`, "N of N ${1}"},
 	{`\b(version=")[^"]+`, "${1}VERSION"},
 	{` {2,}`, "  "}, // columns are as wide as what is in them
 	{`(?m) +$`, ""},

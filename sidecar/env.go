@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -20,12 +21,13 @@ const none = "(none)"
 // Bootstrap is what only a restart changes: one field, one variable, one flag.
 // A variable's name is the field's, in words; `default` is its text when neither
 // flag nor environment says anything, `shown` how the tables show a default that
-// needs words, `oneof` the only texts there are. Load fills and checks it.
+// needs words, `oneof` the only texts there are, `group` what it and those below it
+// are about. Load fills and checks it.
 type Bootstrap struct {
-	Service  string `split_words:"true" default:"app" desc:"the app's service name; names the KV key and the metrics"`
+	Service  string `split_words:"true" default:"app" desc:"the app's service name; names the KV key and the metrics" group:"who it is"`
 	Instance string `split_words:"true" shown:"host name" desc:"this sidecar's id"`
 
-	Listen      string    `split_words:"true" default:":8080" desc:"address of the default HTTP listener; empty = none"`
+	Listen      string    `split_words:"true" default:":8080" desc:"address of the default HTTP listener; empty = none" group:"what it serves without a document"`
 	App         string    `split_words:"true" desc:"host:port of the app beside us: becomes cluster app and the route /"`
 	Upstreams   Upstreams `split_words:"true" desc:"static clusters: orders=10.0.0.1:9000*3,10.0.0.2:9000; users=consul:users@v1 (*3 = weight, consul:NAME[@tag] = from the catalog)"`
 	Routes      Routes    `split_words:"true" desc:"routes to clusters: api.example.com/v1=orders; /=app"`
@@ -33,24 +35,24 @@ type Bootstrap struct {
 	TLSCerts    Pairs     `split_words:"true" desc:"cert.pem:key.pem, ...: the default listener speaks TLS, certificate chosen by SNI"`
 	TLSClientCA string    `split_words:"true" desc:"file of the CAs one of which must have signed a client's certificate (mTLS in)"`
 
-	Source    Source `split_words:"true" default:"auto" oneof:"auto,env,file,consul" desc:"where the document is: env, file, consul; auto = consul if CONSUL_HTTP_ADDR is set, else file if GATEWAY_CONFIG is set, else env"`
+	Source    Source `split_words:"true" default:"auto" oneof:"auto,env,file,consul" desc:"where the document is: env, file, consul; auto = consul if CONSUL_HTTP_ADDR is set, else file if GATEWAY_CONFIG is set, else env" group:"the document"`
 	Config    string `split_words:"true" desc:"path of the document (file source); watched, hot"`
 	ConsulKey string `split_words:"true" default:"gateway/<service>/config" desc:"KV key of the document; ending in / = a folder whose keys are merged into one revision"`
 	Ack       Ack    `split_words:"true" default:"auto" oneof:"auto,off" desc:"say in Consul what becomes of each document, for gateway push --wait and gateway fleet: auto (where the token may), off"`
 
-	Register     bool `split_words:"true" default:"false" desc:"register the service at the local Consul agent, with a check that passes while the gateway is ready"`
+	Register     bool `split_words:"true" default:"false" desc:"register the service at the local Consul agent, with a check that passes while the gateway is ready" group:"in Consul, and where"`
 	RegisterTags Tags `split_words:"true" desc:"tags of that service, a comma list"`
 	RegisterMeta Meta `split_words:"true" desc:"its meta data: version=2; zone=eu-1"`
 
 	Zone string `split_words:"true" desc:"where the gateway runs, for clusters with prefer: zone; by default the zone of the Consul agent's node"`
 
-	StateDir string `split_words:"true" desc:"directory of the gateway alone (mode 0700) where the last good revision and its endpoints are kept, for a start without Consul"`
+	StateDir string `split_words:"true" desc:"directory of the gateway alone (mode 0700) where the last good revision and its endpoints are kept, for a start without Consul" group:"starts and swaps"`
 
 	Probation time.Duration `split_words:"true" default:"15s" desc:"how long after a swap the revision before is put back if the new one makes requests fail; 0 = never"`
 
-	AdminListen string `split_words:"true" default:"127.0.0.1:9901" desc:"admin and health; empty = off"`
+	AdminListen string `split_words:"true" default:"127.0.0.1:9901" desc:"admin and health; empty = off" group:"the admin port"`
 
-	ReadTimeout     time.Duration `split_words:"true" default:"15s" desc:"whole request head, and the longest silence inside a request body"`
+	ReadTimeout     time.Duration `split_words:"true" default:"15s" desc:"whole request head, and the longest silence inside a request body" group:"timeouts"`
 	WriteTimeout    time.Duration `split_words:"true" default:"30s" desc:"longest stall of one write to the client"`
 	UpstreamTimeout time.Duration `split_words:"true" default:"10s" desc:"request sent -> response head; 0 = none"`
 	ConnectTimeout  time.Duration `split_words:"true" default:"2s" desc:"TCP (and TLS) connect to an endpoint"`
@@ -60,7 +62,7 @@ type Bootstrap struct {
 	DrainDelay      time.Duration `split_words:"true" default:"2s" shown:"2s (0s in dev)" desc:"/ready fails but we still accept, so that balancers notice"`
 	DrainTimeout    time.Duration `split_words:"true" default:"30s" desc:"SIGTERM -> last cut"`
 
-	TrustedProxies  Prefixes      `split_words:"true" desc:"CIDRs whose X-Forwarded-* are believed and appended to; from others they are set anew"`
+	TrustedProxies  Prefixes      `split_words:"true" desc:"CIDRs whose X-Forwarded-* are believed and appended to; from others they are set anew" group:"clients, connections and limits"`
 	AppConcurrency  int           `split_words:"true" default:"0" shown:"0 (none)" desc:"requests at a time into GATEWAY_APP; more wait, bounded"`
 	AppQueueTimeout time.Duration `split_words:"true" default:"1s" desc:"how long they wait"`
 
@@ -69,13 +71,13 @@ type Bootstrap struct {
 	MaxConnections      int           `split_words:"true" default:"0" shown:"0 (from the fd limit)" desc:"connections accepted at a time, all listeners; 0 = half of the fd limit less a reserve, since each needs two"`
 	MaxHeaderBytes      Size          `split_words:"true" default:"64KiB" desc:"request or response head"`
 
-	AccessLog         string  `split_words:"true" default:"stdout" desc:"off, stdout, or a file"`
+	AccessLog         string  `split_words:"true" default:"stdout" desc:"off, stdout, or a file" group:"logs"`
 	AccessLogSampling float64 `split_words:"true" default:"1.0" desc:"share of successful requests logged; 4xx/5xx are always logged"`
 	AccessLogFields   Fields  `split_words:"true" shown:"(all)" desc:"comma list, in the order wanted"`
 	LogLevel          string  `split_words:"true" default:"info" oneof:"trace,debug,info,warn,error,off" desc:"what is told on stderr: trace, debug, info, warn, error, off"`
 	LogFormat         string  `split_words:"true" default:"json" oneof:"json,text" desc:"json or text"`
 
-	Pprof     bool `split_words:"true" default:"false" desc:"/debug/pprof/ on the admin port"`
+	Pprof     bool `split_words:"true" default:"false" desc:"/debug/pprof/ on the admin port" group:"measuring"`
 	Benchmark bool `split_words:"true" default:"false" desc:"no hot reload, no background tasks, deterministic upstream connections"`
 }
 
@@ -87,6 +89,7 @@ type Variable struct {
 	Default string // the text that is decoded when nothing is given
 	Shown   string // Default as people read it
 	Help    string
+	Group   string   // what it is about; those of one group follow each other
 	OneOf   []string // the only texts there are, if they are few
 	Switch  bool     // true or false: the flag needs no value
 
@@ -102,8 +105,11 @@ func Variables() []Variable {
 	names := strings.Fields(keys.String())
 	t := reflect.TypeFor[Bootstrap]()
 	vars := make([]Variable, t.NumField())
+	group := ""
 	for i := range vars {
 		vars[i] = variable(names[i], t.Field(i))
+		group = cmp.Or(t.Field(i).Tag.Get("group"), group)
+		vars[i].Group = group
 	}
 	return vars
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 
@@ -115,6 +116,17 @@ func TestReadmeVerbs(t *testing.T) {
 		got = append(got, m[1])
 	}
 	help := do(t, Process{}, "--help").stdout
+	for line := range strings.Lines(help) {
+		if n := utf8.RuneCountInString(line); n > envWidth+1 {
+			t.Errorf("gateway --help has a line of %d columns: %s", n, line)
+		}
+	}
+	for _, group := range []string{"While it runs:\n  explain ", "Flags, timeouts:\n      --read-timeout duration ",
+		"Flags:\n  -h, --help "} {
+		if !strings.Contains(help, "\n"+group) {
+			t.Errorf("gateway --help has no %q", group)
+		}
+	}
 	for _, c := range newRoot(&Process{}).Commands() {
 		if c.Name() == "help" {
 			continue

@@ -15,23 +15,14 @@ import (
 // newRoot builds the tree of verbs. The root itself is the verb run.
 func newRoot(p *Process) *cobra.Command {
 	root := runCommand(p)
-	root.AddCommand(
-		devCommand(p),
-		validateCommand(p),
-		checkCommand(p),
-		pushCommand(p),
-		diffCommand(p),
-		historyCommand(p),
-		rollbackCommand(p),
-		fleetCommand(p),
-		envCommand(p),
-		versionCommand(p),
-		statusCommand(p),
-		topCommand(p),
-		explainCommand(p),
-		failuresCommand(p),
-		logCommand(p),
-	)
+	addGroups(root)
+	root.AddCommand(of(groupRun, devCommand(p), validateCommand(p), checkCommand(p), envCommand(p),
+		versionCommand(p))...)
+	root.AddCommand(of(groupLook, statusCommand(p), topCommand(p), explainCommand(p), failuresCommand(p),
+		logCommand(p))...)
+	root.AddCommand(of(groupChange, pushCommand(p), diffCommand(p), historyCommand(p), rollbackCommand(p),
+		fleetCommand(p))...)
+	root.SetUsageFunc(usage)
 	root.SetHelpCommand(helpCommand(root))
 	root.SetOut(p.Stdout) // completion takes it when it is made
 	checkShell(root)
@@ -132,8 +123,9 @@ func checkShell(root *cobra.Command) {
 // helpCommand replaces cobra's, which is content with verbs that do not exist.
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [VERB]",
-		Short: "Tell about a verb",
+		Use:     "help [VERB]",
+		Short:   "Tell about a verb",
+		GroupID: groupRun,
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
