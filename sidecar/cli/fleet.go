@@ -66,7 +66,7 @@ func printFleet(p *Process, t tally, live string, raw bool) error {
 	case len(t.Gateways) == 0:
 		fmt.Fprintln(p.Stdout, "no gateway tells what becomes of the document (GATEWAY_ACK)")
 	case live != "":
-		fmt.Fprintln(p.Stdout, wrap("live "+live+": "+t.String()))
+		fmt.Fprintln(p.Stdout, wrap("live "+live+" (*): "+t.String()))
 	}
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

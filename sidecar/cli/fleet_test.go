@@ -249,7 +249,7 @@ func testFleet(t *testing.T, a *author) {
 	two.says(slow, "applied")
 	three.says(fast, "rejected", strings.Repeat("wrong \x1b[31m", 15), "bad")
 	got := a.do("fleet")
-	want := "live " + fast + ": 1 serves, 1 refuses, 1 silent\n" +
+	want := "live " + fast + " (*): 1 serves, 1 refuses, 1 silent\n" +
 		"one    * " + fast + "  applied   TIME  v1.2.3\n" +
 		"three  * " + fast + "  rejected  TIME  v1.2.3\n" +
 		"    wrong [31mwrong [31mwrong [31mwrong [31mwrong [31mwrong [31mwrong [31mwrong\n" +
