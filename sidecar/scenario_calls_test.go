@@ -78,7 +78,8 @@ func (c calling) do(t *testing.T, by *grpc.ClientConn, trace, caller string) cod
 	ctx, cancel := context.WithTimeout(t.Context(), longestWait)
 	defer cancel()
 	ctx = metadata.AppendToOutgoingContext(ctx, "traceparent", "00-"+trace+"-"+caller+"-01")
-	st, err := by.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, "/shop.v1.Orders/"+c.method)
+	st, err := by.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true},
+		"/shop.v1.Orders/"+c.method)
 	for i := 0; i < c.messages && err == nil; i++ {
 		got := new(wrapperspb.StringValue)
 		if err = st.SendMsg(wrapperspb.String(fmt.Sprint("message ", i))); err == nil {
@@ -160,7 +161,8 @@ func TestTraceOfCalls(t *testing.T) {
 				if code := row.call.do(t, by, trace, caller); code != row.code {
 					t.Fatalf("%s: status %v, want %v", way, code, row.code)
 				}
-				testserver.WaitFor(t, longestWait, "four spans", func() bool { return len(ofTrace(t, collector, trace)) == 4 })
+				testserver.WaitFor(t, longestWait, "four spans",
+					func() bool { return len(ofTrace(t, collector, trace)) == 4 })
 				spans, parent := ofTrace(t, collector, trace), caller
 				for j, of := range []struct{ service, kind string }{
 					{"first", "server"}, {"first", "client"}, {"second", "server"}, {"second", "client"},
@@ -168,7 +170,8 @@ func TestTraceOfCalls(t *testing.T) {
 					s := spans[parent]
 					if s.Kind != of.kind || s.Resource["service.name"] != of.service ||
 						s.Name != "shop.v1.Orders/"+row.call.method || s.Attributes["rpc.system"] != "grpc" ||
-						s.Attributes["rpc.service"] != "shop.v1.Orders" || s.Attributes["rpc.method"] != row.call.method {
+						s.Attributes["rpc.service"] != "shop.v1.Orders" ||
+						s.Attributes["rpc.method"] != row.call.method {
 						t.Fatalf("%s: span %+v, want the %s span of %s; all:\n%+v", way, s, of.kind, of.service, spans)
 					}
 					got := s.Attributes["rpc.grpc.status_code"]

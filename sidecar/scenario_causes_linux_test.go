@@ -310,7 +310,8 @@ func TestAlertOfDescriptors(t *testing.T) {
 	g := serve(t, env{"GATEWAY_APP": app(t, "")})
 	scrapes := []scraped{{0, g.scrape()}}
 	limit := uint64(g.metric("gateway_descriptors")) + 1
-	if err := unix.Prlimit(g.cmd.Process.Pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: limit}, nil); err != nil {
+	most := unix.Rlimit{Cur: limit, Max: limit}
+	if err := unix.Prlimit(g.cmd.Process.Pid, unix.RLIMIT_NOFILE, &most, nil); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 4 {

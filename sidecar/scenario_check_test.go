@@ -150,7 +150,8 @@ func TestCheckBeforeAndAfterTheStart(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_ENDPOINT": collector.Endpoint(), "OTEL_TRACES_EXPORTER": "otlp",
 		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.EndpointHTTP() + "/v1/traces",
 		"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf", "GATEWAY_DRAIN_DELAY": "0s",
-		"GATEWAY_ACCESS_LOG": filepath.Join(t.TempDir(), "access.log"), "GATEWAY_STATE_DIR": filepath.Join(t.TempDir(), "state"),
+		"GATEWAY_ACCESS_LOG": filepath.Join(t.TempDir(), "access.log"),
+		"GATEWAY_STATE_DIR":  filepath.Join(t.TempDir(), "state"),
 	}
 	printed, code := check(t, environ)
 	if code != 0 {
@@ -160,7 +161,8 @@ func TestCheckBeforeAndAfterTheStart(t *testing.T) {
 		"✓ none runs yet: nobody listens at " + admin, "✓ listener default: " + listen + " is free",
 		"✓ metrics: " + collector.Endpoint() + " takes them",
 		"✓ traces: " + collector.EndpointHTTP() + "/v1/traces takes them",
-		"iB free on the disk of " + environ["GATEWAY_ACCESS_LOG"], "iB free on the disk of " + environ["GATEWAY_STATE_DIR"],
+		"iB free on the disk of " + environ["GATEWAY_ACCESS_LOG"],
+		"iB free on the disk of " + environ["GATEWAY_STATE_DIR"],
 		"all is well, 1 not checked",
 	})
 	g := serve(t, environ)

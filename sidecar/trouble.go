@@ -108,7 +108,9 @@ func routesWith(rates *telemetry.Rates, flag string) string {
 			with = append(with, r)
 		}
 	}
-	slices.SortStableFunc(with, func(a, b telemetry.NamedRate) int { return cmp.Compare(b.Errors[flag], a.Errors[flag]) })
+	slices.SortStableFunc(with, func(a, b telemetry.NamedRate) int {
+		return cmp.Compare(b.Errors[flag], a.Errors[flag])
+	})
 	var names []string
 	for i := range with {
 		names = append(names, fmt.Sprintf("route %s %d", with[i].Name, with[i].Errors[flag]))

@@ -99,10 +99,12 @@ func TestTrouble(t *testing.T) {
 			nil},
 		{"all answers are 500", Status{Clusters: orders(well("a:1")), Rates: tries(120, map[string]uint64{"5xx": 120})},
 			[]string{"cluster orders: 120 of 120 tries failed in the last minute: 5xx 120"}},
-		{"one of three answers 500", Status{Clusters: orders(failed("a:1", 40, 0), failed("b:1", 40, 1), failed("c:1", 40, 39)),
+		{"one of three answers 500", Status{Clusters: orders(
+			failed("a:1", 40, 0), failed("b:1", 40, 1), failed("c:1", 40, 39)),
 			Rates: tries(120, map[string]uint64{"5xx": 40})},
 			[]string{"cluster orders: 40 of 120 tries failed in the last minute: 5xx 40; c:1: 39 of 40"}},
-		{"half of them answer 500", Status{Clusters: orders(failed("a:1", 20, 20), failed("b:1", 20, 20), failed("c:1", 40, 0)),
+		{"half of them answer 500", Status{Clusters: orders(
+			failed("a:1", 20, 20), failed("b:1", 20, 20), failed("c:1", 40, 0)),
 			Rates: tries(80, map[string]uint64{"5xx": 40})},
 			[]string{"cluster orders: 40 of 80 tries failed in the last minute: 5xx 40"}},
 		{"one of L4 refuses", Status{Clusters: orders(failed("a:1", 9, 0), failed("b:1", 3, 3))},

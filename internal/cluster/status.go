@@ -198,7 +198,9 @@ func (h *health) endpointStatus(c *Cluster, l listing) EndpointStatus {
 	}
 	st.EffectiveWeight = float64(l.weight) * float64(h.factor) * float64(h.pace.Load()) / (full * full)
 	if e := l.entry; e != nil {
-		st.Consul = &ConsulStatus{State: e.State.String(), Since: h.clock.wall(e.since), Check: e.Check, Output: e.Output}
+		st.Consul = &ConsulStatus{
+			State: e.State.String(), Since: h.clock.wall(e.since), Check: e.Check, Output: e.Output,
+		}
 		if e.hold != notHeld {
 			st.Consul.Held = h.at(e.until)
 		}
