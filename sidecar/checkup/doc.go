@@ -4,8 +4,8 @@
 //
 // [Run] (checkup.go) looks at one part after the other: the gateway that runs (running.go), Consul, the token's rights
 // and the clock (consul.go), the document (document.go), the services that it names (services.go), certificates and
-// other files (files.go, space.go), descriptors and ports (machine.go), the Collector (collector.go). Each part is a [Section] of
-// findings.
+// other files (files.go) with the room on their disks (space.go), descriptors and ports (machine.go), the Collector
+// (collector.go). Each part is a [Section] of findings.
 //
 // # Promises
 //

@@ -225,8 +225,8 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 				"cluster y  0 of 0 endpoints healthy\ncluster x  0 of 0 endpoints healthy\n"},
 		{"Consul is away", sidecar.Status{Revision: serves, Discovery: []discovery.Status{
 			kv, watch("a"), watch("b"), watch("c"), watch("d"),
-		}}, nil, "ready, but not all is well\n  Consul: " + kv.Name + " and 4 more: " + refused + " (never answered yet)\n" +
-			line + " (1 applied, 0 rejected)\n"},
+		}}, nil, "ready, but not all is well\n  Consul: " + kv.Name + " and 4 more: " + refused +
+			" (never answered yet)\n" + line + " (1 applied, 0 rejected)\n"},
 		{"draining", sidecar.Status{Revision: serves, Draining: true},
 			[]string{"draining: the gateway is about to stop"},
 			"draining\n  the gateway is about to stop\n" + line + " (1 applied, 0 rejected)\n"},
