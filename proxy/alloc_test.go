@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"runtime"
 	"runtime/debug"
@@ -88,17 +89,21 @@ func TestRequestDoesNotAllocate(t *testing.T) {
 				t.Fatalf("answer = %q, want %q", buf, tt.want)
 			}
 			defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection empties the pools
-			const n = 2000
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			for range n {
-				round(t, c, request, buf)
+			const n = 1000
+			least := math.Inf(1)
+			for range 3 { // whatever a request allocates is in each
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				for range n {
+					round(t, c, request, buf)
+				}
+				runtime.ReadMemStats(&after)
+				least = min(least, float64(after.Mallocs-before.Mallocs)/n)
 			}
-			runtime.ReadMemStats(&after)
 			// The runtime itself allocates a little now and then, for a goroutine that comes back on another thread,
-			// say.
-			if per := float64(after.Mallocs-before.Mallocs) / n; per > 0.05 {
-				t.Errorf("%.3f allocations a request, want none", per)
+			// say; and so does a request that is parked since the machine is busy.
+			if least > 0.05 {
+				t.Errorf("%.3f allocations a request, want none", least)
 			}
 		})
 	}
