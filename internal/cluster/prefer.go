@@ -39,6 +39,13 @@ func (s *Set) SetLocation(l Location) {
 	}
 }
 
+// Location is what SetLocation said last. It is safe from any goroutine.
+func (s *Set) Location() Location {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.here
+}
+
 // relocate builds the views that depend on where the gateway runs.
 //
 // +checklocks:g.set.mu
