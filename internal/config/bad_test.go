@@ -634,6 +634,10 @@ var bad = []struct{ file, want string }{
 10:90: routes[8].sticky: want a cookie of another name: by this one cluster hashed chooses endpoints, and all who stay at a cluster have the same (seen user)
 11:94: routes[9].sticky: want a cookie of another name: by this one cluster hashed chooses endpoints, and all who stay at a cluster have the same (seen user)
 `},
+	{"sticky-elsewhere.bad.yaml", `
+2:87: routes[0].sticky: want a cookie of another name: by this one route b chooses endpoints of cluster hashed, and all who stay at a cluster have the same (seen user)
+4:83: routes[2].sticky: want a cookie of another name: by this one route d chooses endpoints of cluster shops, and all who stay at a cluster have the same (seen shop)
+`},
 	{"syntax.bad.json", `
 1:26: document: not YAML (while parsing a flow node: did not find expected node content)
 `},
