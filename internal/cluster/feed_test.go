@@ -237,3 +237,20 @@ func TestPreparedFeedsAreQuiet(t *testing.T) {
 		}
 	}
 }
+
+// Which statuses count as failures is said where the document names them, and only there.
+func TestStatusOfFailures(t *testing.T) {
+	for _, row := range []struct {
+		statuses []string
+		want     string
+	}{
+		{[]string{"5xx"}, ""}, {[]string{"429", "5xx"}, "failures are 429, 5xx"}, {nil, "no status is a failure"},
+	} {
+		cl := cfg("a")
+		cl.PassiveHealth.Statuses = row.statuses
+		_, c := newCluster(t, cl)
+		if got := c.Status().Failures; got != row.want {
+			t.Errorf("%q: %q, want %q", row.statuses, got, row.want)
+		}
+	}
+}

@@ -35,7 +35,7 @@ func explanationFixture() *route.Explanation {
 				{Address: "10.0.0.3:80", State: "healthy", Unused: "weight 0"},
 				{Address: "10.0.0.4:80", State: "ejected", Reason: "passive: timeout", Weight: 1}, // being probed
 			}}},
-			{Share: 5, Status: cluster.Status{Name: "orders-v2"}},
+			{Share: 5, Status: cluster.Status{Name: "orders-v2", Failures: "failures are 429, 5xx"}},
 			{Share: 0, Status: cluster.Status{
 				Name: "orders-v5", Follows: "consul service orders: no response yet", Unknown: true,
 			}},
@@ -66,7 +66,7 @@ cluster orders-v1  2 of 4 endpoints used, for 90 in 100 requests
   10.0.0.2:80      weight 1  not used: unhealthy (consul: critical)
   10.0.0.3:80      weight 0  not used: weight 0
   10.0.0.4:80      weight 1  ejected (passive: timeout)
-cluster orders-v2  0 of 0 endpoints used, for 5 in 100 requests: the answer is 503 with the flag UH
+cluster orders-v2  0 of 0 endpoints used, for 5 in 100 requests, failures are 429, 5xx: the answer is 503 with the flag UH
 cluster orders-v5  0 of 0 endpoints used (consul service orders: no response yet), for 0 in 100 requests: requests wait for endpoints as long as for a connection, then the answer is 503 with the flag UH
 cluster orders-v3  0 of 0 endpoints used, for 5 in 100 requests, so dc3 stands in
 cluster dc3        0 of 0 endpoints used, for 5 in 100 requests, chosen by header x-user: 10.0.0.9:80, stands in for orders-v3: the answer is 503 with the flag UH

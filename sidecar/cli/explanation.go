@@ -173,7 +173,7 @@ func explanationCluster(w io.Writer, c *route.ClusterShare, share string) {
 		unfollowed(&c.Status),
 		share,
 		when(c.HashBy != "", ", chosen by "+c.HashBy)+when(c.HashTo != "", ": "+c.HashTo),
-		preferring(&c.Status)+failover(c), when(used == 0 && failingOver(&c.Status) == "", ": "+
+		preferring(&c.Status)+failover(c)+failing(&c.Status), when(used == 0 && failingOver(&c.Status) == "", ": "+
 			when(c.Unknown, "requests wait for endpoints as long as for a connection, then ")+
 			"the answer is 503 with the flag UH"))
 	for i := range c.Endpoints {

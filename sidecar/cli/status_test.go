@@ -81,7 +81,8 @@ func statusFixture() sidecar.Status {
 				}},
 				{Address: "10.0.0.2:80", State: "ejected", Weight: 1, Reason: "passive: connect"},
 			}},
-			{Name: "late", Follows: "consul service late: no response yet", Unknown: true, Awaiting: 3},
+			{Name: "late", Follows: "consul service late: no response yet", Unknown: true, Awaiting: 3,
+				Failures: "no status is a failure"},
 		},
 		Rates: telemetry.Rates{Seconds: 60, Total: telemetry.Rate{
 			Requests: 120, PerSecond: 2, Errors: map[string]uint64{"UH": 1, "4xx": 3}, P50MS: 0.3, P99MS: 12,
@@ -110,7 +111,7 @@ listener default   [::]:8080  http over TLS  2 connections
 cluster app        1 of 2 endpoints healthy, so the others are used too
   10.0.0.1:80      healthy  weight 3  1 in flight  120 tried, 2 failed, p50 0.3 ms, p99 12.0 ms
   10.0.0.2:80      ejected  weight 1  0 in flight
-cluster late       0 of 0 endpoints healthy, 3 requests waiting for endpoints
+cluster late       0 of 0 endpoints healthy, no status is a failure, 3 requests waiting for endpoints
 cluster a-well     1 of 1 endpoint healthy
   10.0.0.3:80      healthy  weight 1  0 in flight
 certificate a.pem  until 2126-01-02T03:04:05Z
