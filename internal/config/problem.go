@@ -137,7 +137,7 @@ func (d *decoder) unknownKey(key *yaml.Node, keys func() []string) {
 		return
 	}
 	known := keys()
-	if like := Nearest(key.Value, known); like != "" {
+	if like := meant(key.Value, known); like != "" {
 		d.problem(key, "key %s is not known, did you mean %s?", shown(key.Value), like)
 		return
 	}
@@ -151,7 +151,20 @@ func (d *decoder) isKind(n *yaml.Node, want yaml.Kind) bool {
 	}
 	word := map[yaml.Kind]string{yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list",
 		yaml.ScalarNode: "a single value"}[want]
+	if want == yaml.SequenceNode && n.Kind == yaml.ScalarNode && n.Tag != "!!null" {
+		d.problem(n, "want a list: write [%s] (%s)", shown(n.Value), seen(n))
+		return false
+	}
 	d.problem(n, "want %s (%s)", word, seen(n))
+	return false
+}
+
+// isMapping reports a node that is none; form is an example of what is wanted.
+func (d *decoder) isMapping(n *yaml.Node, form string) bool {
+	if n.Kind == yaml.MappingNode {
+		return true
+	}
+	d.problem(n, "want a mapping such as %s (%s)", form, seen(n))
 	return false
 }
 

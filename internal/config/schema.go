@@ -64,11 +64,7 @@ func (b *block[T]) decode(d *decoder, n *yaml.Node, t *T) {
 	if b.begin != nil {
 		b.begin(d, t)
 	}
-	if n.Kind != yaml.MappingNode && b.form != "" {
-		d.problem(n, "want a mapping such as %s (%s)", b.form, seen(n))
-		return
-	}
-	if !d.isKind(n, yaml.MappingNode) {
+	if b.form != "" && !d.isMapping(n, b.form) || !d.isKind(n, yaml.MappingNode) {
 		return
 	}
 	var known uint64
