@@ -88,8 +88,8 @@ routes:
 					if err != nil || res.StatusCode != tt.status || string(body) != tt.body ||
 						service.Load() != tt.asked || app.Load() != tt.reached {
 						t.Errorf("stopped by %s: %d %q, %v, the service asked %d times, the app %d; want %d %q %d %d",
-							tt.what, res.StatusCode, body, err, service.Load(), app.Load(), tt.status, tt.body, tt.asked,
-							tt.reached)
+							tt.what, res.StatusCode, body, err, service.Load(), app.Load(), tt.status, tt.body,
+							tt.asked, tt.reached)
 					}
 				}
 				g.counted(telemetry.AC, 5)

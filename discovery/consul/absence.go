@@ -32,7 +32,8 @@ func absenceOf(q Query, service []cluster.Instance) string {
 	case one:
 		return fmt.Sprintf("its only instance has no usable port %s: %s", q.Port, portsOf("its", wanted))
 	}
-	return fmt.Sprintf("none of its %d instances has a usable port %s: %s", len(wanted), q.Port, portsOf("their", wanted))
+	return fmt.Sprintf("none of its %d instances has a usable port %s: %s", len(wanted), q.Port,
+		portsOf("their", wanted))
 }
 
 // portsOf names the ports that instances have, each name once: "their ports are api, http".

@@ -33,7 +33,8 @@ func TestAlsoCalledNamesWords(t *testing.T) {
 	known := map[string]bool{}
 	for _, words := range [][]string{
 		routeBlock.keys(), matchBlock.keys(), redirectBlock.keys(), respondBlock.keys(), regexRewriteBlock.keys(),
-		requestEditsBlock.keys(), mirrorBlock.keys(), accessBlock.keys(), basicAuthBlock.keys(), externalAuthBlock.keys(),
+		requestEditsBlock.keys(), mirrorBlock.keys(), accessBlock.keys(), basicAuthBlock.keys(),
+		externalAuthBlock.keys(),
 		clusterBlock.keys(), consulBlock.keys(), hashBlock.keys(), passiveHealthBlock.keys(), errorPageBlock.keys(),
 		operators(headerValue, headerValue).keys(), Balances, VariableNames(),
 	} {
@@ -50,7 +51,8 @@ func TestAlsoCalledNamesWords(t *testing.T) {
 
 func TestForeignVariable(t *testing.T) {
 	for value, want := range map[string]string{
-		"%REQ(:PATH?ORIGINAL)%": "%REQ(:PATH?ORIGINAL)%", "a %START_TIME% b": "%START_TIME%", "%[src,lower]": "%[src,lower]",
+		"%REQ(:PATH?ORIGINAL)%": "%REQ(:PATH?ORIGINAL)%", "a %START_TIME% b": "%START_TIME%",
+		"%[src,lower]":    "%[src,lower]",
 		"{{ .ClientIP }}": "{{ .ClientIP }}", "{{host}}": "{{host}}",
 		"50% of 100%": "", "%AB%CD%EF": "", "%E2%82%AC": "", `{"a":{"b":{}}}`: "", "${host}": "", "%": "", "[%]": "",
 	} {

@@ -200,10 +200,10 @@ func recent(r *telemetry.EndpointRate) string {
 
 // unfollowed says what the cluster follows where the catalog has no instance of it.
 func unfollowed(c *cluster.Status) string {
-	registered := !strings.HasSuffix(c.Follows, ": no response yet") && slices.ContainsFunc(c.Endpoints, func(e cluster.EndpointStatus) bool {
+	without := c.Follows != "" && !slices.ContainsFunc(c.Endpoints, func(e cluster.EndpointStatus) bool {
 		return e.Consul != nil && e.Consul.State != "deregistered"
 	})
-	return when(c.Follows != "" && !registered, " ("+c.Follows+")")
+	return when(without || strings.HasSuffix(c.Follows, ": no response yet"), " ("+c.Follows+")")
 }
 
 // preferring says which endpoints come first, and how far.
