@@ -415,7 +415,7 @@ var bad = []struct{ file, want string }{
 6:12: routes[2].match: want a mapping such as {path_prefix: /api} (seen "/")
 7:16: routes[2].listeners: want a list: write [web] (seen "web")
 8:14: routes[2].cluster: want text (seen a mapping)
-10:15: routes[3].clusters: want a list: write [a] (seen "a")
+10:15: routes[3].clusters: want a list such as [{name: orders, weight: 95}] (seen "a")
 11:22: routes[3].match.headers: want a mapping such as {x-canary: "1"} (seen a list)
 11:36: routes[3].match.methods: want a list: write [GET] (seen "GET")
 12:15: routes[3].timeouts: want a mapping such as {upstream: 5s} (seen "5s")

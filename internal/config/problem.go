@@ -151,11 +151,23 @@ func (d *decoder) isKind(n *yaml.Node, want yaml.Kind) bool {
 	}
 	word := map[yaml.Kind]string{yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list",
 		yaml.ScalarNode: "a single value"}[want]
-	if want == yaml.SequenceNode && n.Kind == yaml.ScalarNode && n.Tag != "!!null" {
-		d.problem(n, "want a list: write [%s] (%s)", shown(n.Value), seen(n))
-		return false
-	}
 	d.problem(n, "want %s (%s)", word, seen(n))
+	return false
+}
+
+// isList reports a node that is none; item is an example of what is wanted in it, empty for a single value such as that
+// which is there.
+func (d *decoder) isList(n *yaml.Node, item string) bool {
+	switch {
+	case n.Kind == yaml.SequenceNode:
+		return true
+	case item != "":
+		d.problem(n, "want a list such as [%s] (%s)", item, seen(n))
+	case n.Kind == yaml.ScalarNode && n.Tag != "!!null":
+		d.problem(n, "want a list: write [%s] (%s)", shown(n.Value), seen(n))
+	default:
+		d.problem(n, "want a list (%s)", seen(n))
+	}
 	return false
 }
 
