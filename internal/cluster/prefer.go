@@ -198,6 +198,12 @@ func (g *group) notePreference() {
 	}
 }
 
+// nearShare is which share of the requests goes to the near endpoints now, for telemetry.
+func (g *group) nearShare() float64 {
+	c := g.active.Load()
+	return c.view.Load().preference(c).Share
+}
+
 // PreferStatus is which endpoints a cluster prefers, and how far.
 type PreferStatus struct {
 	By    string  `json:"by"`             // node or zone
