@@ -255,8 +255,9 @@ func TestExplainBehindTheRoute(t *testing.T) {
 timeouts: {connect: 1s}
 clusters:
 - {name: a, endpoints: [{address: "127.0.0.1:9001", weight: 3}, {address: "127.0.0.1:9002", weight: 0}]}
-- {name: b, consul: {service: b}}
+- {name: b, consul: {service: b}, slow_start: 1m, passive_health: {statuses: ["429"]}}
 routes:
+- {name: limited, match: {path: /limited}, cluster: a, rate_limit: {rate: 0.5, key: "header:X-Key"}}
 - {name: split, match: {path_prefix: /split}, clusters: [{name: a, weight: 95}, {name: b, weight: 5}], timeouts: {request: 1m}, retries: {attempts: 3, on: [reset, "503"], per_try_timeout: 2s}}
 - {name: plain, cluster: a}
 `)
@@ -279,6 +280,14 @@ routes:
 	if len(split.Clusters) != 2 || split.Clusters[0].Name != "a" || split.Clusters[0].Share != 95 ||
 		split.Clusters[1].Name != "b" || split.Clusters[1].Share != 5 {
 		t.Fatalf("clusters %+v, want a 95 and b 5", split.Clusters)
+	}
+	if a, b := &split.Clusters[0], &split.Clusters[1]; a.SlowStart+a.Failures != "" || b.SlowStart != "1m" ||
+		b.Failures != "failures are 429" || split.RateLimit != "" {
+		t.Errorf("%q %q %q %q %q, want what the document says of b", a.SlowStart, a.Failures, b.SlowStart, b.Failures,
+			split.RateLimit)
+	}
+	if got := ask("/limited").RateLimit; got != "0.5 a second, 1 at once, for each header:x-key" {
+		t.Errorf("rate limit %q", got)
 	}
 	endpoints := split.Clusters[0].Endpoints
 	if len(endpoints) != 2 || endpoints[0].Unused != "" || endpoints[1].Unused != "weight 0" ||

@@ -28,9 +28,10 @@ type applier struct {
 	goingBack bool       // the former revision is being put back
 	blamed    trials     // without a state directory
 
-	settleAt time.Time // end of the trial of what serves; zero = it is over
-	savedAt  time.Time // when the state was last given to be written
-	unsaved  bool      // something has changed since
+	settleAt  time.Time    // end of the trial of what serves; zero = it is over
+	savedAt   time.Time    // when the state was last given to be written
+	savedHere keptLocation // that was in it
+	unsaved   bool         // something has changed since
 }
 
 // run applies revisions until reading ends, then endpoints alone until life ends: what was applied still drains. When

@@ -41,16 +41,26 @@ func (l *locator) want(doc *config.Document) {
 	}
 }
 
+// newLocator makes a locator. Until the agent has answered, the gateway runs where the state directory has it.
+func newLocator(s *Sidecar) *locator {
+	kept := s.state.location()
+	here := cluster.Location{Node: kept.Node, Datacenter: kept.Datacenter, Zone: cmp.Or(s.boot.Zone, kept.Zone)}
+	if here.Node == "" || here.Zone == "" {
+		here.Unknown = "the agent has not said yet where it is"
+	}
+	s.set.SetLocation(here)
+	return &locator{Sidecar: s, wanted: make(chan struct{}, 1)}
+}
+
 // run asks the agent until ctx ends, if anybody wants to know.
 func (l *locator) run(ctx context.Context) {
-	l.set.SetLocation(cluster.Location{Zone: l.boot.Zone, Unknown: "the agent has not said yet where it is"})
 	select {
 	case <-l.wanted:
 	case <-ctx.Done():
 		return
 	}
 	pause, told := locateFirst, ""
-	here := cluster.Location{Zone: l.boot.Zone}
+	here := l.set.Location()
 	for {
 		found, err := l.consul.Locate(ctx)
 		if ctx.Err() != nil {

@@ -100,6 +100,7 @@ func (a *applier) keep(now time.Time) {
 	if !a.state.enabled() || a.active == nil {
 		return
 	}
+	a.unsaved = a.unsaved || a.location() != a.savedHere
 	settled := !a.settleAt.IsZero() && now.After(a.settleAt) && a.probation == nil
 	if settled {
 		a.settleAt = time.Time{}
@@ -148,7 +149,8 @@ func (a *applier) save(now time.Time) {
 	if phase == phaseStarting || phase == phaseFallback {
 		return
 	}
-	l := &lastGood{Origin: a.state.origin, AsOf: now, Ejections: a.set.Ejections()}
+	a.savedHere = a.location()
+	l := &lastGood{Origin: a.state.origin, AsOf: now, Location: a.savedHere, Ejections: a.set.Ejections()}
 	if age, ok := a.consul.Age(); ok && a.boot.Source == SourceConsul {
 		l.AsOf = now.Add(-age)
 	}
@@ -170,6 +172,9 @@ func (a *applier) save(now time.Time) {
 	a.unsaved, a.savedAt = false, now
 	a.state.save(l)
 }
+
+// location is what to keep of where the gateway runs.
+func (a *applier) location() keptLocation { return keepLocation(a.set.Location(), a.boot.Zone) }
 
 // endpointsOf is what to keep for a query: what the catalog has, or, where it has nothing, what it had.
 func (a *applier) endpointsOf(q consul.Query, now time.Time) (keptEndpoints, bool) {

@@ -71,6 +71,7 @@ func (r *revision) deliver(e consul.Endpoints) {
 		return
 	}
 	for _, c := range r.queries[e.Query] {
+		c.NoteAbsence(e.Absence)
 		c.SetEndpoints(e.Instances)
 	}
 }

@@ -3,6 +3,7 @@ package sidecar_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -81,6 +82,11 @@ func testFollowedByName(t *testing.T, consul *testserver.ConsulServer) {
 		t.Errorf("logged %v", line)
 	}
 	consul.Register(testserver.Service{ID: "n1", Name: "named", Tags: []string{"v1"}, Port: port(t, app(t, "one"))})
+	g.wait("that the instance is not meant", func(s status) bool {
+		const why = "consul service named, tag v2: its only instance does not have the tag v2"
+		return s.Clusters[0].Follows == why && slices.Contains(s.Trouble,
+			"cluster consul:named@v2: no endpoint can be used: "+why)
+	})
 	consul.Register(testserver.Service{ID: "n2", Name: "named", Tags: []string{"v2"}, Port: port(t, app(t, "two"))})
 	g.answers("/", http.StatusOK, "two")
 	g.wait("a cluster that follows", func(s status) bool {

@@ -2,6 +2,7 @@ package sidecar_test
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
@@ -67,4 +68,46 @@ clusters: [{name: c, consul: {service: %s, prefer: %s}}]
 			g.waitLogged("near endpoints take all requests again")
 		})
 	}
+}
+
+// A gateway that starts while Consul is away prefers what is near to where it ran: the state directory has that.
+func TestPreferFromTheState(t *testing.T) {
+	t.Parallel()
+	consul := testserver.Consul(t, testserver.ConsulConfig(map[string]any{
+		"node_meta": map[string]any{"zone": "eu-1a"},
+	}))
+	consul.Register(testserver.Service{ID: "a", Name: "sided", Zone: "eu-1a", Port: port(t, app(t, "near"))})
+	consul.Register(testserver.Service{ID: "b", Name: "sided", Zone: "eu-1b", Port: port(t, app(t, "far"))})
+	consul.KVPut("gateway/app/config", `
+routes: [{name: all, cluster: c}]
+clusters: [{name: c, consul: {service: sided, prefer: zone}}]
+`)
+	environ := env{"CONSUL_HTTP_ADDR": consul.Addr(), "GATEWAY_STATE_DIR": stateDir(t)}
+	g := launch(t, environ)
+	here := func(s status) string {
+		if len(s.Clusters) != 1 || s.Clusters[0].Prefer == nil {
+			return ""
+		}
+		return s.Clusters[0].Prefer.Here
+	}
+	g.waitLogged("where the gateway runs")
+	g.wait("the zone of the agent", func(s status) bool { return here(s) == "eu-1a" })
+	g.stop()
+	consul.Stop()
+
+	g = launch(t, environ)
+	g.answers("/", http.StatusOK, "near")
+	if seen := g.split("/", 12); seen["near"] != 12 || here(g.status()) != "eu-1a" {
+		t.Errorf("served by %v from zone %q, want those of the zone in the state", seen, here(g.status()))
+	}
+	g.stop()
+
+	environ["GATEWAY_ZONE"] = "eu-1b" // it wins
+	g = launch(t, environ)
+	g.answers("/", http.StatusOK, "far")
+	g.stop()
+	delete(environ, "GATEWAY_ZONE") // and is not kept
+	g = launch(t, environ)
+	g.waitLogged("serves from the state directory until the source delivers")
+	g.wait("the zone not to be known", func(s status) bool { return len(s.Clusters) == 1 && here(s) == "" })
 }

@@ -203,7 +203,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	control.Go(func() { s.consul.Run(following) })
 	control.Go(func() { s.catalog.Run(following) })
 	control.Go(func() { s.ack.Run(reading) })
-	locator := &locator{Sidecar: s, wanted: make(chan struct{}, 1)}
+	locator := newLocator(s)
 	control.Go(func() { locator.run(following) })
 	if s.registrar != nil {
 		control.Go(func() { s.registrar.Run(following) })

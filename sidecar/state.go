@@ -49,6 +49,7 @@ type lastGood struct {
 	Origin    origin             `json:"origin"`
 	AsOf      time.Time          `json:"as_of"`              // when the source last said that it is so
 	Document  *keptDocument      `json:"document,omitempty"` // nil where the environment is all there is
+	Location  keptLocation       `json:"location,omitzero"`  // where the agent said that it is
 	Endpoints []keptEndpoints    `json:"endpoints"`
 	Ejections []cluster.Ejection `json:"ejections"`
 }
@@ -99,6 +100,22 @@ func (k *keptDocument) document() discovery.Document {
 		d.Parts = append(d.Parts, config.Part{Name: p.Name, Data: []byte(p.Text)})
 	}
 	return d
+}
+
+// keptLocation is what the agent said of where it runs; the zero value: nothing. What the bootstrap says is not in it.
+type keptLocation struct {
+	Node       string `json:"node"`
+	Datacenter string `json:"datacenter,omitempty"`
+	Zone       string `json:"zone,omitempty"`
+}
+
+// keepLocation leaves out the zone of the bootstrap, which the next start may not have.
+func keepLocation(l cluster.Location, bootZone string) keptLocation {
+	k := keptLocation{Node: l.Node, Datacenter: l.Datacenter}
+	if bootZone == "" {
+		k.Zone = l.Zone
+	}
+	return k
 }
 
 // keptEndpoints are the last instances that the catalog had for a query.
@@ -279,6 +296,14 @@ func (s *state) save(l *lastGood) {
 	default:
 	}
 	s.writes <- l
+}
+
+// location is what was kept of where the gateway runs; the zero value: nothing.
+func (s *state) location() keptLocation {
+	if !s.enabled() || s.found == nil {
+		return keptLocation{}
+	}
+	return s.found.Location
 }
 
 // enabled tells whether anything is kept.

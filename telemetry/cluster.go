@@ -27,6 +27,7 @@ type Cluster struct {
 	endpoints atomic.Pointer[func() (int, int, int)]
 	panicking atomic.Pointer[func() bool]
 	failover  atomic.Pointer[func() bool]
+	near      atomic.Pointer[func() float64]
 	held      atomic.Pointer[func() int]
 }
 
@@ -107,6 +108,16 @@ func (c *Cluster) SetFailover(f func() bool) {
 		return
 	}
 	c.failover.Store(&f)
+}
+
+// SetNear gives the function that tells which share of the requests, from 0 to 1, goes to the endpoints that the
+// cluster prefers (gateway.prefer.share); the rules are those of SetEndpoints.
+func (c *Cluster) SetNear(f func() float64) {
+	if f == nil || c == c.reg.overflowCluster {
+		c.near.Store(nil)
+		return
+	}
+	c.near.Store(&f)
 }
 
 // SetHeld gives the function that tells how many endpoints are held though the catalog lost them; the

@@ -63,6 +63,8 @@ var (
 		"1 while endpoints are used that are not healthy because none is."}
 	failoverActive = instrument{gauge, "gateway.failover.active", noUnit,
 		"1 while another cluster stands in for one without a usable endpoint."}
+	preferShare = instrument{gauge, "gateway.prefer.share", noUnit,
+		"Share of requests that goes to the endpoints of the same node or zone, of clusters that prefer those."}
 	upstreamHeld = instrument{gauge, "gateway.upstream.held", "{endpoint}",
 		"Number of endpoints that are used for a while after the catalog lost them."}
 

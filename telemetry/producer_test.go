@@ -56,6 +56,7 @@ func fill(r *Registry) {
 	users.SetEndpoints(func() (int, int, int) { return 5, 1, 2 })
 	users.SetPanic(func() bool { return true })
 	users.SetFailover(func() bool { return true })
+	users.SetNear(func() float64 { return 0.75 })
 	users.SetHeld(func() int { return 4 })
 
 	r.ConnectionLimit(480)
@@ -131,6 +132,8 @@ gateway.upstream.panic 1 gauge: 1 while endpoints are used that are not healthy 
   gateway.cluster=users: 1
 gateway.failover.active 1 gauge: 1 while another cluster stands in for one without a usable endpoint.
   gateway.cluster=users: 1
+gateway.prefer.share 1 gauge: Share of requests that goes to the endpoints of the same node or zone, of clusters that prefer those.
+  gateway.cluster=users: 0.75
 gateway.upstream.held {endpoint} gauge: Number of endpoints that are used for a while after the catalog lost them.
   gateway.cluster=users: 4
 gateway.faults {fault} monotonic sum cumulative: Number of requests and connections that ended badly, by flag.
@@ -209,6 +212,7 @@ func TestGaugesComeAndGo(t *testing.T) {
 			c.SetEndpoints(nil)
 			c.SetPanic(nil)
 			c.SetFailover(nil)
+			c.SetNear(nil)
 			r.SetDiscoveryAge(nil)
 			r.SetCertificates(nil)
 			return
@@ -217,17 +221,19 @@ func TestGaugesComeAndGo(t *testing.T) {
 		c.SetPanic(func() bool { return false })
 		c.SetFailover(func() bool { return false })
 		over.SetFailover(func() bool { return true })
+		c.SetNear(func() float64 { return 0 })
+		over.SetNear(func() float64 { return 1 })
 		over.SetEndpoints(func() (int, int, int) { return 1, 0, 0 })
 		over.SetPanic(func() bool { return false })
 		r.SetDiscoveryAge(func() time.Duration { return 0 })
 		r.SetCertificates(func() []Certificate { return make([]Certificate, maxCertificates+1) })
 	}
 	names := []string{"gateway.upstream.endpoints", "gateway.upstream.panic", "gateway.failover.active",
-		"gateway.discovery.age", "gateway.tls.certificate.expiry"}
+		"gateway.prefer.share", "gateway.discovery.age", "gateway.tls.certificate.expiry"}
 	for _, tt := range []struct {
 		on   bool
 		want string
-	}{{true, "[3 1 1 1 1000]"}, {false, "[0 0 0 0 0]"}, {true, "[3 1 1 1 1000]"}} {
+	}{{true, "[3 1 1 1 1 1000]"}, {false, "[0 0 0 0 0 0]"}, {true, "[3 1 1 1 1 1000]"}} {
 		set(tt.on)
 		scopes, got := collect(t, p), []int{}
 		for _, name := range names {

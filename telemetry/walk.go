@@ -200,6 +200,13 @@ func collectClusters(c *collection, clusters []*Cluster) {
 	}
 	gauges(c, upstreamPanic, truths(func(cl *Cluster) *atomic.Pointer[func() bool] { return &cl.panicking }))
 	gauges(c, failoverActive, truths(func(cl *Cluster) *atomic.Pointer[func() bool] { return &cl.failover }))
+	gauges(c, preferShare, func(add func(float64, ...attribute.KeyValue)) {
+		for _, cl := range clusters {
+			if f := cl.near.Load(); f != nil {
+				add((*f)(), attrCluster.String(cl.name))
+			}
+		}
+	})
 	gauges(c, upstreamHeld, func(add func(int64, ...attribute.KeyValue)) {
 		for _, cl := range clusters {
 			if f := cl.held.Load(); f != nil {

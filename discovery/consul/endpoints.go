@@ -46,6 +46,7 @@ func (q Query) String() string {
 type Endpoints struct {
 	Query     Query
 	Instances []cluster.Instance // never edited
+	Absence   string             // why there is none, though the service is registered: see absenceOf
 }
 
 // endpointsOf derives the endpoints of a query from all instances of its service. Of those that the query wants,
@@ -79,7 +80,11 @@ func endpointsOf(q Query, service []cluster.Instance) (e Endpoints, leftOut []st
 		)
 	})
 	found = slices.CompactFunc(found, func(a, b cluster.Instance) bool { return a.Address == b.Address })
-	return Endpoints{Query: q, Instances: found}, leftOut
+	e = Endpoints{Query: q, Instances: found}
+	if len(found) == 0 {
+		e.Absence = absenceOf(q, service)
+	}
+	return e, leftOut
 }
 
 // portOf is the address of the instance's port of that name, or why there is none.

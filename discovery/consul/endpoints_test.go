@@ -96,6 +96,54 @@ func TestEndpointsOfPort(t *testing.T) {
 	}
 }
 
+// Where a query finds no instance, the reason is the one that people can act on.
+func TestAbsence(t *testing.T) {
+	with := func(id, address string, tags []string, ports ...string) cluster.Instance {
+		i := cluster.Instance{Node: "n", ID: id, Address: address, Weight: 1, Tags: tags}
+		for _, name := range ports {
+			i.Ports = append(i.Ports, cluster.Port{Name: name, Address: id + ":81"})
+		}
+		return i
+	}
+	named := with("a", "a:80", []string{"v1"}, "http", "api")
+	also := with("b", "b:80", []string{"v1", "eu"}, "api", "Admin")
+	plain := with("c", "c:80", []string{"v2"})
+	closed := with("d", "", []string{"v3"})
+	many := with("e", "e:80", nil, "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9")
+	for _, row := range []struct {
+		query   Query
+		service []cluster.Instance
+		want    string
+	}{
+		{Query{}, nil, ""},
+		{Query{Tags: "v1", Port: "http"}, nil, ""},
+		{Query{Filter: "a == b"}, nil, "not in the catalog, or no instance fits the filter"},
+		{Query{Tags: "v2"}, []cluster.Instance{named, plain}, ""},
+		{Query{Tags: "v9"}, []cluster.Instance{named}, "its only instance does not have the tag v9"},
+		{Query{Tags: "v9"}, []cluster.Instance{named, plain}, "none of its 2 instances has the tag v9"},
+		{Query{Tags: config.TagsOf("v1", "v2"), Filter: "a == b"}, []cluster.Instance{named, plain},
+			"none of its 2 instances has the tags v1, v2"},
+		{Query{Port: "admin"}, []cluster.Instance{named, also, plain},
+			"none of its 3 instances has a usable port admin: their ports are Admin, api, http"},
+		{Query{Port: "admin", Tags: "eu"}, []cluster.Instance{named, also, plain},
+			"its only instance has no usable port admin: its ports are Admin, api"},
+		{Query{Port: "admin"}, []cluster.Instance{plain},
+			"its only instance has no usable port admin: none of its ports has a name"},
+		{Query{Port: "admin"}, []cluster.Instance{with("f", "f:80", nil, "x")},
+			"its only instance has no usable port admin: its only named port is x"},
+		{Query{Port: "admin"}, []cluster.Instance{many}, "its only instance has no usable port admin: its ports are " +
+			"p0, p1, p2, p3, p4, p5, p6, p7 and 2 more"},
+		{Query{Port: "admin"}, []cluster.Instance{{ID: "g", Ports: []cluster.Port{{Name: "admin"}}}},
+			"its only instance has no usable port admin: its only named port is admin"},
+		{Query{}, []cluster.Instance{closed}, "its only instance has no usable address"},
+		{Query{}, []cluster.Instance{closed, closed}, "none of its 2 instances has a usable address"},
+	} {
+		if e, _ := endpointsOf(row.query, row.service); e.Absence != row.want {
+			t.Errorf("%s of %d: %q, want %q", row.query, len(row.service), e.Absence, row.want)
+		}
+	}
+}
+
 func TestEntryPorts(t *testing.T) {
 	const ports = `"Ports":[{"Name":"http","Port":80,"Default":true},{"Name":"admin","Port":81},{"Name":"none","Port":0}]`
 	for _, row := range []struct {

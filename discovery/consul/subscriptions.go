@@ -187,7 +187,8 @@ func (c *Catalog) noteLeftOut(w *serviceWatch) {
 func (c *Catalog) update(q Query, s *subscription, instances []cluster.Instance) {
 	var next Endpoints
 	next, s.leftOut = endpointsOf(q, instances)
-	if s.known && !s.recheck && sameInstances(s.endpoints.Instances, next.Instances) {
+	if s.known && !s.recheck && s.endpoints.Absence == next.Absence &&
+		sameInstances(s.endpoints.Instances, next.Instances) {
 		return
 	}
 	s.recheck = false

@@ -27,6 +27,8 @@ type feed struct {
 	entries map[string]*entry // by address
 	// +checklocks:group.set.mu
 	answered bool // the catalog has said something
+	// +checklocks:group.set.mu
+	absence string // why the catalog has no instance; empty = the service is not there
 	// A revision that is prepared again and again, and never serves, is not told each time.
 	// +checklocks:group.set.mu
 	told bool // the log has what there is: it has been in service
@@ -303,7 +305,14 @@ func (f *feed) enter() {
 }
 
 // logAbsent says that the catalog has no instance. Later ones that go are told one by one.
+//
+// +checklocks:f.group.set.mu
 func (f *feed) logAbsent() {
+	if f.absence != "" {
+		f.group.log.Warn("no instance of the service can be used", "cluster", f.group.name, "follows",
+			f.query.String(), "reason", f.absence)
+		return
+	}
 	f.group.log.Warn("the service is "+notInCatalog, "cluster", f.group.name, "follows", f.query.String())
 }
 
@@ -364,7 +373,7 @@ func (f *feed) follows() string {
 			return what
 		}
 	}
-	return what + ": " + notInCatalog
+	return what + ": " + cmp.Or(f.absence, notInCatalog)
 }
 
 const notInCatalog = "not in the catalog"

@@ -173,15 +173,19 @@ func TestFollows(t *testing.T) {
 	cl.Consul = config.Consul{Service: "orders", Tags: "v1", Datacenter: "dc2"}
 	_, c := newCluster(t, cl)
 	const what = "consul service orders, tag v1, datacenter dc2"
+	const other = "its only instance does not have the tag v1"
 	for _, step := range []struct {
-		deliver, want string
+		deliver, absence, want string
 	}{
-		{"-", what + ": no response yet"},
-		{"", what + ": not in the catalog"},
-		{"a:critical", what},
-		{"", what + ": not in the catalog"},
+		{"-", "", what + ": no response yet"},
+		{"", "", what + ": not in the catalog"},
+		{"", other, what + ": " + other},
+		{"a:critical", "", what},
+		{"", "", what + ": not in the catalog"},
+		{"", other, what + ": " + other},
 	} {
 		if step.deliver != "-" {
+			c.NoteAbsence(step.absence)
 			c.SetEndpoints(discovered(step.deliver))
 		}
 		if got := c.Status().Follows; got != step.want {
@@ -196,10 +200,14 @@ func TestFollows(t *testing.T) {
 
 // What the catalog has for a cluster that is only prepared is told when it comes into service, once.
 func TestPreparedFeedsAreQuiet(t *testing.T) {
-	for list, want := range map[string]string{
-		"a b:critical": `endpoints changed: cluster=orders changed=2 of=2 endpoints="a absent -> passing, b absent -> critical"`,
-		"":             `the service is not in the catalog: cluster=orders follows="consul service orders"`,
+	for _, row := range []struct{ list, absence, want string }{
+		{"a b:critical", "",
+			`endpoints changed: cluster=orders changed=2 of=2 endpoints="a absent -> passing, b absent -> critical"`},
+		{"", "", `the service is not in the catalog: cluster=orders follows="consul service orders"`},
+		{"", "its only instance has no usable address", `no instance of the service can be used: cluster=orders ` +
+			`follows="consul service orders" reason="its only instance has no usable address"`},
 	} {
+		list, want := row.list, row.want
 		var log bytes.Buffer
 		s := NewSet(Options{Logger: hclog.New(&hclog.LoggerOptions{Output: &log})})
 		cl := cfg("")
@@ -209,6 +217,7 @@ func TestPreparedFeedsAreQuiet(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			c.NoteAbsence(row.absence)
 			c.SetEndpoints(discovered(list))
 			s.Retire(nil)
 		}
@@ -219,11 +228,29 @@ func TestPreparedFeedsAreQuiet(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		c.NoteAbsence(row.absence)
 		c.SetEndpoints(discovered(list))
 		s.Retire([]*Cluster{c})
 		s.Retire([]*Cluster{c})
 		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, want) {
 			t.Errorf("logged\n%swant one line with\n%s", text, want)
+		}
+	}
+}
+
+// Which statuses count as failures is said where the document names them, and only there.
+func TestStatusOfFailures(t *testing.T) {
+	for _, row := range []struct {
+		statuses []string
+		want     string
+	}{
+		{[]string{"5xx"}, ""}, {[]string{"429", "5xx"}, "failures are 429, 5xx"}, {nil, "no status is a failure"},
+	} {
+		cl := cfg("a")
+		cl.PassiveHealth.Statuses = row.statuses
+		_, c := newCluster(t, cl)
+		if got := c.Status().Failures; got != row.want {
+			t.Errorf("%q: %q, want %q", row.statuses, got, row.want)
 		}
 	}
 }

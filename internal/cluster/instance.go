@@ -70,6 +70,17 @@ func (i Instance) Same(other Instance) bool {
 		slices.Equal(i.Ports, other.Ports) && i.Check == other.Check
 }
 
+// NoteAbsence says why the list that SetEndpoints gets next is empty; empty: because the service is not in the catalog.
+func (c *Cluster) NoteAbsence(why string) {
+	f := c.feed
+	if f == nil {
+		return
+	}
+	f.group.set.mu.Lock()
+	defer f.group.set.mu.Unlock()
+	f.absence = why
+}
+
 // SetEndpoints takes what Consul says now: the whole list, confirmed. It changes
 // each live cluster of this name, query and only_passing by one store. An
 // address that is also static keeps its weight of the document. An empty list,

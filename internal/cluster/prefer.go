@@ -39,6 +39,13 @@ func (s *Set) SetLocation(l Location) {
 	}
 }
 
+// Location is what SetLocation said last. It is safe from any goroutine.
+func (s *Set) Location() Location {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.here
+}
+
 // relocate builds the views that depend on where the gateway runs.
 //
 // +checklocks:g.set.mu
@@ -189,6 +196,12 @@ func (g *group) notePreference() {
 	} else {
 		g.log.Info("near endpoints take all requests again", what...)
 	}
+}
+
+// nearShare is which share of the requests goes to the near endpoints now, for telemetry.
+func (g *group) nearShare() float64 {
+	c := g.active.Load()
+	return c.view.Load().preference(c).Share
 }
 
 // PreferStatus is which endpoints a cluster prefers, and how far.

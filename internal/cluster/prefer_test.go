@@ -205,7 +205,7 @@ func TestPreferDuringSlowStart(t *testing.T) {
 		}
 		<-time.After(8 * time.Second)
 		s.Tick()
-		if st := c.Status().Prefer; st.Share != 1 {
+		if st := c.Status().Prefer; st.Share != 1 || c.group.nearShare() != 1 {
 			t.Errorf("share %v at the end of its slow start", st.Share)
 		}
 	})

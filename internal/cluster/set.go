@@ -174,6 +174,7 @@ func (g *group) retire(kept map[*Cluster]bool) {
 		g.tele.SetEndpoints(nil)
 		g.tele.SetPanic(nil)
 		g.tele.SetFailover(nil)
+		g.tele.SetNear(nil)
 		g.tele.SetHeld(nil)
 	}
 }
@@ -195,6 +196,10 @@ func (g *group) enter(c *Cluster) {
 	g.tele.SetFailover(nil)
 	if len(c.StandIns()) > 0 {
 		g.tele.SetFailover(g.failsOver)
+	}
+	g.tele.SetNear(nil)
+	if c.cfg.Consul.Prefer != "" {
+		g.tele.SetNear(g.nearShare)
 	}
 	g.noteChange()
 }

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -25,7 +27,8 @@ type Status struct {
 	Panic       bool             `json:"panic"` // endpoints are used that are not healthy
 	Failover    *FailoverStatus  `json:"failover,omitempty"`
 	Prefer      *PreferStatus    `json:"prefer,omitempty"`
-	Follows     string           `json:"follows,omitempty"` // a service of the catalog, and why it has no instance
+	Follows     string           `json:"follows,omitempty"`  // a service of the catalog, and why it has no instance
+	Failures    string           `json:"failures,omitempty"` // statuses that are failures, where the document names them
 	InFlight    int64            `json:"in_flight"`
 	Connections int64            `json:"connections"`
 	Pending     int              `json:"pending"`
@@ -126,6 +129,7 @@ func (g *group) status(rates map[*telemetry.Endpoint]telemetry.EndpointRate) Sta
 		Panic:       g.inPanic(),
 		Follows:     c.feed.follows(),              // +checklocksignore: one set
 		Prefer:      c.preferStatus(c.view.Load()), // +checklocksignore: one set
+		Failures:    failures(&c.cfg.PassiveHealth),
 		InFlight:    g.requests.Load(),
 		Connections: g.conns.Load(),
 		Pending:     int(g.waiting.Load()),
@@ -171,6 +175,17 @@ func (g *group) status(rates map[*telemetry.Endpoint]telemetry.EndpointRate) Sta
 		}
 	}
 	return st
+}
+
+// failures says which statuses count as failures, where that is not as everybody has it.
+func failures(p *config.PassiveHealth) string {
+	switch {
+	case p.StandardStatuses():
+		return ""
+	case len(p.Statuses) == 0:
+		return "no status is a failure"
+	}
+	return "failures are " + strings.Join(p.Statuses, ", ")
 }
 
 const goneReason = "not named any more"

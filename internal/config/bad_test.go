@@ -97,7 +97,7 @@ var bad = []struct{ file, want string }{
 5:75: routes[3].basic_auth.realm: want printable ASCII without " and \ (seen "a \"b\"")
 6:75: routes[4].basic_auth.realm: want printable ASCII without " and \ (seen "täglich")
 7:58: routes[5].basic_auth: file is missing (such as users.htpasswd)
-7:59: routes[5].basic_auth: key users is not known (known: file, realm)
+7:59: routes[5].basic_auth: key users is not known, did you mean file?
 `},
 	{"braces.bad.json", `
 1:1: document: is empty
@@ -123,7 +123,7 @@ var bad = []struct{ file, want string }{
 6:65: clusters[4].consul.tag: want no control bytes (seen "a\tb")
 7:5: clusters[5]: name is missing
 8:12: clusters[6].name: want a name of letters, digits and . _ - / : @ + ~ (seen "a b")
-8:48: clusters[6].balance: want one of wrr, least_request, random, hash (seen "roundrobin")
+8:48: clusters[6].balance: want one of wrr, least_request, random, hash (seen "roundrobin"), did you mean wrr?
 8:67: clusters[6].panic: want one of when_none_healthy, never (seen "always")
 9:12: clusters[7].name: want text, which needs quotes here (seen 1)
 9:27: clusters[7].endpoints[0]: address is missing
@@ -158,7 +158,7 @@ var bad = []struct{ file, want string }{
 8:44: clusters[6].consul.tags: want at least one tag, leave tags out for any (seen an empty list)
 9:53: clusters[7].consul.tags[2]: v1 is there twice
 10:49: clusters[8].consul.tags[1]: want a tag (seen "")
-11:44: clusters[9].consul.tags: want a list (seen "v1")
+11:44: clusters[9].consul.tags: want a list: write [v1] (seen "v1")
 12:46: clusters[10].consul.filter: want an expression as Consul reads it; at its character 22: no match found, ` +
 		`expected: "!=", "==", "contains", "in", "is", "matches", "not" or [ \t\r\n] ` +
 		`(seen "Service.Meta.version = \"2\"")
@@ -171,7 +171,7 @@ var bad = []struct{ file, want string }{
 		`Consul would read it for long (seen "((((((((((a == b))))))))))")
 17:46: clusters[15].consul.filter: want no control bytes (seen "a == b\tand c == d")
 18:46: clusters[16].consul.filter: want text, which needs quotes here (seen 2)
-19:44: clusters[17].consul.port: want text, which needs quotes here (seen 8080)
+19:44: clusters[17].consul.port: want the name of a port as instances are registered with it, leave port out for their own (seen 8080)
 20:44: clusters[18].consul.port: want no control bytes (seen "a\tb")
 21:46: clusters[19].consul.prefer: want one of node, zone (seen "rack")
 `},
@@ -265,7 +265,7 @@ var bad = []struct{ file, want string }{
 8:126: routes[6].external_auth.response_headers[2]: forwarded cannot be taken over: the gateway tells by it who the client is
 8:137: routes[6].external_auth.response_headers[3]: x-real-ip cannot be taken over: the gateway tells by it who the client is
 9:61: routes[7].external_auth: cluster is missing: which one is asked?
-9:62: routes[7].external_auth: key address is not known (known: cluster, path, timeout, request_headers, response_headers, on_error)
+9:62: routes[7].external_auth: key address is not known, did you mean cluster?
 `},
 	{"failover.bad.yaml", `
 2:45: clusters[0].failover: want at least one cluster, leave failover out for none (seen an empty list)
@@ -275,10 +275,56 @@ var bad = []struct{ file, want string }{
 5:45: clusters[3].failover: a cluster cannot stand in for itself (seen d -> e -> f -> d)
 8:46: clusters[6].failover[0]: g needs a cluster that speaks HTTP (the protocol of mysql is tcp)
 8:53: clusters[6].failover[1]: g needs a cluster without proxy_protocol (that of proxied is v1)
-9:54: clusters[7].failover: want a list (seen "orders")
+9:54: clusters[7].failover: want a list: write [orders] (seen "orders")
 10:55: clusters[8].failover[0]: cluster orders-dc3 is not defined (did you mean orders-dc2?)
 10:67: clusters[8].failover[1]: want a name of letters, digits and . _ - / : @ + ~ (seen "x y")
 11:46: clusters[9].failover[0]: cluster orders-dc3 is not defined (did you mean orders-dc2?)
+`},
+	{"habits.bad.yaml", `
+2:36: routes[0].match: key domains is not known, did you mean hosts?
+3:36: routes[1].match: key prefix is not known, did you mean path_prefix?
+4:43: routes[2].match.hosts: want a list: write [shop.example.com] (seen "shop.example.com")
+5:49: routes[3].match.path_prefix: want a path without {id}, which stands for itself: path_regex: "/users/[^/]+/orders(/.*)?" has any segment there (seen "/users/{id}/orders")
+6:42: routes[4].match.path: want a path without :id, which stands for itself: path_regex: "/users/[^/]+" has any segment there (seen "/users/:id")
+7:48: routes[5].match.path_regex: want a pattern for the whole path, which begins with /: this one fits none
+8:48: routes[6].match.path_regex: want a pattern for the whole path, which begins with /: this one fits none
+9:46: routes[7].match.methods[0]: want one method each: write [GET, HEAD] for GET or HEAD (seen "GET|POST")
+10:45: routes[8].match.headers: want a mapping such as {x-canary: "1"} (seen a list)
+11:52: routes[9].match.headers.x-a: key exact_match is not known, did you mean exact?
+12:46: routes[10].match.headers: want the whole name of a field: a star stands for itself (seen "x-*")
+13:43: routes[11].match.query: want a mapping such as {page: "1"} (seen "page=1")
+14:42: routes[12].redirect: key code is not known, did you mean status?
+15:33: routes[13].redirect.path: want a path that begins with one slash: host: names another host (seen "//evil.example.com/")
+16:33: routes[14].redirect.path: want a path without variables: only the values of headers have them (seen "/$request_uri")
+17:44: routes[15].prefix_rewrite: want a path without variables: only the values of headers have them (seen "/${1}")
+18:28: routes[16]: key rewrite is not known, did you mean prefix_rewrite?
+19:5: routes[17]: want exactly one of cluster, clusters, redirect, respond (seen none)
+19:16: routes[17]: key direct_response is not known, did you mean respond?
+20:43: routes[18].regex_rewrite: pattern is missing
+20:43: routes[18].regex_rewrite: substitution is missing
+20:44: routes[18].regex_rewrite: key regex is not known, did you mean pattern?
+20:61: routes[18].regex_rewrite: key replacement is not known, did you mean substitution?
+21:46: routes[19].request_headers: key append is not known, did you mean add?
+22:58: routes[20].request_headers.set.x-ip: variable ${remote_addr} is not known: did you mean ${remote_ip}?
+22:85: routes[20].request_headers.set.x-proto: variable ${proto} is not known: did you mean ${scheme}?
+23:58: routes[21].request_headers.set.x-ip: want ${name} for a variable: %DOWNSTREAM_REMOTE_ADDRESS% would be sent as it is
+23:97: routes[21].request_headers.set.x-path: want ${name} for a variable: %REQ(:PATH)% would be sent as it is
+24:58: routes[22].request_headers.set.x-ip: want ${name} for a variable: %[src] would be sent as it is
+24:76: routes[22].request_headers.set.x-name: want ${name} for a variable: {{ .ClientIP }} would be sent as it is
+25:55: routes[23].request_headers.remove[0]: want the whole name of a field: a star stands for itself (seen "x-*")
+26:49: routes[24].mirror: key weight is not known, did you mean percent?
+27:36: routes[25].allow: key ips is not known, did you mean sources?
+28:56: routes[26].external_auth: key failure_mode_allow is not known, did you mean on_error?
+28:101: routes[26].external_auth.response_headers[0]: want the whole name of a field: a star stands for itself (seen "x-*")
+29:25: routes[27].cluster: want consul:SERVICE or consul:SERVICE@TAG (seen "Consul:orders")
+30:25: routes[28].cluster: want consul:SERVICE or consul:SERVICE@TAG: several tags are tags of a cluster under clusters (seen "consul:orders@v1,v2")
+31:25: routes[29].cluster: want consul:SERVICE or consul:SERVICE@TAG (seen "consul://orders")
+33:44: clusters[0].balance: want one of wrr, least_request, random, hash (seen "ROUND_ROBIN"), did you mean wrr?
+34:44: clusters[1].balance: want one of wrr, least_request, random, hash (seen "ring_hash"), did you mean hash?
+34:66: clusters[1].failover[0]: want consul:SERVICE or consul:SERVICE@TAG (seen "consul:")
+35:36: clusters[2].consul: key dc is not known, did you mean datacenter?
+35:45: clusters[2].consul: key passing is not known, did you mean only_passing?
+35:66: clusters[2].consul.port: want the name of a port as instances are registered with it, leave port out for their own (seen 8080)
 `},
 	{"hash.bad.yaml", `
 2:44: clusters[0].balance: balance hash needs a key hash that says by what, such as hash: {header: x-user}
@@ -367,15 +413,15 @@ var bad = []struct{ file, want string }{
 4:5: routes[1]: name is missing
 5:11: routes[2].name: want text (seen a list)
 6:12: routes[2].match: want a mapping such as {path_prefix: /api} (seen "/")
-7:16: routes[2].listeners: want a list (seen "web")
+7:16: routes[2].listeners: want a list: write [web] (seen "web")
 8:14: routes[2].cluster: want text (seen a mapping)
-10:15: routes[3].clusters: want a list (seen "a")
-11:22: routes[3].match.headers: want a mapping (seen a list)
-11:36: routes[3].match.methods: want a list (seen "GET")
+10:15: routes[3].clusters: want a list such as [{name: orders, weight: 95}] (seen "a")
+11:22: routes[3].match.headers: want a mapping such as {x-canary: "1"} (seen a list)
+11:36: routes[3].match.methods: want a list: write [GET] (seen "GET")
 12:15: routes[3].timeouts: want a mapping such as {upstream: 5s} (seen "5s")
 13:20: routes[3].preserve_host: want true or false (seen "no")
 14:14: routes[3].upgrades: want a list (seen nothing)
-17:16: clusters[0].endpoints: want a list (seen "127.0.0.1:1")
+17:16: clusters[0].endpoints: want a list: write [127.0.0.1:1] (seen "127.0.0.1:1")
 18:10: clusters[0].tls: want a mapping such as {mode: tls, ca_file: ca.pem} (seen true)
 19:13: clusters[0].consul: want a mapping such as {service: orders} (seen "api")
 20:11: timeouts: want a mapping such as {upstream: 5s} (seen a list)
@@ -427,11 +473,11 @@ var bad = []struct{ file, want string }{
 9:42: routes[7].match.path: want a path without ? and # (seen "/a?b")
 10:42: routes[8].match.path: want a path that does not climb above the root (seen "/../a")
 11:48: routes[9].match.path_regex: want a pattern, leave path_regex out for any path (seen "")
-12:48: routes[10].match.path_regex: want a pattern of RE2 without \p (unexpected ))
+12:48: routes[10].match.path_regex: want a pattern of RE2 (unexpected ))
 13:48: routes[11].match.path_regex: want a simpler pattern: this one has more than 2000 steps
-14:48: routes[12].match.path_regex: want a pattern of RE2 without \p (invalid or unsupported Perl syntax)
-15:49: routes[13].match.path_regex: want a pattern of RE2 without \p (invalid escape sequence)
-16:49: routes[14].match.path_regex: want a pattern of RE2 without \p (missing closing ])
+14:48: routes[12].match.path_regex: want a pattern of RE2 (there is no (?=, (?!, (?<= nor (?<!)
+15:49: routes[13].match.path_regex: want a pattern of RE2 (there are no \1 nor other letters than those of RE2 behind a \)
+16:49: routes[14].match.path_regex: want a pattern of RE2 (missing closing ])
 17:71: routes[15].prefix_rewrite: only path_prefix and path have a part to replace (the route has path_regex)
 18:36: routes[16].match: key path_prefx is not known, did you mean path_prefix?
 19:49: routes[17].match.headers.x: want exactly one of exact, prefix, suffix, contains, regex, present (seen none)
@@ -439,7 +485,7 @@ var bad = []struct{ file, want string }{
 20:49: routes[18].match.headers.x: want exactly one of exact, prefix, suffix, contains, regex, present (seen prefix and suffix)
 21:49: routes[19].match.headers.x: want exactly one of exact, prefix, suffix, contains, regex, present (seen none)
 22:58: routes[20].match.headers.x.prefix: want some text: any value has an empty one (for "it is there" write present: true)
-23:57: routes[21].match.headers.x.regex: want a pattern of RE2 without \p (missing closing ])
+23:57: routes[21].match.headers.x.regex: want a pattern of RE2 (missing closing ])
 24:59: routes[22].match.headers.x.present: want true or false (seen "yes")
 25:78: routes[23].match.headers.x.ignore_case: present has no value to compare, so it has no ignore_case
 26:57: routes[24].match.headers.x.exact: want a value without space around it: none is left when it arrives
@@ -500,7 +546,7 @@ var bad = []struct{ file, want string }{
 3:83: clusters[1].passive_health.statuses[4]: want a status from 400 to 599, or a class such as 5xx (seen "yes")
 3:88: clusters[1].passive_health.statuses[5]: want a status from 400 to 599, or a class such as 5xx (seen "0429")
 3:96: clusters[1].passive_health.statuses[6]: want a status from 400 to 599, or a class such as 5xx (seen a list)
-4:62: clusters[2].passive_health.statuses: want a list (seen "5xx")
+4:62: clusters[2].passive_health.statuses: want a list: write [5xx] (seen "5xx")
 5:77: clusters[3].passive_health.statuses: what a cluster of protocol tcp carries has no statuses
 `},
 	{"paths.bad.yaml", `
@@ -554,7 +600,7 @@ var bad = []struct{ file, want string }{
 2:63: routes[0].regex_rewrite: substitution is missing
 3:63: routes[1].regex_rewrite: want a mapping such as {pattern: "^/u/([0-9]+)", substitution: "/users/$1"} (seen "/a")
 4:73: routes[2].regex_rewrite.pattern: want a pattern, leave regex_rewrite out for none (seen "")
-5:73: routes[3].regex_rewrite.pattern: want a pattern of RE2 without \p (missing closing ))
+5:73: routes[3].regex_rewrite.pattern: want a pattern of RE2 (missing closing ))
 5:93: routes[3].regex_rewrite.substitution: want a part of a path, without ? and # (seen "/a?b")
 6:94: routes[4].regex_rewrite.substitution: the pattern has no group $2 (it has 1 group)
 7:94: routes[5].regex_rewrite.substitution: want $1 for a group (seen "/\\1")
@@ -633,6 +679,10 @@ var bad = []struct{ file, want string }{
 9:88: routes[7].sticky: key header is not known (known: cookie)
 10:90: routes[8].sticky: want a cookie of another name: by this one cluster hashed chooses endpoints, and all who stay at a cluster have the same (seen user)
 11:94: routes[9].sticky: want a cookie of another name: by this one cluster hashed chooses endpoints, and all who stay at a cluster have the same (seen user)
+`},
+	{"sticky-elsewhere.bad.yaml", `
+2:87: routes[0].sticky: want a cookie of another name: by this one route b chooses endpoints of cluster hashed, and all who stay at a cluster have the same (seen user)
+4:83: routes[2].sticky: want a cookie of another name: by this one route d chooses endpoints of cluster shops, and all who stay at a cluster have the same (seen shop)
 `},
 	{"syntax.bad.json", `
 1:26: document: not YAML (while parsing a flow node: did not find expected node content)

@@ -64,6 +64,15 @@ type Cluster struct {
 	AllowEmpty bool
 }
 
+// OwnSlowStart is how long an endpoint that returns takes to its full share, where the document says another time than
+// everybody has; empty where it does not.
+func (c *Cluster) OwnSlowStart() string {
+	if c.SlowStart == standardSlowStart {
+		return ""
+	}
+	return DurationText(c.SlowStart)
+}
+
 var clusterBlock = block[Cluster]{
 	fields: []field[Cluster]{
 		at("name", func(c *Cluster) *string { return &c.Name }, name),

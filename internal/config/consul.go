@@ -104,6 +104,40 @@ func (d *decoder) follow(name string) bool {
 	return true
 }
 
+// followed says of a name that begins as one of a service, and is none, how such a name is written.
+func followed(k kind[string]) kind[string] {
+	decode := k.decode
+	k.decode = func(d *decoder, n *yaml.Node, v *string) {
+		if n.Kind == yaml.ScalarNode && n.Tag == "!!str" && !d.claimed("clusters", n.Value) {
+			if want := wantsService(n.Value); want != "" {
+				d.problem(n, "%s (%s)", want, seen(n))
+				return
+			}
+		}
+		decode(d, n, v)
+	}
+	return k
+}
+
+// wantsService says what to write in place of the name of a cluster that was meant to follow a service; empty: it was
+// not, or it does.
+func wantsService(name string) string {
+	if len(name) < len(followPrefix) || !strings.EqualFold(name[:len(followPrefix)], followPrefix) {
+		return ""
+	}
+	const want = "want consul:SERVICE or consul:SERVICE@TAG"
+	service, tag, tagged := strings.Cut(name[len(followPrefix):], "@")
+	_, wrong := checkName(name)
+	switch {
+	case tagged && strings.ContainsAny(tag, ", "):
+		return want + ": several tags are tags of a cluster under clusters"
+	case wrong != nil, name[:len(followPrefix)] != followPrefix, service == "", tagged && tag == "",
+		strings.HasPrefix(service, "/"):
+		return want
+	}
+	return ""
+}
+
 // maxService is longer than any name that Consul's own DNS could tell.
 const maxService = 512
 
@@ -126,7 +160,19 @@ func checkService(s string) (string, error) {
 func isDots(s string) bool { return s == "." || s == ".." }
 
 // consulPort is the name of a port as instances are registered with it. Upper and lower case differ to Consul.
-var consulPort = text(func(s string) (string, error) {
+var consulPort = kind[string]{
+	decode: func(d *decoder, n *yaml.Node, v *string) {
+		if n.Kind == yaml.ScalarNode && n.Tag == "!!int" {
+			d.problem(n, "want the name of a port as instances are registered with it, leave port out for their own (%s)",
+				seen(n))
+			return
+		}
+		portName.decode(d, n, v)
+	},
+	encode: portName.encode,
+}
+
+var portName = text(func(s string) (string, error) {
 	if len(s) > maxName {
 		return "", errors.New("want the name of a port, of at most 128 bytes")
 	}

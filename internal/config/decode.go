@@ -124,6 +124,7 @@ type decoder struct {
 	clusters   map[string]int    // name -> index in doc.Clusters
 	protocols  map[string]string // listener name -> protocol
 	failovers  []declaredFailover
+	stickies   []declaredSticky
 	regexes    int // patterns so far
 	regexSteps int // of all of them
 }
@@ -180,8 +181,11 @@ func (d *decoder) read(sources []source) {
 			f.decode(d, n, d.doc)
 			d.leave()
 		}
-		if key == "clusters" {
+		switch key {
+		case "clusters":
 			d.checkFailovers()
+		case "routes":
+			d.checkCookies()
 		}
 	}
 }

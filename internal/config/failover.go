@@ -11,7 +11,7 @@ import (
 const maxFailover = 16
 
 // failoverNames are checked when all clusters are known: see checkFailovers.
-var failoverNames = listOf(name).then(func(d *decoder, n *yaml.Node, v *[]string) {
+var failoverNames = listOf(followed(name)).then(func(d *decoder, n *yaml.Node, v *[]string) {
 	if len(*v) == 0 {
 		d.problem(n, "want at least one cluster, leave failover out for none (seen an empty list)")
 	}

@@ -58,5 +58,7 @@ func removedNames(except fieldsSet) kind[[]string] {
 var headerTemplate = headerValue.then(checkUnpadded).then(func(d *decoder, n *yaml.Node, v *string) {
 	if _, err := ParseTemplate(*v); err != nil {
 		d.problem(n, "%s", err)
+	} else if other := foreignVariable(*v); other != "" {
+		d.problem(n, "want ${name} for a variable: %s would be sent as it is", shown(other))
 	}
 })

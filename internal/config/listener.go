@@ -47,7 +47,7 @@ var listenerBlock = block[Listener]{
 		at("tls", func(l *Listener) *ListenerTLS { return &l.TLS }, listenerTLSBlock.kind()).optional(),
 		at("proxy_protocol", func(l *Listener) *ProxyProtocol { return &l.ProxyProtocol }, proxyProtocol).optional(),
 		at("cluster", func(l *Listener) *string { return &l.Cluster }, clusterName).optional(),
-		at("sni", func(l *Listener) *[]SNIRoute { return &l.SNI }, listOf(sniBlock.kind()).then(checkSNI)).optional(),
+		at("sni", func(l *Listener) *[]SNIRoute { return &l.SNI }, blocksOf(&sniBlock).then(checkSNI)).optional(),
 		at("allow", func(l *Listener) *Access { return &l.Allow }, accessBlock.kind()).optional(),
 		at("deny", func(l *Listener) *Access { return &l.Deny }, accessBlock.kind()).optional(),
 		at("idle_timeout", func(l *Listener) *time.Duration { return &l.IdleTimeout },
@@ -123,6 +123,7 @@ func (d *decoder) addListener(n *yaml.Node, l *Listener, _ bool) bool {
 }
 
 var sniBlock = block[SNIRoute]{
+	form: "{host: db.example.com, cluster: db}",
 	fields: []field[SNIRoute]{
 		at("host", func(s *SNIRoute) *string { return &s.Host }, serverName),
 		at("cluster", func(s *SNIRoute) *string { return &s.Cluster }, clusterName),

@@ -98,6 +98,8 @@ var oneHost = kind[[]string]{
 // methods is a list without order.
 var methods = listOf(text(func(s string) (string, error) {
 	switch {
+	case strings.ContainsAny(s, "|,"):
+		return "", errors.New("want one method each: write [GET, HEAD] for GET or HEAD")
 	case !isToken(s):
 		return "", errors.New("want a method such as GET")
 	case s != strings.ToUpper(s):

@@ -98,9 +98,9 @@ func (d *decoder) namesOf(section string) []string {
 }
 
 // clusterName is the name of a cluster. One that says which service it follows need not be defined.
-var clusterName = reference("cluster",
+var clusterName = followed(reference("cluster",
 	func(d *decoder, name string) bool { return d.claimed("clusters", name) || d.follow(name) },
-	func(d *decoder) []string { return d.namesOf("clusters") })
+	func(d *decoder) []string { return d.namesOf("clusters") }))
 
 var listenerName = reference("listener",
 	func(d *decoder, name string) bool { return d.claimed("listeners", name) },

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -11,6 +12,9 @@ import (
 var pathPrefix = text(func(s string) (string, error) {
 	s, err := checkPath(s)
 	if err != nil {
+		return "", err
+	}
+	if err := checkPlaceholders(s, "(/.*)?"); err != nil {
 		return "", err
 	}
 	if all, star := strings.CutSuffix(s, "*"); star {
@@ -29,6 +33,9 @@ var exactPath = text(func(s string) (string, error) {
 	if err := checkPathForm(s); err != nil {
 		return "", err
 	}
+	if err := checkPlaceholders(s, ""); err != nil {
+		return "", err
+	}
 	if all, star := strings.CutSuffix(s, "*"); star {
 		return "", fmt.Errorf("want a path without the *, which stands for itself: path_prefix: %s matches all below it",
 			prefixForm(all))
@@ -40,6 +47,34 @@ var exactPath = text(func(s string) (string, error) {
 	return string(normal), nil
 })
 
+// checkPlaceholders refuses segments such as {id} and :id, which stand for any segment elsewhere. behind is what the
+// pattern in their place ends in.
+func checkPlaceholders(s, behind string) error {
+	segments, found := strings.Split(s, "/"), ""
+	for i, segment := range segments {
+		name, colon := strings.CutPrefix(segment, ":")
+		_, brace := strings.CutPrefix(segment, "{")
+		if colon && name != "" || brace && strings.HasSuffix(segment, "}") {
+			segments[i], found = "[^/]+", segment
+		} else {
+			segments[i] = regexp.QuoteMeta(segment)
+		}
+	}
+	if found == "" {
+		return nil
+	}
+	return fmt.Errorf("want a path without %s, which stands for itself: path_regex: %q has any segment there", clip(found),
+		clip(strings.Join(segments, "/")+behind))
+}
+
+// checkNoVariables refuses what looks like a variable in a path that has none.
+func checkNoVariables(s string) error {
+	if i := strings.IndexByte(s, '$'); i >= 0 && i+1 < len(s) && (s[i+1] == '{' || isNameByte(s[i+1])) {
+		return errors.New("want a path without variables: only the values of headers have them")
+	}
+	return nil
+}
+
 // prefixForm is what was probably meant by a prefix that had a star at its end.
 func prefixForm(s string) string {
 	if s = strings.TrimRight(s, "/"); s == "" {
@@ -49,7 +84,12 @@ func prefixForm(s string) string {
 }
 
 // pathRewrite goes upstream as it is, but for a slash at its end.
-var pathRewrite = text(checkPath)
+var pathRewrite = text(func(s string) (string, error) {
+	if err := checkNoVariables(s); err != nil {
+		return "", err
+	}
+	return checkPath(s)
+})
 
 // requestPath is a whole path with its query, as in a request line.
 var requestPath = text(func(s string) (string, error) {

@@ -137,7 +137,7 @@ func (d *decoder) unknownKey(key *yaml.Node, keys func() []string) {
 		return
 	}
 	known := keys()
-	if like := Nearest(key.Value, known); like != "" {
+	if like := meant(key.Value, known); like != "" {
 		d.problem(key, "key %s is not known, did you mean %s?", shown(key.Value), like)
 		return
 	}
@@ -152,6 +152,31 @@ func (d *decoder) isKind(n *yaml.Node, want yaml.Kind) bool {
 	word := map[yaml.Kind]string{yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list",
 		yaml.ScalarNode: "a single value"}[want]
 	d.problem(n, "want %s (%s)", word, seen(n))
+	return false
+}
+
+// isList reports a node that is none; item is an example of what is wanted in it, empty for a single value such as that
+// which is there.
+func (d *decoder) isList(n *yaml.Node, item string) bool {
+	switch {
+	case n.Kind == yaml.SequenceNode:
+		return true
+	case item != "":
+		d.problem(n, "want a list such as [%s] (%s)", item, seen(n))
+	case n.Kind == yaml.ScalarNode && n.Tag != "!!null":
+		d.problem(n, "want a list: write [%s] (%s)", shown(n.Value), seen(n))
+	default:
+		d.problem(n, "want a list (%s)", seen(n))
+	}
+	return false
+}
+
+// isMapping reports a node that is none; form is an example of what is wanted.
+func (d *decoder) isMapping(n *yaml.Node, form string) bool {
+	if n.Kind == yaml.MappingNode {
+		return true
+	}
+	d.problem(n, "want a mapping such as %s (%s)", form, seen(n))
 	return false
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"math"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -20,6 +21,18 @@ type RateLimit struct {
 	Rate  float64 // requests a second; 0 = no limit
 	Burst int     // bucket size
 	Key   string
+}
+
+// String says what it is, as explain shows it: "10 a second, 20 at once, for each remote_ip"; empty for none.
+func (l RateLimit) String() string {
+	if l.Rate == 0 {
+		return ""
+	}
+	s := decimal(l.Rate) + " a second, " + strconv.Itoa(l.Burst) + " at once"
+	if l.Key != RateLimitRoute {
+		s += ", for each " + l.Key
+	}
+	return s
 }
 
 var rateLimitBlock = block[RateLimit]{

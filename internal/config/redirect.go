@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -69,7 +71,15 @@ var keepOrDrop = kind[bool]{
 var redirectHost = text(checkHost)
 
 // redirectPath is a whole path as it goes out. A query would be one of two.
-var redirectPath = text(func(s string) (string, error) { return s, checkPathForm(s) })
+var redirectPath = text(func(s string) (string, error) {
+	if strings.HasPrefix(s, "//") {
+		return "", errors.New("want a path that begins with one slash: host: names another host")
+	}
+	if err := checkNoVariables(s); err != nil {
+		return "", err
+	}
+	return s, checkPathForm(s)
+})
 
 var redirectStatus = kind[int]{
 	decode: func(d *decoder, n *yaml.Node, v *int) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"regexp"
 	"regexp/syntax"
@@ -48,7 +49,7 @@ var pathRegex = text(func(s string) (string, error) {
 		return "", errors.New("want a pattern, leave path_regex out for any path")
 	}
 	return s, nil
-}).then(checkRegex)
+}).then(checkRegex).then(checkPathRegex)
 
 // checkRegex refuses what is no pattern, and what would cost too much. The pattern is not shown: it may hold a secret.
 func checkRegex(d *decoder, n *yaml.Node, pattern *string) {
@@ -59,13 +60,57 @@ func checkRegex(d *decoder, n *yaml.Node, pattern *string) {
 	}
 	tree, err := syntax.Parse(*pattern, regexFlags)
 	if wrong, ok := errors.AsType[*syntax.Error](err); ok {
-		d.problem(n, "want a pattern of RE2 without \\p (%s)", wrong.Code)
+		d.problem(n, "want a pattern of RE2 (%s)", cmp.Or(notRE2[wrong.Code], wrong.Code.String()))
 		return
 	}
 	steps := regexSteps(tree)
 	if d.regexSteps += steps; steps > maxRegexSteps {
 		d.problem(n, "want a simpler pattern: this one has more than %d steps", maxRegexSteps)
 	}
+}
+
+// notRE2 says of what other languages of patterns have that RE2, or the part of it that is read, has it not.
+var notRE2 = map[syntax.ErrorCode]string{
+	syntax.ErrInvalidPerlOp:    "there is no (?=, (?!, (?<= nor (?<!",
+	syntax.ErrInvalidEscape:    `there are no \1 nor other letters than those of RE2 behind a \`,
+	syntax.ErrInvalidCharRange: `a range goes upwards, and there are no classes of Unicode such as \pL`,
+}
+
+// checkPathRegex refuses a pattern that fits no path: each begins with a slash.
+func checkPathRegex(d *decoder, n *yaml.Node, pattern *string) {
+	if tree, err := syntax.Parse(*pattern, regexFlags); err == nil && !mayBeginWith(tree, '/') {
+		d.problem(n, "want a pattern for the whole path, which begins with /: this one fits none")
+	}
+}
+
+// mayBeginWith tells whether a text that fits may begin with r. Where that depends on what is around, it may.
+func mayBeginWith(tree *syntax.Regexp, r rune) bool {
+	prog, err := syntax.Compile(tree.Simplify())
+	if err != nil {
+		return true
+	}
+	seen := make([]bool, len(prog.Inst))
+	next := []uint32{uint32(prog.Start)}
+	for len(next) > 0 {
+		at := next[len(next)-1]
+		next = next[:len(next)-1]
+		if seen[at] {
+			continue
+		}
+		seen[at] = true
+		switch i := &prog.Inst[at]; i.Op {
+		case syntax.InstAlt, syntax.InstAltMatch:
+			next = append(next, i.Out, i.Arg)
+		case syntax.InstCapture, syntax.InstNop, syntax.InstEmptyWidth:
+			next = append(next, i.Out)
+		case syntax.InstRune, syntax.InstRune1, syntax.InstRuneAny, syntax.InstRuneAnyNotNL:
+			if i.MatchRune(r) {
+				return true
+			}
+		case syntax.InstMatch, syntax.InstFail:
+		}
+	}
+	return false
 }
 
 // regexSteps is about how many instructions a pattern has when it is compiled, as far as the bound needs it.

@@ -104,7 +104,7 @@ func headers(except fieldsSet) kind[[]Header] {
 func headerFields(what string, value kind[string], name func(d *decoder, key *yaml.Node) string) kind[[]Header] {
 	return kind[[]Header]{
 		decode: func(d *decoder, n *yaml.Node, v *[]Header) {
-			if !d.isKind(n, yaml.MappingNode) {
+			if !d.isMapping(n, `{x-shop: "eu"}`) {
 				return
 			}
 			var list []Header
@@ -151,6 +151,10 @@ func editableName(d *decoder, key *yaml.Node, edit string, except fieldsSet) str
 		return ""
 	}
 	lower := strings.ToLower(key.Value)
+	if strings.Contains(lower, "*") {
+		d.problem(key, "want the whole name of a field: a star stands for itself (%s)", seen(key))
+		return ""
+	}
 	why, is := except[lower]
 	if _, framed := framing[lower]; framed {
 		why, is = "the gateway writes what belongs to the connection and the body", true

@@ -166,6 +166,10 @@ func (d *decoder) addRoute(n *yaml.Node, r *Route, clean bool) bool {
 		}
 		d.matches[key] = d.here(n)
 	}
+	if s := valueOf(n, "sticky"); s != nil {
+		path := append(slices.Clone(d.path), step{key: "sticky"})
+		d.stickies = append(d.stickies, declaredSticky{place: d.here(s), route: len(d.doc.Routes), path: path, node: s})
+	}
 	return true
 }
 

@@ -64,11 +64,7 @@ func (b *block[T]) decode(d *decoder, n *yaml.Node, t *T) {
 	if b.begin != nil {
 		b.begin(d, t)
 	}
-	if n.Kind != yaml.MappingNode && b.form != "" {
-		d.problem(n, "want a mapping such as %s (%s)", b.form, seen(n))
-		return
-	}
-	if !d.isKind(n, yaml.MappingNode) {
+	if b.form != "" && !d.isMapping(n, b.form) || !d.isKind(n, yaml.MappingNode) {
 		return
 	}
 	var known uint64
@@ -151,11 +147,17 @@ func (b *block[T]) changed(old, new *T) []string {
 	return keys
 }
 
-// listOf is a list whose items are all of one kind.
-func listOf[V any](item kind[V]) kind[[]V] {
+// listOf is a list whose items are all of one kind, single values.
+func listOf[V any](item kind[V]) kind[[]V] { return listAs(item, "") }
+
+// blocksOf is a list of mappings.
+func blocksOf[T any](b *block[T]) kind[[]T] { return listAs(b.kind(), b.form) }
+
+// listAs is a list; form is an example of an item, for who writes something else.
+func listAs[V any](item kind[V], form string) kind[[]V] {
 	return kind[[]V]{
 		decode: func(d *decoder, n *yaml.Node, v *[]V) {
-			if !d.isKind(n, yaml.SequenceNode) {
+			if !d.isList(n, form) {
 				return
 			}
 			list := make([]V, len(n.Content))

@@ -104,7 +104,7 @@ func variableNamed(name string) (Variable, error) {
 	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" || name == "" {
 		return NoVariable, errors.New("want the name of a variable between ${ and }")
 	}
-	if like := Nearest(name, known); like != "" {
+	if like := meant(name, known); like != "" {
 		return NoVariable, fmt.Errorf("variable ${%s} is not known: did you mean ${%s}?", clip(name), like)
 	}
 	return NoVariable, fmt.Errorf("variable ${%s} is not known (known: %s)", clip(name), strings.Join(known, ", "))

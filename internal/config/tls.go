@@ -58,7 +58,7 @@ var listenerTLSBlock = block[ListenerTLS]{
 	form: "{certificates: [{cert_file: a.pem, key_file: a.key}]}",
 	fields: []field[ListenerTLS]{
 		at("certificates", func(t *ListenerTLS) *[]Certificate { return &t.Certificates },
-			listOf(certificateBlock.kind())),
+			blocksOf(&certificateBlock)),
 		at("client_ca_file", func(t *ListenerTLS) *string { return &t.ClientCAFile }, file).optional(),
 		at("client_auth", func(t *ListenerTLS) *string { return &t.ClientAuth },
 			word(ClientAuthNone, ClientAuthOptional, ClientAuthRequire)),

@@ -115,7 +115,7 @@ func valueMatches(what string, name func(d *decoder, key *yaml.Node) (string, bo
 	b := operators(exact, value)
 	return kind[[]ValueMatch]{
 		decode: func(d *decoder, n *yaml.Node, v *[]ValueMatch) {
-			if !d.isKind(n, yaml.MappingNode) {
+			if !d.isMapping(n, either(what == "query", `{page: "1"}`, `{x-canary: "1"}`)) {
 				return
 			}
 			var list []ValueMatch
@@ -169,6 +169,10 @@ func headerName(d *decoder, key *yaml.Node) (string, bool) {
 		return "", false
 	}
 	lower := strings.ToLower(key.Value)
+	if strings.Contains(lower, "*") {
+		d.problem(key, "want the whole name of a field: a star stands for itself (%s)", seen(key))
+		return "", false
+	}
 	if lower == "host" {
 		d.enter(lower)
 		d.problem(key, "want match.host for the host")

@@ -79,7 +79,8 @@ func word(words ...string) kind[string] {
 				return
 			}
 			if !slices.Contains(words, s) {
-				d.problem(n, "want %s (%s)", want, seen(n))
+				like := translated(s, words)
+				d.problem(n, "want %s (%s)%s", want, seen(n), either(like != "", ", did you mean "+like+"?", ""))
 				return
 			}
 			*v = s

@@ -26,7 +26,7 @@ var weightedBlock = block[WeightedCluster]{
 var weight = count(0, 65535)
 
 // weightedClusters is a split by weight.
-var weightedClusters = listOf(weightedBlock.kind()).then(func(d *decoder, n *yaml.Node, list *[]WeightedCluster) {
+var weightedClusters = blocksOf(&weightedBlock).then(func(d *decoder, n *yaml.Node, list *[]WeightedCluster) {
 	sum, names := 0, make([]string, len(*list))
 	for i, w := range *list {
 		sum += w.Weight

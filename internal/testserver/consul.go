@@ -28,6 +28,7 @@ type ConsulServer struct {
 	addr    string
 	data    string // its folder
 	serf    string // where agents join
+	wan     string // where servers of other datacenters join
 	token   string // sent with every call; empty without ACLs
 	http    *http.Client
 }
@@ -53,6 +54,28 @@ func ConsulConfig(keys map[string]any) ConsulOption {
 	return func(config map[string]any) { maps.Copy(config, keys) }
 }
 
+// Datacenter makes the server the one of a datacenter of that name, which [ConsulServer.Federate] joins with others.
+func Datacenter(t testing.TB, name string) ConsulOption {
+	return func(config map[string]any) {
+		config["datacenter"], config["node_name"] = name, name+"-test"
+		config["ports"].(map[string]any)["serf_wan"] = Port(t)
+	}
+}
+
+// Federate joins the datacenter with that of other, and returns when each answers for both. Both have been started with
+// [Datacenter].
+func (s *ConsulServer) Federate(other *ConsulServer) {
+	s.process.t.Helper()
+	s.Call(http.MethodPut, "/v1/agent/join/"+other.wan+"?wan=1", nil)
+	for _, one := range []*ConsulServer{s, other} {
+		WaitFor(s.process.t, callTimeout, "both datacenters", func() bool {
+			status, body, err := one.try(http.MethodGet, "/v1/catalog/datacenters", nil)
+			var names []string
+			return err == nil && status == http.StatusOK && json.Unmarshal(body, &names) == nil && len(names) == 2
+		})
+	}
+}
+
 // Consul starts a Consul server that keeps its data in a temporary folder, and
 // returns when it has elected itself leader and takes writes.
 func Consul(t testing.TB, options ...ConsulOption) *ConsulServer {
@@ -67,6 +90,7 @@ func Consul(t testing.TB, options ...ConsulOption) *ConsulServer {
 		addr: loopback(port),
 		data: config["data_dir"].(string),
 		serf: loopback(config["ports"].(map[string]any)["serf_lan"].(int)),
+		wan:  loopback(config["ports"].(map[string]any)["serf_wan"].(int)),
 		http: &http.Client{Timeout: callTimeout, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 	if _, acl := config["acl"]; acl {

@@ -18,14 +18,15 @@ type Explanation struct {
 	Path     string `json:"path"` // as it is matched: uniform, no query
 	Listener string `json:"listener"`
 
-	Route        *RouteWon        `json:"route"`         // null: none, the answer is 404
-	Access       *AccessInForce   `json:"access"`        // null: everybody may
-	Others       []RouteLost      `json:"others"`        // in the order in which they are tried, at most maxLost
-	More         int              `json:"more"`          // others that are not listed
-	UpstreamPath string           `json:"upstream_path"` // as the endpoint gets it; empty = as it came
-	Reply        *ReplyOfRoute    `json:"reply"`         // null: the route has clusters
-	Headers      []HeaderEdit     `json:"headers"`       // in the order in which they are edited
-	ErrorPages   []PageInForce    `json:"error_pages"`   // of the document, by status
+	Route        *RouteWon        `json:"route"`                // null: none, the answer is 404
+	Access       *AccessInForce   `json:"access"`               // null: everybody may
+	Others       []RouteLost      `json:"others"`               // in the order in which they are tried, at most maxLost
+	More         int              `json:"more"`                 // others that are not listed
+	RateLimit    string           `json:"rate_limit,omitempty"` // how many requests pass; empty = all
+	UpstreamPath string           `json:"upstream_path"`        // as the endpoint gets it; empty = as it came
+	Reply        *ReplyOfRoute    `json:"reply"`                // null: the route has clusters
+	Headers      []HeaderEdit     `json:"headers"`              // in the order in which they are edited
+	ErrorPages   []PageInForce    `json:"error_pages"`          // of the document, by status
 	Clusters     []ClusterShare   `json:"clusters"`
 	Mirror       string           `json:"mirror"` // how many requests are copied, and where to; empty = none
 	Timeouts     []config.Setting `json:"timeouts"`
@@ -82,6 +83,7 @@ type ClusterShare struct {
 	StickyBy    string `json:"sticky_by,omitempty"`     // with sticky: the cookie with which clients stay here
 	Stays       bool   `json:"stays,omitempty"`         // the request has that cookie
 	StandsInFor string `json:"stands_in_for,omitempty"` // the cluster of the route that fails over to it now
+	SlowStart   string `json:"slow_start,omitempty"`    // where the document says it
 	HashBy      string `json:"hash_by,omitempty"`       // with balance hash: what decides
 	HashTo      string `json:"hash_to,omitempty"`       // the endpoint it leads to; empty = any
 	cluster.Status
@@ -168,6 +170,7 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, client *Client,
 		PathPrefix: m.PathPrefix, Methods: append([]string{}, m.Methods...), Headers: names(m.Headers),
 		Query: names(m.Query), Source: []string{}, Listeners: append([]string{}, rt.Config.Listeners...),
 	}
+	e.RateLimit = rt.Config.RateLimit.String()
 	for _, p := range m.Source {
 		e.Route.Source = append(e.Route.Source, p.String())
 	}
@@ -270,7 +273,9 @@ func (rt *Route) explainSticky(s *ClusterShare, w *weighted, h *message.Head) {
 // explain tells of a cluster of the route that h takes.
 func (w *weighted) explain(h *message.Head) ClusterShare {
 	c := w.up.Cluster
-	s := ClusterShare{Share: w.weight, Status: c.Status(), HashBy: c.Config().Hash.String()}
+	s := ClusterShare{
+		Share: w.weight, Status: c.Status(), HashBy: c.Config().Hash.String(), SlowStart: c.Config().OwnSlowStart(),
+	}
 	if k := w.up.Hash; k != nil && k.by != bySource { // who asks is not the client
 		d := Decision{}
 		if key := k.of(h, nil, &d); d.cookies == nil {

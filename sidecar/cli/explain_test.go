@@ -35,7 +35,7 @@ func explanationFixture() *route.Explanation {
 				{Address: "10.0.0.3:80", State: "healthy", Unused: "weight 0"},
 				{Address: "10.0.0.4:80", State: "ejected", Reason: "passive: timeout", Weight: 1}, // being probed
 			}}},
-			{Share: 5, Status: cluster.Status{Name: "orders-v2"}},
+			{Share: 5, Status: cluster.Status{Name: "orders-v2", Failures: "failures are 429, 5xx"}},
 			{Share: 0, Status: cluster.Status{
 				Name: "orders-v5", Follows: "consul service orders: no response yet", Unknown: true,
 			}},
@@ -46,10 +46,11 @@ func explanationFixture() *route.Explanation {
 				Share: 5, StandsInFor: "orders-v3", Status: cluster.Status{Name: "dc3"},
 				HashBy: "header x-user", HashTo: "10.0.0.9:80",
 			},
-			{Status: cluster.Status{Name: "orders-v4",
+			{SlowStart: "30s", Status: cluster.Status{Name: "orders-v4",
 				Failover: &cluster.FailoverStatus{Order: []string{"dc2", "dc3"}}}},
 		},
-		Mirror: "10 % to cluster shadow",
+		RateLimit: "10 a second, 20 at once, for each remote_ip",
+		Mirror:    "10 % to cluster shadow",
 		ErrorPages: []route.PageInForce{
 			{Status: "404", ContentType: "text/html", Bytes: 20}, {Status: "5xx", ContentType: "text/html", Bytes: 20},
 		},
@@ -61,16 +62,17 @@ func explanationFixture() *route.Explanation {
 
 const wantExplanation = `request            GET shop.example.com/orders/7 on listener default
 route              orders: host shop.example.com (exact), prefix /orders, method GET or HEAD, header x-canary, parameter page and sort, source 10.0.0.0/8 or ::1/128, listener default (revision 1a2b)
+rate limit         10 a second, 20 at once, for each remote_ip
 cluster orders-v1  2 of 4 endpoints used, for 90 in 100 requests
   10.0.0.1:80      weight 3  healthy
   10.0.0.2:80      weight 1  not used: unhealthy (consul: critical)
   10.0.0.3:80      weight 0  not used: weight 0
   10.0.0.4:80      weight 1  ejected (passive: timeout)
-cluster orders-v2  0 of 0 endpoints used, for 5 in 100 requests: the answer is 503 with the flag UH
+cluster orders-v2  0 of 0 endpoints used, for 5 in 100 requests, failures are 429, 5xx: the answer is 503 with the flag UH
 cluster orders-v5  0 of 0 endpoints used (consul service orders: no response yet), for 0 in 100 requests: requests wait for endpoints as long as for a connection, then the answer is 503 with the flag UH
 cluster orders-v3  0 of 0 endpoints used, for 5 in 100 requests, so dc3 stands in
 cluster dc3        0 of 0 endpoints used, for 5 in 100 requests, chosen by header x-user: 10.0.0.9:80, stands in for orders-v3: the answer is 503 with the flag UH
-cluster orders-v4  0 of 0 endpoints used, for 0 in 100 requests, fails over to dc2, dc3: the answer is 503 with the flag UH
+cluster orders-v4  0 of 0 endpoints used, for 0 in 100 requests, fails over to dc2, dc3, slow start 30s: the answer is 503 with the flag UH
 mirror             10 % to cluster shadow, without its responses
 timeout connect    2s         from bootstrap
 timeout request    none       from default

@@ -41,6 +41,9 @@ func explanation(to io.Writer, e *route.Explanation) error {
 func explanationRoute(w io.Writer, e *route.Explanation) {
 	fmt.Fprintf(w, "route\t%s: %s (revision %s)\n", e.Route.Name, matched(e.Route), e.Revision)
 	explanationAccess(w, e.Access)
+	if e.RateLimit != "" {
+		fmt.Fprintf(w, "rate limit\t%s\n", e.RateLimit)
+	}
 	if r := e.Reply; r != nil {
 		fmt.Fprintf(w, "reply\t%d by the route itself%s%s\n", r.Status, when(r.Location != "", ", to "+r.Location),
 			when(r.Bytes > 0, ", "+count(r.Bytes, "byte")+" of "+r.ContentType))
@@ -173,7 +176,8 @@ func explanationCluster(w io.Writer, c *route.ClusterShare, share string) {
 		unfollowed(&c.Status),
 		share,
 		when(c.HashBy != "", ", chosen by "+c.HashBy)+when(c.HashTo != "", ": "+c.HashTo),
-		preferring(&c.Status)+failover(c), when(used == 0 && failingOver(&c.Status) == "", ": "+
+		preferring(&c.Status)+failover(c)+failing(&c.Status)+
+			when(c.SlowStart != "", ", slow start "+c.SlowStart), when(used == 0 && failingOver(&c.Status) == "", ": "+
 			when(c.Unknown, "requests wait for endpoints as long as for a connection, then ")+
 			"the answer is 503 with the flag UH"))
 	for i := range c.Endpoints {

@@ -81,7 +81,8 @@ func statusFixture() sidecar.Status {
 				}},
 				{Address: "10.0.0.2:80", State: "ejected", Weight: 1, Reason: "passive: connect"},
 			}},
-			{Name: "late", Follows: "consul service late: no response yet", Unknown: true, Awaiting: 3},
+			{Name: "late", Follows: "consul service late: no response yet", Unknown: true, Awaiting: 3,
+				Failures: "no status is a failure"},
 		},
 		Limits: sidecar.LimitStatus{Connections: sidecar.ConnectionLimit{Used: 32, Max: 32, Waiting: 1},
 			Descriptors: sidecar.DescriptorLimit{Used: 70, Max: 1024}},
@@ -115,7 +116,7 @@ listener default  [::]:8080  http over TLS  2 connections
 cluster app       1 of 2 endpoints healthy, so the others are used too (consul service app)
   10.0.0.1:80     healthy  weight 3  1 in flight  120 tried, 2 failed, p50 0.3 ms, p99 12.0 ms
   10.0.0.2:80     ejected  weight 1  0 in flight
-cluster late      0 of 0 endpoints healthy, 3 requests waiting for endpoints
+cluster late      0 of 0 endpoints healthy, no status is a failure, 3 requests waiting for endpoints
 cluster a-well    1 of 1 endpoint healthy
   10.0.0.3:80     healthy  weight 1  0 in flight  reset by the endpoint, 2 in a row
 certificate a.pem  until 2126-01-02T03:04:05Z

@@ -197,7 +197,7 @@ func (r *report) cluster(c *cluster.Status) {
 		}
 	}
 	fmt.Fprintf(r, "cluster %s\t%d of %s healthy%s\n", c.Name, healthy, count(len(c.Endpoints), "endpoint"),
-		when(c.Panic, ", so the others are used too")+preferring(c)+failingOver(c)+
+		when(c.Panic, ", so the others are used too")+preferring(c)+failingOver(c)+failing(c)+
 			r.following(c)+
 			when(c.Awaiting > 0, ", "+count(c.Awaiting, "request")+" waiting for endpoints"))
 	for _, e := range c.Endpoints {
@@ -238,6 +238,9 @@ func preferring(c *cluster.Status) string {
 	}
 	return ", " + c.Prefer.String()
 }
+
+// failing says which statuses of responses count as failures, where the document names them.
+func failing(c *cluster.Status) string { return when(c.Failures != "", ", "+c.Failures) }
 
 // failingOver says which cluster stands in, if one does.
 func failingOver(c *cluster.Status) string {
