@@ -18,11 +18,12 @@
 //     since they may have changed before they were watched.
 //   - What did not change may be told too: the reader compares.
 //   - All methods are safe from any goroutine. Follow may be called from changed, Close may not.
+//   - There is no goroutine, and nothing is asked of the system, until there is a path to watch.
 //   - Where the system gives no watches, the status is still compared.
 //
 // # Not here
 //
-// Reading, and what a change means (discovery, discovery/consul, mtls).
+// Reading (internal/namedfile), and what a change means (discovery, discovery/consul, mtls, internal/passwords).
 //
 // # Decisions
 //
