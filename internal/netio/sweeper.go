@@ -49,25 +49,7 @@ func (s *Sweeper) Run(ctx context.Context) {
 	var lot sync.WaitGroup
 	lot.Go(func() { s.keep(ctx) })
 	defer lot.Wait()
-	t := time.NewTicker(Period)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
-		if s.sweep() > 0 {
-			continue
-		}
-		t.Stop()
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.wake:
-		}
-		t.Reset(Period)
-	}
+	Every(ctx, Period, s.wake, s.sweep)
 }
 
 // sweep wakes every reader and writer whose moment has passed, and reports how many connections are awake.
