@@ -136,7 +136,7 @@ func (p *pump) read() (b *netio.Buffer, n int, err error) {
 	var e syscall.Errno
 	err = p.rawSrc.Read(func(fd uintptr) bool {
 		b = netio.NewBuffer()
-		if n, e = tryRead(fd, b.B); e == syscall.EAGAIN {
+		if n, e = netio.TryRead(fd, b.B); e == syscall.EAGAIN {
 			b.Free()
 			b = nil
 			return false
