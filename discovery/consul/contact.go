@@ -3,7 +3,6 @@ package consul
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -126,9 +125,4 @@ func (c *Client) Services(ctx context.Context) ([]string, error) {
 	_, err := c.get(ctx, "/v1/catalog/services", url.Values{}, fetchOptions{}, maxElementBytes,
 		func(_ responseHead, body io.Reader) error { return bodyFault(json.NewDecoder(body).Decode(&tags)) })
 	return slices.Sorted(maps.Keys(tags)), inTime(ctx, err)
-}
-
-// Unreachable tells whether an error is that Consul gave no response, or none of use, and not that it refused.
-func Unreachable(err error) bool {
-	return err != nil && !errors.Is(err, ErrNoACLs) && unreachable(classOf(err))
 }

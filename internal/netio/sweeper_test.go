@@ -64,13 +64,11 @@ func TestSweeperChurn(t *testing.T) {
 			for range 500 {
 				if len(mine) > 20 || len(mine) > 0 && r.IntN(2) == 0 {
 					i := r.IntN(len(mine))
-					switch r.IntN(3) {
+					switch r.IntN(2) {
 					case 0:
 						_ = mine[i].Close()
 					case 1:
 						_ = mine[i].Abort()
-					case 2:
-						_ = mine[i].Release()
 					}
 					mine[i] = mine[len(mine)-1]
 					mine = mine[:len(mine)-1]
