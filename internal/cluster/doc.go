@@ -16,9 +16,10 @@
 // # Life of an endpoint
 //
 // [Set.Prepare] builds a revision's [Cluster] on the endpoints that are there (set.go, group.go).
-// [Cluster.SetEndpoints] takes what Consul says (instance.go, feed.go, flap.go) and stores a new
-// list; [Cluster.Check] does so for what active checks find (check.go). [Set.Retire] names the
-// clusters that serve; what they do not name is closed. [Set.Run] keeps time.
+// [Cluster.SetEndpoints] takes what Consul says (instance.go, feed.go, flap.go), keeps for a while what
+// seems lost (hold.go), and stores a new list; [Cluster.Check] does so for what active checks find
+// (check.go). [Set.Retire] names the clusters that serve; what they do not name is closed. [Set.Run]
+// keeps time.
 //
 // # Promises
 //
