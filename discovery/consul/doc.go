@@ -5,10 +5,10 @@
 // # Life of a change
 //
 // [Client.Source] (kv.go) delivers a discovery.Document whenever its key changes, and a [Catalog]
-// the [Endpoints] of each [Query]. Both run the one loop of watch.go: query (request.go) the agent
-// (client.go, link.go, token.go) to answer when something has changed, confirm what seems lost,
-// deliver, and query again as often as a token bucket allows (pace.go). After an error (fault.go)
-// the loop keeps what is known and backs off. The monitor (monitor.go) finds out whether Consul
+// the [Endpoints] of each [Query]. Both run the one loop of watch.go: query (watch_query.go, request.go)
+// the agent (client.go, link.go, token.go) to answer when something has changed, confirm what seems
+// lost (watch_result.go), deliver, and query again as often as a token bucket allows (pace.go).
+// After an error (fault.go) the loop keeps what is known and backs off. The monitor (monitor.go) finds out whether Consul
 // responds (probe.go), and looks at what a parked request may not see (look.go).
 //
 // A key may hold a pointer in the place of a document (pointer.go). The parts that it names are read,
@@ -22,7 +22,7 @@
 //
 // [Client.Locate] tells where the agent is (location.go).
 //
-// [Registrar] keeps the gateway's own service at the agent (registrar.go).
+// [Registrar] keeps the gateway's own service at the agent (registrar.go, registrar_agent.go).
 //
 // health.go decodes what Consul says of a service into records, endpoints.go maps records to what a
 // [Query] wants as Consul does for Envoy, and subscriptions.go runs one watch for each service that
