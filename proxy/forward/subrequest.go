@@ -63,8 +63,8 @@ func (s *subrequest) release() {
 	subrequests.Put(s)
 }
 
-// The methods of a downstream that a subrequest has of its own. The request ends with its head; whether it is still wanted, the client of the other one
-// shows.
+// The methods of a downstream that a subrequest has of its own. The request ends with its head; whether it is still
+// wanted, the client of the other one shows.
 
 func (s *subrequest) Next() ([]byte, error)     { return nil, io.EOF }
 func (s *subrequest) Ended() bool               { return true }

@@ -7,14 +7,14 @@ type parameterText struct {
 	whole, name, value []byte
 }
 
-var equals = []byte("=")
+var (
+	equals    = []byte("=")
+	ampersand = []byte("&")
+)
 
 // cutParameter takes the first parameter off a query.
 func cutParameter(query []byte) (first parameterText, rest []byte) {
-	first.whole = query
-	if i := bytes.IndexByte(query, '&'); i >= 0 {
-		first.whole, rest = query[:i], query[i+1:]
-	}
+	first.whole, rest, _ = bytes.Cut(query, ampersand)
 	first.name, first.value, _ = bytes.Cut(first.whole, equals)
 	return first, rest
 }
