@@ -5,12 +5,11 @@
 //
 // listener.go accepts. conn.go is the straight line: greet.go takes off what comes before the client's own bytes and is
 // not for the endpoint (a PROXY header, a TLS handshake, or with protocol tls a look at the ClientHello: sniff.go,
-// hello.go, which routes.go finds the cluster for), and asks whether
-// the client may (package access); upstream.go picks an endpoint and connects, the next one if that
-// does not work; tunnel.go runs one pump for each direction (pump.go: small messages; bulk.go, splice_linux.go:
-// sustained bulk) until both have ended; end.go gives back what the connection had; record.go counts and writes the
-// line. watch.go looks at all connections ten times a second for their timeouts, and less often at those that have half
-// ended.
+// hello.go, which routes.go finds the cluster for), and asks whether the client may (package access). upstream.go picks
+// an endpoint and connects, the next one if that does not work. tunnel.go runs one pump for each direction (pump.go:
+// small messages; bulk.go, splice_linux.go: sustained bulk) until both have ended. end.go gives back what the
+// connection had. record.go counts and writes the line. watch.go looks at all connections ten times a second for their
+// timeouts, and less often at those that have half ended.
 //
 // A revision goes through prepare.go, as in package proxy.
 //
@@ -18,10 +17,10 @@
 //
 //   - A connection keeps the settings it was accepted under. Revisions, and listeners that disappear, never touch it;
 //     drain.go waits for it.
-//   - Connecting tries up to four endpoints, each once, before a byte of the client's was sent to any; what was read of
+//   - Connecting tries up to four endpoints, each once, before a byte of the client's was sent to any. What was read of
 //     a ClientHello goes to whichever can be connected to. The limits of the cluster hold: no endpoint (UH), overflow
 //     (UO).
-//   - An end of one direction is passed on and leaves the other open. A reset is passed on as a reset, both ways; that
+//   - An end of one direction is passed on and leaves the other open. A reset is passed on as a reset, both ways. That
 //     of a side whose own direction has ended before is seen within about a second. Connections that never came to an
 //     endpoint are reset too, so that no client takes them for an empty response.
 //   - Back-pressure is the sockets' own: what is held of a direction is at most one buffer (16 KiB) or one pipe (256
@@ -34,7 +33,7 @@
 //     AC as at L7, and SI (idle), DT (whole life), LR (cut at the end of a drain, or by a panic).
 //   - The endpoint's health hears of connects that failed, of success as soon as the first byte came back, and of a
 //     reset before that while the client was still there. Where no byte comes back, bytes taken and an end in order of
-//     both ways are the success; of an ejected endpoint that is probed, bytes taken and a second without a reset. What
+//     both ways are the success. Of an ejected endpoint that is probed, bytes taken and a second without a reset. What
 //     clients do never counts.
 //
 // # Not here

@@ -91,7 +91,7 @@ func (c *conn) handshake(ctx context.Context, by time.Time) bool {
 }
 
 // unhurried is a socket under TLS. crypto/tls gives its close_notify five seconds to leave, and breaks the connection
-// if a reader takes longer to make room for it; how long is too long is for the watch to say.
+// if a reader takes longer to make room for it. How long is too long is for the watch to say.
 type unhurried struct{ net.Conn }
 
 func (unhurried) SetWriteDeadline(time.Time) error { return nil }

@@ -13,7 +13,7 @@ import (
 )
 
 // tunnel moves bytes both ways until both directions have ended, or one has broken. Each has a goroutine of its own,
-// with a fresh small stack instead of the deep one that connecting leaves behind; they end with their direction, or by
+// with a fresh small stack instead of the deep one that connecting leaves behind. They end with their direction, or by
 // stop, and the last one ends the connection.
 func (c *conn) tunnel() {
 	there, back := &c.there, &c.back

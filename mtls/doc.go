@@ -6,7 +6,7 @@
 // [Set.Prepare] (prepared.go) goes through a revision's listeners and clusters. Each pair of certificate and key, and
 // each CA file, is one source (source.go), shared by all who name the same files: read within bounds, parsed whole
 // (pem.go) into material that is never changed. A [Server] (server.go) is a listener's certificates, indexed by name
-// (sni.go), and its rule for clients; a [Client] (client.go, verify.go) is a cluster's roots, its pair and the name or
+// (sni.go), and its rule for clients. A [Client] (client.go, verify.go) is a cluster's roots, its pair and the name or
 // URI to expect.
 //
 // The files are watched (internal/filewatch). When one of them may have changed, every source is read again. A source

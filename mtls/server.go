@@ -53,7 +53,7 @@ func ruleOf(settings config.ListenerTLS, roots *source) clientRule {
 }
 
 // newTickets makes ticket keys. crypto/tls makes a new key each day, of which
-// tickets are good for seven; a tls.Config of its own serves as the holder,
+// tickets are good for seven. A tls.Config of its own serves as the holder,
 // since those of the handshakes are replaced.
 func newTickets() *tls.Config { return &tls.Config{} }
 

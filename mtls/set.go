@@ -69,7 +69,7 @@ func NewSet(o Options) *Set {
 }
 
 // Prepare gives the servers and clients of a revision. What an earlier revision
-// that is not closed yet has alike is the same object, with its sessions; files
+// that is not closed yet has alike is the same object, with its sessions. Files
 // that are known already are not read again, and stay as good as their last good
 // content. The error names every setting and file that is wrong; then nothing is
 // held. Otherwise the caller owes a Close.

@@ -53,9 +53,9 @@ type Client struct {
 	local string // the agent's own datacenter, once it was queried
 }
 
-// New checks what the environment says and connects to nothing. What is
-// wrong with the environment will not get better, so it is an error; a token
-// file that is not there yet is waited for.
+// New checks what the environment says and connects to nothing. What is wrong
+// with the environment will not get better, so it is an error. A token file that
+// is not there yet is waited for.
 func New(options Options) (*Client, error) {
 	c := &Client{options: options, log: options.Log, made: time.Now()}
 	if c.log == nil {

@@ -78,7 +78,7 @@ func ahead(header http.Header, begun time.Time, took time.Duration) (d time.Dura
 	return date.Add(time.Second / 2).Sub(begun.Add(took / 2)).Round(time.Second), true
 }
 
-// behind asks any server, as the watches do. The service consul is there in each datacenter; what of it the token may
+// behind asks any server, as the watches do. The service consul is there in each datacenter. What of it the token may
 // not read is left out of the response, which has its head all the same.
 func (c *Client) behind(ctx context.Context) (time.Duration, error) {
 	const unknown = -1

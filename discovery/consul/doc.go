@@ -43,10 +43,10 @@
 //     that nothing is registered.
 //   - Documents and endpoints are never edited after delivery. A document's Hash is its identity;
 //     Consul's indexes are for people.
-//   - Consul sees at most one request per watch at a time, 64 watches (240 over HTTP/2), after that
-//     a few polls; every request has a deadline, every response a limit, and the token of the
-//     moment it was sent. Beside that, some 25 small requests a minute, one a second while Consul does
-//     not respond, and 6 looks a minute for each watch, up to 80 of them.
+//   - Consul sees at most one request per watch at a time, 64 watches (240 over HTTP/2), after that a few polls. Every
+//     request has a deadline, every response a limit, and the token of the moment it was sent. Beside that, some 25
+//     small requests a minute, one a second while Consul does not respond, and 6 looks a minute for each watch, up to
+//     80 of them.
 //   - What Consul holds is delivered within 2 s of its return from an outage, within 5 s if its
 //     connections died without a sign, and within 14 s where only a look can tell: an index of the
 //     future, an address that leads to another Consul, one endpoint that lost its requests.
@@ -93,8 +93,8 @@
 //
 // The history is in the order of Consul's writes: the clocks of those who push may differ.
 //
-// A 404 for a single key is believed also without a token, since Consul says 403 to those who may
-// not read it; an empty list is not.
+// A 404 for a single key is believed also without a token, since Consul says 403 to those who may not read it. An empty
+// list is not.
 //
 // The session of a verdict has no check of the agent's node: at a restart of an agent all its gateways would fall
 // silent. A gateway takes its key over from whoever holds it, in one transaction. With a lock that is waited for, the

@@ -16,10 +16,9 @@
 // # Life of an endpoint
 //
 // [Set.Prepare] builds a revision's [Cluster] on the endpoints that are there (set.go, group.go).
-// [Cluster.SetEndpoints] takes what Consul says (instance.go, feed.go, flap.go), keeps for a while what
-// seems lost (hold.go), and stores a new list; [Cluster.Check] does so for what active checks find
-// (check.go). [Set.Retire] names the clusters that serve; what they do not name is closed. [Set.Run]
-// keeps time.
+// [Cluster.SetEndpoints] takes what Consul says (instance.go, feed.go, flap.go), keeps for a while what seems lost
+// (hold.go), and stores a new list. [Cluster.Check] does so for what active checks find (check.go). [Set.Retire] names
+// the clusters that serve; what they do not name is closed. [Set.Run] keeps time.
 //
 // # Promises
 //
@@ -64,17 +63,16 @@
 // by its load.
 //
 // A hash cluster has Maglev's table: one look finds the endpoint of a key among any number. A ring would move exactly
-// the keys that must move, and costs a search of some 100 ns among 1,000 endpoints; this table moves a few in a
-// hundred more. It is made anew, in 2 to 4 ms, only when an address or a weight of those in use changes.
+// the keys that must move, and costs a search of some 100 ns among 1,000 endpoints. This table moves a few in a hundred
+// more. It is made anew, in 2 to 4 ms, only when an address or a weight of those in use changes.
 //
-// Ejection is by failures in a row, for base_ejection times the number of ejections, up to
-// max_ejection (as Envoy). The number falls by one for each base_ejection with successes and
-// without an ejection. The end of an ejection is no return but a probe: one request at a time, at a
-// tenth of the weight; success opens the gate and starts slowly (10 % to 100 % of the weight over
-// slow_start), failure ejects again at once. So a dead endpoint costs one request an ejection. A probe
-// that says nothing is joined by another after 5 s, then 10, 20 and so on. max_ejected_percent is
-// rounded down, but of several endpoints one may always be out (as Envoy), and the sole one never
-// is, unless clusters stand in: there is no other to use.
+// Ejection is by failures in a row, for base_ejection times the number of ejections, up to max_ejection (as Envoy). The
+// number falls by one for each base_ejection with successes and without an ejection. The end of an ejection is no
+// return but a probe: one request at a time, at a tenth of the weight. Success opens the gate and starts slowly (10 %
+// to 100 % of the weight over slow_start), failure ejects again at once. So a dead endpoint costs one request an
+// ejection. A probe that says nothing is joined by another after 5 s, then 10, 20 and so on. max_ejected_percent is
+// rounded down, but of several endpoints one may always be out (as Envoy), and the sole one never is, unless clusters
+// stand in: there is no other to use.
 //
 // Panic: when no endpoint is both healthy by Consul and not ejected, all that are not in
 // maintenance are used, unless the cluster says `panic: never`. If all are critical in Consul,

@@ -29,6 +29,6 @@
 //
 // Polling alone would do with one or two calls of stat a second, but a new certificate or document would take a second
 // to be seen. Events alone miss too much. Directories are watched because a watch on a file stays with the old file
-// when a new one takes its name; files are watched because their directory hears nothing of a write through another
+// when a new one takes its name. Files are watched because their directory hears nothing of a write through another
 // name.
 package filewatch

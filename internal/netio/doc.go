@@ -42,12 +42,12 @@
 //
 // # Decisions
 //
-// Raw system calls (Linux): the sockets are non-blocking, so the calls return at once and the runtime need not be told;
-// that saves the hand-over of the processor that the runtime's watchdog makes when a loopback write runs for more than
+// Raw system calls (Linux): the sockets are non-blocking, so the calls return at once and the runtime need not be told.
+// That saves the hand-over of the processor that the runtime's watchdog makes when a loopback write runs for more than
 // 20 us (measured at 1-2 us a request). Other systems use package syscall.
 //
-// A sweeper instead of deadlines per read: net.Conn.SetReadDeadline takes a lock and moves a runtime timer each time;
-// an atomic store costs a few nanoseconds, and nobody needs a network timeout finer than tens of milliseconds.
+// A sweeper instead of deadlines per read: net.Conn.SetReadDeadline takes a lock and moves a runtime timer each time.
+// An atomic store costs a few nanoseconds, and nobody needs a network timeout finer than tens of milliseconds.
 //
 // What lies unread in a TLS connection is known from the records that its [Cork] has seen come (unread.go), and where
 // that does not decide, from a read that may not wait: crypto/tls goes on after an error that is temporary. Turned

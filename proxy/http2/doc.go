@@ -3,18 +3,18 @@
 //
 // # Life of a request
 //
-//   - server.go: [Server.Serve] sends our SETTINGS; reader.go reads, with one goroutine a connection, as many bytes as
+//   - server.go: [Server.Serve] sends our SETTINGS. reader.go reads, with one goroutine a connection, as many bytes as
 //     there are. frame_reader.go takes them apart into frames, and every whole one is handled on the spot: nothing is
 //     queued, nothing blocks.
-//   - read_headers.go feeds HPACK; header_block.go lays the fields out as a message.Head and header_rules.go judges it;
-//     then [Handler.Request] is asked who takes the stream's events, the [Receiver]. read_stream.go and read_control.go
+//   - read_headers.go feeds HPACK; header_block.go lays the fields out as a message.Head and header_rules.go judges it.
+//     Then [Handler.Request] is asked who takes the stream's events, the [Receiver]. read_stream.go and read_control.go
 //     handle the other frames.
 //   - The events call methods of other streams: client.go opens one on an upstream connection ([Client.Open]),
 //     stream.go writes heads, data and trailers. All of them only append to the out buffer of their connection
 //     (output.go, encoder.go, fields.go), whose lock they hold for that long.
 //   - When the batch of frames is done, the goroutine yields once, and then writes each connection it has appended to
 //     with one non-blocking call (batch.go, [Batch]). What a socket does not take is left to a goroutine.
-//   - relay.go passes one direction of an exchange from stream to stream; pipe.go turns events into calls that wait,
+//   - relay.go passes one direction of an exchange from stream to stream. pipe.go turns events into calls that wait,
 //     for a goroutine that has an HTTP/1.1 connection on the other side. body_queue.go holds what could not go on yet.
 //
 // The parts of a connection: conn.go puts them together; streams.go is the table of streams, flow.go the windows,
@@ -50,7 +50,7 @@
 // # Decisions
 //
 // Events on the reading goroutine instead of a goroutine a stream: measured at 8 us against 19 to 26 for a gRPC call.
-// The price is that owners must not block; what has to wait runs in a goroutine and holds the body back in a [Relay] or
+// The price is that owners must not block. What has to wait runs in a goroutine and holds the body back in a [Relay] or
 // a [Pipe] meanwhile.
 //
 // The batch is an argument. Who appends must see to the write, and the compiler should see to that: a reading goroutine
@@ -71,7 +71,7 @@
 // over the limit is well-formed and gets a 431.
 //
 // Floods are counted in two accounts. Control frames and empty DATA spend tokens that useful frames and time bring
-// back; streams that the peer cut off, or made us cut off, weigh against those that ended well. Fixed rates would
+// back. Streams that the peer cut off, or made us cut off, weigh against those that ended well. Fixed rates would
 // either hurt busy honest connections, whose WINDOW_UPDATEs go with the data, or let slow floods through.
 //
 // The connection's window towards an upstream is practically infinite, because its streams belong to different clients:

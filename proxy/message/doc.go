@@ -30,6 +30,6 @@
 // import each other.
 //
 // A status is 100 to 599, in both codecs, and any other one is a malformed response: the client gets 502. RFC 9110
-// section 15 calls these codes invalid and lets a client treat them as a 5xx; an intermediary that passed them on would
+// section 15 calls these codes invalid and lets a client treat them as a 5xx. An intermediary that passed them on would
 // leave each receiver to guess how the message is framed and what a cache may do with it.
 package message

@@ -20,5 +20,5 @@
 // # Decisions
 //
 // Rights are asked for and not tried: a try would write into the document's folder. What Consul is asked is what its
-// own page for browsers asks; a Consul that does not answer that is no reason to call a token bad.
+// own page for browsers asks. A Consul that does not answer that is no reason to call a token bad.
 package checkup

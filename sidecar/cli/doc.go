@@ -8,9 +8,9 @@
 // dev.go start the sidecar and wait for it, the others answer and end. What went
 // wrong becomes text on stderr and an exit code in one place (exit.go).
 //
-// push, diff, history, rollback and fleet go to Consul through one store (revisions.go), with
-// the environment that a gateway has. push --wait (wait.go) and fleet read what the gateways say there; tally.go judges
-// it. changes.go shows what internal/docdiff finds.
+// push, diff, history, rollback and fleet go to Consul through one store (revisions.go), with the environment that a
+// gateway has. push --wait (wait.go) and fleet read what the gateways say there. tally.go judges it. changes.go shows
+// what internal/docdiff finds.
 //
 // # Promises
 //
@@ -27,9 +27,8 @@
 //
 // # Decisions
 //
-// Cobra, for it completes in four shells and is what the tools around us use; its
-// errors and usage pages are replaced, since they bury the one line that matters.
-// The flags are made from the variables' table, so the two cannot differ.
+// Cobra, for it completes in four shells and is what the tools around us use. Its errors and usage pages are replaced,
+// since they bury the one line that matters. The flags are made from the variables' table, so the two cannot differ.
 //
 // push --wait ends with 3 where no gateway speaks, as where all are silent: nobody has
 // confirmed anything. Who names the wrong service would else be told that all is well.
