@@ -12,8 +12,9 @@
 // # Promises
 //
 //   - A change is told at most Most after its first event, or PollInterval and Most after it if there was no event.
-//     This holds for a file that is written in place, replaced by a rename, removed, made anew, reached through a link
-//     at any level that is turned, or mounted alone into a container and written outside.
+//     This holds for a file that is written in place, replaced by a rename, removed or made anew. It also holds for one
+//     that is reached through a link that is turned, at any level, or that is mounted alone into a container and
+//     written outside.
 //   - changed is called from one goroutine, never twice at a time. Paths that are new to the watcher are told once,
 //     since they may have changed before they were watched.
 //   - What did not change may be told too: the reader compares.

@@ -14,7 +14,7 @@ func (s *Sweeper) intact(t testing.TB) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for where, l := range map[place]list{inList: s.awake, inLot: s.parked.list} {
+	for where, l := range map[place]list{inList: s.awake, inParked: s.parked.list} {
 		n := 0
 		var prev *Conn
 		for c := l.head; c != nil; prev, c = c, c.next {

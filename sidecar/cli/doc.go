@@ -14,11 +14,10 @@
 //
 // # Promises
 //
-// Exit code 0 is fine, 1 says that the thing asked about is bad, 2 that the
-// question was: arguments, flags, environment; 3, of push --wait, that the time was
-// over before the answer was known. Nothing but main touches the
-// process itself, so each verb runs in a test as it runs in a shell. Answers go to
-// stdout and complaints to stderr, a line each and never a page of usage.
+// Exit code 0 is fine. 1 says that the thing asked about is bad, 2 that the question was: arguments, flags,
+// environment. 3, of push --wait, says that the time was over before the answer was known. Nothing
+// but main touches the process itself, so each verb runs in a test as it runs in a shell. Answers go to stdout and
+// complaints to stderr, a line each and never a page of usage.
 //
 // # Not here
 //
