@@ -96,8 +96,8 @@ type unhurried struct{ net.Conn }
 
 func (unhurried) SetWriteDeadline(time.Time) error { return nil }
 
-// refuse ends a connection whose beginning was wrong. A client that left without a word, as the checks of balancers do,
-// did nothing wrong.
+// refuse ends a connection whose beginning was wrong. A client that left before it sent anything, as the checks of
+// balancers do, did nothing wrong.
 func (c *conn) refuse(what string, err error, silent bool) {
 	if silent || errors.Is(err, syscall.ECONNRESET) {
 		c.stop(telemetry.DC)

@@ -78,9 +78,9 @@ func New(options Options) (*Client, error) {
 	return c, nil
 }
 
-// Run follows the token file and the TLS files, and monitors the watches, until ctx ends.
-// Without it files are read anew only on Reload, and the token when Consul refuses it; and
-// a connection that died without a word is noticed when its request has run out of time.
+// Run follows the token file and the TLS files, and monitors the watches, until ctx ends. Without
+// it files are read anew only on Reload, and the token when Consul refuses it. A connection that
+// died without a sign is then noticed when its request has run out of time.
 func (c *Client) Run(ctx context.Context) {
 	defer c.closeIdle()
 	var files sync.WaitGroup

@@ -20,7 +20,8 @@ const (
 	registeredTold = 5 * time.Second
 	// readyEvery is how often the gateway is looked at. A change is told at once.
 	readyEvery = time.Second
-	// registeredDead is after how long without a good word the agent forgets a gateway that was killed.
+	// registeredDead is how long the agent keeps a gateway whose check does not pass, such as one
+	// that was killed.
 	registeredDead = "10m"
 
 	registerTimeout   = 5 * time.Second
