@@ -37,6 +37,8 @@ lint: ## check the format, go vet (also where fallbacks build), locks, golangci-
 	tools/locks
 	tools/build golangci-lint
 	tools/bin/golangci-lint run ./...
+	@for main in $$(git ls-files 'tools/*/main.go'); do echo "$${main%/*}: golangci-lint"; \
+		(cd "$${main%/*}" && '$(CURDIR)/tools/bin/golangci-lint' run ./...) || exit 1; done
 
 fuzz: ## run each fuzz target for FUZZTIME (60s)
 	@git ls-files '*_test.go' | xargs grep -o '^func Fuzz[A-Za-z0-9_]*' | while IFS=: read -r file target; do \

@@ -133,8 +133,8 @@ func samples(t *testing.T, extensions ...string) []string {
 		}
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(names) == 0 {
+		t.Fatalf("samples %v, %v", names, err)
 	}
 	return names
 }

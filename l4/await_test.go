@@ -1,13 +1,11 @@
 package l4_test
 
 import (
-	"fmt"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -20,24 +18,6 @@ func unknown(connect, more string) string {
 		"timeouts: {connect: " + connect + "}\n"
 }
 
-// says is that the catalog has these endpoints.
-func (g *gateway) says(name string, addresses ...string) {
-	list := []cluster.Instance{}
-	for _, a := range addresses {
-		list = append(list, cluster.Instance{Address: a, Weight: 1})
-	}
-	g.Clusters[name].SetEndpoints(list)
-}
-
-// awaits waits until n connections wait for the endpoints of a cluster.
-func (g *gateway) awaits(name string, n int) {
-	g.t.Helper()
-	c := g.Clusters[name]
-	testserver.WaitFor(g.t, patience, fmt.Sprintf("%d connections that wait for endpoints", n), func() bool {
-		return c.Status().Awaiting == n
-	})
-}
-
 // A connection to a cluster of which nothing is known waits for the endpoints; what the client has sent goes with it.
 func TestConnectionsWaitForEndpoints(t *testing.T) {
 	g := start(t, unknown("60s", ""))
@@ -45,9 +25,9 @@ func TestConnectionsWaitForEndpoints(t *testing.T) {
 	send(t, c, "early")
 	send(t, half, "all")
 	half.CloseWrite()
-	g.awaits("out", 2)
+	g.Awaits("out", 2)
 	g.apply(unknown("60s", ", passive_health: {consecutive_failures: 7}"))
-	g.says("out", backend(t, echo))
+	g.Says("out", backend(t, echo))
 	expect(t, c, "early")
 	expect(t, half, "all")
 	expectEnd(t, half)
@@ -58,7 +38,7 @@ func TestConnectionsWaitForEndpoints(t *testing.T) {
 			t.Errorf("logged %+v", l)
 		}
 	}
-	g.awaits("out", 0)
+	g.Awaits("out", 0)
 }
 
 // What ends the wait but an endpoint.
@@ -71,7 +51,7 @@ func TestConnectionsWaitInBounds(t *testing.T) {
 		atLeast time.Duration
 	}{
 		{"the time for connecting", "300ms", nil, telemetry.UH, 300 * time.Millisecond},
-		{"there is none", "60s", func(g *gateway, c *net.TCPConn) { g.says("out") }, telemetry.UH, 0},
+		{"there is none", "60s", func(g *gateway, c *net.TCPConn) { g.Says("out") }, telemetry.UH, 0},
 		{"the client is gone", "60s", func(g *gateway, c *net.TCPConn) { reset(c) }, telemetry.DC, 0},
 		{"the end of the drain", "60s", func(g *gateway, c *net.TCPConn) {
 			g.Drain(time.Millisecond)
@@ -85,7 +65,7 @@ func TestConnectionsWaitInBounds(t *testing.T) {
 			g := start(t, unknown(tt.connect, ""))
 			begun := time.Now()
 			c := g.dial("in")
-			g.awaits("out", 1)
+			g.Awaits("out", 1)
 			out := g.Clusters["out"]
 			if tt.then != nil {
 				tt.then(g, c)
@@ -108,10 +88,10 @@ func TestConnectionsWaitForWhatStandsIn(t *testing.T) {
 	g := start(t, strings.Replace(unknown("60s", ", failover: [spare]"), "}]\ntimeouts",
 		"}, {name: spare, protocol: tcp, consul: {service: spare}}]\ntimeouts", 1))
 	c := g.dial("in")
-	g.awaits("out", 1)
-	g.says("out")
-	g.awaits("out", 1)
-	g.says("spare", backend(t, banner("spare")))
+	g.Awaits("out", 1)
+	g.Says("out")
+	g.Awaits("out", 1)
+	g.Says("spare", backend(t, banner("spare")))
 	expect(t, c, "spare")
 	c.Close()
 	if l := g.lines(1)[0]; l.Cluster != "spare" {

@@ -87,8 +87,8 @@ func (c *conn) giveBack(flag telemetry.Flag) {
 	a.ep.Done(outcome)
 }
 
-// outcome is what the endpoint's health hears at the end. Success was reported with the first byte that came back;
-// where none ever comes, since the endpoint only takes, a good end has to make up for failures, or they would be in a
+// outcome is what the endpoint's health hears at the end. Success was reported with the first byte that came back.
+// Where none ever comes, since the endpoint only takes, a good end has to make up for failures, or they would be in a
 // row however far apart.
 func (c *conn) outcome(flag telemetry.Flag) cluster.Outcome {
 	switch {

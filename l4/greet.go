@@ -91,13 +91,13 @@ func (c *conn) handshake(ctx context.Context, by time.Time) bool {
 }
 
 // unhurried is a socket under TLS. crypto/tls gives its close_notify five seconds to leave, and breaks the connection
-// if a reader takes longer to make room for it; how long is too long is for the watch to say.
+// if a reader takes longer to make room for it. How long is too long is for the watch to say.
 type unhurried struct{ net.Conn }
 
 func (unhurried) SetWriteDeadline(time.Time) error { return nil }
 
-// refuse ends a connection whose beginning was wrong. A client that left without a word, as the checks of balancers do,
-// did nothing wrong.
+// refuse ends a connection whose beginning was wrong. A client that left before it sent anything, as the checks of
+// balancers do, did nothing wrong.
 func (c *conn) refuse(what string, err error, silent bool) {
 	if silent || errors.Is(err, syscall.ECONNRESET) {
 		c.stop(telemetry.DC)

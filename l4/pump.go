@@ -85,7 +85,7 @@ func (p *pump) fromSource(fd uintptr) bool {
 		p.buf = netio.NewBuffer()
 	}
 	for {
-		n, e := tryRead(fd, p.buf.B)
+		n, e := netio.TryRead(fd, p.buf.B)
 		switch {
 		case e == syscall.EAGAIN:
 			p.full = 0
@@ -127,7 +127,7 @@ func (p *pump) flush() step {
 		return p.drain()
 	}
 	for len(p.pending) > 0 {
-		n, e := tryWrite(p.dstFD, p.pending)
+		n, e := netio.TryWrite(p.dstFD, p.pending)
 		switch {
 		case e == syscall.EAGAIN:
 			return blocked
@@ -145,21 +145,4 @@ func (p *pump) flush() step {
 func (p *pump) end(f telemetry.Flag) bool {
 	p.flag, p.next = f, over
 	return true
-}
-
-// tryRead is one attempt, however often a signal comes in between.
-func tryRead(fd uintptr, b []byte) (int, syscall.Errno) {
-	for {
-		if n, e := netio.TryRead(fd, b); e != syscall.EINTR {
-			return n, e
-		}
-	}
-}
-
-func tryWrite(fd uintptr, b []byte) (int, syscall.Errno) {
-	for {
-		if n, e := netio.TryWrite(fd, b); e != syscall.EINTR {
-			return n, e
-		}
-	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // tunnel moves bytes both ways until both directions have ended, or one has broken. Each has a goroutine of its own,
-// with a fresh small stack instead of the deep one that connecting leaves behind; they end with their direction, or by
+// with a fresh small stack instead of the deep one that connecting leaves behind. They end with their direction, or by
 // stop, and the last one ends the connection.
 func (c *conn) tunnel() {
 	there, back := &c.there, &c.back
@@ -136,7 +136,7 @@ func (p *pump) read() (b *netio.Buffer, n int, err error) {
 	var e syscall.Errno
 	err = p.rawSrc.Read(func(fd uintptr) bool {
 		b = netio.NewBuffer()
-		if n, e = tryRead(fd, b.B); e == syscall.EAGAIN {
+		if n, e = netio.TryRead(fd, b.B); e == syscall.EAGAIN {
 			b.Free()
 			b = nil
 			return false

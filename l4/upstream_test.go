@@ -44,13 +44,15 @@ func TestNextEndpoint(t *testing.T) {
 		expect(t, c, "alive")
 		c.Close()
 	}
+	again := int64(0) // attempts behind the first
 	for _, l := range g.lines(6) {
 		if l.Flag != "" || l.Attempts < 1 || l.Attempts > 3 {
 			t.Errorf("line %+v", l)
 		}
+		again += int64(l.Attempts) - 1
 	}
-	if n := g.Registry.Cluster("out").Retries.Load(); n == 0 {
-		t.Error("gateway.upstream.retries counted nothing")
+	if n := g.Registry.Cluster("out").Retries.Load(); n != again || n == 0 {
+		t.Errorf("gateway.upstream.retries is %d, want %d as the lines have it, and not none", n, again)
 	}
 }
 

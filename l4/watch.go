@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -22,25 +23,7 @@ const (
 // until the server's context ends. Without connections it rests.
 func (s *connections) watch(ctx context.Context) {
 	defer close(s.watched)
-	t := time.NewTicker(period)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
-		if s.look(time.Now()) > 0 {
-			continue
-		}
-		t.Stop()
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.wake:
-		}
-		t.Reset(period)
-	}
+	netio.Every(ctx, period, s.wake, func() int { return s.look(time.Now()) })
 }
 
 // look looks at all connections once, and reports how many there are.

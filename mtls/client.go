@@ -76,14 +76,14 @@ func (c *Client) publish() {
 		VerifyConnection:            check.verify,
 	}
 	if c.roots != nil {
-		base.RootCAs = c.roots.good.roots
+		base.RootCAs = c.roots.onDisk.Content().roots
 	}
 	check.roots = base.RootCAs // nil: the system's, as everywhere in crypto/x509
 	// crypto/tls verifies by host name only. For a URI its verifying is replaced
 	// by ours, which, unlike VerifyPeerCertificate, also runs when resumed.
 	base.InsecureSkipVerify = c.settings.InsecureSkipVerify || c.settings.PeerURI != ""
 	if c.pair != nil {
-		pair := c.pair.good.pair
+		pair := c.pair.onDisk.Content().pair
 		// Always ours, also if the endpoint names other authorities: its refusal
 		// says more than our silence.
 		base.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair, nil }

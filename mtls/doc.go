@@ -1,13 +1,13 @@
-// Package mtls holds who we are and whom we trust: it reads certificates, keys and roots, watches their files, and
-// makes the tls.Config of every listener and cluster. No other package builds one.
+// Package mtls has the certificates of the gateway and the authorities that it trusts. It reads them and their keys,
+// watches the files, and makes the tls.Config of every listener and cluster. No other package builds one.
 //
 // # Life of a certificate
 //
 // [Set.Prepare] (prepared.go) goes through a revision's listeners and clusters. Each pair of certificate and key, and
-// each CA file, is one source (source.go), shared by all who name the same files: read within bounds, parsed whole
-// (pem.go) into material that is never changed. A [Server] (server.go) is a listener's certificates, indexed by name
-// (sni.go), and its rule for clients; a [Client] (client.go, verify.go) is a cluster's roots, its pair and the name or
-// URI to expect.
+// each CA file, is one source (source.go), shared by all who name the same files. It is read within bounds, and parsed
+// whole (pem.go) into material that is never changed. A [Server] (server.go) is a listener's certificates, indexed by
+// name (sni.go), and its rule for clients. A [Client] (client.go, verify.go) is a cluster's roots, its pair and the
+// name or URI to expect.
 //
 // The files are watched (internal/filewatch). When one of them may have changed, every source is read again. A source
 // that is whole replaces its material, and each server and client of it builds its state anew and publishes it by one
@@ -26,8 +26,9 @@
 //     or no certificate at all is reported and ignored. A certificate that has expired is whole: it serves.
 //   - The log has each certificate in service 14 days before its end, a day before it, and when it has ended, once each
 //     (expiry.go).
-//   - Session tickets live and die with a listener's rule for clients (clientRule): not shared between listeners, kept
-//     when our certificates change, void when client_auth or the content of the CA file does.
+//   - Session tickets are good as long as a listener's rule for clients (clientRule). They are not shared between
+//     listeners. They are kept when our certificates change, and void when client_auth or the content of the CA file
+//     does.
 //   - A client's sessions are per cluster and endpoint, and void when its roots or its pair change.
 //   - Everything is safe from any goroutine. There is at most one goroutine (and the watcher's own), from the first
 //     file to [Set.Close], beside that of [Set.RunExpiry]. What is given out works on after [Prepared.Close] and
@@ -50,16 +51,16 @@
 // resumed clients in VerifyConnection (a signature check each time; a full handshake after a change of roots does the
 // same once).
 //
-// Reading all sources at each event instead of only those that an event names: a file is small, an equal digest ends
-// it, and there is no way to be wrong about which file a link led to. For the same reason contents are compared, not
-// times and sizes.
+// Reading all sources at each event instead of only those that an event names. A file is small, an equal digest ends
+// it, and nobody can be wrong about which file a link led to. For the same reason contents are compared, not times and
+// sizes.
 //
-// A CA file with one unreadable certificate is refused whole, and a PEM block that is cut off is an error: crypto/x509
+// A CA file with one unreadable certificate is refused whole, and a PEM block that is cut off is an error. crypto/x509
 // would skip both, and serve half a chain while the file is being written.
 //
-// A new file that is no nearer to its end than the one before it was is not warned about: where certificates live for a
+// A new file that is no nearer to its end than the one before it was is not warned about. Where certificates live for a
 // day or an hour, each renewal would be a warning.
 //
-// A revision whose files are known is prepared from their last good content, even if they are broken on disk just then:
-// a rotation in progress must not block a change of routes.
+// A revision whose files are known is prepared from their last good content, even if they are broken on disk just then.
+// A rotation in progress must not block a change of routes.
 package mtls

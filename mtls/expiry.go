@@ -80,12 +80,13 @@ func (s *Set) tellExpiry(src *source, now time.Time) {
 	if src == nil {
 		return
 	}
-	left := src.good.notAfter.Sub(now)
+	good := src.onDisk.Content()
+	left := good.notAfter.Sub(now)
 	before := src.told
 	if src.told = expiryOf(left); src.told <= before {
 		return
 	}
-	about := []any{"path", src.file, "subjects", shorten(src.good.subjects), "not_after", src.good.notAfter}
+	about := []any{"path", src.file, "subjects", shorten(good.subjects), "not_after", good.notAfter}
 	if src.told == expiryOver {
 		s.log.Warn("certificate file has expired", about...)
 		return

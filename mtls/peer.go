@@ -100,7 +100,7 @@ func quoted(v string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(v) + `"`
 }
 
-// alternativeNames lists the names of a certificate, URIs first; those that are
+// alternativeNames lists the names of a certificate, URIs first. Those that are
 // not printable ASCII are left out, since they are bound for logs and headers.
 func alternativeNames(c *x509.Certificate) []string {
 	names := uris(c)

@@ -160,7 +160,8 @@ func belongs(key crypto.Signer, cert *x509.Certificate) bool {
 }
 
 // decodeBlocks reads all PEM blocks. pem.Decode passes over what it cannot read,
-// such as the half of a chain that is still being written; here that is an error.
+// such as the half of a chain that is still being written. Here that is an
+// error.
 func decodeBlocks(data []byte) ([]*pem.Block, error) {
 	const begin = "-----BEGIN "
 	var blocks []*pem.Block

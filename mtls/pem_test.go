@@ -109,13 +109,18 @@ func TestFilesAreBounded(t *testing.T) {
 	must(t, err)
 	must(t, f.Truncate(maxFileBytes+1))
 	must(t, f.Close())
-	if _, err := readFile(large); err == nil || !strings.Contains(err.Error(), "larger than") {
-		t.Errorf("readFile of a large file: %v", err)
+	read := func(path string) error {
+		src := &source{sourceKey: sourceKey{kind: rootsKind, file: path}}
+		src.refresh(time.Now())
+		return src.onDisk.Err()
+	}
+	if err := read(large); err == nil || !strings.Contains(err.Error(), "larger than") {
+		t.Errorf("reading a large file: %v", err)
 	}
 	pipe := filepath.Join(dir, "pipe")
 	must(t, syscall.Mkfifo(pipe, 0o600))
-	if _, err := readFile(pipe); err == nil || !strings.Contains(err.Error(), "not a regular file") {
-		t.Errorf("readFile of a pipe: %v", err)
+	if err := read(pipe); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("reading a pipe: %v", err)
 	}
 }
 

@@ -158,8 +158,8 @@ func (s *Set) source(key sourceKey) (*source, error) {
 	}
 	src := &source{sourceKey: key, uses: 1}
 	src.refresh(time.Now())
-	if src.err != nil {
-		return nil, src.err
+	if src.onDisk.Err() != nil {
+		return nil, src.onDisk.Err()
 	}
 	s.sources[key] = src
 	return src, nil

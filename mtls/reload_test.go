@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/filewatch"
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
@@ -311,7 +312,7 @@ func TestChangeBeforeTheWatch(t *testing.T) {
 	renewed := ca.Server(t, "a.test")
 	renewed.Write(t, dir, "a")
 	set.mu.Lock()
-	set.unwatched = false
+	set.watcher = filewatch.New(set.Reload, set.log)
 	set.follow()
 	set.mu.Unlock()
 	eventually(t, "the change is seen", func() bool {

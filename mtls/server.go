@@ -47,13 +47,13 @@ type clientRule struct {
 func ruleOf(settings config.ListenerTLS, roots *source) clientRule {
 	rule := clientRule{auth: clientAuth(settings)}
 	if roots != nil {
-		rule.trust = roots.good
+		rule.trust = roots.onDisk.Content()
 	}
 	return rule
 }
 
 // newTickets makes ticket keys. crypto/tls makes a new key each day, of which
-// tickets are good for seven; a tls.Config of its own serves as the holder,
+// tickets are good for seven. A tls.Config of its own serves as the holder,
 // since those of the handshakes are replaced.
 func newTickets() *tls.Config { return &tls.Config{} }
 
@@ -85,7 +85,7 @@ func (s *Server) ServerConfig() *tls.Config { return s.front }
 func (s *Server) publish(tickets *tls.Config) {
 	pairs := make([]*tls.Certificate, len(s.pairs))
 	for i, p := range s.pairs {
-		pairs[i] = p.good.pair
+		pairs[i] = p.onDisk.Content().pair
 	}
 	next := &serverState{chooser: newChooser(pairs), rule: ruleOf(s.settings, s.roots), tickets: tickets}
 	next.config = &tls.Config{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/filewatch"
+	"github.com/fabian4/gateway-homebrew-go/internal/namedfile"
 )
 
 // Options are the settings of a Set; the zero value is good.
@@ -31,7 +32,7 @@ type Options struct {
 type Set struct {
 	log       hclog.Logger
 	protocols []string
-	unwatched bool
+	watcher   *filewatch.Watcher // nil: files are left alone
 	status    atomic.Pointer[[]Status]
 
 	mu sync.Mutex // guards also all sources, and publishing
@@ -41,9 +42,6 @@ type Set struct {
 	servers map[string]*Server
 	// +checklocks:mu
 	clients map[string]*Client
-	// Nil until there is something to watch.
-	// +checklocks:mu
-	watcher *filewatch.Watcher
 	// +checklocks:mu
 	closed bool
 }
@@ -53,7 +51,6 @@ func NewSet(o Options) *Set {
 	s := &Set{
 		log:       o.Logger,
 		protocols: o.Protocols,
-		unwatched: o.Unwatched,
 		sources:   map[sourceKey]*source{},
 		servers:   map[string]*Server{},
 		clients:   map[string]*Client{},
@@ -64,12 +61,15 @@ func NewSet(o Options) *Set {
 	if s.protocols == nil {
 		s.protocols = []string{"h2", "http/1.1"}
 	}
+	if !o.Unwatched {
+		s.watcher = filewatch.New(s.Reload, s.log)
+	}
 	s.status.Store(&[]Status{})
 	return s
 }
 
 // Prepare gives the servers and clients of a revision. What an earlier revision
-// that is not closed yet has alike is the same object, with its sessions; files
+// that is not closed yet has alike is the same object, with its sessions. Files
 // that are known already are not read again, and stay as good as their last good
 // content. The error names every setting and file that is wrong; then nothing is
 // held. Otherwise the caller owes a Close.
@@ -126,12 +126,8 @@ func (s *Set) Reload() {
 func (s *Set) Close() {
 	s.mu.Lock()
 	s.closed = true
-	w := s.watcher
-	s.watcher = nil
 	s.mu.Unlock()
-	if w != nil {
-		w.Close()
-	}
+	s.watcher.Close()
 }
 
 // refresh looks at every source and publishes what is new.
@@ -142,18 +138,19 @@ func (s *Set) refresh() {
 	fresh := map[*source]bool{}
 	for _, src := range s.sources {
 		switch src.refresh(now) {
-		case replaced:
+		case namedfile.Replaced:
 			fresh[src] = true
+			next := src.onDisk.Content()
 			s.log.Info("certificate file reloaded", "path", src.file,
-				"subjects", shorten(src.good.subjects), "not_after", src.good.notAfter)
-			if expiryOf(src.good.notAfter.Sub(now)) == expiryOver {
+				"subjects", shorten(next.subjects), "not_after", next.notAfter)
+			if expiryOf(next.notAfter.Sub(now)) == expiryOver {
 				src.told = expiryFar // a new file that has ended is worth a line of its own
 			}
 			s.tellExpiry(src, now)
-		case broke:
+		case namedfile.Broke:
 			s.log.Warn("certificate file is broken; the last good one stays in use",
-				"path", src.file, "reason", src.err.Error())
-		case mended:
+				"path", src.file, "reason", src.onDisk.Err().Error())
+		case namedfile.Mended:
 			s.log.Info("certificate file is whole again", "path", src.file)
 		}
 	}
@@ -186,12 +183,7 @@ func holdsAny(sources map[*source]bool, holds func(*source) bool) bool {
 //
 // +checklocks:s.mu
 func (s *Set) follow() {
-	if s.watcher == nil && len(s.sources) > 0 && !s.unwatched && !s.closed {
-		s.watcher = filewatch.New(s.Reload, s.log)
-	}
-	if s.watcher != nil {
-		s.watcher.Follow(s.files())
-	}
+	s.watcher.Follow(s.files())
 	s.status.Store(s.describe())
 }
 

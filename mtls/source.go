@@ -1,7 +1,6 @@
 package mtls
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -39,14 +38,9 @@ type sourceKey struct {
 // and is guarded by the Set's mu.
 type source struct {
 	sourceKey
-	uses int // servers and clients that hold it
-
-	good   *material // what serves: the last that was whole
-	seen   [32]byte  // digest of the contents of good
-	loaded time.Time // since when good serves
-	err    error     // why what is on disk does not serve; nil when it does
-	broken time.Time // since when
-	told   expiry    // what the log has of the end of good
+	uses   int // servers and clients that hold it
+	onDisk namedfile.LastGood[*material]
+	told   expiry // what the log has of the end of its material
 }
 
 // files are the paths to read and to watch.
@@ -57,68 +51,21 @@ func (s *source) files() []string {
 	return []string{s.file, s.key}
 }
 
-// change is what a refresh found.
-type change uint8
-
-const (
-	same     change = iota
-	replaced        // new material serves
-	broke           // what is on disk cannot serve; the old material does
-	mended          // what is on disk is what serves, after it was broken
-)
-
 // refresh reads everything, then decides: either all of it serves, or nothing of it.
-func (s *source) refresh(now time.Time) change {
-	next, digest, err := s.read()
-	switch {
-	case err != nil && s.err != nil && s.err.Error() == err.Error():
-		return same
-	case err != nil:
-		s.err, s.broken = err, now
-		return broke
-	case s.good != nil && digest == s.seen:
-		was := s.err
-		s.err = nil
-		if was != nil {
-			return mended
-		}
-		return same
-	}
-	s.good, s.seen, s.loaded, s.err = next, digest, now, nil
-	return replaced
+func (s *source) refresh(now time.Time) namedfile.Change {
+	return s.onDisk.Refresh(now, maxFileBytes, s.files(), s.parse)
 }
 
-// read returns the material on disk, or nil if it is what serves already.
-func (s *source) read() (*material, [32]byte, error) {
-	var digest [32]byte
-	first, err := readFile(s.file)
-	if err != nil {
-		return nil, digest, err
-	}
-	second := first
-	if s.kind == pairKind && s.key != s.file {
-		if second, err = readFile(s.key); err != nil {
-			return nil, digest, err
-		}
-	}
-	one, two := sha256.Sum256(first), sha256.Sum256(second)
-	digest = sha256.Sum256(append(one[:], two[:]...))
-	if s.good != nil && digest == s.seen {
-		return nil, digest, nil
-	}
-	m, err := s.parse(first, second)
-	return m, digest, err
-}
-
-func (s *source) parse(first, second []byte) (*material, error) {
+// parse makes material of the contents of files.
+func (s *source) parse(files [][]byte) (*material, error) {
 	if s.kind == rootsKind {
-		m, err := parseRoots(first)
+		m, err := parseRoots(files[0])
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.file, err)
 		}
 		return m, nil
 	}
-	m, isKey, err := parsePair(first, second)
+	m, isKey, err := parsePair(files[0], files[len(files)-1]) // a single file has both
 	switch {
 	case errors.Is(err, errKeyMismatch):
 		return nil, fmt.Errorf("%s: does not belong to %s", s.key, s.file)
@@ -129,6 +76,3 @@ func (s *source) parse(first, second []byte) (*material, error) {
 	}
 	return m, nil
 }
-
-// readFile reads a regular file within the bound, without waiting for anybody.
-func readFile(path string) ([]byte, error) { return namedfile.Read(path, maxFileBytes) }

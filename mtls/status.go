@@ -51,13 +51,14 @@ func (s *Set) Certificates() []telemetry.Certificate {
 func (s *Set) describe() *[]Status {
 	list := make([]Status, 0, len(s.sources))
 	for _, src := range s.sources {
+		good := src.onDisk.Content()
 		st := Status{
 			Kind: src.kind.String(), Path: src.file, KeyPath: src.key,
-			Subjects: shorten(src.good.subjects), NotBefore: src.good.notBefore, NotAfter: src.good.notAfter,
-			Since: src.loaded,
+			Subjects: shorten(good.subjects), NotBefore: good.notBefore, NotAfter: good.notAfter,
+			Since: src.onDisk.Since(),
 		}
-		if src.err != nil {
-			st.Error, st.Since = src.err.Error(), src.broken
+		if err := src.onDisk.Err(); err != nil {
+			st.Error = err.Error()
 		}
 		list = append(list, st)
 	}

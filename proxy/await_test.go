@@ -2,16 +2,13 @@ package proxy_test
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
-	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -34,24 +31,6 @@ func comma(options string) string {
 
 // long is a timeouts.connect that no test waits for.
 const long = "60s"
-
-// says is that the catalog has these endpoints.
-func (g *gateway) says(name string, addresses ...string) {
-	list := []cluster.Instance{}
-	for _, a := range addresses {
-		list = append(list, cluster.Instance{Address: a, Weight: 1})
-	}
-	g.Clusters[name].SetEndpoints(list)
-}
-
-// awaits waits until n requests wait for the endpoints of a cluster.
-func (g *gateway) awaits(name string, n int) {
-	g.t.Helper()
-	c := g.Clusters[name]
-	testserver.WaitFor(g.t, patience, fmt.Sprintf("%d requests that wait for endpoints", n), func() bool {
-		return c.Status().Awaiting == n
-	})
-}
 
 // later sends a request and returns when it waits for the endpoints of the cluster app; the function returned reads the
 // response.
@@ -81,7 +60,7 @@ func (g *gateway) later(c *http.Client, method, body string) func() (code int, t
 		b, _ := io.ReadAll(res.Body) // what is missing is seen
 		out <- answer{res.StatusCode, string(b)}
 	}()
-	g.awaits("app", before+1)
+	g.Awaits("app", before+1)
 	return func() (int, string) { a := <-out; return a.code, a.text }
 }
 
@@ -94,7 +73,7 @@ func TestRequestsWaitForEndpoints(t *testing.T) {
 		return unknown("", "protocol: "+protocol, long)
 	}, func(t *testing.T, g *gateway, c *http.Client) {
 		first, second := g.later(c, "GET", ""), g.later(c, "POST", strings.Repeat("x", 100_000))
-		g.says("app", app)
+		g.Says("app", app)
 		for _, answer := range []func() (int, string){first, second} {
 			if code, text := answer(); code != 200 || text != "app" {
 				t.Errorf("answered with %d %q", code, text)
@@ -103,7 +82,7 @@ func TestRequestsWaitForEndpoints(t *testing.T) {
 		if n := g.faults(telemetry.UH); n != 0 {
 			t.Errorf("%d requests found no endpoint", n)
 		}
-		g.awaits("app", 0)
+		g.Awaits("app", 0)
 	})
 }
 
@@ -123,7 +102,7 @@ func TestRequestsWaitInBounds(t *testing.T) {
 			300 * time.Millisecond, 2 * time.Second},
 		{"the deadline", "timeouts: {request: 300ms}", long, nil, 504, "upstream timeout\n", telemetry.UT,
 			300 * time.Millisecond, 2 * time.Second},
-		{"there is none", "", long, func(g *gateway) { g.says("app") }, 503, "no healthy upstream\n", telemetry.UH, 0,
+		{"there is none", "", long, func(g *gateway) { g.Says("app") }, 503, "no healthy upstream\n", telemetry.UH, 0,
 			2 * time.Second},
 		{"a revision without the cluster", "", long, func(g *gateway) { g.apply(to("127.0.0.1:1")) }, 503,
 			"no healthy upstream\n", telemetry.UH, 0, 2 * time.Second},
@@ -163,33 +142,33 @@ func TestRequestsWaitForNobodyElse(t *testing.T) {
 		{"reset", func(t *testing.T, g *gateway) {
 			c := g.dial()
 			c.send(get("/"))
-			g.awaits("app", 1)
+			g.Awaits("app", 1)
 			c.reset()
 		}},
 		{"half-closed for long", func(t *testing.T, g *gateway) {
 			c := g.dial()
 			c.send(get("/"))
-			g.awaits("app", 1)
+			g.Awaits("app", 1)
 			c.finish()
 			c.ended()
 		}},
 		{"stream reset", func(t *testing.T, g *gateway) {
 			c := g.dial2()
 			c.Ask(1, true, "GET", "/")
-			g.awaits("app", 1)
+			g.Awaits("app", 1)
 			c.Must(c.WriteRSTStream(1, 8))
 			c.Sync()
 		}},
 		{"client of HTTP/2 gone", func(t *testing.T, g *gateway) {
 			c := g.dial2()
 			c.Ask(1, true, "GET", "/")
-			g.awaits("app", 1)
+			g.Awaits("app", 1)
 			c.w.Close()
 		}},
 		{"the end of the drain", func(t *testing.T, g *gateway) {
 			c := g.dial()
 			c.send(get("/"))
-			g.awaits("app", 1)
+			g.Awaits("app", 1)
 			g.drain(time.Millisecond)
 			c.ended()
 		}},
@@ -200,8 +179,8 @@ func TestRequestsWaitForNobodyElse(t *testing.T) {
 			g := start(t, unknown("", "", long))
 			tt.end(t, g)
 			g.counted(telemetry.DC, 1)
-			g.awaits("app", 0)
-			g.says("app", e.addr)
+			g.Awaits("app", 0)
+			g.Says("app", e.addr)
 			e.unused()
 		})
 	}
@@ -212,7 +191,7 @@ func TestRequestsDoNotWaitWhereNothingIs(t *testing.T) {
 	g := start(t, strings.Replace(unknown("", "", long), "service: app", "service: app, empty_hold: 0s", 1))
 	app := backend(t, func(w http.ResponseWriter, r *http.Request) {})
 	for _, say := range [][]string{nil, {app}, nil} {
-		g.says("app", say...)
+		g.Says("app", say...)
 		begun := time.Now()
 		res, _ := g.ask(get("/"))
 		if want := map[bool]int{true: 503, false: 200}[say == nil]; res.StatusCode != want {
@@ -236,7 +215,7 @@ func TestRequestsWaitOverRevisions(t *testing.T) {
 		answer := g.later(versionClient(t, false), "GET", "")
 		g.apply(next)
 		for name := range g.Clusters {
-			g.says(name, namedBackend(t, false, "app"))
+			g.Says(name, namedBackend(t, false, "app"))
 		}
 		if code, text := answer(); code != 200 || text != "app" {
 			t.Errorf("answered with %d %q after a revision with\n%s", code, text, next)
@@ -257,9 +236,9 @@ func TestRequestsWaitForWhatStandsIn(t *testing.T) {
 	for _, c := range clients {
 		c.send(get("/"))
 	}
-	g.awaits("app", 2) // the place is nobody's while they wait
-	g.says("app")
-	g.awaits("app", 2)
+	g.Awaits("app", 2) // the place is nobody's while they wait
+	g.Says("app")
+	g.Awaits("app", 2)
 	e, err := g.server.Explain(route.ExplainRequest{URL: "http://a/"}, config.Standard())
 	if err != nil {
 		t.Fatal(err)
@@ -267,7 +246,7 @@ func TestRequestsWaitForWhatStandsIn(t *testing.T) {
 	if s := e.Clusters[0]; !s.Unknown || s.Awaiting != 2 {
 		t.Errorf("explained as %+v, want two requests that wait", s)
 	}
-	g.says("spare", namedBackend(t, false, "spare"))
+	g.Says("spare", namedBackend(t, false, "spare"))
 	for _, c := range clients {
 		res, text := c.response("GET")
 		if res.StatusCode != 200 || text != "spare" {
@@ -282,7 +261,7 @@ func TestRequestsWaitForWhatStandsIn(t *testing.T) {
 			t.Errorf("logged %v", l)
 		}
 	}
-	g.awaits("app", 0)
+	g.Awaits("app", 0)
 }
 
 // A call of gRPC is told that there is nobody, with the status that has clients of gRPC try again.

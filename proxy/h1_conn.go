@@ -25,7 +25,7 @@ type connH1 struct {
 const slimAfter = 50 * time.Millisecond
 
 // serve carries requests until the connection, which is tracked, ends. first, with n bytes in it, is what has been read
-// already; it may be nil.
+// already. It may be nil.
 func (c *connH1) serve(first *netio.Buffer, n int) {
 	c.run(first, n, c.s.engine.Now(), false)
 }

@@ -19,7 +19,7 @@ type Plan struct {
 	passwords *passwords.Prepared
 }
 
-// Prepare does all of a revision that can go wrong; nothing of it is visible yet. clusters has every cluster of doc,
+// Prepare does all of a revision that can go wrong. Nothing of it is visible yet. clusters has every cluster of doc,
 // certs what it needs for TLS. Prepare, Commit and Abort belong to one goroutine.
 func (s *Server) Prepare(
 	doc *config.Document, clusters map[string]*cluster.Cluster, certs *mtls.Prepared,

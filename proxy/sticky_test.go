@@ -167,7 +167,7 @@ clusters:
 - {name: spare, endpoints: [%[2]q], protocol: %[1]s, balance: hash, hash: {cookie: {name: user}}}
 `, protocol, spare))
 		c := versionClient(t, h2)
-		g.says("first")
+		g.Says("first")
 		for _, known := range []bool{false, true} {
 			field := ""
 			if known {
@@ -180,7 +180,7 @@ clusters:
 				t.Errorf("HTTP/2 %v: %s answers with the cookies %q", h2, body, made)
 			}
 		}
-		g.says("first", namedBackend(t, h2, "first"))
+		g.Says("first", namedBackend(t, h2, "first"))
 		if header, body := send(t, c, "http://"+g.addr, "Cookie: "+stayCookie("first")); body != "first" ||
 			len(header.Values("Set-Cookie")) > 0 {
 			t.Errorf("HTTP/2 %v: the client is at %s with %v", h2, body, header)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
@@ -29,24 +28,16 @@ func (v View) explain(w http.ResponseWriter, r *http.Request) {
 // question reads the parameters of /explain. One that is not known is mostly the
 // rest of a URL that was not encoded.
 func question(query string) (q route.ExplainRequest, err error) {
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return q, fmt.Errorf("query: %w", err)
+	values, err := parameters(query, []string{"method", "url", "header", "listener", "source", "identity"}, "header")
+	switch {
+	case errors.Is(err, errUnknownParameter):
+		return q, fmt.Errorf("%w (an & in the url is written %%26)", err)
+	case err != nil:
+		return q, err
 	}
-	single := map[string]*string{"method": &q.Method, "url": &q.URL, "listener": &q.Listener, "source": &q.Source,
-		"identity": &q.Identity}
-	for name, given := range values {
-		switch to := single[name]; {
-		case name == "header":
-			q.Fields = given
-		case to == nil:
-			return q, fmt.Errorf("parameter %q: is none of method, url, header, listener, source, identity (an & in "+
-				"the url is written %%26)", name)
-		case len(given) > 1:
-			return q, fmt.Errorf("%s: is there %d times", name, len(given))
-		default:
-			*to = given[0]
-		}
+	q = route.ExplainRequest{
+		Method: values.Get("method"), URL: values.Get("url"), Fields: values["header"],
+		Listener: values.Get("listener"), Source: values.Get("source"), Identity: values.Get("identity"),
 	}
 	if q.URL == "" {
 		return q, errors.New("url: is missing")

@@ -1,9 +1,9 @@
 package sidecar
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -35,25 +35,17 @@ func (v View) failures(w http.ResponseWriter, r *http.Request) {
 
 // failureQuestion reads the parameters of /failures. An empty id means all requests.
 func failureQuestion(query string) (id string, n int, err error) {
-	values, err := url.ParseQuery(query)
+	values, err := parameters(query, []string{"id", "n"})
 	if err != nil {
-		return "", 0, fmt.Errorf("query: %w", err)
+		return "", 0, err
+	}
+	if id = values.Get("id"); id == "" && values.Has("id") {
+		return "", 0, errors.New("id: want a request id (seen none)")
 	}
 	n = defaultFailures
-	for name, given := range values {
-		switch {
-		case name != "id" && name != "n":
-			return "", 0, fmt.Errorf("parameter %q: is none of id, n", name)
-		case len(given) > 1:
-			return "", 0, fmt.Errorf("%s: is there %d times", name, len(given))
-		case name == "id":
-			if id = given[0]; id == "" {
-				return "", 0, fmt.Errorf("id: want a request id (seen none)")
-			}
-		default:
-			if n, err = strconv.Atoi(given[0]); err != nil || n < 1 || n > mostFailures {
-				return "", 0, fmt.Errorf("n: want a number from 1 to %d (seen %q)", mostFailures, given[0])
-			}
+	if values.Has("n") {
+		if n, err = strconv.Atoi(values.Get("n")); err != nil || n < 1 || n > mostFailures {
+			return "", 0, fmt.Errorf("n: want a number from 1 to %d (seen %q)", mostFailures, values.Get("n"))
 		}
 	}
 	return id, n, nil

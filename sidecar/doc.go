@@ -56,8 +56,9 @@
 // served.
 //
 // A document that was being tried when the process ended is quarantined at the next start only where another one can
-// serve, else after three: a kill or a loss of power must not leave a gateway with nothing. The trial ends with the
-// probation, or 15 s after the swap. Its note is not synced to the disk: a loss of power is no document's doing.
+// serve, else after three such ends. A kill or a loss of power must not leave a gateway with nothing. The trial ends
+// with the probation, or 15 s after the swap. Its note is not synced to the disk: a loss of power is no document's
+// doing.
 //
 // A pending document is tried again by time, from 1 to 30 seconds, and not by watching what is in its way: nothing
 // tells when a port becomes free. The ends of the process that a document has brought about are counted on while it is
@@ -66,7 +67,7 @@
 // A fault counts for the table that has decided the request. Requests of the former revision may fail for long after
 // the swap, and must not take back what heals them.
 //
-// A route without requests before cannot be worse than it was, and neither can one whose requests had no route: a new
+// A route without requests before cannot be worse than it was, and neither can one whose requests had no route. A new
 // service that does not work yet takes nothing else back. A new route that takes requests from another is compared with
 // that one. Listeners of HTTP are not judged: what fails there is no request, and anybody can make handshakes fail.
 //

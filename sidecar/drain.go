@@ -7,7 +7,7 @@ import (
 )
 
 // shutDown is the ordered end: not ready, a delay in which balancers notice, no new connections, what is in flight
-// finishes, the rest is cut. ctx outlives the end; stop ends the source; frozen tells that no revision comes into
+// finishes, the rest is cut. ctx outlives the end. stop ends the source. frozen tells that no revision comes into
 // service after it. Endpoints are followed to the end.
 func (s *Sidecar) shutDown(ctx context.Context, stop func(), frozen <-chan error) {
 	s.draining.Store(true)

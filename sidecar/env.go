@@ -18,8 +18,8 @@ const prefix = "GATEWAY"
 // none is how the tables show that a variable has no default.
 const none = "(none)"
 
-// Bootstrap is what only a restart changes: one field, one variable, one flag.
-// A variable's name is the field's, in words; `default` is its text when neither
+// Bootstrap is what only a restart changes: one field, one variable, one flag. A
+// variable's name is the field's, in words. `default` is its text when neither
 // flag nor environment says anything, `shown` how the tables show a default that
 // needs words, `oneof` the only texts there are, `group` what it and those below it
 // are about. Load fills and checks it.

@@ -288,10 +288,12 @@ func TestDurationBounds(t *testing.T) {
 		_, err := Load(Sources{Environ: []string{name + "=" + text}, Hostname: hostNamed("web-1")})
 		return err
 	}
+	checked := 0
 	for _, v := range Variables() {
 		if v.kind() != "duration" {
 			continue
 		}
+		checked++
 		wrong := "env " + v.Name + `: "0s": shorter than 1ms`
 		if err := load(v.Name, "0s"); zero[v.Name] && err != nil || !zero[v.Name] &&
 			(err == nil || err.Error() != wrong) {
@@ -304,6 +306,15 @@ func TestDurationBounds(t *testing.T) {
 		if err := load(v.Name, "20s"); err != nil {
 			t.Errorf("%s=20s: %v", v.Name, err)
 		}
+	}
+	durations := 0
+	for f := range reflect.TypeFor[Bootstrap]().Fields() {
+		if f.Type == reflect.TypeFor[time.Duration]() {
+			durations++
+		}
+	}
+	if checked != durations {
+		t.Errorf("%d durations were checked, the bootstrap has %d", checked, durations)
 	}
 }
 

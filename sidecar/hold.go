@@ -114,8 +114,8 @@ func (a *applier) loses(next *revision) error {
 	return nil
 }
 
-// lost tells which routes and L4 listeners have a usable endpoint now, and would have none in doc; usable tells
-// whether some of its clusters have one.
+// lost tells which routes and L4 listeners have a usable endpoint now, and would have none in doc. usable tells whether
+// some of its clusters have one.
 func (a *applier) lost(doc *config.Document, usable func([]config.WeightedCluster) bool) (all []string) {
 	serves := a.active.doc
 	known := docdiff.RoutesOf(serves)

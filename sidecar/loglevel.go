@@ -3,7 +3,6 @@ package sidecar
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -86,21 +85,14 @@ func (l *logLevel) stopLocked() {
 
 // logLevelQuestion reads the parameters of POST /log.
 func logLevelQuestion(query string) (level string, d time.Duration, err error) {
-	values, err := url.ParseQuery(query)
+	values, err := parameters(query, []string{"level", "for"})
 	if err != nil {
-		return "", 0, fmt.Errorf("query: %w", err)
+		return "", 0, err
 	}
-	for name, given := range values {
-		switch {
-		case name != "level" && name != "for":
-			return "", 0, fmt.Errorf("parameter %q: is none of level, for", name)
-		case len(given) > 1:
-			return "", 0, fmt.Errorf("%s: is there %d times", name, len(given))
-		case name == "for":
-			if d, err = time.ParseDuration(given[0]); err != nil || d <= 0 || d > longestLogLevel {
-				return "", 0, fmt.Errorf("for: want a duration with its unit, such as 5m, up to 24h (seen %q)",
-					given[0])
-			}
+	if values.Has("for") {
+		if d, err = time.ParseDuration(values.Get("for")); err != nil || d <= 0 || d > longestLogLevel {
+			return "", 0, fmt.Errorf("for: want a duration with its unit, such as 5m, up to 24h (seen %q)",
+				values.Get("for"))
 		}
 	}
 	level = values.Get("level")

@@ -180,7 +180,7 @@ func (a *applier) trials() *trials {
 	return &a.state.trials
 }
 
-// endTrial ends the trial of a document that did not come into service, until it is tried again; that of one which did
+// endTrial ends the trial of a document that did not come into service, until it is tried again. That of one which did
 // goes on for a while.
 func (a *applier) endTrial(hash string) {
 	switch {

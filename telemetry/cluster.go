@@ -78,9 +78,9 @@ func (c *Cluster) RecordConnect(d time.Duration, ok bool) {
 }
 
 // SetEndpoints gives the function that is asked for the number of endpoints by
-// state at each collection; a later call replaces it, nil removes it (and the
-// gauge with it). It is called from the exporter's goroutine and must not
-// block. The shared cluster of the overflow ignores it: it is many clusters.
+// state at each collection. A later call replaces it, nil removes it (and the
+// gauge with it). It is called from the exporter's goroutine and must not block.
+// The shared cluster of the overflow ignores it: it is many clusters.
 func (c *Cluster) SetEndpoints(f func() (healthy, ejected, unhealthy int)) {
 	if f == nil || c == c.reg.overflowCluster {
 		c.endpoints.Store(nil)

@@ -4,15 +4,12 @@
 //
 // # Life of a measurement
 //
-// When a table is built, its routes, clusters and listeners ask the [Registry]
-// (registry.go) for their instruments by name, and keep the pointers. A request
-// then counts with a few atomic additions: [Route.Record] (route.go) finds its
-// histogram by small integers (enums.go, flag.go, status.go) and adds to a
-// bucket (histogram.go). At each interval the SDK's reader asks the producer
-// (producer.go) for everything; walk.go goes over the registry, collection.go
-// makes points of what it finds, with the names of instruments.go, and
-// exporter.go sends them. [Start] (provider.go) sets that up if the OTEL_*
-// variables (env.go) name a collector.
+// When a table is built, its routes, clusters and listeners ask the [Registry] (registry.go) for their instruments by
+// name, and keep the pointers. A request then counts with a few atomic additions: [Route.Record] (route.go) finds its
+// histogram by small integers (enums.go, flag.go, status.go) and adds to a bucket (histogram.go). At each interval the
+// SDK's reader asks the producer (producer.go) for everything. walk.go goes over the registry, collection.go makes
+// points of what it finds, with the names of instruments.go, and exporter.go sends them. [Start] (provider.go) sets
+// that up if the OTEL_* variables (env.go) name a collector.
 //
 // # Life of a trace
 //
@@ -35,15 +32,12 @@
 //
 // # Promises
 //
-// Recording never blocks, and does not allocate once a series was seen. Counters
-// count whether or not anything is exported, and as long as the process lives,
-// across all revisions. Every label is bounded; names over a bound share
-// [Overflow]. Gauges are asked for at each collection, on the exporter's
-// goroutine: their functions must not block. A collector that is away, slow or
-// refusing costs one line in the log; the next interval tries again, and deltas
-// that did not arrive are part of the next. Nothing here outlives
-// [Provider.Shutdown]. A request that is not sampled costs no memory, and one that is never waits for the collector:
-// what does not fit the queue is lost, and counted.
+// Recording never blocks, and does not allocate once a series was seen. Counters count whether or not anything is
+// exported, and as long as the process lives, across all revisions. Every label is bounded; names over a bound share
+// [Overflow]. Gauges are asked for at each collection, on the exporter's goroutine: their functions must not block. A
+// collector that is away, slow or refusing costs one line in the log. The next interval tries again, and deltas that
+// did not arrive are part of the next. Nothing here outlives [Provider.Shutdown]. A request that is not sampled costs
+// no memory, and one that is never waits for the collector: what does not fit the queue is lost, and counted.
 //
 // # Not here
 //

@@ -15,7 +15,7 @@ import (
 )
 
 // settings is what the OTEL_* variables say. The SDK and the exporter read most
-// of them again for themselves; what they pass over in silence, or report on a
+// of them again for themselves. What they pass over in silence, or report on a
 // logger of their own, is found and named here.
 type settings struct {
 	destination                // of metrics
@@ -69,7 +69,7 @@ func readSettings(env func(string) string) (settings, error) {
 	return s, err
 }
 
-// destination reads where the signal is sent to, and looks at all that is said about the way; own checks what is said
+// destination reads where the signal is sent to, and looks at all that is said about the way. own checks what is said
 // of this signal alone.
 func (e *environment) destination(own func()) (d destination, err error) {
 	name, endpoint := e.signal("ENDPOINT")

@@ -17,7 +17,7 @@ var levels = []string{"trace", "debug", "info", "warn", "error", "off"}
 func LogLevels() []string { return slices.Clone(levels) }
 
 // NewLogger makes the root logger of the process. level is one of trace, debug,
-// info, warn, error and off; format is json (one object a line) or text (for
+// info, warn, error and off. format is json (one object a line) or text (for
 // eyes: coloured on a terminal). Every line reaches w whole, in one Write.
 func NewLogger(level, format string, w io.Writer) (hclog.Logger, error) {
 	if !slices.Contains(levels, level) {

@@ -171,7 +171,7 @@ func (r *Registry) RevisionHeld(state string) {
 }
 
 // RevisionRejected counts revisions that were refused, by a short reason from a
-// fixed set, such as "invalid"; it is no place for the text of an error.
+// fixed set, such as "invalid". It is no place for the text of an error.
 func (r *Registry) RevisionRejected(reason string) *Counter {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Statuses from 100 to 599 have a histogram each, made when first seen; all
+// Statuses from 100 to 599 have a histogram each, made when first seen. All
 // others, and 0 for "no status at all", share the one at noStatus.
 const (
 	minStatus  = 100

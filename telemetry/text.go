@@ -42,7 +42,7 @@ func plain(b []byte) bool {
 	for len(b) >= 8 {
 		x := binary.LittleEndian.Uint64(b)
 		quote, slash := x^ones*'"', x^ones*'\\'
-		// A byte below 0x20, or one that has become zero, borrows from its high bit; the rest of the word may then be
+		// A byte below 0x20, or one that has become zero, borrows from its high bit. The rest of the word may then be
 		// judged wrongly, and only ever as not plain.
 		if (x|(x-ones*0x20)|(quote-ones)|(slash-ones))&high != 0 {
 			return plainSlow(b)

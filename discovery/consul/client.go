@@ -53,9 +53,9 @@ type Client struct {
 	local string // the agent's own datacenter, once it was queried
 }
 
-// New checks what the environment says and connects to nothing. What is
-// wrong with the environment will not get better, so it is an error; a token
-// file that is not there yet is waited for.
+// New checks what the environment says and connects to nothing. What is wrong
+// with the environment will not get better, so it is an error. A token file that
+// is not there yet is waited for.
 func New(options Options) (*Client, error) {
 	c := &Client{options: options, log: options.Log, made: time.Now()}
 	if c.log == nil {
@@ -78,9 +78,9 @@ func New(options Options) (*Client, error) {
 	return c, nil
 }
 
-// Run follows the token file and the TLS files, and monitors the watches, until ctx ends.
-// Without it files are read anew only on Reload, and the token when Consul refuses it; and
-// a connection that died without a word is noticed when its request has run out of time.
+// Run follows the token file and the TLS files, and monitors the watches, until ctx ends. Without
+// it files are read anew only on Reload, and the token when Consul refuses it. A connection that
+// died without a sign is then noticed when its request has run out of time.
 func (c *Client) Run(ctx context.Context) {
 	defer c.closeIdle()
 	var files sync.WaitGroup

@@ -3,7 +3,6 @@ package consul
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -79,7 +78,7 @@ func ahead(header http.Header, begun time.Time, took time.Duration) (d time.Dura
 	return date.Add(time.Second / 2).Sub(begun.Add(took / 2)).Round(time.Second), true
 }
 
-// behind asks any server, as the watches do. The service consul is there in each datacenter; what of it the token may
+// behind asks any server, as the watches do. The service consul is there in each datacenter. What of it the token may
 // not read is left out of the response, which has its head all the same.
 func (c *Client) behind(ctx context.Context) (time.Duration, error) {
 	const unknown = -1
@@ -126,9 +125,4 @@ func (c *Client) Services(ctx context.Context) ([]string, error) {
 	_, err := c.get(ctx, "/v1/catalog/services", url.Values{}, fetchOptions{}, maxElementBytes,
 		func(_ responseHead, body io.Reader) error { return bodyFault(json.NewDecoder(body).Decode(&tags)) })
 	return slices.Sorted(maps.Keys(tags)), inTime(ctx, err)
-}
-
-// Unreachable tells whether an error is that Consul gave no response, or none of use, and not that it refused.
-func Unreachable(err error) bool {
-	return err != nil && !errors.Is(err, ErrNoACLs) && unreachable(classOf(err))
 }

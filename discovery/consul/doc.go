@@ -4,12 +4,12 @@
 //
 // # Life of a change
 //
-// [Client.Source] (kv.go) delivers a discovery.Document whenever its key changes, and a [Catalog]
-// the [Endpoints] of each [Query]. Both run the one loop of watch.go: query (request.go) the agent
-// (client.go, link.go, token.go) to answer when something has changed, confirm what seems lost,
-// deliver, and query again as often as a token bucket allows (pace.go). After an error (fault.go)
-// the loop keeps what is known and backs off. The monitor (monitor.go) finds out whether Consul
-// responds (probe.go), and looks at what a parked request may not see (look.go).
+// [Client.Source] (kv.go) delivers a discovery.Document whenever its key changes, and a [Catalog] the [Endpoints] of
+// each [Query]. Both run the one loop of watch.go. It queries the agent (client.go, link.go, token.go) to answer when
+// something has changed (watch_query.go, request.go). It confirms what seems lost (watch_result.go), delivers, and
+// queries again as often as a token bucket allows (pace.go). After an error (fault.go) the loop keeps what is known and
+// backs off. The monitor (monitor.go) finds out whether Consul responds (probe.go), and looks at what a parked request
+// may not see (look.go).
 //
 // A key may hold a pointer in the place of a document (pointer.go). The parts that it names are read,
 // and are the document, of one file or several, if their hash is the pointer's. [Revisions] is the
@@ -22,19 +22,17 @@
 //
 // [Client.Locate] tells where the agent is (location.go).
 //
-// [Registrar] keeps the gateway's own service at the agent (registrar.go).
+// [Registrar] keeps the gateway's own service at the agent (registrar.go, registrar_agent.go).
 //
-// health.go decodes what Consul says of a service into records, endpoints.go maps records to what a
-// [Query] wants as Consul does for Envoy, and subscriptions.go runs one watch for each service that
-// the queries of catalog.go name.
+// health.go decodes what Consul says of a service into records. endpoints.go maps records to what a [Query] wants, as
+// Consul does for Envoy. subscriptions.go runs one watch for each service that the queries of catalog.go name.
 //
 // # Promises
 //
-//   - Nothing is delivered on suspicion. That a document or an instance is gone, and every result
-//     that is odd (index 0 or 1, an index lower than before, other content at the same index), is
-//     delivered only when a plain read from the leader says so too. So is what an agent's own view
-//     says right after the leader said something else. A 403, a result that is marked as filtered
-//     by ACLs, and an empty list without a token are errors, never "nothing".
+//   - Nothing is delivered on suspicion. That a document or an instance is gone is delivered only when a plain read
+//     from the leader says so too. So is every result that is odd: index 0 or 1, an index lower than before, other
+//     content at the same index. So is what an agent's own view says right after the leader said something else. A 403,
+//     a result that is marked as filtered by ACLs, and an empty list without a token are errors, never "nothing".
 //   - Errors deliver nothing and end nothing: what was delivered last holds, without an age limit.
 //     They are in Status, counted through Options.CountError, and logged when they begin and end.
 //     No Run returns before its ctx ends, and none leaves a goroutine behind.
@@ -43,18 +41,18 @@
 //     that nothing is registered.
 //   - Documents and endpoints are never edited after delivery. A document's Hash is its identity;
 //     Consul's indexes are for people.
-//   - Consul sees at most one request per watch at a time, 64 watches (240 over HTTP/2), after that
-//     a few polls; every request has a deadline, every response a limit, and the token of the
-//     moment it was sent. Beside that, some 25 small requests a minute, one a second while Consul does
-//     not respond, and 6 looks a minute for each watch, up to 80 of them.
-//   - What Consul holds is delivered within 2 s of its return from an outage, within 5 s if its
-//     connections died without a sign, and within 14 s where only a look can tell: an index of the
-//     future, an address that leads to another Consul, one endpoint that lost its requests.
+//   - Consul sees at most one request per watch at a time, 64 watches (240 over HTTP/2), after that a few polls. Every
+//     request has a deadline, every response a limit, and the token of the moment it was sent. Beside that, some 25
+//     small requests a minute, one a second while Consul does not respond, and 6 looks a minute for each watch, up to
+//     80 of them.
+//   - What Consul holds is delivered within 2 s of its return from an outage, and within 5 s if its connections died
+//     without a sign. It is delivered within 14 s where only a look can tell: an index of the future, an address that
+//     leads to another Consul, one endpoint that lost its requests.
 //   - A registrar changes and removes no service but its own, and takes two seconds at most for its end.
-//   - A push writes parts, meta and pointer, in this order. A pointer that a gateway sees leads to
-//     a whole document, also if somebody prunes the history at the same time: Prune deletes only while
-//     the pointer that it knows is live, and Push looks for its parts once more after its pointer is
-//     live. A pointer without its parts is a Refused document, and is looked at again every 10 s.
+//   - A push writes parts, meta and pointer, in this order. A pointer that a gateway sees leads to a whole document,
+//     also if somebody prunes the history at the same time. Prune deletes only while the pointer that it knows is live.
+//     Push looks for its parts once more after its pointer is live. A pointer without its parts is a Refused document,
+//     and is looked at again every 10 s.
 //   - A verdict is written on change only, within half a second and after ten changes at most every two seconds.
 //     It goes away with its gateway. A token without the rights makes one request every few minutes.
 //
@@ -68,11 +66,10 @@
 //
 // # Decisions
 //
-// Requests are made with net/http, not with the methods of the library's client. It reads CONSUL_*
-// and builds TLS as Consul's command line does, and for that it is used; but its client ignores bad
-// index fields, buffers whole responses, follows redirects with the token, reads the token file
-// once, and gives up keep-alive on unix sockets. A test holds our reading of addresses against the
-// library's.
+// Requests are made with net/http, not with the methods of the library's client. It reads CONSUL_* and builds TLS as
+// Consul's command line does, and is used for that alone. Its client ignores bad index fields, buffers whole responses,
+// follows redirects with the token, reads the token file once, and gives up keep-alive on unix sockets. A test holds
+// our reading of addresses against the library's.
 //
 // The tags of a query are applied here and not by Consul: one query per service, the same from all
 // sidecars, is one view in the agent. A filter is Consul's to evaluate, so each has a watch of its own.
@@ -93,16 +90,15 @@
 //
 // The history is in the order of Consul's writes: the clocks of those who push may differ.
 //
-// A 404 for a single key is believed also without a token, since Consul says 403 to those who may
-// not read it; an empty list is not.
+// A 404 for a single key is believed also without a token, since Consul says 403 to those who may not read it. An empty
+// list is not.
 //
 // The session of a verdict has no check of the agent's node: at a restart of an agent all its gateways would fall
 // silent. A gateway takes its key over from whoever holds it, in one transaction. With a lock that is waited for, the
 // successor of one that was killed would be silent for two minutes.
 //
-// A token file that is missing or empty after it held a token leaves that token in use, and one
-// that was never there keeps us from sending requests: a request without a token would get a
-// response as if there were nothing.
+// A token file that is missing or empty after it held a token leaves that token in use. One that was never there keeps
+// us from sending requests: a request without a token would get a response as if there were nothing.
 //
 // A request that does not block is a consistent one. A server that was just elected answers others before it
 // has applied its log, and says what was true long ago, or that there is nothing. A consistent request waits until it

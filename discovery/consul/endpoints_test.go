@@ -2,6 +2,7 @@ package consul
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,22 @@ func show(e Endpoints) string {
 		all = append(all, "negative")
 	}
 	return strings.Join(all, " ")
+}
+
+// Two queries that differ are told apart, whatever it is that differs.
+func TestQueriesAreToldApart(t *testing.T) {
+	base := Query{Service: "a", Tags: "a", Filter: "a", Port: "a", Datacenter: "a"}
+	for i := range reflect.TypeFor[Query]().NumField() {
+		other := base
+		reflect.ValueOf(&other).Elem().Field(i).SetString("b")
+		name := reflect.TypeFor[Query]().Field(i).Name
+		if compareQueries(base, other) >= 0 || compareQueries(other, base) <= 0 {
+			t.Errorf("%s: the order of two queries that differ in it is open", name)
+		}
+		if base.String() == other.String() {
+			t.Errorf("%s: two queries that differ in it are both %q", name, base.String())
+		}
+	}
 }
 
 func TestEndpointsOf(t *testing.T) {

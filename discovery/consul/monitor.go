@@ -44,10 +44,10 @@ type follower interface {
 	status() condition
 }
 
-// monitor keeps watch over the watches of one Consul. A parked request knows nothing of a connection
-// that died without a word, or of a server that was replaced: the monitor looks for itself, over
-// connections of its own, and restarts the watches that are wrong. While watches fail it probes for
-// them all, so that they return together and soon without querying all the time.
+// monitor keeps watch over the watches of one Consul. A parked request knows nothing of a
+// connection that died without a sign, or of a server that was replaced. So the monitor looks for
+// itself, over connections of its own, and restarts the watches that are wrong. While watches fail
+// it probes for them all, so that they return together and soon without querying all the time.
 type monitor struct {
 	// a cheap request; fresh = not over a connection that there is
 	probe     func(ctx context.Context, fresh bool) error

@@ -45,7 +45,7 @@ func (c *Cluster) usable(v *view) map[*Endpoint]bool {
 }
 
 // maxScan is up to how many endpoints the smooth round robin looks at each for
-// every pick (some 2 ns each); over more, weighted random draws are as even.
+// every pick (some 2 ns each). Over more, weighted random draws are as even.
 const maxScan = 64
 
 // from runs the cluster's balancer over ms. A switch and not an interface, so

@@ -16,9 +16,9 @@
 // # Life of an endpoint
 //
 // [Set.Prepare] builds a revision's [Cluster] on the endpoints that are there (set.go, group.go).
-// [Cluster.SetEndpoints] takes what Consul says (instance.go, feed.go, flap.go) and stores a new
-// list; [Cluster.Check] does so for what active checks find (check.go). [Set.Retire] names the
-// clusters that serve; what they do not name is closed. [Set.Run] keeps time.
+// [Cluster.SetEndpoints] takes what Consul says (instance.go, feed.go, flap.go), keeps for a while what seems lost
+// (hold.go), and stores a new list. [Cluster.Check] does so for what active checks find (check.go). [Set.Retire] names
+// the clusters that serve; what they do not name is closed. [Set.Run] keeps time.
 //
 // # Promises
 //
@@ -35,9 +35,9 @@
 //     sequence.
 //   - Idle connections survive revisions too, unless protocol, TLS or PROXY protocol changed: those
 //     are other endpoints of the same health.
-//   - Nothing is unbounded: idle connections by keepalive.max_idle, those who wait by
-//     limits.max_pending and their context (for the first endpoints: as many more as there may be
-//     connections), memory of endpoints gone by number and time.
+//   - Nothing is unbounded: idle connections are bounded by keepalive.max_idle, those who wait by limits.max_pending
+//     and their context, memory of endpoints gone by number and time. For the first endpoints as many more may wait as
+//     there may be connections.
 //   - One goroutine checks a cluster, with at most 16 probes under way; they end with the cluster's
 //     revision, and their verdicts do not.
 //   - Outcomes of clients that went away, and of our own limits, never count.
@@ -63,27 +63,25 @@
 // by its load.
 //
 // A hash cluster has Maglev's table: one look finds the endpoint of a key among any number. A ring would move exactly
-// the keys that must move, and costs a search of some 100 ns among 1,000 endpoints; this table moves a few in a
-// hundred more. It is made anew, in 2 to 4 ms, only when an address or a weight of those in use changes.
+// the keys that must move, and costs a search of some 100 ns among 1,000 endpoints. This table moves a few in a hundred
+// more. It is made anew, in 2 to 4 ms, only when an address or a weight of those in use changes.
 //
-// Ejection is by failures in a row, for base_ejection times the number of ejections, up to
-// max_ejection (as Envoy). The number falls by one for each base_ejection with successes and
-// without an ejection. The end of an ejection is no return but a probe: one request at a time, at a
-// tenth of the weight; success opens the gate and starts slowly (10 % to 100 % of the weight over
-// slow_start), failure ejects again at once. So a dead endpoint costs one request an ejection. A probe
-// that says nothing is joined by another after 5 s, then 10, 20 and so on. max_ejected_percent is
-// rounded down, but of several endpoints one may always be out (as Envoy), and the sole one never
-// is, unless clusters stand in: there is no other to use.
+// Ejection is by failures in a row, for base_ejection times the number of ejections, up to max_ejection (as Envoy). The
+// number falls by one for each base_ejection with successes and without an ejection. The end of an ejection is no
+// return but a probe: one request at a time, at a tenth of the weight. Success opens the gate and starts slowly (10 %
+// to 100 % of the weight over slow_start), failure ejects again at once. So a dead endpoint costs one request an
+// ejection. A probe that says nothing is joined by another after 5 s, then 10, 20 and so on. max_ejected_percent is
+// rounded down. But of several endpoints one may always be out (as Envoy). The sole one never is, unless clusters stand
+// in: there is no other to use.
 //
 // Panic: when no endpoint is both healthy by Consul and not ejected, all that are not in
 // maintenance are used, unless the cluster says `panic: never`. If all are critical in Consul,
 // passive health still chooses among them. While all are ejected any success ends an ejection.
 //
-// Where a cluster prefers something its view has two parts (prefer.go), as Envoy has priorities: the near
-// one takes all requests while 1/1.4 of its weight is healthy, then as much as that. A pick draws the part,
-// and the balancer chooses in it. The share changes with ejections and, ten times a second, with slow
-// starts: so an endpoint that returns alone takes over slowly. One that is probed counts a tenth, or it
-// would never be probed.
+// Where a cluster prefers something its view has two parts (prefer.go), as Envoy has priorities. The near one takes all
+// requests while 1/1.4 of its weight is healthy, then as much as that. A pick draws the part, and the balancer chooses
+// in it. The share changes with ejections and, ten times a second, with slow starts: so an endpoint that returns alone
+// takes over slowly. One that is probed counts a tenth, or it would never be probed.
 //
 // Consul takes endpoints away slowly (after a confirmed response; see discovery/consul). The last
 // ones deregistered are held for consul.empty_hold (30 s): an agent that restarts takes its node's
@@ -101,9 +99,9 @@
 // revision that has the same query under another name or filter. So a cluster that is retired, and
 // gets no changes any more, takes once what another one was told.
 //
-// What the set's mutex and that of a group guard is annotated, and so are the functions that need
-// them. The analyzer cannot know that all groups are of one set, and all healths of a group of that
-// group: where a loop passes from one to the other, a line is excepted ("one set", "one group").
+// What the set's mutex and that of a group guard is annotated, and so are the functions that need them. The analyzer
+// cannot know that all groups are of one set, and all healths of a group of that group. Where a loop passes from one to
+// the other, a line is excepted ("one set", "one group").
 //
 // Time is coarse on the hot path (100 ms): a connection idle for "over a second" is one of 0.9 to
 // 1.1 s.

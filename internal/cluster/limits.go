@@ -73,7 +73,7 @@ func (c *Cluster) reserveWaiting(ctx context.Context, e *Endpoint) (Conn, *Slot,
 	}
 }
 
-// ReserveWithin is for when Take had nothing: it is reserveWaiting for at most wait; the context
+// ReserveWithin is for when Take had nothing: it is reserveWaiting for at most wait. The context
 // with that deadline is made only when there is something to wait for. With wait 0 it is
 // tryReserve.
 func (c *Cluster) ReserveWithin(ctx context.Context, e *Endpoint, wait time.Duration) (Conn, *Slot, error) {

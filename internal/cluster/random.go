@@ -78,7 +78,7 @@ func usable(m *member, tried *Tried) *member {
 }
 
 // lessBusy gives the one with less load for its weight, the first if they are
-// equal; draws are by weight already, so idle endpoints share by weight.
+// equal. Draws are by weight already, so idle endpoints share by weight.
 func lessBusy(a, b *member) *member {
 	switch {
 	case a == nil:

@@ -4,7 +4,7 @@ import "sync/atomic"
 
 // RetryBudget bounds the retries in flight to a share of the live requests, so that retries never multiply an outage.
 // While requests succeed it saves the same share of them, up to a bound: an endpoint that dies fails more than its
-// share at one moment, and these requests may be retried; a lasting outage may not be. The zero value is ready. Safe
+// share at one moment, and these requests may be retried. A lasting outage may not be. The zero value is ready. Safe
 // for concurrent use.
 type RetryBudget struct {
 	live  atomic.Int64 // retries in flight under the budget
@@ -20,7 +20,7 @@ const (
 )
 
 // Take takes a place for one retry. inFlight is the number of the cluster's live requests, share the budget's part of
-// them; a share of 0 or less means no budget.
+// them. A share of 0 or less means no budget.
 func (b *RetryBudget) Take(inFlight int64, share float64) bool {
 	n := b.live.Add(1)
 	if share <= 0 || n <= minRetries || float64(n) <= share*float64(inFlight) || b.spend() {

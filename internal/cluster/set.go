@@ -78,8 +78,8 @@ func (s *Set) measured(f func(*telemetry.Endpoint)) {
 // Prepare builds a revision's cluster on the endpoints that are there already.
 // Nothing that serves notices before the cluster is used. What it adopts from
 // the catalog is what was last delivered to a cluster of the same name and the
-// same query to Consul; otherwise it begins with its static endpoints alone.
-// A prepared cluster is either kept or dropped by the next Retire.
+// same query to Consul. Otherwise it begins with its static endpoints alone. A
+// prepared cluster is either kept or dropped by the next Retire.
 func (s *Set) Prepare(cfg config.Cluster) (*Cluster, error) {
 	if err := check(&cfg); err != nil {
 		return nil, err

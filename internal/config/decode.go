@@ -17,8 +17,8 @@ func Decode(data []byte, base Base) (*Document, error) {
 	return DecodeParts([]Part{{Data: data}}, base)
 }
 
-// DecodeParts reads the documents of a folder as one: in the order of the
-// parts' names the lists are put together; what else two parts set is an error.
+// DecodeParts reads the documents of a folder as one: in the order of the parts'
+// names the lists are put together. What else two parts set is an error.
 func DecodeParts(parts []Part, base Base) (*Document, error) {
 	d, sources, err := decodeParts(parts, base)
 	if err != nil {

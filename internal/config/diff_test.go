@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -48,6 +50,26 @@ clusters: [{name: x, endpoints: ["a:1"]}, {name: y, endpoints: ["a:1"]}]
 	}
 	if got := Diff(nil, decode(t, before, Base{})); len(got) != 1 || got[0] != "1 listener, 2 routes, 2 clusters" {
 		t.Errorf("first revision: %q", got)
+	}
+}
+
+// Whatever part of a document changes, a person is told.
+func TestDiffKnowsEverySection(t *testing.T) {
+	data, err := os.ReadFile("testdata/full.good.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, least := decode(t, string(data), Base{}), decode(t, "routes: []", Base{})
+	for i := range reflect.TypeFor[Document]().NumField() {
+		name := reflect.TypeFor[Document]().Field(i).Name
+		if name == "Revision" {
+			continue
+		}
+		other := *full
+		reflect.ValueOf(&other).Elem().Field(i).Set(reflect.ValueOf(least).Elem().Field(i))
+		if got := Diff(full, &other); len(got) == 0 {
+			t.Errorf("%s was removed: no change is told", name)
+		}
 	}
 }
 

@@ -1,21 +1,18 @@
-// Package config is the document of one revision: its model, and the one strict
-// way from text to a value that the rest of the gateway may trust blindly.
+// Package config is the document of one revision: its model, and the one strict way from text to a
+// value. The rest of the gateway checks nothing of it again.
 //
 // # Life of a document
 //
-// Decode and DecodeParts (decode.go) make a tree of each text (parse.go) and
-// walk it by hand, section by section, so that each value is read, checked and
-// given its default at one place, and each problem knows its line and column
-// (problem.go). A section is a block: a table of fields, one line a key
-// (schema.go), each of a kind that reads one sort of value and writes it back
-// (values.go, names.go, address.go, host.go, path.go, size.go). Every idea of
-// the document has a file of its own with its type, its table, its defaults and
-// its checks: listener.go, route.go, match.go, weighted.go, retries.go,
-// cluster.go, tls.go, timeouts.go, ... A setting is added or removed there and
-// nowhere else. What the bootstrap adds is written as text and read last
-// (base.go), so it follows the same rules. The same tables write the effective
-// document (encode.go) and tell what changed (diff.go); origin.go tells who said
-// a value.
+// Decode and DecodeParts (decode.go) make a tree of each text (parse.go) and walk it section by
+// section. So each value is read, checked and given its default at one place, and each problem
+// knows its line and column (problem.go). A section is a block: a table of fields, one line a key
+// (schema.go). Each field is of a kind that reads one sort of value and writes it back (values.go,
+// names.go, address.go, host.go, path.go, size.go). Every idea of the document has a file of its
+// own with its type, its table, its defaults and its checks: listener.go, route.go, match.go,
+// weighted.go, retries.go, cluster.go, tls.go, timeouts.go, ... A setting is added or removed there
+// and nowhere else. What the bootstrap adds is written as text and read last (base.go), so it
+// follows the same rules. The same tables write the effective document (encode.go) and tell what
+// changed (diff.go); origin.go tells who said a value.
 //
 // # Promises
 //
@@ -24,13 +21,11 @@
 // edited after Decode, and Decode keeps nothing: both may be used by many
 // goroutines.
 //
-// Decode finds all problems, not the first, orders them by place and tells at
-// most a hundred. It never panics. Its cost is bounded by the size of the text,
-// while the text is parsed and not after (bounds.go): 512 KiB cost at most 64 MB
-// and 300 ms, whatever is in them. All parts together are at most 8 MiB, and
-// hold no more values than four such texts. A tree is at most 24 levels deep.
-// Ten thousand routes and a thousand clusters take about 150 ms, most of it in
-// the YAML parser.
+// Decode finds all problems, not the first, orders them by place and tells at most a hundred. It
+// never panics. Its cost is bounded by the size of the text, while the text is parsed and not after
+// (bounds.go). 512 KiB cost at most 64 MB and 300 ms, whatever is in them. All parts together are
+// at most 8 MiB, and hold no more values than four such texts. A tree is at most 24 levels deep.
+// Ten thousand routes and a thousand clusters take about 150 ms, most of it in the YAML parser.
 //
 // The effective document, as YAML or JSON, decodes to the same revision under
 // any base with the same defaults. The revision is a hash of that document: a
@@ -48,9 +43,9 @@
 //
 // # Decisions
 //
-// Tables with closures over reflection on tags: a table says which values a key
-// takes, walks 10,000 routes in the time that a second decoding pass would only
-// begin in, and gives writing, comparing and suggestions for nothing.
+// Tables with closures over reflection on tags. A table says which values a key takes, and gives
+// writing, comparing and suggestions without other code. It walks 10,000 routes in the time in
+// which a second decoding pass would only begin.
 //
 // No anchors, aliases, merge keys or tags: a problem's line must be the line
 // where the value is, and a small text must not mean a large tree. A tool that
@@ -69,7 +64,6 @@
 // first. What the library reads ahead is bounded as it reads, since only the
 // library knows where such a part begins.
 //
-// Passive health is on by default, limits on connections are not: the first
-// costs nothing while all is well, the second would surprise a busy port at
-// some number that nobody chose.
+// Passive health is on by default, limits on connections are not. The first costs nothing while all
+// is well. The second would refuse connections of a busy port at some number that nobody chose.
 package config

@@ -18,7 +18,7 @@ func TestMeant(t *testing.T) {
 		{"source", Balances, "hash"},
 		{"clusterz", routeBlock.keys(), "cluster"},
 		{"leastconn", Balances, "least_request"},
-		{"remote_addr", VariableNames(), "remote_ip"},
+		{"remote_addr", variableNames[NoVariable+1:], "remote_ip"},
 		{"users", basicAuthBlock.keys(), "file"},
 		{"nothing like it", routeBlock.keys(), ""},
 	} {
@@ -36,7 +36,7 @@ func TestAlsoCalledNamesWords(t *testing.T) {
 		requestEditsBlock.keys(), mirrorBlock.keys(), accessBlock.keys(), basicAuthBlock.keys(),
 		externalAuthBlock.keys(),
 		clusterBlock.keys(), consulBlock.keys(), hashBlock.keys(), passiveHealthBlock.keys(), errorPageBlock.keys(),
-		operators(headerValue, headerValue).keys(), Balances, VariableNames(),
+		operators(headerValue, headerValue).keys(), Balances, variableNames[NoVariable+1:],
 	} {
 		for _, word := range words {
 			known[word] = true

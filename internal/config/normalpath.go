@@ -2,11 +2,11 @@ package config
 
 import "bytes"
 
-// NormalPath returns path as it is matched: percent-encoded unreserved characters decoded, dot segments removed
-// (RFC 3986 sections 6.2.2 and 5.2.4). Encoded slashes, repeated slashes and backslashes stay as they are. A path that
-// is normal already is returned itself. Another one is built in scratch, which is returned for the next use; scratch
-// may be nil. ok is false when the path climbs above the root or ends inside an encoding. The document's prefixes and
-// the paths of requests are both normalised here, or a prefix would not match what it was written for.
+// NormalPath returns path as it is matched: percent-encoded unreserved characters decoded, dot segments removed (RFC
+// 3986 sections 6.2.2 and 5.2.4). Encoded slashes, repeated slashes and backslashes stay as they are. A path that is
+// normal already is returned itself. Another one is built in scratch, which is returned for the next use. scratch may
+// be nil. ok is false when the path climbs above the root or ends inside an encoding. The document's prefixes and the
+// paths of requests are both normalised here, or a prefix would not match what it was written for.
 func NormalPath(path, scratch []byte) (normal, next []byte, ok bool) {
 	if isNormal(path) {
 		return path, scratch, true

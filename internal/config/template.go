@@ -39,9 +39,6 @@ var variableNames = [VariableCount]string{
 	VarTLSVersion: "tls_version", VarRevision: "revision", VarService: "service", VarInstance: "instance",
 }
 
-// VariableNames lists the names of all variables.
-func VariableNames() []string { return append([]string(nil), variableNames[NoVariable+1:]...) }
-
 // Piece is a part of a value: text, or a variable.
 type Piece struct {
 	Text     string

@@ -21,15 +21,18 @@ const (
 	PollInterval = time.Second
 )
 
-// Watcher calls a function when files may have changed.
+// Watcher calls a function when files may have changed. A nil one watches nothing.
 type Watcher struct {
 	changed func()
 	log     hclog.Logger
+	open    func() (*notifier, error)
 	kick    chan struct{} // one token: paths are new
 	stop    chan struct{}
 	done    chan struct{}
 
 	mu sync.Mutex
+	// +checklocks:mu
+	phase phase
 	// +checklocks:mu
 	notify *notifier // nil: the system gives none
 	// +checklocks:mu
@@ -40,25 +43,27 @@ type Watcher struct {
 	complaint string // the last that was logged
 }
 
-// New makes a watcher of no path and starts its goroutine, which calls changed. Close ends it. log may be nil.
-func New(changed func(), log hclog.Logger) *Watcher {
-	notify, err := newNotifier()
-	w := newWatcher(changed, log, notify)
-	w.mu.Lock()
-	w.complain(err)
-	w.mu.Unlock()
-	go w.run()
-	return w
-}
+// phase is how far a Watcher has come.
+type phase uint8
 
-func newWatcher(changed func(), log hclog.Logger, notify *notifier) *Watcher {
+const (
+	idle    phase = iota // there has been no path to watch
+	running              // its goroutine runs
+	closed
+)
+
+// New makes a watcher of no path. The first path starts its goroutine, which calls changed; Close ends it. log may be
+// nil.
+func New(changed func(), log hclog.Logger) *Watcher { return newWatcher(changed, log, newNotifier) }
+
+func newWatcher(changed func(), log hclog.Logger, open func() (*notifier, error)) *Watcher {
 	if log == nil {
 		log = hclog.NewNullLogger()
 	}
 	return &Watcher{
 		changed: changed,
 		log:     log,
-		notify:  notify,
+		open:    open,
 		kick:    make(chan struct{}, 1),
 		stop:    make(chan struct{}),
 		done:    make(chan struct{}),
@@ -74,13 +79,19 @@ func Watch(ctx context.Context, changed func(), log hclog.Logger, paths ...strin
 }
 
 // Follow makes paths those that are watched. It reads their status before it returns. If there are new ones, changed is
-// called once.
+// called once. After Close it does nothing.
 func (w *Watcher) Follow(paths []string) {
+	if w == nil {
+		return
+	}
 	paths = slices.Compact(slices.Sorted(slices.Values(paths)))
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if slices.Equal(paths, w.paths) {
+	if w.phase == closed || slices.Equal(paths, w.paths) {
 		return
+	}
+	if w.phase == idle {
+		w.start()
 	}
 	before := w.paths
 	fresh := slices.ContainsFunc(paths, func(p string) bool {
@@ -97,17 +108,33 @@ func (w *Watcher) Follow(paths []string) {
 	}
 }
 
-// Close ends all watching. It returns when changed will not be called any more.
-func (w *Watcher) Close() {
-	close(w.stop)
-	<-w.done
+// start begins to watch.
+//
+// +checklocks:w.mu
+func (w *Watcher) start() {
+	notify, err := w.open()
+	w.complain(err)
+	w.notify, w.phase = notify, running
+	go w.run(notify)
 }
 
-func (w *Watcher) run() {
-	defer close(w.done)
+// Close ends all watching. It returns when changed will not be called any more.
+func (w *Watcher) Close() {
+	if w == nil {
+		return
+	}
 	w.mu.Lock()
-	notify := w.notify
+	was := w.phase
+	w.phase = closed
 	w.mu.Unlock()
+	if was == running {
+		close(w.stop)
+		<-w.done
+	}
+}
+
+func (w *Watcher) run(notify *notifier) {
+	defer close(w.done)
 	defer notify.close()
 	events, faults := notify.channels()
 	poll := time.NewTicker(PollInterval)

@@ -212,8 +212,7 @@ func TestEveryWayIsPolled(t *testing.T) {
 				w := newWatcher(func() {
 					text, _ := os.ReadFile(path)
 					read = string(text)
-				}, nil, nil)
-				go w.run()
+				}, nil, noNotifier)
 				defer w.Close()
 				w.Follow([]string{path})
 				for _, text := range []string{"two", "three, which is longer"} {
@@ -235,8 +234,7 @@ func TestNewPathsAreToldOnce(t *testing.T) {
 	write(t, a, nil)
 	synctest.Test(t, func(t *testing.T) {
 		told := 0
-		w := newWatcher(func() { told++ }, nil, nil)
-		go w.run()
+		w := newWatcher(func() { told++ }, nil, noNotifier)
 		defer w.Close()
 		for _, row := range []struct {
 			paths []string
@@ -260,8 +258,7 @@ func TestWhatNeverRestsIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []time.Duration
 		began := time.Now()
-		w := newWatcher(func() { told = append(told, time.Since(began)) }, nil, nil)
-		go w.run()
+		w := newWatcher(func() { told = append(told, time.Since(began)) }, nil, noNotifier)
 		defer w.Close()
 		for i := range 40 { // each is new, and so a reason to wait
 			w.Follow([]string{strings.Repeat("x", i+1)})
@@ -292,6 +289,33 @@ func TestOthersAreNoNews(t *testing.T) {
 	}
 }
 
+// A watcher without a path has no goroutine and no descriptor, and neither has one that is closed.
+func TestNothingRunsWithoutAPath(t *testing.T) {
+	testserver.Goroutines(t)
+	opened := 0
+	open := func() (*notifier, error) {
+		opened++
+		return newNotifier()
+	}
+	New(func() {}, nil).Follow(nil) // the goroutines tell that nothing is left to close
+	w := newWatcher(func() {}, nil, open)
+	w.Follow(nil)
+	if opened != 0 {
+		t.Error("a watcher without a path has asked the system for watches")
+	}
+	path := filepath.Join(t.TempDir(), "file")
+	w.Follow([]string{path})
+	w.Close()
+	w.Close()
+	w.Follow([]string{path, path + "2"})
+	if opened != 1 {
+		t.Errorf("asked the system for watches %d times, want once", opened)
+	}
+	var none *Watcher
+	none.Follow([]string{path})
+	none.Close()
+}
+
 func TestPathsThatAreDroppedAreNotWatched(t *testing.T) {
 	testserver.Goroutines(t)
 	one, two := t.TempDir(), t.TempDir()
@@ -316,9 +340,12 @@ func TestPathsThatAreDroppedAreNotWatched(t *testing.T) {
 	}
 }
 
+// noNotifier is a system that gives no watches.
+func noNotifier() (*notifier, error) { return nil, nil }
+
 func TestComplainsOnce(t *testing.T) {
 	var log strings.Builder
-	w := newWatcher(func() {}, hclog.New(&hclog.LoggerOptions{Output: &log, DisableTime: true}), nil)
+	w := newWatcher(func() {}, hclog.New(&hclog.LoggerOptions{Output: &log, DisableTime: true}), noNotifier)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, err := range []error{os.ErrPermission, os.ErrPermission, nil, os.ErrPermission} {

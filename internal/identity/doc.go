@@ -13,10 +13,10 @@
 //
 // # Decisions
 //
-// The subject of a certificate is not looked at: RFC 9525 has done away with it for servers, SPIFFE never had it, and
+// The subject of a certificate is not looked at. RFC 9525 has done away with it for servers, SPIFFE never had it, and
 // authorities check it less than the names of subjectAltName.
 //
-// A star stands for one whole segment of a URI's path and for nothing else. Consul's names have the datacenter in
-// their midst (spiffe://TRUST-DOMAIN/ns/default/dc/dc1/svc/web), so a prefix would not do, and a pattern in which a
-// star takes in slashes lets in who was not meant.
+// A star stands for one whole segment of a URI's path and for nothing else. Consul's names have the datacenter in their
+// midst (spiffe://TRUST-DOMAIN/ns/default/dc/dc1/svc/web), so a prefix would not do. A pattern in which a star takes in
+// slashes lets in who was not meant.
 package identity

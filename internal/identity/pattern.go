@@ -13,8 +13,8 @@ type Pattern struct {
 	Stars bool // of the path of a URI: a * in it stands for any segment
 }
 
-// MaxBytes is the longest pattern: that of a SPIFFE ID.
-const MaxBytes = 2048
+// maxBytes is the longest pattern: that of a SPIFFE ID.
+const maxBytes = 2048
 
 const spiffe = "spiffe://"
 
@@ -25,7 +25,7 @@ func Parse(s string) (Pattern, error) {
 	switch {
 	case s == "":
 		return Pattern{}, errors.New("want a name such as spiffe://example.org/ns/default/dc/dc1/svc/web")
-	case len(s) > MaxBytes:
+	case len(s) > maxBytes:
 		return Pattern{}, errors.New("want a name of at most 2048 bytes")
 	case !printable(s):
 		return Pattern{}, errors.New("want a name of ASCII without spaces: write other bytes of a URI as %XX")

@@ -4,7 +4,8 @@
 // # Promises
 //
 // Read takes regular files only, and reads no more than its bound. Append never waits for a reader. Both are safe from
-// any goroutine. Errors name the path and keep fs.ErrNotExist and its like.
+// any goroutine. Errors name the path and keep fs.ErrNotExist and its like. What is read again and again is kept by a
+// LastGood: what goes wrong on disk takes nothing away.
 package namedfile
 
 import (

@@ -126,14 +126,6 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Release takes c out of the sweeper's care without closing it, and hands out the connection it was made from, without
-// any deadline.
-func (c *Conn) Release() net.Conn {
-	c.sweeper.remove(c)
-	_ = c.Conn.SetDeadline(time.Time{}) // a closed connection has none
-	return c.Conn
-}
-
 // Abort closes the connection so that the peer sees a reset instead of an orderly end, where the transport knows the
 // difference.
 func (c *Conn) Abort() error {

@@ -120,12 +120,8 @@ func (k *Cork) read(b []byte) (int, error) {
 
 // tryRead makes one attempt and never waits.
 func (k *Cork) tryRead(fd uintptr) bool {
-	for {
-		k.rn, k.re = rawRead(fd, k.rb)
-		if k.re != syscall.EINTR {
-			return true
-		}
-	}
+	k.rn, k.re = TryRead(fd, k.rb)
+	return true
 }
 
 // waitRead makes attempts until there is something.
@@ -136,21 +132,8 @@ func (k *Cork) waitRead(fd uintptr) bool {
 
 // tryWrite writes until the socket is full.
 func (k *Cork) tryWrite(fd uintptr) bool {
-	for len(k.wb) > 0 {
-		n, e := rawWrite(fd, k.wb)
-		switch e {
-		case 0:
-			k.wb = k.wb[n:]
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			return false
-		default:
-			k.we = e
-			return true
-		}
-	}
-	k.we = 0
-	return true
+	k.wb, k.we = tryWriteAll(fd, k.wb)
+	return k.we != syscall.EAGAIN
 }
 
 // pass writes b to the socket.

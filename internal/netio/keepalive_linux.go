@@ -13,7 +13,7 @@ const (
 )
 
 // listenConfig makes listening sockets with keep-alive probes, which Linux hands on to what is accepted from them: set
-// on each connection, they cost four calls. control is called first; it may be nil.
+// on each connection, they cost four calls. control is called first. It may be nil.
 func listenConfig(control func(syscall.RawConn) error) *net.ListenConfig {
 	lc := &net.ListenConfig{
 		KeepAlive: -1, // not by package net

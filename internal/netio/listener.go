@@ -70,7 +70,7 @@ const (
 	lastPause  = time.Second
 )
 
-// accept is the loop of Start. The end of ctx frees it from waiting for a place or after an error; only a deadline, or
+// accept is the loop of Start. The end of ctx frees it from waiting for a place or after an error. Only a deadline, or
 // closing the socket, frees it from waiting for a connection.
 func (l *Listener) accept(ctx context.Context, limit *Limit, serve func(net.Conn), report func(error)) {
 	pause := firstPause
@@ -110,7 +110,7 @@ func hand(nc net.Conn, limit *Limit, serve func(net.Conn), report func(error)) {
 }
 
 // next waits for a connection and for its place. In this order, so that a listener to which nobody comes holds no place
-// that another needs; where nobody tells of arrivals it has to be the other one, or what is over the limit would be
+// that another needs. Where nobody tells of arrivals it has to be the other one, or what is over the limit would be
 // accepted.
 func (l *Listener) next(ctx context.Context, limit *Limit) (net.Conn, error) {
 	if err := l.arrivals.wait(); err != nil {

@@ -22,8 +22,8 @@ type Resumer interface {
 	Expire()
 }
 
-// lot is where the parked connections of a Sweeper are. Its fields are guarded by the Sweeper's mutex.
-type lot struct {
+// parkedSet has the parked connections of a Sweeper. Its fields are guarded by the Sweeper's mutex.
+type parkedSet struct {
 	list
 	table  []*Conn  // by descriptor
 	ticket uint32   // the latest one given
@@ -87,7 +87,7 @@ func (c *Conn) Unpark() bool {
 	s := c.sweeper
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.place != inLot {
+	if c.place != inParked {
 		return false
 	}
 	s.recall(c)
@@ -101,8 +101,8 @@ func (s *Sweeper) Parked() int {
 	return s.parked.count
 }
 
-// park moves c, whose descriptor is fd, into the lot. The kernel is told under the lock: afterwards, c may be resumed
-// and parked anew before it is.
+// park moves c, whose descriptor is fd, into the parked set. The kernel is told under the lock: afterwards, c may be
+// resumed and parked anew before it is.
 func (s *Sweeper) park(c *Conn, fd int, r Resumer) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func (s *Sweeper) parkPair(p *pair, fd, watchedFD int) bool {
 	return false
 }
 
-// parkable reports whether c can be moved into the lot.
+// parkable reports whether c can be moved into the parked set.
 //
 // +checklocks:s.mu
 func (s *Sweeper) parkable(c *Conn) bool {
@@ -132,7 +132,7 @@ func (s *Sweeper) parkable(c *Conn) bool {
 	return s.parked.ready(s) && c.place == inList && c.readAt.Load() >= 0 && !c.interrupt.Load()
 }
 
-// enter moves c into the lot and has the kernel watch it. False: the kernel does not.
+// enter moves c into the parked set and has the kernel watch it. False: the kernel does not.
 //
 // +checklocks:s.mu
 func (s *Sweeper) enter(c *Conn, fd int, r Resumer) bool {
@@ -149,7 +149,7 @@ func (s *Sweeper) enter(c *Conn, fd int, r Resumer) bool {
 		return false
 	}
 	s.awake.drop(c)
-	c.place, c.owner, c.fd, c.ticket = inLot, r, int32(fd), l.ticket
+	c.place, c.owner, c.fd, c.ticket = inParked, r, int32(fd), l.ticket
 	l.table[fd] = c
 	l.push(c)
 	if at := c.readAt.Load(); at != 0 && (l.next == 0 || at < l.next) {
@@ -159,7 +159,7 @@ func (s *Sweeper) enter(c *Conn, fd int, r Resumer) bool {
 }
 
 // ready makes the set when it is needed for the first time.
-func (l *lot) ready(s *Sweeper) bool {
+func (l *parkedSet) ready(s *Sweeper) bool {
 	if l.set == nil && l.open {
 		set, err := newPollSet()
 		if err != nil {
@@ -173,7 +173,7 @@ func (l *lot) ready(s *Sweeper) bool {
 
 // look has keep look at the deadlines at that moment, but not too soon after the last time; 0: not before it is told
 // to.
-func (l *lot) look(s *Sweeper, at int64) {
+func (l *parkedSet) look(s *Sweeper, at int64) {
 	if at != 0 && l.looked != 0 {
 		at = max(at, l.looked+int64(ParkedPeriod))
 	}
@@ -187,8 +187,9 @@ func (l *lot) look(s *Sweeper, at int64) {
 	l.set.until(s.Time(at))
 }
 
-// leave takes c out of the lot, to nowhere, and returns its owner. What was parked with it is awake. Its descriptor
-// stays in the set: disarmed if it was reported, else an event may come that finds no connection, or another ticket.
+// leave takes c out of the parked set, to nowhere, and returns its owner. What was parked with it is awake. Its
+// descriptor stays in the set: disarmed if it was reported, else an event may come that finds no connection, or another
+// ticket.
 //
 // +checklocks:s.mu
 func (s *Sweeper) leave(c *Conn) Resumer {
@@ -213,7 +214,7 @@ func (s *Sweeper) vacate(c *Conn) Resumer {
 	return owner
 }
 
-// recall moves c from the lot back among those that are awake, and returns its owner.
+// recall moves c from the parked set back among those that are awake, and returns its owner.
 //
 // +checklocks:s.mu
 func (s *Sweeper) recall(c *Conn) Resumer {
@@ -240,7 +241,7 @@ func (s *Sweeper) readable(fd int, ticket uint32) {
 func (s *Sweeper) wakeParked(c *Conn) {
 	s.mu.Lock()
 	var owner Resumer
-	if c.place == inLot {
+	if c.place == inParked {
 		owner = s.recall(c)
 	}
 	s.mu.Unlock()
@@ -290,7 +291,7 @@ func (s *Sweeper) expire() {
 		}
 	}
 	for _, c := range overdue {
-		if c.place == inLot { // else it has gone with another one
+		if c.place == inParked { // else it has gone with another one
 			late = append(late, s.recall(c))
 		}
 	}
@@ -303,7 +304,7 @@ func (s *Sweeper) expire() {
 	}
 }
 
-// clear ends the lot: nothing can be parked any more, and what is wakes up.
+// clear ends the parked set: nothing can be parked any more, and what is wakes up.
 func (s *Sweeper) clear() {
 	var left []Resumer
 	s.mu.Lock()

@@ -39,7 +39,7 @@ func mustPark(t testing.TB, c *Conn) *lodger {
 func keeping(t testing.TB) *Sweeper {
 	t.Helper()
 	s := sweeping(t)
-	until(t, "the lot is open", func() bool {
+	until(t, "the parked set is open", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.parked.open

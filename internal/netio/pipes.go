@@ -4,7 +4,7 @@ const (
 	// maxPipes bounds the pipes of one server, of two descriptors each, beside two descriptors a connection.
 	maxPipes = 64
 	// PipeBytes is what a pipe holds. Larger ones mean fewer system calls a gigabyte, and more kernel memory behind a
-	// stalled reader; without privileges the kernel allows 64 MiB of pipes to a user (pipe-user-pages-soft), so all
+	// stalled reader. Without privileges the kernel allows 64 MiB of pipes to a user (pipe-user-pages-soft), so all
 	// those of two servers fit twice.
 	PipeBytes = 256 << 10
 )

@@ -85,23 +85,14 @@ func (c *Conn) tryRead(fd uintptr) bool {
 	if c.rb == nil {
 		return c.tryFirst(fd)
 	}
-	for {
-		c.rn, c.re = rawRead(fd, c.rb)
-		if c.re != syscall.EINTR {
-			return c.re != syscall.EAGAIN
-		}
-	}
+	c.rn, c.re = TryRead(fd, c.rb)
+	return c.re != syscall.EAGAIN
 }
 
 // tryFirst takes a buffer only for the attempt, and keeps it if bytes came.
 func (c *Conn) tryFirst(fd uintptr) bool {
 	b := NewBuffer()
-	for {
-		c.rn, c.re = rawRead(fd, b.B)
-		if c.re != syscall.EINTR {
-			break
-		}
-	}
+	c.rn, c.re = TryRead(fd, b.B)
 	if c.re == syscall.EAGAIN {
 		b.Free()
 		return c.once

@@ -454,21 +454,3 @@ func TestDeadlinesFromAnotherGoroutine(t *testing.T) {
 		})
 	}
 }
-
-func TestRelease(t *testing.T) {
-	s := NewSweeper()
-	ours, peer := dialled(t)
-	c := New(ours, s, 0)
-	c.SetReadDeadline(s.Now())
-	s.sweep()
-	nc := c.Release()
-	if s.Len() != 0 {
-		t.Errorf("the sweeper still has %d connections", s.Len())
-	}
-	if _, err := peer.Write([]byte("x")); err != nil {
-		t.Fatal(err)
-	}
-	if n, err := nc.Read(make([]byte, 1)); n != 1 || err != nil {
-		t.Errorf("read of what was released: %d, %v", n, err)
-	}
-}

@@ -17,13 +17,13 @@ type Sweeper struct {
 	start time.Time
 
 	wake     chan struct{} // holds one token when the first connection came while Run was resting
-	wakeKeep chan struct{} // holds one token when the set of the lot has been made
+	wakeKeep chan struct{} // holds one token when the set of the parked ones has been made
 
 	mu sync.Mutex // guards also what every Conn says it does
 	// +checklocks:mu
 	awake list
 	// +checklocks:mu
-	parked lot
+	parked parkedSet
 }
 
 // NewSweeper returns a sweeper that sees nothing until Run is called.
@@ -46,28 +46,10 @@ func (s *Sweeper) Len() int {
 
 // Run looks after the connections until ctx ends. Without connections that are awake it rests.
 func (s *Sweeper) Run(ctx context.Context) {
-	var lot sync.WaitGroup
-	lot.Go(func() { s.keep(ctx) })
-	defer lot.Wait()
-	t := time.NewTicker(Period)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
-		if s.sweep() > 0 {
-			continue
-		}
-		t.Stop()
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.wake:
-		}
-		t.Reset(Period)
-	}
+	var keeper sync.WaitGroup
+	keeper.Go(func() { s.keep(ctx) })
+	defer keeper.Wait()
+	Every(ctx, Period, s.wake, s.sweep)
 }
 
 // sweep wakes every reader and writer whose moment has passed, and reports how many connections are awake.
@@ -119,7 +101,7 @@ func (s *Sweeper) remove(c *Conn) (owner Resumer) {
 	switch c.place {
 	case inList:
 		s.awake.drop(c)
-	case inLot:
+	case inParked:
 		owner = s.leave(c)
 	}
 	c.place = nowhere
@@ -130,9 +112,9 @@ func (s *Sweeper) remove(c *Conn) (owner Resumer) {
 type place uint8
 
 const (
-	nowhere place = iota // closed or released
-	inList               // awake: a goroutine serves it
-	inLot                // parked
+	nowhere  place = iota // closed or released
+	inList                // awake: a goroutine serves it
+	inParked              // parked
 )
 
 // list is connections, linked through their own next and prev.

@@ -14,7 +14,7 @@ func (s *Sweeper) intact(t testing.TB) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for where, l := range map[place]list{inList: s.awake, inLot: s.parked.list} {
+	for where, l := range map[place]list{inList: s.awake, inParked: s.parked.list} {
 		n := 0
 		var prev *Conn
 		for c := l.head; c != nil; prev, c = c, c.next {
@@ -64,13 +64,11 @@ func TestSweeperChurn(t *testing.T) {
 			for range 500 {
 				if len(mine) > 20 || len(mine) > 0 && r.IntN(2) == 0 {
 					i := r.IntN(len(mine))
-					switch r.IntN(3) {
+					switch r.IntN(2) {
 					case 0:
 						_ = mine[i].Close()
 					case 1:
 						_ = mine[i].Abort()
-					case 2:
-						_ = mine[i].Release()
 					}
 					mine[i] = mine[len(mine)-1]
 					mine = mine[:len(mine)-1]

@@ -44,12 +44,37 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 }
 
 // TryRead is read(2) for callbacks of a syscall.RawConn: one attempt on a non-blocking descriptor, made without telling
-// the scheduler, since it returns at once. b must not be empty. With an error of 0, a count of 0 is the end of the
-// stream.
-func TryRead(fd uintptr, b []byte) (int, syscall.Errno) { return rawRead(fd, b) }
+// the scheduler, since it returns at once. One that a signal interrupts is made again. b must not be empty. With an
+// error of 0, a count of 0 is the end of the stream.
+func TryRead(fd uintptr, b []byte) (int, syscall.Errno) {
+	for {
+		if n, e := rawRead(fd, b); e != syscall.EINTR {
+			return n, e
+		}
+	}
+}
 
 // TryWrite is write(2) under the same terms.
-func TryWrite(fd uintptr, b []byte) (int, syscall.Errno) { return rawWrite(fd, b) }
+func TryWrite(fd uintptr, b []byte) (int, syscall.Errno) {
+	for {
+		if n, e := rawWrite(fd, b); e != syscall.EINTR {
+			return n, e
+		}
+	}
+}
+
+// tryWriteAll writes until all of b is out or there is an error, which is EAGAIN when the socket is full. rest is what
+// is not out.
+func tryWriteAll(fd uintptr, b []byte) (rest []byte, e syscall.Errno) {
+	for len(b) > 0 {
+		n, e := TryWrite(fd, b)
+		if e != 0 {
+			return b, e
+		}
+		b = b[n:]
+	}
+	return b, 0
+}
 
 // TryHangup asks how the peer of a descriptor stands, as [Conn.Hangup] does.
 func TryHangup(fd uintptr) Hangup { return hangup(fd) }

@@ -50,30 +50,16 @@ func (c *Conn) whyWrite(err error) (again bool, _ error) {
 // tryWrite writes until the socket is full. Only a write that has to wait arms the deadline, so the common one costs
 // nothing.
 func (c *Conn) tryWrite(fd uintptr) bool {
-	for {
-		n, e := rawWrite(fd, c.wb)
-		switch e {
-		case 0:
-			c.wb = c.wb[n:]
-			if len(c.wb) == 0 {
-				c.we = 0
-				c.disarmWrite()
-				return true
-			}
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			if c.once {
-				c.we = e
-				return true
-			}
-			c.armWrite()
-			return false
-		default:
-			c.we = e
-			c.disarmWrite()
-			return true
-		}
+	c.wb, c.we = tryWriteAll(fd, c.wb)
+	switch {
+	case c.we != syscall.EAGAIN:
+		c.disarmWrite()
+		return true
+	case c.once:
+		return true
 	}
+	c.armWrite()
+	return false
 }
 
 // plainPiece is how many bytes a connection that is no plain socket is given at a time, each with the write timeout

@@ -131,19 +131,9 @@ func (w *Writer) wait(fd uintptr) bool {
 	return true
 }
 
+// write writes until the socket is full, which is no error.
 func (w *Writer) write(fd uintptr) {
-	w.e = 0
-	for len(w.b) > 0 {
-		n, e := rawWrite(fd, w.b)
-		switch e {
-		case 0:
-			w.b = w.b[n:]
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			return
-		default:
-			w.e = e
-			return
-		}
+	if w.b, w.e = tryWriteAll(fd, w.b); w.e == syscall.EAGAIN {
+		w.e = 0
 	}
 }

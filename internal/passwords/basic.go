@@ -9,7 +9,7 @@ import (
 const maxPassword = 72
 
 // Credentials are what a field Authorization of the scheme Basic has (RFC 7617 section 2). They lie in room, which is
-// made larger where it has to be; it is the caller's to clear. ok is false for what is none, or could fit no user.
+// made larger where it has to be. It is the caller's to clear. ok is false for what is none, or could fit no user.
 func Credentials(field, room []byte) (name, password, grown []byte, ok bool) {
 	const scheme = "basic "
 	if len(field) <= len(scheme) || !bytes.EqualFold(field[:len(scheme)], []byte(scheme)) {

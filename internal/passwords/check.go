@@ -61,7 +61,7 @@ func (f *File) ask(name, password, room []byte) (q question, grown []byte) {
 	return q, room
 }
 
-// Look tells what is known of a name and its password, without a check. room is memory to work in; it is returned,
+// Look tells what is known of a name and its password, without a check. room is memory to work in. It is returned,
 // grown where it had to be, and cleared.
 func (f *File) Look(name, password, room []byte) (v Verdict, grown []byte) {
 	q, room := f.ask(name, password, room)

@@ -4,7 +4,7 @@
 //
 // [Set.Prepare] (set.go) reads the files of a revision, as htpasswd writes them (parse.go). A request's credentials
 // (basic.go) are first looked up ([File.Look]: check.go) among those that have been checked before. What is not there
-// has to be checked ([File.Check]), which takes tens of milliseconds by intent: who calls it must be ready to wait, and
+// has to be checked ([File.Check]), which takes tens of milliseconds by intent. Who calls it must be ready to wait, and
 // bounds how many do at a time.
 //
 // # Promises

@@ -2,7 +2,6 @@ package passwords
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,17 +25,14 @@ type Options struct {
 // Set holds every file of users that the process uses, and watches them. There is one in a process. All methods are
 // safe from any goroutine; those that read files take as long as the disk takes.
 type Set struct {
-	log       hclog.Logger
-	unwatched bool
-	checks    *checks
-	status    atomic.Pointer[[]Status]
+	log     hclog.Logger
+	watcher *filewatch.Watcher // nil: files are left alone
+	checks  *checks
+	status  atomic.Pointer[[]Status]
 
 	mu sync.Mutex // guards also all files but their users
 	// +checklocks:mu
 	files map[string]*File
-	// Nil until there is something to watch.
-	// +checklocks:mu
-	watcher *filewatch.Watcher
 	// +checklocks:mu
 	closed bool
 }
@@ -48,11 +44,8 @@ type File struct {
 	users  atomic.Pointer[users]
 
 	// Of the Set, under its mu:
-	uses   int      // revisions that hold it, by each of their routes
-	seen   [32]byte // digest of the content that serves
-	loaded time.Time
-	err    error // why what is on disk does not serve; nil when it does
-	broken time.Time
+	uses   int // revisions that hold it, by each of their routes
+	onDisk namedfile.LastGood[*users]
 }
 
 // Status is how one file stands.
@@ -76,9 +69,12 @@ type Prepared struct {
 
 // NewSet makes an empty Set. Close it at the end of the process.
 func NewSet(o Options) *Set {
-	s := &Set{log: o.Logger, unwatched: o.Unwatched, checks: newChecks(), files: map[string]*File{}}
+	s := &Set{log: o.Logger, checks: newChecks(), files: map[string]*File{}}
 	if s.log == nil {
 		s.log = hclog.NewNullLogger()
+	}
+	if !o.Unwatched {
+		s.watcher = filewatch.New(s.Reload, s.log)
 	}
 	s.status.Store(&[]Status{})
 	return s
@@ -124,8 +120,9 @@ func (s *Set) file(path string) (*File, error) {
 		return f, nil
 	}
 	f := &File{path: path, checks: s.checks}
-	if f.refresh(time.Now()); f.err != nil {
-		return nil, f.err
+	f.refresh(time.Now())
+	if err := f.onDisk.Err(); err != nil {
+		return nil, err
 	}
 	s.files[path] = f
 	return f, nil
@@ -169,44 +166,19 @@ func (f *File) Path() string { return f.path }
 // Users is how many users what serves has.
 func (f *File) Users() int { return len(f.users.Load().all) }
 
-// change is what a refresh found.
-type change uint8
-
-const (
-	same change = iota
-	replaced
-	broke
-	mended
-)
-
 // refresh reads the file. Either all of it serves, or nothing of it.
-func (f *File) refresh(now time.Time) change {
-	data, err := namedfile.Read(f.path, maxFileBytes)
-	sum := sha256.Sum256(data)
-	if err == nil && f.users.Load() != nil && sum == f.seen {
-		was := f.err
-		f.err = nil
-		if was != nil {
-			return mended
+func (f *File) refresh(now time.Time) namedfile.Change {
+	change := f.onDisk.Refresh(now, maxFileBytes, []string{f.path}, func(files [][]byte) (*users, error) {
+		u, err := parse(files[0])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.path, err)
 		}
-		return same
+		return u, nil
+	})
+	if change == namedfile.Replaced {
+		f.users.Store(f.onDisk.Content())
 	}
-	var next *users
-	if err == nil {
-		if next, err = parse(data); err != nil {
-			err = fmt.Errorf("%s: %w", f.path, err)
-		}
-	}
-	switch {
-	case err != nil && f.err != nil && f.err.Error() == err.Error():
-		return same
-	case err != nil:
-		f.err, f.broken = err, now
-		return broke
-	}
-	f.users.Store(next)
-	f.seen, f.loaded, f.err = sum, now, nil
-	return replaced
+	return change
 }
 
 // Reload reads every file now, whether or not a change was noticed.
@@ -216,12 +188,12 @@ func (s *Set) Reload() {
 	now := time.Now()
 	for _, f := range s.files {
 		switch f.refresh(now) {
-		case replaced:
+		case namedfile.Replaced:
 			s.log.Info("password file reloaded", "path", f.path, "users", f.Users())
-		case broke:
+		case namedfile.Broke:
 			s.log.Warn("password file is broken; the last good one stays in use", "path", f.path,
-				"reason", f.err.Error())
-		case mended:
+				"reason", f.onDisk.Err().Error())
+		case namedfile.Mended:
 			s.log.Info("password file is whole again", "path", f.path)
 		}
 	}
@@ -232,22 +204,17 @@ func (s *Set) Reload() {
 //
 // +checklocks:s.mu
 func (s *Set) follow() {
-	if s.watcher == nil && len(s.files) > 0 && !s.unwatched && !s.closed {
-		s.watcher = filewatch.New(s.Reload, s.log)
-	}
 	all, paths := make([]Status, 0, len(s.files)), make([]string, 0, len(s.files))
 	for path, f := range s.files {
-		st := Status{Path: path, Users: f.Users(), Since: f.loaded}
-		if f.err != nil {
-			st.Error, st.Since = f.err.Error(), f.broken
+		st := Status{Path: path, Users: f.Users(), Since: f.onDisk.Since()}
+		if err := f.onDisk.Err(); err != nil {
+			st.Error = err.Error()
 		}
 		all, paths = append(all, st), append(paths, path)
 	}
 	slices.SortFunc(all, func(a, b Status) int { return cmp.Compare(a.Path, b.Path) })
 	s.status.Store(&all)
-	if s.watcher != nil {
-		s.watcher.Follow(paths)
-	}
+	s.watcher.Follow(paths)
 }
 
 // Status lists what is in use, by path. It never waits for files being read.
@@ -257,10 +224,6 @@ func (s *Set) Status() []Status { return slices.Clone(*s.status.Load()) }
 func (s *Set) Close() {
 	s.mu.Lock()
 	s.closed = true
-	w := s.watcher
-	s.watcher = nil
 	s.mu.Unlock()
-	if w != nil {
-		w.Close()
-	}
+	s.watcher.Close()
 }

@@ -3,10 +3,10 @@
 //
 // # Life of a header
 //
-// A listener knows which peers send one. From one that is trusted, [Read] (read.go) takes exactly the header off
-// the connection: not a byte behind it, so that what follows (TLS, HTTP, anything) is still in the socket. The bytes
-// are parsed by go-proxyproto. Towards an endpoint [Append] (write.go) makes the header that goes in front of
-// everything, TLS included; [Dialer] (dial.go) sends it.
+// A listener knows which peers send one. From one that is trusted, [Read] (read.go) takes exactly the header off the
+// connection. Not a byte behind it is read, so what follows (TLS, HTTP, anything) is still in the socket. The bytes are
+// parsed by go-proxyproto. Towards an endpoint [Append] (write.go) makes the header that goes in front of everything,
+// TLS included; [Dialer] (dial.go) sends it.
 //
 // # Promises
 //
@@ -21,7 +21,7 @@
 //
 // # Decisions
 //
-// Exact reads instead of a buffered reader around the connection: a wrapped connection is no plain socket any more, and
+// Exact reads instead of a buffered reader around the connection. A wrapped connection is no plain socket any more, and
 // would lose splice and waiting without a buffer for its whole life. Version 2 says its length, so it takes three
 // reads. Version 1 is a line of at most 107 bytes whose tail is read byte by byte, a few microseconds once a
 // connection.

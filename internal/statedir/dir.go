@@ -66,9 +66,6 @@ func (d *Dir) check() error {
 	return nil
 }
 
-// Path is absolute.
-func (d *Dir) Path() string { return d.path }
-
 // Close gives the directory up.
 func (d *Dir) Close() {
 	_ = d.lock.Close() // nothing was written through it

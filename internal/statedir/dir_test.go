@@ -47,10 +47,10 @@ func TestWriteAndRead(t *testing.T) {
 			}
 		}
 	}
-	if info, err := os.Stat(filepath.Join(d.Path(), "f")); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(filepath.Join(d.path, "f")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("file: %v %v, want mode 0600", info.Mode(), err)
 	}
-	if info, err := os.Stat(d.Path()); err != nil || info.Mode().Perm() != 0o700 {
+	if info, err := os.Stat(d.path); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("directory: %v %v, want mode 0700", info.Mode(), err)
 	}
 	if err := d.SetAside("f"); err != nil {
@@ -114,7 +114,7 @@ func TestRefusedFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(d.Path(), "f")
+	path := filepath.Join(d.path, "f")
 	put := func(text []byte) error { return os.WriteFile(path, text, 0o600) }
 	for _, row := range []struct {
 		name, want string

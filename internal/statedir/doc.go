@@ -1,4 +1,4 @@
-// Package statedir keeps small files in a directory of this process alone: each is there whole, as it was before or as
+// Package statedir keeps small files in a directory of this process alone. Each is there whole, as it was before or as
 // it is now, whatever happens while it is written.
 //
 // # Life of a file

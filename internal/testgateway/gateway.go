@@ -2,6 +2,7 @@ package testgateway
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -138,6 +139,24 @@ func (g *Gateway[P, S]) Prepare(document string, base config.Base) (plan P, keep
 	g.t.Cleanup(certs.Close)
 	plan, err = g.Server.Prepare(doc, g.Clusters, certs)
 	return plan, keep, err
+}
+
+// Says is that the catalog has these endpoints for a cluster.
+func (g *Gateway[P, S]) Says(name string, addresses ...string) {
+	list := []cluster.Instance{}
+	for _, a := range addresses {
+		list = append(list, cluster.Instance{Address: a, Weight: 1})
+	}
+	g.Clusters[name].SetEndpoints(list)
+}
+
+// Awaits waits until n requests or connections wait for the endpoints of a cluster.
+func (g *Gateway[P, S]) Awaits(name string, n int) {
+	g.t.Helper()
+	c := g.Clusters[name]
+	testserver.WaitFor(g.t, Patience, fmt.Sprintf("%d that wait for endpoints", n), func() bool {
+		return c.Status().Awaiting == n
+	})
 }
 
 // Faults is how often something ended under the flag.

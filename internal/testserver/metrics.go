@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"testing"
@@ -39,18 +38,8 @@ type Point struct {
 // export repeats all instruments: the last one of a name is its present state.
 func (s *CollectorServer) Metrics(t testing.TB) []Metric {
 	t.Helper()
-	text, err := os.ReadFile(s.file)
-	if err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
-	}
-	// What follows the last line end is still being written.
-	text = text[:bytes.LastIndexByte(text, '\n')+1]
 	var metrics []Metric
-	for line := range bytes.Lines(text) {
-		var export otlpExport
-		if err := json.Unmarshal(line, &export); err != nil {
-			t.Fatalf("collector: %v in line %s", err, line)
-		}
+	for _, export := range exports[otlpExport](t, s.file) {
 		metrics = append(metrics, export.metrics()...)
 	}
 	return metrics

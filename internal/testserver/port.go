@@ -40,10 +40,9 @@ type block struct {
 	given [blockSize]bool // by offset: a test has it
 }
 
-// Port returns a port on 127.0.0.1 that is free for TCP and UDP, and that no
-// other test is given before t ends. Prefer listening on port 0 where the code under
-// test can; this is for servers that must be told a number, or keep it while they
-// are stopped.
+// Port returns a port on 127.0.0.1 that is free for TCP and UDP, and that no other test is given
+// before t ends. Prefer listening on port 0 where the code under test can. This is for servers that
+// must be told a number, or keep it while they are stopped.
 func Port(t testing.TB) int {
 	t.Helper()
 	port, err := ports.next()

@@ -1,9 +1,6 @@
 package testserver
 
 import (
-	"bytes"
-	"encoding/json"
-	"os"
 	"testing"
 	"time"
 )
@@ -25,18 +22,8 @@ type Span struct {
 // Spans returns all spans that the Collector has written so far, in the order in which they came.
 func (s *CollectorServer) Spans(t testing.TB) []Span {
 	t.Helper()
-	text, err := os.ReadFile(s.spans)
-	if err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
-	}
-	// What follows the last line end is still being written.
-	text = text[:bytes.LastIndexByte(text, '\n')+1]
 	var spans []Span
-	for line := range bytes.Lines(text) {
-		var export otlpSpans
-		if err := json.Unmarshal(line, &export); err != nil {
-			t.Fatalf("collector: %v in line %s", err, line)
-		}
+	for _, export := range exports[otlpSpans](t, s.spans) {
 		spans = append(spans, export.spans()...)
 	}
 	return spans

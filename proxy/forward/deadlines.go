@@ -62,9 +62,9 @@ func parkUntil(limit, now int64) (until int64, long bool) {
 	return until, until >= now+int64(netio.ParkedPeriod)
 }
 
-// ConnectWithin is how long connecting may take from now: timeout, but not beyond until, the deadline of the request or
+// connectWithin is how long connecting may take from now: timeout, but not beyond until, the deadline of the request or
 // the end of the attempt's time; 0: there is neither. Where until has passed, within is not positive.
-func ConnectWithin(now, deadline, attemptStart int64, perTry, timeout time.Duration) (
+func connectWithin(now, deadline, attemptStart int64, perTry, timeout time.Duration) (
 	within time.Duration, until int64,
 ) {
 	until = Earlier(deadline, after(attemptStart, perTry))

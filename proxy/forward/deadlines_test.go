@@ -116,7 +116,7 @@ func TestConnectWithin(t *testing.T) {
 		{"per try before the deadline", t0 + 1500*ms, t0, time.Second, time.Second, t0 + 1000*ms},
 		{"the deadline before per try", t0 + 500*ms, t0, time.Second, 500 * time.Millisecond, t0 + 500*ms},
 	} {
-		within, until := ConnectWithin(t0, tt.deadline, tt.attemptStart, tt.perTry, connect)
+		within, until := connectWithin(t0, tt.deadline, tt.attemptStart, tt.perTry, connect)
 		if within != tt.within || until != tt.until {
 			t.Errorf("%s: within %v until %d, want %v and %d", tt.name, within, until, tt.within, tt.until)
 		}

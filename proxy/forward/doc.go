@@ -4,16 +4,16 @@
 // # Life of a request
 //
 //   - h1_downstream.go and h2_downstream.go are the client's side (downstream.go), and hold the exchange (exchange.go).
-//   - run.go is the table of contents: decide, settle what is open about who may (settle.go: password.go checks a
-//     password, subrequest.go asks another service), read what has come of the body (upload.go), wait in the cluster's
-//     queue, pick an endpoint, for which it may have to wait too (pick.go), then attempts until one is answered; record
-//     (record.go).
+//   - run.go is the table of contents. It decides, and settles what is open about who may (settle.go): password.go
+//     checks a password, subrequest.go asks another service. It reads what has come of the body (upload.go), waits in
+//     the cluster's queue, and picks an endpoint, for which it may have to wait too (pick.go). Then it makes attempts
+//     until one is answered, and records (record.go).
 //   - try.go is one attempt: lease a connection (upstream.go; h1_upstream.go, h2_upstream.go, h2_lease.go and
 //     h2_pool.go for the two versions), write the head (request_head.go), wait for the response head, for
 //     long without a goroutine (park.go). What it knows is an [Attempt] (attempt.go).
-//   - response.go passes the response on (splice.go: large bodies, both ways), upgrade.go makes a tunnel of it,
-//     retry.go says when another attempt is right, replay_buffer.go keeps the body for it, deadlines.go says how long
-//     anything is waited for, and local_reply.go what the client is told when there is no response.
+//   - response.go passes the response on (splice.go: large bodies, both ways), and upgrade.go makes a tunnel of it.
+//     retry.go says when another attempt is right, and replay_buffer.go keeps the body for it. deadlines.go says how
+//     long anything is waited for, and local_reply.go what the client is told when there is no response.
 //   - h2_conn.go chooses who carries a stream: its connection's reading goroutine where nothing has to be waited for
 //     (h2_inline.go), else a worker (workers.go).
 //
@@ -48,22 +48,23 @@
 // endpoint is slow. Sooner, it would cost each request two system calls and a goroutine.
 //
 // A connection that was idle is looked at before it is used again when it had 10 ms to change, and always behind a
-// response that could have no body: what an endpoint sends without being asked would be taken for the next response. A
+// response that could have no body. What an endpoint sends without being asked would be taken for the next response. A
 // look each time would cost 5 % of a request.
 //
-// Without a word about retries a request still goes on to another endpoint where no connection could be made, as in L4:
-// nothing was sent, so nothing can go wrong, and the death of one endpoint of several costs only what was in flight on
-// it.
+// Where the document says nothing of retries, a request still goes on to another endpoint when no connection could be
+// made, as in L4. Nothing was sent, so nothing can go wrong. The death of one endpoint of several costs only what was
+// in flight on it.
 //
-// A body is kept for another attempt while it goes upstream, instead of being collected before: the first attempt is
-// not held up, and a stream whose client waits for a response before it ends can be tried again too.
+// A body is kept for another attempt while it goes upstream, instead of being collected before. The first attempt is
+// not held up. A stream whose client waits for a response before it ends can be tried again too.
 //
-// A question about a request is an exchange too, whose downstream keeps what comes: so it has all that a request has,
+// A question about a request is an exchange too, whose downstream keeps what comes. So it has all that a request has,
 // such as attempts, passive health, pools, both versions and the client that goes away.
 //
-// The copy of a request is such an exchange too. It is sent when all of the request has been read, not along with it: a
+// The copy of a request is such an exchange too. It is sent when all of the request has been read, not along with it. A
 // shadow that does not take its copy would otherwise have to be waited for, or its copy be cut off in the middle.
 //
-// The retry budget is a share of the live requests, plus what was saved while nothing failed: an endpoint that dies
-// takes a third of three's requests with it in one moment, which a share small enough for an outage would not let pass.
+// The retry budget is a share of the live requests, plus what was saved while nothing failed. One endpoint of three
+// that dies fails a third of the requests in one moment. A share small enough for an outage would not allow so many
+// retries.
 package forward

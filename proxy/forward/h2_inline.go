@@ -11,7 +11,7 @@ import (
 // A request of HTTP/2 without a body, for an endpoint that speaks HTTP/1.1 and has a connection to spare, needs no
 // goroutine of its own as long as nothing has to be waited for. The reading goroutine of the client's connection sends
 // it at once. When it has handled all frames that had come, and the other goroutines have had their turn, it polls for
-// the responses; those that are whole by then it passes on, by the same calls as every exchange, and all of them leave
+// the responses. Those that are whole by then it passes on, by the same calls as every exchange, and all of them leave
 // with one write. The others go on in a goroutine each, from where they are. It saves a fifth of the CPU time of such a
 // request where many streams are busy, and costs a look at the socket where few are.
 

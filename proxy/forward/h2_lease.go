@@ -149,6 +149,6 @@ func (l h2Lease) newClient(nc net.Conn, slot *cluster.Slot) *http2.Client {
 
 // pingInterval is the silence on an upstream connection with streams after which it is asked whether it is there.
 // Servers of gRPC end a connection on which PINGs come more often than every 5 minutes, unless they were told
-// otherwise, and half a minute is for the network. A host that is gone is noticed sooner than that by the kernel,
-// whose keep-alive Dialer asks for; the PING is for a process that hangs.
+// otherwise, and half a minute is for the network. A host that is gone is noticed sooner than that by the kernel, whose
+// keep-alive Dialer asks for. The PING is for a process that hangs.
 const pingInterval = 5*time.Minute + 30*time.Second

@@ -82,7 +82,7 @@ func (s *h2Pool) reserve() *http2.Client {
 
 // join is take for who can wait. Where there is no place yet, w is in line afterwards, and called when there may be
 // one; who was called and comes again is the first in line. open is started, in a goroutine, if another connection is
-// to be made; it ends with opened.
+// to be made. It ends with opened.
 func (s *h2Pool) join(w *h2Waiter, again bool, open func()) *http2.Client {
 	s.mu.Lock()
 	defer s.mu.Unlock()

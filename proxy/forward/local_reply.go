@@ -126,7 +126,7 @@ func Outcome(r *route.LocalReply) cluster.Outcome {
 }
 
 // ResponseOutcome is what a response with that status, and that gRPC status, says about the endpoint. f are the
-// statuses that speak against it; a gRPC status counts as the one of HTTP that it stands for.
+// statuses that speak against it. A gRPC status counts as the one of HTTP that it stands for.
 func ResponseOutcome(f *route.FailureStatuses, status, grpcStatus int) cluster.Outcome {
 	switch meant := grpcMeans(grpcStatus); {
 	case status >= 500 && f.Has(status), meant >= 500 && f.Has(meant):

@@ -4,7 +4,6 @@ import (
 	"io"
 	"sync"
 
-	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
@@ -17,6 +16,7 @@ import (
 // for. It goes the way of all requests to a cluster, and is neither counted nor logged as one of a client. It is
 // pooled, but for its body.
 type shadow struct {
+	ownDownstream
 	ex     exchange
 	work   Workspace
 	client route.Client
@@ -68,12 +68,8 @@ func (s *shadow) keep(p []byte) bool {
 // run sends the copy. It ends when the response has been read, when a time limit is over, or with the engine.
 func (s *shadow) run() {
 	ex := &s.ex
-	defer func() {
-		if ex.engine.recovered(recover()) {
-			ex.giveUp()
-		}
-		s.end()
-	}()
+	defer s.end()
+	defer ex.recover()
 	ex.record.Start = ex.now()
 	ex.upload.prepare(ex)
 	reply := ex.upload.gather()
@@ -86,9 +82,7 @@ func (s *shadow) run() {
 	if reply != nil && reply.Flag != telemetry.DC {
 		dropCopy(s.up, telemetry.MirrorFailed)
 	}
-	ex.attempt.Done(cluster.Ignored) // one that was picked and not tried
-	ex.place.Leave()
-	ex.retry.give()
+	ex.giveBack()
 }
 
 // end gives s back, whether it has run or not. After a panic it is not used again.
@@ -105,7 +99,7 @@ func (s *shadow) end() {
 	shadows.Put(s)
 }
 
-// The methods of a downstream.
+// The methods of a downstream that a copy has of its own.
 
 func (s *shadow) Next() ([]byte, error) {
 	if s.Ended() {
@@ -114,23 +108,11 @@ func (s *shadow) Next() ([]byte, error) {
 	s.taken = true
 	return s.body, nil
 }
-func (s *shadow) Ended() bool                { return s.taken || len(s.body) == 0 }
-func (s *shadow) Ready() bool                { return true }
-func (s *shadow) Trailers() *message.Head    { return nil }
-func (s *shadow) SetReadDeadline(int64)      {}
-func (s *shadow) Interrupt()                 {}
-func (s *shadow) ClearInterrupt()            {}
-func (s *shadow) Park(upstream) bool         { return false }
-func (s *shadow) Watch(http2.Interrupter)    {}
-func (s *shadow) Received() int64            { return 0 }
-func (s *shadow) ResetCode() http2.ErrCode   { return http2.Cancel }
-func (s *shadow) Inform(*message.Head) error { return nil }
-func (s *shadow) Body([]byte) error          { return nil }
-func (s *shadow) End(*message.Head) error    { return nil }
-func (s *shadow) Flush() error               { return nil }
-func (s *shadow) Began() bool                { return s.began }
-func (s *shadow) Sent() int64                { return 0 }
-func (s *shadow) Abort(error)                {}
+func (s *shadow) Ended() bool             { return s.taken || len(s.body) == 0 }
+func (s *shadow) Watch(http2.Interrupter) {}
+func (s *shadow) Body([]byte) error       { return nil }
+func (s *shadow) End(*message.Head) error { return nil }
+func (s *shadow) Began() bool             { return s.began }
 
 // Hangup tells of the end of the engine: the client of the request is not asked.
 func (s *shadow) Hangup() netio.Hangup {

@@ -1,9 +1,5 @@
 package forward
 
-import (
-	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
-)
-
 // recover is deferred around an exchange: a panic is a fault of ours, which ends this exchange and its connections
 // and must not end the others. It is logged with its stack, counted and recorded. The buffers that the exchange had
 // are lost to their pools: whether they have been given back already nobody knows, and memory that two share would be
@@ -22,9 +18,7 @@ func (ex *exchange) recover() {
 func (ex *exchange) giveUp() {
 	recorded := ex.state == recorded
 	ex.state, ex.closing = panicked, true
-	ex.attempt.Done(cluster.Ignored)
-	ex.place.Leave()
-	ex.retry.give()
+	ex.giveBack()
 	ex.record.EndActive()
 	ex.attempt.abandon()
 	ex.down.Abort(nil)

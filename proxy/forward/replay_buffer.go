@@ -25,7 +25,7 @@ const (
 )
 
 // replayBuffer keeps the beginning of a request's body, which every attempt sends along with the head. state is safe
-// from any goroutine; the rest belongs to whoever reads the body.
+// from any goroutine. The rest belongs to whoever reads the body.
 type replayBuffer struct {
 	data  []byte
 	buf   *netio.Buffer // what data is gathered in; nil: data is the reader's own memory, or there is none

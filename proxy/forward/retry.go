@@ -9,9 +9,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// Replayable tells whether sending a request once more cannot do harm: its method is idempotent (RFC 9110 section
+// replayable tells whether sending a request once more cannot do harm: its method is idempotent (RFC 9110 section
 // 9.2.2) and what was read of its body is kept. POST and PATCH are, only where the route asks for retries on resets.
-func Replayable(p *route.RetryPolicy, m telemetry.Method, bodyKept bool) bool {
+func replayable(p *route.RetryPolicy, m telemetry.Method, bodyKept bool) bool {
 	if !bodyKept {
 		return false
 	}
@@ -56,7 +56,7 @@ func backoffLimit(n int) time.Duration {
 }
 
 func (ex *exchange) replayable() bool {
-	return Replayable(ex.policy(), ex.decision.Method, ex.upload.buffer.whole())
+	return replayable(ex.policy(), ex.decision.Method, ex.upload.buffer.whole())
 }
 
 // again tells whether the request whose attempt ended in out is attempted once more.

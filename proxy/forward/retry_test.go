@@ -22,10 +22,10 @@ func TestReplayable(t *testing.T) {
 		} {
 			m := telemetry.ParseMethod([]byte(method))
 			want := when == always || when == onReset && on == "reset"
-			if got := Replayable(&p, m, true); got != want {
+			if got := replayable(&p, m, true); got != want {
 				t.Errorf("%q on %s: %v, want %v", method, on, got, want)
 			}
-			if Replayable(&p, m, false) {
+			if replayable(&p, m, false) {
 				t.Errorf("%q on %s, a part of the body is gone: replayable", method, on)
 			}
 		}

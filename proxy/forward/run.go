@@ -70,9 +70,7 @@ func (ex *exchange) conclude(reply *route.LocalReply) {
 	if reply != nil {
 		ex.reply(reply)
 	}
-	ex.attempt.Done(cluster.Ignored) // one that was picked and not tried
-	ex.place.Leave()
-	ex.retry.give()
+	ex.giveBack()
 	if reply == nil {
 		ex.earnRetry()
 	}
@@ -82,6 +80,13 @@ func (ex *exchange) conclude(reply *route.LocalReply) {
 	if ex.upload.crashed() {
 		ex.state = panicked
 	}
+}
+
+// giveBack gives back what the request holds of its cluster, whatever that is.
+func (ex *exchange) giveBack() {
+	ex.attempt.Done(cluster.Ignored) // one that was picked and not tried
+	ex.place.Leave()
+	ex.retry.give()
 }
 
 // attempts makes attempts, or goes on with one that was parked, until one is answered. The reply is how the last one

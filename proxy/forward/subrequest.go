@@ -4,7 +4,6 @@ import (
 	"io"
 	"sync"
 
-	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
@@ -14,6 +13,7 @@ import (
 // subrequest is a request of the gateway's own about another request, and its downstream side: what comes is kept. It
 // goes the way of all requests to a cluster, and is neither counted nor logged as one of a client. It is pooled.
 type subrequest struct {
+	ownDownstream
 	ex     exchange
 	work   Workspace
 	parent downstream
@@ -35,18 +35,12 @@ func (s *subrequest) ask(parent *exchange) (reply *route.LocalReply) {
 	ex.record.Start = ex.now()
 	ex.decision = parent.decision.Question(&parent.req, parent.client, ex.record.Start, &ex.req)
 	ex.state = recorded // none is made of it
-	defer func() {
-		if ex.engine.recovered(recover()) {
-			ex.giveUp()
-		}
-	}()
+	defer ex.recover()
 	ex.upload.prepare(ex)
 	if reply = ex.enter(); reply == nil {
 		reply, _ = ex.attempts() // it has a goroutine, and is not parked
 	}
-	ex.attempt.Done(cluster.Ignored) // one that was picked and not tried
-	ex.place.Leave()
-	ex.retry.give()
+	ex.giveBack()
 	return reply
 }
 
@@ -69,26 +63,14 @@ func (s *subrequest) release() {
 	subrequests.Put(s)
 }
 
-// The methods of a downstream. The request ends with its head; whether it is still wanted, the client of the other one
-// shows.
+// The methods of a downstream that a subrequest has of its own. The request ends with its head; whether it is still
+// wanted, the client of the other one shows.
 
-func (s *subrequest) Next() ([]byte, error)      { return nil, io.EOF }
-func (s *subrequest) Ended() bool                { return true }
-func (s *subrequest) Ready() bool                { return true }
-func (s *subrequest) Trailers() *message.Head    { return nil }
-func (s *subrequest) SetReadDeadline(int64)      {}
-func (s *subrequest) Interrupt()                 {}
-func (s *subrequest) ClearInterrupt()            {}
-func (s *subrequest) Park(upstream) bool         { return false }
-func (s *subrequest) Watch(w http2.Interrupter)  { s.parent.Watch(w) }
-func (s *subrequest) Hangup() netio.Hangup       { return s.parent.Hangup() }
-func (s *subrequest) Received() int64            { return 0 }
-func (s *subrequest) ResetCode() http2.ErrCode   { return http2.Cancel }
-func (s *subrequest) Sent() int64                { return 0 }
-func (s *subrequest) Began() bool                { return s.began }
-func (s *subrequest) Inform(*message.Head) error { return nil }
-func (s *subrequest) Flush() error               { return nil }
-func (s *subrequest) Abort(error)                {}
+func (s *subrequest) Next() ([]byte, error)     { return nil, io.EOF }
+func (s *subrequest) Ended() bool               { return true }
+func (s *subrequest) Watch(w http2.Interrupter) { s.parent.Watch(w) }
+func (s *subrequest) Hangup() netio.Hangup      { return s.parent.Hangup() }
+func (s *subrequest) Began() bool               { return s.began }
 
 // Begin keeps the head of the answer. Its memory is the connection's.
 func (s *subrequest) Begin(h *message.Head) error {

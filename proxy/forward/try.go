@@ -103,7 +103,7 @@ func (ex *exchange) stale(u upstream, err error, sent int64) bool {
 // lease connects to the endpoint that was picked, within the time that the request has left.
 func (ex *exchange) lease(fresh bool) (upstream, error) {
 	d := &ex.decision
-	within, until := ConnectWithin(ex.now(), d.Deadline, ex.attempt.Start, ex.policy().PerTry, d.Upstream.Connect)
+	within, until := connectWithin(ex.now(), d.Deadline, ex.attempt.Start, ex.policy().PerTry, d.Upstream.Connect)
 	if within <= 0 {
 		return nil, replyDeadline // nobody was asked
 	}

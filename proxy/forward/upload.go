@@ -13,7 +13,7 @@ import (
 )
 
 // upload is the request body's way upstream. What lies in the buffer when the head has been read goes along with the
-// head; a second goroutine exists only while there is more to come. The atomic fields are shared with that goroutine,
+// head. A second goroutine exists only while there is more to come. The atomic fields are shared with that goroutine,
 // which also owns read and buffer while it runs; the rest belongs to the exchange's.
 type upload struct {
 	engine   *Engine
@@ -172,7 +172,7 @@ func (u *upload) await() (patient bool) {
 	return patient
 }
 
-// copy moves the body. It returns a reply if the client is the reason that it ended early; an endpoint that takes no
+// copy moves the body. It returns a reply if the client is the reason that it ended early. An endpoint that takes no
 // more is none, since its response may say why.
 func (u *upload) copy(up upstream) *route.LocalReply {
 	way := u.splice(up)

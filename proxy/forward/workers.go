@@ -73,8 +73,8 @@ func (w *workers) reap(ctx context.Context) {
 	}
 }
 
-// shed ends the idle workers that nobody has needed since the look before the last one, but for a few; with all it
-// ends every one.
+// shed ends the idle workers that nobody has needed since the look before the last one, but for a few. With all it ends
+// every one.
 func (w *workers) shed(all bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

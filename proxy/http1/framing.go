@@ -9,21 +9,8 @@ func frameRequest(h *message.Head) error {
 	if err := connection(h); err != nil {
 		return err
 	}
-	h.Body = message.NoBody
-	if h.Present.Has(message.TransferEncoding) {
-		if err := chunkedOnly(h); err != nil {
-			return err
-		}
-		h.Body = message.Chunked
-	} else if h.Present.Has(message.ContentLength) {
-		n, err := contentLength(h)
-		if err != nil {
-			return err
-		}
-		h.ContentLength = n
-		if n > 0 {
-			h.Body = message.Sized
-		}
+	if err := framed(h, message.NoBody); err != nil {
+		return err
 	}
 	if h.Present.Has(message.Expect) && h.Version == message.HTTP11 {
 		if h.Count(message.Expect) > 1 || !message.EqualFold(h.Get(message.Expect), "100-continue") {
@@ -40,21 +27,8 @@ func frameResponse(h *message.Head, head bool) error {
 	if err := connection(h); err != nil {
 		return err
 	}
-	h.Body = message.UntilClose
-	if h.Present.Has(message.TransferEncoding) {
-		if err := chunkedOnly(h); err != nil {
-			return err
-		}
-		h.Body = message.Chunked
-	} else if h.Present.Has(message.ContentLength) {
-		n, err := contentLength(h)
-		if err != nil {
-			return err
-		}
-		h.Body, h.ContentLength = message.Sized, n
-		if n == 0 {
-			h.Body = message.NoBody
-		}
+	if err := framed(h, message.UntilClose); err != nil {
+		return err
 	}
 	if head || message.Bodiless(h.Status) {
 		// A 204 that speaks of a body contradicts itself: who sent it may send the body too, and nothing behind it is
@@ -82,6 +56,29 @@ func connection(h *message.Head) error {
 		h.Version == message.HTTP10 && !h.HasElement(message.Connection, "keep-alive")
 	if h.Present.Has(message.Upgrade) && h.Version == message.HTTP11 && h.HasElement(message.Connection, "upgrade") {
 		h.Upgrade = h.Get(message.Upgrade)
+	}
+	return nil
+}
+
+// framed sets how the body ends: as the head says or, where it says nothing, as otherwise says.
+func framed(h *message.Head, otherwise message.BodyKind) error {
+	switch {
+	case h.Present.Has(message.TransferEncoding):
+		if err := chunkedOnly(h); err != nil {
+			return err
+		}
+		h.Body = message.Chunked
+	case h.Present.Has(message.ContentLength):
+		n, err := contentLength(h)
+		if err != nil {
+			return err
+		}
+		h.Body, h.ContentLength = message.Sized, n
+		if n == 0 {
+			h.Body = message.NoBody
+		}
+	default:
+		h.Body = otherwise
 	}
 	return nil
 }

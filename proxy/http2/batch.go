@@ -8,7 +8,7 @@ import (
 )
 
 // Batch gathers the connections that one goroutine has appended to, so that each is written to once. A reading
-// goroutine has its own, which events are given; any other goroutine may have one of its own, the zero value, and call
+// goroutine has its own, which events are given. Any other goroutine may have one of its own, the zero value, and call
 // Flush when it is done appending.
 type Batch struct {
 	conns  []*Conn

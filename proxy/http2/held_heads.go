@@ -7,7 +7,7 @@ import (
 )
 
 // What the requests of one client's connection hold of heads and trailers is bounded. A field that is an index of HPACK
-// is one byte on the wire, and may stand for kilobytes here; a request with a closed window holds them for as long as
+// is one byte on the wire, and may stand for kilobytes here. A request with a closed window holds them for as long as
 // its client likes.
 
 // exactAbove is the size in bytes of the largest buffer that is taken along with a head. A head in a larger one is

@@ -66,7 +66,7 @@ type waitingHead struct {
 	end bool
 }
 
-// mostInterim is how many interim heads may wait for a slow reader; more of them are dropped, which RFC 9110 section
+// mostInterim is how many interim heads may wait for a slow reader. More of them are dropped, which RFC 9110 section
 // 15.2 lets a client do.
 const mostInterim = 8
 

@@ -174,7 +174,7 @@ func (r *Relay) Stop(b *Batch) {
 }
 
 // Divert gives what is held, and whatever comes, to another receiver of src's data. passed is what was passed on
-// before, and the caller's; ended tells that this was all of the message. It can not, and says so, once more has been
+// before, and the caller's. ended tells that this was all of the message. It can not, and says so, once more has been
 // passed on than is kept, or anything was dropped, or there are trailers.
 func (r *Relay) Divert(b *Batch, to Receiver) (passed []byte, ended, ok bool) {
 	r.mu.Lock()

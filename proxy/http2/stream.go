@@ -210,7 +210,7 @@ func (s *Stream) ended(half, other streamState) {
 }
 
 // remove takes the stream out of its connection. What the owner holds of the body of a stream that ended well stays
-// charged to the connection until it is consumed; of one that was cut off it is given back here.
+// charged to the connection until it is consumed. Of one that was cut off it is given back here.
 //
 // +checklocks:s.c.mu
 func (s *Stream) remove(well bool) {

@@ -1,5 +1,5 @@
-// Package message is the HTTP message head that all wire versions share (RFC 9110): start line, ordered fields, what
-// the fields say about the body and the connection, and the rules that hold in every version.
+// Package message is the HTTP message head that all wire versions share (RFC 9110). It has the start line, the ordered
+// fields, what they say about the body and the connection, and the rules that hold in every version.
 //
 // # Life of a head
 //
@@ -16,7 +16,7 @@
 //   - Order, case and duplicates of the fields stay as they came; HTTP/2 names are lower case already.
 //   - Everything a Head hands out points into its buffer and is good until the buffer is reused.
 //   - Reset keeps the memory, so a pooled Head allocates nothing in the steady state.
-//   - A rule that holds in every version is one function here, which both codecs call: bytes that one version could not
+//   - A rule that holds in every version is one function here, which both codecs call. Bytes that one version could not
 //     carry are refused in the other too, so a translation never makes a new message boundary (RFC 9113 section 8.2.1).
 //   - A Head is for one goroutine at a time.
 //
@@ -30,6 +30,6 @@
 // import each other.
 //
 // A status is 100 to 599, in both codecs, and any other one is a malformed response: the client gets 502. RFC 9110
-// section 15 calls these codes invalid and lets a client treat them as a 5xx; an intermediary that passed them on would
+// section 15 calls these codes invalid and lets a client treat them as a 5xx. An intermediary that passed them on would
 // leave each receiver to guess how the message is framed and what a cache may do with it.
 package message

@@ -190,7 +190,7 @@ func ValidLowerName(b []byte) bool {
 }
 
 // ValidValue tells whether b may be a field value in every version: no control bytes but the tab (RFC 9110 section
-// 5.5); bytes over 0x7f pass as they are. Space around the value is for the codec to see to.
+// 5.5). Bytes over 0x7f pass as they are. Space around the value is for the codec to see to.
 func ValidValue(b []byte) bool { return ValueEnd(b) == len(b) }
 
 // Padded tells whether a value begins or ends with a space or a tab, which HTTP/2 does not allow (RFC 9113 section

@@ -71,7 +71,7 @@ const (
 )
 
 // SettleAuthority holds a request to one authority. h.Authority is what the target or :authority names, nil when
-// neither does; then the Host field stands in for it (RFC 9112 section 3.2.2, RFC 9113 section 8.3.1). A Host field may
+// neither does. Then the Host field stands in for it (RFC 9112 section 3.2.2, RFC 9113 section 8.3.1). A Host field may
 // repeat the authority, but never differs from it. The exception is an HTTP/1.1 CONNECT, whose clients often leave the
 // port out of Host. Whether there must be a Host field or an authority is for the codec to see to.
 func (h *Head) SettleAuthority() AuthorityProblem {

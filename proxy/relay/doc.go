@@ -4,9 +4,9 @@
 // # Life of a request
 //
 //   - relay.go starts it, for a request that package route has decided on and that may never have to wait for anything
-//     but its peers; it records it at the end.
+//     but its peers. It records it at the end.
 //   - client_events.go and server_events.go take the events of the two streams. deadlines.go sets the times that
-//     package forward's rules give.
+//     package forward's rules give. response.go writes heads and local replies to the client.
 //   - fallback.go gives a request that the endpoint did not process to an exchange of package forward.
 //
 // # Promises

@@ -4,12 +4,12 @@
 //
 //   - table.go compiles a document: route.go resolves each route (retry_policy.go, rate_limit.go, split.go),
 //     router.go sorts them by host, prefix and conditions.
-//   - decide.go is [Table.Decide], one straight line: method, request id (request_id.go), what the client may say of
-//     itself (client.go), path, route, who may (access.go), rate limit, password (basic_auth.go), cluster, deadlines
-//     (grpc.go). It ends in a [Decision] or a [LocalReply] (reply.go), which may be the route's own or a redirect
-//     (redirect.go). Where a password has to be checked, or another service asked (external_auth.go), it stops there,
-//     and [Decision.Proceed] goes on.
-//   - edits.go has what a route edits of heads. What does not go on it marks as such; what is added the writer of the
+//   - decide.go is [Table.Decide], in the order of its steps: method, request id (request_id.go), what the client may
+//     say of itself (client.go), path, route, who may (access.go), rate limit, password (basic_auth.go), cluster,
+//     deadlines (grpc.go). It ends in a [Decision] or a [LocalReply] (reply.go), which may be the route's own or a
+//     redirect (redirect.go). Where a password has to be checked, or another service asked (external_auth.go), it stops
+//     there, and [Decision.Proceed] goes on.
+//   - edits.go has what a route edits of heads. What does not go on it marks as such. What is added the writer of the
 //     head asks for, as the last fields. rewrite.go has the path that goes upstream.
 //   - recent.go keeps the shapes of recent requests, and matches them against the table of a revision before its swap.
 //     covering.go tells which route takes the requests that another one is for.
@@ -29,10 +29,10 @@
 //
 // # Decisions
 //
-// What a client that is not trusted says about itself goes upstream from nobody: X-Forwarded-* of any name, Forwarded
-// and X-Real-IP are dropped, in the head and in trailers alike, and the gateway writes its own X-Forwarded-*. Apps
-// believe these fields, whichever they happen to read. A proxy in trusted_proxies may send them all. Traefik does the
-// same; Envoy and HAProxy pass Forwarded and X-Real-IP unless told otherwise, which their guides warn of.
+// What a client that is not trusted says about itself never goes upstream. X-Forwarded-* of any name, Forwarded and
+// X-Real-IP are dropped, in the head and in trailers alike, and the gateway writes its own X-Forwarded-*. Apps believe
+// these fields, whichever they happen to read. A proxy in trusted_proxies may send them all. Traefik does the same;
+// Envoy and HAProxy pass Forwarded and X-Real-IP unless told otherwise, which their guides warn of.
 //
 // A redirect to another scheme that names no port leaves out that of the request: a port has one scheme. One that names
 // neither scheme nor host nor port is a path alone, so a proxy in front that nobody told us of does no harm.
@@ -44,9 +44,9 @@
 // well. Envoy does the same; HAProxy does it with http-after-response. The edits of the document and of a route become
 // one when the table is built, so a request meets one list of names and one of fields.
 //
-// What an external authorization says of a client is told from what the client says: all fields of these names are
+// What an external authorization says of a client is told from what the client says. All fields of these names are
 // taken out first, and those that an app may mistake for them. An answer that is neither yes nor no, such as 404, is
-// never taken for an error of the service that on_error: allow would pass over: a wrong path would let in everybody.
+// never taken for an error that on_error: allow would pass over. A wrong path would let in everybody.
 //
 // A shape is kept at most every 20 ms, in order of coming: a draw for each request would cost more, and say no more. It
 // is kept as text and not as the route that it took, since both tables are to be asked in the same way.

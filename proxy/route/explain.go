@@ -110,9 +110,9 @@ const (
 // errClimbs: the request is answered with 400, whatever the routes are.
 var errClimbs = errors.New("its path climbs above the root or ends inside an encoding, which is answered with 400")
 
-// Explain tells which route the request takes by the table, and why the others lose. lim is what the parser of
-// requests is held to, base what the document was read with; bound tells where a listener is bound, empty for nowhere.
-// The error says what is wrong with q. Safe from any goroutine.
+// Explain tells which route the request takes by the table, and why the others lose. lim is what the parser of requests
+// is held to, base what the document was read with. bound tells where a listener is bound, empty for nowhere. The error
+// says what is wrong with q. Safe from any goroutine.
 func (t *Table) Explain(
 	q ExplainRequest, lim *http1.Limits, base config.Base, bound func(listener string) string,
 ) (*Explanation, error) {

@@ -1,8 +1,6 @@
 package route
 
 import (
-	"bytes"
-
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
@@ -73,18 +71,11 @@ func (d *Decision) appendRemote(b []byte, c *Client) []byte {
 // parameter is the first value of a parameter of a query, as it was written, and whether there is one.
 func parameter(query []byte, name string) ([]byte, bool) {
 	for len(query) > 0 {
-		one := query
-		if i := bytes.IndexByte(query, '&'); i >= 0 {
-			one, query = query[:i], query[i+1:]
-		} else {
-			query = nil
-		}
-		key, value, _ := bytes.Cut(one, equals)
-		if string(key) == name {
-			return value, true
+		var one parameterText
+		one, query = cutParameter(query)
+		if string(one.name) == name {
+			return one.value, true
 		}
 	}
 	return nil, false
 }
-
-var equals = []byte("=")

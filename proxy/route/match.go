@@ -160,14 +160,9 @@ func (w *Workspace) joined(h *message.Head) []byte {
 // fitsQuery is fitsHeader for the parameters of a query.
 func (m *valueMatch) fitsQuery(query []byte, w *Workspace) bool {
 	for len(query) > 0 {
-		one := query
-		if i := bytes.IndexByte(query, '&'); i >= 0 {
-			one, query = query[:i], query[i+1:]
-		} else {
-			query = nil
-		}
-		name, value, _ := bytes.Cut(one, equals)
-		if string(w.decoded(name)) == m.Name && m.fits(w.decoded(value)) {
+		var one parameterText
+		one, query = cutParameter(query)
+		if string(w.decoded(one.name)) == m.Name && m.fits(w.decoded(one.value)) {
 			return !m.Invert
 		}
 	}

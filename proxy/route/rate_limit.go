@@ -65,7 +65,7 @@ func (t *Table) rateLimit(c *config.Route) *rateLimit {
 }
 
 // spend takes a token from a bucket that is full at the moment full. wait is how long until there will be one, 0 if
-// there was; next is when the bucket is full now.
+// there was. next is when the bucket is full now.
 func (l *rateLimit) spend(full, now int64) (next, wait int64) {
 	next = max(full, now) + l.token
 	if wait = next - now - l.depth; wait > 0 {

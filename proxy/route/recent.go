@@ -122,21 +122,16 @@ func appendLooked(b []byte, name string, value []byte) []byte {
 // writeQuery writes the parameters that a route looks at.
 func (l *looks) writeQuery(b, query []byte, w *Workspace) []byte {
 	for first := true; len(query) > 0; {
-		one := query
-		if i := bytes.IndexByte(query, '&'); i >= 0 {
-			one, query = query[:i], query[i+1:]
-		} else {
-			query = nil
-		}
-		name, _, _ := bytes.Cut(one, equals)
-		decoded := w.decoded(name)
+		var one parameterText
+		one, query = cutParameter(query)
+		decoded := w.decoded(one.name)
 		if !slices.ContainsFunc(l.query, func(known string) bool { return known == string(decoded) }) {
 			continue
 		}
 		if !first {
 			b = append(b, '&')
 		}
-		b, first = append(b, one...), false
+		b, first = append(b, one.whole...), false
 	}
 	return b
 }

@@ -3,6 +3,8 @@ package route
 import (
 	"bytes"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,6 +66,14 @@ func TestReplay(t *testing.T) {
 - {name: api, match: {path_prefix: /api, methods: [GET]}, cluster: a}
 `
 	edit := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(before) }
+	// What a condition looks at must be in a shape, so every kind of condition must be in before.
+	for i := range reflect.TypeFor[conditions]().NumField() {
+		if !slices.ContainsFunc(compiled(t, nil, before).router.routes, func(rt *Route) bool {
+			return reflect.ValueOf(rt.wants).Field(i).Len() > 0
+		}) {
+			t.Errorf("no route has the condition %s", reflect.TypeFor[conditions]().Field(i).Name)
+		}
+	}
 	for _, row := range []struct {
 		name, next  string
 		moved, lost int

@@ -3,9 +3,9 @@
 // # Life of a checkup
 //
 // [Run] (checkup.go) looks at one part after the other: the gateway that runs (running.go), Consul, the token's rights
-// and the clock (consul.go), the document (document.go), the services that it names (services.go), certificates and
-// other files (files.go) with the room on their disks (space.go), descriptors and ports (machine.go), the Collector
-// (collector.go). Each part is a [Section] of findings.
+// and the clock (consul.go), the document (document.go), and the services that it names (services.go). Certificates and
+// other files follow (files.go) with the room on their disks (space.go), then descriptors and ports (machine.go) and
+// the Collector (collector.go). Each part is a [Section] of findings.
 //
 // # Promises
 //
@@ -20,5 +20,5 @@
 // # Decisions
 //
 // Rights are asked for and not tried: a try would write into the document's folder. What Consul is asked is what its
-// own page for browsers asks; a Consul that does not answer that is no reason to call a token bad.
+// own page for browsers asks. A Consul that does not answer that is no reason to call a token bad.
 package checkup

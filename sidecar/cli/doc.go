@@ -8,17 +8,16 @@
 // dev.go start the sidecar and wait for it, the others answer and end. What went
 // wrong becomes text on stderr and an exit code in one place (exit.go).
 //
-// push, diff, history, rollback and fleet go to Consul through one store (revisions.go), with
-// the environment that a gateway has. push --wait (wait.go) and fleet read what the gateways say there; tally.go judges
-// it. changes.go shows what internal/docdiff finds.
+// push, diff, history, rollback and fleet go to Consul through one store (revisions.go), with the environment that a
+// gateway has. push --wait (wait.go) and fleet read what the gateways say there. tally.go judges it. changes.go shows
+// what internal/docdiff finds.
 //
 // # Promises
 //
-// Exit code 0 is fine, 1 says that the thing asked about is bad, 2 that the
-// question was: arguments, flags, environment; 3, of push --wait, that the time was
-// over before the answer was known. Nothing but main touches the
-// process itself, so each verb runs in a test as it runs in a shell. Answers go to
-// stdout and complaints to stderr, a line each and never a page of usage.
+// Exit code 0 is fine. 1 says that the thing asked about is bad, 2 that the question was: arguments, flags,
+// environment. 3, of push --wait, says that the time was over before the answer was known. Nothing
+// but main touches the process itself, so each verb runs in a test as it runs in a shell. Answers go to stdout and
+// complaints to stderr, a line each and never a page of usage.
 //
 // # Not here
 //
@@ -27,9 +26,8 @@
 //
 // # Decisions
 //
-// Cobra, for it completes in four shells and is what the tools around us use; its
-// errors and usage pages are replaced, since they bury the one line that matters.
-// The flags are made from the variables' table, so the two cannot differ.
+// Cobra, for it completes in four shells and is what the tools around us use. Its errors and usage pages are replaced,
+// since they bury the one line that matters. The flags are made from the variables' table, so the two cannot differ.
 //
 // push --wait ends with 3 where no gateway speaks, as where all are silent: nobody has
 // confirmed anything. Who names the wrong service would else be told that all is well.

@@ -225,7 +225,11 @@ func TestReadmeDocuments(t *testing.T) {
 // Links lead to files that are there.
 func TestReadmeLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#]+)\)`)
-	for _, m := range link.FindAllStringSubmatch(readme(t), -1) {
+	links := link.FindAllStringSubmatch(readme(t), -1)
+	if len(links) == 0 {
+		t.Error("no link was found")
+	}
+	for _, m := range links {
 		if _, err := os.Stat("../../" + m[1]); err != nil {
 			t.Error(err)
 		}

@@ -64,7 +64,7 @@ func many(clients, seconds int, client func(*counting) error) (int64, error) {
 	for i := range clients {
 		all.Go(func() { errs[i] = client(&c) })
 	}
-	time.Sleep(time.Duration(seconds) * time.Second)
+	<-time.After(time.Duration(seconds) * time.Second)
 	c.stop.Store(true)
 	all.Wait()
 	return c.Load(), errors.Join(errs...)
@@ -87,6 +87,7 @@ func tunnel(address string, count *counting) error {
 	if err != nil {
 		return err
 	}
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		return errors.New("upgrade: " + resp.Status)
 	}

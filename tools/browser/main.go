@@ -1,5 +1,5 @@
-// Command browser opens pages in a real browser (chromium, without a window) for tests, and tells what is on them. It is
-// a module of its own, so that nothing of it is ever linked into the gateway.
+// Command browser opens pages in a real browser (chromium, without a window) for tests, and tells what is on them. It
+// is a module of its own, so that nothing of it is ever linked into the gateway.
 //
 // It reads commands from standard input, a JSON object a line, and answers each with one: {"value": ...}, or
 // {"error": "..."}. It ends with its input.

@@ -157,7 +157,7 @@ func (e *evaluator) append(text string, at int64, names map[string]bool) error {
 		_, _, value := p.Series()
 		var l labels.Labels
 		p.Labels(&l)
-		names[l.Get(labels.MetricName)] = true
+		names[l.Get(model.MetricNameLabel)] = true
 		b := labels.NewBuilder(l)
 		b.Set("job", job).Set("instance", instance)
 		if _, err := app.Append(0, b.Labels(), at, value); err != nil {
