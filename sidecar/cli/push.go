@@ -26,6 +26,8 @@ type pushOptions struct {
 	force      bool
 	raw        bool
 	wait       time.Duration
+
+	rollback bool // it is no flag: which verb it is
 }
 
 func (o *pushOptions) bind(cmd *cobra.Command) {
@@ -200,6 +202,7 @@ func (s *store) write(
 	}
 	pointer, err := s.revisions.Push(ctx, next.files, consul.Pointer{
 		Rev: out.Revision, By: s.author(p), At: now, Note: o.note, Parent: out.Parent, Forced: o.force,
+		Rollback: o.rollback,
 	}, before.Live)
 	if errors.Is(err, consul.ErrConflict) {
 		return s.conflict(ctx, before.doc, out)
