@@ -213,6 +213,9 @@ func (a *applier) confirm(d discovery.Document) {
 	a.mu.Lock()
 	rejected := a.now.status.LastRejected != nil
 	a.now.confirmed(d.Source)
+	if !d.Forced.IsZero() {
+		a.now.judgedUntil = time.Time{}
+	}
 	a.now.name = d.Name
 	a.now.history.explain()
 	a.mu.Unlock()

@@ -112,7 +112,7 @@ func pushAndWait(b *testing.B, environ env, document string) {
 		cmd.Env = append(cmd.Env, name+"="+environ[name])
 	}
 	text, err := cmd.CombinedOutput()
-	if err != nil || !strings.HasSuffix(string(text), fmt.Sprintf("\n%d serve\n", fleetSize)) {
+	if err != nil || !strings.Contains(string(text), fmt.Sprintf("\n%d serve\n", fleetSize)) {
 		b.Fatalf("push: %v\n%s", err, text)
 	}
 }

@@ -34,6 +34,7 @@ func (n *serving) verdict() (v consul.Verdict, ok bool) {
 		v = consul.Verdict{State: discovery.RevisionWaiting, Since: st.Since, Reasons: []string{n.waiting}}
 	default:
 		v = consul.Verdict{Rev: cmp.Or(n.name, st.ID), State: discovery.RevisionApplied, Since: st.Since}
+		v.ProbationUntil = n.judgedUntil
 		if len(n.waitsFor) > 0 {
 			v.State, v.Reasons = discovery.RevisionWaiting, n.waitsFor
 		}
