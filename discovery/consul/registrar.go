@@ -101,7 +101,7 @@ func (r *Registrar) Leave() { r.once.Do(func() { close(r.leave) }) }
 
 // Run keeps the service registered until ctx ends. Then it deregisters it, for which it takes two seconds at most.
 func (r *Registrar) Run(ctx context.Context) {
-	defer r.deregister(context.WithoutCancel(ctx))
+	defer r.leaveAgent(context.WithoutCancel(ctx))
 	wake := time.NewTimer(0)
 	defer wake.Stop()
 	leave, leaving := r.leave, false
@@ -119,12 +119,16 @@ func (r *Registrar) Run(ctx context.Context) {
 
 // step does what is due, and says when the next step is.
 func (r *Registrar) step(ctx context.Context, leaving bool) time.Duration {
+	var did bool
+	var err error
+	trouble := "service is not registered as it should be"
 	s, ok := r.options.Service()
-	if !ok {
-		r.deregister(ctx)
-		return readyEvery
+	if ok {
+		did, err = r.do(ctx, s, leaving)
+	} else {
+		s, trouble = r.as, notDeregistered
+		did, err = r.deregister(ctx)
 	}
-	did, err := r.do(ctx, s, leaving)
 	switch {
 	case ctx.Err() != nil:
 		return 0
@@ -134,8 +138,7 @@ func (r *Registrar) step(ctx context.Context, leaving bool) time.Duration {
 		r.tracker.Failed(class, err)
 		if text := err.Error(); text != r.logged {
 			r.logged = text
-			r.log.Warn("service is not registered as it should be", "service", s.ID, "class", class.String(),
-				"error", text)
+			r.log.Warn(trouble, "service", s.ID, "class", class.String(), "error", text)
 		}
 		return backoff(class, r.fails)
 	case did:
@@ -245,12 +248,20 @@ func (r *Registrar) tell(ctx context.Context, status, output string) error {
 	return err
 }
 
-// deregister takes back what was registered, if anything was.
-func (r *Registrar) deregister(ctx context.Context) {
-	if r.as.ID == "" {
-		return
+// leaveAgent makes the last attempt to deregister.
+func (r *Registrar) leaveAgent(ctx context.Context) {
+	if _, err := r.deregister(ctx); err != nil {
+		r.log.Warn(notDeregistered, "service", r.as.ID, "error", err)
 	}
-	defer func() { r.state, r.as = unregistered, Service{} }()
+}
+
+const notDeregistered = "service is not deregistered"
+
+// deregister takes back what was registered; did is false if nothing was. After an error the agent may have it still.
+func (r *Registrar) deregister(ctx context.Context) (did bool, err error) {
+	if r.as.ID == "" {
+		return false, nil
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, deregisterTimeout, errSlow)
 	defer cancel()
 	there, err := r.ours(ctx)
@@ -258,12 +269,14 @@ func (r *Registrar) deregister(ctx context.Context) {
 		path := "/v1/agent/service/deregister/" + url.PathEscape(r.as.ID)
 		_, err = r.agent(ctx, http.MethodPut, path, url.Values{}, nil, nil)
 	}
-	switch {
-	case err != nil:
-		r.log.Warn("service is not deregistered", "service", r.as.ID, "error", err)
-	case there:
+	if err != nil {
+		return true, err
+	}
+	if there {
 		r.log.Info("service deregistered", "service", r.as.ID)
 	}
+	r.state, r.as = unregistered, Service{}
+	return true, nil
 }
 
 // agent makes one request to the agent itself; found is false where it is answered with 404. With out, the response is
