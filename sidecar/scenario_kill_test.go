@@ -61,7 +61,7 @@ func (c *changing) change() {
 		})
 	}
 	environ := env{"CONSUL_HTTP_ADDR": c.consul.Addr(), "GATEWAY_SERVICE": "app"}
-	again(300*time.Millisecond, func(n int64) { // its probation is over before the next one
+	again(700*time.Millisecond, func(n int64) { // its probation is over before the next one
 		c.begun.Store(n)
 		if n%3 != 0 {
 			c.consul.KVPut("gateway/app/config", c.document(n))
