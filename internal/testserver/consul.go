@@ -150,7 +150,7 @@ func (s *ConsulServer) CPU() (used time.Duration, ok bool) {
 	if s.process.cmd == nil {
 		return 0, false
 	}
-	return cpu(s.process.cmd.Process.Pid)
+	return CPU(s.process.cmd.Process.Pid)
 }
 
 // Stop kills Consul. Its data stay.

@@ -37,8 +37,9 @@ func stopped(pid int) bool {
 // tick is the unit in which the kernel tells processors' time to programs, on every architecture that Go has.
 const tick = 10 * time.Millisecond
 
-// cpu is what a process has used of the processors, all its threads together.
-func cpu(pid int) (used time.Duration, ok bool) {
+// CPU is what a process has used of the processors, all its threads together; ok is false where the system does not
+// tell.
+func CPU(pid int) (used time.Duration, ok bool) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, false

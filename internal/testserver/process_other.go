@@ -13,5 +13,5 @@ func DieWithParent() *syscall.SysProcAttr { return nil }
 // stopped takes the system's word for it.
 func stopped(int) bool { return true }
 
-// cpu is not known here.
-func cpu(int) (used time.Duration, ok bool) { return 0, false }
+// CPU is not known here.
+func CPU(int) (used time.Duration, ok bool) { return 0, false }
