@@ -80,7 +80,7 @@
 // row of pushes would go back to one of long ago.
 //
 // A turn is no hold: the metric of held revisions stays 0, and nothing is wrong. A rollback, which the pointer tells,
-// has no turn; neither has what comes while nothing newer than the last process's document serves.
+// has no turn, and neither has the first document after a start.
 //
 // A document that loses too many of the recent requests is not tried again by itself, unlike one whose port is taken.
 // The requests of an hour later may be fewer, and it would come into service when nobody looks.

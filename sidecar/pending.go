@@ -16,7 +16,7 @@ import (
 type pendingDocument struct {
 	doc    *config.Document
 	from   discovery.Document
-	status Held        // waiting or held, as the status has it, or rejected: it could not be prepared, and is tried again
+	status Held        // waiting or held, as the status has it, or rejected: it could not be prepared, is tried again
 	logged []string    // the reasons that the log has, of this state
 	turn   *time.Timer // nil: it does not wait for its turn
 

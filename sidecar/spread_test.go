@@ -219,7 +219,8 @@ func TestSpread(t *testing.T) {
 			}
 			g.passes(g.share)
 			g.serves(shop(1, ""))
-			if h := g.told().Held; h == nil || !h.Until.IsZero() || !strings.Contains(h.Reasons[0], "waits for service unheard") {
+			const why = "waits for service unheard"
+			if h := g.told().Held; h == nil || !h.Until.IsZero() || !strings.Contains(h.Reasons[0], why) {
 				t.Errorf("held %+v", h)
 			}
 		})

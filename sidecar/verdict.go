@@ -17,7 +17,8 @@ func (n *serving) verdict() (v consul.Verdict, ok bool) {
 	switch {
 	case st.Held != nil:
 		h := st.Held
-		v = consul.Verdict{Rev: cmp.Or(h.name, h.ID), State: h.State, Since: h.Since, Until: h.Until, Reasons: h.Reasons}
+		v = consul.Verdict{Rev: cmp.Or(h.name, h.ID), State: h.State, Since: h.Since, Until: h.Until}
+		v.Reasons = h.Reasons
 	case st.LastRejected != nil:
 		r := st.LastRejected
 		v = consul.Verdict{Rev: r.name, State: discovery.RevisionRejected, Since: r.At, Reasons: r.Reasons}

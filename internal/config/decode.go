@@ -33,7 +33,7 @@ func DecodeParts(parts []Part, base Base) (*Document, error) {
 // saves reading them a second time. It takes all processors that there are: it is for a start, when nothing else is
 // served yet.
 func DecodeKnown(parts []Part, base Base, revision string) (*Document, error) {
-	d, _, err := decodeParts(parts, base, runtime.GOMAXPROCS(0))
+	d, _, err := decodeParts(parts, base, runtime.GOMAXPROCS(0)) //nolint:forbidigo // it is read, not set
 	if err != nil {
 		return nil, err
 	}

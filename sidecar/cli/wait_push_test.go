@@ -27,9 +27,10 @@ func testWaitingForTurns(t *testing.T, a *author) {
 		two.verdict(waits)
 	}, "push", "slow.yaml", "--wait", "2s")
 	const wait = "2 wait (until 2026-11-29T18:21:14Z)\n"
-	if got.code != 3 || strings.Count(got.stdout, " waits for its turn\n") != 1 || !strings.Contains(got.stdout, wait) ||
-		got.stderr != "gateway: 2 of 2 gateways said nothing final of "+slow+" within 2s: one, two; their turns come until "+
-			"2026-11-29T18:21:14Z (GATEWAY_SPREAD)\n" {
+	want := "gateway: 2 of 2 gateways said nothing final of " + slow + " within 2s: one, two; their turns come until " +
+		"2026-11-29T18:21:14Z (GATEWAY_SPREAD)\n"
+	if got.code != 3 || strings.Count(got.stdout, " waits for its turn\n") != 1 ||
+		!strings.Contains(got.stdout, wait) || got.stderr != want {
 		t.Errorf("push: %+v", got)
 	}
 	if got := a.do("fleet"); !strings.HasPrefix(got.stdout, "live "+slow+": "+wait) ||
@@ -94,7 +95,8 @@ func TestAnswerOfAWaitThatIsStopped(t *testing.T) {
 		code  int
 		want  string
 	}{
-		{tally{Refuse: 1, Silent: 1, Gateways: make([]member, 2)}, errStopped, exitBad, "1 of 2 gateways did not take r: "},
+		{tally{Refuse: 1, Silent: 1, Gateways: make([]member, 2)}, errStopped, exitBad,
+			"1 of 2 gateways did not take r: "},
 		{tally{Serve: 1, Silent: 1, Gateways: make([]member, 2)}, errStopped, exitTimeOver,
 			"stopped: r is live, and stays so; gateway fleet tells what becomes of it (so far: 1 serves, 1 silent)"},
 		{tally{Serve: 2, Gateways: make([]member, 2)}, errSettled, exitFine, ""},
