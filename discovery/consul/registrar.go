@@ -121,12 +121,10 @@ func (r *Registrar) Run(ctx context.Context) {
 func (r *Registrar) step(ctx context.Context, leaving bool) time.Duration {
 	var did bool
 	var err error
-	trouble := "service is not registered as it should be"
 	s, ok := r.options.Service()
 	if ok {
 		did, err = r.do(ctx, s, leaving)
 	} else {
-		s, trouble = r.as, notDeregistered
 		did, err = r.deregister(ctx)
 	}
 	switch {
@@ -138,7 +136,12 @@ func (r *Registrar) step(ctx context.Context, leaving bool) time.Duration {
 		r.tracker.Failed(class, err)
 		if text := err.Error(); text != r.logged {
 			r.logged = text
-			r.log.Warn(trouble, "service", s.ID, "class", class.String(), "error", text)
+			if ok {
+				r.log.Warn("service is not registered as it should be", "service", s.ID, "class", class.String(),
+					"error", text)
+			} else {
+				r.log.Warn("service is not deregistered", "service", r.as.ID, "error", text)
+			}
 		}
 		return backoff(class, r.fails)
 	case did:
@@ -251,11 +254,9 @@ func (r *Registrar) tell(ctx context.Context, status, output string) error {
 // leaveAgent makes the last attempt to deregister.
 func (r *Registrar) leaveAgent(ctx context.Context) {
 	if _, err := r.deregister(ctx); err != nil {
-		r.log.Warn(notDeregistered, "service", r.as.ID, "error", err)
+		r.log.Warn("service is not deregistered", "service", r.as.ID, "error", err)
 	}
 }
-
-const notDeregistered = "service is not deregistered"
 
 // deregister takes back what was registered; did is false if nothing was. After an error the agent may have it still.
 func (r *Registrar) deregister(ctx context.Context) (did bool, err error) {
