@@ -3,12 +3,13 @@
 GO       ?= go
 FUZZTIME ?= 60s
 SOAK     ?= 20m
+KILLS    ?= 200
 BENCH    ?=
 PATH     := $(PATH):/usr/sbin
 export PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help build test matrix soak race lint fuzz bench bench-peers bench-page tools packages clean
+.PHONY: help build test matrix soak kills race lint fuzz bench bench-peers bench-page tools packages clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +26,10 @@ matrix: packages tools ## show how the gateway fares when Consul fails: a row a 
 
 soak: packages tools ## serve all kinds of traffic for SOAK (20m) while all around fails, and show figures
 	$(GO) test ./sidecar -count=1 -run='^TestSoak$$' -soak=$(SOAK) -timeout=0 -v
+
+kills: packages tools ## kill a gateway KILLS (200) times while documents and instances change
+	$(GO) test ./sidecar -count=1 -run='^TestKilledAtAnyMoment$$' -kills=$(KILLS) -timeout=0 -v | \
+		grep -v '^ *\(===\|--- PASS\)'
 
 # Of docs and deploy the tests only run other programs, which the race detector does not see.
 race: packages tools ## run all tests under the race detector

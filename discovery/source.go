@@ -35,6 +35,9 @@ type Document struct {
 	// Forced is when a person asked for this document once more, whatever became of it before; zero = nobody did.
 	Forced time.Time
 
+	// Rollback says that a person takes back what was live: no gateway waits for its turn.
+	Rollback bool
+
 	// Negative says that there is no document, and that this was confirmed. What
 	// is active stays active, as orphaned.
 	Negative bool

@@ -94,6 +94,7 @@ func TestVariables(t *testing.T) {
 		"--json": true, "--id": true, "--listener": true, "--source": true, "--identity": true, "--wait": true,
 		"--for": true, "--once": true, "--sort": true, "--show": true, "--every": true, "--running": true,
 		"--files": true, "--note": true, "--dry-run": true, "--allow-empty": true, "--force": true, "--resolve": true,
+		"--through-probation": true,
 	}
 	for _, v := range sidecar.Variables() {
 		known[v.Name], flags["--"+v.Flag] = true, true

@@ -21,6 +21,7 @@ type applier struct {
 	*Sidecar
 	active  *revision        // nil while nothing serves
 	pending *pendingDocument // the newest document while it is not in service; nil = none
+	turn    turn             // of the newest document
 	kept    keptTries        // of the last good document
 	locator *locator
 
@@ -86,6 +87,8 @@ func (a *applier) revisions(ctx context.Context, documents <-chan discovery.Docu
 			}
 			a.keep(now)
 			err = a.tryAgain(ctx, now)
+		case <-a.turnComes():
+			err = a.tryPending(ctx)
 		case now := <-a.looks():
 			a.look(ctx, now)
 		}
@@ -130,9 +133,11 @@ func (a *applier) noteMissing() {
 // take makes the document of the source the active revision, if it is one. The error is that nothing can serve.
 func (a *applier) take(ctx context.Context, d discovery.Document) error {
 	a.release()
-	if a.again.Swap(false) {
+	insists := a.again.Swap(false)
+	if insists {
 		a.trials().lift()
 	}
+	a.takeTurn(&d, insists)
 	switch {
 	case d.Negative:
 		return a.missing(ctx, d)
@@ -209,6 +214,9 @@ func (a *applier) confirm(d discovery.Document) {
 	a.mu.Lock()
 	rejected := a.now.status.LastRejected != nil
 	a.now.confirmed(d.Source)
+	if !d.Forced.IsZero() {
+		a.now.judgedUntil = time.Time{}
+	}
 	a.now.name = d.Name
 	a.now.history.explain()
 	a.mu.Unlock()

@@ -119,6 +119,7 @@ func (l *loader) checkDurations() {
 	least("GATEWAY_DRAIN_TIMEOUT", l.b.DrainTimeout, 0)
 	least("GATEWAY_APP_QUEUE_TIMEOUT", l.b.AppQueueTimeout, 0)
 	least("GATEWAY_PROBATION", l.b.Probation, 0)
+	least("GATEWAY_SPREAD", l.b.Spread, 0)
 	l.checkDrain()
 }
 

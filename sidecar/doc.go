@@ -19,6 +19,7 @@
 //   - Certificates, clusters and the tables of both planes are prepared (revision.go has what belongs together).
 //     Endpoints of services that are new are waited for, for a bounded time. After a failure one rollback undoes every
 //     step before.
+//   - Where the gateways of a service apply it one after the other, it waits for its turn (spread.go).
 //   - A document that would take the endpoints from what serves is held (hold.go). One that cannot be prepared is tried
 //     again for as long as it is the newest one (pending.go).
 //   - Recent requests are matched against the new table (replay.go).
@@ -78,6 +79,9 @@
 //
 // A revision that is replaced on probation has passed if nothing speaks against it, however few requests it had. Else a
 // row of pushes would go back to one of long ago.
+//
+// A turn is no hold: the metric of held revisions stays 0, and nothing is wrong. A rollback, which the pointer tells,
+// has no turn, and neither has the first document after a start.
 //
 // A document that loses too many of the recent requests is not tried again by itself, unlike one whose port is taken.
 // The requests of an hour later may be fewer, and it would come into service when nobody looks.

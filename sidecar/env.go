@@ -50,6 +50,8 @@ type Bootstrap struct {
 
 	Probation time.Duration `split_words:"true" default:"15s" desc:"how long after a swap the revision before is put back if the new one makes requests fail; 0 = never"`
 
+	Spread time.Duration `split_words:"true" default:"0" shown:"0 (at once)" desc:"time over which the gateways of a service apply a new revision one after the other, each after its own part of it; a first revision and a rollback at once"`
+
 	AdminListen string `split_words:"true" default:"127.0.0.1:9901" desc:"admin and health; empty = off" group:"the admin port"`
 
 	ReadTimeout     time.Duration `split_words:"true" default:"15s" desc:"whole request head, and the longest silence inside a request body" group:"timeouts"`

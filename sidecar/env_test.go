@@ -282,7 +282,7 @@ func TestDurationBounds(t *testing.T) {
 	zero := map[string]bool{
 		"GATEWAY_UPSTREAM_TIMEOUT": true, "GATEWAY_TCP_IDLE_TIMEOUT": true, "GATEWAY_TCP_MAX_DURATION": true,
 		"GATEWAY_DRAIN_DELAY": true, "GATEWAY_DRAIN_TIMEOUT": true, "GATEWAY_APP_QUEUE_TIMEOUT": true,
-		"GATEWAY_PROBATION": true,
+		"GATEWAY_PROBATION": true, "GATEWAY_SPREAD": true,
 	}
 	load := func(name, text string) error {
 		_, err := Load(Sources{Environ: []string{name + "=" + text}, Hostname: hostNamed("web-1")})

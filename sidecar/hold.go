@@ -23,23 +23,32 @@ func (e *heldError) Error() string { return strings.Join(e.reasons, "; ") }
 // hold notes why the document is held.
 func (a *applier) hold(state discovery.RevisionState, why []string) {
 	h := a.pending
-	if h.status.State != state {
-		h.logged, h.retry = nil, backoff{}
-	}
-	h.status.State, h.status.Reasons = state, why
-	a.mu.Lock()
-	status := h.status
-	a.now.held(&status)
-	a.now.history.note(RevisionRecord{
-		Revision: h.doc.Revision, hash: h.from.Hash, State: state, Since: time.Now(), Reasons: why,
-	})
-	a.mu.Unlock()
+	a.noteHeld(state, why, time.Time{})
 	a.registry.RevisionHeld(string(state))
 	if !slices.Equal(h.logged, why) && (state == discovery.RevisionHeld || time.Since(h.status.Since) >= holdLogAfter) {
 		h.logged = why
 		a.logger.Warn("revision held, the one before goes on serving",
 			"revision", h.doc.Revision, "active", a.active.doc.Revision, "state", string(state), "reasons", why)
 	}
+}
+
+// noteHeld notes that the pending document is not applied, why, and until when if that is known.
+func (a *applier) noteHeld(state discovery.RevisionState, why []string, until time.Time) {
+	h := a.pending
+	if h.status.State != state {
+		h.logged, h.retry = nil, backoff{}
+	}
+	h.status.State, h.status.Reasons, h.status.Until = state, why, until
+	if !until.IsZero() {
+		why = append(slices.Clone(why), "until "+until.UTC().Format(time.RFC3339))
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	status := h.status
+	a.now.held(&status)
+	a.now.history.note(RevisionRecord{
+		Revision: h.doc.Revision, hash: h.from.Hash, State: state, Since: time.Now(), Reasons: why,
+	})
 }
 
 // unhold notes that no document is held.

@@ -16,8 +16,9 @@ import (
 type pendingDocument struct {
 	doc    *config.Document
 	from   discovery.Document
-	status Held     // waiting or held, as the status has it, or rejected: it could not be prepared, and is tried again
-	logged []string // the reasons that the log has, of this state
+	status Held        // waiting or held, as the status has it, or rejected: it could not be prepared, is tried again
+	logged []string    // the reasons that the log has, of this state
+	turn   *time.Timer // nil: it does not wait for its turn
 
 	// Of a rejected one.
 	since time.Time
@@ -74,6 +75,9 @@ func (a *applier) tryPending(ctx context.Context) error {
 		return nil
 	}
 	a.catalog.Watch(a.catalogQueries())
+	if a.waitTurn(time.Now()) {
+		return nil
+	}
 	if missing, refused := a.unanswered(p.doc); len(missing) > 0 && a.mustWait(p.doc) {
 		if len(refused) > 0 {
 			a.hold(discovery.RevisionHeld, refused)
@@ -149,6 +153,7 @@ func (a *applier) release() {
 	if a.pending == nil {
 		return
 	}
+	a.pending.endTurn()
 	a.pending = nil
 	a.catalog.Watch(a.catalogQueries())
 	a.unhold()

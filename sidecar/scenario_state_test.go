@@ -269,42 +269,6 @@ func TestQuarantine(t *testing.T) {
 	}
 }
 
-// Killed at any moment while documents change, a gateway starts with a whole revision: the one before or the one after.
-func TestKilledAtAnyMoment(t *testing.T) {
-	t.Parallel()
-	const times = 12 // more find nothing more, and each takes two starts
-	consul := testserver.Consul(t)
-	apps := map[string]string{"one": app(t, "one"), "two": app(t, "two")}
-	document := func(name string) string {
-		return "routes: [{name: a, match: {path_prefix: /a}, cluster: c}, " +
-			"{name: b, match: {path_prefix: /b}, cluster: c}]\n" +
-			"clusters: [{name: c, endpoints: [\"" + apps[name] + "\"]}]\n"
-	}
-	environ := env{"CONSUL_HTTP_ADDR": consul.Addr(), "GATEWAY_STATE_DIR": stateDir(t)}
-	away := maps.Clone(environ)
-	away["CONSUL_HTTP_ADDR"] = testserver.Addr(t)
-	consul.KVPut("gateway/app/config", document("one"))
-	g := launch(t, environ)
-	g.answers("/a", http.StatusOK, "one")
-	g.stop()
-	for i := range times {
-		g := serve(t, environ)
-		consul.KVPut("gateway/app/config", document([]string{"two", "one"}[i%2]))
-		moment := time.Duration(i) * 3 * time.Millisecond
-		<-time.After(moment) // any will do, and each another
-		g.signal(syscall.SIGKILL)
-		<-g.exited
-
-		g = serve(t, away)
-		a, b := g.body("/a"), g.body("/b")
-		if a != b || apps[a] == "" {
-			t.Fatalf("killed after %v: /a is %q, /b is %q; want a whole revision", moment, a, b)
-		}
-		g.signal(syscall.SIGKILL)
-		<-g.exited
-	}
-}
-
 func (g *gateway) body(path string) string {
 	g.t.Helper()
 	_, body, err := fetch(g.url + path)

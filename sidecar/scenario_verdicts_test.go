@@ -170,6 +170,8 @@ func TestVerdicts(t *testing.T) {
 		{"sessions", testVerdictSessions},
 		{"rights", testVerdictRights},
 		{"off", testNoVerdicts},
+		{"turns", testTurns},
+		{"stopped", testStoppedWait},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			t.Parallel()

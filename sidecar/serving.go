@@ -32,6 +32,8 @@ type serving struct {
 	unanswered []string  // services of which the catalog has said nothing yet
 	waitsFor   []string  // clusters whose requests wait for that, and why it says nothing
 	history    history   // of the revisions that came from the source
+
+	judgedUntil time.Time // until when what serves was on probation, also when that is over; zero = it was not
 }
 
 // revisionStatus is what GET /status shows.
@@ -49,6 +51,7 @@ func (n *serving) applied(doc *config.Document, source string, now time.Time) {
 	n.phase, n.doc, n.waiting = phaseCurrent, doc, ""
 	n.status.ID, n.status.Source, n.status.Since, n.status.LastRejected = doc.Revision, source, now, nil
 	n.status.RolledBack, n.status.ProbationUntil, n.status.Replay = nil, time.Time{}, nil
+	n.judgedUntil = time.Time{}
 	n.status.Applied++
 }
 

@@ -88,16 +88,18 @@ type RevisionStatus struct {
 	// LastRejected is the newest document that was refused, until one is applied.
 	LastRejected *Rejection `json:"last_rejected,omitempty"`
 
-	// Held is the newest document while it is not applied because it would take the endpoints from what serves.
+	// Held is the newest document while it is not applied: it would take the endpoints from what serves, or waits for
+	// its turn.
 	Held *Held `json:"held,omitempty"`
 }
 
 // Held is a document that waits, and for what.
 type Held struct {
 	ID string `json:"id"`
-	// waiting: the catalog has not said which endpoints there are; held: there are none
+	// waiting: the catalog has not said which endpoints there are, or its turn has not come; held: there are none
 	State   discovery.RevisionState `json:"state"`
 	Since   time.Time               `json:"since"`
+	Until   time.Time               `json:"until,omitzero"` // when its turn comes (GATEWAY_SPREAD); zero = nobody knows
 	Reasons []string                `json:"reasons"`
 
 	name string // of its revision, as who pushed it calls it

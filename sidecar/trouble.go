@@ -133,7 +133,7 @@ func (t *troubles) revision(r *RevisionStatus) {
 		t.add(outdated, "the newest document was rolled back after %s: %s", span(b.At.Sub(b.Since)),
 			strings.Join(b.Reasons, "; "))
 	}
-	if h := r.Held; h != nil && len(h.Reasons) > 0 {
+	if h := r.Held; h != nil && h.Until.IsZero() && len(h.Reasons) > 0 {
 		t.add(outdated, "the newest document is held: %s", strings.Join(h.Reasons, "; "))
 	}
 	if !r.AsOf.IsZero() {

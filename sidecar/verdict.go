@@ -17,7 +17,8 @@ func (n *serving) verdict() (v consul.Verdict, ok bool) {
 	switch {
 	case st.Held != nil:
 		h := st.Held
-		v = consul.Verdict{Rev: cmp.Or(h.name, h.ID), State: h.State, Since: h.Since, Reasons: h.Reasons}
+		v = consul.Verdict{Rev: cmp.Or(h.name, h.ID), State: h.State, Since: h.Since, Until: h.Until}
+		v.Reasons = h.Reasons
 	case st.LastRejected != nil:
 		r := st.LastRejected
 		v = consul.Verdict{Rev: r.name, State: discovery.RevisionRejected, Since: r.At, Reasons: r.Reasons}
@@ -34,6 +35,7 @@ func (n *serving) verdict() (v consul.Verdict, ok bool) {
 		v = consul.Verdict{State: discovery.RevisionWaiting, Since: st.Since, Reasons: []string{n.waiting}}
 	default:
 		v = consul.Verdict{Rev: cmp.Or(n.name, st.ID), State: discovery.RevisionApplied, Since: st.Since}
+		v.ProbationUntil = n.judgedUntil
 		if len(n.waitsFor) > 0 {
 			v.State, v.Reasons = discovery.RevisionWaiting, n.waitsFor
 		}

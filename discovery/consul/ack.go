@@ -103,6 +103,7 @@ func (a *Ack) Say(v Verdict) {
 	defer a.mu.Unlock()
 	last := &a.status.Verdict
 	if a.verdict != nil && last.Rev == v.Rev && last.State == v.State && last.Since.Equal(v.Since) &&
+		last.Until.Equal(v.Until) && last.ProbationUntil.Equal(v.ProbationUntil) &&
 		slices.Equal(last.Reasons, v.Reasons) {
 		return
 	}

@@ -149,7 +149,7 @@ func (s *keySource) fetchKey(ctx context.Context, q fetchOptions) (result[discov
 		if a.value, err = s.follow(ctx, &p); err != nil {
 			return a, err
 		}
-		a.value.Name = p.name()
+		a.value.Name, a.value.Rollback = p.name(), p.Rollback
 		if p.Forced {
 			a.value.Forced = p.At
 		}

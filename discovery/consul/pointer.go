@@ -45,6 +45,8 @@ type Pointer struct {
 	Note    string    `json:"note,omitempty"`
 	Parent  string    `json:"parent,omitempty"` // the revision that it took the place of
 	Forced  bool      `json:"forced,omitempty"` // ends a quarantine that began before At
+
+	Rollback bool `json:"rollback,omitempty"` // takes back what was live: gateways do not wait for their turns
 }
 
 // File is one of several that are one document, as the keys of a folder are.

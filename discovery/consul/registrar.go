@@ -96,7 +96,7 @@ func (r *Registrar) Leave() { r.once.Do(func() { close(r.leave) }) }
 
 // Run keeps the service registered until ctx ends. Then it deregisters it, for which it takes two seconds at most.
 func (r *Registrar) Run(ctx context.Context) {
-	defer r.deregister(context.WithoutCancel(ctx))
+	defer r.leaveAgent(context.WithoutCancel(ctx))
 	wake := time.NewTimer(0)
 	defer wake.Stop()
 	leave, leaving := r.leave, false
@@ -114,12 +114,14 @@ func (r *Registrar) Run(ctx context.Context) {
 
 // step does what is due, and says when the next step is.
 func (r *Registrar) step(ctx context.Context, leaving bool) time.Duration {
+	var did bool
+	var err error
 	s, ok := r.options.Service()
-	if !ok {
-		r.deregister(ctx)
-		return readyEvery
+	if ok {
+		did, err = r.do(ctx, s, leaving)
+	} else {
+		did, err = r.deregister(ctx)
 	}
-	did, err := r.do(ctx, s, leaving)
 	switch {
 	case ctx.Err() != nil:
 		return 0
@@ -129,8 +131,12 @@ func (r *Registrar) step(ctx context.Context, leaving bool) time.Duration {
 		r.tracker.Failed(class, err)
 		if text := err.Error(); text != r.logged {
 			r.logged = text
-			r.log.Warn("service is not registered as it should be", "service", s.ID, "class", class.String(),
-				"error", text)
+			if ok {
+				r.log.Warn("service is not registered as it should be", "service", s.ID, "class", class.String(),
+					"error", text)
+			} else {
+				r.log.Warn("service is not deregistered", "service", r.as.ID, "error", text)
+			}
 		}
 		return backoff(class, r.fails)
 	case did:

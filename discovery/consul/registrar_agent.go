@@ -89,12 +89,18 @@ func (r *Registrar) tell(ctx context.Context, status, output string) error {
 	return err
 }
 
-// deregister takes back what was registered, if anything was.
-func (r *Registrar) deregister(ctx context.Context) {
-	if r.as.ID == "" {
-		return
+// leaveAgent makes the last attempt to deregister.
+func (r *Registrar) leaveAgent(ctx context.Context) {
+	if _, err := r.deregister(ctx); err != nil {
+		r.log.Warn("service is not deregistered", "service", r.as.ID, "error", err)
 	}
-	defer func() { r.state, r.as = unregistered, Service{} }()
+}
+
+// deregister takes back what was registered; did is false if nothing was. After an error the agent may have it still.
+func (r *Registrar) deregister(ctx context.Context) (did bool, err error) {
+	if r.as.ID == "" {
+		return false, nil
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, deregisterTimeout, errSlow)
 	defer cancel()
 	there, err := r.ours(ctx)
@@ -102,12 +108,14 @@ func (r *Registrar) deregister(ctx context.Context) {
 		path := "/v1/agent/service/deregister/" + url.PathEscape(r.as.ID)
 		_, err = r.agent(ctx, http.MethodPut, path, url.Values{}, nil, nil)
 	}
-	switch {
-	case err != nil:
-		r.log.Warn("service is not deregistered", "service", r.as.ID, "error", err)
-	case there:
+	if err != nil {
+		return true, err
+	}
+	if there {
 		r.log.Info("service deregistered", "service", r.as.ID)
 	}
+	r.state, r.as = unregistered, Service{}
+	return true, nil
 }
 
 // agent makes one request to the agent itself; found is false where it is answered with 404. With out, the response is

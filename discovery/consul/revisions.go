@@ -80,7 +80,7 @@ func (r *Revisions) Live(ctx context.Context) (Live, error) {
 }
 
 // Push makes a document the live one: its parts first, then what is told of it, then the pointer, if the key is still
-// as it was at the look. p has Rev, By, At, Note, Parent and Forced. What is live then is returned.
+// as it was at the look. p has Rev, By, At, Note, Parent, Forced and Rollback. What is live then is returned.
 func (r *Revisions) Push(ctx context.Context, document []config.Part, p Pointer, after Live) (Pointer, error) {
 	p, err := r.archive(ctx, document, p)
 	if err != nil {

@@ -16,8 +16,14 @@ type Verdict struct {
 	Rev     string                  `json:"rev"`   // as who pushed it calls it; empty = there was no document yet
 	State   discovery.RevisionState `json:"state"` // a later version may have more
 	Since   time.Time               `json:"since"`
+	Until   time.Time               `json:"until,omitzero"` // when the gateway's turn comes, while it waits for that
 	Reasons []string                `json:"reasons"`
-	Version string                  `json:"version"` // of the gateway
+
+	// ProbationUntil is until when a revision that is applied would be taken back if it did harm; zero = it would not.
+	// It stays when that is over, and so costs no write.
+	ProbationUntil time.Time `json:"probation_until,omitzero"`
+
+	Version string `json:"version"` // of the gateway
 }
 
 const (

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"runtime"
 	"slices"
 	"sort"
 	"strings"
@@ -20,7 +21,7 @@ func Decode(data []byte, base Base) (*Document, error) {
 // DecodeParts reads the documents of a folder as one: in the order of the parts'
 // names the lists are put together. What else two parts set is an error.
 func DecodeParts(parts []Part, base Base) (*Document, error) {
-	d, sources, err := decodeParts(parts, base)
+	d, sources, err := decodeParts(parts, base, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -29,9 +30,10 @@ func DecodeParts(parts []Part, base Base) (*Document, error) {
 }
 
 // DecodeKnown is DecodeParts for parts of which somebody has kept what revision they are. It takes them for that, which
-// saves reading them a second time.
+// saves reading them a second time. It takes all processors that there are: it is for a start, when nothing else is
+// served yet.
 func DecodeKnown(parts []Part, base Base, revision string) (*Document, error) {
-	d, _, err := decodeParts(parts, base)
+	d, _, err := decodeParts(parts, base, runtime.GOMAXPROCS(0)) //nolint:forbidigo // it is read, not set
 	if err != nil {
 		return nil, err
 	}
@@ -40,10 +42,11 @@ func DecodeKnown(parts []Part, base Base, revision string) (*Document, error) {
 }
 
 // decodeParts reads all but the revision.
-func decodeParts(parts []Part, base Base) (*decoder, []source, error) {
+func decodeParts(parts []Part, base Base, processors int) (*decoder, []source, error) {
 	parts = slices.Clone(parts)
 	sort.SliceStable(parts, func(i, j int) bool { return parts[i].Name < parts[j].Name })
 	d := newDecoder(parts, base.orStandard())
+	d.processors = processors
 	var sources []source
 	size, sum := 0, 0
 	for i, p := range parts {
@@ -109,6 +112,8 @@ type decoder struct {
 
 	parts []Part
 	part  int // the one being read
+
+	processors int // that parse a part
 
 	base bool // reading what the bootstrap adds
 	path []step

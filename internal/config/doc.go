@@ -64,6 +64,12 @@
 // first. What the library reads ahead is bounded as it reads, since only the
 // library knows where such a part begins.
 //
+// At a start a large text is cut in front of items of its lists, and parsed by
+// several goroutines. The cut looks at lines alone, and may be wrong. A piece is
+// then no document, or its lists have not the items that the lines show, and
+// the whole is parsed. While something serves one goroutine parses, and leaves
+// the other processors to requests.
+//
 // Passive health is on by default, limits on connections are not. The first costs nothing while all
 // is well. The second would refuse connections of a busy port at some number that nobody chose.
 package config

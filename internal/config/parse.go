@@ -25,13 +25,15 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 	}
 	text, line := marked(withoutVersion(data))
 	d.markedLine = line
-	bounded := &boundedText{text: text}
-	loader, err := yaml.NewLoader(bounded, yaml.WithPlugin(bounded))
-	if err != nil {
-		panic("BUG: the YAML loader takes no reader: " + err.Error())
+	if pieces := piecesOf(text, d.processors); pieces > 1 && line == 0 {
+		if root := parseSplit(text, pieces); root != nil {
+			return d.checkRoot(root)
+		}
 	}
+	bounded := &boundedText{text: text}
+	loader := newLoader(bounded)
 	var doc, second yaml.Node
-	err = loader.Load(&doc)
+	err := loader.Load(&doc)
 	if errors.Is(err, io.EOF) {
 		d.problem(nil, "is empty")
 		return nil
@@ -50,6 +52,19 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 	}
 	root := doc.Content[0]
 	d.unmark(root)
+	return d.checkRoot(root)
+}
+
+func newLoader(text *boundedText) *yaml.Loader {
+	loader, err := yaml.NewLoader(text, yaml.WithPlugin(text))
+	if err != nil {
+		panic("BUG: the YAML loader takes no reader: " + err.Error())
+	}
+	return loader
+}
+
+// checkRoot gives the root of a tree back if it is one of a document, or reports why it is not.
+func (d *decoder) checkRoot(root *yaml.Node) *yaml.Node {
 	switch {
 	case root.Kind == yaml.ScalarNode && root.Tag == "!!null", root.Kind == yaml.MappingNode && len(root.Content) == 0:
 		d.problem(root, "is empty")

@@ -169,6 +169,14 @@ func (s *ConsulServer) Addr() string { return s.addr }
 // Token is the token with all rights; empty without [DenyByDefault].
 func (s *ConsulServer) Token() string { return s.token }
 
+// CPU is what Consul has used of the processors since it was started; ok is false where the system does not tell.
+func (s *ConsulServer) CPU() (used time.Duration, ok bool) {
+	if s.process.cmd == nil {
+		return 0, false
+	}
+	return CPU(s.process.cmd.Process.Pid)
+}
+
 // Stop kills Consul. Its data stay.
 func (s *ConsulServer) Stop() { s.process.stop() }
 

@@ -87,6 +87,9 @@ func printFleet(p *Process, t tally, live string, raw bool) error {
 		for _, reason := range g.Reasons {
 			fmt.Fprintln(p.Stdout, wrapAt(reason, "    "))
 		}
+		if !g.Until.IsZero() {
+			fmt.Fprintln(p.Stdout, "    until "+date(g.Until))
+		}
 	}
 	return nil
 }

@@ -26,6 +26,9 @@ type pushOptions struct {
 	force      bool
 	raw        bool
 	wait       time.Duration
+	probation  bool
+
+	rollback bool // it is no flag: which verb it is
 }
 
 func (o *pushOptions) bind(cmd *cobra.Command) {
@@ -34,6 +37,7 @@ func (o *pushOptions) bind(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.allowEmpty, "allow-empty", false, "also when a service has no instance")
 	cmd.Flags().BoolVar(&o.force, "force", false, "also when it is live already: ends its quarantine")
 	cmd.Flags().DurationVar(&o.wait, "wait", 0, "wait until the gateways say what became of it, at most this long")
+	cmd.Flags().BoolVar(&o.probation, "through-probation", false, "with --wait: also wait for the end of its probation")
 	cmd.Flags().BoolVar(&o.raw, "json", false, "print the outcome as JSON")
 }
 
@@ -41,6 +45,9 @@ func (o *pushOptions) bind(cmd *cobra.Command) {
 func (o *pushOptions) check() error {
 	if o.wait < 0 {
 		return fmt.Errorf("--wait: want a time to wait, such as 30s (seen %q)", o.wait.String())
+	}
+	if o.probation && o.wait == 0 {
+		return errors.New("--through-probation: say also how long to wait, such as --wait 1m")
 	}
 	return nil
 }
@@ -58,7 +65,8 @@ if it is refused: it has problems, a service has no instance, or somebody else
 changed the live document meanwhile.
 With --wait it tells what becomes of the document: 0 means that all gateways
 which acknowledge serve it, 1 that one does not take it, and 3 that the time was
-over before all had said something, or before there was one that did.`,
+over before all had said something, or before there was one that did. Their
+probation goes on after that: --through-probation waits for its end too.`,
 		Example: "  gateway push routes.yaml --service web --note 'send 5 % to v2'",
 		Args:    filesOrStdin,
 	}
@@ -200,6 +208,7 @@ func (s *store) write(
 	}
 	pointer, err := s.revisions.Push(ctx, next.files, consul.Pointer{
 		Rev: out.Revision, By: s.author(p), At: now, Note: o.note, Parent: out.Parent, Forced: o.force,
+		Rollback: o.rollback,
 	}, before.Live)
 	if errors.Is(err, consul.ErrConflict) {
 		return s.conflict(ctx, before.doc, out)

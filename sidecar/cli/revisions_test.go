@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"regexp"
@@ -19,6 +20,7 @@ type author struct {
 	consul  *testserver.ConsulServer
 	service string
 	environ []string
+	signals func(context.Context) (context.Context, <-chan os.Signal) // nil: nobody stops a verb
 }
 
 func (a *author) key() string { return "gateway/" + a.service + "/config" }
@@ -26,7 +28,7 @@ func (a *author) key() string { return "gateway/" + a.service + "/config" }
 // do runs a verb. What people read has 80 columns.
 func (a *author) do(args ...string) outcome {
 	a.t.Helper()
-	got := do(a.t, Process{Environ: a.environ}, args...)
+	got := do(a.t, Process{Environ: a.environ, Signals: a.signals}, args...)
 	if got.code == 0 && !slices.Contains(args, "--json") {
 		for line := range strings.Lines(got.stdout) {
 			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
@@ -114,6 +116,9 @@ func TestRevisions(t *testing.T) {
 		{"superseded by hand", testSupersededByHand},
 		{"waiting by hand", testWaitingByHand},
 		{"waiting without a right", testWaitingWithoutRight},
+		{"waiting for turns", testWaitingForTurns},
+		{"waiting for probation", testWaitingForProbation},
+		{"waiting stopped", testWaitingStopped},
 		{"fleet", testFleet},
 	} {
 		t.Run(part.name, func(t *testing.T) {

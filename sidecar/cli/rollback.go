@@ -50,6 +50,7 @@ back. --wait is that of push.`,
 			if o.note == "" {
 				o.note = noteOf(to.note)
 			}
+			o.rollback = true
 			return s.push(ctx, p, to, o)
 		})
 	}

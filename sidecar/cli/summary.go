@@ -139,7 +139,8 @@ func (r *report) revision(s *sidecar.Status) {
 		fmt.Fprintf(r, "document\t%s\n", s.Discovery[0].Name)
 	}
 	if h := rev.Held; h != nil {
-		fmt.Fprintf(r, "%s\t%s since %s\n", h.State, h.ID, date(h.Since))
+		fmt.Fprintf(r, "%s\t%s since %s%s\n", h.State, h.ID, date(h.Since),
+			when(!h.Until.IsZero(), ", is applied at "+date(h.Until)+" (GATEWAY_SPREAD)"))
 	}
 	if v := s.Verdict; v != nil && v.Needs != "" {
 		fmt.Fprintf(r, "verdict\tnot written to %s: the token needs %s\n", v.Key, v.Needs)

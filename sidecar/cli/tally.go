@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
@@ -65,6 +66,16 @@ func newTally(all []consul.Said, rev string, since uint64) tally {
 // complete tells whether somebody has spoken, and nobody is left to wait for.
 func (t *tally) complete() bool { return t.Serve+t.Refuse > 0 && t.Wait+t.Silent == 0 }
 
+// until is when the last turn comes of those that wait for theirs (GATEWAY_SPREAD); zero = nobody does.
+func (t *tally) until() (last time.Time) {
+	for i := range t.Gateways {
+		if g := &t.Gateways[i]; g.Stand == standWait && g.Until.After(last) {
+			last = g.Until
+		}
+	}
+	return last
+}
+
 // String is the line that people read: 38 serve, 1 refuses, 1 silent.
 func (t *tally) String() string {
 	var parts []string
@@ -81,6 +92,9 @@ func (t *tally) String() string {
 			parts = append(parts, "1 "+p.one)
 		default:
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.many))
+		}
+		if last := t.until(); p.one == "waits" && !last.IsZero() {
+			parts[len(parts)-1] += " (until " + date(last) + ")"
 		}
 	}
 	return cmp.Or(strings.Join(parts, ", "), "no gateway tells what becomes of it (GATEWAY_ACK)")

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -21,6 +22,7 @@ type waiter struct {
 	since     uint64    // Consul's index of the write that made it live
 	out       io.Writer // progress; nil = none
 	coloured  bool
+	trial     trialWait
 
 	heard      bool // Consul said what the gateways say, be it nothing
 	now        tally
@@ -38,10 +40,15 @@ func (s *store) await(
 ) (t *tally, answer error) {
 	ctx, cancel := context.WithTimeout(ctx, o.wait)
 	defer cancel()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	defer p.onStop(ctx, func() { end(errStopped) })()
 	w := &waiter{
 		revisions: s.revisions, key: s.boot.ConsulKey, rev: rev, since: since, seen: map[string]bool{},
 		coloured: p.coloured(),
+		trial:    trialWait{wanted: o.probation, over: func() { end(errSettled) }},
 	}
+	defer w.trial.stop()
 	if !o.raw {
 		w.out = p.Stdout
 	}
@@ -50,18 +57,43 @@ func (s *store) await(
 	if err == nil && w.superseded == nil {
 		err = s.verdicts.Follow(ctx, func(all []consul.Said) {
 			if w.take(ctx, all) {
-				cancel()
+				end(errSettled)
 			}
 		})
 	}
+	cause := context.Cause(ctx)
 	switch {
 	case consul.Denied(err):
-		return &w.now, bad("%s is live, and what becomes of it is not known: %v", rev, err)
-	case !w.heard && w.superseded == nil:
+		return &w.now, bad("%s is live, and stays so, but what becomes of it may not be read: %v", rev, err)
+	case !w.heard && w.superseded == nil && !errors.Is(cause, errStopped):
 		return &w.now, timeOver("%s is live, and what becomes of it was not heard within %s%s", rev, o.wait,
 			because(err))
 	}
-	return &w.now, w.answer(o.wait)
+	return &w.now, w.answer(o.wait, cause)
+}
+
+// Why a wait ended, where its time was not over.
+var (
+	errSettled = errors.New("nothing is left to wait for")
+	errStopped = errors.New("a person has stopped it")
+)
+
+// onStop has stop called when a person ends the process, which then waits for the verb to end. The function that it
+// returns is for the end of that.
+func (p *Process) onStop(ctx context.Context, stop func()) (end func()) {
+	if p.Signals == nil {
+		return func() {}
+	}
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	signalled, hangups := p.Signals(life)
+	go func() { // until end
+		select {
+		case <-signalled.Done():
+		case <-hangups: // the terminal is gone
+		}
+		stop()
+	}()
+	return end
 }
 
 // findAgain is the pause between two attempts to find out what is live.
@@ -122,7 +154,13 @@ func (w *waiter) take(ctx context.Context, all []consul.Said) (done bool) {
 	}
 	w.now = newTally(all, w.rev, w.since)
 	w.now.Gone = len(w.seen) - len(present)
+	left := w.trial.take(&w.now, time.Now())
 	w.tell()
+	if left > 0 && w.now.complete() && w.now.Refuse == 0 {
+		w.tellTrial(left)
+		return !w.trial.wait(left)
+	}
+	w.trial.stop()
 	return w.now.complete()
 }
 
@@ -173,20 +211,36 @@ func (w *waiter) colour() string {
 	return yellow
 }
 
-// answer is what the verb ends with.
-func (w *waiter) answer(waited time.Duration) error {
+// answer is what the verb ends with. cause is why the wait is over.
+func (w *waiter) answer(waited time.Duration, cause error) error {
 	all := len(w.now.Gateways)
+	settled := errors.Is(cause, errSettled)
 	switch {
 	case w.superseded != nil:
 		return bad("%s is not live any more, but %s", w.rev, cut(instead(w.superseded), width))
 	case w.now.Refuse > 0:
 		return bad("%d of %s did not take %s: %s", w.now.Refuse, count(all, "gateway"), w.rev, w.now.named(standRefuse))
+	case errors.Is(cause, errStopped):
+		so := ""
+		if w.heard {
+			so = " (so far: " + w.now.String() + ")"
+		}
+		return timeOver("stopped: %s is live, and stays so; gateway fleet tells what becomes of it%s", w.rev, so)
 	case all == 0:
 		return timeOver("%s is live, and no gateway said within %s what became of it: check that they follow %s, that "+
 			"GATEWAY_ACK is not off, and that their tokens may speak", w.rev, waited, w.key)
 	case !w.now.complete():
-		return timeOver("%d of %s said nothing final of %s within %s: %s", w.now.Silent+w.now.Wait,
-			count(all, "gateway"), w.rev, waited, w.now.named(standSilent, standWait))
+		turns := ""
+		if last := w.now.until(); !last.IsZero() {
+			turns = "; their turns come until " + date(last) + " (GATEWAY_SPREAD)"
+		}
+		return timeOver("%d of %s said nothing final of %s within %s: %s%s", w.now.Silent+w.now.Wait,
+			count(all, "gateway"), w.rev, waited, w.now.named(standSilent, standWait), turns)
+	case w.trial.wanted && !settled:
+		return timeOver("all that speak serve %s, and its probation was not over within %s", w.rev, waited)
+	case w.trial.wanted && w.trial.begun:
+		w.line = ""
+		w.writeln("its probation is over", "")
 	}
 	return nil
 }
