@@ -275,7 +275,8 @@ func TestRefusedCertificateIsTold(t *testing.T) {
 		}
 		pass(30 * time.Millisecond) // by now the gateway has refused it
 	}
-	if _, err := c.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "unknown certificate authority") {
+	_, err = c.Read(make([]byte, 1))
+	if err == nil || !strings.Contains(err.Error(), "unknown certificate authority") {
 		t.Errorf("reading gives %v, want the alert", err)
 	}
 }

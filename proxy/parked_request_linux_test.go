@@ -3,7 +3,6 @@ package proxy_test
 import (
 	"bufio"
 	"fmt"
-	"net/http"
 	"testing"
 	"time"
 
@@ -119,8 +118,8 @@ func TestParkedRequestUnderTLS(t *testing.T) {
 			continue
 		}
 		up.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
-		if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != 200 {
-			t.Errorf("response %v, %v", res, err)
+		if res, _ := parse(t, bufio.NewReader(c), "GET"); res.StatusCode != 200 {
+			t.Errorf("status %d, want 200", res.StatusCode)
 		}
 		c.Close()
 		g.freed()

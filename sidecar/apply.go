@@ -39,6 +39,10 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, from discover
 		return err
 	}
 	undo.dismiss()
+	next.table, next.connections = requests.Table(), connections.Faults()
+	if next.from = from; !a.state.enabled() {
+		next.from.Parts = nil
+	}
 	a.mu.Lock() // who has had a response of the revision finds it in the status, and the other way round
 	requests.Commit()
 	connections.Commit()
@@ -54,12 +58,12 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, from discover
 	if as != nil {
 		as(&a.now)
 	}
-	a.mu.Unlock()
-	next.table, next.connections = requests.Table(), connections.Faults()
-	if next.from = from; !a.state.enabled() {
-		next.from.Parts = nil
+	p := a.newProbation(next, was, since)
+	if p != nil {
+		a.now.status.ProbationUntil, a.now.judgedUntil = p.until, p.until
 	}
-	a.replace(next, time.Since(begun), was, since)
+	a.mu.Unlock()
+	a.replace(next, p, time.Since(begun))
 	return nil
 }
 
@@ -122,12 +126,12 @@ func (a *applier) catalogQueries() []consul.Query {
 	return all
 }
 
-// replace makes next, which is visible, the active revision, and gives up what only the one before it held, which
-// served in that phase since then.
-func (a *applier) replace(next *revision, took time.Duration, was phase, since time.Time) {
+// replace makes next, which is visible, the active revision, on probation if p is not nil, and gives up what only the
+// one before it held.
+func (a *applier) replace(next *revision, p *probation, took time.Duration) {
 	before, source, now := a.active, next.from.Source, time.Now()
 	a.active = next
-	a.putOnProbation(next, before, was, since, now)
+	a.begin(p, next)
 	a.set.Retire(a.inUse())
 	a.locator.want(next.doc)
 	a.catalog.Watch(a.catalogQueries())

@@ -52,20 +52,29 @@ func (a *applier) judged(next, before *revision, phase phase) bool {
 		next.from.Source == string(a.boot.Source) && next.from.Forced.IsZero()
 }
 
-// putOnProbation begins the probation of next, which is in service since now in place of before. One that is replaced
-// on probation has passed, unless something speaks against it: then the one before it stays the one to go back to.
-func (a *applier) putOnProbation(next, before *revision, phase phase, since, now time.Time) {
-	last := a.probation
-	a.endProbation()
-	if !a.judged(next, before, phase) {
-		return
+// newProbation is that of next, which is coming into service in place of what was in that phase since then; nil: it is
+// not judged. One that is replaced on probation has passed, unless something speaks against it: then the one before it
+// stays the one to go back to.
+func (a *applier) newProbation(next *revision, phase phase, since time.Time) *probation {
+	if !a.judged(next, a.active, phase) {
+		return nil
 	}
-	p := &probation{former: before, phase: phase, since: since, begun: now, until: now.Add(a.boot.Probation)}
-	if last != nil && last.doubtful() {
+	now := time.Now()
+	p := &probation{former: a.active, phase: phase, since: since, begun: now, until: now.Add(a.boot.Probation)}
+	if last := a.probation; last != nil && last.doubtful() {
 		p.former, p.phase, p.since, p.mark = last.former, last.phase, last.since, last.mark
 	}
 	if p.former.doc.Revision == next.doc.Revision {
-		return // it was taken back
+		return nil // it was taken back
+	}
+	return p
+}
+
+// begin ends the probation of what served, and begins p, which is that of next and may be nil.
+func (a *applier) begin(p *probation, next *revision) {
+	a.endProbation()
+	if p == nil {
+		return
 	}
 	if p.mark == nil {
 		p.mark = a.registry.Mark()
@@ -73,9 +82,6 @@ func (a *applier) putOnProbation(next, before *revision, phase phase, since, now
 	p.subjects = a.subjects(p.former, next, p.mark)
 	p.looks = time.NewTicker(lookEvery)
 	a.probation = p
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.now.status.ProbationUntil, a.now.judgedUntil = p.until, p.until
 }
 
 // endProbation leaves what serves in service.

@@ -117,7 +117,7 @@ func (r *Revisions) list(ctx context.Context) ([]archived, error) {
 
 // Document reads the document of a revision of the history.
 func (r *Revisions) Document(ctx context.Context, p Pointer) ([]config.Part, error) {
-	document, why, err := r.consul.readDocument(ctx, &p)
+	document, why, err := r.consul.readDocument(ctx, &p, nil)
 	if err != nil {
 		return nil, r.explain("read", r.history(p.Rev), err)
 	}

@@ -146,7 +146,7 @@ func (s *keySource) fetchKey(ctx context.Context, q fetchOptions) (result[discov
 	case why != nil:
 		a.value = discovery.NewRefused("consul", fmt.Errorf("%s: %w", s.key, why))
 	case pointer:
-		if a.value, err = s.follow(ctx, &p); err != nil {
+		if a.value, err = s.follow(ctx, &p, q.more); err != nil {
 			return a, err
 		}
 		a.value.Name, a.value.Rollback = p.name(), p.Rollback

@@ -179,7 +179,7 @@ func (c *Client) readKey(ctx context.Context, key string) (pair api.KVPair, foun
 
 // follow reads the document that p points to. What is wrong with the document is refused, an error of Consul's is an
 // error.
-func (s *keySource) follow(ctx context.Context, p *Pointer) (discovery.Document, error) {
+func (s *keySource) follow(ctx context.Context, p *Pointer, more func()) (discovery.Document, error) {
 	id := fmt.Sprint(p.SHA256, p.Files) // the parts of one hash are always the same
 	s.mu.Lock()
 	last, same := s.pointed, s.pointedBy == id
@@ -187,7 +187,7 @@ func (s *keySource) follow(ctx context.Context, p *Pointer) (discovery.Document,
 	if same {
 		return last, nil
 	}
-	document, why, err := s.consul.readDocument(ctx, p)
+	document, why, err := s.consul.readDocument(ctx, p, more)
 	if err != nil {
 		return discovery.Document{}, err
 	}
@@ -201,10 +201,16 @@ func (s *keySource) follow(ctx context.Context, p *Pointer) (discovery.Document,
 	return d, nil
 }
 
-// readDocument reads the document that p points to; why says what is wrong with it.
-func (c *Client) readDocument(ctx context.Context, p *Pointer) (document []config.Part, why, err error) {
+// readDocument reads the document that p points to; why says what is wrong with it. more, unless it is nil, is told
+// before each of its parts is read.
+func (c *Client) readDocument(ctx context.Context, p *Pointer, more func()) (
+	document []config.Part, why, err error,
+) {
 	var parts [][]byte
 	for _, key := range p.Parts {
+		if more != nil {
+			more()
+		}
 		part, absent, err := c.readPart(ctx, key)
 		switch {
 		case err != nil:

@@ -67,7 +67,7 @@ func (r *Revisions) Live(ctx context.Context) (Live, error) {
 		live.Unusable = why
 	case pointer:
 		live.Pointer = p
-		live.Document, live.Unusable, err = r.consul.readDocument(ctx, &p)
+		live.Document, live.Unusable, err = r.consul.readDocument(ctx, &p, nil)
 	default:
 		live.Document, live.ByHand = []config.Part{{Data: pair.Value}}, true
 		live.Pointer.By = PutByHand

@@ -14,6 +14,9 @@ type fetchOptions struct {
 	wait  time.Duration // at the latest after this; only with an index
 	stale bool          // any server may answer, not only the leader
 	fresh bool          // over a connection of its own
+
+	// more says that the result takes another response, which has its own time; nil: it cannot.
+	more func()
 }
 
 // leader tells whether the result is the leader's word of this moment.
@@ -62,9 +65,14 @@ func (w *watch[T]) query(ctx context.Context, o fetchOptions) (result[T], error)
 	return w.fetchWithin(ctx, o, limit)
 }
 
+// fetchWithin fetches what one response has within the limit. Each further one that it takes, as for a part of a large
+// document, may take plainTimeout.
 func (w *watch[T]) fetchWithin(ctx context.Context, o fetchOptions, limit time.Duration) (result[T], error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, errSlow)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	slow := time.AfterFunc(limit, func() { cancel(errSlow) })
+	defer slow.Stop()
+	o.more = func() { slow.Reset(plainTimeout) }
 	r, err := w.fetch(ctx, o)
 	if err != nil && errors.Is(context.Cause(ctx), errSlow) {
 		err = faultf(telemetry.DiscoveryTransport, "no response within %v", limit)

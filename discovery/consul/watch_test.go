@@ -364,6 +364,38 @@ func TestWatchDeadlines(t *testing.T) {
 	})
 }
 
+// A result of several responses may take as long for each: a large document over a slow link is not given up.
+func TestWatchDeadlineOfEachResponse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, row := range []struct {
+			parts []time.Duration
+			in    time.Duration // given up or done
+			whole bool
+		}{
+			{[]time.Duration{5 * time.Second, 10 * time.Second, 11 * time.Second}, 26 * time.Second, true},
+			{[]time.Duration{7 * time.Second, time.Second}, 6 * time.Second, false},
+			{[]time.Duration{time.Second, 13 * time.Second}, 13 * time.Second, false},
+		} {
+			w := &watch[string]{fetch: func(ctx context.Context, o fetchOptions) (r result[string], err error) {
+				for i, took := range row.parts {
+					if i > 0 {
+						o.more()
+					}
+					if err = sleep(ctx, took); err != nil {
+						return r, err
+					}
+				}
+				return r, nil
+			}}
+			begun := time.Now()
+			_, err := w.fetchWithin(t.Context(), fetchOptions{}, 6*time.Second)
+			if took := time.Since(begun); took != row.in || (err == nil) != row.whole {
+				t.Errorf("parts of %v: %v after %v, want the end after %v", row.parts, err, took, row.in)
+			}
+		}
+	})
+}
+
 func TestWatchBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: slices.Repeat([]step{fails(telemetry.DiscoveryTransport)}, 12)}

@@ -55,8 +55,9 @@ func live(of func(*runtime.MemStats) uint64) int {
 
 const each = "bytes for each"
 
-// WantFootprint compares what each of n has taken of live ([Heap], [HeapAndStacks]) since before with its ceiling. A ceiling is some tenth
-// above what was measured, so that a fifth more fails. One that is far above fails too, and is to be lowered.
+// WantFootprint compares what each of n has taken of live ([Heap], [HeapAndStacks]) since before with its ceiling. A
+// ceiling is some tenth above what was measured, so that a fifth more fails. One that is far above fails too, and is to
+// be lowered.
 func WantFootprint(t testing.TB, live func() int, before, n, ceiling int) {
 	t.Helper()
 	got := (live() - before) / n

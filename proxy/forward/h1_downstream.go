@@ -25,7 +25,8 @@ type ConnH1 struct {
 
 // OwnerH1 is who has a client's connection.
 type OwnerH1 interface {
-	// Continue goes on, in a fresh goroutine, with a request whose Serve said that it is parked, and with the connection.
+	// Continue goes on with a request whose Serve said that it is parked, and with the connection. It runs in a
+	// goroutine of its own.
 	Continue(q *RequestH1)
 }
 
