@@ -28,7 +28,7 @@ type ConsulServer struct {
 	addr    string
 	data    string // its folder
 	serf    string // where agents join
-	wan     string // where servers of other datacenters join
+	wan     string // where servers of other datacenters join; empty for an agent
 	token   string // sent with every call; empty without ACLs
 	http    *http.Client
 }
@@ -90,8 +90,10 @@ func Consul(t testing.TB, options ...ConsulOption) *ConsulServer {
 		addr: loopback(port),
 		data: config["data_dir"].(string),
 		serf: loopback(config["ports"].(map[string]any)["serf_lan"].(int)),
-		wan:  loopback(config["ports"].(map[string]any)["serf_wan"].(int)),
 		http: &http.Client{Timeout: callTimeout, Transport: &http.Transport{DisableKeepAlives: true}},
+	}
+	if wan, server := config["ports"].(map[string]any)["serf_wan"].(int); server {
+		s.wan = loopback(wan)
 	}
 	if _, acl := config["acl"]; acl {
 		s.token = managementToken
