@@ -175,8 +175,11 @@ func TestKeptInstances(t *testing.T) {
 	}
 	v := reflect.ValueOf(in)
 	for i := range v.NumField() {
-		if v.Type().Field(i).Name == "Ports" {
-			continue // an instance that is used has none: its port was chosen
+		switch v.Type().Field(i).Name {
+		case "Ports": // an instance that is used has none: its port was chosen
+			continue
+		case "Check", "Output": // of that moment; what a check says may be a secret
+			continue
 		}
 		if v.Field(i).IsZero() {
 			t.Fatalf("field %s has no value here", v.Type().Field(i).Name)

@@ -32,7 +32,7 @@ func fullRecord() *Record {
 		Endpoint: "3.3.3.3:4", Attempts: 2, BytesRead: 5, BytesWritten: 6,
 		Flag: UT, RequestID: []byte("id"), TraceID: []byte("t"), SpanID: []byte("s"), Revision: "rev",
 		TLSVersion:     "1.3",
-		ClientIdentity: "who", GRPC: true, GRPCStatus: 14, Reason: errors.New(`no "way"`), Sampled: 0.25, Slow: true,
+		ClientIdentity: "who", GRPC: true, Call: true, GRPCStatus: 14, Reason: errors.New(`no "way"`), Sampled: 0.25, Slow: true,
 		Scheme: SchemeHTTPS, QueuedAfter: time.Millisecond, Queued: time.Millisecond,
 	}
 }

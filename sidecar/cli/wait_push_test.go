@@ -33,7 +33,7 @@ func testWaitingForTurns(t *testing.T, a *author) {
 		!strings.Contains(got.stdout, wait) || got.stderr != want {
 		t.Errorf("push: %+v", got)
 	}
-	if got := a.do("fleet"); !strings.HasPrefix(got.stdout, "live "+slow+": "+wait) ||
+	if got := a.do("fleet"); !strings.HasPrefix(got.stdout, "live "+slow+" (*): "+wait) ||
 		!strings.Contains(got.stdout, "\n    waits for its turn\n    until 2026-11-29T18:21:13Z\n") {
 		t.Errorf("fleet: %+v", got)
 	}
