@@ -26,23 +26,37 @@ const (
 	Mended          // what is on disk is what is in use, after it was broken
 )
 
+// maxReadings is how often files are read that are replaced while they are.
+const maxReadings = 3
+
 // Refresh reads files of at most a bound in bytes. What differs from the content in use is parsed: parse has the bytes
-// of each path, and names in its error the file that is wrong. Either all of it is used, or nothing of it.
+// of each path, and names in its error the file that is wrong. Either all of it is used, or nothing of it. Files of
+// which some were replaced between two of the reads, as behind a link that is swapped, are read once more.
 func (l *LastGood[T]) Refresh(
 	now time.Time, most int, paths []string, parse func(files [][]byte) (T, error),
 ) Change {
-	files, digest, err := readAll(paths, most)
-	if err == nil && l.whole && digest == l.digest {
-		was := l.err
-		l.err = nil
-		if was != nil {
-			return Mended
-		}
-		return Same
-	}
 	var next T
-	if err == nil {
-		next, err = parse(files)
+	files, digest, err := readAll(paths, most)
+	for reading := 1; ; reading++ {
+		if err == nil && l.whole && digest == l.digest {
+			was := l.err
+			l.err = nil
+			if was != nil {
+				return Mended
+			}
+			return Same
+		}
+		if err == nil {
+			next, err = parse(files)
+		}
+		if err == nil || reading == maxReadings {
+			break
+		}
+		again, sum, failed := readAll(paths, most)
+		if sum == digest && (failed == nil || failed.Error() == err.Error()) {
+			break // it is not being replaced: what is there is wrong
+		}
+		files, digest, err = again, sum, failed
 	}
 	switch {
 	case err != nil && l.err != nil && l.err.Error() == err.Error():

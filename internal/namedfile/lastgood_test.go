@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -91,5 +92,48 @@ func TestTheFirstReading(t *testing.T) {
 	}
 	if got := read(); got != Same {
 		t.Errorf("change %d", got)
+	}
+}
+
+// Files that are replaced while they are read are no broken ones, unless that never ends.
+func TestFilesReplacedWhileTheyAreRead(t *testing.T) {
+	folder := t.TempDir()
+	cert, key := filepath.Join(folder, "cert"), filepath.Join(folder, "key")
+	for _, row := range []struct {
+		name    string
+		swaps   int // how often the files are replaced right after they were read
+		change  Change
+		content string
+		parsed  int
+	}{
+		{"not at all", 0, Replaced, "0+0", 1},
+		{"once", 1, Replaced, "1+1", 2},
+		{"twice", 2, Replaced, "2+2", 3},
+		{"again and again", 9, Broke, "", maxReadings},
+	} {
+		version, parsed := 0, 0
+		write := func(path string) {
+			t.Helper()
+			if err := os.WriteFile(path, []byte(strconv.Itoa(version)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(cert)
+		write(key)
+		var l LastGood[string]
+		got := l.Refresh(time.Unix(1000, 0), 100, []string{cert, key}, func(files [][]byte) (string, error) {
+			text := string(files[0]) + "+" + string(files[1])
+			if parsed++; parsed <= row.swaps {
+				version++
+				write(cert)
+				write(key)
+				return "", errors.New("the key does not belong to the certificate")
+			}
+			return text, nil
+		})
+		if got != row.change || l.Content() != row.content || parsed != row.parsed {
+			t.Errorf("replaced %s: change %d, content %q, parsed %d times; want %d, %q, %d",
+				row.name, got, l.Content(), parsed, row.change, row.content, row.parsed)
+		}
 	}
 }
