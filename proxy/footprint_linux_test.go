@@ -34,7 +34,7 @@ func TestFootprintIdle(t *testing.T) {
 	}
 	g.parked(1 + n)
 	g.fewGoroutines()
-	testgateway.WantFootprint(t, testgateway.Heap, before, n, 1300)
+	testgateway.WantFootprint(t, testgateway.Heap, before, n, 1250)
 }
 
 // A request that waits for its endpoint, with both of its connections, which are parked.
@@ -55,7 +55,7 @@ func TestFootprintWaiting(t *testing.T) {
 	}
 	g.parked(2 * (1 + n))
 	g.fewGoroutines()
-	testgateway.WantFootprint(t, testgateway.Heap, before, n, 5700)
+	testgateway.WantFootprint(t, testgateway.Heap, before, n, 5900)
 }
 
 // inFlight waits until the endpoints of app have so many requests.

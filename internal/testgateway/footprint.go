@@ -62,7 +62,7 @@ func WantFootprint(t testing.TB, live func() int, before, n, ceiling int) {
 	t.Helper()
 	got := (live() - before) / n
 	t.Logf("%d %s, of at most %d", got, each, ceiling)
-	if got > ceiling || got < ceiling*3/4 {
+	if got > ceiling || got < ceiling*2/3 {
 		t.Errorf("%d %s, want at most %d, and not much less", got, each, ceiling)
 	}
 }
