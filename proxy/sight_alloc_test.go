@@ -82,8 +82,8 @@ func TestSightAllocatesNothing(t *testing.T) {
 				t.Run(sights[i].name, func(t *testing.T) { per[sights[i].name] = allocations(c.ask(t, &sights[i])) })
 			}
 			for name, n := range per {
-				// What a request allocates for them is one object at least. Which goroutine carries it, and with how many
-				// objects, depends on how busy the machine is.
+				// What a request allocates for them is one object at least. Which goroutine carries it, and with how
+				// many objects, depends on how busy the machine is.
 				if more := n - per["off"]; more > 0.5 {
 					t.Errorf("%s: %.2f allocations a request more than without", name, more)
 				}
