@@ -2,6 +2,7 @@ package netio
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,12 +14,21 @@ func TestEveryRestsWithoutConnections(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		wake := make(chan struct{}, 1)
-		began, open := time.Now(), 0
+		began := time.Now()
+		var mu sync.Mutex // of both
 		var looks []time.Duration
+		open := 0
+		set := func(n int) {
+			mu.Lock()
+			defer mu.Unlock()
+			open = n
+		}
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
 			Every(ctx, 10*time.Millisecond, wake, func() int {
+				mu.Lock()
+				defer mu.Unlock()
 				looks = append(looks, time.Since(began))
 				return open
 			})
@@ -27,6 +37,8 @@ func TestEveryRestsWithoutConnections(t *testing.T) {
 			t.Helper()
 			<-time.After(pass)
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if len(looks) != want {
 				t.Errorf("%d looks after %v, want %d: %v", len(looks), time.Since(began), want, looks)
 			}
@@ -34,12 +46,12 @@ func TestEveryRestsWithoutConnections(t *testing.T) {
 		wantAfter(9*time.Millisecond, 0)
 		wantAfter(time.Millisecond, 1)
 		wantAfter(time.Hour, 1)
-		open = 1
+		set(1)
 		wake <- struct{}{}
 		wantAfter(9*time.Millisecond, 1)
 		wantAfter(time.Millisecond, 2)
 		wantAfter(100*time.Millisecond, 12)
-		open = 0
+		set(0)
 		wantAfter(time.Hour, 13)
 		stop()
 		<-ended
