@@ -83,6 +83,18 @@ func (g *spreading) gets(text string, edit ...func(*discovery.Document)) {
 	synctest.Wait()
 }
 
+// serves tells that the document of that text does. The applying goroutine runs, so it is the status that tells.
+func (g *spreading) serves(text string) {
+	g.t.Helper()
+	doc, err := config.Decode([]byte(text), g.boot.Base())
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if got := g.told().ID; got != doc.Revision {
+		g.t.Fatalf("serves %s, want %s", got, doc.Revision)
+	}
+}
+
 // passes lets time pass.
 func (g *spreading) passes(d time.Duration) {
 	<-time.After(d)
