@@ -24,7 +24,7 @@ const none = "(none)"
 // needs words, `oneof` the only texts there are, `group` what it and those below it
 // are about. Load fills and checks it.
 type Bootstrap struct {
-	Service  string `split_words:"true" default:"app" desc:"the app's service name; names the KV key and the metrics" group:"who it is"`
+	Service  string `split_words:"true" default:"app" desc:"the app's service name; names the KV key and the metrics" group:"the service"`
 	Instance string `split_words:"true" shown:"host name" desc:"this sidecar's id"`
 
 	Listen      string    `split_words:"true" default:":8080" desc:"address of the default HTTP listener; empty = none" group:"what it serves without a document"`
@@ -40,13 +40,13 @@ type Bootstrap struct {
 	ConsulKey string `split_words:"true" default:"gateway/<service>/config" desc:"KV key of the document; ending in / = a folder whose keys are merged into one revision"`
 	Ack       Ack    `split_words:"true" default:"auto" oneof:"auto,off" desc:"say in Consul what becomes of each document, for gateway push --wait and gateway fleet: auto (where the token may), off"`
 
-	Register     bool `split_words:"true" default:"false" desc:"register the service at the local Consul agent, with a check that passes while the gateway is ready" group:"in Consul, and where"`
+	Register     bool `split_words:"true" default:"false" desc:"register the service at the local Consul agent, with a check that passes while the gateway is ready" group:"registration in Consul, and location"`
 	RegisterTags Tags `split_words:"true" desc:"tags of that service, a comma list"`
 	RegisterMeta Meta `split_words:"true" desc:"its meta data: version=2; zone=eu-1"`
 
 	Zone string `split_words:"true" desc:"where the gateway runs, for clusters with prefer: zone; by default the zone of the Consul agent's node"`
 
-	StateDir string `split_words:"true" desc:"directory of the gateway alone (mode 0700) where the last good revision and its endpoints are kept, for a start without Consul" group:"starts and swaps"`
+	StateDir string `split_words:"true" desc:"directory of the gateway alone (mode 0700) where the last good revision and its endpoints are kept, for a start without Consul" group:"restarts and new revisions"`
 
 	Probation time.Duration `split_words:"true" default:"15s" desc:"how long after a swap the revision before is put back if the new one makes requests fail; 0 = never"`
 
@@ -79,7 +79,7 @@ type Bootstrap struct {
 	LogLevel          string  `split_words:"true" default:"info" oneof:"trace,debug,info,warn,error,off" desc:"what is told on stderr: trace, debug, info, warn, error, off"`
 	LogFormat         string  `split_words:"true" default:"json" oneof:"json,text" desc:"json or text"`
 
-	Pprof     bool `split_words:"true" default:"false" desc:"/debug/pprof/ on the admin port" group:"measuring"`
+	Pprof     bool `split_words:"true" default:"false" desc:"/debug/pprof/ on the admin port" group:"debugging and benchmarks"`
 	Benchmark bool `split_words:"true" default:"false" desc:"no hot reload, no background tasks, deterministic upstream connections"`
 }
 

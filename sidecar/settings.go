@@ -12,13 +12,14 @@ import (
 type Setting struct {
 	Name  string `json:"name"`
 	Value string `json:"value"` // of a secret the words that it is set
-	From  string `json:"from"`  // flag, environment or default
+	From  string `json:"from"`  // flag, environment, verb or default
 }
 
 // Where a setting comes from.
 const (
 	fromFlag        = "flag"
 	fromEnvironment = "environment"
+	FromVerb        = "verb" // such as dev, which has defaults of its own
 	FromDefault     = "default"
 )
 
@@ -52,6 +53,9 @@ func (l *loader) setBy(name string, given bool) string {
 		return fromFlag
 	case given:
 		return fromEnvironment
+	}
+	if _, own := l.from.Defaults[name]; own {
+		return FromVerb
 	}
 	return FromDefault
 }

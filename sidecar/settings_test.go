@@ -28,7 +28,7 @@ func TestSettings(t *testing.T) {
 		{"GATEWAY_LISTEN", ":9000", "flag"},
 		{"GATEWAY_SOURCE", "consul", "default"},
 		{"GATEWAY_CONSUL_KEY", "gateway/web/config", "default"},
-		{"GATEWAY_DRAIN_DELAY", "0s", "default"},
+		{"GATEWAY_DRAIN_DELAY", "0s", "verb"},
 		{"CONSUL_HTTP_ADDR", "127.0.0.1:8500", "environment"},
 	} {
 		if !slices.Contains(all, want) {

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -86,7 +88,7 @@ func askAdmin(ctx context.Context, method, address, target string) ([]byte, erro
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := client.Do(r)
 	if err != nil {
-		return nil, err
+		return nil, withoutURL(err)
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAdminBytes))
@@ -109,10 +111,24 @@ func ask(ctx context.Context, method, address, target string) ([]byte, error) {
 	if refused, ok := errors.AsType[*refusedError](err); ok {
 		return nil, refused
 	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, bad("admin port %s: %v: no gateway listens there (--admin-listen says where one does)", address, err)
+	}
 	if err != nil {
 		return nil, bad("admin port %s: %v", address, err)
 	}
 	return text, nil
+}
+
+// withoutURL is what went wrong with a request, without the method and the address, which the caller tells.
+func withoutURL(err error) error {
+	if request, ok := errors.AsType[*url.Error](err); ok {
+		err = request.Err
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		err = op.Err
+	}
+	return err
 }
 
 // ioError is a failed write of the answer.

@@ -22,13 +22,13 @@ const checkTimeout = time.Minute
 func checkCommand(p *Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Look at everything around a gateway that can be wrong; exits 1 if something is",
-		Long: `Looks at all that a gateway with these flags and this environment needs: Consul,
-the rights of the token, the document, its services, certificates and other
-files, descriptors, ports, the clock, the Collector. It tells of each that it is
-well, or what is wrong and what to do. It works before the first start, too. Where
-the gateway runs, its own trouble is told as well, and its ports are its own.
-Exits 1 if something is wrong.`,
+		Short: "Check all that a gateway needs around it; exits 1 if something is wrong",
+		Long: `Looks at all that a gateway with these flags and this environment needs:
+Consul, the rights of the token, the document, its services, certificates and
+other files, descriptors, ports, the clock, the Collector. It tells of each
+that it is well, or what is wrong and what to do. It works before the first
+start, too. Where the gateway runs, its own trouble is told as well, and its
+ports are its own. Exits 1 if something is wrong.`,
 		Example: "  gateway check\n  CONSUL_HTTP_ADDR=127.0.0.1:8500 gateway check --service web",
 		Args:    noArguments,
 	}

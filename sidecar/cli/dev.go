@@ -32,9 +32,9 @@ func devCommand(p *Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Try it: a demo app (or --app), a document to edit, and what to curl",
-		Long: `Runs a gateway that needs nothing else: in front of a small demo app, or of yours
-with --app, with a document of the working directory (` + devConfig + `, written
-if it is missing) that is live as soon as it is saved.`,
+		Long: `Runs a gateway that needs nothing else: in front of a small demo app, or of
+yours with --app. Its document is in the working directory (` + devConfig + `,
+written if it is missing) and is live as soon as it is saved.`,
 		Example: "  gateway dev\n  gateway dev --app 127.0.0.1:3000",
 		Args:    noArguments,
 	}

@@ -18,7 +18,7 @@ it would take. With none, the live document is compared with the one before it.`
 		Example: "  gateway diff routes.yaml --service web\n  gateway diff 233359bf6ddf live --service web",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 2 {
-				return fmt.Errorf("diff takes two documents at most (were %d)", len(args))
+				return fmt.Errorf("diff takes two documents at most (seen %d)", len(args))
 			}
 			return nil
 		},

@@ -19,8 +19,8 @@ func envCommand(p *Process) *cobra.Command {
 		Use:   "env",
 		Short: "List every environment variable with its flag, default and meaning",
 		Long: `Lists every environment variable with its default and meaning, and marks those
-that this environment sets. With --running it asks the gateway that runs with this
-environment for what is in effect there, and where that comes from.`,
+that this environment sets. With --running it asks the gateway that runs with
+this environment for what is in effect there, and where that comes from.`,
 		Args: noArguments,
 	}
 	flags := bindAdminFlag(cmd)
@@ -46,21 +46,24 @@ environment for what is in effect there, and where that comes from.`,
 	return cmd
 }
 
-// envWidth is how wide the tables of variables are at most.
+// envWidth is how wide the tables of variables are at most, in columns.
 const envWidth = 100
 
-// envColumns are the widths of all but the last column of a table, the gaps included.
-type envColumns []int
+// tableShape is the shape of a table whose last column is broken into lines.
+type tableShape struct {
+	widths []int // of all but the last column, the gaps included
+	all    int   // of the table
+}
 
-// row writes cells into a table whose last column is broken into lines.
-func (c envColumns) row(b *strings.Builder, cells ...string) {
+// row writes the cells of a row.
+func (c tableShape) row(b *strings.Builder, cells ...string) {
 	indent := 0
-	for i, width := range c {
+	for i, width := range c.widths {
 		b.WriteString(pad(cells[i], width))
 		indent += max(width, utf8.RuneCountInString(cells[i])+1)
 	}
 	first := true
-	for _, line := range breakLines(cells[len(c)], max(envWidth-indent, 20)) {
+	for _, line := range breakLines(cells[len(c.widths)], max(c.all-indent, 20)) {
 		if !first {
 			b.WriteString(strings.Repeat(" ", indent))
 		}
@@ -97,7 +100,7 @@ func breakLines(text string, width int) []string {
 
 // envTable lists the variables; what is set has a mark, and its value below what it means.
 func envTable(w io.Writer, from sidecar.Sources) error {
-	table := envColumns{2, 31, 26}
+	table := tableShape{[]int{2, 31, 26}, envWidth}
 	var b strings.Builder
 	table.row(&b, "", "VARIABLE", "DEFAULT", "MEANING")
 	for _, v := range sidecar.Variables() {
@@ -127,12 +130,12 @@ func envTable(w io.Writer, from sidecar.Sources) error {
 
 // runningTable lists settings; those that somebody has set have a mark.
 func runningTable(w io.Writer, settings []sidecar.Setting) error {
-	table := envColumns{2, 38, 13}
+	table := tableShape{[]int{2, 38, 13}, envWidth}
 	var b strings.Builder
 	table.row(&b, "", "VARIABLE", "FROM", "VALUE")
 	for _, s := range settings {
 		mark := "*"
-		if s.From == "default" {
+		if s.From == sidecar.FromDefault || s.From == sidecar.FromVerb {
 			mark = ""
 		}
 		table.row(&b, mark, s.Name, s.From, orWords(s.Value, "(none)"))

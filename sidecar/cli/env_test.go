@@ -38,6 +38,7 @@ func TestEnvOfTheRunningGateway(t *testing.T) {
 	address := admin(t, sidecar.Status{Settings: []sidecar.Setting{
 		{Name: "GATEWAY_SERVICE", Value: "web", From: "environment"},
 		{Name: "GATEWAY_APP", From: "default"},
+		{Name: "GATEWAY_SOURCE", Value: "file", From: "verb"},
 		{Name: "GATEWAY_LISTEN", Value: ":9000", From: "flag"},
 		{Name: "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", Value: "delta", From: "environment"},
 	}}, "it does not matter whether it is ready")
@@ -45,6 +46,7 @@ func TestEnvOfTheRunningGateway(t *testing.T) {
 	const want = `  VARIABLE                              FROM         VALUE
 * GATEWAY_SERVICE                       environment  web
   GATEWAY_APP                           default      (none)
+  GATEWAY_SOURCE                        verb         file
 * GATEWAY_LISTEN                        flag         :9000
 * OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE environment  delta
 `

@@ -21,19 +21,21 @@ func explainCommand(p *Process) *cobra.Command {
 		Short: "Ask a running gateway which route a request would take, or what became of one",
 		Long: `Asks the admin port of a gateway that runs with this environment which route a
 request would take and why the others lost, to which endpoints it could go, and
-which timeouts would hold for it. Nothing is sent anywhere. Exits 0 when there is a
-route, and 1 when there is none or the gateway does not answer.
+which timeouts would hold for it. Nothing is sent anywhere. Exits 0 when there
+is a route, and 1 when there is none or the gateway does not answer.
 
-With --id it tells what became of a request that failed or was slow: who answered,
-why, and how each attempt ended. Exits 1 when the gateway does not have it (any more).`,
+With --id it tells what became of a request that failed or was slow: who
+answered, why, and how each attempt ended. Exits 1 when the gateway does not
+have it (any more).`,
 		Example: `  gateway explain GET http://shop.example.com/orders/7 -H 'X-Canary: 1'
   gateway explain --id 2f1c7d0e-5d3b-4b55-9a5e-d7b1d0f4a6c1`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if id != "" && len(args) > 0 {
-				return fmt.Errorf("explain --id takes no argument (was %q)", args[0])
+				return fmt.Errorf("explain --id takes no argument (seen %q)", args[0])
 			}
 			if id == "" && len(args) != 2 {
-				return fmt.Errorf("explain takes a method and a URL (were %s)", count(len(args), "argument"))
+				return fmt.Errorf("explain takes a method and a URL, such as GET http://shop.example.com/orders (seen %s)",
+					count(len(args), "argument"))
 			}
 			return nil
 		},

@@ -23,8 +23,9 @@ func failuresCommand(p *Process) *cobra.Command {
 		Use:   "failures",
 		Short: "Show the last requests of a running gateway that failed or were slow",
 		Long: `Asks the admin port of a gateway that runs with this environment for the last
-requests and connections that failed, or took longer than access_log.slow: why, and
-how each attempt ended. The newest comes first. Exits 0 also when there are none.
+requests and connections that failed, or took longer than access_log.slow: why,
+and how each attempt ended. The newest comes first. Exits 0 also when there are
+none.
 
 One of them, by its X-Request-Id: gateway explain --id ID.`,
 		Example: `  gateway failures -n 5`,

@@ -17,8 +17,8 @@ func fleetCommand(p *Process) *cobra.Command {
 		Use:   "fleet",
 		Short: "List the gateways of a service, with what each says of the document",
 		Long: `Lists the gateways that follow the document, as they tell it in Consul: the
-revision that each saw last, a mark (*) if it is the live one, what became of it,
-since when, and the version of the gateway. Below are the reasons.`,
+revision that each saw last, a mark (*) if it is the live one, what became of
+it, since when, and the version of the gateway. Below are the reasons.`,
 		Example: "  gateway fleet --service web",
 		Args:    noArguments,
 	}

@@ -34,7 +34,10 @@ func of(group string, verbs ...*cobra.Command) []*cobra.Command {
 	return verbs
 }
 
-// usage writes how a verb is called: its flags by what they are about, no line wider than envWidth.
+// helpWidth is how wide the help is at most, in columns: as every terminal is.
+const helpWidth = 80
+
+// usage writes how a verb is called: its flags by what they are about, no line wider than helpWidth.
 func usage(cmd *cobra.Command) error {
 	var b strings.Builder
 	b.WriteString("Usage:\n")
@@ -57,7 +60,7 @@ func usage(cmd *cobra.Command) error {
 }
 
 func verbsUsage(b *strings.Builder, cmd *cobra.Command) {
-	table := envColumns{2, 12}
+	table := tableShape{[]int{2, 12}, helpWidth}
 	list := func(title, group string) {
 		for _, c := range cmd.Commands() {
 			if c.GroupID == group && (c.IsAvailableCommand() || c.Name() == "help") {
@@ -76,10 +79,11 @@ func verbsUsage(b *strings.Builder, cmd *cobra.Command) {
 }
 
 func flagsUsage(b *strings.Builder, cmd *cobra.Command) {
-	table := envColumns{2, 37}
+	table := tableShape{[]int{2, 37}, helpWidth}
 	groups := map[string]string{} // by flag
 	var titles []string
-	for _, v := range sidecar.Variables() {
+	vars := sidecar.Variables()
+	for _, v := range vars {
 		groups[v.Flag] = v.Group
 		if len(titles) == 0 || titles[len(titles)-1] != v.Group {
 			titles = append(titles, v.Group)
@@ -99,6 +103,10 @@ func flagsUsage(b *strings.Builder, cmd *cobra.Command) {
 		})
 	}
 	list("Flags", "")
+	if cmd.HasParent() && cmd.Flags().Lookup(vars[0].Flag) != nil {
+		b.WriteString("\nThe flags of gateway hold here too, such as --service and --consul-key:\ngateway --help lists them.\n")
+		return
+	}
 	for _, t := range titles {
 		list("Flags, "+t, t)
 	}

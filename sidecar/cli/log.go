@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,13 +18,14 @@ func logCommand(p *Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log LEVEL",
 		Short: "Change the level of a running gateway's own log",
-		Long: `Asks the admin port of a gateway that runs with this environment to log at another
-level, for a while or until it ends. Nothing else changes, and nothing is interrupted.`,
+		Long: `Asks the admin port of a gateway that runs with this environment to log at
+another level, for a while or until it ends. Nothing else changes, and nothing
+is interrupted.`,
 		Example: `  gateway log debug --for 5m`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("log takes a level, one of %s (were %s)", strings.Join(telemetry.LogLevels(), ", "),
-					count(len(args), "argument"))
+			if levels := telemetry.LogLevels(); len(args) != 1 || !slices.Contains(levels, args[0]) {
+				return fmt.Errorf("log takes a level, one of %s (seen %q)", strings.Join(levels, ", "),
+					strings.Join(args, " "))
 			}
 			return nil
 		},

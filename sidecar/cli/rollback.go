@@ -17,13 +17,13 @@ func rollbackCommand(p *Process) *cobra.Command {
 		Use:   "rollback [REVISION]",
 		Short: "Make an earlier revision live again; by default the one before",
 		Long: `Makes a revision of the history live again, as push does: it is checked, its
-services are looked up, and what it changes is shown. Twice in a row is there and
-back. --wait is that of push.`,
+services are looked up, and what it changes is shown. A second rollback
+undoes the first. --wait is that of push.`,
 		Example: "  gateway rollback --service web\n" +
 			"  gateway rollback 233359bf6ddf --service web --note 'v2 was too slow'",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return fmt.Errorf("rollback takes one revision (were %d)", len(args))
+				return fmt.Errorf("rollback takes one revision (seen %d)", len(args))
 			}
 			return nil
 		},

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -68,13 +69,16 @@ func unknownVerb(root *cobra.Command, word string) error {
 	if near := config.Nearest(word, verbs); near != "" {
 		return fmt.Errorf("there is no verb %q (perhaps %s)", word, near)
 	}
+	if slices.Contains([]string{"run", "start", "serve", "server", "agent", "proxy"}, word) {
+		return fmt.Errorf("there is no verb %q (gateway without a verb runs)", word)
+	}
 	return fmt.Errorf("there is no verb %q (there are %s)", word, strings.Join(verbs, ", "))
 }
 
 // noArguments refuses what follows a verb that takes nothing.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("%s takes no argument (was %q)", cmd.Name(), args[0])
+		return fmt.Errorf("%s takes no argument (seen %q)", cmd.Name(), args[0])
 	}
 	return nil
 }
@@ -84,6 +88,9 @@ func explainFlag(cmd *cobra.Command, err error) error {
 	if missing, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
 		return fmt.Errorf("--%s needs a value", missing.GetFlag().Name)
 	}
+	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return wrongValue(wrong)
+	}
 	unknown, ok := errors.AsType[*pflag.NotExistError](err)
 	if !ok {
 		return err
@@ -92,6 +99,21 @@ func explainFlag(cmd *cobra.Command, err error) error {
 		return unknownFlag(cmd, "-"+letters, letters)
 	}
 	return unknownFlag(cmd, "--"+unknown.GetSpecifiedName(), unknown.GetSpecifiedName())
+}
+
+// wrongValue says what a flag takes instead.
+func wrongValue(err *pflag.InvalidValueError) error {
+	flag := err.GetFlag()
+	want := err.Unwrap().Error()
+	switch flag.Value.Type() {
+	case "duration":
+		want = "want a duration with its unit, such as 30s or 5m"
+	case "int":
+		want = "want a whole number"
+	case "bool":
+		want = "want true or false, or no value for true"
+	}
+	return fmt.Errorf("--%s: %s (seen %q)", flag.Name, want, err.GetValue())
 }
 
 func unknownFlag(cmd *cobra.Command, seen, name string) error {
@@ -113,10 +135,11 @@ func checkShell(root *cobra.Command) {
 	var shells []string
 	for _, c := range completion.Commands() {
 		shells = append(shells, c.Name())
+		c.Args = noArguments
 	}
 	completion.Args = nil
 	completion.RunE = func(_ *cobra.Command, args []string) error {
-		return fmt.Errorf("completion takes one of %s (was %q)", strings.Join(shells, ", "), strings.Join(args, " "))
+		return fmt.Errorf("completion takes one of %s (seen %q)", strings.Join(shells, ", "), strings.Join(args, " "))
 	}
 }
 

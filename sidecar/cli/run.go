@@ -14,9 +14,10 @@ import (
 const runLong = `gateway proxies for the app beside it: HTTP/1.1, HTTP/2, gRPC and plain TCP.
 
 Its routes come from the environment, a file, or Consul's key-value store, and
-change while it runs; its endpoints come from the same, or from Consul's catalog.
-Each flag below is also an environment variable: --admin-listen is
-GATEWAY_ADMIN_LISTEN. "gateway env" lists them, "gateway dev" shows it all at work.`
+change while it runs; its endpoints come from the same, or from Consul's
+catalog. Each flag below is also an environment variable: --admin-listen is
+GATEWAY_ADMIN_LISTEN. "gateway env" lists them, "gateway dev" shows it all at
+work.`
 
 func runCommand(p *Process) *cobra.Command {
 	cmd := &cobra.Command{

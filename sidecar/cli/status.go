@@ -17,10 +17,11 @@ func statusCommand(p *Process) *cobra.Command {
 	raw, wait := false, time.Duration(0)
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Ask a running gateway how it is; exits 0 when it is ready",
-		Long: `Asks the admin port of a gateway that runs with this environment. Exits 0 when it
-is ready and 1 when it is not, or does not answer: it is the probe for containers.
-With --wait it asks again until the gateway is ready, or the time is over.`,
+		Short: "Show the state of a running gateway; exits 0 when it is ready",
+		Long: `Asks the admin port of a gateway that runs with this environment. Exits 0 when
+it is ready and 1 when it is not, or does not answer: it is the probe for
+containers. With --wait it asks again until the gateway is ready, or the time
+is over.`,
 		Example: `  gateway status --wait 10s`,
 		Args:    noArguments,
 	}

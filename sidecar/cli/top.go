@@ -36,11 +36,11 @@ func topCommand(p *Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top",
 		Short: "Watch a running gateway: what is wrong, traffic, clusters and endpoints, or routes",
-		Long: `Asks the admin port of a gateway that runs with this environment again and again,
-and shows what is wrong, the traffic of the last minute, and clusters with their
-endpoints, or routes. Keys: s sorts by the next column, v shows the other table,
-the arrows and the page keys move, q ends it. With --once it prints all rows once,
-80 columns wide.`,
+		Long: `Asks the admin port of a gateway that runs with this environment again and
+again, and shows what is wrong, the traffic of the last minute, and clusters
+with their endpoints, or routes. Keys: s sorts by the next column, v shows the
+other table, the arrows and the page keys move, q ends it. With --once it
+prints all rows once, 80 columns wide.`,
 		Example: "  gateway top\n  gateway top --once --show routes --sort p99",
 		Args:    noArguments,
 	}

@@ -122,7 +122,7 @@ func TestTopUsage(t *testing.T) {
 		{"top --sort size", "gateway: --sort: want one of trouble, name, rate, errors, p50, p99 (seen \"size\")\n"},
 		{"top --show pods", "gateway: --show: want one of clusters, routes (seen \"pods\")\n"},
 		{"top --every 1ms", "gateway: --every: want a time from 100ms to 1m0s (seen \"1ms\")\n"},
-		{"top x", "gateway: top takes no argument (was \"x\")\n"},
+		{"top x", "gateway: top takes no argument (seen \"x\")\n"},
 	} {
 		got := do(t, Process{}, strings.Fields(row.args)...)
 		if got.code != 2 || got.stderr != row.want {

@@ -23,10 +23,10 @@ func validateCommand(p *Process) *cobra.Command {
 		Use:   "validate FILE...",
 		Short: "Find every problem of a document (- is stdin)",
 		Long: `Reads a document as a gateway with these flags and this environment would, and
-lists every problem as FILE:line:column: path: what is wrong. Exits 1 if there is one.
-Several files are one document, as the keys of a folder in Consul are: in the order
-of their names. With --files the certificates, keys, CA files and password files that
-the document names are read too.`,
+lists every problem as FILE:line:column: path: what is wrong. Exits 1 if there
+is one. Several files are one document, as the keys of a folder in Consul are:
+in the order of their names. With --files the certificates, keys, CA files and
+password files that the document names are read too.`,
 		Args: filesOrStdin,
 	}
 	flags := bindFlags(cmd)
@@ -39,7 +39,7 @@ the document names are read too.`,
 // filesOrStdin is for verbs that take one document.
 func filesOrStdin(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("%s takes one file, several that are one document, or - for stdin (were 0)", cmd.Name())
+		return fmt.Errorf("%s takes one file, several that are one document, or - for stdin (seen none)", cmd.Name())
 	}
 	if len(args) > 1 && slices.Contains(args, "-") {
 		return fmt.Errorf("%s takes - for stdin alone, not beside files", cmd.Name())
