@@ -117,7 +117,7 @@ func TestReadmeVerbs(t *testing.T) {
 	}
 	help := do(t, Process{}, "--help").stdout
 	for line := range strings.Lines(help) {
-		if n := utf8.RuneCountInString(line); n > envWidth+1 {
+		if n := utf8.RuneCountInString(line); n > helpWidth+1 {
 			t.Errorf("gateway --help has a line of %d columns: %s", n, line)
 		}
 	}
@@ -140,6 +140,39 @@ func TestReadmeVerbs(t *testing.T) {
 	slices.Sort(want)
 	if got = slices.Compact(got); !slices.Equal(got, want) {
 		t.Errorf("the README has the verbs %q, want %q", got, want)
+	}
+}
+
+// Each row of the table of commands has an example: of this verb, with arguments and flags that the verb takes.
+func TestReadmeExamples(t *testing.T) {
+	_, commands, _ := strings.Cut(readme(t), "\n## Commands\n")
+	commands, _, _ = strings.Cut(commands, "\n## ")
+	row := regexp.MustCompile("(?m)^\\| `gateway ?([a-z]*)[^`]*` \\| .* \\| `gateway ?([^`]*)` \\|$")
+	rows := row.FindAllStringSubmatch(commands, -1)
+	if want := strings.Count(commands, "\n| `"); len(rows) != want {
+		t.Errorf("%d rows of the table have an example, want all %d", len(rows), want)
+	}
+	word := regexp.MustCompile(`'[^']*'|[^' ]+`)
+	for _, m := range rows {
+		var args []string
+		for _, arg := range word.FindAllString(m[2], -1) {
+			args = append(args, strings.Trim(arg, "'"))
+		}
+		cmd, rest, err := newRoot(&Process{}).Find(args)
+		if err != nil {
+			t.Errorf("gateway %s: %v", m[2], err)
+			continue
+		}
+		if path := cmd.CommandPath(); !strings.HasPrefix(path, strings.TrimSpace("gateway "+m[1])) {
+			t.Errorf("the example of gateway %s is of %s", m[1], path)
+		}
+		if err := cmd.ParseFlags(rest); err != nil {
+			t.Errorf("gateway %s: %v", m[2], err)
+			continue
+		}
+		if err := cmd.ValidateArgs(cmd.Flags().Args()); err != nil {
+			t.Errorf("gateway %s: %v", m[2], err)
+		}
 	}
 }
 
@@ -179,13 +212,15 @@ func TestRevisionFlags(t *testing.T) {
 
 // What a reader copies must work as it is.
 func TestReadmeFlags(t *testing.T) {
+	text, commands, _ := strings.Cut(readme(t), "\n## Commands\n") // those are TestReadmeExamples's
+	_, after, _ := strings.Cut(commands, "\n## ")
 	flags := map[string]string{}
 	for _, v := range sidecar.Variables() {
 		flags["--"+v.Flag] = v.Name
 	}
 	given := regexp.MustCompile(`gateway((?: --[a-z-]+ [^ &` + "`" + `]+)+)`)
 	found := 0
-	for _, m := range given.FindAllStringSubmatch(readme(t), -1) {
+	for _, m := range given.FindAllStringSubmatch(text+after, -1) {
 		from := sidecar.Sources{Flags: map[string]string{}}
 		words := strings.Fields(m[1])
 		for i := 0; i < len(words); i += 2 {
