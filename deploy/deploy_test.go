@@ -206,9 +206,14 @@ func TestCompose(t *testing.T) {
 func TestSystemd(t *testing.T) {
 	unit := read(t, "systemd/gateway.service")
 	for _, line := range []string{"Type=exec", "LimitNOFILE=1048576", "NoNewPrivileges=yes",
-		"RestartPreventExitStatus=2", "ExecReload=/bin/kill -HUP $MAINPID"} {
+		"StartLimitIntervalSec=0", "RestartPreventExitStatus=2", "ExecReload=/bin/kill -HUP $MAINPID"} {
 		if !strings.Contains(unit, "\n"+line+"\n") {
 			t.Errorf("gateway.service has no line %q", line)
+		}
+	}
+	for _, m := range regexp.MustCompile(`(?m)^#   install -m \d+ (?:-D )?(\S+) /`).FindAllStringSubmatch(unit, -1) {
+		if _, err := os.Stat("../" + m[1]); err != nil && m[1] != "bin/gateway" { // which make build makes
+			t.Errorf("gateway.service has %s installed: %v", m[1], err)
 		}
 	}
 	stop := regexp.MustCompile(`(?m)^TimeoutStopSec=(.*)$`).FindStringSubmatch(unit)
