@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/textproto"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +19,8 @@ import (
 // may be carried in another way than the later ones. Only a trusted proxy may say it, and nobody behind a body.
 func TestClaimsOfClients(t *testing.T) {
 	claims := []string{"Forwarded", "X-Real-Ip", "X-Forwarded-Port", "X-Forwarded-Server"}
+	// An app that CGI speaks to, or WSGI, cannot tell these from what the gateway says, whoever has sent them.
+	respelled := []string{"X_Forwarded_For", "X_Forwarded_Client_Cert", "X_real-ip", "X-Forwarded_Proto"}
 	seen := make(chan *http.Request, 1)
 	handler := func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // behind it are the trailers
@@ -49,6 +52,10 @@ func TestClaimsOfClients(t *testing.T) {
 						req.Header.Set(name, "claimed")
 						req.Trailer.Set(name, "claimed")
 					}
+					for _, name := range respelled {
+						req.Header[name] = []string{"claimed"}
+						req.Trailer[name] = []string{"claimed"}
+					}
 					req.Header.Set("X-Forwarded-For", "203.0.113.9")
 					req.Header.Set("X-Forwarded-Host", "b.example")
 					req.Header.Set("X-Forwarded-Proto", "https")
@@ -61,6 +68,11 @@ func TestClaimsOfClients(t *testing.T) {
 					for _, name := range claims {
 						if got := strings.Join(r.Header[name], ","); got != tt.claimed {
 							t.Errorf("request %d: %s = %q, want %q", n, name, got, tt.claimed)
+						}
+					}
+					for _, name := range respelled {
+						if got := r.Header[textproto.CanonicalMIMEHeaderKey(name)]; got != nil {
+							t.Errorf("request %d: %s = %q, want none", n, name, got)
 						}
 					}
 					for name, want := range map[string]string{"X-Forwarded-For": tt.chain, "X-Forwarded-Host": tt.of,

@@ -137,6 +137,42 @@ func TestHeaderEditVersions(t *testing.T) {
 		}, inService)
 }
 
+// What a route drops in the head, or replaces, does not come behind the body either, nor with underscores: apps take it
+// for the same.
+func TestHeaderEditsHoldForTrailers(t *testing.T) {
+	seen := make(chan *http.Request, 1)
+	handler := func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // behind it are the trailers
+		seen <- r
+	}
+	eachVersionOf(t, editing, handler, func(t *testing.T, _ *gateway, c *http.Client, url string) {
+		for n := range 2 { // the first request of a connection may be carried in another way than the later ones
+			req, err := http.NewRequest("POST", url+"/edit", io.NopCloser(strings.NewReader("body")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"X_over", "X_internal", "X_gone", "User_agent"} {
+				req.Header[name] = []string{"1"}
+			}
+			req.Trailer = http.Header{"X-Over": {"1"}, "X-Internal": {"1"}, "X_internal": {"1"}, "X-Kept": {"1"},
+				"User-Agent": {"1"}, "X_gone": {"1"}}
+			res, err := c.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			r := <-seen
+			if got := fieldsOf(r.Header, "X-Over", "X_over", "X_internal", "X_gone", "User_agent"); got != `X-Over["route"]` {
+				t.Errorf("request %d: the app got %s, want X-Over of the route alone", n, got)
+			}
+			if got := fieldsOf(r.Trailer, "X-Over", "X-Internal", "X_internal", "User-Agent", "X_gone", "X-Kept"); got !=
+				`X-Kept["1"]` {
+				t.Errorf("request %d: the app got the trailers %s, want X-Kept alone", n, got)
+			}
+		}
+	}, inService)
+}
+
 // fieldsOf writes the values of those fields that are there.
 func fieldsOf(h http.Header, names ...string) string {
 	var all []string

@@ -25,7 +25,7 @@ func vetTrailers(t *message.Head) *message.Head {
 			continue
 		}
 		name := t.Name(f)
-		f.Hop = route.IsClaim(name) || message.EqualFold(name, "www-authenticate") ||
+		f.Hop = f.Hop || route.IsClaim(name) || message.EqualFold(name, "www-authenticate") ||
 			message.EqualFold(name, "authentication-info") || message.EqualFold(name, "proxy-authentication-info")
 	}
 	return t
@@ -34,8 +34,13 @@ func vetTrailers(t *message.Head) *message.Head {
 // vetRequestTrailers is vetTrailers for those of the request that d was made on.
 func vetRequestTrailers(t *message.Head, d *route.Decision) *message.Head {
 	vetTrailers(t)
-	d.MarkVouched(t)
+	d.MarkTrailers(t)
 	return t
+}
+
+// FillRequestTrailers is FillTrailers for those of the request that d was made on.
+func FillRequestTrailers(f *http2.Fields, t *message.Head, d *route.Decision) {
+	FillTrailers(f, vetRequestTrailers(t, d))
 }
 
 // FillTrailers adds to f what of the trailer section t goes on over HTTP/2.

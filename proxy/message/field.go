@@ -135,6 +135,24 @@ func Lookup(name []byte) ID {
 	return Other
 }
 
+// EqualSpelling is EqualFold for names that an app may take for the same: many make an underscore of each hyphen, as
+// CGI does (RFC 3875 section 4.1.18).
+func EqualSpelling(name []byte, lower string) bool {
+	if len(name) != len(lower) {
+		return false
+	}
+	for i, x := range name {
+		y := lower[i]
+		if x-'A' < 26 {
+			x |= 0x20
+		}
+		if x != y && ((x != '_' && x != '-') || (y != '_' && y != '-')) {
+			return false
+		}
+	}
+	return true
+}
+
 // EqualFold tells whether b is lower (which is lower case already) when the case of ASCII letters does not count.
 func EqualFold(b []byte, lower string) bool {
 	if len(b) != len(lower) {

@@ -26,7 +26,7 @@ func (e *clientEvents) Trailers(b *http2.Batch, st *http2.Stream, h *message.Hea
 	r := (*relay)(e)
 	defer r.unwind()
 	f := b.Fields()
-	forward.FillTrailers(f, h)
+	forward.FillRequestTrailers(f, h, &r.decision)
 	switch err := r.toUp.Trailers(b, f); {
 	case errors.Is(err, http2.ErrDiverted):
 		r.fallenBack().Trailers(b, st, h)

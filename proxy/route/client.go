@@ -132,19 +132,22 @@ func portOrNothing(b []byte) bool {
 
 // markClaims marks what a client that is not trusted says about itself, so that it is not passed on: X-Forwarded-* of
 // any name, Forwarded (RFC 7239) and X-Real-IP. Apps believe these fields, so they may only come from a proxy that the
-// operator trusts. The fields that the gateway writes itself are left to the writer of the head.
+// operator trusts. No such proxy writes them with underscores; one may have passed on what a client wrote so. The fields
+// that the gateway writes itself are left to the writer of the head.
 func markClaims(h *message.Head, c *Client) {
-	if c.Trusted {
-		return
-	}
 	for i := range h.Fields {
-		if f := &h.Fields[i]; f.ID == message.Other && IsClaim(h.Name(f)) {
+		f := &h.Fields[i]
+		if f.ID != message.Other || f.Hop {
+			continue
+		}
+		if name := h.Name(f); IsClaim(name) && (!c.Trusted || bytes.IndexByte(name, '_') >= 0) {
 			f.Hop = true
 		}
 	}
 }
 
-// IsClaim tells whether a field of that name says who the client is, or how it came.
+// IsClaim tells whether a field of that name says who the client is, or how it came. Apps for which an underscore is a
+// hyphen take X_Real_IP for X-Real-IP.
 func IsClaim(name []byte) bool {
 	if len(name) < len("forwarded") {
 		return false
@@ -154,8 +157,8 @@ func IsClaim(name []byte) bool {
 		return message.EqualFold(name, "forwarded")
 	case 'x':
 		const forwarded = "x-forwarded-"
-		return message.EqualFold(name, "x-real-ip") ||
-			len(name) > len(forwarded) && message.EqualFold(name[:len(forwarded)], forwarded)
+		return message.EqualSpelling(name, "x-real-ip") ||
+			len(name) > len(forwarded) && message.EqualSpelling(name[:len(forwarded)], forwarded)
 	}
 	return false
 }

@@ -91,8 +91,9 @@ func TestIsClaim(t *testing.T) {
 	for name, want := range map[string]bool{
 		"Forwarded": true, "forwarded": true, "X-Real-IP": true, "x-real-ip": true, "X-Forwarded-Port": true,
 		"X-FORWARDED-SERVER": true, "x-forwarded-x": true, "x-forwarded-": false, "X-Forwarded": false,
-		"Forwarded-For": false,
-		"X-Real-IPs":    false, "Via": false, "X-Request-Id": false, "": false,
+		"Forwarded-For": false, "X_Real_IP": true, "x-real_ip": true, "X_Forwarded_For": true, "x_forwarded-x": true,
+		"X_FORWARDED_CLIENT_CERT": true, "x_request_id": false, "x.forwarded.for": false,
+		"X-Real-IPs": false, "Via": false, "X-Request-Id": false, "": false,
 	} {
 		if got := IsClaim([]byte(name)); got != want {
 			t.Errorf("IsClaim(%q) = %v, want %v", name, got, want)
@@ -104,7 +105,8 @@ func TestIsClaim(t *testing.T) {
 func TestMarkClaims(t *testing.T) {
 	for _, trusted := range []bool{false, true} {
 		var h message.Head
-		for _, name := range []string{"forwarded", "x-real-ip", "x-forwarded-port", "accept"} {
+		for _, name := range []string{"forwarded", "x-real-ip", "x-forwarded-port", "accept", "x_real_ip",
+			"X_Forwarded_Client_Cert", "x-forwarded_for"} { // the last three are no trusted proxy's
 			h.Append([]byte(name), []byte("1"))
 		}
 		markClaims(&h, &Client{Trusted: trusted})

@@ -2,6 +2,7 @@ package route
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
@@ -11,7 +12,7 @@ import (
 // nothing. Immutable.
 type Edits struct {
 	drop   message.Set // known names of which no field stays
-	others []string    // such names besides, in lower case
+	others []string    // other names of which no field stays, nor of one that an app may take for it; in lower case
 	added  []addedField
 }
 
@@ -48,9 +49,11 @@ func compileEdits(fixed *[config.VariableCount]string, list ...*config.HeaderEdi
 // remove drops the fields of that name, also those that were added so far.
 func (e *Edits) remove(name string) {
 	e.added = slices.DeleteFunc(e.added, func(f addedField) bool { return string(f.name) == name })
-	if id := message.Lookup([]byte(name)); id != message.Other {
+	id := message.Lookup([]byte(name))
+	if id != message.Other {
 		e.drop |= message.Of(id)
-	} else if !slices.Contains(e.others, name) {
+	}
+	if (id == message.Other || strings.Contains(name, "-")) && !slices.Contains(e.others, name) {
 		e.others = append(e.others, name)
 	}
 }
@@ -89,7 +92,7 @@ func (e *Edits) Mark(h *message.Head) {
 		}
 		name := h.Name(f)
 		for _, other := range e.others {
-			f.Hop = f.Hop || message.EqualFold(name, other)
+			f.Hop = f.Hop || message.EqualSpelling(name, other)
 		}
 	}
 }

@@ -71,6 +71,25 @@ func TestEdits(t *testing.T) {
 	}
 }
 
+// A name with underscores is dropped with the one that an app takes it for.
+func TestEditsDropSpellings(t *testing.T) {
+	e := editsOf(t, &config.HeaderEdits{Remove: []string{"x-user", "user-agent", "server"}, Set: header("x_role", "a")})
+	h := new(message.Head)
+	for _, name := range []string{"X_User", "x-user", "User_Agent", "User-Agent", "Server", "X-Role", "X-Users", "Accept"} {
+		h.Append([]byte(name), []byte("1"))
+	}
+	e.Mark(h)
+	var kept []string
+	for i := range h.Fields {
+		if f := &h.Fields[i]; !f.Hop {
+			kept = append(kept, string(h.Name(f)))
+		}
+	}
+	if got := strings.Join(kept, " "); got != "X-Users Accept" {
+		t.Errorf("%s stay, want X-Users and Accept", got)
+	}
+}
+
 // exchangeOf is one with a path, an identity of the client and an id of the request.
 func exchangeOf(path, identity, id string) *Exchange {
 	h := &message.Head{Method: []byte("GET"), Path: []byte(path), Authority: []byte("A.test:81")}

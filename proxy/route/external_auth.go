@@ -188,9 +188,14 @@ func (a *externalAuth) carryOn(h, answer *message.Head) {
 	}
 }
 
-// MarkVouched marks the trailers t of a request that say what only the service that was asked may say. t may be nil.
-func (d *Decision) MarkVouched(t *message.Head) {
-	if t == nil || d.Route == nil || d.Route.external == nil {
+// MarkTrailers marks the trailers t of a request that are not passed on: those of names that the route drops in the
+// head, and those that say what only the service that was asked may say. t may be nil.
+func (d *Decision) MarkTrailers(t *message.Head) {
+	if t == nil || d.Route == nil {
+		return
+	}
+	d.Route.Request.Mark(t)
+	if d.Route.external == nil {
 		return
 	}
 	for i := range t.Fields {
@@ -210,21 +215,10 @@ func named(list []string, name []byte) bool {
 	return false
 }
 
-// spelled is named for names that an app may take for those of list: many make an underscore of each hyphen.
+// spelled is named for names that an app may take for those of list.
 func spelled(list []string, name []byte) bool {
 	for _, n := range list {
-		if len(n) != len(name) {
-			continue
-		}
-		same := true
-		for i := 0; i < len(n) && same; i++ {
-			x, y := name[i], n[i]
-			if x-'A' < 26 {
-				x |= 0x20
-			}
-			same = x == y || (x == '_' || x == '-') && (y == '_' || y == '-')
-		}
-		if same {
+		if message.EqualSpelling(name, n) {
 			return true
 		}
 	}
