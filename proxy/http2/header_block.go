@@ -134,7 +134,7 @@ func (b *block) addField(name, value []byte, sensitive bool) {
 		}
 		h.TETrailers = true
 	case message.Expect:
-		h.Expect100 = b.kind == request && message.EqualFold(value, "100-continue")
+		h.Expect100 = b.kind == request && message.EqualFold(value, "100-continue") && h.Count(message.Expect) == 1
 	case message.ContentLength:
 		b.addLength(value)
 	}

@@ -71,6 +71,9 @@ func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *
 	if d.Method == telemetry.MethodConnect {
 		return ReplyConnect
 	}
+	if h.Version == message.HTTP2 && h.Present.Has(message.Expect) && !h.Expect100 {
+		return ReplyExpect // the codec of HTTP/1.1 says so itself
+	}
 	markClaims(h, c)
 	d.RemoteIP = remoteIP(h, c, t.trusted)
 	path := h.Path

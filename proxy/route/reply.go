@@ -65,6 +65,7 @@ func ownReply(c *config.Route) *LocalReply {
 // The local replies of a decision.
 var (
 	ReplyConnect = &LocalReply{Status: 405, Flag: telemetry.DPE, Text: "CONNECT is not supported"}
+	ReplyExpect  = &LocalReply{Status: 417, Flag: telemetry.DPE, Text: "unknown expectation"}
 	ReplyPath    = &LocalReply{Status: 400, Flag: telemetry.DPE, Text: "malformed path"}
 	// ReplyRewritten is for a path that a rewrite makes too long, or that it fits too often.
 	ReplyRewritten = &LocalReply{Status: 414, Flag: telemetry.DPE, Text: "rewritten path is too long"}
