@@ -233,9 +233,14 @@ func TestMethodsAndTargets(t *testing.T) {
 func TestConnectIsRefused(t *testing.T) {
 	e := listen(t)
 	g := start(t, to(e.addr))
-	res, _ := g.ask("CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n")
-	if res.StatusCode != 405 || g.faults(telemetry.DPE) != 1 {
-		t.Errorf("status = %d, faults DPE = %d, want 405 and 1", res.StatusCode, g.faults(telemetry.DPE))
+	c := g.dial()
+	c.send("CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n" + get("/in-the-tunnel"))
+	res, _ := c.response("CONNECT")
+	if res.StatusCode != 405 || !res.Close || g.faults(telemetry.DPE) != 1 {
+		t.Errorf("status = %d, close %v, faults DPE = %d, want 405, close and 1", res.StatusCode, res.Close,
+			g.faults(telemetry.DPE))
 	}
+	c.finish()
+	c.ended() // what came for the tunnel is no request
 	e.unused()
 }

@@ -39,7 +39,7 @@ func TestFaults(t *testing.T) {
 			false, "13"},
 		{"DPE of the path", to(up), get("/.."), 400, "malformed path", telemetry.DPE, false, "13"},
 		{"DPE of the method", to(up), "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 405, "CONNECT is not supported",
-			telemetry.DPE, false, "13"},
+			telemetry.DPE, true, ""},
 		{"DPE of the host", to(up), "GET / HTTP/1.1\r\n\r\n", 400, "Host field is missing", telemetry.DPE, true, ""},
 		{"DPE of the version", to(up), "GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505, "HTTP version is neither 1.0 nor 1.1",
 			telemetry.DPE, true, ""},

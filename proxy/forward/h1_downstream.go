@@ -115,6 +115,8 @@ func (q *RequestH1) Serve(first bool) Served {
 		q.refuse(err)
 		return ServedLast
 	}
+	// Behind a CONNECT, which is refused, may come the bytes of a tunnel, which are no requests.
+	ex.closing = string(ex.req.Method) == "CONNECT"
 	q.r.Body(&q.body, &ex.req)
 	q.old, q.began, q.bare = ex.req.Version == message.HTTP10, false, false
 	if ex.serve() {

@@ -18,7 +18,7 @@ func frameRequest(h *message.Head) error {
 		}
 		h.Expect100 = true
 	}
-	h.TETrailers = h.HasElement(message.TE, "trailers")
+	h.TETrailers = h.Version == message.HTTP11 && h.HasElement(message.TE, "trailers") // 1.0 has none
 	return nil
 }
 

@@ -332,6 +332,7 @@ func TestRequestHTTP10(t *testing.T) {
 		{fields: "Connection: keep-alive, close\r\n", want: "HTTP/1.0 body=none method=GET target=/ path=/ close"},
 		{fields: "Content-Length: 3\r\n", want: "HTTP/1.0 body=sized length=3 method=GET target=/ path=/ close"},
 		{fields: "Expect: 100-continue\r\n", want: "HTTP/1.0 body=none method=GET target=/ path=/ close"},
+		{fields: "TE: trailers\r\n", want: "HTTP/1.0 body=none method=GET target=/ path=/ close"},
 		{fields: "Connection: Upgrade\r\nUpgrade: websocket\r\n",
 			want: "HTTP/1.0 body=none method=GET target=/ path=/ close"},
 		{fields: "Host: h\r\nHost: h\r\n", err: ErrHostRepeated},
