@@ -176,6 +176,8 @@ func FillReply(h *message.Head, r *route.LocalReply, d *route.Decision, req *mes
 		appendRequestID(h, d, req)
 	}
 	switch r {
+	case route.ReplyTrace:
+		h.Append([]byte("Allow"), []byte("OPTIONS"))
 	case route.ReplyConnect: // RFC 9110 section 15.5.6; an endpoint may know others, and it may refuse some of these
 		h.Append([]byte("Allow"), []byte("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"))
 	case route.ReplyRateLimited:

@@ -140,6 +140,9 @@ func (d *Decision) Proceed(h *message.Head, c *Client, start int64, w *Workspace
 	if rt.reply != nil {
 		return rt.reply
 	}
+	if reply := d.countForward(h); reply != nil {
+		return reply
+	}
 	rt.Request.Mark(h)
 	if rt.rewrite != nil {
 		if reply := d.rewritePath(h, d.Path(h), w); reply != nil {

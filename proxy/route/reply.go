@@ -66,6 +66,9 @@ func ownReply(c *config.Route) *LocalReply {
 var (
 	ReplyConnect = &LocalReply{Status: 405, Flag: telemetry.DPE, Text: "CONNECT is not supported"}
 	ReplyExpect  = &LocalReply{Status: 417, Flag: telemetry.DPE, Text: "unknown expectation"}
+	// ReplyTrace and ReplyOptions end a request that goes no further, by its own Max-Forwards.
+	ReplyTrace   = &LocalReply{Status: 405, Flag: telemetry.DPE, Text: "TRACE is not supported by the gateway itself"}
+	ReplyOptions = &LocalReply{Status: 200, Text: "Max-Forwards is 0"}
 	ReplyPath    = &LocalReply{Status: 400, Flag: telemetry.DPE, Text: "malformed path"}
 	// ReplyRewritten is for a path that a rewrite makes too long, or that it fits too often.
 	ReplyRewritten = &LocalReply{Status: 414, Flag: telemetry.DPE, Text: "rewritten path is too long"}
