@@ -17,6 +17,8 @@ type connH1 struct {
 
 	waiting atomic.Bool // idle: Interrupt does no harm
 	fresh   bool        // nothing has come on it yet
+	// ALPN has settled on HTTP/1.1 (RFC 7301 section 3.2): no HTTP/2 may come, as it may where nothing was agreed on
+	settled bool
 }
 
 // slimAfter is how long a connection must be idle before it is parked. Where it cannot be, it moves to a fresh
@@ -49,7 +51,7 @@ func (c *connH1) run(first *netio.Buffer, n int, since int64, busy bool) {
 			c.busy()
 		}
 		q := forward.NewRequestH1(&c.ConnH1, c, first, n)
-		if !c.settle(q, q.Serve(c.fresh)) {
+		if !c.settle(q, q.Serve(c.fresh && !c.settled)) {
 			return
 		}
 		since, first, n = c.s.engine.Now(), nil, 0

@@ -54,7 +54,7 @@ func (s *Server) handshake(a *arrival, c route.Client, set *settings) {
 		go s.serveHTTP2(a, netio.New(tc, s.engine.Sweeper, s.engine.WriteTimeout()), c)
 		return
 	}
-	s.begin(a, tc, c)
+	s.begin(a, tc, c, state.NegotiatedProtocol == "http/1.1")
 }
 
 // answerPlain tells a client that does not speak TLS.

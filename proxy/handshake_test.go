@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
 	"github.com/fabian4/gateway-homebrew-go/internal/testpeer"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
@@ -73,6 +75,25 @@ func TestTLSListenerServes(t *testing.T) {
 	}
 	if line := log.lines(5)[0]; !strings.Contains(fmt.Sprint(line["tls_version"]), "1.3") {
 		t.Errorf("tls_version = %v", line["tls_version"])
+	}
+}
+
+// Where ALPN has settled on HTTP/1.1, the preface of HTTP/2 is a request of a version that is not served.
+func TestPrefaceAgainstALPN(t *testing.T) {
+	for _, tt := range []struct{ agreed, want string }{
+		{"http/1.1", "HTTP/1.1 505 "},
+		{"", "\x00\x00\x12\x04\x00\x00\x00\x00\x00"}, // SETTINGS: nothing was agreed on
+	} {
+		g, client := secure(t, echo(t), "", newLog(t))
+		if client.NextProtos = nil; tt.agreed != "" {
+			client.NextProtos = []string{tt.agreed}
+		}
+		c := g.tlsDial(client)
+		fmt.Fprint(c, http2.ClientPreface)
+		got := make([]byte, len(tt.want))
+		if _, err := io.ReadFull(c, got); err != nil || string(got) != tt.want {
+			t.Errorf("agreed on %q: %q (%v), want %q", tt.agreed, got, err, tt.want)
+		}
 	}
 }
 

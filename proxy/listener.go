@@ -97,9 +97,11 @@ func (s *Server) arrivalPanicked(a *arrival, c *route.Client) {
 	}
 }
 
-// begin serves HTTP/1.1, from a fresh goroutine, on what has become of an arrival.
-func (s *Server) begin(a *arrival, nc net.Conn, c route.Client) {
+// begin serves HTTP/1.1, from a fresh goroutine, on what has become of an arrival. settled: its client has agreed to that
+// by ALPN.
+func (s *Server) begin(a *arrival, nc net.Conn, c route.Client, settled bool) {
 	d := s.newConnH1(nc, c)
+	d.settled = settled
 	s.arrived(a, d)
 	go d.serve(nil, 0)
 }
@@ -127,7 +129,7 @@ func (s *Server) readHeader(a *arrival, c route.Client, set *settings) {
 		s.handshake(a, c, set)
 		return
 	}
-	s.begin(a, nc, c)
+	s.begin(a, nc, c, false)
 }
 
 func (s *Server) newConnH1(nc net.Conn, c route.Client) *connH1 {
