@@ -2,6 +2,7 @@ package http2
 
 import (
 	"errors"
+	"io"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
@@ -44,12 +45,16 @@ func (r *reader) shut(err error) error {
 	c.flow.blocked = nil
 	c.mu.Unlock()
 
+	cause := err
+	if errors.Is(err, io.EOF) {
+		cause = io.ErrUnexpectedEOF // whoever reads a body takes io.EOF for its end
+	}
 	code := Cancel
 	if ce, ok := errors.AsType[*ConnError](err); ok {
 		code = ce.Code
 	}
 	for _, s := range lost {
-		r.lose(s, code, err)
+		r.lose(s, code, cause)
 	}
 	r.batch.Flush()
 	c.flush()

@@ -17,8 +17,8 @@ type Receiver interface {
 	// Trailers end the message.
 	Trailers(b *Batch, s *Stream, h *message.Head)
 	// Reset is the last event of a stream that ended early, by the peer's RST_STREAM or GOAWAY, the end of the
-	// connection, or an error of the peer's making; cause says which. A stream that both sides ended in order, and one
-	// that the owner reset, get none.
+	// connection, or an error of the peer's making; cause says which, and is never io.EOF. A stream that both sides
+	// ended in order, and one that the owner reset, get none.
 	Reset(b *Batch, s *Stream, code ErrCode, cause error)
 	// Writable says that WriteData, which did not take everything, may take some now.
 	Writable(b *Batch, s *Stream)
