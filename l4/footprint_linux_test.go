@@ -30,10 +30,5 @@ func TestFootprint(t *testing.T) {
 		}
 		s.Fill(endpoint, message)
 	}
-	exchange()
-	before := testgateway.HeapAndStacks()
-	for range n {
-		exchange()
-	}
-	testgateway.WantFootprint(t, testgateway.HeapAndStacks, before, n, 7900)
+	testgateway.Footprint{Heap: 3250, Goroutines: 2, Stack: 2048}.Measure(t, n, exchange, func(int) {})
 }

@@ -3,7 +3,6 @@
 package proxy_test
 
 import (
-	"runtime"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -17,7 +16,6 @@ func TestFootprintIdle(t *testing.T) {
 	if !testgateway.Apart(t) {
 		return
 	}
-	const n = 900
 	g := start(t, to(plainEndpoint(t, ok(""))))
 	s := testgateway.NewSockets(t)
 	request, response := []byte(get("/")), make([]byte, len(ok("")))
@@ -26,15 +24,7 @@ func TestFootprintIdle(t *testing.T) {
 		s.Send(c, request)
 		s.Fill(c, response)
 	}
-	exchange()
-	g.parked(1)
-	before := testgateway.Heap()
-	for range n {
-		exchange()
-	}
-	g.parked(1 + n)
-	g.fewGoroutines()
-	testgateway.WantFootprint(t, testgateway.Heap, before, n, 1250)
+	testgateway.Footprint{Heap: 830}.Measure(t, 900, exchange, g.parked)
 }
 
 // A request that waits for its endpoint, with both of its connections, which are parked.
@@ -47,15 +37,9 @@ func TestFootprintWaiting(t *testing.T) {
 	_, address := s.Listen(2 * n)
 	g := start(t, clustered("timeouts: {upstream: 0s}", "", address))
 	request := []byte(get("/"))
-	s.Send(s.Dial(g.addr), request)
-	g.parked(2)
-	before := testgateway.Heap()
-	for range n {
-		s.Send(s.Dial(g.addr), request)
-	}
-	g.parked(2 * (1 + n))
-	g.fewGoroutines()
-	testgateway.WantFootprint(t, testgateway.Heap, before, n, 5900)
+	testgateway.Footprint{Heap: 5000}.Measure(t, n,
+		func() { s.Send(s.Dial(g.addr), request) },
+		func(n int) { g.parked(2 * n) })
 }
 
 // inFlight waits until the endpoints of app have so many requests.
@@ -64,23 +48,18 @@ func (g *gateway) inFlight(n int64) {
 	testserver.WaitFor(g.t, patience, "requests in flight", func() bool { return g.Clusters["app"].InFlight() == n })
 }
 
-// fewGoroutines waits until the workers that are not needed any more have ended.
-func (g *gateway) fewGoroutines() {
-	g.t.Helper()
-	testserver.WaitFor(g.t, patience, "few goroutines", func() bool { return runtime.NumGoroutine() < 100 })
-}
-
 // A stream of HTTP/2 that waits for its endpoint.
 func TestFootprintStream(t *testing.T) {
 	const conns, streams = 8, 100
 	for _, way := range []struct {
 		name, protocol, route string
 		parked                bool
-		ceiling               int
+		each                  testgateway.Footprint
 	}{
-		{"to h1", "http1", "", true, 6000},
-		{"to h2", "http2", `retries: {on: ["503"]}`, false, 10500}, // it has a goroutine
-		{"relayed", "http2", "", false, 1700},
+		{"to h1", "http1", "", true, testgateway.Footprint{Heap: 5100}},
+		{"to h2", "http2", `retries: {on: ["503"]}`, false,
+			testgateway.Footprint{Heap: 5900, Goroutines: 1, Stack: 4096}},
+		{"relayed", "http2", "", false, testgateway.Footprint{Heap: 1650}},
 	} {
 		t.Run(way.name, func(t *testing.T) {
 			if !testgateway.Apart(t) {
@@ -91,31 +70,23 @@ func TestFootprintStream(t *testing.T) {
 				address = silentEndpoint(t, way.protocol, 2*conns*streams)
 			}
 			g := start(t, clustered(way.route, "protocol: "+way.protocol, address))
-			var all []*frames
-			for i := range conns {
-				c := g.dial2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
-				c.Ask(1, true, "GET", "/")
-				g.inFlight(int64(i + 1))
-				c.Sync()
-				all = append(all, c)
+			var all [conns]*frames
+			for i := range all {
+				all[i] = g.dial2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 			}
-			live := testgateway.HeapAndStacks
-			if way.parked {
-				live = testgateway.Heap
-			}
-			before := live()
-			for _, c := range all {
-				for i := range streams {
-					c.Ask(uint32(3+2*i), true, "GET", "/")
+			begun := 0
+			way.each.Measure(t, conns*streams, func() {
+				all[begun%conns].Ask(uint32(1+2*(begun/conns)), true, "GET", "/")
+				begun++
+			}, func(n int) {
+				for _, c := range all {
+					c.Sync()
 				}
-				c.Sync()
-			}
-			g.inFlight(conns * (1 + streams))
-			if way.parked {
-				g.parked(conns * (1 + streams))
-				g.fewGoroutines()
-			}
-			testgateway.WantFootprint(t, live, before, conns*streams, way.ceiling)
+				g.inFlight(int64(n))
+				if way.parked {
+					g.parked(n)
+				}
+			})
 		})
 	}
 }

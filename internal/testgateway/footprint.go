@@ -1,12 +1,16 @@
 package testgateway
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
 const apart = "GATEWAY_TEST_APART"
@@ -30,39 +34,83 @@ func Apart(t *testing.T) bool {
 	return false
 }
 
-// HeapAndStacks is what the process needs of the heap and for stacks, in bytes, after collections. Each collection
-// halves stacks that were once deeper than they are.
-func HeapAndStacks() int {
-	return live(func(m *runtime.MemStats) uint64 { return m.HeapAlloc + m.StackInuse })
+// Footprint is what each of many things of one kind takes, such as connections. The runtime keeps some of the stacks
+// of goroutines that have ended, so stacks are measured by the goroutines that there are: how many, and of which size.
+type Footprint struct {
+	Heap       int // bytes, at most. Far less is an error too: the ceiling is to be lowered.
+	Goroutines int // exactly
+	Stack      int // bytes of that of a goroutine: a power of two, exactly
 }
 
-// Heap is HeapAndStacks where what is measured has no goroutines: the runtime keeps some of the stacks of those that
-// there were at the same time.
-func Heap() int { return live(func(m *runtime.MemStats) uint64 { return m.HeapAlloc }) }
+// batch is how many things are begun before they are waited for: so many goroutines at the most are at work on things
+// that need none any more. What the runtime keeps of them does not grow with the number of things.
+const batch = 50
 
-func live(of func(*runtime.MemStats) uint64) int {
-	for least := math.MaxInt; ; {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		n := int(of(&m))
-		if n >= least {
-			return least
+// idle is how many goroutines may come or go beside: workers that are kept for what comes next.
+const idle = 10
+
+// Measure compares what each of n things takes with what it may. begin begins one. settled waits until so many are at
+// rest, those included that are begun before the measurement. n is a multiple of the batch.
+//
+// A ceiling is some tenth above what was measured, so that a fifth more fails, and what is far above it fails too.
+func (f Footprint) Measure(t testing.TB, n int, begin func(), settled func(n int)) {
+	t.Helper()
+	keepGoroutines()
+	begun := 0
+	more := func() {
+		for range batch {
+			begin()
 		}
-		least = n
+		begun += batch
+		settled(begun)
+	}
+	more()
+	goroutines := runtime.NumGoroutine()
+	heap, stacks := live()
+	for range n / batch {
+		more()
+	}
+	testserver.WaitFor(t, Patience, fmt.Sprintf("%d goroutines for each", f.Goroutines), func() bool {
+		beside := runtime.NumGoroutine() - goroutines - n*f.Goroutines
+		return -idle <= beside && beside <= idle
+	})
+	heapAfter, stacksAfter := live()
+	heap, stacks = (heapAfter-heap)/n, (stacksAfter-stacks)/n
+	t.Logf("%d %s on the heap, of at most %d; %d for stacks", heap, each, f.Heap, stacks)
+	if heap > f.Heap || heap < f.Heap*3/4 {
+		t.Errorf("%d %s on the heap, want at most %d, and not much less", heap, each, f.Heap)
+	}
+	want := f.Goroutines * f.Stack
+	if beside := stacks - want; want > 0 && max(beside, -beside) > want/4 {
+		t.Errorf("%d %s for stacks, want %d of %d", stacks, each, f.Goroutines, f.Stack)
 	}
 }
 
 const each = "bytes for each"
 
-// WantFootprint compares what each of n has taken of live ([Heap], [HeapAndStacks]) since before with its ceiling. A
-// ceiling is some tenth above what was measured, so that a fifth more fails. One that is far above fails too, and is to
-// be lowered.
-func WantFootprint(t testing.TB, live func() int, before, n, ceiling int) {
-	t.Helper()
-	got := (live() - before) / n
-	t.Logf("%d %s, of at most %d", got, each, ceiling)
-	if got > ceiling || got < ceiling*2/3 {
-		t.Errorf("%d %s, want at most %d, and not much less", got, each, ceiling)
+// keepGoroutines has more goroutines at the same time than a batch can need. The runtime keeps what they were made of
+// for those to come.
+func keepGoroutines() {
+	var all sync.WaitGroup
+	end := make(chan struct{})
+	for range 4 * batch {
+		all.Go(func() { <-end })
+	}
+	close(end)
+	all.Wait()
+}
+
+// live is what the process needs of the heap and for stacks, in bytes, after collections. Each collection halves stacks
+// that were once deeper than they are.
+func live() (heap, stacks int) {
+	for least := math.MaxInt; ; {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		heap, stacks = int(m.HeapAlloc), int(m.StackInuse)
+		if heap+stacks >= least {
+			return heap, stacks
+		}
+		least = heap + stacks
 	}
 }
