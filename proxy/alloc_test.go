@@ -7,16 +7,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"net"
-	"runtime"
-	"runtime/debug"
 	"testing"
 
 	"golang.org/x/crypto/bcrypt"
 )
-
-// Under the race detector pools forget on purpose, so this file is not for it.
 
 // plainEndpoint answers each read with the same bytes. It allocates nothing while it runs.
 func plainEndpoint(t testing.TB, answer string) string {
@@ -62,7 +57,8 @@ func TestRequestDoesNotAllocate(t *testing.T) {
 			"GET /a HTTP/1.1\r\nHost: a\r\n" + many + "X-C: 1\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nServer: app\r\nX-C: c\r\nContent-Length: 5\r\n\r\nhello",
 			"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nserver: gateway\r\nx-a: GET app\r\nx-b: b\r\n\r\nhello"},
-		{"GET by who may", "allow: {sources: [10.0.0.0/8, 8.8.0.0/16]}, deny: {sources: [8.9.0.0/16], identities: [a.b]}",
+		{"GET by who may",
+			"allow: {sources: [10.0.0.0/8, 8.8.0.0/16]}, deny: {sources: [8.9.0.0/16], identities: [a.b]}",
 			"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 8.8.8.8\r\n\r\n", ok(""), ok("")},
 		{"GET with a password that is known",
 			"basic_auth: {file: " + htpasswd(t, bcrypt.MinCost, "ann", "secret") + "}",
@@ -71,39 +67,25 @@ func TestRequestDoesNotAllocate(t *testing.T) {
 			"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nKeep-Alive: timeout=60\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"},
 		{"POST", "", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", ok("hello"), ok("hello")},
-		{"POST in chunks", "", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", ok("hello"), ok("hello")},
+		{"POST in chunks", "",
+			"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", ok("hello"),
+			ok("hello")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			log := newLog(t)
-			g := start(t, routed(plainEndpoint(t, tt.answer), tt.route), log.use, trusting("127.0.0.1/32"))
+			g := start(t, routed(plainEndpoint(t, tt.answer), tt.route), log.use, trusting("127.0.0.1/32"), unswept)
 			ctx, cancel := context.WithCancel(t.Context())
 			written := make(chan struct{})
 			go func() { defer close(written); log.Run(ctx) }()
 			defer func() { cancel(); <-written }()
 			c := g.dial().TCPConn
 			request, buf := []byte(tt.request), make([]byte, len(tt.want))
-			for range 500 {
-				round(t, c, request, buf)
-			}
+			round(t, c, request, buf)
 			if !bytes.Equal(buf, []byte(tt.want)) {
 				t.Fatalf("answer = %q, want %q", buf, tt.want)
 			}
-			defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection empties the pools
-			const n = 1000
-			least := math.Inf(1)
-			for range 3 { // whatever a request allocates is in each
-				var before, after runtime.MemStats
-				runtime.ReadMemStats(&before)
-				for range n {
-					round(t, c, request, buf)
-				}
-				runtime.ReadMemStats(&after)
-				least = min(least, float64(after.Mallocs-before.Mallocs)/n)
-			}
-			// The runtime itself allocates a little now and then, for a goroutine that comes back on another thread,
-			// say; and so does a request that is parked since the machine is busy.
-			if least > 0.05 {
-				t.Errorf("%.3f allocations a request, want none", least)
+			if per := g.allocations(func() { round(t, c, request, buf) }); per > stray {
+				t.Errorf("%.3f allocations a request, want none", per)
 			}
 		})
 	}

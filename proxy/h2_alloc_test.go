@@ -7,36 +7,13 @@ import (
 	"encoding/binary"
 	"io"
 	"math"
-	"net"
-	"runtime"
-	"runtime/debug"
 	"testing"
 
 	"golang.org/x/net/http2"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
+	"github.com/fabian4/gateway-homebrew-go/proxy"
 )
-
-// allocations is how many one call of f makes, in the whole process, once everything is warm: the least of several
-// rounds, since what a call itself makes is in each.
-func allocations(f func()) float64 {
-	for range 500 {
-		f()
-	}
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection empties the pools
-	const n = 250
-	least := math.Inf(1)
-	for range 8 { // where the machine is busy, some of them are carried in another way
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		for range n {
-			f()
-		}
-		runtime.ReadMemStats(&after)
-		least = min(least, float64(after.Mallocs-before.Mallocs)/n)
-	}
-	return least
-}
 
 // bareFrame appends a frame by hand.
 func bareFrame(dst []byte, kind http2.FrameType, flags http2.Flags, id uint32, payload string) []byte {
@@ -125,26 +102,56 @@ func bareClient2(t testing.TB, g *gateway) func() {
 	}
 }
 
-// pairs2 are the endpoints that a request of HTTP/2 may go to, with what it may cost.
-var pairs2 = []struct {
-	name, cluster string
-	endpoint      func(t testing.TB) string
-	most          float64
-}{
-	{"h2 to h2", "protocol: http2", bareEndpoint2, 7.5},
-	{"h2 to h1", "", func(t testing.TB) string { return plainEndpoint(t, ok("hello")) }, 5.5},
+// carrier is a way in which a request may be carried.
+type carrier struct {
+	name string
+	// document has one route, with the options that route has; the gateway takes the others.
+	document func(t testing.TB, route string) (string, []func(*proxy.Options))
+	ask      func(t testing.TB, g *gateway) func()
+	cost     float64 // allocations, of both streams
 }
 
-// A request of HTTP/2 allocates a bounded number of times, both streams included, whether heads are edited or not.
+// start begins a gateway that carries requests in this way.
+func (w *carrier) start(t testing.TB, route string, options ...func(*proxy.Options)) *gateway {
+	t.Helper()
+	document, own := w.document(t, route)
+	return start(t, document, append(own, options...)...)
+}
+
+// carriers2 are those of HTTP/2.
+var carriers2 = []carrier{
+	{"h2 to h2", func(t testing.TB, route string) (string, []func(*proxy.Options)) {
+		return clustered(route, "protocol: http2", bareEndpoint2(t)), nil
+	}, bareClient2, 7},
+	{"h2 to h1 inline", func(t testing.TB, route string) (string, []func(*proxy.Options)) {
+		address, dial := promptEndpoint(t, ok("hello"))
+		return routed(address, route), []func(*proxy.Options){dial}
+	}, bareClient2, 4},
+	// A response in chunks is not passed on inline.
+	{"h2 to h1 inline, then by a worker", func(t testing.TB, route string) (string, []func(*proxy.Options)) {
+		address, dial := promptEndpoint(t,
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+		return routed(address, route), []func(*proxy.Options){dial}
+	}, bareClient2, 5},
+	{"h2 to h1 by a worker", func(t testing.TB, route string) (string, []func(*proxy.Options)) {
+		if route != "" {
+			route += ", "
+		}
+		route += "retries: {on: [connect-failure], per_try_timeout: 1m}" // an attempt may have to be waited for
+		return routed(plainEndpoint(t, ok("hello")), route), nil
+	}, bareClient2, 4},
+}
+
+// A request of HTTP/2 allocates so often, both streams included, whether heads are edited or not.
 func TestRequestOfHTTP2HardlyAllocates(t *testing.T) {
-	for _, tt := range pairs2 {
+	for _, tt := range carriers2 {
 		for name, edits := range map[string]string{"": "", " edited": editedHeads} {
 			t.Run(tt.name+name, func(t *testing.T) {
-				g := start(t, clustered(edits, tt.cluster, tt.endpoint(t)))
-				per := allocations(bareClient2(t, g))
-				t.Logf("%.2f allocations a request", per)
-				if per > tt.most {
-					t.Errorf("%.2f allocations a request, want at most %v", per, tt.most)
+				g := tt.start(t, edits, unswept)
+				per := g.allocations(tt.ask(t, g))
+				t.Logf("%.3f allocations a request", per)
+				if math.Abs(per-tt.cost) > stray {
+					t.Errorf("%.3f allocations a request, want %v", per, tt.cost)
 				}
 			})
 		}
@@ -157,10 +164,9 @@ const editedHeads = `
   response_headers: {set: {server: gateway, x-a: "${method} ${cluster}"}, add: {x-b: b}, remove: [x-c]}`
 
 func BenchmarkRequestOfHTTP2(b *testing.B) {
-	for _, tt := range pairs2 {
+	for _, tt := range carriers2 {
 		b.Run(tt.name, func(b *testing.B) {
-			g := start(b, clustered("", tt.cluster, tt.endpoint(b)))
-			ask := bareClient2(b, g)
+			ask := tt.ask(b, tt.start(b, ""))
 			ask()
 			b.ReportAllocs()
 			for b.Loop() {
@@ -175,17 +181,18 @@ func TestRequestOverTLSAllocatesOnlyInTLS(t *testing.T) {
 	ca := testcert.NewCA(t, "root")
 	leaf := ca.Server(t, "a.example")
 	cert, key := leaf.Write(t, t.TempDir(), "server")
-	g := start(t, "listeners:\n- {name: web, address: \"127.0.0.1:0\", protocol: http, tls: {certificates: [{cert_file: "+cert+", key_file: "+key+"}]}}\n"+
-		to(plainEndpoint(t, ok("hello"))))
+	g := start(t, "listeners:\n- {name: web, address: \"127.0.0.1:0\", protocol: http, "+
+		"tls: {certificates: [{cert_file: "+cert+", key_file: "+key+"}]}}\n"+
+		to(plainEndpoint(t, ok("hello"))), unswept)
 	config := &tls.Config{RootCAs: ca.Pool(), ServerName: "a.example"}
 	request, buf := []byte(get("/")), make([]byte, len(ok("hello")))
-	over := func(addr string) float64 {
+	over := func(addr string, kept func() int) float64 {
 		c, err := tls.Dial("tcp", addr, config)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		return allocations(func() { round(t, net.Conn(c), request, buf) })
+		return allocations(kept, func() { round(t, c, request, buf) })
 	}
 	bare := over(script(t, func(w *wire) {
 		c := tls.Server(w.TCPConn, &tls.Config{Certificates: []tls.Certificate{leaf.TLS(t)}})
@@ -198,10 +205,10 @@ func TestRequestOverTLSAllocatesOnlyInTLS(t *testing.T) {
 				return
 			}
 		}
-	}))
-	per := over(g.addr)
-	t.Logf("%.2f allocations a request, %.2f of them in crypto/tls", per, bare)
-	if per > bare+0.05 {
-		t.Errorf("%.2f allocations a request, crypto/tls alone makes %.2f", per, bare)
+	}), func() int { return 0 })
+	per := over(g.addr, g.kept)
+	t.Logf("%.3f allocations a request, %.3f of them in crypto/tls", per, bare)
+	if per > bare+stray {
+		t.Errorf("%.3f allocations a request, crypto/tls alone makes %.3f", per, bare)
 	}
 }

@@ -31,6 +31,7 @@ type gateway struct {
 	sweeper  *netio.Sweeper
 	limit    *netio.Limit
 	addr     string // of the listener "web"
+	document string // that serves
 }
 
 // start runs a gateway on a document. The listener "web" is added on a port that the kernel chooses, unless the
@@ -62,6 +63,7 @@ func (g *gateway) drain(grace time.Duration) (cut int) { return g.Drain(grace) }
 func (g *gateway) apply(document string) {
 	g.t.Helper()
 	g.Apply(document, withWeb(document))
+	g.document = document
 }
 
 // prepare does all of apply that can go wrong.

@@ -90,9 +90,11 @@ func (r *Recent) note(t *Table, a *asked, c *Client) {
 // write writes the shape of a request to b; nothing, if it is longer than a shape may be by its path alone.
 func (l *looks) write(b []byte, a *asked) []byte {
 	h := a.head
-	if len(h.Method)+len(h.Authority)+len(a.path) > maxShapeBytes {
+	n := len(h.Method) + len(h.Authority) + len(a.path)
+	if n > maxShapeBytes {
 		return b
 	}
+	b = slices.Grow(b, n+len("\n\n\n\n")) // mostly that is all of it
 	b = append(append(b, h.Method...), '\n')
 	b = append(append(b, h.Authority...), '\n')
 	b = append(append(b, a.path...), '\n')
