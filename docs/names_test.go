@@ -192,7 +192,8 @@ func TestAdminRoutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want, got []string
-	for _, m := range regexp.MustCompile(`(?m)^(?:const adminIndexPprof = ")?(GET|POST) +(/[a-z/]*) `).FindAllStringSubmatch(string(text), -1) {
+	line := regexp.MustCompile(`(?m)^(?:const adminIndexPprof = ")?(GET|POST) +(/[a-z/]*) `)
+	for _, m := range line.FindAllStringSubmatch(string(text), -1) {
 		want = append(want, m[1]+" "+m[2])
 	}
 	for _, row := range tableOf(t, "operations.md", "request").rows {

@@ -24,7 +24,8 @@ func turnedAway(t *testing.T, what string, c net.Conn) {
 // The client is the peer, or whom a PROXY header names. Who may not is closed, logged and counted, and no endpoint
 // hears of it.
 func TestAccessBySource(t *testing.T) {
-	const keys = "proxy_protocol: {from: [127.0.0.0/8]}, allow: {sources: [203.0.113.0/24]}, deny: {sources: [203.0.113.9]}"
+	const keys = "proxy_protocol: {from: [127.0.0.0/8]}, allow: {sources: [203.0.113.0/24]}, " +
+		"deny: {sources: [203.0.113.9]}"
 	g := start(t, to([]string{backend(t, echo)}, keys))
 	for i, tt := range []struct{ from, reason string }{
 		{"203.0.113.7", ""},

@@ -59,7 +59,8 @@ func TestEndpointVerification(t *testing.T) {
 		{"URI that begins alike", byURI, "x:1", ca.SPIFFE(t, web+"/x"),
 			`endpoint is not "spiffe://test/web" (it is "spiffe://test/web/x")`},
 		{"no URI", byURI, "x:1", named, `endpoint is not "spiffe://test/web" (its certificate has no URI)`},
-		{"two URIs", byURI, "x:1", many, `endpoint is not "spiffe://test/web" (its certificate has more than one URI: `},
+		{"two URIs", byURI, "x:1", many,
+			`endpoint is not "spiffe://test/web" (its certificate has more than one URI: `},
 		{"foreign URI", byURI, "x:1", other.SPIFFE(t, web), "certificate is signed by an unknown authority"},
 		{"URI of a client", byURI, "x:1", clientOnly, "certificate is not for this use (extended key usage)"},
 	} {

@@ -41,7 +41,8 @@ func TestExpiryIsTold(t *testing.T) {
 					t.Helper()
 					synctest.Wait()
 					if got := [2]int{log.count("expires soon"), log.count("has expired")}; got != want {
-						t.Errorf("%s: %d lines of an end and %d of one that has come, want %d", when, got[0], got[1], want)
+						t.Errorf("%s: %d lines of an end and %d of one that has come, want %d", when, got[0], got[1],
+							want)
 					}
 				}
 				p := prepare(t, set, listenerDoc(settings))
@@ -66,7 +67,8 @@ func TestExpiryOfShortLives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca, dir := testcert.NewCA(t, "ca"), t.TempDir()
 		renew := func() (cert, key string) {
-			return ca.Leaf(t, testcert.Leaf{DNS: []string{"a.test"}, NotAfter: time.Now().Add(time.Hour)}).Write(t, dir, "a")
+			return ca.Leaf(t, testcert.Leaf{DNS: []string{"a.test"}, NotAfter: time.Now().Add(time.Hour)}).Write(t, dir,
+				"a")
 		}
 		set, log := newSet(t, Options{Unwatched: true})
 		ctx, stop := context.WithCancel(t.Context())

@@ -87,7 +87,8 @@ func TestForwardedCert(t *testing.T) {
 			testcert.Leaf{URIs: []string{"spiffe://test/web"}, DNS: []string{"x.test", "y.test"}, Subject: pkix.Name{
 				Country: []string{"US"}, Province: []string{"CA"}, Locality: []string{"San Francisco"},
 				Organization: []string{"Lyft"}, CommonName: "Test Client"}},
-			`By=spiffe://test/gateway;HASH;Subject="CN=Test Client,O=Lyft,L=San Francisco,ST=CA,C=US";URI=spiffe://test/web;DNS=x.test;DNS=y.test`},
+			`By=spiffe://test/gateway;HASH;Subject="CN=Test Client,O=Lyft,L=San Francisco,ST=CA,` +
+				`C=US";URI=spiffe://test/web;DNS=x.test;DNS=y.test`},
 		{"no URI of ours", "a.test", testcert.Leaf{URIs: []string{"spiffe://test/web"}},
 			`HASH;Subject="";URI=spiffe://test/web`},
 		{"no names", "a.test", testcert.Leaf{}, `HASH;Subject="";URI=`},

@@ -59,7 +59,8 @@ func TestPrepareNamesWhatIsWrong(t *testing.T) {
 		{"relative URI", client(func(c *config.ClusterTLS) { c.PeerURI = "web" }),
 			`clusters[0].tls.peer_uri: not an absolute URI ("web")`},
 		{"odd URI", client(func(c *config.ClusterTLS) { c.PeerURI = "SPIFFE://test/a" }),
-			`clusters[0].tls.peer_uri: not in the form that certificates are compared in ("SPIFFE://test/a", write "spiffe://test/a")`},
+			`clusters[0].tls.peer_uri: not in the form that certificates are compared in ("SPIFFE://test/a", ` +
+				`write "spiffe://test/a")`},
 		{"contradiction", client(func(c *config.ClusterTLS) {
 			c.PeerURI, c.InsecureSkipVerify = "spiffe://test/a",
 				true

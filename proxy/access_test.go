@@ -168,7 +168,8 @@ func TestAccessIsToldOf(t *testing.T) {
 
 // A caller of gRPC is told PERMISSION_DENIED.
 func TestAccessGRPC(t *testing.T) {
-	g := start(t, "routes: [{name: a, match: {path_prefix: /}, allow: {sources: [10.0.0.0/8]}, respond: {status: 200}}]\n")
+	g := start(t,
+		"routes: [{name: a, match: {path_prefix: /}, allow: {sources: [10.0.0.0/8]}, respond: {status: 200}}]\n")
 	c, err := grpc.NewClient(g.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

@@ -249,7 +249,8 @@ func TestBasicAuthIsToldOf(t *testing.T) {
 		{"/shop/1", "", "the request has no name and password (basic_auth)"},
 		{"/shop/2", "Authorization: " + basic("ann", "guess") + "\r\n", "name or password is wrong (basic_auth)"},
 		{"/shop/3", "Authorization: " + basic("ann", "guess") + "\r\n", "name or password is wrong (basic_auth)"},
-		{"/shop/4", "Authorization: a\r\nAuthorization: b\r\n", "the request has more than one Authorization (basic_auth)"},
+		{"/shop/4", "Authorization: a\r\nAuthorization: b\r\n",
+			"the request has more than one Authorization (basic_auth)"},
 	} {
 		g.ask("GET " + tt.path + " HTTP/1.1\r\nHost: a\r\n" + tt.field + "\r\n")
 		l := log.lineOf(i+1, "path", tt.path)
@@ -298,7 +299,8 @@ func TestBasicAuthFileChanges(t *testing.T) {
 // A caller of gRPC is told UNAUTHENTICATED, and gets through with a password.
 func TestBasicAuthGRPC(t *testing.T) {
 	file := htpasswd(t, bcrypt.MinCost, "ann", "secret")
-	g := start(t, "routes:\n- {name: a, match: {path_prefix: /}, basic_auth: {file: "+file+"}, respond: {status: 403}}\n")
+	g := start(t,
+		"routes:\n- {name: a, match: {path_prefix: /}, basic_auth: {file: "+file+"}, respond: {status: 403}}\n")
 	c, err := grpc.NewClient(g.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

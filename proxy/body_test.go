@@ -45,7 +45,8 @@ func TestChunkedAnswerIsFramedAnew(t *testing.T) {
 	up.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\nTrailer: X-Sum\r\n\r\n" +
 		"5;a=b\r\nhello\r\n0;c\r\nX-Sum: 1\r\nSet-Cookie: x\r\nContent-Length: 3\r\nWWW-Authenticate: " +
 		"x\r\nX-Forwarded-Host: x\r\n\r\n")
-	c.expect("HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n")
+	c.expect("HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n" +
+		"\r\n")
 	c.send(get("/next"))
 	up.head()
 	up.send(ok(""))
@@ -86,7 +87,8 @@ func TestTruncatedAnswerIsBroken(t *testing.T) {
 		{"sized, by a reset", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", true},
 		{"chunked, inside a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\nhello", false},
 		{"chunked, between chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", false},
-		{"chunked, inside the trailers", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\n", false},
+		{"chunked, inside the trailers",
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\n", false},
 		{"chunked, by a malformed chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", false},
 		{"until close, by a reset", "HTTP/1.1 200 OK\r\n\r\nhello", true},
 	} {

@@ -33,7 +33,9 @@ func TestH2spec(t *testing.T) {
 	cert, key := testcert.NewCA(t, "h2spec").Server(t, "localhost").Write(t, t.TempDir(), "server")
 	for _, tt := range []struct{ name, listener string }{
 		{"h2c", `{name: web, address: "127.0.0.1:0", protocol: http}`},
-		{"tls", fmt.Sprintf(`{name: web, address: "127.0.0.1:0", protocol: http, tls: {certificates: [{cert_file: %s, key_file: %s}]}}`, cert, key)},
+		{"tls",
+			fmt.Sprintf(`{name: web, address: "127.0.0.1:0", protocol: http, tls: {certificates: [{cert_file: %s, `+
+				`key_file: %s}]}}`, cert, key)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := start(t, "listeners: ["+tt.listener+"]\n"+to(app))

@@ -160,7 +160,8 @@ wild: the host is not below example.com
 func TestExplainRefusesAPathThatClimbs(t *testing.T) {
 	g := start(t, explained)
 	_, err := g.server.Explain(route.ExplainRequest{URL: "http://a/b/../../c"}, config.Standard())
-	if want := `url "http://a/b/../../c": its path climbs above the root or ends inside an encoding, which is answered with 400`; err == nil || err.Error() != want {
+	if want := `url "http://a/b/../../c": its path climbs above the root or ends inside an encoding, ` +
+		`which is answered with 400`; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 }
@@ -208,8 +209,9 @@ reports: the listener is not inner`
 				"and some routes are not for all listeners (there are inner at " + inner +
 				"): write the port of one, or name " +
 				"the listener"},
-		{"none said", some, "", "a", "listener: say where the request comes in, by its name or by the port in the url: " +
-			"some routes are not for all listeners (" + known + ")"},
+		{"none said", some, "", "a",
+			"listener: say where the request comes in, by its name or by the port in the url: " +
+				"some routes are not for all listeners (" + known + ")"},
 		{"no such listener", plain, "wbe", "a", `listener "wbe": no listener for HTTP has that name (` + known + ")"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

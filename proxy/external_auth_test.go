@@ -247,8 +247,9 @@ func TestExternalAuthGRPC(t *testing.T) {
 		}
 		w.WriteHeader(code)
 	})
-	g := start(t, "routes:\n- {name: a, match: {path_prefix: /}, external_auth: {cluster: auth}, respond: {status: 200}}\n"+
-		"clusters: [{name: auth, endpoints: [\""+auth+"\"]}]\n")
+	g := start(t,
+		"routes:\n- {name: a, match: {path_prefix: /}, external_auth: {cluster: auth}, respond: {status: 200}}\n"+
+			"clusters: [{name: auth, endpoints: [\""+auth+"\"]}]\n")
 	c, err := grpc.NewClient(g.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -277,7 +278,8 @@ func TestExternalAuthOfAnUpgrade(t *testing.T) {
 	auth := backend(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-User", "ann") })
 	document := func(app string) string {
 		return "routes:\n- {name: a, match: {path_prefix: /}, cluster: app, external_auth: {cluster: auth, " +
-			"response_headers: [x-user]}}\nclusters:\n- {name: auth, endpoints: [\"" + auth + "\"]}\n- {name: app, endpoints: [\"" + app + "\"]}\n"
+			"response_headers: [x-user]}}\nclusters:\n- {name: auth, endpoints: [\"" + auth +
+			"\"]}\n- {name: app, endpoints: [\"" + app + "\"]}\n"
 	}
 	_, c, up := tunnel(t, document, "early from the client", "early from the endpoint")
 	up.expect("early from the client")

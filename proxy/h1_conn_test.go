@@ -87,7 +87,8 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 // A request that we answer ourselves does not disturb those around it, as long as its end is known.
 func TestPipelineGoesOnBehindARefusedRequest(t *testing.T) {
 	app := backend(t, ofPath)
-	g := start(t, "routes:\n- {name: a, match: {path_prefix: /a}, cluster: app}\nclusters:\n- {name: app, endpoints: [\""+app+"\"]}\n")
+	g := start(t, "routes:\n- {name: a, match: {path_prefix: /a}, cluster: app}\nclusters:\n- {name: app, "+
+		"endpoints: [\""+app+"\"]}\n")
 	unknown := "POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 	if got := statuses(t, g.talk(get("/a/1")+unknown+get("/nowhere")+get("/a/2"))); !slices.Equal(got,
 		[]int{200, 404, 404, 200}) {

@@ -97,8 +97,9 @@ func TestNothingIsInjected(t *testing.T) {
 							t.Errorf("%s%s: %d %v, %v", prefix, path, res.StatusCode, res.Header, err)
 						}
 						location := res.Header.Get("Location")
-						if elsewhere := strings.Contains(location, "://") || strings.HasPrefix(location, "//") ||
-							strings.HasPrefix(location, `/\`); elsewhere && !strings.HasPrefix(location, "https://127.0.0.1/") {
+						elsewhere := strings.Contains(location, "://") || strings.HasPrefix(location, "//") ||
+							strings.HasPrefix(location, `/\`)
+						if elsewhere && !strings.HasPrefix(location, "https://127.0.0.1/") {
 							t.Errorf("%s%s: sent to %s", prefix, path, location)
 						}
 						if said := res.Header.Get("X-Said"); strings.ContainsFunc(said,

@@ -31,7 +31,8 @@ func TestRequestFieldsGoUpstream(t *testing.T) {
 			"Host: a\r\nX-Request-Id: r\r\nX-U: \xff\x80 \xe2\x82\xac\r\nX-Empty:\r\n",
 			"Host: a\r\nX-Request-Id: r\r\nX-U: \xff\x80 \xe2\x82\xac\r\nX-Empty:\r\n" + forwarded},
 		{"but for those of one connection", "Host: a\r\nX-Request-Id: r\r\nKeep-Alive: 5\r\nProxy-Connection: " +
-			"x\r\nProxy-Authenticate: x\r\nProxy-Authorization: x\r\nTE: gzip\r\nHTTP2-Settings: x\r\nProxy-Foo: kept\r\n",
+			"x\r\nProxy-Authenticate: x\r\nProxy-Authorization: x\r\nTE: gzip\r\nHTTP2-Settings: x\r\n" +
+			"Proxy-Foo: kept\r\n",
 			"Host: a\r\nX-Request-Id: r\r\nProxy-Foo: kept\r\n" + forwarded},
 		{"but for those that Connection names",
 			"Host: a\r\nConnection: X-One , x-TWO\r\nX-Request-Id: r\r\nx-one: 1\r\nX-Two: 2\r\nX-Three: " +

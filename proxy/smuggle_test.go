@@ -172,7 +172,8 @@ func TestBodyThatTurnsMalformed(t *testing.T) {
 // A length that the client gives is the length that the endpoint gets: what is behind it is another request.
 func TestNothingBehindABodyPasses(t *testing.T) {
 	e := listen(t)
-	g := start(t, "routes:\n- {name: a, match: {path_prefix: /a}, cluster: app}\nclusters:\n- {name: app, endpoints: [\""+e.addr+"\"]}\n")
+	g := start(t, "routes:\n- {name: a, match: {path_prefix: /a}, cluster: app}\nclusters:\n- {name: app, "+
+		"endpoints: [\""+e.addr+"\"]}\n")
 	c := g.dial()
 	c.send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhiGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
 	up := e.accept()

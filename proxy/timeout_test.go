@@ -320,7 +320,8 @@ func TestUpstreamTimeout(t *testing.T) {
 	t.Run("is not for gRPC", func(t *testing.T) {
 		t.Parallel()
 		g := start(t, timeouts("upstream")+to(slow(t, 3*short)))
-		res, _ := g.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc+proto\r\nContent-Length: 0\r\n\r\n")
+		res, _ := g.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc+proto\r\nContent-Length: 0\r\n" +
+			"\r\n")
 		if res.StatusCode != 200 || res.Header.Get("Grpc-Status") != "" {
 			t.Errorf("answer = %d %v", res.StatusCode, res.Header)
 		}

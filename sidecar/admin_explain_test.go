@@ -18,7 +18,8 @@ func TestAdminExplain(t *testing.T) {
 		return &route.Explanation{Host: "a", Others: []route.RouteLost{}}, nil
 	}}, AdminOptions{})
 
-	got := f.ask(t, "GET", "/explain?method=PUT&url=http://a/b%3Fx=1%26y=%252F&header=X-A:+1&header=X-B:+a%26b&listener=web&source=::1")
+	got := f.ask(t, "GET",
+		"/explain?method=PUT&url=http://a/b%3Fx=1%26y=%252F&header=X-A:+1&header=X-B:+a%26b&listener=web&source=::1")
 	want := route.ExplainRequest{Method: "PUT", URL: "http://a/b?x=1&y=%2F", Fields: []string{"X-A: 1", "X-B: a&b"},
 		Listener: "web", Source: "::1"}
 	if !reflect.DeepEqual(asked, want) {
@@ -40,8 +41,9 @@ func TestAdminExplain(t *testing.T) {
 		{"?method=GET", "url: is missing\n"},
 		{"?url=http://a/&method=G%20T", "method \"G T\": not a token\n"},
 		{"?url=http://a/&url=http://b/", "url: is there 2 times\n"},
-		{"?url=http://a/?x=1&y=2", "parameter \"y\": is none of method, url, header, listener, source, identity (an & in the url is " +
-			"written %26)\n"},
+		{"?url=http://a/?x=1&y=2",
+			"parameter \"y\": is none of method, url, header, listener, source, identity (an & in the url is " +
+				"written %26)\n"},
 		{"?url=http://a/%zz", "query: invalid URL escape \"%zz\"\n"},
 	} {
 		if got := f.ask(t, "GET", "/explain"+row.query); got.status != 400 || got.body != row.want {

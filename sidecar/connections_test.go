@@ -36,8 +36,9 @@ func TestTooManyConnections(t *testing.T) {
 	}
 	f(0, 10, "") // the default, which is computed
 	f(480, 1024, "")
-	f(481, 1024, "the process may open 1024 files, which is enough for 480 connections (two for each, 64 for the rest): "+
-		"write 480 or less, or raise the limit (LimitNOFILE=, ulimit -n) to 1026")
+	f(481, 1024,
+		"the process may open 1024 files, which is enough for 480 connections (two for each, 64 for the rest): "+
+			"write 480 or less, or raise the limit (LimitNOFILE=, ulimit -n) to 1026")
 }
 
 // TestConnectionLimitIsTold: that clients wait, and that they do no more, each once; a limit that is touched again and

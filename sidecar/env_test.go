@@ -212,10 +212,12 @@ func TestLoadProblems(t *testing.T) {
 		{"an unknown word", Sources{Environ: []string{"GATEWAY_SOURCE=consol"}},
 			[]string{`env GATEWAY_SOURCE: "consol": none of auto, env, file, consul (perhaps consul)`}},
 		{"both sources", Sources{Environ: []string{"CONSUL_HTTP_ADDR=x", "GATEWAY_CONFIG=a.yaml"}},
-			[]string{`env GATEWAY_SOURCE: "auto": env CONSUL_HTTP_ADDR and env GATEWAY_CONFIG are both set (say which: consul or file)`}},
+			[]string{`env GATEWAY_SOURCE: "auto": env CONSUL_HTTP_ADDR and env GATEWAY_CONFIG are both set (say ` +
+				`which: consul or file)`}},
 		{"both sources, one by flag", Sources{Environ: []string{"CONSUL_HTTP_ADDR=x"},
 			Flags: map[string]string{"GATEWAY_CONFIG": "a.yaml"}},
-			[]string{`env GATEWAY_SOURCE: "auto": env CONSUL_HTTP_ADDR and flag --config are both set (say which: consul or file)`}},
+			[]string{`env GATEWAY_SOURCE: "auto": env CONSUL_HTTP_ADDR and flag --config are both set (say which: ` +
+				`consul or file)`}},
 		{"file source without file", Sources{Environ: []string{"GATEWAY_SOURCE=file"}},
 			[]string{`env GATEWAY_SOURCE: "file": GATEWAY_CONFIG does not say which`}},
 		{"one address twice", Sources{Environ: []string{"GATEWAY_ADMIN_LISTEN=:8080", "GATEWAY_TCP=:8080=app",
@@ -225,7 +227,8 @@ func TestLoadProblems(t *testing.T) {
 			`env GATEWAY_ADMIN_LISTEN: ":8080": env GATEWAY_LISTEN listens there too`,
 		}},
 		{"drain without time", Sources{Environ: []string{"GATEWAY_DRAIN_DELAY=30s"}},
-			[]string{`env GATEWAY_DRAIN_TIMEOUT: "30s": not longer than env GATEWAY_DRAIN_DELAY (30s), which is a part of it; what is in flight would be cut at once`}},
+			[]string{`env GATEWAY_DRAIN_TIMEOUT: "30s": not longer than env GATEWAY_DRAIN_DELAY (30s), ` +
+				`which is a part of it; what is in flight would be cut at once`}},
 		{"app without host", Sources{Environ: []string{"GATEWAY_APP=:3000"}},
 			[]string{`env GATEWAY_APP: ":3000": want a host before the port: write 127.0.0.1:3000 for this machine`}},
 		{"a limit without app", Sources{Environ: []string{"GATEWAY_APP_CONCURRENCY=1"}},
@@ -233,7 +236,8 @@ func TestLoadProblems(t *testing.T) {
 		{"certificates without listener", Sources{Environ: []string{"GATEWAY_LISTEN=", "GATEWAY_TLS_CERTS=a:b"}},
 			[]string{`env GATEWAY_TLS_CERTS: set, but GATEWAY_LISTEN is empty: no listener would show them`}},
 		{"client CA without certificates", Sources{Environ: []string{"GATEWAY_TLS_CLIENT_CA=ca.pem"}},
-			[]string{`env GATEWAY_TLS_CLIENT_CA: "ca.pem": set without GATEWAY_TLS_CERTS (only TLS has client certificates)`}},
+			[]string{`env GATEWAY_TLS_CLIENT_CA: "ca.pem": set without GATEWAY_TLS_CERTS (only TLS has client ` +
+				`certificates)`}},
 		{"two clusters app", Sources{Environ: []string{"GATEWAY_APP=a:1", "GATEWAY_UPSTREAMS=app=b:1"}},
 			[]string{`env GATEWAY_UPSTREAMS: "app": env GATEWAY_APP makes a cluster of this name`}},
 		{"unknown clusters, and no document",

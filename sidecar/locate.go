@@ -90,7 +90,8 @@ func learn(before cluster.Location, found consul.Location, err error, zone strin
 	here := cluster.Location{Node: found.Node, Datacenter: found.Datacenter, Zone: cmp.Or(zone, found.Zone)}
 	switch {
 	case err == nil && here.Zone == "":
-		here.Unknown = "node " + here.Node + " has none: set GATEWAY_ZONE, or the locality or the meta data zone of the node"
+		here.Unknown = "node " + here.Node +
+			" has none: set GATEWAY_ZONE, or the locality or the meta data zone of the node"
 	case err == nil:
 	case found.Node == "" || found.Node == before.Node:
 		here = before

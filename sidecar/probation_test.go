@@ -97,7 +97,8 @@ func (a tried) passes(from, to time.Duration, route string, flag telemetry.Flag)
 
 // shop is a document with a route "shop", for everything, to an endpoint of a port.
 func shop(port int, more string) string {
-	return fmt.Sprintf("routes: [{name: shop, cluster: shop}%s]\nclusters: [{name: shop, endpoints: [\"127.0.0.1:%d\"]}]\n",
+	return fmt.Sprintf("routes: [{name: shop, cluster: shop}%s]\nclusters: [{name: shop, "+
+		"endpoints: [\"127.0.0.1:%d\"]}]\n",
 		more, port)
 }
 

@@ -205,8 +205,9 @@ func TestTraceOfACallTriedAgain(t *testing.T) {
 	collector := testserver.Collector(t)
 	seen := make(chan string, 2)
 	file := t.TempDir() + "/gateway.yaml"
-	write(t, file, "routes: [{name: all, cluster: c, retries: {on: [unavailable], attempts: 2}}]\naccess_log: {slow: 1ms}\n"+
-		"clusters: [{name: c, protocol: http2, endpoints: ['"+shopCalls(t, seen)+"']}]\n")
+	write(t, file,
+		"routes: [{name: all, cluster: c, retries: {on: [unavailable], attempts: 2}}]\naccess_log: {slow: 1ms}\n"+
+			"clusters: [{name: c, protocol: http2, endpoints: ['"+shopCalls(t, seen)+"']}]\n")
 	g := serve(t, env{
 		"GATEWAY_CONFIG": file, "OTEL_TRACES_EXPORTER": "otlp", "OTEL_BSP_SCHEDULE_DELAY": "50",
 		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.Endpoint(),

@@ -123,7 +123,8 @@ func TestEveryCauseIsNamed(t *testing.T) {
 		"an instance is dead": {func(t *testing.T) env {
 			return env{"GATEWAY_CONFIG": documentFile(t, "timeouts: {connect: 100ms}\n"+one(silent(t), ""))}
 		}, func(_ *testing.T, g *gateway) { g.asks(4, "/") },
-			`cluster orders: 4 of 4 tries failed in the last minute: UF 4; 127\.0\.0\.1:\d+: connect: .*(timeout|within|no )`,
+			`cluster orders: 4 of 4 tries failed in the last minute: UF 4; ` +
+				`127\.0\.0\.1:\d+: connect: .*(timeout|within|no )`,
 			`http_client_request_duration_seconds_count{error_type="UF",gateway_cluster="orders"`, 4},
 		"it refuses": {func(t *testing.T) env {
 			return env{"GATEWAY_CONFIG": documentFile(t, one(testserver.Addr(t), ""))}
@@ -157,7 +158,8 @@ func TestEveryCauseIsNamed(t *testing.T) {
 		"clients are limited": {func(t *testing.T) env {
 			return env{"GATEWAY_CONFIG": documentFile(t, one(app(t, ""), ", rate_limit: {rate: 0.01}"))}
 		}, func(_ *testing.T, g *gateway) { g.asks(5, "/") },
-			`4 requests refused by a rate limit in the last minute \(RL\): route shop 4`, `gateway_faults_total{gateway_flag="RL"}`, 4},
+			`4 requests refused by a rate limit in the last minute \(RL\): route shop 4`,
+			`gateway_faults_total{gateway_flag="RL"}`, 4},
 		"a cluster is full": {func(t *testing.T) env {
 			hangs := backend(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 			return env{"GATEWAY_CONFIG": documentFile(t, strings.Replace(one(hangs, ""), "{name: orders, passive",
@@ -234,8 +236,10 @@ func TestEveryCauseIsNamed(t *testing.T) {
 				map[string]string{"Status": "critical", "Output": "pool: 50 of 50 in use"})
 			return env{"CONSUL_HTTP_ADDR": consul.Addr(), "GATEWAY_SOURCE": "env", "GATEWAY_ROUTES": "/=orders",
 				"GATEWAY_UPSTREAMS": "orders=consul:orders"}
-		}, nil, `cluster orders: 1 of 2 endpoints is not healthy: \S+:2 unhealthy \(consul: critical, check "Service 'orders' ` +
-			`check": pool: 50 of 50 in use\)`,
+		}, nil,
+			`cluster orders: 1 of 2 endpoints is not healthy: \S+:2 unhealthy \(consul: critical, ` +
+				`check "Service 'orders' ` +
+				`check": pool: 50 of 50 in use\)`,
 			`gateway_upstream_endpoints{gateway_cluster="orders",gateway_state="unhealthy"`, 1},
 		"a document is bad": {func(t *testing.T) env {
 			return env{"GATEWAY_APP": app(t, ""),

@@ -181,7 +181,8 @@ func TestCheckBeforeAndAfterTheStart(t *testing.T) {
 		{env{"GATEWAY_READ_TIMEOUT": "5s"}, "! GATEWAY_READ_TIMEOUT: here 5s, in the running gateway 15s"},
 		{env{"GATEWAY_APP": unset}, "! GATEWAY_APP: here (none), in the running gateway " + environ["GATEWAY_APP"]},
 		{env{"OTEL_TRACES_EXPORTER": unset}, "! OTEL_TRACES_EXPORTER: here not set, in the running gateway otlp"},
-		{env{"OTEL_SERVICE_NAME": "x"}, "! OTEL_SERVICE_NAME: here x, in the running gateway not set → gateway env --running"},
+		{env{"OTEL_SERVICE_NAME": "x"},
+			"! OTEL_SERVICE_NAME: here x, in the running gateway not set → gateway env --running"},
 	} {
 		changed := maps.Clone(environ)
 		maps.Copy(changed, row.change)
@@ -275,7 +276,8 @@ service "app" { policy = "write" }`
 func TestCheckOfTheToken(t *testing.T) {
 	t.Parallel()
 	consul := testserver.Consul(t, testserver.DenyByDefault)
-	consul.KVPut("gateway/app/config", "routes: [{name: shop, cluster: orders}]\nclusters: [{name: orders, consul: {service: orders}}]\n")
+	consul.KVPut("gateway/app/config",
+		"routes: [{name: shop, cluster: orders}]\nclusters: [{name: orders, consul: {service: orders}}]\n")
 	consul.Register(testserver.Service{ID: "orders-1", Name: "orders", Address: "127.0.0.1", Port: 1})
 	token := consul.NewToken(allRights)
 	environ := env{
@@ -300,14 +302,17 @@ func TestCheckOfTheToken(t *testing.T) {
 	}{
 		{`key_prefix "gateway/app/" { policy = "read" }`, 1, []string{
 			`✗ lacks key_prefix "gateway/app/" { policy = "read" } → give its policy the rule`,
-			`document ✗ read key gateway/app/config: the token needs key_prefix "gateway/app/" { policy = "read" }: status 403`}},
+			`document ✗ read key gateway/app/config: the token needs key_prefix "gateway/app/" { policy = "read" }: ` +
+				`status 403`}},
 		{`service_prefix "" { policy = "read" }`, 1, []string{`✗ lacks service "orders" { policy = "read" }`,
 			`services ✗ orders: filtered by ACLs`}},
 		{`node_prefix "" { policy = "read" }`, 1, []string{`! lacks node_prefix "" { policy = "read" }: instances on`,
-			`services ✗ orders: filtered by ACLs`, `→ the token needs service "orders" { policy = "read" } and node_prefix`}},
+			`services ✗ orders: filtered by ACLs`,
+			`→ the token needs service "orders" { policy = "read" } and node_prefix`}},
 		{`service "app" { policy = "write" }`, 1, []string{`✗ lacks service "app" { policy = "write" }`}},
 		{`key_prefix "gateway/app/ack/" { policy = "write" }`, 0, []string{
-			`! lacks key_prefix "gateway/app/ack/" { policy = "write" }: gateway push --wait`, "all is well, 1 notice"}},
+			`! lacks key_prefix "gateway/app/ack/" { policy = "write" }: gateway push --wait`,
+			"all is well, 1 notice"}},
 		{`session_prefix "" { policy = "write" }`, 0, []string{`! lacks session_prefix "" { policy = "write" }`}},
 	} {
 		consul.SetRules(token, strings.Replace(allRights, row.without, "", 1))
@@ -348,8 +353,9 @@ func TestCheckOfConsul(t *testing.T) {
 
 	consul.KVPut("gateway/app/config", "routes: [{name: a, cluster: nobody}]\nclusters: [{name: a, endpoint: x}]\n")
 	printed, _ = check(t, environ)
-	has(t, printed, []string{"✗ key gateway/app/config: 1:29: routes[0].cluster: ", "clusters[0]: key endpoint is not known",
-		"→ mend it: gateway validate FILE"})
+	has(t, printed,
+		[]string{"✗ key gateway/app/config: 1:29: routes[0].cluster: ", "clusters[0]: key endpoint is not known",
+			"→ mend it: gateway validate FILE"})
 
 	consul.Register(testserver.Service{ID: "orders-1", Name: "orders", Address: "127.0.0.1", Port: 1,
 		Tags: []string{"v1"}})

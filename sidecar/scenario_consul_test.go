@@ -252,7 +252,8 @@ func testBootstrapBeside(t *testing.T, consul *testserver.ConsulServer) {
 	})
 	g.answers("/users", http.StatusOK, "users")
 	g.answers("/", http.StatusOK, "app")
-	consul.KVPut(key, "routes: [{name: all, cluster: app}, {name: more, match: {path_prefix: /more}, cluster: users}]\n")
+	consul.KVPut(key,
+		"routes: [{name: all, cluster: app}, {name: more, match: {path_prefix: /more}, cluster: users}]\n")
 	g.answers("/more", http.StatusOK, "users")
 	g.now("/users", http.StatusOK, "users")
 	g.now("/", http.StatusOK, "app")
@@ -287,7 +288,8 @@ func testOutage(t *testing.T, consul *testserver.ConsulServer) {
 	static, found := app(t, "static"), app(t, "found")
 	consul.Register(testserver.Service{ID: "outage-1", Name: "outage", Port: port(t, found)})
 	g, key := follower(t, consul, nil)
-	document := "routes: [{name: found, cluster: found}, {name: static, match: {path_prefix: /static}, cluster: static}]\n" +
+	document := "routes: [{name: found, cluster: found}, {name: static, match: {path_prefix: /static}, " +
+		"cluster: static}]\n" +
 		"clusters: [{name: found, consul: {service: outage}}, {name: static, endpoints: [\"" + static + "\"]}]\n"
 	consul.KVPut(key, document)
 	g.answers("/static", http.StatusOK, "static")

@@ -89,8 +89,9 @@ func TestDevOnATerminal(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			write(t, filepath.Join(dir, "gateway.dev.yaml"), "listeners: [{name: other, address: 127.0.0.1:0, protocol: http}]\n"+
-				"routes: [{name: a, cluster: none}]\nclusters: [{name: c, endpoint: x}]\n")
+			write(t, filepath.Join(dir, "gateway.dev.yaml"),
+				"listeners: [{name: other, address: 127.0.0.1:0, protocol: http}]\n"+
+					"routes: [{name: a, cluster: none}]\nclusters: [{name: c, endpoint: x}]\n")
 			for _, want := range row.shows {
 				is := regexp.MustCompile(want)
 				testserver.WaitFor(t, longestWait, "the terminal to show "+want,

@@ -46,7 +46,8 @@ func BenchmarkFleet(b *testing.B) {
 	consul.Register(testserver.Service{Name: "shop", Port: port(b, app(b, "shop"))})
 	address, all, writes := counted(b, consul)
 	document := func(n int) string {
-		return fmt.Sprintf("routes: [{name: all, cluster: c}, {name: n, match: {path: /n}, respond: {status: 200, body: "+
+		return fmt.Sprintf("routes: [{name: all, cluster: c}, {name: n, match: {path: /n}, respond: {status: 200, "+
+			"body: "+
 			"\"%d\"}}]\nclusters: [{name: c, consul: {service: shop}}]\n", n)
 	}
 	environ := env{"CONSUL_HTTP_ADDR": address, "GATEWAY_SERVICE": "web", "GATEWAY_ACCESS_LOG": "off"}

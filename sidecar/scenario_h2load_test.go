@@ -20,7 +20,8 @@ func encrypted(t testing.TB) (listeners, address string) {
 	t.Helper()
 	cert, key := testcert.NewCA(t, "root").Server(t, "gateway.test").Write(t, t.TempDir(), "web")
 	address = testserver.Addr(t)
-	return fmt.Sprintf("listeners: [{name: secure, address: %q, tls: {certificates: [{cert_file: %q, key_file: %q}]}}]\n", address, cert, key), address
+	return fmt.Sprintf("listeners: [{name: secure, address: %q, tls: {certificates: [{cert_file: %q, "+
+		"key_file: %q}]}}]\n", address, cert, key), address
 }
 
 // While weights and clusters change, h2load gets an answer to each of its requests, encrypted and in the clear.
@@ -149,7 +150,8 @@ func (l *h2load) reached(percent int) {
 	})
 }
 
-var h2loadSummary = regexp.MustCompile(`requests: (\d+) total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed, 0 errored, 0 timeout\nstatus codes: (\d+) 2xx, 0 3xx, 0 4xx, (\d+) 5xx`)
+var h2loadSummary = regexp.MustCompile(`requests: (\d+) total, \d+ started, (\d+) done, (\d+) succeeded, ` +
+	`(\d+) failed, 0 errored, 0 timeout\nstatus codes: (\d+) 2xx, 0 3xx, 0 4xx, (\d+) 5xx`)
 
 // most waits for the end: every request must have been answered, and at most so many not with 2xx.
 func (l *h2load) most(failed int) {

@@ -156,7 +156,8 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			return
 		}
 	}
-	t.Logf("%d kills during %d documents: the start without Consul served a newer one than before %d times, the same %d "+
+	t.Logf("%d kills during %d documents: the start without Consul served a newer one than before %d times, "+
+		"the same %d "+
 		"times", 2**kills, c.put.Load(), news, old)
 }
 

@@ -57,8 +57,10 @@ func TestFollowedInstancesInEachVersion(t *testing.T) {
 	var routes, clusters strings.Builder
 	for _, k := range kinds {
 		for major := 1; major <= 2; major++ {
-			fmt.Fprintf(&routes, "  - {name: %s-%d, match: {path: /%[1]s/%[2]d}, cluster: %[1]s-%[2]d}\n", k.name, major)
-			fmt.Fprintf(&clusters, "  - {name: %s-%d, protocol: http%[2]d, consul: {service: shop, %s}}\n", k.name, major,
+			fmt.Fprintf(&routes, "  - {name: %s-%d, match: {path: /%[1]s/%[2]d}, cluster: %[1]s-%[2]d}\n", k.name,
+				major)
+			fmt.Fprintf(&clusters, "  - {name: %s-%d, protocol: http%[2]d, consul: {service: shop, %s}}\n", k.name,
+				major,
 				k.how)
 		}
 	}

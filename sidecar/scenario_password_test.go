@@ -25,7 +25,8 @@ func TestSIGHUPReadsPasswordFiles(t *testing.T) {
 		return "ann:" + string(hash) + "\n"
 	}
 	write(t, users, user("old"))
-	write(t, document, "routes:\n- {name: a, match: {path: /a}, basic_auth: {file: "+users+"}, respond: {status: 204}}\n")
+	write(t, document,
+		"routes:\n- {name: a, match: {path: /a}, basic_auth: {file: "+users+"}, respond: {status: 204}}\n")
 	g := serve(t, env{"GATEWAY_CONFIG": document, "GATEWAY_BENCHMARK": "true"})
 	login := func(password string) int {
 		req, err := http.NewRequest("GET", g.url+"/a", nil)

@@ -155,7 +155,8 @@ func TestRegistrationOfOthers(t *testing.T) {
 	consul.Register(testserver.Service{Name: "app", ID: "app-one", Port: 4711})
 	g := serve(t, environ)
 	line := g.waitLogged("service is not registered as it should be")
-	if why, _ := line["error"].(string); !strings.Contains(why, "something else has registered a service with this id") {
+	why, _ := line["error"].(string)
+	if !strings.Contains(why, "something else has registered a service with this id") {
 		t.Errorf("logged %v", line)
 	}
 	consul.Deregister("app-one")

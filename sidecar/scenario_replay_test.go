@@ -39,7 +39,8 @@ func TestReplayBeforeASwap(t *testing.T) {
 		return len(lines) == 2
 	})
 	replay, _ := lines[len(lines)-1]["replay"].(string)
-	if !regexp.MustCompile(`^of [0-9,]+ recent requests [1-9]\d* change cluster, 0 lose their route$`).MatchString(replay) {
+	want := regexp.MustCompile(`^of [0-9,]+ recent requests [1-9]\d* change cluster, 0 lose their route$`)
+	if !want.MatchString(replay) {
 		t.Errorf("logged %v", lines[len(lines)-1])
 	}
 	if s := g.status().Revision.Replay; s == nil || s.Moved == 0 || s.Lost != 0 || s.Requests < s.Moved {

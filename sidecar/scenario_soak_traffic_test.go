@@ -95,7 +95,8 @@ func soakedApp(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		defer c.Close()
-		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		_, _ = io.WriteString(c,
+			"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 		_, _ = io.Copy(c, rw) // ends with the client
 	case r.Method == http.MethodPost:
 		body, err := io.ReadAll(r.Body) // first: a server of net/http does not read on once it has begun to respond

@@ -60,7 +60,8 @@ func testStoppedWait(t *testing.T, f *fleet) {
 	}
 	code := f.ended(cmd.Wait())
 	if text := told.String(); code != 3 || !strings.HasPrefix(text, "gateway: stopped: ") ||
-		!strings.Contains(text, " is live, and stays so; gateway fleet tells what becomes of it (so far: 1 waits (until 2") {
+		!strings.Contains(text,
+			" is live, and stays so; gateway fleet tells what becomes of it (so far: 1 waits (until 2") {
 		t.Errorf("code %d, %q", code, text)
 	}
 	g.now("/", http.StatusOK, "a")

@@ -97,7 +97,8 @@ func startWrk(t testing.TB, url string, args ...string) *wrk {
 
 var (
 	wrkRequests = regexp.MustCompile(`(\d+) requests in `)
-	wrkFailures = regexp.MustCompile(`Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)|Non-2xx or 3xx responses: (\d+)`)
+	wrkFailures = regexp.MustCompile(`Socket errors: connect (\d+), read (\d+), write (\d+), ` +
+		`timeout (\d+)|Non-2xx or 3xx responses: (\d+)`)
 )
 
 // stop ends the load and reads what came of it.

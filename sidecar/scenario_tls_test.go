@@ -112,7 +112,8 @@ func TestRotationUnderLoad(t *testing.T) {
 		if mode == "none" {
 			endpoint, options = plain, "tls: {mode: none}"
 		}
-		return fmt.Sprintf("listeners: [{name: web, address: %q, tls: {certificates: [{cert_file: %q, key_file: %q}]}}]\n"+
+		return fmt.Sprintf("listeners: [{name: web, address: %q, tls: {certificates: [{cert_file: %q, "+
+			"key_file: %q}]}}]\n"+
 			"timeouts: {connect: 1h}\n"+ // a busy machine takes its time for a handshake
 			"routes: [{name: all, cluster: c}]\nclusters: [{name: c, protocol: %s, endpoints: [%q], %s}]\n", address,
 			cert, key, protocol, endpoint, options)

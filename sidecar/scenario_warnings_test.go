@@ -24,9 +24,11 @@ func TestWarnings(t *testing.T) {
 	tcp, secure, refuses := testserver.Addr(t), testserver.Addr(t), testserver.Addr(t)
 	document := filepath.Join(dir, "gateway.yaml")
 	text := func(route string) string {
-		return fmt.Sprintf("listeners: [{name: tcp, address: %q, protocol: tcp, cluster: gone}, {name: s, address: %q, "+
+		return fmt.Sprintf("listeners: [{name: tcp, address: %q, protocol: tcp, cluster: gone}, {name: s, "+
+			"address: %q, "+
 			"tls: {certificates: [{cert_file: %q, key_file: %q}]}}]\n"+
-			"routes: [{name: %s, cluster: app}]\nclusters: [{name: app, endpoints: [%q]}, {name: gone, endpoints: [%q]}]\n",
+			"routes: [{name: %s, cluster: app}]\nclusters: [{name: app, endpoints: [%q]}, {name: gone, "+
+			"endpoints: [%q]}]\n",
 			tcp, secure, cert, key, route, app(t, "here"), refuses)
 	}
 	write(t, document, text("one"))
@@ -57,7 +59,8 @@ func TestWarnings(t *testing.T) {
 		defer c.Close()
 		open = append(open, c)
 	}
-	if line := g.waitLogged("connection limit reached, new clients wait until a connection ends"); line["limit"] != 2.0 {
+	line := g.waitLogged("connection limit reached, new clients wait until a connection ends")
+	if line["limit"] != 2.0 {
 		t.Errorf("logged %v, want a limit of 2", line)
 	}
 	for _, c := range open {

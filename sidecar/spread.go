@@ -55,7 +55,8 @@ func (a *applier) waitTurn(now time.Time) bool {
 	}
 	p.turn = time.NewTimer(a.turn.at.Sub(now))
 	a.noteHeld(discovery.RevisionWaiting, []string{
-		fmt.Sprintf("waits for its turn, as gateways apply it one after the other within GATEWAY_SPREAD (%s)", a.boot.Spread),
+		fmt.Sprintf("waits for its turn, as gateways apply it one after the other within GATEWAY_SPREAD (%s)",
+			a.boot.Spread),
 	}, a.turn.at)
 	a.logger.Info("revision waits for its turn, the one before goes on serving", "revision", p.doc.Revision, "active",
 		a.active.doc.Revision, "until", a.turn.at.UTC().Format(time.RFC3339), "spread", a.boot.Spread.String())

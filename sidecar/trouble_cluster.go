@@ -61,7 +61,8 @@ func (t *troubles) held(c *cluster.Status) {
 		}
 	}
 	if held > 0 {
-		t.add(atRisk, "cluster %s: %d of %d endpoints %s lost in Consul, and used for another %s all the same%s", c.Name,
+		t.add(atRisk, "cluster %s: %d of %d endpoints %s lost in Consul, and used for another %s all the same%s",
+			c.Name,
 			held, len(c.Endpoints), plural(held), span(until.Sub(t.now)), t.why(c, nil))
 	}
 }
@@ -130,7 +131,8 @@ func (t *troubles) tries(c *cluster.Status, r *telemetry.NamedRate) {
 		return
 	}
 	if n := r.Errors["UO"]; n > 0 {
-		t.add(failing, "cluster %s: %d requests refused in the last minute, since a limit was reached (UO); %d in flight now",
+		t.add(failing,
+			"cluster %s: %d requests refused in the last minute, since a limit was reached (UO); %d in flight now",
 			c.Name, n, c.InFlight)
 	}
 	kinds := []string{"5xx", "UF", "UC", "UT", "UPE"}

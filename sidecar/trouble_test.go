@@ -77,7 +77,8 @@ func TestTrouble(t *testing.T) {
 			"cluster orders: no endpoint can be used: 10.0.0.9:80 ejected (passive: connect failure), connect: " +
 				"connection refused, 5 in a row, 2 s ago"}},
 		{"one of three refuses", Status{Clusters: orders(well("a:1"), refusing, well("b:1"))}, []string{
-			"cluster orders: 1 of 3 endpoints is not healthy: 10.0.0.9:80 ejected (passive: connect failure), connect: " +
+			"cluster orders: 1 of 3 endpoints is not healthy: 10.0.0.9:80 ejected (passive: connect failure), " +
+				"connect: " +
 				"connection refused, 5 in a row, 2 s ago"}},
 		{"all refuse, and are used", Status{Clusters: []cluster.Status{{Name: "orders", Panic: true,
 			Endpoints: []cluster.EndpointStatus{{Address: "a:1", State: "ejected", Reason: "passive: reset",
@@ -110,17 +111,20 @@ func TestTrouble(t *testing.T) {
 		{"one of L4 refuses", Status{Clusters: orders(failed("a:1", 9, 0), failed("b:1", 3, 3))},
 			[]string{"cluster orders: 3 of 12 connections failed in the last minute; b:1: 3 of 3"}},
 		{"the only one of L4 refuses", Status{Clusters: orders(refusingL4)},
-			[]string{"cluster orders: 3 of 3 connections failed in the last minute; 10.0.0.6:5432: connect: connection " +
+			[]string{"cluster orders: 3 of 3 connections failed in the last minute; " +
+				"10.0.0.6:5432: connect: connection " +
 				"refused, 3 in a row, 1 s ago"}},
 		{"refused twice by L4, which may be chance", Status{Clusters: orders(failed("a:1", 2, 2))}, nil},
 		{"its error is told once", Status{Clusters: orders(well("a:1"), refusing),
 			Rates: tries(40, map[string]uint64{"UF": 5})},
-			[]string{"cluster orders: 1 of 2 endpoints is not healthy: 10.0.0.9:80 ejected (passive: connect failure), connect: " +
+			[]string{"cluster orders: 1 of 2 endpoints is not healthy: 10.0.0.9:80 ejected (passive: connect " +
+				"failure), connect: " +
 				"connection refused, 5 in a row, 2 s ago",
 				"cluster orders: 5 of 40 tries failed in the last minute: UF 5"}},
 		{"one in ten times out", Status{Clusters: orders(failingOne),
 			Rates: tries(100, map[string]uint64{"UT": 9, "5xx": 1})},
-			[]string{"cluster orders: 10 of 100 tries failed in the last minute: 5xx 1, UT 9; 10.0.0.8:80: no response " +
+			[]string{"cluster orders: 10 of 100 tries failed in the last minute: 5xx 1, UT 9; " +
+				"10.0.0.8:80: no response " +
 				"within 2s, 3 s ago"}},
 		{"two of three failed, which may be chance", Status{Clusters: orders(well("a:1")),
 			Rates: tries(3, map[string]uint64{"5xx": 2})}, nil},
@@ -133,7 +137,8 @@ func TestTrouble(t *testing.T) {
 		{"slower, but not slow", Status{Clusters: orders(took("a:1", 20, 3), took("b:1", 10, 99))}, nil},
 		{"there is one", Status{Clusters: orders(took("a:1", 20, 9000))}, nil},
 		{"a limit of the cluster", Status{Clusters: orders(well("a:1")), Rates: tries(0, map[string]uint64{"UO": 7})},
-			[]string{"cluster orders: 7 requests refused in the last minute, since a limit was reached (UO); 0 in flight now"}},
+			[]string{"cluster orders: 7 requests refused in the last minute, since a limit was reached (UO); " +
+				"0 in flight now"}},
 		{"a rate limit, and requests without a route", Status{Rates: telemetry.Rates{Total: telemetry.Rate{
 			Errors: map[string]uint64{"RL": 12, "NR": 3, "AC": 4}}}},
 			[]string{"12 requests refused by a rate limit in the last minute (RL)",
@@ -160,7 +165,8 @@ func TestTrouble(t *testing.T) {
 			"certificate early.pem: not valid before 2026-11-29T04:00:00Z",
 			"certificate late.pem: what is on disk does not serve: key does not fit",
 			"certificate soon.pem: expires in 2 days"}},
-		{"a password file", Status{PasswordFiles: []passwords.Status{{Path: "a", Users: 1}, {Path: "b", Error: "b: line 3: bad"}}},
+		{"a password file",
+			Status{PasswordFiles: []passwords.Status{{Path: "a", Users: 1}, {Path: "b", Error: "b: line 3: bad"}}},
 			[]string{"password file b: what is on disk does not serve: b: line 3: bad"}},
 		{"a bad document", Status{Revision: RevisionStatus{LastRejected: &Rejection{Reasons: []string{"4:1: bad",
 			"5:1: bad too"}}}},
@@ -211,7 +217,8 @@ func TestTrouble(t *testing.T) {
 			Revision:     RevisionStatus{LastRejected: &Rejection{Reasons: []string{"bad"}}},
 		}, []string{"cluster none: no endpoint can be used: consul service x: not in the catalog",
 			"the newest document is rejected: bad",
-			"cluster orders: 1 of 2 endpoints is not healthy: 10.0.0.9:80 ejected (passive: connect failure), connect: " +
+			"cluster orders: 1 of 2 endpoints is not healthy: 10.0.0.9:80 ejected (passive: connect failure), " +
+				"connect: " +
 				"connection refused, 5 in a row, 2 s ago",
 			"certificate a: expires in 60 s"}},
 	} {

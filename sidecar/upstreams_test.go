@@ -133,7 +133,9 @@ func TestForwards(t *testing.T) {
 		{in: ":mysql=mysql", wrong: `":mysql=mysql": want a port from 1 to 65535`},
 		{in: ":3306=", wrong: `":3306=": nothing on one side of = (the form is host:port=cluster)`},
 		{in: ":3306=a/b", wrong: `":3306=a/b": "a/b" is not a cluster's name (letters, digits, - _ .)`},
-		{in: "127.0.0.1:1=a; 127.0.0.2:1=b", wrong: `"127.0.0.2:1=b": port 1 is there already (two listeners of one port need names: put them into the document)`},
+		{in: "127.0.0.1:1=a; 127.0.0.2:1=b",
+			wrong: `"127.0.0.2:1=b": port 1 is there already (two listeners of one port need names: put them into ` +
+				`the document)`},
 	}, func(in string) (string, error) {
 		var f Forwards
 		err := f.Decode(in)

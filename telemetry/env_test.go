@@ -35,7 +35,8 @@ func TestSettings(t *testing.T) {
 		{name: "without a port", env: endpoint + "=http://c", endpoint: "http://c",
 			warnings: []string{endpoint + `: "http://c": has no port, so 443 is used; collectors listen on 4317`}},
 		{name: "without a scheme", env: endpoint + "=127.0.0.1:4317", endpoint: "127.0.0.1:4317",
-			warnings: []string{endpoint + `: "127.0.0.1:4317": has no scheme, so TLS is spoken; write http://127.0.0.1:4317 for plain text`}},
+			warnings: []string{endpoint +
+				`: "127.0.0.1:4317": has no scheme, so TLS is spoken; write http://127.0.0.1:4317 for plain text`}},
 		{name: "without a scheme, told how", env: endpoint + "=c:4317 OTEL_EXPORTER_OTLP_INSECURE=true",
 			endpoint: "c:4317"},
 		{name: "just a name", env: endpoint + "=collector", err: "env " + endpoint + ": neither a URL nor host:port"},
@@ -57,7 +58,8 @@ func TestSettings(t *testing.T) {
 		{name: "none among others", env: endpoint + "=http://c:4317 OTEL_METRICS_EXPORTER=otlp,none", silent: true},
 		{name: "other exporter", env: endpoint + "=http://c:4317 OTEL_METRICS_EXPORTER=otlp,console",
 			endpoint: "http://c:4317",
-			warnings: []string{`OTEL_METRICS_EXPORTER: "otlp,console": not a list of otlp, prometheus, none; both are used`}},
+			warnings: []string{`OTEL_METRICS_EXPORTER: "otlp,console": not a list of otlp, prometheus, none; ` +
+				`both are used`}},
 		{name: "grpc", env: endpoint + "=http://c:4317 OTEL_EXPORTER_OTLP_PROTOCOL=grpc", endpoint: "http://c:4317"},
 		{name: "http", env: endpoint + "=http://c:4318 OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf" +
 			" OTEL_EXPORTER_OTLP_HEADERS=x!y=z", endpoint: "http://c:4318", protocol: protocolHTTP},
@@ -70,7 +72,8 @@ func TestSettings(t *testing.T) {
 		{name: "other protocol for metrics", env: endpoint +
 			"=http://c:4317 OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/json",
 			endpoint: "http://c:4317",
-			warnings: []string{`OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: "http/json": not one of grpc, http/protobuf; grpc is used`}},
+			warnings: []string{`OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: "http/json": not one of grpc, http/protobuf; ` +
+				`grpc is used`}},
 
 		{name: "all that is wrong", endpoint: "http://c:4317",
 			env: endpoint + "=http://c:4317 OTEL_METRIC_EXPORT_INTERVAL=10s OTEL_METRIC_EXPORT_TIMEOUT=0" +
@@ -82,15 +85,19 @@ func TestSettings(t *testing.T) {
 			warnings: []string{
 				`OTEL_EXPORTER_OTLP_COMPRESSION: "zstd": not one of gzip, none; none is used`,
 				`OTEL_EXPORTER_OTLP_METRICS_INSECURE: "1": not one of true, false; false is used`,
-				`OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: "sum": not one of cumulative, delta, lowmemory; cumulative is used`,
-				`OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION: "base2_exponential_bucket_histogram": not one of explicit_bucket_histogram; explicit_bucket_histogram is used`,
+				`OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: "sum": not one of cumulative, delta, lowmemory; ` +
+					`cumulative is used`,
+				`OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION: "base2_exponential_bucket_histogram": not ` +
+					`one of explicit_bucket_histogram; explicit_bucket_histogram is used`,
 				`OTEL_METRIC_EXPORT_INTERVAL: "10s": not a positive number of milliseconds; 60000 is used`,
 				`OTEL_METRIC_EXPORT_TIMEOUT: "0": not a positive number of milliseconds; 30000 is used`,
 				`OTEL_EXPORTER_OTLP_TIMEOUT: "-1": not a positive number of milliseconds; 10000 is used`,
-				`OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: "99999999999999": not a positive number of milliseconds; 10000 is used`,
+				`OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: "99999999999999": not a positive number of milliseconds; ` +
+					`10000 is used`,
 				`OTEL_EXPORTER_OTLP_HEADERS: entry 2: not key=value with the value percent-encoded`,
 				`OTEL_EXPORTER_OTLP_HEADERS: entry 3: not key=value with the value percent-encoded`,
-				`OTEL_EXPORTER_OTLP_HEADERS: entry 4: gRPC cannot carry a header of this name (letters, digits, - _ . are allowed); it is not sent`,
+				`OTEL_EXPORTER_OTLP_HEADERS: entry 4: gRPC cannot carry a header of this name (letters, digits, ` +
+					`- _ . are allowed); it is not sent`,
 				`OTEL_RESOURCE_ATTRIBUTES: entry 1: not key=value with the value percent-encoded`,
 			}},
 		{name: "CA that is not there", env: endpoint + "=https://c:4317 OTEL_EXPORTER_OTLP_CERTIFICATE=/nowhere/ca.pem",

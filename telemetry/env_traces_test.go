@@ -66,8 +66,9 @@ func TestTraceSettings(t *testing.T) {
 			}},
 		{name: "another sampler", env: to + "OTEL_TRACES_SAMPLER=jaeger_remote OTEL_BSP_MAX_QUEUE_SIZE=10",
 			endpoint: "http://c:4317", formats: W3C, sampler: "AlwaysOnSampler", parent: true, queue: 10,
-			warnings: []string{`OTEL_TRACES_SAMPLER: "jaeger_remote": not one of always_on, always_off, traceidratio, ` +
-				`parentbased_always_on, parentbased_always_off, parentbased_traceidratio; parentbased_always_on is used`}},
+			warnings: []string{`OTEL_TRACES_SAMPLER: "jaeger_remote": not one of always_on, always_off, ` +
+				`traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio; ` +
+				`parentbased_always_on is used`}},
 		{name: "what is about both is told once", endpoint: "http://c:4317", formats: W3C, sampler: "AlwaysOnSampler",
 			parent: true, env: to + "OTEL_METRICS_EXPORTER=otlp OTEL_EXPORTER_OTLP_COMPRESSION=zstd",
 			warnings: []string{`OTEL_EXPORTER_OTLP_COMPRESSION: "zstd": not one of gzip, none; none is used`}},

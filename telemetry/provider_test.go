@@ -71,7 +71,8 @@ func TestResource(t *testing.T) {
 		name, service, attributes string
 		want                      string
 	}{
-		{name: "options", want: "gateway.role=sidecar service.instance.id=pod-1 service.name=app service.version=1.2.3"},
+		{name: "options",
+			want: "gateway.role=sidecar service.instance.id=pod-1 service.name=app service.version=1.2.3"},
 		{name: "attributes win", attributes: "service.name=attr,team=a%20b",
 			want: "gateway.role=sidecar service.instance.id=pod-1 service.name=attr service.version=1.2.3 team=a b"},
 		{name: "service name wins", service: "named", attributes: "service.name=attr,service.instance.id=i",

@@ -32,7 +32,8 @@ func fullRecord() *Record {
 		Endpoint: "3.3.3.3:4", Attempts: 2, BytesRead: 5, BytesWritten: 6,
 		Flag: UT, RequestID: []byte("id"), TraceID: []byte("t"), SpanID: []byte("s"), Revision: "rev",
 		TLSVersion:     "1.3",
-		ClientIdentity: "who", GRPC: true, Call: true, GRPCStatus: 14, Reason: errors.New(`no "way"`), Sampled: 0.25, Slow: true,
+		ClientIdentity: "who", GRPC: true, Call: true, GRPCStatus: 14, Reason: errors.New(`no "way"`), Sampled: 0.25,
+		Slow:   true,
 		Scheme: SchemeHTTPS, QueuedAfter: time.Millisecond, Queued: time.Millisecond,
 	}
 }
@@ -45,10 +46,14 @@ func format(names []string, r *Record) string {
 }
 
 func TestLineOfAFullRecord(t *testing.T) {
-	want := `{"time":"2026-11-23T06:08:09.045Z","method":"GET","path":"/a","query":"q=1","host":"a:80","protocol":"HTTP/1.1","status":200,` +
-		`"duration_ms":12.345,"upstream_ms":1.000,"remote_ip":"2.2.2.2","user_agent":"ua","referer":"r","listener":"web","route":"rt","cluster":"c",` +
-		`"upstream":"3.3.3.3:4","attempts":2,"bytes_read":5,"bytes_written":6,"flag":"UT","request_id":"id","trace_id":"t","revision":"rev",` +
-		`"tls_version":"1.3","client_identity":"who","grpc_status":14,"reason":"no \"way\"","sampled":0.25,"span_id":"s"}` + "\n"
+	want := `{"time":"2026-11-23T06:08:09.045Z","method":"GET","path":"/a","query":"q=1","host":"a:80",` +
+		`"protocol":"HTTP/1.1","status":200,` +
+		`"duration_ms":12.345,"upstream_ms":1.000,"remote_ip":"2.2.2.2","user_agent":"ua","referer":"r",` +
+		`"listener":"web","route":"rt","cluster":"c",` +
+		`"upstream":"3.3.3.3:4","attempts":2,"bytes_read":5,"bytes_written":6,"flag":"UT","request_id":"id",` +
+		`"trace_id":"t","revision":"rev",` +
+		`"tls_version":"1.3","client_identity":"who","grpc_status":14,"reason":"no \"way\"","sampled":0.25,` +
+		`"span_id":"s"}` + "\n"
 	if got := format(logfield.Names(), fullRecord()); got != want {
 		t.Errorf("line =\n%s, want\n%s", got, want)
 	}
@@ -56,9 +61,12 @@ func TestLineOfAFullRecord(t *testing.T) {
 
 // What is unknown is there too: an empty text, 0 or null.
 func TestLineOfAnEmptyRecord(t *testing.T) {
-	want := `{"time":"0001-01-01T00:00:00.000Z","method":"","path":"","query":"","host":"","protocol":"","status":0,"duration_ms":0.000,"upstream_ms":null,` +
-		`"remote_ip":"","user_agent":"","referer":"","listener":"","route":"","cluster":"","upstream":"","attempts":0,"bytes_read":0,"bytes_written":0,` +
-		`"flag":"","request_id":"","trace_id":"","revision":"","tls_version":"","client_identity":"","grpc_status":null,"reason":"","sampled":0,"span_id":""}` + "\n"
+	want := `{"time":"0001-01-01T00:00:00.000Z","method":"","path":"","query":"","host":"","protocol":"","status":0,` +
+		`"duration_ms":0.000,"upstream_ms":null,` +
+		`"remote_ip":"","user_agent":"","referer":"","listener":"","route":"","cluster":"","upstream":"",` +
+		`"attempts":0,"bytes_read":0,"bytes_written":0,` +
+		`"flag":"","request_id":"","trace_id":"","revision":"","tls_version":"","client_identity":"",` +
+		`"grpc_status":null,"reason":"","sampled":0,"span_id":""}` + "\n"
 	if got := format(logfield.Names(), &Record{}); got != want {
 		t.Errorf("line =\n%s, want\n%s", got, want)
 	}

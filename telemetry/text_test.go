@@ -55,7 +55,8 @@ func TestLongTextIsCut(t *testing.T) {
 }
 
 func BenchmarkAppendText(b *testing.B) {
-	agent := []byte("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36")
+	agent := []byte("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, " +
+		"like Gecko) Chrome/120.0.0.0 Safari/537.36")
 	dst := make([]byte, 0, 256)
 	b.ReportAllocs()
 	for b.Loop() {

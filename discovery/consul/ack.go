@@ -230,7 +230,8 @@ func (a *Ack) check(ctx context.Context) {
 		a.written = nil
 		if found && pair.Session != "" && pair.Session != a.session && !a.rivalTold {
 			a.rivalTold = true
-			a.log.Warn("another gateway says what becomes of documents in our place, set GATEWAY_INSTANCE", "key", a.key)
+			a.log.Warn("another gateway says what becomes of documents in our place, set GATEWAY_INSTANCE", "key",
+				a.key)
 		}
 	}
 	a.checkedAt = time.Now()

@@ -162,13 +162,15 @@ func TestAbsence(t *testing.T) {
 }
 
 func TestEntryPorts(t *testing.T) {
-	const ports = `"Ports":[{"Name":"http","Port":80,"Default":true},{"Name":"admin","Port":81},{"Name":"none","Port":0}]`
+	const ports = `"Ports":[{"Name":"http","Port":80,"Default":true},{"Name":"admin","Port":81},{"Name":"none",` +
+		`"Port":0}]`
 	for _, row := range []struct {
 		name, service string
 		remote        bool
 		want          string
 	}{
-		{"the service's address", `"Address":"10.0.0.1","Port":80,` + ports, false, "[{http 10.0.0.1:80} {admin 10.0.0.1:81} {none }]"},
+		{"the service's address", `"Address":"10.0.0.1","Port":80,` + ports, false,
+			"[{http 10.0.0.1:80} {admin 10.0.0.1:81} {none }]"},
 		{"the node's address", `"Port":80,` + ports, false, "[{http 10.0.0.9:80} {admin 10.0.0.9:81} {none }]"},
 		{"remote: the wan address, with its own numbers",
 			`"Address":"10.0.0.1","Port":80,"TaggedAddresses":{"wan":{"Address":"192.0.2.1","Port":8080}},` + ports,
@@ -278,7 +280,8 @@ func TestWorstCheck(t *testing.T) {
 		{`{"CheckID":"_node_maintenance","Name":"Node Maintenance Mode","Status":"critical","Notes":"a disk"}`,
 			"Node Maintenance Mode", "a disk"},
 		{`{"CheckID":"_service_maintenance:x","Name":"Service Maintenance Mode","Status":"critical",` +
-			`"Notes":"Maintenance mode is enabled for this service, but no reason was provided. This is a default message."}`,
+			`"Notes":"Maintenance mode is enabled for this service, but no reason was provided. This is a default ` +
+			`message."}`,
 			"Service Maintenance Mode", ""},
 	} {
 		text := `[{"Node":{"Address":"10.0.0.9"},"Service":{"ID":"x","Port":80},"Checks":[` + row.checks + `]}]`
@@ -294,7 +297,8 @@ func TestWorstCheck(t *testing.T) {
 
 func FuzzHealthAnswer(f *testing.F) {
 	f.Add([]byte(oneInstance), "", false)
-	f.Add([]byte(`[{"Service":{"Port":1,"Tags":["a"],"Weights":{"Passing":-1,"Warning":9999999}},"Checks":[{"Status":"warning"}]}]`), "A", true)
+	f.Add([]byte(`[{"Service":{"Port":1,"Tags":["a"],"Weights":{"Passing":-1,"Warning":9999999}},`+
+		`"Checks":[{"Status":"warning"}]}]`), "A", true)
 	f.Add([]byte(`[{"Node":null,"Service":null,"Checks":null},{}]`), "", true)
 	f.Add([]byte(`[`), "", false)
 	f.Fuzz(func(t *testing.T, text []byte, tag string, flag bool) {

@@ -81,7 +81,8 @@ func (c *Client) node(ctx context.Context) (string, error) {
 	for _, check := range checks {
 		return check.Node, nil
 	}
-	return "", &fault{telemetry.DiscoveryACL, errors.New("the agent does not tell its node: the token needs agent:read")}
+	return "", &fault{telemetry.DiscoveryACL,
+		errors.New("the agent does not tell its node: the token needs agent:read")}
 }
 
 // maxLocationBytes bounds a response about the agent.

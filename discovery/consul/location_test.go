@@ -51,7 +51,8 @@ func TestLocate(t *testing.T) {
 	for _, row := range []struct{ name, rules, want, err string }{
 		{"the agent", `agent_prefix "" { policy = "read" } node_prefix "" { policy = "read" }`, "host-7 dc1 eu-1a", ""},
 		{"a check", `service_prefix "" { policy = "read" } node_prefix "" { policy = "read" }`, "host-7 dc1 eu-1a", ""},
-		{"nothing", `key_prefix "" { policy = "read" }`, " dc1 ", "the agent does not tell its node: the token needs agent:read"},
+		{"nothing", `key_prefix "" { policy = "read" }`, " dc1 ",
+			"the agent does not tell its node: the token needs agent:read"},
 		{"not the node", `agent_prefix "" { policy = "read" }`, "host-7 dc1 ",
 			"node host-7 cannot be read: the token needs node:read"},
 	} {

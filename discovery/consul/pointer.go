@@ -127,7 +127,8 @@ func (p *Pointer) document(text []byte) ([]config.Part, error) {
 	all := make([]config.Part, 0, len(p.Files))
 	for _, file := range p.Files {
 		if file.Name == "" || file.Size < 0 || file.Size > len(text) {
-			return nil, fmt.Errorf("pointer to %s: file %q of %d bytes: not in the document", p.Rev, file.Name, file.Size)
+			return nil, fmt.Errorf("pointer to %s: file %q of %d bytes: not in the document", p.Rev, file.Name,
+				file.Size)
 		}
 		all = append(all, config.Part{Name: file.Name, Data: text[:file.Size:file.Size]})
 		text = text[file.Size:]

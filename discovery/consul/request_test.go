@@ -21,7 +21,8 @@ import (
 )
 
 // One entry of /v1/health/service, as Consul 1.22 writes it.
-const oneInstance = `[{"Node":{"Node":"n1","Address":"10.0.0.9"},"Service":{"ID":"api-1","Address":"10.0.0.1","Port":80,"Weights":{"Passing":1,"Warning":1}},"Checks":[]}]`
+const oneInstance = `[{"Node":{"Node":"n1","Address":"10.0.0.9"},"Service":{"ID":"api-1","Address":"10.0.0.1",` +
+	`"Port":80,"Weights":{"Passing":1,"Warning":1}},"Checks":[]}]`
 
 func TestHealthAnswers(t *testing.T) {
 	for _, row := range []struct {
@@ -227,7 +228,9 @@ func TestSteadyBody(t *testing.T) {
 func TestLargeService(t *testing.T) {
 	var body strings.Builder
 	for i := range 5000 {
-		fmt.Fprintf(&body, `%c{"Node":{"Node":"n%d","Address":"10.0.0.1","Meta":{"x":"%s"}},"Service":{"ID":"a","Port":%d},"Checks":[{"Status":"passing"}]}`,
+		fmt.Fprintf(&body,
+			`%c{"Node":{"Node":"n%d","Address":"10.0.0.1","Meta":{"x":"%s"}},"Service":{"ID":"a","Port":%d},`+
+				`"Checks":[{"Status":"passing"}]}`,
 			"[,"[min(i, 1)], i, strings.Repeat("y", 1000), i+1)
 	}
 	body.WriteString("]")
@@ -346,7 +349,8 @@ func TestNothingIsAskedWithoutTheTokenThatWasPromised(t *testing.T) {
 }
 
 func TestDatacenter(t *testing.T) {
-	const instance = `[{"Node":{"Node":"n1","Address":"10.0.0.9","TaggedAddresses":{"wan":"192.0.2.9"}},"Service":{"ID":"a","Port":80}}]`
+	const instance = `[{"Node":{"Node":"n1","Address":"10.0.0.9","TaggedAddresses":{"wan":"192.0.2.9"}},` +
+		`"Service":{"ID":"a","Port":80}}]`
 	var asked atomic.Int32
 	var dc atomic.Value
 	c := fakeConsul(t, func(w http.ResponseWriter, r *http.Request) {

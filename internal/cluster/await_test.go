@@ -114,7 +114,8 @@ func TestAwait(t *testing.T) {
 		then func(*awaiting)
 		want found
 	}{
-		{"an endpoint", nil, after(300*time.Millisecond, func(a *awaiting) { a.of["a"].SetEndpoints(discovered("a1")) }),
+		{"an endpoint", nil,
+			after(300*time.Millisecond, func(a *awaiting) { a.of["a"].SetEndpoints(discovered("a1")) }),
 			found{"a1", nil, 300 * time.Millisecond}},
 		{"an endpoint that is critical", nil, func(a *awaiting) { a.of["a"].SetEndpoints(discovered("a1:critical")) },
 			found{"a1", nil, 0}},

@@ -218,7 +218,8 @@ func (p *PreferStatus) String() string {
 	if p.Here == "" {
 		return fmt.Sprintf("prefers the %s of the gateway, which is not known (%s)", p.By, p.Why)
 	}
-	return fmt.Sprintf("prefers %s %s: %d of its endpoints, for %.0f %% of the requests", p.By, p.Here, p.Near, 100*p.Share)
+	return fmt.Sprintf("prefers %s %s: %d of its endpoints, for %.0f %% of the requests", p.By, p.Here, p.Near,
+		100*p.Share)
 }
 
 // preference works out the share and tells of it.

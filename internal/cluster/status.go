@@ -28,11 +28,11 @@ type Status struct {
 	Failover    *FailoverStatus  `json:"failover,omitempty"`
 	Prefer      *PreferStatus    `json:"prefer,omitempty"`
 	Follows     string           `json:"follows,omitempty"`  // a service of the catalog, and why it has no instance
-	Failures    string           `json:"failures,omitempty"` // statuses that are failures, where the document names them
+	Failures    string           `json:"failures,omitempty"` // statuses that are failures, where the document names some
 	InFlight    int64            `json:"in_flight"`
 	Connections int64            `json:"connections"`
 	Pending     int              `json:"pending"`
-	Unknown     bool             `json:"unknown"`  // there is none to use, and the catalog has not said yet which there are
+	Unknown     bool             `json:"unknown"`  // there is none to use, and the catalog has not said yet which exist
 	Awaiting    int              `json:"awaiting"` // requests that wait for that
 	Endpoints   []EndpointStatus `json:"endpoints"`
 }

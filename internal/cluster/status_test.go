@@ -64,8 +64,10 @@ z healthy w0 e0 in0 consul=passing passive=healthy ""`
 			t.Error(err)
 		}
 		for _, line := range []string{
-			`[INFO]  endpoint ejected: cluster=orders endpoint=a old=healthy new=ejected reason=timeout failures=2 for=30s`,
-			`[INFO]  endpoints changed: cluster=orders changed=4 of=4 endpoints="a absent -> passing, b absent -> critical, m absent -> maintenance, z absent -> passing"`,
+			`[INFO]  endpoint ejected: cluster=orders endpoint=a old=healthy new=ejected reason=timeout failures=2 ` +
+				`for=30s`,
+			`[INFO]  endpoints changed: cluster=orders changed=4 of=4 endpoints="a absent -> passing, ` +
+				`b absent -> critical, m absent -> maintenance, z absent -> passing"`,
 		} {
 			if !strings.Contains(logged.String(), line) {
 				t.Errorf("log has no line\n%s\nbut\n%s", line, logged.String())

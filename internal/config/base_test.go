@@ -124,7 +124,8 @@ func TestBaseCheck(t *testing.T) {
 		{"addresses", func(b *Base) { b.Listeners[1].Address = "0.0.0.0:8080" },
 			"1:1: bootstrap.listeners[1].address: the address 0.0.0.0:8080 is taken (the bootstrap)"},
 		{"endpoint", func(b *Base) { b.Clusters[0].Endpoints[0].Address = "3000" },
-			`1:1: bootstrap.clusters[0].endpoints[0].address: want host:port: write 127.0.0.1:3000 for this machine (seen "3000")`},
+			`1:1: bootstrap.clusters[0].endpoints[0].address: want host:port: write 127.0.0.1:3000 for this machine ` +
+				`(seen "3000")`},
 		{"timeout", func(b *Base) { b.Timeouts.Idle = 0 },
 			`1:1: bootstrap.timeouts.idle: want more than 0: it would wait without end (seen "0s")`},
 		{"keepalive", func(b *Base) { b.Keepalive.IdleTimeout = -1 },

@@ -130,7 +130,8 @@ func checkCluster(d *decoder, n *yaml.Node, c *Cluster) {
 		d.leave()
 	}
 	if c.HealthCheck.Type == HealthCheckGRPC && c.Protocol == ProtocolHTTP1 && c.TLS.Enabled() {
-		d.problemIn(n, "health_check", "a check of type grpc over tls needs protocol http2 or auto (the protocol is %s)", c.Protocol)
+		d.problemIn(n, "health_check",
+			"a check of type grpc over tls needs protocol http2 or auto (the protocol is %s)", c.Protocol)
 	}
 }
 

@@ -318,8 +318,10 @@ func TestRevisionIsTheDocumentsOwn(t *testing.T) {
 	for _, text := range []string{
 		"routes: [{name: all, match: {path_prefix: /a}, cluster: more}]\n",
 		"routes: [{name: all, match: {path_prefix: /a}, cluster: other}]\n",
-		"routes: [{name: all, match: {path_prefix: /a}, clusters: [{name: more, weight: 1}, {name: other, weight: 2}]}]\n",
-		"routes: [{name: all, match: {path_prefix: /a}, clusters: [{name: more, weight: 2}, {name: other, weight: 1}]}]\n",
+		"routes: [{name: all, match: {path_prefix: /a}, clusters: [{name: more, weight: 1}, {name: other, " +
+			"weight: 2}]}]\n",
+		"routes: [{name: all, match: {path_prefix: /a}, clusters: [{name: more, weight: 2}, {name: other, " +
+			"weight: 1}]}]\n",
 		"listeners: [{name: l, address: ':1', protocol: tcp, cluster: more}]\n",
 		"listeners: [{name: l, address: ':1', protocol: tcp, cluster: other}]\n",
 	} {

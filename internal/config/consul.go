@@ -163,7 +163,8 @@ func isDots(s string) bool { return s == "." || s == ".." }
 var consulPort = kind[string]{
 	decode: func(d *decoder, n *yaml.Node, v *string) {
 		if n.Kind == yaml.ScalarNode && n.Tag == "!!int" {
-			d.problem(n, "want the name of a port as instances are registered with it, leave port out for their own (%s)",
+			d.problem(n,
+				"want the name of a port as instances are registered with it, leave port out for their own (%s)",
 				seen(n))
 			return
 		}

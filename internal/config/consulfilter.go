@@ -40,7 +40,8 @@ func parseFilter(s string) error {
 	}
 	first, _, _ := strings.Cut(err.Error(), "\n")
 	if strings.Contains(first, "max number of") {
-		return errors.New("want a simpler expression, with fewer parentheses in parentheses: Consul would read it for long")
+		return errors.New("want a simpler expression, with fewer parentheses in parentheses: Consul would read it " +
+			"for long")
 	}
 	place, what, _ := strings.Cut(first, ": ") // "1:22 (21)": line, column, offset
 	_, column, _ := strings.Cut(place, ":")

@@ -29,8 +29,9 @@ clusters: [{name: x, endpoints: ["a:1"]}, {name: y, endpoints: ["a:1"]}]
 		{"settings", "listeners:", "timeouts: {idle: 1s, read: 1s}\nlimits: {max_body: 1}\naccess_log: {sampling: " +
 			"0}\nlisteners:",
 			"timeouts: read, idle changed; limits: max_body changed; access_log: sampling changed"},
-		{"edits of all routes", "listeners:", "request_headers: {set: {a: b}}\nresponse_headers: {remove: [a], add: {b: c}}\n" +
-			"listeners:", "request_headers: set changed; response_headers: add, remove changed"},
+		{"edits of all routes", "listeners:",
+			"request_headers: {set: {a: b}}\nresponse_headers: {remove: [a], add: {b: c}}\n" +
+				"listeners:", "request_headers: set changed; response_headers: add, remove changed"},
 		{"error pages", "listeners:", "error_pages: {4xx: {body: a}, 404: {body: b}}\nlisteners:",
 			"error_pages: 404, 4xx changed"},
 		{"order", "name: a, match: {path_prefix: /a}", "name: b, match: {path_prefix: /b}", "routes in another order"},

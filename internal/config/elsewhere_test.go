@@ -44,7 +44,7 @@ func TestAlsoCalledNamesWords(t *testing.T) {
 	}
 	for word := range alsoCalled {
 		if !known[word] {
-			t.Errorf("%s is no word of a document", word)
+			t.Errorf("%s is not a key of a document", word)
 		}
 	}
 }

@@ -133,7 +133,8 @@ func (d *decoder) syntax(data []byte, err, bound error) {
 		d.problem(&at, "nested too deeply (more than %d levels)", maxDepth)
 		return
 	case errors.Is(bound, errItemLarge):
-		d.problem(&at, "one item of a list is too large (over %d values, commas and quotes): is a closing bracket missing?",
+		d.problem(&at,
+			"one item of a list is too large (over %d values, commas and quotes): is a closing bracket missing?",
 			maxItemWeight)
 		return
 	}

@@ -36,7 +36,8 @@ func TestBadParts(t *testing.T) {
 		{"a problem each", "timeouts: {read: 0s}", "routes: [{name: a, cluster: a}]\nx: 1",
 			"a:1:18: timeouts.read: want more than 0: it would wait without end (seen \"0s\")\n" +
 				"b:1:29: routes[0].cluster: cluster a is not defined (there is none)\n" +
-				"b:2:1: document: key x is not known (known: listeners, routes, clusters, timeouts, limits, access_log, " +
+				"b:2:1: document: key x is not known (known: listeners, routes, clusters, timeouts, limits, " +
+				"access_log, " +
 				"apply, request_headers, response_headers, error_pages)"},
 		{"no text", "", "x: [", "a:1:1: document: is empty\nb:1:5: document: not YAML (while parsing a flow node: " +
 			"did not find expected node content)"},

@@ -37,8 +37,8 @@ var exactPath = text(func(s string) (string, error) {
 		return "", err
 	}
 	if all, star := strings.CutSuffix(s, "*"); star {
-		return "", fmt.Errorf("want a path without the *, which stands for itself: path_prefix: %s matches all below it",
-			prefixForm(all))
+		return "", fmt.Errorf("want a path without the *, which stands for itself: "+
+			"path_prefix: %s matches all below it", prefixForm(all))
 	}
 	normal, _, ok := NormalPath([]byte(s), nil)
 	if !ok {
@@ -63,8 +63,8 @@ func checkPlaceholders(s, behind string) error {
 	if found == "" {
 		return nil
 	}
-	return fmt.Errorf("want a path without %s, which stands for itself: path_regex: %q has any segment there", clip(found),
-		clip(strings.Join(segments, "/")+behind))
+	return fmt.Errorf("want a path without %s, which stands for itself: path_regex: %q has any segment there",
+		clip(found), clip(strings.Join(segments, "/")+behind))
 }
 
 // checkNoVariables refuses what looks like a variable in a path that has none.

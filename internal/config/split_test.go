@@ -114,7 +114,8 @@ func TestParseSplitOfRandomLines(t *testing.T) {
 			}
 			split++
 			if want == nil || !sameTree(got, want) {
-				t.Fatalf("in %d pieces another tree than the whole (which is a document: %v):\n%s", pieces, want != nil, text)
+				t.Fatalf("in %d pieces another tree than the whole (which is a document: %v):\n%s", pieces, want != nil,
+					text)
 			}
 		}
 	}

@@ -36,8 +36,9 @@ func (d *decoder) checkSticky(n *yaml.Node, r *Route) {
 	}
 	for _, w := range r.Clusters {
 		if other := d.hashedByCookie(w.Name, r.Sticky.Cookie.Name); other != "" {
-			d.problemIn(n, "sticky", "want a cookie of another name: by this one cluster %s chooses endpoints, and all "+
-				"who stay at a cluster have the same (seen %s)", other, r.Sticky.Cookie.Name)
+			d.problemIn(n, "sticky",
+				"want a cookie of another name: by this one cluster %s chooses endpoints, "+
+					"and all who stay at a cluster have the same (seen %s)", other, r.Sticky.Cookie.Name)
 			return
 		}
 	}
@@ -115,8 +116,9 @@ func (d *decoder) checkCookie(s *declaredSticky, r *Route, c *Cluster) {
 	}
 	s.told = true
 	d.part, d.base, d.path = s.part, s.base, s.path
-	d.problem(s.node, "want a cookie of another name: by this one route %s chooses endpoints of cluster %s, and all who "+
-		"stay at a cluster have the same (seen %s)", r.Name, c.Name, c.Hash.Cookie.Name)
+	d.problem(s.node,
+		"want a cookie of another name: by this one route %s chooses endpoints of cluster %s, "+
+			"and all who stay at a cluster have the same (seen %s)", r.Name, c.Name, c.Hash.Cookie.Name)
 }
 
 // cookieCovers tells whether a client that has a cookie for path sends it for all below another (RFC 6265 section

@@ -58,7 +58,8 @@ func TestPrefixesAreNormalised(t *testing.T) {
 		{"/%2e/a", "/a"}, {"/a/%2e%2E/b", "/b"}, {"/%252e", "/%252e"}, {`/a\b`, `/a\b`}, {"/...", "/..."},
 		{"/a//.", "/a"},
 	} {
-		got := decode(t, "clusters: [{name: a, endpoints: ['a:1']}]\nroutes: [{name: a, cluster: a, match: {path_prefix: '"+row.in+"'}}]", Base{})
+		got := decode(t, "clusters: [{name: a, endpoints: ['a:1']}]\nroutes: [{name: a, cluster: a, "+
+			"match: {path_prefix: '"+row.in+"'}}]", Base{})
 		if got := got.Routes[0].Match.PathPrefix; got != row.want {
 			t.Errorf("prefix %q = %q, want %q", row.in, got, row.want)
 		}

@@ -65,11 +65,14 @@ func TestCompare(t *testing.T) {
 		meaning                  string
 	}{
 		{"the same", base, base + "# a comment\n", "", nil, ""},
-		{"the first", "", base, "listener web added\nroute shop added\nroute api added\ncluster shop added\ncluster api added", nil, ""},
+		{"the first", "", base,
+			"listener web added\nroute shop added\nroute api added\ncluster shop added\ncluster api added", nil, ""},
 		{"a timeout", base, edit("5s", "7s"),
 			"route shop changed: timeouts.upstream 5s -> 7s", nil, ""},
-		{"a weight", base, edit("weight: 3", "weight: 4"), "cluster shop changed: endpoints.10.0.0.1:80.weight 3 -> 4", nil, ""},
-		{"an endpoint less", base, edit(`, "10.0.0.2:80"`, ""), "cluster shop changed: endpoints.10.0.0.2:80 {\"weight\":1} -> ", nil, ""},
+		{"a weight", base, edit("weight: 3", "weight: 4"), "cluster shop changed: endpoints.10.0.0.1:80.weight 3 -> 4",
+			nil, ""},
+		{"an endpoint less", base, edit(`, "10.0.0.2:80"`, ""),
+			"cluster shop changed: endpoints.10.0.0.2:80 {\"weight\":1} -> ", nil, ""},
 		{"order of endpoints", base, edit(`{address: "10.0.0.1:80", weight: 3}, "10.0.0.2:80"`,
 			`"10.0.0.2:80", {address: "10.0.0.1:80", weight: 3}`), "", nil, ""},
 		{"a route renamed", base, edit("name: api, match", "name: v1, match"),
@@ -84,7 +87,8 @@ func TestCompare(t *testing.T) {
 		{"who may not", edit("cluster: api}", "cluster: api, deny: {sources: [10.0.0.1], identities: [a.b]}}"), base,
 			"route api changed: deny.identities [\"a.b\"] -> , deny.sources [\"10.0.0.1/32\"] -> ", nil,
 			"route api: lets in everybody"},
-		{"who may connect", l4, strings.Replace(l4, "tcp, ", "tcp, deny: {sources: [10.0.0.1]}, allow: {sources: [10.0.0.0/8]}, ", 1),
+		{"who may connect", l4,
+			strings.Replace(l4, "tcp, ", "tcp, deny: {sources: [10.0.0.1]}, allow: {sources: [10.0.0.0/8]}, ", 1),
 			"listener db changed: allow.sources  -> [\"10.0.0.0/8\"], deny.sources  -> [\"10.0.0.1/32\"]", nil,
 			"listener db: lets in others than before, by allow and deny"},
 		{"a global timeout", base, base + "timeouts: {idle: 30s}\n", "timeouts changed: idle 1m -> 30s", nil, ""},
@@ -102,7 +106,8 @@ func TestCompare(t *testing.T) {
 			"route api changed: mirror.cluster shop -> , mirror.percent 100 -> ", nil, ""},
 		{"error pages", base + "error_pages: {\"404\": {body: a}, 5xx: {body: b}}\n",
 			base + "error_pages: {\"404\": {body: c, content_type: text/html}, 5xx: {body: b}, 4xx: {body: d}}\n",
-			"error_pages changed: 404.body a -> c, 404.content_type text/plain; charset=utf-8 -> text/html, 4xx.body  -> d, " +
+			"error_pages changed: 404.body a -> c, 404.content_type text/plain; charset=utf-8 -> text/html, " +
+				"4xx.body  -> d, " +
 				"4xx.content_type  -> text/plain; charset=utf-8", nil,
 			"responses of the gateway itself have another body: 404, 4xx"},
 		{"another stands in", standIn, standIn, "", []string{"api"}, ""},

@@ -53,7 +53,8 @@ func drawsAnew(changes []Change, next *config.Document) (all []string) {
 			name, cluster := strings.CutPrefix(f.Path, "clusters.")
 			switch {
 			case f.Path == "sticky.cookie.name" && f.Before != "":
-				all = append(all, fmt.Sprintf("route %s: the cookie has another name, so all clients are drawn anew", c.Name))
+				all = append(all,
+					fmt.Sprintf("route %s: the cookie has another name, so all clients are drawn anew", c.Name))
 			case cluster && f.After == "":
 				gone = append(gone, name)
 			}

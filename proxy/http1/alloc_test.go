@@ -32,7 +32,8 @@ func (r *ring) Read(b []byte) (int, error) {
 // forget.
 func TestNoAllocations(t *testing.T) {
 	const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-	const sized = "POST / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\nUser-Agent: x\r\nContent-Length: 5000\r\n\r\n"
+	const sized = "POST / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\nUser-Agent: x\r\nContent-Length: 5000\r\n" +
+		"\r\n"
 	data := strings.Repeat("d", 1000)
 	tests := []struct {
 		name     string

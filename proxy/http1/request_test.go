@@ -41,7 +41,8 @@ func TestRequestLine(t *testing.T) {
 		{line: "GET /a/b?c=d HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=/a/b?c=d authority=h path=/a/b " +
 			"query=c=d"},
 		{line: "GET /? HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=/? authority=h path=/ query="},
-		{line: "GET /a?b?c HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=/a?b?c authority=h path=/a query=b?c"},
+		{line: "GET /a?b?c HTTP/1.1",
+			want: "HTTP/1.1 body=none method=GET target=/a?b?c authority=h path=/a query=b?c"},
 		{line: "GET //x/../y%2f%zz\xff\\ HTTP/1.1",
 			want: "HTTP/1.1 body=none method=GET target=//x/../y%2f%zz\xff\\ authority=h path=//x/../y%2f%zz\xff\\"},
 		{line: "get / HTTP/1.1", want: "HTTP/1.1 body=none method=get target=/ authority=h path=/"},
@@ -59,7 +60,8 @@ func TestRequestLine(t *testing.T) {
 		{line: "GET http://h?a=b HTTP/1.1", want: "HTTP/1.1 body=none method=GET target=http://h?a=b scheme=http " +
 			"authority=h path= query=a=b"},
 		{line: "GET http://h/http://other/ HTTP/1.1",
-			want: "HTTP/1.1 body=none method=GET target=http://h/http://other/ scheme=http authority=h path=/http://other/"},
+			want: "HTTP/1.1 body=none method=GET target=http://h/http://other/ scheme=http authority=h " +
+				"path=/http://other/"},
 
 		{line: "GET http://other/ HTTP/1.1", err: ErrTargetHost},
 		{line: "GET http://h:80/ HTTP/1.1", err: ErrTargetHost},

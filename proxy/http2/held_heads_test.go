@@ -106,7 +106,8 @@ func TestOutputIsBounded(t *testing.T) {
 			t.Errorf("%d bytes waited, want at most %d", most, outHard)
 		}
 		if len(ended) == 0 || p.hits.of(LimitOutput) != 1 {
-			t.Errorf("a peer that does not read was not cut off, the limit was counted %d times", p.hits.of(LimitOutput))
+			t.Errorf("a peer that does not read was not cut off, the limit was counted %d times",
+				p.hits.of(LimitOutput))
 		}
 	})
 }

@@ -80,7 +80,8 @@ func TestRemoteIP(t *testing.T) {
 func TestRemoteIPDoesNotAllocate(t *testing.T) {
 	trusted := prefixes("10.0.0.0/8")
 	var h message.Head
-	h.Append([]byte("x-forwarded-for"), []byte("[2001:db8::1%25eth0]:1, fe80::1%eth0, 203.0.113.9:4711, ::ffff:10.0.0.7"))
+	h.Append([]byte("x-forwarded-for"),
+		[]byte("[2001:db8::1%25eth0]:1, fe80::1%eth0, 203.0.113.9:4711, ::ffff:10.0.0.7"))
 	c := &Client{IP: "10.0.0.1", Trusted: true}
 	if n := testing.AllocsPerRun(100, func() { remoteIP(&h, c, trusted) }); n != 0 {
 		t.Errorf("%v allocations, want 0", n)

@@ -199,8 +199,8 @@ func (t *Table) known(bound func(listener string) string) string {
 func (t *Table) source(asked string) (netip.Addr, error) {
 	if asked == "" {
 		if t.router.bySource {
-			return netip.Addr{}, errors.New("source: say from which address the client comes, some routes are not for " +
-				"all networks")
+			return netip.Addr{}, errors.New("source: say from which address the client comes, " +
+				"some routes are not for all networks")
 		}
 		return netip.Addr{}, nil
 	}

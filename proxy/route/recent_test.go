@@ -136,7 +136,8 @@ func TestRecentKeepsNothingElse(t *testing.T) {
 		}
 		return all
 	}
-	const lines = "GET /path?page=seen-page&token=secret-query\nHost: h;X-Tenant: seen-tenant;Authorization: Bearer secret-a;" +
+	const lines = "GET /path?page=seen-page&token=secret-query\nHost: h;X-Tenant: seen-tenant;Authorization: Bearer " +
+		"secret-a;" +
 		"Cookie: secret-b;X-Tenant-Key: secret-c;X-Other: secret-d"
 	fill(first, lines)
 	got := image()

@@ -37,7 +37,8 @@ func TestRewrite(t *testing.T) {
 		{`a`, "b", "/" + strings.Repeat("a", 33), "", ReplyRewritten},
 		{`.*`, strings.Repeat("$0", 2000), "/" + strings.Repeat("a", 8000), "", ReplyRewritten},
 		{`.*`, "$0$0$0", "/" + strings.Repeat("a", 8000), "", ReplyRewritten},
-		{`^.*`, "$0$0", "/" + strings.Repeat("a", 8000), "/" + strings.Repeat("a", 8000) + "/" + strings.Repeat("a", 8000),
+		{`^.*`, "$0$0", "/" + strings.Repeat("a", 8000),
+			"/" + strings.Repeat("a", 8000) + "/" + strings.Repeat("a", 8000),
 			nil},
 	} {
 		r, err := compileRewrite(&config.RegexRewrite{Pattern: tt.pattern, Substitution: tt.substitution})

@@ -131,7 +131,8 @@ func testWaiting(t *testing.T, a *author) {
 		"gateway: 2 of 2 gateways said nothing final of "+fast+" within 1s: one, two\n")
 	two.says(fast, "applied")
 	got = a.do("push", "fast.yaml", "--wait", "1ns")
-	if got.code != 3 || !strings.HasPrefix(got.stderr, "gateway: "+fast+" is live, and what becomes of it was not heard within 1ns") {
+	if got.code != 3 ||
+		!strings.HasPrefix(got.stderr, "gateway: "+fast+" is live, and what becomes of it was not heard within 1ns") {
 		t.Errorf("the time is over before anything is heard: %+v", got)
 	}
 
@@ -144,7 +145,8 @@ func testWaiting(t *testing.T, a *author) {
 		!strings.HasSuffix(got.stdout, "\n1 serves\n") {
 		t.Errorf("one is gone: %+v", got)
 	}
-	a.refuses(2, "gateway: --wait: want a time to wait, such as 30s (seen \"-1s\")\n", "push", "fast.yaml", "--wait", "-1s")
+	a.refuses(2, "gateway: --wait: want a time to wait, such as 30s (seen \"-1s\")\n", "push", "fast.yaml", "--wait",
+		"-1s")
 	a.refuses(2, "gateway: --wait: want a time to wait, such as 30s (seen \"-1s\")\n", "rollback", "--wait", "-1s")
 
 	got = a.pushing(fast, func() { one.says(fast, "held", "route all: no endpoint in c") },
@@ -235,8 +237,9 @@ func testWaitingWithoutRight(t *testing.T, a *author) {
 	got := a.do("push", "slow.yaml", "--wait", "1m")
 	const right = `the token needs key_prefix "gateway/waiting-without-a-right/ack/" { policy = "read" }: `
 	if got.code != 1 || !strings.Contains(got.stdout, "\npushed "+slow) ||
-		!strings.HasPrefix(got.stderr, "gateway: "+slow+" is live, and stays so, but what becomes of it may not be read: list key "+prefix+
-			"ack/: "+right) {
+		!strings.HasPrefix(got.stderr,
+			"gateway: "+slow+" is live, and stays so, but what becomes of it may not be read: list key "+prefix+
+				"ack/: "+right) {
 		t.Errorf("push: %+v", got)
 	}
 	if got := a.do("fleet"); got.code != 1 || !strings.Contains(got.stderr, right) {
@@ -266,7 +269,8 @@ func testFleet(t *testing.T, a *author) {
 	}
 	var all []fleetMember
 	if err := json.Unmarshal([]byte(a.do("fleet", "--json").stdout), &all); err != nil || len(all) != 3 ||
-		all[0].Instance != "one" || !all[0].Live || all[2].Live || all[1].State != "rejected" || all[1].Reasons[1] != "bad" {
+		all[0].Instance != "one" || !all[0].Live || all[2].Live || all[1].State != "rejected" ||
+		all[1].Reasons[1] != "bad" {
 		t.Errorf("fleet --json: %+v, %v", all, err)
 	}
 	a.consul.Call(http.MethodDelete, "/v1/kv/"+a.key(), nil)

@@ -15,7 +15,8 @@ import (
 )
 
 func testRefusals(_ *testing.T, a *author) {
-	a.write(map[string]string{"bad.yaml": "routes: [{name: a, match: {path_prefix: a}, cluster: b}]\n", "empty.yaml": ""})
+	a.write(map[string]string{"bad.yaml": "routes: [{name: a, match: {path_prefix: a}, cluster: b}]\n",
+		"empty.yaml": ""})
 	got := a.refuses(1, "gateway: bad.yaml: 2 problems\n", "push", "bad.yaml")
 	const first = "bad.yaml:1:41: routes[0].match.path_prefix: "
 	if n := strings.Count(got.stdout, "\n"); n != 2 || !strings.HasPrefix(got.stdout, first) {
@@ -52,8 +53,9 @@ func testNotReached(_ *testing.T, a *author) {
 			closed + " (CONSUL_HTTP_ADDR): "},
 		{"no token", "CONSUL_HTTP_TOKEN=", "gateway: read key " + a.key() + ": the token needs key_prefix \"gateway/" +
 			a.service + "/\" { policy = \"read\" }: "},
-		{"another service", "GATEWAY_SERVICE=other", "gateway: read key gateway/other/config: the token needs key_prefix " +
-			"\"gateway/other/\" { policy = \"read\" }: "},
+		{"another service", "GATEWAY_SERVICE=other",
+			"gateway: read key gateway/other/config: the token needs key_prefix " +
+				"\"gateway/other/\" { policy = \"read\" }: "},
 		{"a reader", "CONSUL_HTTP_TOKEN=" + a.consul.NewToken(`key_prefix "" { policy = "read" }`).Secret,
 			"the token needs key_prefix \"gateway/" + a.service + "/\" { policy = \"write\" }: "},
 	} {

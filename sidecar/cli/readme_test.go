@@ -200,7 +200,8 @@ func TestRevisionFlags(t *testing.T) {
 		})
 	}
 	got := map[string][]string{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(--[a-z-]+)[^`]*` \\| ([a-z, ]+) \\|").FindAllStringSubmatch(string(text), -1) {
+	row := regexp.MustCompile("(?m)^\\| `(--[a-z-]+)[^`]*` \\| ([a-z, ]+) \\|")
+	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
 		if got[m[1]] = strings.Split(m[2], ", "); m[2] == "all" {
 			got[m[1]] = verbs
 		}

@@ -194,7 +194,8 @@ func testThereAndBack(t *testing.T, a *author) {
 func testPutByHand(_ *testing.T, a *author) {
 	a.consul.KVPut(a.key(), slowYAML)
 	a.history("* " + slow + "    put by hand\n")
-	a.refuses(1, "gateway: the live document was put by hand: say which revision (gateway history lists them)\n", "rollback")
+	a.refuses(1, "gateway: the live document was put by hand: say which revision (gateway history lists them)\n",
+		"rollback")
 	a.says("no change\n", "diff", slow, "live")
 	a.says(change+"pushed "+fast+" to "+a.key()+" (before: "+slow+")\n", "push", "fast.yaml")
 	a.history("* " + fast + "  TIME  ann@desk\n  " + slow + "  TIME  put by hand\n")

@@ -38,7 +38,8 @@ func TestRunTellsWhyItDoesNotStart(t *testing.T) {
 	p := Process{Start: func(sidecar.Bootstrap, sidecar.Options) (Sidecar, error) {
 		return nil, errors.New("GATEWAY_ACCESS_LOG: open access.log: permission denied")
 	}}
-	if got := do(t, p); got.code != 2 || got.stderr != "gateway: GATEWAY_ACCESS_LOG: open access.log: permission denied\n" {
+	if got := do(t, p); got.code != 2 ||
+		got.stderr != "gateway: GATEWAY_ACCESS_LOG: open access.log: permission denied\n" {
 		t.Errorf("run: %+v, want code 2 and the reason", got)
 	}
 }

@@ -173,7 +173,8 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 				"rejected  3c4d at 2026-01-02T03:04:05Z\n"},
 		{"another error since", sidecar.Status{Revision: serves, Discovery: []discovery.Status{kv}},
 			[]string{"no routes: the bootstrap has none, and nothing was heard of " + kv.Name},
-			"not ready\n  no routes: the bootstrap has none, and nothing was heard of " + kv.Name + "\n  Consul: " + kv.Name +
+			"not ready\n  no routes: the bootstrap has none, and nothing was heard of " + kv.Name + "\n  Consul: " +
+				kv.Name +
 				": " + refused + " (never answered yet)\n" + line + " (1 applied, 0 rejected)\n"},
 		{"rejected, to be tried again", sidecar.Status{Revision: sidecar.RevisionStatus{
 			ID: "1a2b", Source: "file", Since: at, Applied: 1, Rejected: 1,
@@ -192,8 +193,10 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 			Held: &sidecar.Held{ID: "5e6f", State: "waiting", Since: at,
 				Reasons: []string{"cluster x: waits for service x tag v1 (transport: " + refused + ")"}},
 		}, Discovery: []discovery.Status{{Name: "file"}, watch("x"), watch("x-2")}}, nil,
-			"ready, but not all is well\n  the newest document is held: cluster x: waits for service x tag v1 (transport: " +
-				refused + ")\n" + line + " (1 applied, 0 rejected)\ndocument  file\nwaiting   5e6f since 2026-01-02T03:04:05Z\n"},
+			"ready, but not all is well\n  the newest document is held: cluster x: waits for service x tag v1 " +
+				"(transport: " +
+				refused + ")\n" + line +
+				" (1 applied, 0 rejected)\ndocument  file\nwaiting   5e6f since 2026-01-02T03:04:05Z\n"},
 		{"rolled back", sidecar.Status{Revision: sidecar.RevisionStatus{
 			ID: "1a2b", Source: "file", Since: at, Applied: 3,
 			RolledBack: &sidecar.RolledBack{ID: "5e6f", At: at.Add(4 * time.Second), Since: at,

@@ -22,7 +22,8 @@ func topFixture() sidecar.Status {
 	s := statusFixture()
 	s.Ready = true
 	s.Trouble = []string{
-		"cluster app: no endpoint is healthy, so all are used: 10.0.0.2:80 ejected (passive: connect failure), 5 in a row",
+		"cluster app: no endpoint is healthy, so all are used: 10.0.0.2:80 ejected (passive: connect failure), " +
+			"5 in a row",
 		"certificate a.pem: what is on disk does not serve: key does not fit",
 	}
 	s.Clusters[0].Endpoints[0].Recent = &telemetry.EndpointRate{Requests: 600, Errors: 60, P50MS: 1, P99MS: 20}
@@ -238,7 +239,8 @@ func TestTopKeys(t *testing.T) {
 		{"\x1b[1;5Cq", keyQuit}, {"zz\x1b[Z\x1b[B", keyDown}} {
 		keys := make(chan topKey, 4)
 		// An unknown key before it means nothing.
-		in := io.MultiReader(strings.NewReader("x"), strings.NewReader(row.pressed), iotest.ErrReader(errors.New("gone")))
+		in := io.MultiReader(strings.NewReader("x"), strings.NewReader(row.pressed),
+			iotest.ErrReader(errors.New("gone")))
 		readKeys(t.Context(), in, keys)
 		if got, end := <-keys, <-keys; got != row.want || end != keyQuit {
 			t.Errorf("%q: %d and %d, want %d and then the end", row.pressed, got, end, row.want)

@@ -51,7 +51,8 @@ func testWaitingForProbation(t *testing.T, a *author) {
 	}
 	got := a.pushing(slow, serves(slow, 10*time.Second), "push", "slow.yaml", "--wait", "1m")
 	const begin = "\n1 serves\non probation for 10s: where it makes requests fail, the one before is put back"
-	if got.code != 0 || !strings.HasSuffix(got.stdout, begin+";\n  gateway fleet tells, or --wait with --through-probation\n") {
+	if got.code != 0 ||
+		!strings.HasSuffix(got.stdout, begin+";\n  gateway fleet tells, or --wait with --through-probation\n") {
 		t.Errorf("push: %+v", got)
 	}
 	got = a.pushing(fast, serves(fast, 10*time.Second), "push", "fast.yaml", "--wait", "1s", "--through-probation")
@@ -66,7 +67,8 @@ func testWaitingForProbation(t *testing.T, a *author) {
 	if got.code != 1 || got.stderr != "gateway: 1 of 1 gateway did not take "+slow+": one\n" {
 		t.Errorf("rolled back: %+v", got)
 	}
-	a.refuses(2, "gateway: --through-probation: say also how long to wait, such as --wait 1m\n", "push", "fast.yaml", "--through-probation")
+	a.refuses(2, "gateway: --through-probation: say also how long to wait, such as --wait 1m\n", "push", "fast.yaml",
+		"--through-probation")
 }
 
 // A person who stops the wait is told that the push stands.
@@ -154,7 +156,8 @@ func TestWaitForTheEndOfProbation(t *testing.T) {
 				if err := w.answer(time.Minute, context.Cause(ctx)); err != nil {
 					t.Error(err)
 				}
-				const want = "1 serves, 1 silent\n2 serve\non probation for 15s: where it makes requests fail, the one before " +
+				const want = "1 serves, 1 silent\n2 serve\non probation for 15s: where it makes requests fail, " +
+					"the one before " +
 					"is put back\nits probation is over\n"
 				if out.String() != want {
 					t.Errorf("told\n%swant\n%s", out.String(), want)

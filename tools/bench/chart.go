@@ -57,10 +57,12 @@ func (r *results) chart() string {
 	var head strings.Builder
 	fmt.Fprintf(&head, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" `,
 		chartWidth, y+54)
-	head.WriteString(`role="img">` + "\n<title>What the gateway costs beside nginx and HAProxy; shorter is better</title>\n" +
+	head.WriteString(`role="img">` +
+		"\n<title>What the gateway costs beside nginx and HAProxy; shorter is better</title>\n" +
 		"<style>text { font: 12px sans-serif; fill: #222 } .small { font-size: 10px; fill: #555 }</style>\n" +
 		`<rect width="100%" height="100%" fill="#fff"/>` + "\n")
-	head.WriteString(`<text x="12" y="22">CPU and memory: shorter is better. 1 is the better of nginx and HAProxy.</text>` + "\n")
+	head.WriteString(`<text x="12" y="22">CPU and memory: shorter is better. 1 is the better of nginx and ` +
+		`HAProxy.</text>` + "\n")
 	x := 12
 	for _, p := range r.Peers {
 		fmt.Fprintf(&head, `<rect x="%d" y="34" width="12" height="12" fill="%s"/><text x="%d" y="44">%s</text>`+"\n",

@@ -59,7 +59,8 @@ func (p *process) stop() {
 func (p *process) cpu() (time.Duration, error) {
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.cmd.Process.Pid))
 	if err != nil || len(files) == 0 {
-		return 0, fmt.Errorf("no /proc/PID/task/*/schedstat: the process has ended, or the kernel does not count (%s)", p.said())
+		return 0, fmt.Errorf("no /proc/PID/task/*/schedstat: the process has ended, or the kernel does not count (%s)",
+			p.said())
 	}
 	var sum time.Duration
 	for _, file := range files {

@@ -138,7 +138,8 @@ func (r *results) text() string {
 	b.WriteString(strings.Join(r.conditions(), "\n") + "\n\n" + r.table())
 	for _, w := range r.Rows {
 		if w.Published != "" {
-			fmt.Fprintf(&b, "\n%s, %s. Machines differ, so that is a size to compare with, no measurement.\n", w.Unit, w.Published)
+			fmt.Fprintf(&b, "\n%s, %s. Machines differ, so that is a size to compare with, no measurement.\n", w.Unit,
+				w.Published)
 		}
 	}
 	return b.String()
