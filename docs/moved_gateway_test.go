@@ -142,27 +142,12 @@ func (g *movedGateway) app(t *testing.T, id string, d block) string {
 // echo sends the first two lines of a connection back as one.
 func echo(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			r := bufio.NewReader(c)
-			first, _ := r.ReadString('\n')
-			second, _ := r.ReadString('\n')
-			fmt.Fprint(c, strings.TrimRight(first, "\r\n")+" "+second)
-			c.Close()
-		}
-	}()
-	t.Cleanup(func() { l.Close(); <-ended })
-	return l.Addr().String()
+	return testserver.OneByOne(t, func(c net.Conn) {
+		r := bufio.NewReader(c)
+		first, _ := r.ReadString('\n')
+		second, _ := r.ReadString('\n')
+		fmt.Fprint(c, strings.TrimRight(first, "\r\n")+" "+second)
+	})
 }
 
 // dial connects to where the gateway listens for an address of the document; any other is for the default listener.

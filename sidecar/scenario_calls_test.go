@@ -29,7 +29,7 @@ import (
 func shopCalls(t *testing.T, seen chan<- string) (address string) {
 	t.Helper()
 	var calls atomic.Int64
-	server := grpc.NewServer(grpc.UnknownServiceHandler(func(_ any, st grpc.ServerStream) error {
+	return grpcServer(t, func(_ any, st grpc.ServerStream) error {
 		md, _ := metadata.FromIncomingContext(st.Context())
 		seen <- strings.Join(md.Get("traceparent"), ",")
 		full, _ := grpc.Method(st.Context())
@@ -47,22 +47,8 @@ func shopCalls(t *testing.T, seen chan<- string) (address string) {
 		if method == "Late" { // slow enough to be among the failures
 			<-time.After(2 * time.Millisecond)
 		}
-		for {
-			var m wrapperspb.StringValue
-			if err := st.RecvMsg(&m); errors.Is(err, io.EOF) {
-				return nil
-			} else if err != nil {
-				return err
-			}
-			if err := st.SendMsg(&m); err != nil {
-				return err
-			}
-		}
-	}))
-	l := testserver.Listen(t)
-	go func() { _ = server.Serve(l) }() // ends with Stop
-	t.Cleanup(server.Stop)
-	return l.Addr().String()
+		return echoMessages(st)
+	})
 }
 
 // calling is one call of a client's.

@@ -68,27 +68,7 @@ clusters:
 // greeter is a TCP server that says its name to each connection, and ends it.
 func greeter(t testing.TB, name string) (address string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = io.WriteString(c, name)
-			c.Close()
-		}
-	}()
-	t.Cleanup(func() {
-		ln.Close()
-		<-ended
-	})
-	return ln.Addr().String()
+	return testserver.OneByOne(t, func(c net.Conn) { _, _ = io.WriteString(c, name) })
 }
 
 // greeting is what a connection to address is told, empty for nothing.

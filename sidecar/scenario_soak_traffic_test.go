@@ -163,23 +163,32 @@ func (c *crashing) crash(t *testing.T) {
 // grpcEcho is a server that returns each message of each call.
 func grpcEcho(t *testing.T) (address string) {
 	t.Helper()
-	server := grpc.NewServer(grpc.UnknownServiceHandler(func(_ any, st grpc.ServerStream) error {
-		for {
-			var m wrapperspb.StringValue
-			if err := st.RecvMsg(&m); errors.Is(err, io.EOF) {
-				return nil
-			} else if err != nil {
-				return err
-			}
-			if err := st.SendMsg(&m); err != nil {
-				return err
-			}
-		}
-	}))
+	return grpcServer(t, func(_ any, st grpc.ServerStream) error { return echoMessages(st) })
+}
+
+// grpcServer is a server that has each call, of whatever name, served by handle.
+func grpcServer(t *testing.T, handle grpc.StreamHandler) (address string) {
+	t.Helper()
+	server := grpc.NewServer(grpc.UnknownServiceHandler(handle))
 	l := testserver.Listen(t)
 	go func() { _ = server.Serve(l) }() // ends with Stop
 	t.Cleanup(server.Stop)
 	return l.Addr().String()
+}
+
+// echoMessages returns each message of a call, until the client sends no more.
+func echoMessages(st grpc.ServerStream) error {
+	for {
+		var m wrapperspb.StringValue
+		if err := st.RecvMsg(&m); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := st.SendMsg(&m); err != nil {
+			return err
+		}
+	}
 }
 
 func (s *soaked) channel(address string, as credentials.TransportCredentials) *grpc.ClientConn {

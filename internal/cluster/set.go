@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -226,16 +227,10 @@ const reapEvery = time.Second
 // own context or with that Retire.
 func (s *Set) Run(ctx context.Context) {
 	defer s.checks.Wait()
-	t := time.NewTicker(period)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			s.Tick()
-		}
-	}
+	netio.Every(ctx, period, nil, func() int {
+		s.Tick()
+		return 1 // there is always something to do
+	})
 }
 
 // Tick does all that is due: ejections and holds end, slow starts go on, idle

@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzDecode holds the promises for any text: no panic, every problem inside
-// the text, and a document that is written and read again is the same revision.
-func FuzzDecode(f *testing.F) {
+// addDocuments gives f the documents of testdata to begin with.
+func addDocuments(f *testing.F) {
+	f.Helper()
 	files, err := filepath.Glob("testdata/*.*.*")
 	if err != nil || len(files) == 0 {
 		f.Fatal(files, err)
@@ -23,6 +23,12 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(data)
 	}
+}
+
+// FuzzDecode holds the promises for any text: no panic, every problem inside
+// the text, and a document that is written and read again is the same revision.
+func FuzzDecode(f *testing.F) {
+	addDocuments(f)
 	base := bootstrap()
 	f.Fuzz(func(t *testing.T, data []byte) {
 		doc, err := Decode(data, base)

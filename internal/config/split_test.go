@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -145,17 +143,7 @@ func TestDecodeKnown(t *testing.T) {
 
 // Whatever a text is, in pieces it gives the tree of the whole or none.
 func FuzzParseSplit(f *testing.F) {
-	files, err := filepath.Glob("testdata/*.*.*")
-	if err != nil || len(files) == 0 {
-		f.Fatal(files, err)
-	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
-	}
+	addDocuments(f)
 	f.Add([]byte("routes:\n- a: \"\n- b\n- c\"\n- d\n- |\n - e\n- [\n- f]\nclusters:\n  - g: h\n  - i\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if badByte(text) >= 0 {

@@ -151,3 +151,27 @@ func free(port int) error {
 func loopback(port int) string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
+
+// OneByOne serves connections at the address that it returns, one after the other, and closes each when serve is done.
+// It ends with the test.
+func OneByOne(t testing.TB, serve func(net.Conn)) (address string) {
+	t.Helper()
+	l := Listen(t)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serve(c)
+			c.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		l.Close()
+		<-ended
+	})
+	return l.Addr().String()
+}
