@@ -120,7 +120,7 @@ func (a *applier) catalogQueries() []consul.Query {
 	}
 	for i := range a.pending.doc.Clusters {
 		if c := a.pending.doc.Clusters[i].Consul; c.Service != "" {
-			all = append(all, query(c))
+			all = append(all, consul.QueryOf(c))
 		}
 	}
 	return all

@@ -37,7 +37,7 @@ func (b *Bootstrap) catalogQueries() []consul.Query {
 	var all []consul.Query
 	for _, c := range b.clusters() {
 		if c.Consul.Service != "" {
-			all = append(all, query(c.Consul))
+			all = append(all, consul.QueryOf(c.Consul))
 		}
 	}
 	return all

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/docdiff"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -68,7 +69,7 @@ func (a *applier) unanswered(doc *config.Document) (all, refused []string) {
 		if c.Consul.Service == "" || c.AllowEmpty {
 			continue
 		}
-		q := query(c.Consul)
+		q := consul.QueryOf(c.Consul)
 		if _, ok := a.catalog.Endpoints(q); ok {
 			continue
 		}
@@ -110,7 +111,7 @@ func (a *applier) answered(doc *config.Document, to []config.WeightedCluster) bo
 		if c.Consul.Service == "" || c.AllowEmpty || len(c.Endpoints) > 0 {
 			return true
 		}
-		_, known := a.catalog.Endpoints(query(c.Consul))
+		_, known := a.catalog.Endpoints(consul.QueryOf(c.Consul))
 		return known
 	})
 }

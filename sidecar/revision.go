@@ -33,7 +33,7 @@ type revision struct {
 func (r *revision) add(c *cluster.Cluster) {
 	r.clusters[c.Name()] = c
 	if cfg := c.Config().Consul; cfg.Service != "" {
-		q := query(cfg)
+		q := consul.QueryOf(cfg)
 		r.queries[q] = append(r.queries[q], c)
 	}
 }
@@ -45,14 +45,6 @@ func (r *revision) list() []*cluster.Cluster {
 	}
 	return slices.Collect(maps.Values(r.clusters))
 }
-
-// query is what the catalog is asked for a cluster.
-func query(c config.Consul) consul.Query {
-	return consul.Query{Service: c.Service, Tags: c.Tags, Filter: c.Filter, Port: c.Port, Datacenter: c.Datacenter}
-}
-
-// Query is what the catalog is asked for a cluster of a document, for who asks it without a gateway.
-func Query(c config.Consul) consul.Query { return query(c) }
 
 // catalogQueries returns what the revision wants to know of the catalog, in no order.
 func (r *revision) catalogQueries() []consul.Query {

@@ -19,7 +19,7 @@ func TestTheQueryHasAllThatTheDocumentSays(t *testing.T) {
 			continue
 		}
 		key.SetString("x")
-		q := query(c)
+		q := consul.QueryOf(c)
 		for j := range reflect.TypeFor[consul.Query]().NumField() {
 			want := ""
 			if i == j {

@@ -92,7 +92,7 @@ func New(b Bootstrap, o Options) (*Sidecar, error) {
 	}
 	s.set = cluster.NewSet(cluster.Options{
 		Registry: s.registry, Logger: o.Logger.Named("cluster"),
-		Recheck: func(c config.Consul) { s.catalog.Recheck(query(c)) },
+		Recheck: func(c config.Consul) { s.catalog.Recheck(consul.QueryOf(c)) },
 	})
 	countRejections(s.registry)
 	s.registry.SetDescriptors(descriptors)

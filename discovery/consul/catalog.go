@@ -1,7 +1,6 @@
 package consul
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -192,16 +191,4 @@ func (c *Catalog) Status() []discovery.Status {
 	}
 	slices.SortFunc(all, func(a, b discovery.Status) int { return strings.Compare(a.Name, b.Name) })
 	return all
-}
-
-func (q Query) service() service { return service{q.Service, q.Filter, q.Datacenter} }
-
-func compareQueries(a, b Query) int {
-	return cmp.Or(
-		strings.Compare(a.Service, b.Service),
-		strings.Compare(a.Datacenter, b.Datacenter),
-		strings.Compare(a.Filter, b.Filter),
-		cmp.Compare(a.Tags, b.Tags),
-		strings.Compare(a.Port, b.Port),
-	)
 }

@@ -7,38 +7,10 @@ import (
 	"strings"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
-	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 // maxWeight is the most that Consul tells Envoy, so that both share traffic alike.
 const maxWeight = 128
-
-// Query names the instances that a cluster wants. Equal queries share one watch,
-// and so do those that differ only in Tags or Port.
-type Query struct {
-	Service    string
-	Tags       config.Tags `json:"Tag"`        // all of them; upper and lower case are the same to Consul
-	Filter     string      `json:",omitempty"` // Consul's to evaluate; empty = none
-	Port       string      `json:",omitempty"` // its name; empty = the default port
-	Datacenter string      // empty = the agent's
-}
-
-func (q Query) String() string {
-	s := q.Service
-	if q.Tags != "" {
-		s += " " + q.Tags.String()
-	}
-	if q.Filter != "" {
-		s += " filter " + q.Filter
-	}
-	if q.Port != "" {
-		s += " port " + q.Port
-	}
-	if q.Datacenter != "" {
-		s += " dc " + q.Datacenter
-	}
-	return s
-}
 
 // Endpoints is the response to a query: every instance that is registered, in
 // order of address, each address once. None means that nothing is registered (or

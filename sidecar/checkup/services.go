@@ -6,14 +6,13 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
-	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
 // queries are what the catalog is asked for the document, each once.
 func (c *checkup) queries() (all []consul.Query) {
 	for i := range c.doc.Clusters {
 		if of := c.doc.Clusters[i].Consul; of.Service != "" {
-			if q := sidecar.Query(of); !slices.Contains(all, q) {
+			if q := consul.QueryOf(of); !slices.Contains(all, q) {
 				all = append(all, q)
 			}
 		}
@@ -25,7 +24,7 @@ func (c *checkup) queries() (all []consul.Query) {
 func (c *checkup) mayBeEmpty(q consul.Query) bool {
 	for i := range c.doc.Clusters {
 		cl := &c.doc.Clusters[i]
-		if cl.Consul.Service != "" && sidecar.Query(cl.Consul) == q && !cl.AllowEmpty && len(cl.Endpoints) == 0 {
+		if cl.Consul.Service != "" && consul.QueryOf(cl.Consul) == q && !cl.AllowEmpty && len(cl.Endpoints) == 0 {
 			return false
 		}
 	}
@@ -79,7 +78,7 @@ func (c *checkup) absent(ctx context.Context, q consul.Query) {
 	const register = "register it, or mend the name in the document"
 	if any := (consul.Query{Service: q.Service, Datacenter: q.Datacenter}); any != q {
 		if n, _, err := c.Consul.Registered(ctx, any); err == nil && n > 0 {
-			wanted, has := wanted(q)
+			wanted, has := q.Wanted()
 			c.wrong("register one "+wanted+", or mend the document",
 				"%s: none of its %s %s", q, count(n, "instance"), has)
 			return
@@ -92,17 +91,4 @@ func (c *checkup) absent(ctx context.Context, q consul.Query) {
 		}
 	}
 	c.wrong(register, "%s: not in the catalog", q)
-}
-
-// wanted says how an instance has to be, as the ends of two sentences.
-func wanted(q consul.Query) (register, has string) {
-	switch {
-	case q.Filter != "" || q.Tags != "" && q.Port != "":
-		return "that fits", "fits"
-	case q.Port != "":
-		return "with the port", "has the port"
-	case len(q.Tags.List()) > 1:
-		return "with all of the tags", "has all of the tags"
-	}
-	return "with the tag", "has the tag"
 }

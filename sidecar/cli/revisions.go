@@ -225,7 +225,7 @@ func (s *store) empty(ctx context.Context, doc *config.Document) (empty, unknown
 		if c.Consul.Service == "" || len(c.Endpoints) > 0 {
 			continue
 		}
-		n, _, err := s.consul.Registered(ctx, sidecar.Query(c.Consul))
+		n, _, err := s.consul.Registered(ctx, consul.QueryOf(c.Consul))
 		switch {
 		case consul.Denied(err):
 			unknown = append(unknown, fmt.Sprintf("cluster %s: not looked up, the token may not read service %s",
