@@ -35,17 +35,13 @@ type Explanation struct {
 
 // RouteWon is the route that a request takes, and what of it matched.
 type RouteWon struct {
-	Name       string   `json:"name"`
-	Host       string   `json:"host"`                 // the one that fits, as the route has it; empty = any
-	HostMatch  string   `json:"host_match"`           // exact, wildcard or any
-	Path       string   `json:"path,omitempty"`       // of these three the route has one
-	PathRegex  string   `json:"path_regex,omitempty"` //
-	PathPrefix string   `json:"path_prefix,omitempty"`
-	Methods    []string `json:"methods"`   // one of which it is
-	Headers    []string `json:"headers"`   // names of those that are as wanted
-	Query      []string `json:"query"`     // names of the parameters that are as wanted
-	Source     []string `json:"source"`    // networks, in one of which the client is; none = any
-	Listeners  []string `json:"listeners"` // one of which it came to; none = any
+	Name       string `json:"name"`
+	Host       string `json:"host"`                 // the one that fits, as the route has it; empty = any
+	HostMatch  string `json:"host_match"`           // exact, wildcard or any
+	Path       string `json:"path,omitempty"`       // of these three the route has one
+	PathRegex  string `json:"path_regex,omitempty"` //
+	PathPrefix string `json:"path_prefix,omitempty"`
+	Conditions
 }
 
 // ReplyOfRoute is what a route answers itself.
@@ -167,13 +163,9 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, client *Client,
 	host := rt.hostFor([]byte(e.Host))
 	e.Route = &RouteWon{
 		Name: rt.Name, Host: host, HostMatch: hostMatch(host), Path: m.Path, PathRegex: m.PathRegex,
-		PathPrefix: m.PathPrefix, Methods: append([]string{}, m.Methods...), Headers: names(m.Headers),
-		Query: names(m.Query), Source: []string{}, Listeners: append([]string{}, rt.Config.Listeners...),
+		PathPrefix: m.PathPrefix, Conditions: rt.wants.explain(),
 	}
 	e.RateLimit = rt.Config.RateLimit.String()
-	for _, p := range m.Source {
-		e.Route.Source = append(e.Route.Source, p.String())
-	}
 	if rt.reply != nil {
 		e.Reply = rt.reply.explain()
 		if rt.reply.Redirect {
@@ -251,15 +243,6 @@ func (r *LocalReply) explain() *ReplyOfRoute {
 		reply.ContentType, reply.Bytes = string(own.ContentType), len(own.Body)
 	}
 	return reply
-}
-
-// names are those of the headers or parameters; their values may be secrets.
-func names(list []config.ValueMatch) []string {
-	all := []string{}
-	for i := range list {
-		all = append(all, list[i].Name)
-	}
-	return all
 }
 
 // explainSticky tells of the cookie that has clients stay at w.

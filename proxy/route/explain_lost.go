@@ -150,7 +150,7 @@ func (l *lost) why(won *Route, a *asked) string {
 	case l.fits == fitsHost:
 		return l.whyPath()
 	case l.unmet != allMet:
-		return l.whyUnmet(a)
+		return l.wants.why(l.unmet, a)
 	}
 	return "it fits too, but " + won.Name + " comes first: " + whyBefore(won, l.Route, hostname(a.head.Authority, nil))
 }
@@ -179,47 +179,6 @@ func (l *lost) whyPath() string {
 		return "the path does not fit the path_regex " + l.Config.Match.PathRegex
 	}
 	return "the path is not " + l.prefix + ", nor below it"
-}
-
-// whyUnmet says which condition is not met.
-func (l *lost) whyUnmet(a *asked) string {
-	c := &l.wants
-	switch l.unmet {
-	case methodUnmet:
-		return "the method is not " + strings.Join(c.methods, " or ")
-	case listenerUnmet:
-		return "the listener is not " + strings.Join(c.listeners, " or ")
-	case sourceUnmet:
-		networks := make([]string, len(c.source))
-		for i, p := range c.source {
-			networks[i] = p.String()
-		}
-		return "the client's address is not in " + strings.Join(networks, " or ")
-	}
-	if i := int(l.unmet) - len(c.headers); i >= 0 {
-		m := &c.query[i]
-		any, _ := compileValues([]config.ValueMatch{{Name: m.Name, Operator: config.Present}})
-		return m.why("parameter", any[0].fitsQuery(a.head.Query, a.work))
-	}
-	m := &c.headers[l.unmet]
-	_, there := a.head.Find(m.Name)
-	return m.why("header", there)
-}
-
-// why says why a header or parameter is not as wanted. It does not show the value wanted: it may be a secret.
-func (m *valueMatch) why(what string, there bool) string {
-	name := what + " " + m.Name
-	switch {
-	case m.Invert && m.Operator == config.Present:
-		return "there is a " + name
-	case m.Invert:
-		return "the " + name + " has a value that it must not have"
-	case !there:
-		return "there is no " + name
-	case m.Operator == config.Exact:
-		return "the " + name + " has another value"
-	}
-	return "the " + name + " does not fit (" + m.Operator.String() + ")"
 }
 
 // whyBefore says why won is tried before rt.

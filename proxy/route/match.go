@@ -22,6 +22,9 @@ type asked struct {
 	work     *Workspace // for the match's own use
 }
 
+// A condition is all in this file: what a route wants, whether a request meets it, whether it counts, and how people are
+// told of it.
+
 // conditions are what a route wants of a request besides its host and path. Immutable.
 type conditions struct {
 	methods   []string
@@ -83,6 +86,73 @@ func (c *conditions) unmet(a *asked) condition {
 		return listenerUnmet
 	}
 	return allMet
+}
+
+// why says in a sentence that a condition is not met. It does not show values wanted: they may be secrets.
+func (c *conditions) why(unmet condition, a *asked) string {
+	told := c.explain()
+	switch unmet {
+	case methodUnmet:
+		return "the method is not " + strings.Join(told.Methods, " or ")
+	case listenerUnmet:
+		return "the listener is not " + strings.Join(told.Listeners, " or ")
+	case sourceUnmet:
+		return "the client's address is not in " + strings.Join(told.Source, " or ")
+	}
+	if i := int(unmet) - len(c.headers); i >= 0 {
+		m := &c.query[i]
+		any, _ := compileValues([]config.ValueMatch{{Name: m.Name, Operator: config.Present}})
+		return m.why("parameter", any[0].fitsQuery(a.head.Query, a.work))
+	}
+	m := &c.headers[unmet]
+	_, there := a.head.Find(m.Name)
+	return m.why("header", there)
+}
+
+// Conditions are what a request must meet besides host and path, as /explain shows it. Empty lists are for any.
+type Conditions struct {
+	Methods   []string `json:"methods"`   // one of which it is
+	Headers   []string `json:"headers"`   // names of those that are as wanted
+	Query     []string `json:"query"`     // names of the parameters that are as wanted
+	Source    []string `json:"source"`    // networks, in one of which the client is
+	Listeners []string `json:"listeners"` // one of which it came to
+}
+
+// explain tells of the conditions. Values that are wanted may be secrets, so only their names are told.
+func (c *conditions) explain() Conditions {
+	name := func(m valueMatch) string { return m.Name }
+	return Conditions{
+		Methods: texts(c.methods, strings.Clone), Headers: texts(c.headers, name), Query: texts(c.query, name),
+		Source: texts(c.source, netip.Prefix.String), Listeners: texts(c.listeners, strings.Clone),
+	}
+}
+
+// Texts has each condition in a few words, such as "method GET or HEAD".
+func (c *Conditions) Texts() (all []string) {
+	for _, one := range []struct {
+		what, between string
+		list          []string
+	}{
+		{"method", " or ", c.Methods},
+		{"header", " and ", c.Headers},
+		{"parameter", " and ", c.Query},
+		{"source", " or ", c.Source},
+		{"listener", " or ", c.Listeners},
+	} {
+		if len(one.list) > 0 {
+			all = append(all, one.what+" "+strings.Join(one.list, one.between))
+		}
+	}
+	return all
+}
+
+// texts has the text of each; never nil.
+func texts[T any](list []T, text func(T) string) []string {
+	all := make([]string, len(list))
+	for i := range list {
+		all[i] = text(list[i])
+	}
+	return all
 }
 
 func contains(list []string, b []byte) bool {
@@ -224,4 +294,20 @@ func (w *Workspace) decoded(b []byte) []byte {
 		w.value = append(w.value, c)
 	}
 	return w.value
+}
+
+// why says why a header or parameter is not as wanted. It does not show the value wanted: it may be a secret.
+func (m *valueMatch) why(what string, there bool) string {
+	name := what + " " + m.Name
+	switch {
+	case m.Invert && m.Operator == config.Present:
+		return "there is a " + name
+	case m.Invert:
+		return "the " + name + " has a value that it must not have"
+	case !there:
+		return "there is no " + name
+	case m.Operator == config.Exact:
+		return "the " + name + " has another value"
+	}
+	return "the " + name + " does not fit (" + m.Operator.String() + ")"
 }

@@ -19,8 +19,10 @@ func explanationFixture() *route.Explanation {
 		Revision: "1a2b", Method: "GET", Host: "shop.example.com", Path: "/orders/7", Listener: "default",
 		Route: &route.RouteWon{
 			Name: "orders", Host: "shop.example.com", HostMatch: "exact", PathPrefix: "/orders",
-			Methods: []string{"GET", "HEAD"}, Headers: []string{"x-canary"}, Query: []string{"page", "sort"},
-			Source: []string{"10.0.0.0/8", "::1/128"}, Listeners: []string{"default"},
+			Conditions: route.Conditions{
+				Methods: []string{"GET", "HEAD"}, Headers: []string{"x-canary"}, Query: []string{"page", "sort"},
+				Source: []string{"10.0.0.0/8", "::1/128"}, Listeners: []string{"default"},
+			},
 		},
 		Others: []route.RouteLost{
 			{Name: "all", Reason: "it fits too, but orders comes first: its host is more specific"},
@@ -155,7 +157,8 @@ func TestExplainPaths(t *testing.T) {
 		{route.RouteWon{Path: "/a"}, "any host, path /a"},
 		{route.RouteWon{PathRegex: "/u/[0-9]+"}, "any host, path_regex /u/[0-9]+"},
 		{
-			route.RouteWon{Host: "*.b.test", HostMatch: "wildcard", Path: "/a", Source: []string{"10.0.0.0/8"}},
+			route.RouteWon{Host: "*.b.test", HostMatch: "wildcard", Path: "/a",
+				Conditions: route.Conditions{Source: []string{"10.0.0.0/8"}}},
 			"host *.b.test (wildcard), path /a, source 10.0.0.0/8",
 		},
 	} {

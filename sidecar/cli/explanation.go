@@ -141,16 +141,7 @@ func matched(r *route.RouteWon) string {
 	if r.Host != "" {
 		parts[0] = "host " + r.Host + " (" + r.HostMatch + ")"
 	}
-	for _, c := range []struct {
-		what, between string
-		words         []string
-	}{{"method", " or ", r.Methods}, {"header", " and ", r.Headers}, {"parameter", " and ", r.Query},
-		{"source", " or ", r.Source}, {"listener", " or ", r.Listeners}} {
-		if len(c.words) > 0 {
-			parts = append(parts, c.what+" "+strings.Join(c.words, c.between))
-		}
-	}
-	return strings.Join(parts, ", ")
+	return strings.Join(append(parts, r.Texts()...), ", ")
 }
 
 // drawn says how often requests go to c. stays: this one goes where its cookie says.
