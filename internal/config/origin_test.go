@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,19 @@ func TestEffectiveTimeouts(t *testing.T) {
 		}
 		if text := strings.Join(got, ", "); text != row.want {
 			t.Errorf("%s:\n%s\nwant\n%s", row.name, text, row.want)
+		}
+	}
+}
+
+// Every timeout that a document can set is told of, but for those that are not of a request.
+func TestEveryTimeoutIsTold(t *testing.T) {
+	told := []string{"idle", "tcp_max_duration"}
+	for _, s := range new(Route).EffectiveTimeouts(Timeouts{}, Base{}, false) {
+		told = append(told, s.Name)
+	}
+	for _, key := range slices.Concat(timeoutsBlock.keys(), routeTimeoutsBlock.keys()) {
+		if !slices.Contains(told, key) {
+			t.Errorf("explain tells nothing of timeout %s", key)
 		}
 	}
 }
