@@ -1,5 +1,5 @@
 // Package l4 is the L4 data plane: it accepts connections on a port and moves their bytes to an endpoint of a cluster
-// and back, without knowing what they mean.
+// and back. It does not know what they mean.
 //
 // # Life of a connection
 //
@@ -26,13 +26,13 @@
 //   - Back-pressure is the sockets' own: what is held of a direction is at most one buffer (16 KiB) or one pipe (256
 //     KiB). A direction that waits for bytes from a plain socket holds neither.
 //   - A timeout is never early, and late by at most two periods of the watch (200 ms).
-//   - A panic ends the connection that it is met on, and nothing else: it is counted, logged with its stack, and all
+//   - A panic ends the connection that it is met on, and nothing else. It is counted and logged with its stack, and all
 //     that the connection had is given back (end.go).
 //   - /status tells why an endpoint failed last: what connecting came to, or that it broke off before a byte came back.
-//   - Each connection that ends badly has one flag, in its line and in gateway.faults: NR, UH, UO, UF, UC, DC, DPE,
-//     AC as at L7, and SI (idle), DT (whole life), LR (cut at the end of a drain, or by a panic).
-//   - The endpoint's health hears of connects that failed, of success as soon as the first byte came back, and of a
-//     reset before that while the client was still there. Where no byte comes back, success is bytes taken
+//   - Each connection that ends badly has one flag, in its line and in gateway.faults. NR, UH, UO, UF, UC, DC, DPE and
+//     AC are as at L7. The others are SI (idle), DT (whole life), LR (cut at the end of a drain, or by a panic).
+//   - The endpoint's health hears of connects that failed, and of success as soon as the first byte came back. It hears
+//     of a reset before that too, while the client was still there. Where no byte comes back, success is bytes taken
 //     and an orderly end of both ways. For an ejected endpoint that is probed it is bytes taken and a second without a
 //     reset. What clients do never counts.
 //
@@ -48,19 +48,19 @@
 // (Close would wait for the callbacks). So a connection is ended by waking it with a deadline that has passed, and the
 // goroutine that ends last closes it.
 //
-// The failed read behind each message is needed: the poller is edge-triggered, and a FIN that came together with the
-// last bytes makes no edge of its own.
+// The failed read behind each message is needed. The poller is edge-triggered: a FIN that came together with the last
+// bytes makes no edge of its own.
 //
 // Splice only once four buffers in a row came full, for as long as bytes come in such amounts. For a small message two
 // more descriptors and two more system calls cost more than copying it. Pipes are pooled and bounded; without one,
 // buffers do.
 //
-// Own splice instead of io.Copy's: bytes are counted as they flow (idle timeouts and metrics need that), a pipe is not
+// Own splice instead of io.Copy's. Bytes are counted as they flow (idle timeouts and metrics need that). A pipe is not
 // held while waiting, and the way back to buffers is open.
 //
 // Timeouts by looking at the byte counters now and then, instead of by deadlines: the pumps never ask for the time.
 //
-// A strict reading of the ClientHello, with cryptobyte, instead of crypto/tls on a fake connection: tls.Config belongs
+// A strict reading of the ClientHello, with cryptobyte, instead of crypto/tls on a fake connection. tls.Config belongs
 // to mtls/, and what is refused is ours to say. Records and the message's length are read as the bytes come, each byte
 // once; the message is parsed when it is whole. A fuzz target holds it against crypto/tls. Bounds: 64 KiB, the
 // listener's read timeout.

@@ -26,7 +26,7 @@ func (c *conn) gone() {
 }
 
 // recovered is deferred around all that a goroutine does for the connection. A panic is a bug of ours, which ends this
-// connection and must not end the others: it is counted and logged with its stack, and both sides see a reset.
+// connection and must not end the others. It is counted and logged with its stack, and both sides see a reset.
 func (c *conn) recovered() {
 	p := recover()
 	if p == nil {
@@ -53,7 +53,7 @@ func (c *conn) close(flag telemetry.Flag, server net.Conn) {
 }
 
 // hangUp closes a socket without waiting for anybody. Where the other side broke off, where there was none, and at the
-// end of a drain the peer sees a reset: it must not take that for an orderly end. A TLS peer sees no close_notify,
+// end of a drain the peer sees a reset. It must not take that for an orderly end. A TLS peer sees no close_notify,
 // which says the same.
 func hangUp(nc net.Conn, flag telemetry.Flag) {
 	if nc == nil {
@@ -87,9 +87,9 @@ func (c *conn) giveBack(flag telemetry.Flag) {
 	a.ep.Done(outcome)
 }
 
-// outcome is what the endpoint's health hears at the end. Success was reported with the first byte that came back.
-// Where none ever comes, since the endpoint only takes, a good end has to make up for failures, or they would be in a
-// row however far apart.
+// outcome is what the endpoint's health hears at the end. Success was reported with the first byte that came back. None
+// ever comes where the endpoint only takes. There a good end has to make up for failures, or they would be in a row
+// however far apart.
 func (c *conn) outcome(flag telemetry.Flag) cluster.Outcome {
 	switch {
 	case flag == telemetry.DC:

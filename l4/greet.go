@@ -70,7 +70,7 @@ func (c *conn) handshake(ctx context.Context, by time.Time) bool {
 	ctx, cancel := context.WithDeadline(ctx, by)
 	defer cancel()
 	tc := tls.Server(unhurried{c.socket}, c.set.tls.ServerConfig())
-	// Its ctx hides the end of ours, at which it would close the socket, where the client may have to see a reset: the
+	// Its ctx hides the end of ours, at which it would close the socket, where the client may have to see a reset. The
 	// socket's deadline ends it.
 	err := c.s.handshakes.Do(ctx, context.WithoutCancel(ctx), tc)
 	state := tc.ConnectionState()

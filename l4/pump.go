@@ -47,7 +47,7 @@ const (
 // bulkAfter is how many full buffers in a row make a bulk transfer.
 const bulkAfter = 4
 
-// pump runs inside the callback of the destination, so that its descriptor is good all the time, and inside that waits
+// pump runs inside the callback of the destination, so that its descriptor is good all the time. Inside that it waits
 // in the callback of the source.
 func (p *pump) pump() telemetry.Flag {
 	p.srcFn = p.fromSource

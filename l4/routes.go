@@ -30,8 +30,8 @@ func (r *routes) add(host string, to *upstream) {
 	}
 }
 
-// find returns nil if no route has the name, which is lower-case: exact names first, then the longest wildcard (any
-// depth below, never the bare name), then the default.
+// find returns nil if no route has the name, which is lower-case. Exact names come first, then the longest wildcard
+// (any depth below, never the bare name), then the default.
 func (r *routes) find(name string) *upstream {
 	if to := r.exact[name]; to != nil {
 		return to

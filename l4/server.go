@@ -19,7 +19,7 @@ type Options struct {
 	Log      *telemetry.AccessLog // nil: no access log, whatever the document says
 	Dial     netio.DialFunc       // nil = plain TCP
 
-	// Inherit asks the other plane for a second handle on its listening socket of that address, nil if it has none: so
+	// Inherit asks the other plane for a second handle on its listening socket of that address, nil if it has none. So
 	// an address can change its protocol in one revision. May be nil. See [Server.Share] for the way back.
 	Inherit func(address string) *netio.Listener
 }
@@ -62,8 +62,8 @@ func New(ctx context.Context, o Options) *Server {
 	return s
 }
 
-// Listener tells of the listener with that name: where it is bound (the port is the kernel's choice where the document
-// says 0) and how many connections it has. Safe from any goroutine.
+// Listener tells of the listener with that name. It tells where it is bound (the port is the kernel's choice where the
+// document says 0) and how many connections it has. Safe from any goroutine.
 func (s *Server) Listener(name string) (address string, connections int64, ok bool) {
 	l := s.listeners.Find(func(set *settings) bool { return set.name == name })
 	if l == nil {

@@ -19,7 +19,7 @@ const (
 	proofAfter = time.Second
 )
 
-// watch ends connections whose time is over or whose half-ended side is gone, and passes on how many bytes have flowed,
+// watch ends connections whose time is over or whose half-ended side is gone. It passes on how many bytes have flowed,
 // until the server's context ends. Without connections it rests.
 func (s *connections) watch(ctx context.Context) {
 	defer close(s.watched)
@@ -77,8 +77,8 @@ func (c *conn) judge(now time.Time) {
 	}
 }
 
-// lookGone ends the connection if a side that has ended its direction has broken off since: nobody reads from it any
-// more, and while the other side is silent nobody writes to it, so nobody else would notice.
+// lookGone ends the connection if a side that has ended its direction has broken off since. Nobody reads from it any
+// more, and while the other side is silent nobody writes to it. So nobody else would notice.
 func (c *conn) lookGone() {
 	_, server := c.ending()
 	switch {
