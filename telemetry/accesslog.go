@@ -28,8 +28,8 @@ const (
 	logLastFlush = time.Second
 )
 
-// AccessLog takes one line for each request or connection and writes them whole, soon, and without ever making traffic
-// wait: when the file takes no more, lines are dropped and counted. Write is safe from any goroutine.
+// AccessLog takes one line for each request or connection and writes them whole and soon. It never makes traffic wait:
+// when the file takes no more, lines are dropped and counted. Write is safe from any goroutine.
 type AccessLog struct {
 	path    string // "stdout" or a file
 	dropped *Counter
@@ -119,7 +119,7 @@ func (l *AccessLog) turn() {
 }
 
 // Run writes what has been gathered until ctx ends, then once more. One goroutine runs it. A last write that does not
-// come to its end is left behind, with the goroutine that is stuck in it, and its lines are counted as dropped.
+// come to its end is left behind, with the goroutine that is stuck in it. Its lines are counted as dropped.
 func (l *AccessLog) Run(ctx context.Context) {
 	done := make(chan struct{})
 	go func() {

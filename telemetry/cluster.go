@@ -111,7 +111,7 @@ func (c *Cluster) SetFailover(f func() bool) {
 }
 
 // SetNear gives the function that tells which share of the requests, from 0 to 1, goes to the endpoints that the
-// cluster prefers (gateway.prefer.share); the rules are those of SetEndpoints.
+// cluster prefers (gateway.prefer.share). The rules are those of SetEndpoints.
 func (c *Cluster) SetNear(f func() float64) {
 	if f == nil || c == c.reg.overflowCluster {
 		c.near.Store(nil)

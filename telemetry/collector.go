@@ -18,9 +18,9 @@ type Collector struct {
 	Err      error  // nil: a message was taken
 }
 
-// Collectors sends each collector that the OTEL_* variables name a message with nothing in it, as a gateway would send
-// its own: over the same protocol, with the same headers and certificates. The warnings are about values that are not
-// used. It waits no longer than ctx.
+// Collectors sends each collector that the OTEL_* variables name a message with nothing in it. It goes as a gateway
+// would send its own: over the same protocol, with the same headers and certificates. The warnings are about values
+// that are not used. It waits no longer than ctx.
 func Collectors(ctx context.Context) (all []Collector, warnings []string) {
 	quieten(hclog.NewNullLogger())
 	s, err := readSettings(os.Getenv)

@@ -1,7 +1,7 @@
 package telemetry
 
-// The label values of the hot path are small integers: they index arrays of
-// counters, so that recording needs no map, no hash and no string.
+// The label values of the hot path are small integers. They index arrays of counters, so that recording needs no map,
+// no hash and no string.
 
 // Method is an HTTP request method as a label. Methods outside the list become
 // MethodOther, because a client chooses the method and could otherwise make

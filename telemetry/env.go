@@ -151,9 +151,8 @@ func (e *environment) exporters() (otlp, prometheus bool) {
 	return otlp, prometheus
 }
 
-// readEndpoint finds where to send to. The exporter takes an address without a
-// scheme for a URL that it then cannot read, and sends to localhost instead; so
-// such an address is handed to it apart. No text shows what may be a password.
+// readEndpoint finds where to send to. The exporter takes an address without a scheme for a URL that it then cannot
+// read, and sends to localhost instead. So such an address is handed to it apart. No text shows what may be a password.
 func (e *environment) readEndpoint(s *destination, name, v string) error {
 	if !strings.Contains(v, "://") && !strings.HasPrefix(v, "unix:") {
 		if _, _, err := net.SplitHostPort(v); err != nil || strings.ContainsAny(v, "@/ ") {

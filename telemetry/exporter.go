@@ -11,9 +11,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// exporter stands between the SDK's reader and the OTLP exporter. It sends each
-// scope as a message of its own (see maxPoints), tells the producer what has
-// arrived, and says once that the collector is away and once that it is back.
+// exporter stands between the SDK's reader and the OTLP exporter. It sends each scope as a message of its own (see
+// maxPoints), and tells the producer what has arrived. It says once that the collector is away, and once that it is
+// back.
 type exporter struct {
 	metric.Exporter
 	producer *producer

@@ -60,9 +60,8 @@ var (
 	})
 )
 
-// histogram counts durations in fixed buckets. It is as large as three cache
-// lines, a size in which the allocator starts every object on a line of its
-// own. There is no counter of all values: it is the sum of the buckets, so that
+// histogram counts durations in fixed buckets. It is as large as three cache lines, a size in which the allocator
+// starts every object on a line of its own. There is no counter of all values. It is the sum of the buckets, so that
 // recording costs two atomic additions and count and buckets always agree.
 type histogram struct {
 	bounds  *bounds
@@ -91,8 +90,8 @@ type distribution struct {
 	sum     time.Duration
 }
 
-// load may see a value in the buckets before it is in the sum, never for longer
-// than the other goroutine takes between its two additions.
+// load may see a value in the buckets before it is in the sum. That lasts no longer than the other goroutine takes
+// between its two additions.
 func (h *histogram) load() (d distribution) {
 	for i := range h.buckets {
 		d.buckets[i] = h.buckets[i].Load()
@@ -134,7 +133,7 @@ func (d distribution) export(b *bounds) []uint64 {
 	return out
 }
 
-// quantile is the value below which the share q of all lies, as far as the buckets tell: inside of one, values are
+// quantile is the value below which the share q of all lies, as far as the buckets tell. Inside of one, values are
 // taken to be spread evenly. Above the last bound it is that bound. Without values it is 0.
 func (d distribution) quantile(b *bounds, q float64) time.Duration {
 	rank := q * float64(d.count())

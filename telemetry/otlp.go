@@ -16,7 +16,7 @@ import (
 )
 
 // newOTLP makes the exporter of the protocol that was chosen. It opens no connection yet: that is for the first export.
-// A failed export is not repeated: the next interval sends the newer state, and a process that ends does not wait for a
+// A failed export is not repeated. The next interval sends the newer state, and a process that ends does not wait for a
 // collector that is away.
 func newOTLP(ctx context.Context, s destination) (metric.Exporter, error) {
 	if s.protocol == protocolHTTP {

@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 )
 
-// Ours tells whether a flag is about the gateway's own way to an endpoint: there is none, or it could not be reached,
-// was too slow or broke off. What a client does and what a limit refuses is none of it, and neither is that there is no
-// route: the document says so.
+// Ours tells whether a flag is about the gateway's own way to an endpoint. It is where there is none, or it could not
+// be reached, was too slow or broke off. What a client does and what a limit refuses is none of it, and neither is that
+// there is no route: the document says so.
 func (f Flag) Ours() bool {
 	switch f {
 	case UH, UF, UC, UT, UPE:
@@ -129,8 +129,8 @@ func (r *Registry) Mark() *Mark {
 	return m
 }
 
-// Route is what the route had counted within the minute before the mark, or, where that is less than so many requests,
-// since the process began.
+// Route is what the route had counted within the minute before the mark. Where that is less than so many requests, it
+// is since the process began.
 func (m *Mark) Route(r *Route, least uint64) Outcomes {
 	now := m.routes[r]
 	then, known := m.before.routes[r]

@@ -112,8 +112,8 @@ func (p *Provider) startTraces(ctx context.Context, o Options, s *tracesSettings
 // MetricsTo is the endpoint that metrics are sent to; empty where they are not.
 func (p *Provider) MetricsTo() string { return p.metricsTo }
 
-// TracesTo is the endpoint that spans are sent to. It is empty where the OTEL_* variables do not ask for traces, or do
-// so in a way that makes no sense, which is the error.
+// TracesTo is the endpoint that spans are sent to. It is empty where the OTEL_* variables do not ask for traces. It is
+// so too where they do in a way that makes no sense, which is the error.
 func (p *Provider) TracesTo() (endpoint string, err error) { return p.tracesTo, p.tracesErr }
 
 // Tracer gives requests their place in a trace. It is nil where the OTEL_* variables do not ask for traces: nothing is
@@ -154,9 +154,9 @@ func newResource(ctx context.Context, o Options) *resource.Resource {
 	return r
 }
 
-// Shutdown sends the last state, and the spans that wait, and ends the exporter's goroutines. It takes no
-// longer than ctx allows, which should be a few seconds: a collector that
-// refuses is noticed at once, one that is silent is waited for.
+// Shutdown sends the last state, and the spans that wait, and ends the exporter's goroutines. It takes no longer than
+// ctx allows, which should be a few seconds. A collector that refuses is noticed at once, one that is silent is waited
+// for.
 func (p *Provider) Shutdown(ctx context.Context) error {
 	var ends []func(context.Context) error
 	if p.sdk != nil {

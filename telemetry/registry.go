@@ -117,9 +117,8 @@ func (r *Registry) Cluster(name string) *Cluster {
 	})
 }
 
-// Listener gets or makes the instruments of a listener. Name and plane together
-// are its identity: one name may stand for an L7 listener in one revision and
-// for an L4 one in the next.
+// Listener gets or makes the instruments of a listener. Name and plane together are its identity. One name may stand
+// for an L7 listener in one revision and for an L4 one in the next.
 func (r *Registry) Listener(name string, plane Plane) *Listener {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -15,9 +15,8 @@ const (
 	groupCount = (noStatus + groupSize) / groupSize
 )
 
-// byStatus holds one histogram a status code. Two short steps of pointers take
-// less than half a kilobyte for the one or two codes that a route really
-// answers with, where a flat array would take four.
+// byStatus holds one histogram a status code. Two short steps of pointers take less than half a kilobyte for the one or
+// two codes that a route really answers with. A flat array would take four.
 type byStatus struct {
 	groups [groupCount]atomic.Pointer[statusGroup]
 }
