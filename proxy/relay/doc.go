@@ -1,4 +1,4 @@
-// Package relay carries requests from HTTP/2 to HTTP/2 without a goroutine of their own: the reading goroutines of the
+// Package relay carries requests from HTTP/2 to HTTP/2 without a goroutine of their own. The reading goroutines of the
 // two connections pass them on, event by event.
 //
 // # Life of a request
@@ -11,8 +11,8 @@
 //
 // # Promises
 //
-// The states of request and response, the attempt and the record are guarded by one lock, which is taken before a
-// connection's and never under it. A relay has no downstream that blocks: it cannot wait.
+// The states of request and response, the attempt and the record are guarded by one lock. It is taken before a
+// connection's, and never under it. A relay has no downstream that blocks: it cannot wait.
 //
 // # Decisions
 //

@@ -5,8 +5,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 )
 
-// unwind is deferred by every event. A panic in one is a fault of ours, which ends this request: what it was given is
-// given back, and both of its streams are reset. The panic goes on, to where it is logged and counted: it ends the
+// unwind is deferred by every event. A panic in one is a fault of ours, which ends this request. What it was given is
+// given back, and both of its streams are reset. The panic goes on, to where it is logged and counted. It ends the
 // connection whose event it was, since nobody knows what it has left behind there.
 func (r *relay) unwind() {
 	p := recover()
@@ -32,7 +32,7 @@ func (r *relay) abandon() {
 	r.finish(cluster.Ignored)
 }
 
-// resetBoth has a goroutine of its own: the panic may have left the lock of a connection locked, which the other
+// resetBoth has a goroutine of its own. The panic may have left the lock of a connection locked, which the other
 // connection must not wait for.
 func (r *relay) resetBoth() {
 	r.server.Reset(nil, http2.Cancel)

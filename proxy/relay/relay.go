@@ -93,7 +93,7 @@ func Eligible(d *route.Decision, h *message.Head, end bool) bool {
 }
 
 // Start begins to relay a request that is eligible, if its endpoint has a connection with room for it. It returns who
-// takes the events of the client's stream; nil: nothing has happened yet that a peer could see, and g holds what the
+// takes the events of the client's stream. With nil nothing has happened yet that a peer could see: g holds what the
 // request has been given, for whoever goes on with it. Called by the reading goroutine of the client's connection.
 func Start(c *forward.ConnH2, b *http2.Batch, st *http2.Stream, h *message.Head, end bool, g *forward.Given) (
 	events http2.Receiver,
@@ -259,8 +259,8 @@ func (r *relay) failed(reply *route.LocalReply) (was responseState) {
 	return was
 }
 
-// refuseRest tells the client that the endpoint wants no more of the request, once the client has all of the
-// response: a reset would cost it the rest.
+// refuseRest tells the client that the endpoint wants no more of the request, once the client has all of the response.
+// A reset would cost it the rest.
 func (r *relay) refuseRest(b *http2.Batch) {
 	r.mu.Lock()
 	refused, code := r.refused, r.code
