@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// Debounce passes on the latest of a burst of values: once none came for quiet, and
-// at the latest after most, so that a source that never rests is heard too. It
-// returns when ctx ends.
+// Debounce passes on the latest of a burst of values, once none came for quiet. It does so at the latest after most, so
+// that a source that never rests is heard too. It returns when ctx ends.
 func Debounce[T any](ctx context.Context, in <-chan T, quiet, most time.Duration, out func(T)) {
 	for {
 		select {

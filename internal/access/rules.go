@@ -4,13 +4,13 @@
 //
 // Deny is asked first. Each list of allow restricts by itself: who must be in a network and have a name needs both.
 // Each list of deny refuses by itself. So no list ever lets in whom another keeps out, and it does not matter which is
-// asked first. Who is not known (no address, no certificate) is in no list of allow, and an address that is not known
-// is refused where networks are denied. A question allocates nothing. Rules are immutable.
+// asked first. Who is not known (no address, no certificate) is in no list of allow. An address that is not known is
+// refused where networks are denied. A question allocates nothing. Rules are immutable.
 //
 // # Not here
 //
-// Where the address and the names come from: only from the connection, its PROXY header, trusted proxies, and the
-// certificate of the TLS session (proxy, l4, mtls), never from what a client writes.
+// The address and the names come from the connection, its PROXY header, trusted proxies, and the certificate of the TLS
+// session (proxy, l4, mtls). What a client writes never counts.
 package access
 
 import (

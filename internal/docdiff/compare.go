@@ -175,8 +175,8 @@ func compareElements(path string, old, now tree) []Field {
 	return all
 }
 
-// keyed makes a mapping of a list whose elements have an address or a name, so that its order is no change; nil if it
-// is none.
+// keyed makes a mapping of a list whose elements have an address or a name, so that its order is no change. It is nil
+// if the list has others.
 func keyed(list any) tree {
 	elements, ok := list.([]any)
 	if !ok || len(elements) == 0 {

@@ -56,8 +56,8 @@ func (r Routes) sameMatch(i int, other *config.Route) bool {
 	return r.compare.Matches(&r.doc.Routes[i], other)
 }
 
-// L4Partner is the index of the L4 listener of a document that has the name or the address of l, which is one too;
-// -1 = none.
+// L4Partner is the index of the L4 listener of a document that has the name or the address of l, which is one too. -1
+// is none.
 func L4Partner(doc *config.Document, l *config.Listener) int {
 	return slices.IndexFunc(doc.Listeners, func(was config.Listener) bool {
 		return l.L4() && was.L4() && (was.Name == l.Name || config.SameAddress(was.Address, l.Address))

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// LastGood is the content of files that are read again and again: the last content that was whole is in use, and stays
+// LastGood is the content of files that are read again and again. The last content that was whole is in use. It stays
 // so while what is on disk is missing or broken. Its zero value has read nothing. It has no lock of its own.
 type LastGood[T any] struct {
 	content T
@@ -29,7 +29,7 @@ const (
 // maxReadings is how often files are read that are replaced while they are.
 const maxReadings = 3
 
-// Refresh reads files of at most a bound in bytes. What differs from the content in use is parsed: parse has the bytes
+// Refresh reads files of at most a bound in bytes. What differs from the content in use is parsed. parse has the bytes
 // of each path, and names in its error the file that is wrong. Either all of it is used, or nothing of it. Files of
 // which some were replaced between two of the reads, as behind a link that is swapped, are read once more.
 func (l *LastGood[T]) Refresh(

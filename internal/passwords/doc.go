@@ -10,10 +10,10 @@
 // # Promises
 //
 //   - No password is kept, and none is in a log or an error. What was checked is known by a hash under a secret key,
-//     made with the hash of the file: an edited or removed user is asked anew at once.
+//     made with the hash of the file. So an edited or removed user is asked anew at once.
 //   - How long a check takes does not tell whether there is such a user.
 //   - What is remembered is bounded. Look blocks on nothing and allocates nothing.
-//   - Once a revision is prepared, no state of its files takes away what serves: a file that is missing or broken is
+//   - Once a revision is prepared, no state of its files takes away what serves. A file that is missing or broken is
 //     reported, and the last good content stays in use.
 //   - All is safe from any goroutine. There is at most one goroutine, the watcher's, until [Set.Close].
 //
@@ -23,10 +23,10 @@
 //
 // # Decisions
 //
-// Bcrypt alone. What Apache once wrote by default (MD5, SHA-1, crypt) is guessed by the billion, and a hash without a
-// cost of its own cannot be told from plain text. The error says what to write.
+// Bcrypt alone. What Apache once wrote by default (MD5, SHA-1, crypt) is guessed by the billion. A hash without a cost
+// of its own cannot be told from plain text. The error says what to write.
 //
-// Failed checks are remembered too: a client that repeats an old password would take all the time that there is for
+// Failed checks are remembered too. A client that repeats an old password would take all the time that there is for
 // checks, and keep others out.
 //
 // A password longer than the 72 bytes that bcrypt looks at is wrong. All that begin alike would be right.

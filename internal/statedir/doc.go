@@ -4,14 +4,14 @@
 // # Life of a file
 //
 // [Open] judges the directory, makes it where only its last part is missing, and locks it. [Dir.Write] puts the content
-// into an envelope with a version and a checksum (seal.go), writes that to a temporary file, syncs it, renames it, and
-// syncs the directory (write.go). [Dir.Read] takes only what it can prove whole and ours; what it refuses is named in
-// one sentence, and [Dir.SetAside] makes room for the next.
+// into an envelope with a version and a checksum (seal.go), writes that to a temporary file, and syncs it. Then it
+// renames it, and syncs the directory (write.go). [Dir.Read] takes only what it can prove whole and ours; what it
+// refuses is named in one sentence, and [Dir.SetAside] makes room for the next.
 //
 // # Promises
 //
-//   - After a crash of the process or of the machine at any moment, Read gives the content of the last Write that
-//     returned, or of the one after it.
+//   - The process or the machine may crash at any moment. Read then gives the content of the last Write that returned,
+//     or of the one after it.
 //   - Nobody else can read the directory or the files, nor have written them: others' are refused.
 //   - Two processes never use one directory at a time.
 //   - Sizes are bounded. No method is safe from several goroutines at a time.

@@ -34,15 +34,16 @@ func Apart(t *testing.T) bool {
 	return false
 }
 
-// Footprint is what each of many things of one kind takes, such as connections. The runtime keeps some of the stacks
-// of goroutines that have ended, so stacks are measured by the goroutines that there are: how many, and of which size.
+// Footprint is what each of many things of one kind takes, such as connections. The runtime keeps some of the stacks of
+// goroutines that have ended, so stacks are measured by the goroutines that there are. It counts how many, and of which
+// size.
 type Footprint struct {
 	Heap       int // bytes, at most. Far less is an error too: the ceiling is to be lowered.
 	Goroutines int // exactly
 	Stack      int // bytes of that of a goroutine: a power of two, exactly
 }
 
-// batch is how many things are begun before they are waited for: so many goroutines at the most are at work on things
+// batch is how many things are begun before they are waited for. So many goroutines at the most are at work on things
 // that need none any more. What the runtime keeps of them does not grow with the number of things.
 const batch = 50
 
