@@ -22,8 +22,8 @@ type awaited struct {
 	requests int
 }
 
-// Await is for when Pick found no endpoint: it waits until the catalog says for the first time which endpoints the
-// cluster has, or one of those that stand in for it. Then Pick again, and Await again if it finds none: known tells
+// Await is for when Pick found no endpoint. It waits until the catalog says for the first time which endpoints the
+// cluster has, or one of those that stand in for it. Then Pick again, and Await again if it finds none. known tells
 // that there is nothing to wait for any more, nor was when Await was called. While it waits, for at most within, it
 // calls poll, whose error ends the wait and is returned. Other errors: [ErrUnknown] when the time is over,
 // [ErrOverflow] when too many wait, ctx's own when that ended.
@@ -94,7 +94,7 @@ func (c *Cluster) unknown() (all []*Cluster) {
 }
 
 // lacksResponse tells whether the catalog has not said yet which endpoints c has, but may. A cluster of a revision that
-// is retired gets no changes any more: it takes here what the catalog has said meanwhile, be it to another cluster.
+// is retired gets no changes any more. It takes here what the catalog has said meanwhile, be it to another cluster.
 //
 // +checklocks:c.group.set.mu
 func (c *Cluster) lacksResponse() bool {
@@ -119,7 +119,7 @@ func (c *Cluster) lacksResponse() bool {
 	return false
 }
 
-// visit retires the endpoints of a cluster that is in service no more, unless another one has them too: they still
+// visit retires the endpoints of a cluster that is in service no more, unless another one has them too. They still
 // serve picks, and what is remembered of them is forgotten in time.
 //
 // +checklocks:g.set.mu

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// clock is the time since the set was made: monotonic, and coarse where the hot
-// path reads it (an atomic load instead of 40 ns for time.Now).
+// clock is the time since the set was made. It is monotonic, and coarse where the hot path reads it (an atomic load
+// instead of 40 ns for time.Now).
 type clock struct {
 	start time.Time
 	last  atomic.Int64 // the coarse time, written by each Tick

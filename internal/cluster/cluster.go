@@ -37,8 +37,8 @@ type Cluster struct {
 	endChecks context.CancelFunc // nil: not checked
 }
 
-// way is how connections to an endpoint are made, as far as the document says: a
-// connection made in one way is never used for a cluster that needs another.
+// way is how connections to an endpoint are made, as far as the document says. A connection made in one way is never
+// used for a cluster that needs another.
 type way struct {
 	protocol      string
 	tls           config.ClusterTLS
@@ -62,9 +62,9 @@ func (c *Cluster) Usable() bool {
 	return c.usableAlone() || slices.ContainsFunc(c.StandIns(), (*Cluster).usableAlone)
 }
 
-// Pick leases an endpoint; Endpoint.Done ends the lease. With tried it goes to an
-// endpoint not yet tried if there is one, and remembers it there; nil is for those
-// that never try again. The error is ErrNoEndpoint or ErrOverflow. It never blocks.
+// Pick leases an endpoint; Endpoint.Done ends the lease. With tried it goes to an endpoint not yet tried if there is
+// one, and remembers it there. nil is for those that never try again. The error is ErrNoEndpoint or ErrOverflow. It
+// never blocks.
 func (c *Cluster) Pick(tried *Tried) (*Endpoint, error) {
 	g := c.group
 	if g.requests.Add(1) > c.maxReqs {

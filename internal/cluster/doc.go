@@ -1,5 +1,5 @@
-// Package cluster keeps the endpoints of every cluster: which one is next, which are healthy, the
-// idle connections to them, and the limits on all that. Both planes use it.
+// Package cluster keeps the endpoints of every cluster. It knows which one is next, which are healthy, the idle
+// connections to them, and the limits on all that. Both planes use it.
 //
 // # Life of a lease
 //
@@ -29,10 +29,9 @@
 //     connection is closed, by Conn.Close itself.
 //   - One goroutine calls Prepare, SetEndpoints and Retire; Run is one more; all else is safe from
 //     any goroutine.
-//   - Health (failures, ejection, slow start, in-flight) is keyed by (cluster name, address): it
-//     survives revisions, and for five minutes the absence of the endpoint or of the whole cluster.
-//     So do the turn of the round robin and the counts behind the limits: a reload changes no
-//     sequence.
+//   - Health (failures, ejection, slow start, in-flight) is keyed by (cluster name, address). It survives revisions,
+//     and for five minutes the absence of the endpoint or of the whole cluster. So do the turn of the round robin and
+//     the counts behind the limits: a reload changes no sequence.
 //   - Idle connections survive revisions too, unless protocol, TLS or PROXY protocol changed: those
 //     are other endpoints of the same health.
 //   - Nothing is unbounded: idle connections are bounded by keepalive.max_idle, those who wait by limits.max_pending
@@ -55,12 +54,11 @@
 // 2 ns an endpoint; a sole endpoint takes no lock. Above 64 endpoints draws at random by weight are
 // even enough and need neither lock nor scan. The idle stack has a lock per endpoint.
 //
-// De-preference is for round robin only, with or without passive_health: each failure takes
-// 1/consecutive_failures (1/5 without) of the endpoint's weight, each turn of its own gives 1/32
-// back, whoever is picked. So the failures of a half-broken endpoint are held to about a sixth of
-// its share of requests. nginx gives back 1 a pick, which for a weight of 1 is all of it at once.
-// The other balancers know only the gate and the slow start: least_request avoids a slow endpoint
-// by its load.
+// De-preference is for round robin only, with or without passive_health. Each failure takes 1/consecutive_failures (1/5
+// without) of the endpoint's weight, each turn of its own gives 1/32 back, whoever is picked. So the failures of a
+// half-broken endpoint are held to about a sixth of its share of requests. nginx gives back 1 a pick, which for a
+// weight of 1 is all of it at once. The other balancers know only the gate and the slow start: least_request avoids a
+// slow endpoint by its load.
 //
 // A hash cluster has Maglev's table: one look finds the endpoint of a key among any number. A ring would move exactly
 // the keys that must move, and costs a search of some 100 ns among 1,000 endpoints. This table moves a few in a hundred
@@ -90,14 +88,13 @@
 // and weight 0 are set by an operator, and act at once. More than three transitions in 60 s: the
 // endpoint returns with a slow start.
 //
-// Active checks are a third fact beside Consul's and passive health: they take out and bring back
-// like Consul's (views are built anew), and end no ejection. An endpoint is used until its first
-// check, which decides alone; so a gateway that starts serves at once, and finds a dead endpoint at
-// once.
+// Active checks are a third fact beside Consul's and passive health. They take out and bring back like Consul's (views
+// are built anew), and end no ejection. An endpoint is used until its first check, which decides alone. So a gateway
+// that starts serves at once, and finds a dead endpoint at once.
 //
-// A cluster of which the catalog has said nothing is not empty: its requests wait, and outlive a
-// revision that has the same query under another name or filter. So a cluster that is retired, and
-// gets no changes any more, takes once what another one was told.
+// A cluster of which the catalog has said nothing is not empty. Its requests wait, and outlive a revision that has the
+// same query under another name or filter. So a cluster that is retired, and gets no changes any more, takes once what
+// another one was told.
 //
 // What the set's mutex and that of a group guard is annotated, and so are the functions that need them. The analyzer
 // cannot know that all groups are of one set, and all healths of a group of that group. Where a loop passes from one to

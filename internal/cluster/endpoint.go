@@ -7,9 +7,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// Endpoint is one address of a cluster as the data plane uses it: a lease while
-// picked, its idle connections, and the slot for connections that requests share.
-// Its health is a separate object, for it outlives the endpoint (see health.go).
+// Endpoint is one address of a cluster as the data plane uses it. It is a lease while picked, its idle connections, and
+// the slot for connections that requests share. Its health is a separate object, for it outlives the endpoint (see
+// health.go).
 type Endpoint struct {
 	address string
 	way     way
@@ -32,8 +32,8 @@ func (e *Endpoint) Done(o Outcome) (ejected bool) {
 	ejected = e.Report(o) // first, so that a probe's verdict is known when the next one may be sent
 	h := e.health
 	if h.gate.Load() != gateOpen {
-		// This lease need not be the probe: one that ends meanwhile lets one
-		// more probe through, where waiting for all old leases (tunnels) to end could take hours.
+		// This lease need not be the probe. One that ends meanwhile lets one more probe through. Waiting for all old
+		// leases (tunnels) to end could take hours.
 		h.endProbe()
 	}
 	h.inFlight.Add(-1)
@@ -41,9 +41,8 @@ func (e *Endpoint) Done(o Outcome) (ejected bool) {
 	return ejected
 }
 
-// Report tells an outcome before the lease ends: what lives long (a tunnel, a
-// stream) reports Success when the endpoint has proved itself, not hours later. It
-// tells whether the endpoint was ejected because of o.
+// Report tells an outcome before the lease ends. What lives long (a tunnel, a stream) reports Success when the endpoint
+// has proved itself, not hours later. It tells whether the endpoint was ejected because of o.
 func (e *Endpoint) Report(o Outcome) (ejected bool) {
 	if o == Success {
 		if e.health.unsettled.Load() {
@@ -72,9 +71,9 @@ const (
 	newsApart = 10 * time.Second
 )
 
-// Explain keeps, for /status, why the last connection or response was bad, and reports whether it
-// is news: another text than before, or the same one after newsAgain. Of those who call it at once one has the news.
-// It is for failures only; text must be short and safe to show.
+// Explain keeps, for /status, why the last connection or response was bad, and reports whether it is news. That is
+// another text than before, or the same one after newsAgain. Of those who call it at once one has the news. It is for
+// failures only; text must be short and safe to show.
 func (e *Endpoint) Explain(text string) (news bool) {
 	now, old := time.Now(), e.health.lastError.Load()
 	next := &lastError{text: text, at: now, told: text, toldAt: now}
@@ -117,10 +116,9 @@ func (e *Endpoint) Shared() Shared {
 	return nil
 }
 
-// Share fills the empty slot with s and returns what is in it then: s, or what
-// another goroutine was quicker to put there, and s is the caller's to close. On
-// a retired endpoint nothing is kept and it returns nil: s serves its present
-// requests and is closed by the caller after them.
+// Share fills the empty slot with s and returns what is in it then. That is s, or what another goroutine was quicker to
+// put there: then s is the caller's to close. On a retired endpoint nothing is kept and it returns nil: s serves its
+// present requests and is closed by the caller after them.
 func (e *Endpoint) Share(s Shared) Shared {
 	if e.shared.CompareAndSwap(nil, &sharedBox{s}) {
 		return s

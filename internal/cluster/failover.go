@@ -1,6 +1,6 @@
 package cluster
 
-// StandIn makes clusters of a revision stand in for others of it, while those have no usable endpoint: failovers has
+// StandIn makes clusters of a revision stand in for others of it, while those have no usable endpoint. failovers has
 // the names for each such cluster, in order of preference. It is for the applying goroutine, before requests use them.
 func StandIn(clusters map[string]*Cluster, failovers map[string][]string) {
 	for name, others := range failovers {

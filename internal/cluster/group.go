@@ -12,9 +12,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// group is what all revisions of a cluster of one name share: its endpoints and
-// their health, the counts that limits are held against, what Consul said. When
-// no revision names the cluster any more, it stays while it remembers a health.
+// group is what all revisions of a cluster of one name share. That is its endpoints and their health, the counts that
+// limits are held against, what Consul said. When no revision names the cluster any more, it stays while it remembers a
+// health.
 type group struct {
 	name  string
 	set   *Set
@@ -111,9 +111,9 @@ func (g *group) endpoint(address string, c *Cluster) *Endpoint {
 	return e
 }
 
-// feed gives what the catalog said to this query. A new one begins with what a feed of the
-// same query has, of this cluster or of another: a revision that renames a cluster, or only
-// changes its filter, loses neither endpoints nor holds.
+// feed gives what the catalog said to this query. A new one begins with what a feed of the same query has, of this
+// cluster or of another. So a revision that renames a cluster, or only changes its filter, loses neither endpoints nor
+// holds.
 //
 // +checklocks:g.set.mu
 func (g *group) feed(q config.Consul) *feed {

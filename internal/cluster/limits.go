@@ -49,10 +49,9 @@ func (c *Cluster) tryReserve(e *Endpoint) (*Slot, error) {
 	return nil, ErrOverflow
 }
 
-// reserveWaiting is for when Take had nothing: it gives a slot for a new connection to
-// e or, at the limit, waits for one, or for a connection to e that is put back,
-// whichever comes first. At most limits.max_pending wait, until ctx ends. The
-// error is ErrOverflow, also when ctx's deadline passed, or ctx's other errors.
+// reserveWaiting is for when Take had nothing. It gives a slot for a new connection to e or, at the limit, waits. It
+// waits for one, or for a connection to e that is put back, whichever comes first. At most limits.max_pending wait,
+// until ctx ends. The error is ErrOverflow, also when ctx's deadline passed, or ctx's other errors.
 func (c *Cluster) reserveWaiting(ctx context.Context, e *Endpoint) (Conn, *Slot, error) {
 	for {
 		if s := c.reserve(e); s != nil {
@@ -169,8 +168,8 @@ func (g *group) serve() {
 	g.waiting.Store(int32(len(g.waiters)))
 }
 
-// putWhileWaiting gives a connection that was put back to e to one who waits:
-// as it is, or, if all wait for other endpoints, by closing it for its slot.
+// putWhileWaiting gives a connection that was put back to e to one who waits. It gives it as it is. If all wait for
+// other endpoints, it closes it for its slot.
 func (g *group) putWhileWaiting(e *Endpoint) {
 	g.serve()
 	if g.waiting.Load() == 0 {

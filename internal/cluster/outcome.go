@@ -11,7 +11,7 @@ const (
 	ClientGone
 	// Overflow: one of our own limits refused.
 	Overflow
-	// Success is any response that passive health does not count as a failure, and at L4 a connection that carried
+	// Success is any response that passive health does not count as a failure. At L4 it is a connection that carried
 	// bytes back, or took some and ended well.
 	Success
 	// ServerError is a 5xx response, or a gRPC status that means the same, where passive health counts that.

@@ -26,8 +26,8 @@ type Conn interface {
 	Usable() bool
 }
 
-// idle is an endpoint's stack of idle connections: the most recently used on top,
-// the oldest at the bottom, in a ring so that both ends are cheap.
+// idle is an endpoint's stack of idle connections. The most recently used is on top, the oldest at the bottom, in a
+// ring so that both ends are cheap.
 type idle struct {
 	clock *clock
 	count atomic.Int32 // len, to be read without the lock

@@ -52,9 +52,8 @@ func scan(ms []member, tried *Tried, panicking bool) *Endpoint {
 	return nil
 }
 
-// leastRequest draws two different endpoints by weight and leases the one with fewer
-// requests in flight for its weight: nearly as good as looking at all, without
-// everybody rushing to the same one.
+// leastRequest draws two different endpoints by weight and leases the one with fewer requests in flight for its weight.
+// That is nearly as good as looking at all, without everybody rushing to the same one.
 func leastRequest(t *tier, tried *Tried) *Endpoint {
 	for range draws {
 		a, b := t.draw(), t.draw()

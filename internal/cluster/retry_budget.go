@@ -3,7 +3,7 @@ package cluster
 import "sync/atomic"
 
 // RetryBudget bounds the retries in flight to a share of the live requests, so that retries never multiply an outage.
-// While requests succeed it saves the same share of them, up to a bound: an endpoint that dies fails more than its
+// While requests succeed it saves the same share of them, up to a bound. An endpoint that dies fails more than its
 // share at one moment, and these requests may be retried. A lasting outage may not be. The zero value is ready. Safe
 // for concurrent use.
 type RetryBudget struct {

@@ -43,9 +43,9 @@ type Options struct {
 	Registry *telemetry.Registry // nil = measured, but nowhere to be seen
 	Logger   hclog.Logger        // nil = silent
 
-	// Recheck is called when the time of a hold is over: the endpoints stay in use until the catalog
-	// has been queried once more, and SetEndpoints was called with what it said. It is repeated every
-	// 5 s, must not block, and comes from the goroutine of Run. nil = the hold ends by itself.
+	// Recheck is called when the time of a hold is over. The endpoints stay in use until the catalog has been queried
+	// once more, and SetEndpoints was called with what it said. It is repeated every 5 s, must not block, and comes
+	// from the goroutine of Run. nil = the hold ends by itself.
 	Recheck func(config.Consul)
 }
 

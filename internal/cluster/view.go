@@ -4,8 +4,8 @@ import "github.com/fabian4/gateway-homebrew-go/internal/config"
 
 // view is a cluster's endpoints at one moment, ready to be picked from; immutable but for the share of split.
 type view struct {
-	// tier is what a pick chooses from: weight > 0 and healthy by the
-	// catalog and by active checks, or, with none such, what panic mode allows.
+	// tier is what a pick chooses from. That is weight > 0 and healthy by the catalog and by active checks, or, with
+	// none such, what panic mode allows.
 	tier
 	// split is the same in two parts, where some endpoints are preferred; nil: none are, or there are no others.
 	split *split
@@ -46,9 +46,8 @@ type listing struct {
 	near     bool   // it is one that the cluster prefers
 }
 
-// regain is over how many of its own turns an endpoint regains all its
-// preference: between failures it recovers 1/32 a turn, so one that fails half
-// the time keeps about a third of its share.
+// regain is over how many of its own turns an endpoint regains all its preference. Between failures it recovers 1/32 a
+// turn, so one that fails half the time keeps about a third of its share.
 const regain = 32
 
 // build makes the view of what the document and the catalog name now.
