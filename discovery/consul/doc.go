@@ -24,8 +24,9 @@
 //
 // [Registrar] keeps the gateway's own service at the agent (registrar.go, registrar_agent.go).
 //
-// health.go decodes what Consul says of a service into records. endpoints.go maps records to what a [Query] wants, as
-// Consul does for Envoy. subscriptions.go runs one watch for each service that the queries of catalog.go name.
+// query.go has what a cluster asks for. health.go decodes what Consul says of a service into records. endpoints.go maps
+// records to what a [Query] wants, as Consul does for Envoy. subscriptions.go runs one watch for each service that the
+// queries of catalog.go name.
 //
 // # Promises
 //
