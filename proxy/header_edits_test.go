@@ -162,10 +162,12 @@ func TestHeaderEditsHoldForTrailers(t *testing.T) {
 			}
 			res.Body.Close()
 			r := <-seen
-			if got := fieldsOf(r.Header, "X-Over", "X_over", "X_internal", "X_gone", "User_agent"); got != `X-Over["route"]` {
+			if got := fieldsOf(r.Header, "X-Over", "X_over", "X_internal", "X_gone",
+				"User_agent"); got != `X-Over["route"]` {
 				t.Errorf("request %d: the app got %s, want X-Over of the route alone", n, got)
 			}
-			if got := fieldsOf(r.Trailer, "X-Over", "X-Internal", "X_internal", "User-Agent", "X_gone", "X-Kept"); got !=
+			if got := fieldsOf(r.Trailer, "X-Over", "X-Internal", "X_internal", "User-Agent", "X_gone",
+				"X-Kept"); got !=
 				`X-Kept["1"]` {
 				t.Errorf("request %d: the app got the trailers %s, want X-Kept alone", n, got)
 			}

@@ -97,8 +97,8 @@ func (s *Server) arrivalPanicked(a *arrival, c *route.Client) {
 	}
 }
 
-// begin serves HTTP/1.1, from a fresh goroutine, on what has become of an arrival. settled: its client has agreed to that
-// by ALPN.
+// begin serves HTTP/1.1, from a fresh goroutine, on what has become of an arrival. settled: its client has agreed to
+// that by ALPN.
 func (s *Server) begin(a *arrival, nc net.Conn, c route.Client, settled bool) {
 	d := s.newConnH1(nc, c)
 	d.settled = settled

@@ -75,7 +75,8 @@ func TestEdits(t *testing.T) {
 func TestEditsDropSpellings(t *testing.T) {
 	e := editsOf(t, &config.HeaderEdits{Remove: []string{"x-user", "user-agent", "server"}, Set: header("x_role", "a")})
 	h := new(message.Head)
-	for _, name := range []string{"X_User", "x-user", "User_Agent", "User-Agent", "Server", "X-Role", "X-Users", "Accept"} {
+	for _, name := range []string{"X_User", "x-user", "User_Agent", "User-Agent", "Server", "X-Role", "X-Users",
+		"Accept"} {
 		h.Append([]byte(name), []byte("1"))
 	}
 	e.Mark(h)

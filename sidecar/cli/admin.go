@@ -112,7 +112,8 @@ func ask(ctx context.Context, method, address, target string) ([]byte, error) {
 		return nil, refused
 	}
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, bad("admin port %s: %v: no gateway listens there (--admin-listen says where one does)", address, err)
+		return nil, bad("admin port %s: %v: no gateway listens there (--admin-listen says where one does)", address,
+			err)
 	}
 	if err != nil {
 		return nil, bad("admin port %s: %v", address, err)

@@ -34,7 +34,8 @@ have it (any more).`,
 				return fmt.Errorf("explain --id takes no argument (seen %q)", args[0])
 			}
 			if id == "" && len(args) != 2 {
-				return fmt.Errorf("explain takes a method and a URL, such as GET http://shop.example.com/orders (seen %s)",
+				return fmt.Errorf("explain takes a method and a URL, such as GET http://shop.example.com/orders "+
+					"(seen %s)",
 					count(len(args), "argument"))
 			}
 			return nil

@@ -104,7 +104,8 @@ func flagsUsage(b *strings.Builder, cmd *cobra.Command) {
 	}
 	list("Flags", "")
 	if cmd.HasParent() && cmd.Flags().Lookup(vars[0].Flag) != nil {
-		b.WriteString("\nThe flags of gateway hold here too, such as --service and --consul-key:\ngateway --help lists them.\n")
+		b.WriteString("\nThe flags of gateway hold here too, such as --service and --consul-key:\n" +
+			"gateway --help lists them.\n")
 		return
 	}
 	for _, t := range titles {
