@@ -5,10 +5,11 @@
 //
 // Decode and DecodeParts (decode.go) make a tree of each text (parse.go), or take the one that was kept
 // of it (tree.go). They walk it section by section. So each value is read, checked and given its
-// default at one place, and each problem knows its line and column (problem.go). A section is a block: a table of fields, one line a key
-// (schema.go). Each field is of a kind that reads one sort of value and writes it back (values.go,
-// names.go, address.go, host.go, path.go, size.go). Every idea of the document has a file of its
-// own with its type, its table, its defaults and its checks: listener.go, route.go, match.go,
+// default at one place, and each problem knows its line and column (problem.go). A section is a block:
+// a table of fields, one line a key (schema.go). Each field is of a kind that reads one sort of
+// value and writes it back (values.go, names.go, address.go, host.go, path.go, size.go). Every idea of
+// the document has a file of its own with its type, its table, its defaults and its checks:
+// listener.go, route.go, match.go,
 // weighted.go, retries.go, cluster.go, tls.go, timeouts.go, ... A setting is added or removed there
 // and nowhere else. What the bootstrap adds is written as text and read last (base.go), so it
 // follows the same rules. The same tables write the effective document (encode.go) and tell what
