@@ -27,8 +27,8 @@
 //   - What became of the newest document is told in Consul (verdict.go), after each step of the applying goroutine.
 //   - For a while the revision is on probation (probation.go): if it makes requests fail (judge.go), the one before is
 //     put back.
-//   - What serves is kept in the state directory (state.go), with what is being tried (trials.go), and a start without
-//     its source begins with it (restore.go).
+//   - What serves is kept in the state directory (state.go, and state_trees.go what spares a start the parsing), with
+//     what is being tried (trials.go), and a start without its source begins with it (restore.go).
 //   - Between revisions the same goroutine gives the catalog's answers to the clusters that subscribed to them.
 //
 // The bootstrap is env.go (the one struct), flags.go, load.go and what they parse; the admin port admin.go and its
@@ -89,6 +89,11 @@
 // What ends the process in good order while a revision is on probation keeps the one before it.
 //
 // What is kept is as old as the last word of the source, not as the file.
+//
+// The trees of a large document are kept in a file of their own, beside its text. They are written after the text,
+// without a sync, and found out to be of another text by its hash: no order of writes and crashes can pair the two
+// wrongly. They are read within the trial of the document. What reads them wrongly is no worse than a parser that ends
+// the process.
 //
 // Memory of a burst is given back once it is quiet (trim.go): a gateway that allocates nothing rarely collects, and an
 // idle sidecar should cost its neighbours nothing.

@@ -232,8 +232,8 @@ func TestAfterARollback(t *testing.T) {
 		t.Error("that it was rolled back is forgotten")
 	}
 	a.gets(good) // the author takes it back
-	if st := a.told(); st.RolledBack != nil || st.LastRejected != nil {
-		t.Errorf("status %+v", st)
+	if st := a.told(); st.RolledBack != nil || st.LastRejected != nil || !a.saysUntil().IsZero() {
+		t.Errorf("status %+v, on probation until %v", st, a.saysUntil())
 	}
 	a.answers("shop", 50_000, telemetry.NoFlag)
 	fail(bad + "# more\n")
@@ -247,7 +247,7 @@ func TestAfterARollback(t *testing.T) {
 		t.Fatal("not on probation")
 	}
 	a.gets(bad+"# still more\n", time.Now())
-	if a.probation != nil || !a.told().ProbationUntil.IsZero() {
+	if a.probation != nil || !a.told().ProbationUntil.IsZero() || !a.saysUntil().IsZero() {
 		t.Error("still on probation although it was forced")
 	}
 	a.gets(good)
@@ -257,7 +257,7 @@ func TestAfterARollback(t *testing.T) {
 	} {
 		a.gets(bad, at)
 		a.serves(bad)
-		if a.probation != nil {
+		if a.probation != nil || !a.saysUntil().IsZero() {
 			t.Error("on probation although it was forced")
 		}
 		a.gets(good)
@@ -388,6 +388,14 @@ func TestNoProbation(t *testing.T) {
 	}
 }
 
+// saysUntil is until when the verdict has what serves on probation.
+func (a *tried) saysUntil() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	v, _ := a.now.verdict()
+	return v.ProbationUntil
+}
+
 // The clusters and queries of the former revision are kept until the probation is over.
 func TestProbationKeepsTheFormerRevision(t *testing.T) {
 	follows := func(service string) string {
@@ -402,14 +410,8 @@ func TestProbationKeepsTheFormerRevision(t *testing.T) {
 	if held := a.held(); !strings.Contains(held, former) || !strings.Contains(held, query) {
 		t.Errorf("on probation: %s", held)
 	}
-	says := func() time.Time {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		v, _ := a.now.verdict()
-		return v.ProbationUntil
-	}
 	until := a.probation.until
-	if got := says(); !got.Equal(until) {
+	if got := a.saysUntil(); !got.Equal(until) {
 		t.Errorf("says that it is on probation until %v, want %v", got, until)
 	}
 	a.look(t.Context(), a.probation.until.Add(-time.Second))
@@ -420,7 +422,7 @@ func TestProbationKeepsTheFormerRevision(t *testing.T) {
 	if a.probation != nil {
 		t.Fatal("its probation is not over")
 	}
-	if got := says(); !got.Equal(until) {
+	if got := a.saysUntil(); !got.Equal(until) {
 		t.Errorf("says something else (%v) since its probation is over: a write for nothing", got)
 	}
 	if held := a.held(); strings.Contains(held, former) || strings.Contains(held, query) {

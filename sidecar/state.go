@@ -85,13 +85,14 @@ func keepDocument(d discovery.Document, revision string, at time.Time) *keptDocu
 	return k
 }
 
-// decode reads the document. Which revision it is was found out when it was kept, by the same program.
-func (k *keptDocument) decode(base config.Base) (*config.Document, error) {
+// decode reads the document, with its trees if trees has them. Which revision it is was found out when it was kept, by
+// the same program.
+func (k *keptDocument) decode(base config.Base, trees *config.Trees) (*config.Document, error) {
 	parts := k.document().Parts
 	if k.NamedBy != Built().Version {
 		return config.DecodeParts(parts, base)
 	}
-	return config.DecodeKnown(parts, base, k.Revision)
+	return config.DecodeKnown(parts, base, k.Revision, trees)
 }
 
 func (k *keptDocument) document() discovery.Document {
@@ -181,7 +182,8 @@ type state struct {
 	kept   bool // the directory has a document, or will soon
 	trials trials
 
-	writes chan *lastGood // one place: the next to write
+	writes  chan *lastGood // one place: the next to write
+	treesOf string         // hash of the document whose trees are kept; of the goroutine that writes
 
 	mu sync.Mutex
 	// +checklocks:mu
@@ -280,11 +282,16 @@ func (s *state) run() {
 		return
 	}
 	for l := range s.writes {
-		if err := s.dir.Write(lastGoodFile, l); err != nil {
+		err := s.dir.Write(lastGoodFile, l)
+		if err != nil && s.dropTrees() { // which may be what fills the disk
+			err = s.dir.Write(lastGoodFile, l)
+		}
+		if err != nil {
 			s.failed("state is not kept", err)
 			continue
 		}
 		s.written(l, time.Now())
+		s.keepTrees(l.Document)
 	}
 	s.dir.Close()
 }

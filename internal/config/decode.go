@@ -21,7 +21,7 @@ func Decode(data []byte, base Base) (*Document, error) {
 // DecodeParts reads the documents of a folder as one: in the order of the parts'
 // names the lists are put together. What else two parts set is an error.
 func DecodeParts(parts []Part, base Base) (*Document, error) {
-	d, sources, err := decodeParts(parts, base, 1)
+	d, sources, err := decodeParts(parts, base, 1, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -30,10 +30,10 @@ func DecodeParts(parts []Part, base Base) (*Document, error) {
 }
 
 // DecodeKnown is DecodeParts for parts of which somebody has kept what revision they are. It takes them for that, which
-// saves reading them a second time. It takes all processors that there are: it is for a start, when nothing else is
-// served yet.
-func DecodeKnown(parts []Part, base Base, revision string) (*Document, error) {
-	d, _, err := decodeParts(parts, base, runtime.GOMAXPROCS(0)) //nolint:forbidigo // it is read, not set
+// saves reading them a second time. With kept, unless it is nil or of other parts, they need not be parsed either. It
+// takes all processors that there are: it is for a start, when nothing else is served yet.
+func DecodeKnown(parts []Part, base Base, revision string, kept *Trees) (*Document, error) {
+	d, _, err := decodeParts(parts, base, runtime.GOMAXPROCS(0), kept) //nolint:forbidigo // it is read, not set
 	if err != nil {
 		return nil, err
 	}
@@ -41,10 +41,12 @@ func DecodeKnown(parts []Part, base Base, revision string) (*Document, error) {
 	return d.doc, nil
 }
 
-// decodeParts reads all but the revision.
-func decodeParts(parts []Part, base Base, processors int) (*decoder, []source, error) {
-	parts = slices.Clone(parts)
-	sort.SliceStable(parts, func(i, j int) bool { return parts[i].Name < parts[j].Name })
+// decodeParts reads all but the revision. kept are trees of the parts, or of others; nil: there are none.
+func decodeParts(parts []Part, base Base, processors int, kept *Trees) (*decoder, []source, error) {
+	parts = inOrder(parts)
+	if kept != nil && (len(kept.roots) != len(parts) || kept.of != hashOf(parts)) {
+		kept = nil
+	}
 	d := newDecoder(parts, base.orStandard())
 	d.processors = processors
 	var sources []source
@@ -62,7 +64,9 @@ func decodeParts(parts []Part, base Base, processors int) (*decoder, []source, e
 				sum, maxWeight, sizeUnit>>10, maxTotalWeight)
 			break
 		}
-		if root := d.parse(p.Data); root != nil {
+		if kept != nil {
+			sources = append(sources, source{part: i, root: kept.roots[i]})
+		} else if root := d.parse(p.Data); root != nil {
 			sources = append(sources, source{part: i, root: root})
 		}
 	}
@@ -76,6 +80,13 @@ func decodeParts(parts []Part, base Base, processors int) (*decoder, []source, e
 		return nil, nil, d.sorted()
 	}
 	return d, sources, nil
+}
+
+// inOrder are the parts in the order of their names.
+func inOrder(parts []Part) []Part {
+	parts = slices.Clone(parts)
+	sort.SliceStable(parts, func(i, j int) bool { return parts[i].Name < parts[j].Name })
+	return parts
 }
 
 // revisionOf is the identity of what a document says itself, read on the standard base: the same in every environment,

@@ -3,12 +3,13 @@
 //
 // # Life of a document
 //
-// Decode and DecodeParts (decode.go) make a tree of each text (parse.go) and walk it section by
-// section. So each value is read, checked and given its default at one place, and each problem
-// knows its line and column (problem.go). A section is a block: a table of fields, one line a key
-// (schema.go). Each field is of a kind that reads one sort of value and writes it back (values.go,
-// names.go, address.go, host.go, path.go, size.go). Every idea of the document has a file of its
-// own with its type, its table, its defaults and its checks: listener.go, route.go, match.go,
+// Decode and DecodeParts (decode.go) make a tree of each text (parse.go), or take the one that was kept
+// of it (tree.go). They walk it section by section. So each value is read, checked and given its
+// default at one place, and each problem knows its line and column (problem.go). A section is a block:
+// a table of fields, one line a key (schema.go). Each field is of a kind that reads one sort of
+// value and writes it back (values.go, names.go, address.go, host.go, path.go, size.go). Every idea of
+// the document has a file of its own with its type, its table, its defaults and its checks:
+// listener.go, route.go, match.go,
 // weighted.go, retries.go, cluster.go, tls.go, timeouts.go, ... A setting is added or removed there
 // and nowhere else. What the bootstrap adds is written as text and read last (base.go), so it
 // follows the same rules. The same tables write the effective document (encode.go) and tell what
@@ -69,6 +70,12 @@
 // then no document, or its lists have not the items that the lines show, and
 // the whole is parsed. While something serves one goroutine parses, and leaves
 // the other processors to requests.
+//
+// What the library makes of a large text can be kept beside it (tree.go). With it a start decodes 10,000 routes in a
+// quarter of the time, and with less memory. That is worth 250 lines and a file as large as the text. The tree is kept
+// and not the document: all rules are applied to it as ever, with the bootstrap of that start, so that nothing
+// unchecked comes into service. It is bound to the text, to the version of the library and to this form of it. Anything
+// else is not read, and the text is parsed. No second parser of YAML is needed.
 //
 // Passive health is on by default, limits on connections are not. The first costs nothing while all
 // is well. The second would refuse connections of a busy port at some number that nobody chose.

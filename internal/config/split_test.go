@@ -127,7 +127,7 @@ func TestDecodeKnown(t *testing.T) {
 	for _, text := range [][]byte{large(), append(large(), "  - {name: route-7, cluster: nobody, wrong: 1}\n"...)} {
 		want, wantErr := Decode(text, bootstrap())
 		// With more processors than this machine may have.
-		d, _, err := decodeParts([]Part{{Data: text}}, bootstrap(), mostPieces)
+		d, _, err := decodeParts([]Part{{Data: text}}, bootstrap(), mostPieces, nil)
 		if fmt.Sprint(err) != fmt.Sprint(wantErr) {
 			t.Fatalf("%v, want %v", err, wantErr)
 		}
@@ -135,7 +135,7 @@ func TestDecodeKnown(t *testing.T) {
 			t.Error("another document")
 		}
 	}
-	known, err := DecodeKnown([]Part{{Data: large()}}, bootstrap(), "kept")
+	known, err := DecodeKnown([]Part{{Data: large()}}, bootstrap(), "kept", nil)
 	if err != nil || known.Revision != "kept" {
 		t.Errorf("%v, %v", known, err)
 	}

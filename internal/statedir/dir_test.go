@@ -169,6 +169,61 @@ func TestRefusedFiles(t *testing.T) {
 	}
 }
 
+// Bytes come back as they were written, and nothing else does.
+func TestBytes(t *testing.T) {
+	d := open(t)
+	for _, want := range [][]byte{[]byte("a\nb\x00"), nil, bytes.Repeat([]byte("long\n"), 1000)} {
+		if err := d.NoteBytes("f", want); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := d.ReadBytes("f"); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("read %.40q, %v; want %.40q", got, err, want)
+		}
+	}
+	whole, err := sealBytes([]byte("content"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range whole {
+		if got, err := unsealBytes(whole[:n]); err == nil {
+			t.Errorf("of the first %d bytes of a file %q is read", n, got)
+		}
+	}
+	for i := range whole {
+		changed := bytes.Clone(whole)
+		changed[i] ^= 1
+		if got, err := unsealBytes(changed); err == nil && string(got) != "content" {
+			t.Errorf("with another byte %d %q is read", i, got)
+		}
+	}
+	if _, err := unsealBytes(bytes.Replace(whole, []byte(`"v":1`), []byte(`"v":2`), 1)); err == nil ||
+		!strings.Contains(err.Error(), "of form 2, want 1") {
+		t.Errorf("of a newer version: %v", err)
+	}
+	if _, err := d.ReadBytes("none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v, want that there is none", err)
+	}
+}
+
+// The largest file that is written is read again.
+func TestLargestFile(t *testing.T) {
+	d := open(t)
+	head, err := sealBytes(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := make([]byte, maxBytes-len(head))
+	if err := d.NoteBytes("f", most); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := d.ReadBytes("f"); err != nil || len(got) != len(most) {
+		t.Errorf("read %d bytes, %v; want %d", len(got), err, len(most))
+	}
+	if err := d.NoteBytes("f", append(most, 0)); err == nil {
+		t.Error("a byte more is written")
+	}
+}
+
 // FuzzUnseal: nothing that a file may hold is taken for content unless it was sealed.
 func FuzzUnseal(f *testing.F) {
 	whole, err := seal("content")

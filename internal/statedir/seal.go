@@ -21,8 +21,8 @@ const maxBytes = 64 << 20
 // envelope is what a file holds.
 type envelope struct {
 	Version int             `json:"v"`
-	SHA256  string          `json:"sha256"` // of the bytes of Content
-	Content json.RawMessage `json:"content"`
+	SHA256  string          `json:"sha256"`            // of the bytes of the content
+	Content json.RawMessage `json:"content,omitempty"` // of a file of bytes they follow the envelope's line
 }
 
 // seal puts content into an envelope.
@@ -35,10 +35,15 @@ func seal(content any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(whole) >= maxBytes {
+	return bounded(append(whole, '\n'))
+}
+
+// bounded is the whole of a file, unless it is too large to be read again.
+func bounded(whole []byte) ([]byte, error) {
+	if len(whole) > maxBytes {
 		return nil, fmt.Errorf("larger than %d MiB (%d bytes)", maxBytes>>20, len(whole))
 	}
-	return append(whole, '\n'), nil
+	return whole, nil
 }
 
 // unseal takes the content out, if it is whole.
@@ -47,14 +52,41 @@ func unseal(text []byte, into any) error {
 	if err := json.Unmarshal(text, &e); err != nil {
 		return fmt.Errorf("broken: not JSON (%w)", err)
 	}
-	if e.Version != version {
-		return fmt.Errorf("of form %d, want %d: another version of the gateway wrote it", e.Version, version)
-	}
-	if e.SHA256 != digest(e.Content) {
-		return errors.New("broken: its checksum does not match its content")
+	if err := e.check(e.Content); err != nil {
+		return err
 	}
 	if err := json.Unmarshal(e.Content, into); err != nil {
 		return fmt.Errorf("broken: %w", err)
+	}
+	return nil
+}
+
+// sealBytes puts bytes behind a line that is the envelope of them.
+func sealBytes(content []byte) ([]byte, error) {
+	head, err := json.Marshal(envelope{Version: version, SHA256: digest(content)})
+	if err != nil {
+		return nil, err
+	}
+	return bounded(append(append(head, '\n'), content...))
+}
+
+// unsealBytes takes the bytes out, if they are whole.
+func unsealBytes(text []byte) ([]byte, error) {
+	head, content, _ := bytes.Cut(text, []byte{'\n'})
+	var e envelope
+	if err := json.Unmarshal(head, &e); err != nil {
+		return nil, fmt.Errorf("broken: its first line is not JSON (%w)", err)
+	}
+	return content, e.check(content)
+}
+
+// check tells whether the content is that of the envelope.
+func (e *envelope) check(content []byte) error {
+	if e.Version != version {
+		return fmt.Errorf("of form %d, want %d: another version of the gateway wrote it", e.Version, version)
+	}
+	if e.SHA256 != digest(content) {
+		return errors.New("broken: its checksum does not match its content")
 	}
 	return nil
 }
@@ -75,6 +107,18 @@ func (d *Dir) Read(name string, into any) error {
 		return sentence(d.file(name), err)
 	}
 	return nil
+}
+
+// ReadBytes is Read for a file that NoteBytes wrote.
+func (d *Dir) ReadBytes(name string) ([]byte, error) {
+	text, err := d.read(name)
+	if err == nil {
+		text, err = unsealBytes(text)
+	}
+	if err != nil {
+		return nil, sentence(d.file(name), err)
+	}
+	return text, nil
 }
 
 func (d *Dir) read(name string) ([]byte, error) {
@@ -108,7 +152,7 @@ func acceptable(info fs.FileInfo) error {
 		return fmt.Errorf("belongs to user %d, want a file of the user that runs the gateway (%d)", owner, os.Geteuid())
 	case info.Mode().Perm()&others != 0:
 		return fmt.Errorf("mode is %#o, want %#o: others must not read or change it", info.Mode().Perm(), fileMode)
-	case info.Size() >= maxBytes:
+	case info.Size() > maxBytes:
 		return fmt.Errorf("larger than %d MiB (%d bytes)", maxBytes>>20, info.Size())
 	}
 	return nil

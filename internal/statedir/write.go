@@ -30,8 +30,19 @@ func (d *Dir) Write(name string, content any) error { return d.write(name, conte
 // Note is Write for what need not survive a loss of power: it does not wait for the disk.
 func (d *Dir) Note(name string, content any) error { return d.write(name, content, false) }
 
+// NoteBytes is Note for bytes, which are written as they are.
+func (d *Dir) NoteBytes(name string, content []byte) error {
+	text, err := sealBytes(content)
+	return d.put(name, text, err, false)
+}
+
 func (d *Dir) write(name string, content any, durable bool) error {
 	text, err := seal(content)
+	return d.put(name, text, err, durable)
+}
+
+// put writes what was sealed, unless that failed.
+func (d *Dir) put(name string, text []byte, err error, durable bool) error {
 	if err == nil {
 		err = replace(d.disk, name, text, durable)
 	}
