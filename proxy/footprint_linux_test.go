@@ -3,7 +3,6 @@
 package proxy_test
 
 import (
-	"runtime"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -62,12 +61,6 @@ func TestFootprintWaiting(t *testing.T) {
 func (g *gateway) inFlight(n int64) {
 	g.t.Helper()
 	testserver.WaitFor(g.t, patience, "requests in flight", func() bool { return g.Clusters["app"].InFlight() == n })
-}
-
-// fewGoroutines waits until the workers that are not needed any more have ended.
-func (g *gateway) fewGoroutines() {
-	g.t.Helper()
-	testserver.WaitFor(g.t, patience, "few goroutines", func() bool { return runtime.NumGoroutine() < 100 })
 }
 
 // A stream of HTTP/2 that waits for its endpoint.

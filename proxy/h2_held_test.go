@@ -20,6 +20,12 @@ func inUse() int {
 	return int(m.HeapInuse + m.StackInuse)
 }
 
+// fewGoroutines waits until the workers that are not needed any more have ended.
+func (g *gateway) fewGoroutines() {
+	g.t.Helper()
+	testserver.WaitFor(g.t, patience, "few goroutines", func() bool { return runtime.NumGoroutine() < 100 })
+}
+
 // repeat is a field n times.
 func repeat(n int, name, value string) (fields []string) {
 	for range n {
