@@ -20,13 +20,16 @@ const (
 	// maxOpen bounds the open brackets, and the open indents. What is deeper than maxDepth, but not as deep as this, is
 	// found in the tree.
 	maxOpen = 2 * maxDepth
-	// maxItemWeight bounds what the library reads ahead: one item of a list.
+	// maxItemWeight bounds what the library reads ahead of an item of a list, which may be a key, and maxChain what it
+	// reads ahead between two commas, or in one line, where nothing may.
 	maxItemWeight = 32 << 10
+	maxChain      = 4 << 10
 )
 
 var (
 	errTooDeep   = errors.New("nested too deeply")
 	errItemLarge = errors.New("an item of a list is too large")
+	errNoComma   = errors.New("too much without a comma")
 )
 
 // nodeWeight is at least the number of nodes that byte i of a text can begin: two for a colon, which has a key and a
@@ -101,15 +104,14 @@ func marked(text []byte) ([]byte, int) {
 }
 
 // boundedText gives a text to the library byte by byte, so that it knows where the library is, and stops it at a bound.
-// It learns from the library which brackets are open: only the library knows what is quoted.
 type boundedText struct {
-	text []byte
-	at   int
-
-	items []bool // of each open bracket: whether it may be an item, which the library reads ahead
-	ahead int    // weight since the outermost of them began
-	why   error  // the bound that stopped the library
+	text  []byte
+	at    int
+	ahead readAhead
+	why   error // the bound that stopped the library
 }
+
+func newBoundedText(text []byte) *boundedText { return &boundedText{text: text, ahead: newReadAhead()} }
 
 func (b *boundedText) Read(p []byte) (int, error) {
 	if b.at == len(b.text) {
@@ -118,9 +120,11 @@ func (b *boundedText) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	b.ahead += tokenWeight(b.text, b.at)
-	if b.ahead > maxItemWeight && b.inItem() {
-		b.why = errItemLarge
+	b.ahead.next(b.text, b.at)
+	if b.ahead.tokens > b.ahead.most() {
+		if b.why = errItemLarge; b.ahead.most() == maxChain {
+			b.why = errNoComma
+		}
 		return 0, b.why
 	}
 	p[0] = b.text[b.at]
@@ -128,66 +132,14 @@ func (b *boundedText) Read(p []byte) (int, error) {
 	return 1, nil
 }
 
-func (b *boundedText) inItem() bool {
-	for _, item := range b.items {
-		if item {
-			return true
-		}
-	}
-	return false
-}
-
-// CheckDepth is called by the library at each bracket and at each deeper indent. It is told neither the end of a
-// bracket nor of an indent: the next call shows it.
-func (b *boundedText) CheckDepth(depth int, where *yaml.DepthContext) error {
+// CheckDepth is called by the library at each bracket and at each deeper indent.
+func (b *boundedText) CheckDepth(depth int, _ *yaml.DepthContext) error {
 	if depth > maxOpen {
 		b.why = errTooDeep
 		return b.why
 	}
-	open := 0
-	if where.Kind == yaml.DepthKindFlow {
-		open = depth - 1
-	}
-	b.items = b.items[:min(open, len(b.items))]
-	if where.Kind != yaml.DepthKindFlow {
-		return nil
-	}
-	if !b.inItem() {
-		b.ahead = 0
-	}
-	b.items = append(b.items, !b.isValue())
 	return nil
 }
 
 // CheckAlias is for values that are made of aliases; we read none.
 func (*boundedText) CheckAlias(int, int) error { return nil }
-
-// The library has at least four characters in its hands, the first of which is the bracket, and at most a few more.
-const (
-	leastAhead = 4
-	mostAhead  = 16 // bytes
-)
-
-// isValue tells whether the bracket that the library is at follows a key on the same line, or the start mark. Such a
-// one cannot be a key, so nothing is read ahead. It asks all brackets near, since it does not know which one it is.
-func (b *boundedText) isValue() bool {
-	last := b.at - leastAhead
-	if b.at == len(b.text) {
-		last = b.at - 1
-	}
-	for i := max(b.at-mostAhead, 0); i <= last; i++ {
-		if (b.text[i] == '[' || b.text[i] == '{') && !followsKey(b.text[:i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func followsKey(before []byte) bool {
-	before = bytes.TrimRight(before, " ")
-	n := len(before)
-	if n == len(startMark)-1 && string(before) == startMark[:n] || bytes.HasSuffix(before, []byte("\n---")) {
-		return true
-	}
-	return n > 1 && before[n-1] == ':' && !isBlank(before[n-2])
-}

@@ -58,6 +58,15 @@ var heavy = [][2]string{
 	{"a: [&a 1,", "*a,"},
 	{"a: [", "&a ,"}, {"a: [", "! ,"}, {"a: [", "!!str ,"}, {"a: {", "<<: ,"}, {"a: [", "=,"}, {"a: [", "2001-01-01,"},
 	{"a: [", "0x1,"},
+	{"a: [", "'' "}, {"", "'' "}, {"a: [", `''""`}, {"", `''""`}, {"", "'\n' "}, {"? ", `''""`}, {"a: [", "[] "},
+	{"- ", `''""`}, {"a: [", `'\n'""`}, {"a: [", "=|2-\n'a': \n<<: "}, {"[", "    <<[]'"}, {"a: [x\ny: [", "1,"},
+	{"a: ['" + strings.Repeat("x", 1100) + "': [", "1,"}, {"a: [b c: d: [", "1,"}, {"a: ['' '', ", "'' ',' "},
+	{"a: b\n '\n", "'\n' "}, {"a:\n- b: c\n  'd': '", "\n' '"}, {"a: |\n  x\n", "'\n' "}, {"a: # '\n ", "'\n' "},
+	{"a: [!x' ", "'','' "}, {"a: [&x' ", "'','' "}, {"a: [b#' ", "'','' "}, {"a: [b #' \n", "'','' "},
+	{"a: [b:' ", "'','' "}, {"a: [\"\\\"\" ", "'' "}, {"a: [?' ", "'','' "}, {"a: [-' ", "'','' "}, {"a: [:' ", "'','' "},
+	{"a: ['b':' ", "'','' "}, {"a: [b\n- ' ", "'','' "}, {"a: [b\r#' ", "'','' "}, {"a: >2\n  ' ", "'\n' "},
+	{"--- '", "' '\n"}, {"a: [{}: [", "1,"}, {"a: [[]: [", "1,"}, {"a: [b\u2028#' ", "'','' "}, {"a: {b c\nd: {", "e,"},
+	{"a:\n" + strings.Repeat("- a\n", 60000) + "- [", "'' "}, {"a:\n" + strings.Repeat("- a\n", 60000) + "- '' ", "'' "},
 	{"routes: [", "{},"}, {"routes: [", "1,"}, {"routes:\n", "- 1\n"}, {"routes:\n", "- {}\n"},
 	{"routes:\n", "- {a: ,b: }\n"},
 	{"clusters: [", "{},"}, {"clusters:\n", "- 1\n"}, {"listeners:\n", "- 1\n"}, {"clusters:\n", "- {a: ,b: }\n"},
@@ -97,6 +106,18 @@ func TestCostOfBrokenText(t *testing.T) {
 		cost, err := costOf("[" + strings.Repeat(unit, sizeUnit/len(unit)))
 		if err == nil || cost > 2<<20 {
 			t.Errorf("512 KiB of %q: %d MiB allocated, want next to nothing (%.100v)", unit, cost>>20, err)
+		}
+	}
+}
+
+// What stopped the library is said, and what may be missing.
+func TestTooMuchInARow(t *testing.T) {
+	for text, want := range map[string]string{
+		"a: [" + strings.Repeat("'' ", 5000):    "over 4096 values and quotes in a row: is a comma, a quote or",
+		"a:\n- [" + strings.Repeat("a,", 40000): "one item of a list is too large",
+	} {
+		if _, err := Decode([]byte(text), Standard()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20q: %v, want %s", text, err, want)
 		}
 	}
 }

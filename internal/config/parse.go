@@ -30,7 +30,7 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 			return d.checkRoot(root)
 		}
 	}
-	bounded := &boundedText{text: text}
+	bounded := newBoundedText(text)
 	loader := newLoader(bounded)
 	var doc, second yaml.Node
 	err := loader.Load(&doc)
@@ -136,6 +136,9 @@ func (d *decoder) syntax(data []byte, err, bound error) {
 		d.problem(&at,
 			"one item of a list is too large (over %d values, commas and quotes): is a closing bracket missing?",
 			maxItemWeight)
+		return
+	case errors.Is(bound, errNoComma):
+		d.problem(&at, "over %d values and quotes in a row: is a comma, a quote or a closing bracket missing?", maxChain)
 		return
 	}
 	if isTab(data, at.Line, at.Column) {

@@ -122,7 +122,7 @@ func parseSplit(text []byte, pieces int) *yaml.Node {
 // parse gives the root of the piece; nil: it is no document with a mapping.
 func (p *piece) parse() *yaml.Node {
 	var doc, second yaml.Node
-	loader := newLoader(&boundedText{text: p.text})
+	loader := newLoader(newBoundedText(p.text))
 	if loader.Load(&doc) != nil || !errors.Is(loader.Load(&second), io.EOF) {
 		return nil
 	}

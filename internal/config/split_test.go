@@ -15,7 +15,7 @@ import (
 // parseWhole gives the root of a text's tree; nil: it is no document.
 func parseWhole(text []byte) *yaml.Node {
 	var doc, second yaml.Node
-	loader := newLoader(&boundedText{text: text})
+	loader := newLoader(newBoundedText(text))
 	if loader.Load(&doc) != nil || !errors.Is(loader.Load(&second), io.EOF) {
 		return nil
 	}

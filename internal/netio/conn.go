@@ -59,6 +59,7 @@ type Conn struct {
 	interrupt atomic.Bool
 	plain     bool    // Conn is the socket itself: read and written with raw; else Conn.Read and Conn.Write do the work
 	once      bool    // the call in hand makes one attempt and does not wait
+	few       bool    // ReadFirst takes a small buffer
 	come      come    // the result of peekFn
 	peeked    bool    // first has a byte that Unread has met
 	first     [1]byte // what ReadFirst waits with where it cannot wait without a buffer

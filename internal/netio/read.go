@@ -91,7 +91,7 @@ func (c *Conn) tryRead(fd uintptr) bool {
 
 // tryFirst takes a buffer only for the attempt, and keeps it if bytes came.
 func (c *Conn) tryFirst(fd uintptr) bool {
-	b := NewBuffer()
+	b := c.firstBuffer()
 	c.rn, c.re = TryRead(fd, b.B)
 	if c.re == syscall.EAGAIN {
 		b.Free()
@@ -99,6 +99,17 @@ func (c *Conn) tryFirst(fd uintptr) bool {
 	}
 	c.buf = b
 	return true
+}
+
+// SetSmallFirst has [Conn.ReadFirst] and [Conn.TryFirst] take a small buffer, so that less is read at once. It belongs
+// to who reads.
+func (c *Conn) SetSmallFirst(on bool) { c.few = on }
+
+func (c *Conn) firstBuffer() *Buffer {
+	if c.few {
+		return small.Get().(*Buffer)
+	}
+	return NewBuffer()
 }
 
 // why tells what a read without bytes means: nil when it was woken for nothing (a deadline that was moved meanwhile)

@@ -40,6 +40,7 @@ const (
 	headRead                       // it has read the first head of the response too, or has failed to
 	inFlight                       // under way
 	waiting                        // the request is sent; the response is waited for without a goroutine
+	unread                         // the client takes no more of the response now, which is waited for in the same way
 )
 
 func (a *Attempt) reset() { *a = Attempt{} }

@@ -42,6 +42,14 @@ type downstream interface {
 	Body(p []byte) error
 	End(trailers *message.Head) error
 	Flush() error
+	// Offer is Body for a piece of which the client need not take all: it says how many bytes it took. AwaitRoom then
+	// waits until it takes more, and ParkUnread does so without a goroutine, which must end. False: there is nothing to
+	// wait for.
+	Offer(p []byte) (int, error)
+	AwaitRoom()
+	ParkUnread() bool
+	// Ahead tells u how much of the response is worth being read, where it is known what the client takes.
+	Ahead(u upstream)
 	// Began tells whether any byte of the response may have left; Sent how many did.
 	Began() bool
 	Sent() int64

@@ -201,6 +201,13 @@ func (q *RequestH1) Sent() int64              { return q.w.Sent() }
 func (q *RequestH1) Began() bool              { return q.began }
 func (q *RequestH1) Flush() error             { return q.w.Flush() }
 func (q *RequestH1) Body(p []byte) error      { return q.w.Body(p) }
+func (q *RequestH1) AwaitRoom()               {}
+func (q *RequestH1) ParkUnread() bool         { return false }
+func (q *RequestH1) Ahead(upstream)           {}
+
+// Offer takes all of p.
+func (q *RequestH1) Offer(p []byte) (int, error) { return len(p), q.w.Body(p) }
+
 func (q *RequestH1) End(t *message.Head) error {
 	if q.old {
 		t = nil

@@ -7,6 +7,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
+	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
@@ -59,9 +60,24 @@ func (u *upstreamH1) Answer(h *message.Head)                  { u.r.Body(&u.body
 func (u *upstreamH1) Ready() bool                             { return u.body.Ready() }
 func (u *upstreamH1) Next() ([]byte, error)                   { return u.body.Next() }
 func (u *upstreamH1) Trailers() *message.Head                 { return u.body.Trailers() }
+func (u *upstreamH1) Return(n int)                            { u.body.Return(n) }
 func (u *upstreamH1) TimedOut(int64)                          {} // whoever has it closes it then
 func (u *upstreamH1) Interrupt()                              { u.conn.Interrupt() }
 func (u *upstreamH1) Cut()                                    { _ = u.conn.Close() }
+
+// Ahead bounds also what is read along with a head.
+func (u *upstreamH1) Ahead(n int) {
+	u.r.Ahead(n)
+	u.conn.SetSmallFirst(n > 0 && n < netio.BufferSize)
+}
+
+// Fit moves the head, which lies in the buffer that is read into, to memory of its own.
+func (u *upstreamH1) Fit(head *message.Head) {
+	var moved message.Head
+	http2.CopyHead(&moved, head)
+	*head = moved
+	u.r.Fit()
+}
 
 // Park has r wait for the next head, and for client, unless that is nil.
 func (u *upstreamH1) Park(client *netio.Conn, r netio.Resumer) bool {
@@ -108,6 +124,7 @@ func (u *upstreamH1) rest(h *message.Head) bool {
 	good := u.body.Ended() && u.r.Buffered() == 0 && !u.conn.Unread() && !h.Close
 	u.conn.ClearInterrupt()
 	u.r.Done()
+	u.Ahead(0)
 	u.w.Done()
 	u.body = http1.Body{}
 	return good

@@ -47,8 +47,20 @@ func (c *ConnH2) newRequest(s *http2.Stream, h *message.Head, end bool) *request
 	return q
 }
 
-// serve carries the request, on a worker.
-func (q *requestH2) serve() { q.settle(q.ex.serve()) }
+// serve carries the request, on a worker, or goes on with one that waited for its client.
+func (q *requestH2) serve() {
+	if q.ex.attempt.state == unread {
+		q.settle(q.ex.resume())
+		return
+	}
+	q.settle(q.ex.serve())
+}
+
+// unreadH2 is a request that waits for its client to take more of the response.
+type unreadH2 requestH2
+
+// Resume has a worker go on with it.
+func (q *unreadH2) Resume() { q.conn.Engine.workers.serve((*requestH2)(q)) }
 
 // Resume goes on with a request that was parked, when its endpoint may have sent something, its client is gone, or the
 // time that it was given is nearly over.
@@ -186,6 +198,24 @@ func (q *requestH2) Body(p []byte) error {
 	q.sent += int64(len(p))
 	return q.write(p, q.ended)
 }
+
+// Offer sends as much of a piece as the client's windows take.
+func (q *requestH2) Offer(p []byte) (int, error) {
+	if q.pipe == nil {
+		return len(p), q.Body(p)
+	}
+	n, err := q.pipe.TryWrite(q.batch, p, q.left == int64(len(p)))
+	q.sent += int64(n)
+	if q.left >= 0 {
+		q.left -= int64(n)
+		q.ended = q.left == 0
+	}
+	return n, err
+}
+
+func (q *requestH2) AwaitRoom()       { q.pipe.AwaitRoom() }
+func (q *requestH2) ParkUnread() bool { return q.pipe.Park((*unreadH2)(q)) }
+func (q *requestH2) Ahead(u upstream) { u.Ahead(q.stream.Ahead()) }
 
 // write sends bytes of the body, and with end its end. It waits for the client's windows; the reading goroutine leaves
 // that to another.

@@ -75,6 +75,7 @@ func (q *requestH2) answered() bool {
 	if u.w.Pending() > 0 {
 		return false
 	}
+	q.Ahead(u)
 	read, err := u.r.TryResponse(h, q.ex.decision.Head)
 	if !read {
 		return false

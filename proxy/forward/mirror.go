@@ -108,11 +108,12 @@ func (s *shadow) Next() ([]byte, error) {
 	s.taken = true
 	return s.body, nil
 }
-func (s *shadow) Ended() bool             { return s.taken || len(s.body) == 0 }
-func (s *shadow) Watch(http2.Interrupter) {}
-func (s *shadow) Body([]byte) error       { return nil }
-func (s *shadow) End(*message.Head) error { return nil }
-func (s *shadow) Began() bool             { return s.began }
+func (s *shadow) Ended() bool                 { return s.taken || len(s.body) == 0 }
+func (s *shadow) Watch(http2.Interrupter)     {}
+func (s *shadow) Body([]byte) error           { return nil }
+func (s *shadow) Offer(p []byte) (int, error) { return len(p), nil }
+func (s *shadow) End(*message.Head) error     { return nil }
+func (s *shadow) Began() bool                 { return s.began }
 
 // Hangup tells of the end of the engine: the client of the request is not asked.
 func (s *shadow) Hangup() netio.Hangup {

@@ -15,6 +15,9 @@ func (ownDownstream) SetReadDeadline(int64)      {}
 func (ownDownstream) Interrupt()                 {}
 func (ownDownstream) ClearInterrupt()            {}
 func (ownDownstream) Park(upstream) bool         { return false }
+func (ownDownstream) AwaitRoom()                 {}
+func (ownDownstream) ParkUnread() bool           { return false }
+func (ownDownstream) Ahead(upstream)             {}
 func (ownDownstream) Received() int64            { return 0 }
 func (ownDownstream) ResetCode() http2.ErrCode   { return http2.Cancel }
 func (ownDownstream) Inform(*message.Head) error { return nil }

@@ -33,3 +33,17 @@ func (ex *exchange) park(u upstream, limit int64) bool {
 	ex.attempt.state = inFlight
 	return false
 }
+
+// parkUnread has the client waited for without a goroutine, while it takes no more of the response, of which the last n
+// bytes that u has handed out are left. They, and little else, are held meanwhile. False: there is nothing to wait for,
+// and u hands them out again.
+func (ex *exchange) parkUnread(u upstream, n int) bool {
+	u.Return(n)
+	u.Fit(&ex.resp)
+	ex.attempt.state = unread
+	if ex.down.ParkUnread() {
+		return true
+	}
+	ex.attempt.state = inFlight
+	return false
+}

@@ -22,11 +22,24 @@ func (ex *exchange) deliver(u upstream) result {
 	}
 	ex.upload.answer()
 	u.Answer(h)
-	err := ex.down.Begin(h)
-	var source error // what went wrong upstream
-	if err == nil {
-		source, err = ex.stream(u)
+	if err := ex.down.Begin(h); err != nil {
+		return ex.delivered(u, nil, err)
 	}
+	return ex.passOn(u)
+}
+
+// passOn passes the body on, from where it is, and ends the response; or it is parked.
+func (ex *exchange) passOn(u upstream) result {
+	source, err := ex.stream(u)
+	if err == errParked { //nolint:errorlint // nothing of ex may be touched, and nothing wraps it
+		return result{parked: true}
+	}
+	return ex.delivered(u, source, err)
+}
+
+// delivered ends a response. source is what went wrong upstream, err what went wrong towards the client.
+func (ex *exchange) delivered(u upstream, source, err error) result {
+	h, r := &ex.resp, &ex.record
 	early := ex.upload.stop(u)
 	if early {
 		// a client that was stopped in its body can send no other request
@@ -64,12 +77,31 @@ func (ex *exchange) outcome() cluster.Outcome {
 	return ResponseOutcome(ex.decision.Upstream.Failures, ex.record.Status, ex.record.GRPCStatus)
 }
 
+// pass passes on a piece of the body that u has handed out. errParked: the client takes no more of it now.
+func (ex *exchange) pass(u upstream, p []byte) error {
+	for {
+		n, err := ex.down.Offer(p)
+		if err != nil || n == len(p) {
+			return err
+		}
+		p = p[n:]
+		switch {
+		case ex.upload.running:
+			ex.down.AwaitRoom()
+		case ex.parkUnread(u, len(p)):
+			return errParked
+		default:
+			return nil
+		}
+	}
+}
+
 // stream moves the response's body. It writes when the upstream has nothing more at hand, or the buffer is full. Every
 // now and then it polls whether the client is still there: a silent upstream would not tell.
 func (ex *exchange) stream(u upstream) (upstream, downstream error) {
 	wait := ResponseWait{Deadline: ex.decision.Deadline, Idle: ex.decision.Route.Config.Timeouts.ResponseIdle}
-	poll := after(ex.attempt.HeadAt, cluster.MaxPoll) // of the client
-	silent := int64(0)                                // since when the upstream is, if there is a limit to that
+	poll := after(ex.now(), cluster.MaxPoll) // of the client
+	silent := int64(0)                       // since when the upstream is, if there is a limit to that
 	proven := ex.outcome() != cluster.Success
 	u.SetReadDeadline(Earlier(wait.Deadline, poll))
 	way := ex.spliceResponse(u)
@@ -93,8 +125,11 @@ func (ex *exchange) stream(u upstream) (upstream, downstream error) {
 			if n, err = way.fill(); n > 0 {
 				downstream = way.drain()
 			}
-		} else if p, err = u.Next(); err == nil {
-			downstream = ex.down.Body(p)
+		} else {
+			ex.down.Ahead(u)
+			if p, err = u.Next(); err == nil {
+				downstream = ex.pass(u, p)
+			}
 		}
 		switch {
 		case downstream != nil:

@@ -84,6 +84,9 @@ func (s *subrequest) Begin(h *message.Head) error {
 	return nil
 }
 
+// Offer takes all of p.
+func (s *subrequest) Offer(p []byte) (int, error) { return len(p), s.Body(p) }
+
 // Body keeps what may be passed on. What is more is not waited for.
 func (s *subrequest) Body(p []byte) error {
 	if len(s.body)+len(p) > route.MaxAnswer {

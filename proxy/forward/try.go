@@ -28,6 +28,10 @@ var errUnexpectedSwitch = &http1.Error{Status: 502, Text: "unexpected 101 Switch
 // that the endpoint closed while it was idle is not held against anybody: where that is safe the request goes out once
 // more, on a fresh one.
 func (ex *exchange) try() result {
+	if ex.attempt.state == unread {
+		ex.attempt.state = inFlight
+		return ex.passOn(ex.attempt.up)
+	}
 	u, err := ex.connection()
 	if err != nil {
 		return ex.failed(err, true)
@@ -256,6 +260,7 @@ func (ex *exchange) awaitHead(u upstream, resumed bool) error {
 	}
 	for ; ; poll = min(2*poll, cluster.MaxPoll) {
 		wait.Begun, wait.HalfClosed = ex.upload.timedFrom(), ex.halfClosed
+		ex.down.Ahead(u)
 		limit := wait.Until()
 		u.SetReadDeadline(Earlier(limit, after(begun, poll)))
 		err := u.Head(&ex.resp, ex.decision.Head)

@@ -51,6 +51,12 @@ type upstream interface {
 	Ready() bool
 	Next() ([]byte, error)
 	Trailers() *message.Head
+	// Ahead bounds, in bytes, what is read of a response at once; 0: nothing does.
+	Ahead(n int)
+	// Return says that the last n bytes of what Next handed out were not used: it hands them out again. Fit gives up
+	// the memory that nothing of the response needs any more, for a wait that may be long; head, in use, is moved.
+	Return(n int)
+	Fit(head *message.Head)
 
 	// TimedOut says that the endpoint owed something since that moment, and has not sent it in time.
 	TimedOut(since int64)

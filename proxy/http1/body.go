@@ -72,6 +72,23 @@ func (b *Body) Next() ([]byte, error) {
 	return b.r.Take(), nil
 }
 
+// Return says that the last n bytes which Next has handed out were not used: it hands them out again.
+func (b *Body) Return(n int) {
+	if n == 0 {
+		return
+	}
+	b.r.r -= n
+	switch b.kind {
+	case message.Chunked:
+		b.chunked.state = chunkData
+		b.chunked.size += uint64(n)
+	case message.UntilClose:
+	default: // it may have been the last piece
+		b.kind = message.Sized
+		b.left += int64(n)
+	}
+}
+
 // Spliceable is how many bytes of the body may go by splice(2): all that are missing, once what has come of a sized
 // body has been used; else 0.
 func (b *Body) Spliceable() int64 {

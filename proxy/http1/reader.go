@@ -17,6 +17,7 @@ type Reader struct {
 	keep  int           // cur.B[:keep] is a head in use, never overwritten
 	head  *netio.Buffer // the head in use, once cur has become another buffer
 	full  bool          // the last read filled the space it had: there is more where that came from
+	most  int           // the most that a read of a body takes; 0: as much as there is room for
 	total int64         // bytes that came since the last Done, with those that were there already
 }
 
@@ -209,7 +210,10 @@ func (r *Reader) more() error {
 }
 
 func (r *Reader) read() error {
-	space := r.cur.B[r.w:]
+	return r.readInto(r.cur.B[r.w:])
+}
+
+func (r *Reader) readInto(space []byte) error {
 	n, err := r.Conn.Read(space)
 	r.w += n
 	r.full = n == len(space)
@@ -257,10 +261,44 @@ func (r *Reader) fill() error {
 	if r.full {
 		least = bulkRead
 	}
-	if len(r.cur.B)-r.keep < least {
-		r.replace(netio.Sized(least), 0)
+	if r.most > 0 {
+		least = min(least, r.most)
 	}
-	return r.read()
+	if len(r.cur.B)-r.keep < least {
+		b := netio.Fitting(least)
+		if b == nil {
+			b = netio.Sized(least)
+		}
+		r.replace(b, 0)
+	}
+	space := r.cur.B[r.w:]
+	if r.most > 0 {
+		space = space[:min(len(space), r.most)]
+	}
+	return r.readInto(space)
+}
+
+// Ahead bounds what each of the next reads takes of a body, in bytes: whoever it is for may not take more soon. 0:
+// nothing is bounded.
+func (r *Reader) Ahead(n int) { r.most = n }
+
+// Fit gives up memory for a wait that may be long: what has come and not been used moves to a buffer of its size. The
+// head in use must have been copied.
+func (r *Reader) Fit() {
+	r.head.Free()
+	r.head, r.keep = nil, 0
+	n := r.Buffered()
+	if n == 0 {
+		r.Free()
+		return
+	}
+	if n > len(r.cur.B)*3/4 {
+		return
+	}
+	b := &netio.Buffer{B: make([]byte, n)}
+	copy(b.B, r.peek())
+	r.cur.Free()
+	r.cur, r.r, r.w, r.full = b, 0, n, false
 }
 
 // Done ends the use of the message's head and body. What came early for the next message stays; without any the buffers

@@ -32,8 +32,8 @@
 //     gets none.
 //   - Memory is bounded: for one connection by its out buffers (64 KiB each, two at most, and heads on top up to 512
 //     KiB), one header block, and what owners hold. That is at most Options.StreamWindow for each stream, since a peer
-//     gets window back only for what was Consumed. Heads and trailers of all streams of a client together have at most
-//     Options.HeadsBytes (held_heads.go).
+//     gets window back only for what was Consumed. The streams of a client, with their heads and trailers, have at most
+//     Options.HeldBytes together (held_heads.go), and Stream.Ahead tells what is worth being read ahead of them.
 //   - What reaches an owner can be written as HTTP/1.1: names are lower-case tokens, values have no control bytes,
 //     there is one authority, content-length agrees with the data, and no connection-specific field is among the rest.
 //     What breaks this ends its stream with PROTOCOL_ERROR, and is never repaired.

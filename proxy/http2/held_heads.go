@@ -6,18 +6,26 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// What the requests of one client's connection hold of heads and trailers is bounded. A field that is an index of HPACK
+// What the requests of one client's connection hold is bounded: of heads and trailers, and what each stream costs
+// besides. A field that is an index of HPACK
 // is one byte on the wire, and may stand for kilobytes here. A request with a closed window holds them for as long as
 // its client likes.
 
-// exactAbove is the size in bytes of the largest buffer that is taken along with a head. A head in a larger one is
-// copied to memory that just fits: most of the buffer may be empty.
+// exactAbove is the size in bytes of the largest memory, of its lines or of its fields, that is taken along with a
+// head. A head in larger memory is copied to some that just fits: most of it may be empty.
 const exactAbove = 4 << 10
+
+const fieldBytes = int(unsafe.Sizeof(message.Field{}))
+
+// roomy tells whether a head is copied when it is taken.
+func roomy(h *message.Head) bool {
+	return cap(h.Buf) > exactAbove || cap(h.Fields)*fieldBytes > exactAbove
+}
 
 // TakeHead moves a head out of its event, for an owner that needs it for longer. In exchange src gets the memory that
 // dst had.
 func TakeHead(dst, src *message.Head) {
-	if cap(src.Buf) > exactAbove {
+	if roomy(src) {
 		*dst = message.Head{}
 		CopyHead(dst, src)
 		return
@@ -27,11 +35,20 @@ func TakeHead(dst, src *message.Head) {
 
 // held is how many bytes a head takes, once it is out of its event.
 func held(h *message.Head) int {
-	return len(h.Buf) + len(h.Fields)*int(unsafe.Sizeof(message.Field{}))
+	if roomy(h) {
+		return len(h.Buf) + len(h.Fields)*fieldBytes
+	}
+	return cap(h.Buf) + cap(h.Fields)*fieldBytes
 }
 
-// room tells whether n more bytes may be held.
-func (t *streamTable) room(n int, o *Options) bool { return t.heads+n <= o.HeadsBytes }
+// streamBytes is what a stream is taken to cost its owner apart from its heads, in bytes: an exchange that waits for a
+// connection of its own, and for nobody's goroutine, takes so much.
+const streamBytes = 5 << 10
+
+// room tells whether n more bytes may be held, where so many more streams are opened.
+func (t *streamTable) room(n, more int, o *Options) bool {
+	return t.heads+n+(len(t.open)+more)*streamBytes <= o.HeldBytes
+}
 
 // hold charges the client's connection for n bytes of heads or trailers, until the stream is gone. It reports whether
 // there was room; a stream that is gone needs none. The connection to an endpoint holds nothing of its own.
@@ -50,7 +67,7 @@ func (s *Stream) charge(n int) bool {
 	if c.client || s.state == streamGone {
 		return true
 	}
-	if !c.streams.room(n, &c.opt) {
+	if !c.streams.room(n, 0, &c.opt) {
 		return false
 	}
 	s.heads += n

@@ -36,7 +36,7 @@ func TestHeldHeads(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, srv, _ := serverPeer(t, mute{}, Options{HeadsBytes: 40 << 10})
+				p, srv, _ := serverPeer(t, mute{}, Options{HeldBytes: 40<<10 + 5*streamBytes})
 				resets := make(chan xhttp2.ErrCode, 100)
 				go func() {
 					for {

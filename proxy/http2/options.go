@@ -11,9 +11,10 @@ type Options struct {
 	MaxStreams     int // streams at a time that the client may open; default 128. Server only
 	MaxHeaderBytes int // of one head or trailer section, counted as RFC 9113 section 10.5.1 does; default 64 KiB
 	MaxFields      int // of one head or trailer section; default 200
-	// HeadsBytes is how many bytes all requests of the connection together may hold of heads and trailers; default 512
-	// KiB, and at least four times MaxHeaderBytes. Requests over it are refused. Server only
-	HeadsBytes int
+	// HeldBytes is how many bytes all requests of the connection together may hold: of heads and trailers, and 5 KiB for
+	// each stream. Requests over it are refused. The default is 1 MiB; it always has room for MaxStreams streams, and
+	// for four times MaxHeaderBytes. Server only
+	HeldBytes int
 	// StreamWindow is how many bytes of one stream the peer may send ahead of Consumed; default 256 KiB. It begins with
 	// the protocol's own 64 KiB, if that is less, and gets there as bytes are consumed: who opens many streams and
 	// reads none does not make us hold as much for each.
@@ -58,7 +59,7 @@ func (o *Options) setDefaults(client bool) {
 	def(&o.MaxStreams, 128)
 	def(&o.MaxHeaderBytes, 64<<10)
 	def(&o.MaxFields, 200)
-	def(&o.HeadsBytes, max(512<<10, 4*o.MaxHeaderBytes))
+	def(&o.HeldBytes, max(1<<20, o.MaxStreams*streamBytes+4*o.MaxHeaderBytes))
 	def(&o.StreamWindow, 256<<10)
 	if client {
 		def(&o.ConnWindow, 1<<30)

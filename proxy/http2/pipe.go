@@ -48,6 +48,10 @@ type Pipe struct {
 	// +checklocks:mu
 	writable bool
 	// +checklocks:mu
+	parked Resumer // goes on once writable or err is set; nil: nobody has parked
+	// +checklocks:mu
+	again int // so many bytes of lent, its last ones, are to be handed out once more
+	// +checklocks:mu
 	closed bool
 	// +checklocks:mu
 	read pipeRead
@@ -130,6 +134,10 @@ func (p *Pipe) Head() (h *message.Head, end bool, err error) {
 func (p *Pipe) Next() ([]byte, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if n := p.again; n > 0 {
+		p.again = 0
+		return p.lent.b[len(p.lent.b)-n:], nil
+	}
 	p.consume()
 	if err := p.wait(forBody); err != nil {
 		return nil, err
@@ -141,18 +149,25 @@ func (p *Pipe) Next() ([]byte, error) {
 	return p.lent.b, nil
 }
 
+// Return says that the last n bytes which Next has handed out were not used: it hands them out again.
+func (p *Pipe) Return(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.again = n
+}
+
 // Ended tells whether the body has been read to its end.
 func (p *Pipe) Ended() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.end && len(p.q.b) == 0
+	return p.end && len(p.q.b) == 0 && p.again == 0
 }
 
 // Ready tells whether Next will not wait.
 func (p *Pipe) Ready() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.q.b) > 0 || p.end || p.err != nil || p.closed
+	return len(p.q.b) > 0 || p.again > 0 || p.end || p.err != nil || p.closed
 }
 
 // ClearInterrupt forgets an Interrupt that no read has met yet.
@@ -198,29 +213,80 @@ func (p *Pipe) Err() error {
 // bounds that. b is the calling goroutine's, and is flushed before a wait.
 func (p *Pipe) Write(b *Batch, data []byte, end bool) error {
 	for {
-		p.mu.Lock()
-		p.writable = false
-		s, err := p.s, p.err
-		p.mu.Unlock()
-		if err != nil {
+		n, err := p.TryWrite(b, data, end)
+		data = data[n:]
+		if err != nil || len(data) == 0 {
 			return err
 		}
-		n, err := s.WriteData(b, data, end)
-		data = data[n:]
-		if err != nil {
-			return p.reason(err)
-		}
-		if len(data) == 0 {
-			return nil
-		}
-		if b != nil {
-			b.Flush()
-		}
-		p.mu.Lock()
-		for !p.writable && p.err == nil && !p.closed {
-			p.cond.Wait()
-		}
-		p.mu.Unlock()
+		p.AwaitRoom()
+	}
+}
+
+// TryWrite is Write that does not wait: it says how much of data was taken. When that is not all, AwaitRoom or Park
+// waits until more may be. b is flushed then.
+func (p *Pipe) TryWrite(b *Batch, data []byte, end bool) (int, error) {
+	p.mu.Lock()
+	p.writable = false
+	s, err := p.s, p.err
+	p.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	n, err := s.WriteData(b, data, end)
+	if err != nil {
+		return n, p.reason(err)
+	}
+	if n < len(data) && b != nil {
+		b.Flush()
+	}
+	return n, nil
+}
+
+// AwaitRoom waits, behind a TryWrite, until another one is worth it.
+func (p *Pipe) AwaitRoom() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.waitsForRoom() {
+		p.cond.Wait()
+	}
+}
+
+// Resumer goes on with what waited without a goroutine.
+type Resumer interface {
+	// Resume is called once. It must not block.
+	Resume()
+}
+
+// Park is AwaitRoom without a goroutine: r goes on, perhaps before Park returns, and the caller's goroutine touches
+// nothing of it any more. False: there is nothing to wait for.
+func (p *Pipe) Park(r Resumer) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.waitsForRoom() {
+		return false
+	}
+	p.parked = r
+	return true
+}
+
+// waitsForRoom tells that TryWrite would still take nothing.
+//
+// +checklocks:p.mu
+func (p *Pipe) waitsForRoom() bool { return !p.writable && p.err == nil && !p.closed }
+
+// unpark takes out who has parked, nil: nobody. He is to be resumed when the lock is free.
+//
+// +checklocks:p.mu
+func (p *Pipe) unpark() Resumer {
+	r := p.parked
+	p.parked = nil
+	return r
+}
+
+// resume has r go on, if there is one.
+func resume(r Resumer) {
+	if r != nil {
+		r.Resume()
 	}
 }
 
@@ -258,6 +324,7 @@ func (p *Pipe) Close() {
 // +checklocks:p.mu
 func (p *Pipe) consume() {
 	n := len(p.lent.b)
+	p.again = 0
 	if n == 0 {
 		return
 	}

@@ -52,19 +52,23 @@ func (e *pipeEvents) Trailers(_ *Batch, _ *Stream, h *message.Head) {
 
 func (e *pipeEvents) Reset(_ *Batch, _ *Stream, code ErrCode, cause error) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.err = &ResetError{code, cause}
 	e.cond.Broadcast()
 	if e.watch != nil {
 		e.watch.Interrupt() // under the lock: see Watch
 	}
+	r := (*Pipe)(e).unpark()
+	e.mu.Unlock()
+	resume(r)
 }
 
 func (e *pipeEvents) Writable(*Batch, *Stream) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.writable = true
 	e.cond.Broadcast()
+	r := (*Pipe)(e).unpark()
+	e.mu.Unlock()
+	resume(r)
 }
 
 func (e *pipeEvents) Timeout(_ *Batch, s *Stream) {

@@ -152,7 +152,7 @@ func (h *headerReader) deliverRequest(b *block) error {
 		err := c.rejectID(h.batch, b.stream, ProtocolError)
 		c.opt.Refused(&b.head)
 		return err
-	case (!b.large || c.opt.TooLarge != nil) && !c.streams.room(held(&b.head), &c.opt):
+	case (!b.large || c.opt.TooLarge != nil) && !c.streams.room(held(&b.head), 1, &c.opt):
 		return h.refuse(b.stream, LimitHeads, false)
 	}
 	c.flood.useful(tokensPerStream)

@@ -126,6 +126,19 @@ func (s *Stream) Room(n int) bool {
 	return s.sendable() && n <= min(s.flow.send, s.c.flow.send)
 }
 
+// aheadBytes is how many bytes are read ahead for all streams of a connection together whose windows are closed.
+const aheadBytes = 128 << 10
+
+// Ahead is how many bytes of what goes out on the stream are worth being read now: what the peer's windows and the out
+// buffer let through, or the stream's share of what is read ahead, whichever is more.
+func (s *Stream) Ahead() int {
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	room := min(s.flow.send, c.flow.send, outBytes-len(c.out.b))
+	return max(room, aheadBytes/max(1, len(c.streams.open)))
+}
+
 // Reset ends the stream in both directions with RST_STREAM. No event follows it, but for one that is being delivered
 // just now. What the owner still holds of the body counts as consumed.
 func (s *Stream) Reset(b *Batch, code ErrCode) {
