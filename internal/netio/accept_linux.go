@@ -133,7 +133,8 @@ func port(p *uint16) uint16 { return binary.BigEndian.Uint16((*[2]byte)(unsafe.P
 func localAddress(fd uintptr) netip.AddrPort {
 	var sa unix.RawSockaddrAny
 	size := uint32(unix.SizeofSockaddrAny)
-	_, _, e := syscall.RawSyscall(unix.SYS_GETSOCKNAME, fd, uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&size)))
+	_, _, e := syscall.RawSyscall(unix.SYS_GETSOCKNAME, fd, uintptr(unsafe.Pointer(&sa)),
+		uintptr(unsafe.Pointer(&size)))
 	if e != 0 {
 		return netip.AddrPort{}
 	}
