@@ -80,7 +80,7 @@ type watched struct {
 func newConn(s *Server, set *settings, nc net.Conn, cancel context.CancelFunc) *conn {
 	c := &conn{s: s, set: set, shard: s.conns.Add(1), start: time.Now(), cancel: cancel, socket: nc, down: nc}
 	c.client.who = proxyproto.Header{
-		Source: netio.AddrPort(nc.RemoteAddr()), Destination: netio.AddrPort(nc.LocalAddr()),
+		Source: netio.Peer(nc), Destination: netio.AddrPort(nc.LocalAddr()),
 	}
 	return c
 }

@@ -11,20 +11,30 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// A connection between two requests costs a few small structs. (The race detector needs memory of its own.)
+// A connection between two requests costs a few small structs, and those of package os once it has been used for
+// several. (The race detector needs memory of its own.)
 func TestFootprintIdle(t *testing.T) {
-	if !testgateway.Apart(t) {
-		return
+	for _, row := range []struct {
+		name              string
+		requests, ceiling int
+	}{{"after one request", 1, 600}, {"after several", 4, 740}} {
+		t.Run(row.name, func(t *testing.T) {
+			if !testgateway.Apart(t) {
+				return
+			}
+			g := start(t, to(plainEndpoint(t, ok(""))))
+			s := testgateway.NewSockets(t)
+			request, response := []byte(get("/")), make([]byte, len(ok("")))
+			connection := func() {
+				c := s.Dial(g.addr)
+				for range row.requests {
+					s.Send(c, request)
+					s.Fill(c, response)
+				}
+			}
+			testgateway.Footprint{Heap: row.ceiling}.Measure(t, 900, connection, g.parked)
+		})
 	}
-	g := start(t, to(plainEndpoint(t, ok(""))))
-	s := testgateway.NewSockets(t)
-	request, response := []byte(get("/")), make([]byte, len(ok("")))
-	exchange := func() {
-		c := s.Dial(g.addr)
-		s.Send(c, request)
-		s.Fill(c, response)
-	}
-	testgateway.Footprint{Heap: 830}.Measure(t, 900, exchange, g.parked)
 }
 
 // A request that waits for its endpoint, with both of its connections, which are parked.

@@ -19,7 +19,12 @@ type connH1 struct {
 	fresh   bool        // nothing has come on it yet
 	// ALPN has settled on HTTP/1.1 (RFC 7301 section 3.2): no HTTP/2 may come, as it may where nothing was agreed on
 	settled bool
+	waits   uint8 // how often it has been parked at once
 }
+
+// waitsAtOnce is how often a connection that is young is parked as soon as there is nothing to read: many carry one
+// request only, and the runtime's poller need not know of those. One that is used goes on with its goroutine.
+const waitsAtOnce = 2
 
 // slimAfter is how long a connection must be idle before it is parked. Where it cannot be, it moves to a fresh
 // goroutine, whose stack is small again: the one that has carried a request has grown, and only the garbage collector
@@ -109,6 +114,11 @@ func (c *connH1) await(since int64, busy bool) (*netio.Buffer, int, idleEnd) {
 		if c.s.draining.Load() && c.Conn.Quiet() && !c.mayStillBegin(since) {
 			return nil, 0, idleOver
 		}
+		if c.waits < waitsAtOnce && c.Conn.Unpolled() && !(c.fresh && c.s.left.Load() != 0) { // see mayStillBegin
+			if b, n, why := c.awaitParked(limit); why != idleSlim {
+				return b, n, why
+			}
+		}
 		at := limit
 		if slim {
 			at = forward.Earlier(limit, since+int64(slimAfter))
@@ -132,6 +142,23 @@ func (c *connH1) await(since int64, busy bool) (*netio.Buffer, int, idleEnd) {
 			return nil, 0, idleOver
 		}
 	}
+}
+
+// awaitParked is await for a connection that is young; idleSlim: it was not parked.
+func (c *connH1) awaitParked(limit int64) (*netio.Buffer, int, idleEnd) {
+	b, n, err := c.Conn.TryFirst()
+	switch {
+	case err == nil:
+		return b, n, idleRequest
+	case !errors.Is(err, netio.ErrWouldBlock):
+		return nil, 0, idleOver
+	}
+	c.waits++
+	c.Conn.SetReadDeadline(limit)
+	if c.Conn.Park(c) {
+		return nil, 0, idleParked
+	}
+	return nil, 0, idleSlim
 }
 
 // mayStillBegin tells whether the client has come so late in a drain, by a long handshake, that its first request must

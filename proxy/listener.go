@@ -51,7 +51,7 @@ func (s *Server) accepted(l *listener, nc net.Conn) {
 	set.Telemetry.Accepted.Inc()
 	set.Telemetry.Active.Inc()
 	c := route.Client{Listener: &set.Listener, Shard: s.conns.Add(1)}
-	if addr := netio.AddrPort(nc.RemoteAddr()).Addr(); addr.IsValid() {
+	if addr := netio.Peer(nc).Addr(); addr.IsValid() {
 		c.SetAddress(addr, s.trusted)
 		if len(set.from) > 0 && netio.Within(set.from, addr) {
 			s.arrive(nc, c, set, s.readHeader)

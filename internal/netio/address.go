@@ -16,6 +16,14 @@ func AddrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(p.Addr().Unmap().WithZone(""), p.Port())
 }
 
+// Peer is the TCP address at the other end of nc, in the form of [AddrPort].
+func Peer(nc net.Conn) netip.AddrPort {
+	if s, ok := nc.(interface{ peer() netip.AddrPort }); ok {
+		return s.peer()
+	}
+	return AddrPort(nc.RemoteAddr())
+}
+
 // Within tells whether addr is in one of the networks, in whichever form and whichever zone it is written: a prefix has
 // none, so that with its zone no address would be in it.
 func Within(networks []netip.Prefix, addr netip.Addr) bool {

@@ -29,7 +29,7 @@ const (
 // Conn is one stream connection. Make it with New; it belongs to one goroutine, except where a method says otherwise.
 // There is one for each idle connection too, so its size matters: see TestConnSize.
 type Conn struct {
-	// the connection as it was accepted or dialled: *net.TCPConn, *tls.Conn, *net.UnixConn, a pipe
+	// the connection as it was accepted or dialled: *socket, *net.TCPConn, *tls.Conn, *net.UnixConn, a pipe
 	net.Conn
 	raw     syscall.RawConn // the socket, also under TLS; nil when there is none
 	sweeper *Sweeper
@@ -69,7 +69,10 @@ type Conn struct {
 // none.
 func New(nc net.Conn, s *Sweeper, writeTimeout time.Duration) *Conn {
 	c := &Conn{Conn: nc, sweeper: s, writeTimeout: writeTimeout}
-	if sc, ok := nc.(syscall.Conn); ok {
+	if b, ok := nc.(interface{ briefly() syscall.RawConn }); ok {
+		c.raw, c.plain = b.briefly(), true // our callbacks do not wait
+		c.tryReadFn, c.tryWriteFn = c.tryRead, c.tryWrite
+	} else if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw, c.plain = raw, true
 			c.tryReadFn, c.tryWriteFn = c.tryRead, c.tryWrite

@@ -43,6 +43,26 @@ func dialled(t testing.TB) (ours, peer *net.TCPConn) {
 	return a.(*net.TCPConn), b.(*net.TCPConn)
 }
 
+// accepted returns the two ends of a TCP connection, ours as a Listener hands it out. The peer is closed when the test
+// ends.
+func accepted(t testing.TB) (ours, peer net.Conn) {
+	t.Helper()
+	l, err := Listen(context.Background(), "127.0.0.1:0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conns := make(chan net.Conn, 1)
+	l.Start(context.Background(), NewLimit(1), func(nc net.Conn) { conns <- nc }, func(err error) { t.Error(err) })
+	defer l.Close()
+	peer, err = net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours = <-conns
+	t.Cleanup(func() { _, _ = ours.Close(), peer.Close() })
+	return ours, peer
+}
+
 // piped returns the two ends of an in-memory connection; both are closed when the test ends.
 func piped(t testing.TB) (ours, peer net.Conn) {
 	t.Helper()
@@ -132,6 +152,7 @@ var kinds = []struct {
 	make func(t testing.TB) (ours, peer net.Conn)
 }{
 	{"tcp", func(t testing.TB) (net.Conn, net.Conn) { return dialled(t) }},
+	{"accepted", accepted},
 	{"tls", func(t testing.TB) (net.Conn, net.Conn) { return encrypted(t) }},
 	{"pipe", piped},
 }

@@ -31,12 +31,20 @@ func (l *Limit) mayConnect(descriptor int) bool {
 	return l == nil || l.descriptors == 0 || descriptor < l.descriptors-(cap(l.places)-l.Used())
 }
 
-// take waits for a place. It reports whether it has got one before ctx ended.
-func (l *Limit) take(ctx context.Context) bool {
+// tryTake takes a place, if there is one.
+func (l *Limit) tryTake() bool {
 	select {
 	case l.places <- struct{}{}:
 		return true
 	default:
+		return false
+	}
+}
+
+// take waits for a place. It reports whether it has got one before ctx ended.
+func (l *Limit) take(ctx context.Context) bool {
+	if l.tryTake() {
+		return true
 	}
 	l.waits.Add(1)
 	l.waiting.Add(1)

@@ -12,10 +12,10 @@ import (
 // Listener is a bound address. Connections are accepted from it between Start and Close, which belong to one goroutine
 // at a time.
 type Listener struct {
-	ln       net.Listener
-	arrivals *arrivals          // nil: nobody tells of them
-	stop     context.CancelFunc // nil: not started
-	done     chan struct{}      // closed when the accept loop has ended
+	ln     net.Listener
+	direct *acceptor          // nil: ln accepts
+	stop   context.CancelFunc // nil: not started
+	done   chan struct{}      // closed when the accept loop has ended
 }
 
 // NewListener takes ln over, of whatever kind.
@@ -58,7 +58,7 @@ func (l *Listener) Share() *Listener {
 // told to report, waited out and survived. The goroutine ends with Close, and is waited for there.
 func (l *Listener) Start(ctx context.Context, limit *Limit, serve func(net.Conn), report func(error)) {
 	ctx, l.stop = context.WithCancel(ctx)
-	l.arrivals = watchArrivals(l.ln)
+	l.direct = newAcceptor(l.ln)
 	go func() {
 		defer close(l.done)
 		l.accept(ctx, limit, serve, report)
@@ -109,12 +109,11 @@ func hand(nc net.Conn, limit *Limit, serve func(net.Conn), report func(error)) {
 	serve(nc)
 }
 
-// next waits for a connection and for its place. In this order, so that a listener to which nobody comes holds no place
-// that another needs. Where nobody tells of arrivals it has to be the other one, or what is over the limit would be
-// accepted.
+// next waits for a connection and for its place. Where ln accepts, the place has to come first, or what is over the
+// limit would be accepted.
 func (l *Listener) next(ctx context.Context, limit *Limit) (net.Conn, error) {
-	if err := l.arrivals.wait(); err != nil {
-		return nil, err
+	if l.direct != nil {
+		return l.direct.next(ctx, limit)
 	}
 	if !limit.take(ctx) {
 		return nil, ctx.Err()
@@ -138,11 +137,11 @@ func (l *Listener) Close() {
 	}
 	l.stop()
 	by := time.Now().Add(lastCall)
-	l.arrivals.setDeadline(by)
+	l.direct.setDeadline(by)
 	if d, ok := l.ln.(interface{ SetDeadline(at time.Time) error }); ok && d.SetDeadline(by) == nil {
 		<-l.done
 	}
 	_ = l.ln.Close() // it is not needed any more
 	<-l.done
-	l.arrivals.close()
+	l.direct.close()
 }

@@ -51,6 +51,13 @@ func (c *Conn) Park(r Resumer) bool {
 	return err == nil && took
 }
 
+// Unpolled tells whether the runtime's poller does not know of c yet. As long as that is so, c costs less parked than
+// with a goroutine that waits.
+func (c *Conn) Unpolled() bool {
+	s, ok := c.Conn.(interface{ unpolled() bool })
+	return ok && s.unpolled()
+}
+
 // ParkWith is Park for a connection whose owner also wants to know when something comes at another one, over which it
 // reads nothing meanwhile: whichever can be read first, or is closed or interrupted, has r go on, once, with both. The
 // other one may be under TLS; it needs a socket.

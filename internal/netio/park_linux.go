@@ -61,8 +61,8 @@ func (p *pollSet) arm(fd int, ticket uint32, again bool) bool {
 func (p *pollSet) wait(f func(fd int, ticket uint32)) error {
 	return p.raw.Read(func(set uintptr) bool {
 		for {
-			n, err := unix.EpollWait(int(set), p.events[:], 0)
-			if n == 0 || err != nil && err != unix.EINTR {
+			n, e := rawEpoll(set, p.events[:])
+			if n == 0 || e != 0 && e != syscall.EINTR {
 				return false
 			}
 			for i := range max(n, 0) {

@@ -21,6 +21,13 @@ func rawWrite(fd uintptr, b []byte) (int, syscall.Errno) {
 	return int(n), e
 }
 
+// rawEpoll is epoll_pwait(2) that does not wait, under the same terms.
+func rawEpoll(set uintptr, events []unix.EpollEvent) (int, syscall.Errno) {
+	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, set, uintptr(unsafe.Pointer(&events[0])),
+		uintptr(len(events)), 0, 0, 0)
+	return int(n), e
+}
+
 // hangup asks the kernel, without consuming a byte, how the peer's side stands; unread bytes in front of a FIN do not
 // hide it.
 func hangup(fd uintptr) Hangup {

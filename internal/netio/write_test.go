@@ -278,7 +278,7 @@ func TestWriteToNobody(t *testing.T) {
 
 // TestAbort: the peer sees a reset, also under TLS.
 func TestAbort(t *testing.T) {
-	for _, k := range kinds[:2] {
+	for _, k := range kinds[:3] {
 		t.Run(k.name, func(t *testing.T) {
 			testserver.Goroutines(t)
 			s := NewSweeper()
@@ -316,7 +316,7 @@ func TestAbortInMemory(t *testing.T) {
 
 // TestCloseWrite: the peer sees the end, and can still be read from.
 func TestCloseWrite(t *testing.T) {
-	for _, k := range kinds[:2] {
+	for _, k := range kinds[:3] {
 		t.Run(k.name, func(t *testing.T) {
 			testserver.Goroutines(t)
 			s := NewSweeper()

@@ -1,6 +1,7 @@
 package netio
 
 import (
+	"context"
 	"net"
 	"syscall"
 	"testing"
@@ -16,32 +17,39 @@ func TestAcceptedOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := options(t, plain)
-	if got := options(t, first.ln); got != want {
+	want := options(t, plain, net.Listener.Accept)
+	if got := options(t, first.ln, direct); got != want {
 		t.Errorf("options of an accepted connection: %v, want %v", got, want)
 	}
 	second := first.Share()
 	defer second.Close()
 	first.Close()
-	if got := options(t, second.ln); got != want {
+	if got := options(t, second.ln, direct); got != want {
 		t.Errorf("from a second handle: %v, want %v", got, want)
 	}
 }
 
+// direct accepts without package net.
+func direct(ln net.Listener) (net.Conn, error) {
+	a := newAcceptor(ln)
+	defer a.close()
+	return a.next(context.Background(), NewLimit(1))
+}
+
 // options are the values of TCP_NODELAY, SO_KEEPALIVE and the three times of probes, on a connection that is accepted.
-func options(t *testing.T, ln net.Listener) (values [5]int) {
+func options(t *testing.T, ln net.Listener, accept func(net.Listener) (net.Conn, error)) (values [5]int) {
 	t.Helper()
 	c, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	nc, err := ln.Accept()
+	nc, err := accept(ln)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	raw, err := nc.(*net.TCPConn).SyscallConn()
+	raw, err := nc.(syscall.Conn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}

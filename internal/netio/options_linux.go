@@ -12,8 +12,8 @@ const (
 	keepAliveCount    = 9
 )
 
-// listenConfig makes listening sockets with keep-alive probes, which Linux hands on to what is accepted from them: set
-// on each connection, they cost four calls. control is called first. It may be nil.
+// listenConfig makes listening sockets with the options that package net gives connections. Linux hands them on to what
+// is accepted: set on each connection, they cost five calls. control is called first. It may be nil.
 func listenConfig(control func(syscall.RawConn) error) *net.ListenConfig {
 	lc := &net.ListenConfig{
 		KeepAlive: -1, // not by package net
@@ -23,16 +23,18 @@ func listenConfig(control func(syscall.RawConn) error) *net.ListenConfig {
 					return err
 				}
 			}
-			return raw.Control(setKeepAlive)
+			return raw.Control(setOptions)
 		},
 	}
 	lc.SetMultipathTCP(false) // whose sockets do not hand everything on
 	return lc
 }
 
-// setKeepAlive does without where the system has none, as package net does.
-func setKeepAlive(fd uintptr) {
+// setOptions sends small messages at once, and probes. It does without what the system does not have, as package net
+// does.
+func setOptions(fd uintptr) {
 	for _, o := range [...][3]int{
+		{syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1},
 		{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1},
 		{syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, keepAliveIdle},
 		{syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, keepAliveInterval},
