@@ -75,12 +75,12 @@ func (c *Cluster) from(t *tier, ms []member, tried *Tried, panicking bool) *Endp
 // weights 5,1,1 give a a b a c a a, never five in a row.
 //
 // The effective weight is the weight times two shares, both 1 for an endpoint that
-// is well: factor, which falls with each failure and recovers turn by turn (also
-// in turns that go to others, in proportion to its weight), and pace, the slow
-// start.
+// is well. One is factor, which falls with each failure and recovers turn by turn,
+// also in turns that go to others, in proportion to its weight. The other is pace,
+// the slow start.
 //
 // The turn must be one step for all callers, or two of them pick the same
-// endpoint: hence a lock, held for some 2 ns an endpoint, one per cluster.
+// endpoint. Hence a lock, one per cluster, held for some 2 ns an endpoint.
 // With panicking, gates are ignored.
 //
 // The analyzer does not see that the healths of ms are of this group.

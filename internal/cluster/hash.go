@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// The balancer of a cluster with balance hash is Maglev's: a table with far more slots than endpoints, in which each
-// endpoint has as many as its weight is of the sum. A key has one slot. When an endpoint comes or goes, hardly any
+// The balancer of a cluster with balance hash is Maglev's. Its table has far more slots than there are endpoints, and
+// each endpoint has as many as its weight is of the sum. A key has one slot. When an endpoint comes or goes, hardly any
 // other slot than those that it takes or gives changes. The table depends on addresses and weights alone, so every
 // gateway sends a key to the same endpoint.
 
@@ -141,8 +141,8 @@ func mix(x uint64) uint64 {
 // hashTries is how many slots of a key are tried before its request goes to any endpoint that may be used.
 const hashTries = 16
 
-// hashed leases the endpoint of the key. The requests of one that is ejected or tried already, and of one in a slow
-// start a part of the keys, go where the key's next slots say: always to the same one.
+// hashed leases the endpoint of the key. Where that one is ejected, or was tried already, the key's next slots say
+// which one it is: always the same. So it is with a part of the keys of an endpoint in a slow start.
 func hashed(t *tier, tried *Tried, key uint64, panicking bool) *Endpoint {
 	for n := range uint64(hashTries) {
 		m := t.candidate(key, n)

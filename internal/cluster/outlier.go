@@ -8,7 +8,7 @@ import (
 )
 
 // defaultStreak is after how many failures in a row an endpoint has lost all its
-// preference where the document has no passive health to say it.
+// preference, where the document has no passive health.
 const defaultStreak = 5
 
 // outlier is when endpoints are ejected; a cluster without passive health has one
@@ -53,8 +53,8 @@ func (o outlier) room(n int) int {
 	return max(1, n*o.percent/100)
 }
 
-// failed counts a failure against h: it loses preference, and after too many in
-// a row, or as the first thing after an ejection, it is ejected.
+// failed counts a failure against h, which loses preference. After too many in a
+// row, or as the first thing after an ejection, it is ejected.
 func (h *health) failed(o Outcome) (ejected bool) {
 	g := h.group
 	c := g.active.Load()
@@ -133,8 +133,8 @@ func (h *health) succeeded() {
 	}
 }
 
-// probeAll ends all ejections at once: whatever they had in common seems to be
-// over, and the one that returns first shall not carry the load alone.
+// probeAll ends all ejections at once: what they had in common seems to be over.
+// The one that returns first shall not carry the load alone.
 //
 // +checklocks:g.mu
 func (g *group) probeAll(now time.Duration) {
@@ -146,8 +146,8 @@ func (g *group) probeAll(now time.Duration) {
 }
 
 // verdictWithin is how long the first probe keeps others away. What lives long may have no verdict
-// until it ends (a tunnel in which nothing moves), and a healthy endpoint would be out for hours
-// with it. Each further one is given twice as long, so those that hang are a few, ten after an
+// until it ends, such as a tunnel in which nothing moves. With it a healthy endpoint would be out
+// for hours. Each further one is given twice as long, so those that hang are a few, ten after an
 // hour.
 const verdictWithin = 5 * time.Second
 

@@ -53,8 +53,8 @@ func scan(ms []member, tried *Tried, panicking bool) *Endpoint {
 }
 
 // leastRequest draws two different endpoints by weight and leases the one with fewer
-// requests in flight for its weight: nearly as good as looking at all, without
-// everybody rushing to the same one.
+// requests in flight for its weight. That is nearly as good as looking at all, and
+// not everybody takes the same one.
 func leastRequest(t *tier, tried *Tried) *Endpoint {
 	for range draws {
 		a, b := t.draw(), t.draw()

@@ -28,7 +28,7 @@ func (d *decoder) checkCookies() {
 	d.path = nil
 }
 
-// checkHashedCookies refuses a sticky cookie by which another route, for the same clients, chooses endpoints: all who
+// checkHashedCookies refuses a sticky cookie by which another route, for the same clients, chooses endpoints. All who
 // stay at a cluster would go to one endpoint there.
 func (d *decoder) checkHashedCookies() {
 	byName := map[string][]*declaredSticky{}

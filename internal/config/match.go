@@ -68,8 +68,8 @@ const maxHosts = 1000
 // hosts is a list without order.
 var hosts = listOf(matchHost).then(unordered("host", "leave hosts out for any", maxHosts))
 
-// unordered holds a list without order to at least one item and at most so many, of which none comes twice, and sorts
-// it. instead says what to write in place of an empty one.
+// unordered sorts a list without order. It wants at least one item and at most so many, none of them twice. instead
+// says what to write in place of an empty list.
 func unordered(item, instead string, most int) func(*decoder, *yaml.Node, *[]string) {
 	return func(d *decoder, n *yaml.Node, v *[]string) {
 		switch {
