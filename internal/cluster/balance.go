@@ -27,15 +27,15 @@ func (c *Cluster) choose(v *view, tried *Tried) *Endpoint {
 }
 
 // usable are the endpoints of v from which choose takes one for a first try. Of one that is probed
-// that is so once in a while.
+// that is so once in a while. While another cluster stands in, only such ones are.
 func (c *Cluster) usable(v *view) map[*Endpoint]bool {
-	open := map[*Endpoint]bool{}
+	open, aside := map[*Endpoint]bool{}, c.Serving() > 0
 	for _, m := range v.members {
-		if m.health.gate.Load() != gateEjected {
+		if gate := m.health.gate.Load(); gate == gateProbing || gate == gateOpen && !aside {
 			open[m.endpoint] = true
 		}
 	}
-	if len(open) > 0 || c.strict {
+	if len(open) > 0 || c.strict || aside {
 		return open
 	}
 	for _, m := range v.all {

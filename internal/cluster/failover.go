@@ -1,7 +1,8 @@
 package cluster
 
-// StandIn makes clusters of a revision stand in for others of it, while those have no usable endpoint. failovers has
-// the names for each such cluster, in order of preference. It is for the applying goroutine, before requests use them.
+// StandIn makes clusters of a revision stand in for others of it, while those have no usable endpoint. For each such
+// cluster failovers has the names of the others, in order of preference. It is for the applying goroutine, before
+// requests use them.
 func StandIn(clusters map[string]*Cluster, failovers map[string][]string) {
 	for name, others := range failovers {
 		list := make([]*Cluster, len(others))

@@ -68,6 +68,15 @@ func (c *chain) serving(want, logged string) {
 	if active != want && (active != "" || want != "a") || strings.Join(st.Failover.Order, " ") != "b c" {
 		c.t.Errorf("status = %+v, want %s to stand in", st.Failover, want)
 	}
+	used := 0
+	for _, e := range st.Endpoints {
+		if e.Unused == "" && e.Passive.State != "probing" {
+			used++
+		}
+	}
+	if (used > 0) != (want == "a") {
+		c.t.Errorf("the status has %d endpoints as used while %s serves", used, want)
+	}
 	if a.group.failsOver() != (want != "a") {
 		c.t.Errorf("metric = %v while %s serves", a.group.failsOver(), want)
 	}

@@ -110,8 +110,8 @@ func (v *view) divide(c *Cluster, before *split) {
 	v.split = p
 }
 
-// overprovisioning is by how much the capacity of some endpoints is taken to exceed their weight, in tenths. As long as
-// 72 % of it is healthy they take all. It is the factor 1.4 of Envoy.
+// overprovisioning is what the capacity of endpoints is taken to be, in tenths of their weight. So they take all as
+// long as 72 % of the weight is healthy. It is the factor 1.4 of Envoy.
 const overprovisioning = 14
 
 // nearShare is which share of the requests, of full, goes to the near endpoints: as much as the healthy ones of them

@@ -426,6 +426,22 @@ var bad = []struct{ file, want string }{
 20:29: response_headers.remove[0]: content-length cannot be removed: the gateway writes what belongs to the connection
     and the body
 `},
+	{"hints.bad.yaml", `
+2:43: routes[0].match.host: want one host, write hosts for several (seen a list)
+3:45: routes[1].match.hosts[0]: want a host without https:// (seen "https://a.org")
+4:24: routes[2].cluster: want one cluster, write clusters for several (seen a list)
+5:51: routes[3].redirect.host: want a host without http:// (seen "http://a.org")
+6:51: routes[4].redirect.path: want a path that begins with one slash: host: names another host (seen "/\\evil.org")
+7:61: routes[5].redirect.prefix_rewrite: want a path that begins with one slash: host: names another host (seen "//evil.org")
+8:61: routes[6].redirect.prefix_rewrite: want a path that begins with one slash: host: names another host (seen "/\\evil.org")
+9:73: routes[7].respond.headers.x-ip: want a value without variables: response_headers of the route has them
+10:48: routes[8]: key error_pages is not known here: it is one of the whole document
+11:77: routes[9].request_headers.set.x-a: want the name of a variable between ${ and }: did you mean ${host}?
+11:93: routes[9].request_headers.set.x-b: want the name of a variable between ${ and }
+11:122: routes[9].request_headers.set.x-c: want the name of a variable between ${ and }
+13:37: clusters[0]: key retries is not known (known: name, endpoints, consul, protocol, balance, hash, panic, tls, passive_health, health_check, limits, keepalive, proxy_protocol, slow_start, failover, allow_empty)
+13:61: clusters[0]: key routes is not known here: it is one of the whole document
+`},
 	{"hosts.bad.yaml", `
 2:42: routes[0].match.host: want a host without a port (seen "a.example.com:8080")
 3:42: routes[1].match.host: want a name after the *, leave the host out for any (seen "*")
@@ -437,7 +453,7 @@ var bad = []struct{ file, want string }{
 9:42: routes[7].match.host: want an address of four numbers without leading zeros, or a name that does not end in a
     number (seen "10.0.0.010")
 10:42: routes[8].match.host: want an IPv6 address inside the brackets, and no port (seen "[10.0.0.1]")
-11:42: routes[9].match.host: want a host without a port (seen "http://a.com")
+11:42: routes[9].match.host: want a host without http:// (seen "http://a.com")
 12:69: routes[10].host_rewrite: want a host name of letters, digits, - and _ between its dots (seen "a b")
 13:69: routes[11].host_rewrite: want a port from 1 to 65535 (seen "a:99999")
 `},
@@ -747,6 +763,15 @@ var bad = []struct{ file, want string }{
     who stay at a cluster have the same (seen user)
 4:83: routes[2].sticky: want a cookie of another name: by this one route d chooses endpoints of cluster shops, and all
     who stay at a cluster have the same (seen shop)
+`},
+	{"sticky-shared.bad.yaml", `
+4:101: routes[2].sticky: want a cookie of another name or path: route a gives this one to the same clients for other clusters, and each of the two would replace what the other gave (seen canary)
+7:88: routes[5].sticky: want a cookie of another name or path: route a gives this one to the same clients for other clusters, and each of the two would replace what the other gave (seen canary)
+10:89: routes[8].sticky: want a cookie of another name or path: route h gives this one to the same clients for other clusters, and each of the two would replace what the other gave (seen stay)
+11:93: routes[9].sticky: want a cookie of another name or path: route h gives this one to the same clients for other clusters, and each of the two would replace what the other gave (seen stay)
+15:99: routes[13].sticky: want a cookie of another name or path: route h gives this one to the same clients for other clusters, and each of the two would replace what the other gave (seen stay)
+16:103: routes[14].sticky.cookie.name: want a name that does not begin with __Host-: browsers keep such a cookie only with Secure, which it has not (seen __Host-x)
+17:103: routes[15].sticky.cookie.name: want a name that does not begin with __Secure-: browsers keep such a cookie only with Secure, which it has not (seen __secure-x)
 `},
 	{"syntax.bad.json", `
 1:26: document: not YAML (while parsing a flow node: did not find expected node content)

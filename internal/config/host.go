@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 )
@@ -67,11 +68,13 @@ func checkHost(s string) (string, error) {
 // checkHostName takes a DNS name, also with underscores as some networks have
 // them, and makes it lower-case.
 func checkHostName(s string) (string, error) {
-	switch {
+	switch scheme, _, schemed := strings.Cut(s, "://"); {
 	case s == "":
 		return "", errors.New("want a host name")
 	case len(s) > 253:
 		return "", errors.New("want a host name of at most 253 bytes")
+	case schemed:
+		return "", fmt.Errorf("want a host without %s://", clip(scheme))
 	case strings.Contains(s, ":"):
 		return "", errors.New("want a host without a port")
 	case strings.HasSuffix(s, "."):

@@ -68,8 +68,8 @@ const maxHosts = 1000
 // hosts is a list without order.
 var hosts = listOf(matchHost).then(unordered("host", "leave hosts out for any", maxHosts))
 
-// unordered holds a list without order to at least one item and at most so many, of which none comes twice, and sorts
-// it. instead says what to write in place of an empty one.
+// unordered sorts a list without order. It wants at least one item and at most so many, none of them twice. instead
+// says what to write in place of an empty list.
 func unordered(item, instead string, most int) func(*decoder, *yaml.Node, *[]string) {
 	return func(d *decoder, n *yaml.Node, v *[]string) {
 		switch {
@@ -86,6 +86,10 @@ func unordered(item, instead string, most int) func(*decoder, *yaml.Node, *[]str
 // oneHost is a list with one item, written as it. The empty text is any host.
 var oneHost = kind[[]string]{
 	decode: func(d *decoder, n *yaml.Node, v *[]string) {
+		if n.Kind == yaml.SequenceNode {
+			d.problem(n, "want one host, write hosts for several (seen a list)")
+			return
+		}
 		host := ""
 		matchHost.or("").decode(d, n, &host)
 		if *v = nil; host != "" {
@@ -153,3 +157,11 @@ func (m *Match) conditions(b *strings.Builder) {
 
 // anyHost stands for the hosts of a match without any.
 var anyHost = []string{""}
+
+// hostsOrAny are the hosts of the match, or anyHost.
+func (m *Match) hostsOrAny() []string {
+	if len(m.Hosts) == 0 {
+		return anyHost
+	}
+	return m.Hosts
+}

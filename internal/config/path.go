@@ -84,12 +84,14 @@ func prefixForm(s string) string {
 }
 
 // pathRewrite goes upstream as it is, but for a slash at its end.
-var pathRewrite = text(func(s string) (string, error) {
+var pathRewrite = text(checkRewrite)
+
+func checkRewrite(s string) (string, error) {
 	if err := checkNoVariables(s); err != nil {
 		return "", err
 	}
 	return checkPath(s)
-})
+}
 
 // requestPath is a whole path with its query, as in a request line.
 var requestPath = text(func(s string) (string, error) {

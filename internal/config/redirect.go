@@ -26,7 +26,7 @@ var redirectBlock = block[Redirect]{
 		at("host", func(r *Redirect) *string { return &r.Host }, redirectHost.or("")).optional(),
 		at("port", func(r *Redirect) *int { return &r.Port }, count(1, 65535)).optional(),
 		at("path", func(r *Redirect) *string { return &r.Path }, redirectPath).optional(),
-		at("prefix_rewrite", func(r *Redirect) *string { return &r.PrefixRewrite }, pathRewrite).optional(),
+		at("prefix_rewrite", func(r *Redirect) *string { return &r.PrefixRewrite }, redirectRewrite).optional(),
 		at("query", func(r *Redirect) *bool { return &r.DropQuery }, keepOrDrop).optional(),
 		at("status", func(r *Redirect) *int { return &r.Status }, redirectStatus),
 	},
@@ -72,14 +72,29 @@ var redirectHost = text(checkHost)
 
 // redirectPath is a whole path as it goes out. A query would be one of two.
 var redirectPath = text(func(s string) (string, error) {
-	if strings.HasPrefix(s, "//") {
-		return "", errors.New("want a path that begins with one slash: host: names another host")
+	if err := checkOneSlash(s); err != nil {
+		return "", err
 	}
 	if err := checkNoVariables(s); err != nil {
 		return "", err
 	}
 	return s, checkPathForm(s)
 })
+
+var redirectRewrite = text(func(s string) (string, error) {
+	if err := checkOneSlash(s); err != nil {
+		return "", err
+	}
+	return checkRewrite(s)
+})
+
+// checkOneSlash refuses a path that browsers take for another host, which they do with a backslash too.
+func checkOneSlash(s string) error {
+	if strings.HasPrefix(s, "//") || strings.HasPrefix(s, `/\`) {
+		return errors.New("want a path that begins with one slash: host: names another host")
+	}
+	return nil
+}
 
 var redirectStatus = kind[int]{
 	decode: func(d *decoder, n *yaml.Node, v *int) {

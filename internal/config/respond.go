@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -94,9 +95,19 @@ var ofResponse = fieldsSet{
 
 // headers is a mapping of names to values, without those that the gateway writes.
 func headers(except fieldsSet) kind[[]Header] {
-	return headerFields("headers", headerValue.then(checkUnpadded), func(d *decoder, key *yaml.Node) string {
+	return headerFields("headers", headerValue.then(checkUnpadded).then(checkPlain), func(d *decoder, key *yaml.Node) string {
 		return editableName(d, key, "set", except)
 	})
+}
+
+// variableForm is what a variable looks like in the values of header edits.
+var variableForm = regexp.MustCompile(`\$\{[a-z_]+\}`)
+
+// checkPlain refuses what would be a variable in the values of header edits.
+func checkPlain(d *decoder, n *yaml.Node, v *string) {
+	if variableForm.MatchString(*v) {
+		d.problem(n, "want a value without variables: response_headers of the route has them")
+	}
 }
 
 // headerFields is a mapping of names to values, which the document calls what. name reads a name in lower case; empty:

@@ -141,10 +141,7 @@ func (d *decoder) checkTarget(n *yaml.Node) {
 // addRoute takes a route into the document. What the bootstrap adds gives way
 // to one of the same name, or that matches the same.
 func (d *decoder) addRoute(n *yaml.Node, r *Route, clean bool) bool {
-	hosts, rest := r.Match.Hosts, r.matchedBesidesHost()
-	if len(hosts) == 0 {
-		hosts = anyHost
-	}
+	hosts, rest := r.Match.hostsOrAny(), r.matchedBesidesHost()
 	for _, host := range hosts {
 		if first, taken := d.matches[matchKey{host, rest}]; d.isTaken(first, taken) {
 			return false

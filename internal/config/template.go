@@ -98,10 +98,12 @@ func variableNamed(name string) (Variable, error) {
 	if i := slices.Index(known, name); i >= 0 {
 		return NoVariable + 1 + Variable(i), nil
 	}
-	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" || name == "" {
-		return NoVariable, errors.New("want the name of a variable between ${ and }")
+	like := meant(name, known)
+	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" || name == "" { // it may be a secret, so it is not shown
+		return NoVariable, fmt.Errorf("want the name of a variable between ${ and }%s",
+			either(like != "", ": did you mean ${"+like+"}?", ""))
 	}
-	if like := meant(name, known); like != "" {
+	if like != "" {
 		return NoVariable, fmt.Errorf("variable ${%s} is not known: did you mean ${%s}?", clip(name), like)
 	}
 	return NoVariable, fmt.Errorf("variable ${%s} is not known (known: %s)", clip(name), strings.Join(known, ", "))

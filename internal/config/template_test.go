@@ -27,7 +27,9 @@ func TestParseTemplate(t *testing.T) {
 		{"${", nil, "a variable begins with ${ and does not end: want } behind its name"},
 		{"${}", nil, "want the name of a variable between ${ and }"},
 		{"${a b}", nil, "want the name of a variable between ${ and }"},
-		{"${Host}", nil, "want the name of a variable between ${ and }"},
+		{"${Host}", nil, "want the name of a variable between ${ and }: did you mean ${host}?"},
+		{"${CLIENT_IP}", nil, "want the name of a variable between ${ and }: did you mean ${remote_ip}?"},
+		{"${S3cret}", nil, "want the name of a variable between ${ and }"},
 		{"${hots}", nil, "variable ${hots} is not known: did you mean ${host}?"},
 		{"${request}", nil, "variable ${request} is not known: did you mean ${request_id}?"},
 	} {

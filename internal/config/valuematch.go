@@ -41,8 +41,8 @@ func (m *ValueMatch) key() string {
 		strconv.Quote(m.Value)
 }
 
-// operators is what a value of a mapping may be, besides the text that is wanted. exact is what a whole value may be,
-// value what may be a part of one.
+// operators is what a value of a mapping may be, besides the text that is wanted. exact is the kind of whole values,
+// and value that of their parts.
 func operators(exact, value kind[string]) *block[ValueMatch] {
 	of := func(op Operator, k kind[string]) field[ValueMatch] {
 		return at(op.String(), func(m *ValueMatch) *ValueMatch { return m }, kind[ValueMatch]{

@@ -44,6 +44,10 @@ var weightedClusters = blocksOf(&weightedBlock).then(func(d *decoder, n *yaml.No
 // oneCluster is a split with one part, written as its name.
 var oneCluster = kind[[]WeightedCluster]{
 	decode: func(d *decoder, n *yaml.Node, v *[]WeightedCluster) {
+		if n.Kind == yaml.SequenceNode {
+			d.problem(n, "want one cluster, write clusters for several (seen a list)")
+			return
+		}
 		w := WeightedCluster{Weight: 1}
 		routedCluster.decode(d, n, &w.Name)
 		*v = []WeightedCluster{w}

@@ -31,11 +31,12 @@
 //
 // What a client that is not trusted says about itself never goes upstream. X-Forwarded-* of any name, Forwarded and
 // X-Real-IP are dropped, in the head and in trailers alike, and the gateway writes its own X-Forwarded-*. Apps believe
-// these fields, whichever they happen to read. A proxy in trusted_proxies may send them all. Traefik does the same;
-// Envoy and HAProxy pass Forwarded and X-Real-IP unless told otherwise, which their guides warn of.
+// these fields, whichever they happen to read. Many also take X_Real_IP for X-Real-IP, so that one is dropped too; nginx
+// drops every name with an underscore. A proxy in trusted_proxies may send them all. Traefik does the same; Envoy and
+// HAProxy pass Forwarded and X-Real-IP unless told otherwise, which their guides warn of.
 //
 // A redirect to another scheme that names no port leaves out that of the request: a port has one scheme. One that names
-// neither scheme nor host nor port is a path alone, so a proxy in front that nobody told us of does no harm.
+// neither scheme nor host nor port is a path alone. So a proxy in front that nobody told us of does no harm.
 //
 // A pattern rewrites the normalised path: on the bytes that came, %75 in place of u would go around it. It is done with
 // the decision, since what comes out may have to be refused. It costs what package regexp allocates for the groups.
@@ -51,11 +52,11 @@
 // A shape is kept at most every 20 ms, in order of coming: a draw for each request would cost more, and say no more. It
 // is kept as text and not as the route that it took, since both tables are to be asked in the same way.
 //
-// The cookie of sticky has a hash of the cluster's name: all gateways, and all revisions, agree on it without a shared
+// The cookie of sticky has a hash of the cluster's name. So all gateways and all revisions agree on it without a shared
 // secret, and clients do not read names. It is only compared with the clusters of the route. A weight of 0 keeps who
 // stays there, as HAProxy does it: so a canary is drained. To remove the cluster moves them at once. Traefik has only
 // the second.
 //
-// A rate limit's buckets are kept under hashes of their keys, with a secret seed: small, without the clients' values in
-// memory, and nobody can choose a key that meets another's.
+// A rate limit's buckets are kept under hashes of their keys, with a secret seed. They are small, and have no values of
+// clients in memory. Nobody can choose a key that meets another's.
 package route

@@ -128,8 +128,8 @@ type Exchange struct {
 	Endpoint string // its address
 }
 
-// appendValue appends a value, without space around it, which HTTP/2 has none of (RFC 9113 section 8.2.1): a variable
-// at either end may be empty, or have some.
+// appendValue appends a value without space around it: a variable at either end may be empty, or have some. HTTP/2
+// forbids such space (RFC 9113 section 8.2.1).
 func (x *Exchange) appendValue(dst []byte, value []config.Piece) []byte {
 	start := len(dst)
 	for i := range value {

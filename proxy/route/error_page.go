@@ -28,8 +28,8 @@ func compileErrorPages(list []config.ErrorPage) *errorPages {
 	return all
 }
 
-// Response is what r has for a body and fields of its own: what a route or another service responds, or else the error
-// page of the document for its status. nil: its text. t may be nil.
+// Response is the body of r, with its fields. It is what a route or another service responds, or else the error page of
+// the document for its status. nil: r has its text alone. t may be nil.
 func (t *Table) Response(r *LocalReply) *OwnResponse {
 	if r.Own != nil || t == nil || t.pages == nil || r.Status < firstError || r.Status > lastError {
 		return r.Own

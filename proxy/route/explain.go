@@ -106,9 +106,9 @@ const (
 // errClimbs: the request is answered with 400, whatever the routes are.
 var errClimbs = errors.New("its path climbs above the root or ends inside an encoding, which is answered with 400")
 
-// Explain tells which route the request takes by the table, and why the others lose. lim is what the parser of requests
-// is held to, base what the document was read with. bound tells where a listener is bound, empty for nowhere. The error
-// says what is wrong with q. Safe from any goroutine.
+// Explain tells which route the request takes by the table, and why the others lose. lim bounds the parser of requests.
+// base is what the document was read with. bound tells where a listener is bound, empty for nowhere. The error says
+// what is wrong with q. Safe from any goroutine.
 func (t *Table) Explain(
 	q ExplainRequest, lim *http1.Limits, base config.Base, bound func(listener string) string,
 ) (*Explanation, error) {
@@ -203,8 +203,8 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, client *Client,
 	}
 }
 
-// explainPath is the path of h as the route rewrites it, empty where it does not, or the reply where that is refused.
-// normal is the normalised path.
+// explainPath is the path of h as the route rewrites it, empty where it does not. The reply is for a path that is
+// refused. normal is the normalised path.
 func (rt *Route) explainPath(h *message.Head, normal string) (string, *LocalReply) {
 	d := Decision{Route: rt, normal: []byte(normal)}
 	if reply := d.rewritePath(h, d.normal, new(Workspace)); reply != nil {

@@ -45,8 +45,8 @@ type AccessList struct {
 
 const maxShown = 10
 
-// explainAccess tells whether a client may use the route: one at that address (the zero Addr: not said) with that name
-// (the zero Name: not said).
+// explainAccess tells whether a client with that address and that name may use the route. The zero Addr and the zero
+// Name: it was not said.
 func (rt *Route) explainAccess(source netip.Addr, name identity.Name) *AccessInForce {
 	r := rt.access
 	if r == nil && rt.auth == nil && rt.external == nil {

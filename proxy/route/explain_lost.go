@@ -71,8 +71,8 @@ func (r *router) ofHosts(host []byte) map[*Route]bool {
 	return all
 }
 
-// hostFor is the one of the route's hosts under which a request to host is matched: the most specific one that fits, or
-// the first where none does. Empty: the route is for any.
+// hostFor is the one of the route's hosts under which a request to host is matched. It is the most specific one that
+// fits, or the first where none does. Empty: the route is for any.
 func (rt *Route) hostFor(host []byte) string {
 	all := rt.Config.Match.Hosts
 	if len(all) == 0 {
@@ -91,8 +91,8 @@ func (rt *Route) hostFor(host []byte) string {
 	return cmp.Or(best, all[0])
 }
 
-// precedence is negative when a is tried before b for a request to host that both fit, positive when after it, and 0
-// when the document's order decides, or the patterns of the two.
+// precedence is for two routes that fit a request to host: negative when a is tried before b, positive when after it.
+// It is 0 when the document's order decides, or the patterns of the two.
 func precedence(a, b *Route, host []byte) int {
 	byConditions := 0
 	if a.pathKind() != pathPattern {

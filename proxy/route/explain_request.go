@@ -114,8 +114,9 @@ func (q *ExplainRequest) fields(urlHost string) (lines, host string, err error) 
 	return b.String(), host, nil
 }
 
-// listener is the name of the listener that q is about: the one that it names, the one that has the port of its URL, or
-// the only one. It only matters where a route is for some listeners only. bound tells where a listener is bound.
+// listener is the name of the listener that q is about. It is the one that q names, else the one that has the port of
+// its URL, else the only one. It only matters where a route is for some listeners only. bound tells where a listener is
+// bound.
 func (t *Table) listener(q *ExplainRequest, bound func(listener string) string) (string, error) {
 	switch {
 	case q.Listener != "" && !slices.Contains(t.listeners, q.Listener):

@@ -44,8 +44,8 @@ func compileExternalAuth(c *config.Route, o *Options) (*externalAuth, error) {
 // AsksOutside tells whether another service has to be asked about the request.
 func (d *Decision) AsksOutside() bool { return d.Route.external != nil }
 
-// Question makes q the head of the request that asks about the request h, which came from c, and returns what has been
-// decided about it. Its memory is its own.
+// Question makes q the head of the request that asks about the request h, which came from c. It returns the decision
+// about q. The memory of q is its own.
 func (d *Decision) Question(h *message.Head, c *Client, now int64, q *message.Head) Decision {
 	a, room := d.Route.external, q.Buf[:0]
 	q.Reset()
@@ -74,8 +74,8 @@ func (d *Decision) Question(h *message.Head, c *Client, now int64, q *message.He
 
 var get = []byte("GET")
 
-// sends tells whether the field f of the request h goes to the service: what the document names, the request's id, and
-// what a trusted proxy says of the client, which is added to.
+// sends tells whether the field f of the request h goes to the service. These do: what the document names, the
+// request's id, and what a trusted proxy says of the client, to which the gateway adds.
 func (a *externalAuth) sends(h *message.Head, f *message.Field, c *Client) bool {
 	switch f.ID {
 	case message.XRequestID:

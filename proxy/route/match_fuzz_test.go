@@ -42,6 +42,7 @@ func FuzzOperator(f *testing.F) {
 	f.Add(uint8(config.Exact), "a", "b\na", "p=b&p=a", false, false)
 	f.Add(uint8(config.Prefix), "A-", "a-1", "x&p=%61-&p", true, false)
 	f.Add(uint8(config.Suffix), "", "", "p", false, true)
+	f.Add(uint8(config.Exact), "a b", "a+b", "p=a+b", false, false)
 	f.Add(uint8(config.Contains), "b+", "a\nB+", "p=a+b%2B%", true, true)
 	f.Add(uint8(config.Regex), "[0-9]+|é", "7\n8a", "p=%C3%A9", true, false)
 	f.Add(uint8(config.Present), "", "", "%70=", false, false)

@@ -15,9 +15,9 @@ import (
 // rateLimit is a token bucket in front of a route: one for all its requests, or one for each client address or value
 // of a field. It belongs to the route's name, and survives revisions that leave the setting as it is.
 //
-// A bucket is one number, the moment at which it will be full again: a request moves that moment by the time that one
-// token takes to come back, and is refused where it would then lie further off than it takes to fill an empty bucket
-// (the virtual scheduling of GCRA).
+// A bucket is one number, the time at which it will be full again. A request moves that time by what one token takes to
+// come back. It is refused where that would be later than filling an empty bucket takes (the virtual scheduling of
+// GCRA).
 type rateLimit struct {
 	cfg   config.RateLimit
 	token int64 // nanoseconds until one token is back
@@ -106,8 +106,8 @@ func (l *rateLimit) takeWhole(now int64) (wait int64) {
 	}
 }
 
-// takeKey takes a token from the bucket of one key. Keys are kept as their hashes under a secret seed: so a key takes
-// the same small room however long the field was, and nobody can choose one that shares a bucket with another.
+// takeKey takes a token from the bucket of one key. Keys are kept as their hashes under a secret seed. So each takes
+// the same small room, however long the field was, and nobody can choose one that shares a bucket with another.
 func (l *rateLimit) takeKey(key uint64, now int64) (wait int64) {
 	s := &l.shards[key%rateShards]
 	s.mu.Lock()

@@ -10,8 +10,8 @@ import (
 )
 
 // AppendLocation appends where the route of d, which redirects, sends the client c with its request h. It is a path
-// alone as long as the route names neither scheme nor host nor port: then nothing has to be known of how the client
-// came. Such a path never begins with two slashes, or a slash and a backslash, which would name another host.
+// alone where the route names neither scheme nor host nor port: then the scheme of the client does not matter. Such a
+// path never begins with two slashes, or a slash and a backslash, which would name another host.
 func (d *Decision) AppendLocation(dst []byte, h *message.Head, c *Client) []byte {
 	r := &d.Route.Config.Redirect
 	start := len(dst)
@@ -101,8 +101,8 @@ func oneSlash(b []byte, start int) []byte {
 	return append(b[:start+1], rest...)
 }
 
-// AppendRewritten appends the path of h with rewrite in place of what the match of d's route names of it: the prefix,
-// or the whole path. The rest has the bytes that came where the path begins with the prefix as it came.
+// AppendRewritten appends the path of h with rewrite in place of the prefix, or of the whole path, as the route of d
+// matches either. Where the path begins with the prefix as it came, the rest has the bytes that came.
 func (d *Decision) AppendRewritten(dst []byte, h *message.Head, rewrite string) []byte {
 	rest, n := h.Path, len(d.Route.prefix)
 	if len(rest) >= n && string(rest[:n]) == d.Route.prefix && config.StaysBelow(rest[n:]) {

@@ -37,8 +37,8 @@ func (rt *Route) compileSplit(c *config.Route, upstreams map[string]*Upstream) (
 	return ""
 }
 
-// choose is the cluster of the request h: the one at which its client stays, or one drawn by the weights. nil: all
-// weights are 0.
+// choose is the cluster of the request h: the one at which its client stays, else one drawn by the weights.
+// nil: all weights are 0.
 func (d *Decision) choose(h *message.Head) *Upstream {
 	rt := d.Route
 	if rt.sticky == nil {
@@ -56,8 +56,8 @@ func (d *Decision) choose(h *message.Head) *Upstream {
 	return d.stays.up
 }
 
-// KeepNowhere has the response keep its client at no cluster: a local reply may say that the one which was drawn fails,
-// so the next request is drawn anew.
+// KeepNowhere has the response keep its client at no cluster, so that the next request is drawn anew. It is for local
+// replies: the cluster that was drawn may be the one that fails.
 func (d *Decision) KeepNowhere() { d.stays = nil }
 
 // staysAt is the cluster that the client of the request h has a cookie for; nil: none of the route. The weight does not
