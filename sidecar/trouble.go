@@ -267,9 +267,18 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d s", max(d, 0)/time.Second)
 }
 
-func plural(n int) string {
+// areIs is the verb of a number of things.
+func areIs(n int) string {
 	if n == 1 {
 		return "is"
 	}
 	return "are"
+}
+
+// Count writes a number of things as people do: 1 endpoint, 2 endpoints.
+func Count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

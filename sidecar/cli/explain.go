@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/route"
+	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
 func explainCommand(p *Process) *cobra.Command {
@@ -35,7 +36,7 @@ have it (any more).`,
 			}
 			if id == "" && len(args) != 2 {
 				return fmt.Errorf("explain takes a method and a URL, such as GET http://shop.example.com/orders (seen %s)",
-					count(len(args), "argument"))
+					sidecar.Count(len(args), "argument"))
 			}
 			return nil
 		},
