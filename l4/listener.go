@@ -2,6 +2,7 @@ package l4
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -78,10 +79,17 @@ func (set *settings) upstream(c *cluster.Cluster, doc *config.Document, certs *m
 func (s *Server) newListeners(inherit func(address string) *netio.Listener) *netio.ListenerSet[settings] {
 	return netio.NewListenerSet(s.ctx, netio.ListenerSetOptions[settings]{
 		Limit: s.limit, Same: config.SameAddress, Inherit: inherit, Serve: s.accepted,
-		Report: func(l *listener, err error) {
-			s.logger.Warn("accept failed", "listener", l.Settings().name, "error", err)
-		},
+		Report: func(l *listener, err error) { s.acceptFailed(l.Settings().name, err) },
 	})
+}
+
+// acceptFailed tells of a connection that was not accepted, or has panicked right then.
+func (s *Server) acceptFailed(listener string, err error) {
+	if p, ok := errors.AsType[*netio.PanicError](err); ok {
+		s.panicked(p.Value, p.Stack)
+		return
+	}
+	s.logger.Warn("accept failed", "listener", listener, "error", err)
 }
 
 // accepted begins to serve a connection in a goroutine of its own, which ends with the connection. It is tracked before

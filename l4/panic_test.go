@@ -106,7 +106,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 			if n := g.Clusters["out"].InFlight(); n != 1 {
 				t.Errorf("%d leases are held, want 1", n)
 			}
-			if n := g.Server.Panics(); n != 1 {
+			if n := g.Registry.Panics.Count(telemetry.L4); n != 1 {
 				t.Errorf("%d panics were counted, want 1", n)
 			}
 			for _, want := range []string{"BUG: panic in a connection", "a bug of ours", "l4.(*conn)"} {

@@ -37,7 +37,6 @@ type Server struct {
 
 	listeners  *netio.ListenerSet[settings]
 	conns      atomic.Uint32 // connections so far
-	panics     atomic.Int64  // connections that have panicked
 	handshakes *mtls.Handshakes
 	pipes      *netio.Pipes
 
@@ -76,11 +75,7 @@ func (s *Server) Listener(name string) (address string, connections int64, ok bo
 // caller's to close. For the applying goroutine.
 func (s *Server) Share(address string) *netio.Listener { return s.listeners.Share(address) }
 
-// Panics is how many times something of a connection has panicked since the start. Safe from any goroutine.
-func (s *Server) Panics() int64 { return s.panics.Load() }
-
 // panicked notes a panic that ended one connection only.
 func (s *Server) panicked(p any, stack []byte) {
-	s.panics.Add(1)
-	s.logger.Error("BUG: panic in a connection", "panic", p, "stack", string(stack))
+	s.registry.Panics.Recovered(telemetry.L4, s.logger, "a connection", p, stack)
 }

@@ -46,7 +46,7 @@ func TestPanicOfTheWatch(t *testing.T) {
 			t.Errorf("the %s connection ends with flag %q, want %q", name, flag, want)
 		}
 	}
-	if n := s.Panics(); n != 1 {
+	if n := s.registry.Panics.Count(telemetry.L4); n != 1 {
 		t.Errorf("%d panics were counted, want 1", n)
 	}
 }

@@ -163,7 +163,7 @@ func TestPanicWhileConnecting(t *testing.T) {
 	down.Text(1, "upstream connect failed\n")
 	down.Ask(3, true, "GET", "/")
 	down.Answer(3, "200")
-	if n := g.server.Panics(); n != 1 {
+	if n := g.registry.Panics.Count(telemetry.L7); n != 1 {
 		t.Errorf("%d panics were survived, want 1", n)
 	}
 }

@@ -67,7 +67,7 @@ func TestHeldForUnreadResponses(t *testing.T) {
 			g.fewGoroutines()
 			runtime.GC() // what is in pools goes with the second
 			runtime.GC()
-			testgateway.WantFootprint(t, testgateway.HeapAndStacks, before, conns, 1300<<10)
+			testgateway.WantHeld(t, before, conns, 1300<<10)
 		})
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testgateway"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // verdict waits for the first result of the active check of the only endpoint.
@@ -338,7 +339,8 @@ func TestCheckPanics(t *testing.T) {
 						return dial(ctx, address)
 					}
 				})
-			testserver.WaitFor(t, patience, "two rounds to panic", func() bool { return g.server.Panics() >= 2 })
+			testserver.WaitFor(t, patience, "two rounds to panic",
+				func() bool { return g.registry.Panics.Count(telemetry.L7) >= 2 })
 			if st := g.set.Status()[0].Endpoints[0].Check; st.State != "unknown" {
 				t.Errorf("the panic was taken for a result: %+v", st)
 			}

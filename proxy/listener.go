@@ -38,11 +38,21 @@ func (s *Server) settings(c *config.Listener, address string, certs *mtls.Prepar
 func (s *Server) newListeners(inherit func(address string) *netio.Listener) *netio.ListenerSet[settings] {
 	return netio.NewListenerSet(s.ctx, netio.ListenerSetOptions[settings]{
 		Limit: s.limit, Same: config.SameAddress, Inherit: inherit, Serve: s.accepted,
-		Report: func(l *listener, err error) {
-			s.engine.Logger.Warn("accept failed", "listener", l.Settings().Name, "error", err)
-		},
+		Report: func(l *listener, err error) { s.acceptFailed(l.Settings().Name, err) },
 	})
 }
+
+// acceptFailed tells of a connection that was not accepted, or has panicked right then.
+func (s *Server) acceptFailed(listener string, err error) {
+	if p, ok := errors.AsType[*netio.PanicError](err); ok {
+		s.engine.PanickedIn(beforeRequest)(p.Value, p.Stack)
+		return
+	}
+	s.engine.Logger.Warn("accept failed", "listener", listener, "error", err)
+}
+
+// beforeRequest is what a panic ends where no request has been read yet.
+const beforeRequest = "what comes before a request"
 
 // accepted begins to serve a connection in a goroutine of its own, which ends with the connection and is tracked by the
 // server.
@@ -91,7 +101,7 @@ func (s *Server) arrivalPanicked(a *arrival, c *route.Client) {
 	if p == nil {
 		return
 	}
-	s.engine.PanickedIn("what comes before a request")(p, debug.Stack())
+	s.engine.PanickedIn(beforeRequest)(p, debug.Stack())
 	if s.tracks(a) { // else it has become another connection, or is lost already
 		s.lost(a, c)
 	}

@@ -55,7 +55,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 			if b, _ := io.ReadAll(res.Body); res.StatusCode != 200 || string(b) != "ok" {
 				t.Errorf("the next request: %d %q", res.StatusCode, b)
 			}
-			if n := g.server.Panics(); n != 1 {
+			if n := g.registry.Panics.Count(telemetry.L7); n != 1 {
 				t.Errorf("%d panics were survived, want 1", n)
 			}
 		})
@@ -164,7 +164,7 @@ func TestPanicBeforeARequest(t *testing.T) {
 			}
 			active := g.registry.Listener("web", telemetry.L7).Active.Load
 			testserver.WaitFor(t, patience, "the connections to end", func() bool { return active() == 0 })
-			if n := g.server.Panics(); n != 2 {
+			if n := g.registry.Panics.Count(telemetry.L7); n != 2 {
 				t.Errorf("%d panics were survived, want 2", n)
 			}
 		})
@@ -187,7 +187,7 @@ func TestPanicInAnEventEndsOneConnection(t *testing.T) {
 	}
 	one.Ask(3, true, "GET", "/")
 	one.Answer(3, "200")
-	if n := g.server.Panics(); n != 1 {
+	if n := g.registry.Panics.Count(telemetry.L7); n != 1 {
 		t.Errorf("%d panics were survived, want 1", n)
 	}
 }
@@ -250,7 +250,7 @@ func (g *gateway) requestless() {
 func (g *gateway) survived(c *http.Client) {
 	g.t.Helper()
 	g.requestless()
-	if n := g.server.Panics(); n != 1 {
+	if n := g.registry.Panics.Count(telemetry.L7); n != 1 {
 		g.t.Errorf("%d panics were counted, want 1", n)
 	}
 	res, err := c.Post("http://"+g.addr, "text/plain", strings.NewReader("ok"))
@@ -322,7 +322,7 @@ func TestPanicInAnUpload(t *testing.T) {
 				}
 				w.Close()
 				g.requestless()
-				if got := g.server.Panics(); got != n+1 {
+				if got := g.registry.Panics.Count(telemetry.L7); got != n+1 {
 					t.Fatalf("%d panics were counted, want %d", got, n+1)
 				}
 			}

@@ -217,7 +217,7 @@ func TestParkedRequestPanics(t *testing.T) {
 		func(o *proxy.Options) { o.Logger = angry{o.Logger} })
 	up.send("nonsense\r\n\r\n")
 	c.broken()
-	if n := g.server.Panics(); n != 1 {
+	if n := g.registry.Panics.Count(telemetry.L7); n != 1 {
 		t.Errorf("%d panics were survived, want 1", n)
 	}
 	c = g.dial()

@@ -116,9 +116,6 @@ type Queue struct {
 	Timeout     time.Duration // the longest wait for a place; 0 = none waits
 }
 
-// Panics is how many panics have been recovered since the start. Safe from any goroutine.
-func (s *Server) Panics() int64 { return s.engine.Panics() }
-
 // Explain tells which route a request would take by the table that serves now, and why the others lose. base is what
 // the document was read with. The error says what is wrong with the request. Safe from any goroutine once a revision
 // serves.

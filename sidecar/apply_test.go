@@ -195,6 +195,8 @@ func TestPhases(t *testing.T) {
 		{"fell back", []step{rejected, fellBack}, phaseFallback, false, true, "its document is invalid"},
 		{"fell back, and then there is none", []step{rejected, fellBack, missing}, phaseFallback, false, false,
 			"consul has no document"},
+		{"fell back without one, and then it is rejected", []step{fellBack, missing, rejected}, phaseFallback, false, true,
+			notApplied},
 		{"fell back, then applied", []step{rejected, fellBack, applied}, phaseCurrent, false, false, ""},
 		{"fell back, and it is what the source says", []step{fellBack, confirmed}, phaseCurrent, false, false, ""},
 		{"applied", []step{applied}, phaseCurrent, false, false, ""},

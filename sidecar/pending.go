@@ -58,7 +58,7 @@ func (a *applier) offer(ctx context.Context, doc *config.Document, from discover
 	if ctx.Err() == nil {
 		a.reject(from, classPrepare, reasons(err))
 	}
-	if err := a.orFallBack(ctx, "its document cannot be applied"); err != nil || a.active == nil {
+	if err := a.orFallBack(ctx, notApplied); err != nil || a.active == nil {
 		return err
 	}
 	a.pending = p

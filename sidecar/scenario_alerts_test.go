@@ -215,6 +215,32 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
+// What cannot be brought about from outside is one number that is changed in what a gateway answered.
+func TestAlertsOfNumbers(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("builds a program")
+	}
+	g := up(t, env{"GATEWAY_APP": app(t, "app")})
+	g.wait("a revision", func(s status) bool { return s.Revision.ID != "" })
+	well := g.scrape()
+	for _, row := range []struct{ sample, value, alert string }{
+		{`gateway_panics_recovered_total{gateway_plane="l7"}`, "1", "GatewayPanic"},
+		{`gateway_descriptors_limit`, "12", "GatewayDescriptorsNearTheirLimit"},
+	} {
+		sample := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(row.sample) + ` .*$`)
+		if !sample.MatchString(well) {
+			t.Errorf("/metrics has no %s", row.sample)
+			continue
+		}
+		later := sample.ReplaceAllString(well, row.sample+" "+row.value)
+		alerts := evaluate(t, 690, scraped{0, well}, scraped{600, later}).Alerts
+		if got := slices.Sorted(maps.Keys(alerts)); !slices.Equal(got, []string{row.alert}) {
+			t.Errorf("%s is %s: alerts %q, want %s", row.sample, row.value, got, row.alert)
+		}
+	}
+}
+
 var discoveryAge = regexp.MustCompile(`(?m)^gateway_discovery_age_seconds .*$`)
 
 // A gateway that follows Consul: its alerts, and the dashboard, of which each query finds what it asks for.

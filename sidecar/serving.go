@@ -91,10 +91,16 @@ func (n *serving) missing(why string) (orphaned bool) {
 	return false
 }
 
+// notApplied is why the bootstrap serves alone although the source has a document.
+const notApplied = "its document cannot be applied"
+
 // rejected notes a document that does not come into service.
 func (n *serving) rejected(r *Rejection) {
 	n.status.Rejected++
 	n.status.LastRejected = r
+	if n.phase == phaseFallback {
+		n.waiting = notApplied
+	}
 	if was := n.status.RolledBack; was != nil && was.Hash != r.Hash {
 		n.status.RolledBack = nil
 	}

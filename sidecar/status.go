@@ -25,19 +25,20 @@ type Status struct {
 	Draining bool     `json:"draining"`
 	Trouble  []string `json:"trouble"` // what is wrong although it may be ready, the worst first
 
-	Source        Source             `json:"source"`
-	Revision      RevisionStatus     `json:"revision"`
-	Revisions     []RevisionRecord   `json:"revisions"` // the last ones, the newest first
-	Listeners     []ListenerStatus   `json:"listeners"`
-	Routes        []RouteStatus      `json:"routes"` // of the document and the bootstrap, the first 200
-	RoutesTotal   int                `json:"routes_total"`
-	Clusters      []cluster.Status   `json:"clusters"`
-	Rates         telemetry.Rates    `json:"rates"`
-	Limits        LimitStatus        `json:"limits"`
-	Discovery     []discovery.Status `json:"discovery"`
-	Certificates  []mtls.Status      `json:"certificates"`
-	PasswordFiles []passwords.Status `json:"password_files"`
-	Settings      []Setting          `json:"settings"` // of the environment and the flags; no secrets
+	Source        Source                `json:"source"`
+	Revision      RevisionStatus        `json:"revision"`
+	Revisions     []RevisionRecord      `json:"revisions"` // the last ones, the newest first
+	Listeners     []ListenerStatus      `json:"listeners"`
+	Routes        []RouteStatus         `json:"routes"` // of the document and the bootstrap, the first 200
+	RoutesTotal   int                   `json:"routes_total"`
+	Clusters      []cluster.Status      `json:"clusters"`
+	Rates         telemetry.Rates       `json:"rates"`
+	Limits        LimitStatus           `json:"limits"`
+	Panics        telemetry.PanicStatus `json:"panics"` // faults of the gateway itself
+	Discovery     []discovery.Status    `json:"discovery"`
+	Certificates  []mtls.Status         `json:"certificates"`
+	PasswordFiles []passwords.Status    `json:"password_files"`
+	Settings      []Setting             `json:"settings"` // of the environment and the flags; no secrets
 
 	LogError string       `json:"log_error,omitempty"` // why the access log cannot be written
 	State    *StateStatus `json:"state,omitempty"`     // nil without GATEWAY_STATE_DIR

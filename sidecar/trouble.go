@@ -58,6 +58,7 @@ func findTrouble(s *Status, now time.Time) []string {
 		t.slow(c)
 	}
 	t.requests(&s.Rates)
+	t.panics(&s.Panics)
 	t.revision(&s.Revision)
 	t.orphaned(s)
 	t.discovery(s.Discovery)
@@ -98,6 +99,18 @@ func (t *troubles) requests(rates *telemetry.Rates) {
 	if n := errors["NR"]; n >= few {
 		t.add(atRisk, "%d requests in the last minute had no route (NR)", n)
 	}
+}
+
+// panicTold is how long after the last panic of the gateway it is told of.
+const panicTold = time.Hour
+
+// panics tells of faults of the gateway itself. They should not be, so they are told for longer than what apps do.
+func (t *troubles) panics(p *telemetry.PanicStatus) {
+	if p.LastAt.IsZero() || t.now.Sub(p.LastAt) >= panicTold {
+		return
+	}
+	t.add(atRisk, "the gateway itself is at fault: %s since its start, the last in %s, %s: please report what its log "+
+		"has of it (BUG: panic)", Count(int(p.L7+p.L4), "panic"), p.LastIn, t.ago(p.LastAt))
 }
 
 // routesWith names the routes whose requests had a flag, those with the most first.
@@ -267,9 +280,18 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d s", max(d, 0)/time.Second)
 }
 
-func plural(n int) string {
+// areIs is the verb of a number of things.
+func areIs(n int) string {
 	if n == 1 {
 		return "is"
 	}
 	return "are"
+}
+
+// Count writes a number of things as people do: 1 endpoint, 2 endpoints.
+func Count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

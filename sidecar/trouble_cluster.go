@@ -44,7 +44,7 @@ func (t *troubles) endpoints(c *cluster.Status) {
 	case c.Panic:
 		t.add(failing, "cluster %s: no endpoint is healthy, so all are used%s", c.Name, why)
 	case len(sick) > 0:
-		t.add(atRisk, "cluster %s: %d of %d endpoints %s not healthy%s", c.Name, len(sick), all, plural(len(sick)), why)
+		t.add(atRisk, "cluster %s: %d of %d endpoints %s not healthy%s", c.Name, len(sick), all, areIs(len(sick)), why)
 	}
 	t.held(c)
 }
@@ -61,9 +61,8 @@ func (t *troubles) held(c *cluster.Status) {
 		}
 	}
 	if held > 0 {
-		t.add(atRisk, "cluster %s: %d of %d endpoints %s lost in Consul, and used for another %s all the same%s",
-			c.Name,
-			held, len(c.Endpoints), plural(held), span(until.Sub(t.now)), t.why(c, nil))
+		t.add(atRisk, "cluster %s: %d of %d endpoints %s lost in Consul, and used for another %s all the same%s", c.Name,
+			held, len(c.Endpoints), areIs(held), span(until.Sub(t.now)), t.why(c, nil))
 	}
 }
 

@@ -107,7 +107,7 @@ func (s *Sidecar) status() Status {
 		Version: Built(), Service: s.boot.Service, Instance: s.boot.Instance, Started: s.started,
 		Draining: s.draining.Load(),
 		Source:   s.boot.Source, Revision: rev, Revisions: revisions,
-		Clusters: s.clusters(doc), Rates: s.registry.Rates(),
+		Clusters: s.clusters(doc), Rates: s.registry.Rates(), Panics: s.registry.Panics.Status(),
 		Certificates: s.certs.Status(), PasswordFiles: s.users.Status(),
 		State: s.state.Status(), Settings: s.settings, Verdict: s.ack.Status(),
 	}

@@ -86,6 +86,7 @@ type Plane uint8
 const (
 	L4 Plane = iota
 	L7
+	numPlanes
 )
 
 // String is the value of the attribute gateway.plane.

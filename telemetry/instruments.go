@@ -70,6 +70,8 @@ var (
 
 	faults = instrument{counter, "gateway.faults", "{fault}",
 		"Number of requests and connections that ended badly, by flag."}
+	panicsRecovered = instrument{counter, "gateway.panics.recovered", "{panic}",
+		"Number of faults of the gateway itself, each of which ended one request or connection."}
 	tlsHandshakes = instrument{counter, "gateway.tls.handshakes", "{handshake}",
 		"Number of TLS handshakes with clients."}
 	certificateExpiry = instrument{gauge, "gateway.tls.certificate.expiry", seconds,

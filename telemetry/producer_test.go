@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -62,6 +63,7 @@ func fill(r *Registry) {
 	r.ConnectionLimit(480)
 	r.Fault(NR).Inc()
 	r.Fault(NoFlag).Inc()
+	r.Panics.Recovered(L7, hclog.NewNullLogger(), "a request", "", nil)
 	r.RevisionInfo("4f2a")
 	r.RevisionApplied.Add(2)
 	r.RevisionRejected("invalid").Inc()
@@ -138,6 +140,8 @@ gateway.upstream.held {endpoint} gauge: Number of endpoints that are used for a 
   gateway.cluster=users: 4
 gateway.faults {fault} monotonic sum cumulative: Number of requests and connections that ended badly, by flag.
   gateway.flag=NR: 1
+gateway.panics.recovered {panic} monotonic sum cumulative: Number of faults of the gateway itself, each of which ended one request or connection.
+  gateway.plane=l7: 1
 gateway.tls.certificate.expiry s gauge: Time until the certificate expires; negative once it has.
   gateway.certificate=a.pem: 3600
   gateway.certificate=old.pem: -60

@@ -42,6 +42,8 @@ type Registry struct {
 	SpansDropped Counter
 	// Failures has the last requests and connections that failed or were slow.
 	Failures Failures
+	// Panics counts the faults of the gateway itself.
+	Panics Panics
 
 	start           time.Time    // since when counters count
 	limit           atomic.Int64 // of connections; 0 = not told

@@ -222,6 +222,11 @@ func collectProcess(c *collection, r *Registry) {
 			add(&r.faults[f], attrFlag.String(f.String()))
 		}
 	})
+	c.counters(panicsRecovered, func(add func(*Counter, ...attribute.KeyValue)) {
+		for plane := range numPlanes {
+			add(&r.Panics.counts[plane], attrPlane.String(plane.String()))
+		}
+	})
 	used, most := r.openDescriptors()
 	gauges(c, descriptors, known(used))
 	gauges(c, descriptorsLimit, known(most))

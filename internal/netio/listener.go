@@ -55,7 +55,8 @@ func (l *Listener) Share() *Listener {
 
 // Start begins to accept within limit, as long as ctx lasts. Each connection is handed to serve, which must not block
 // and owes the limit a Release. Errors that pass (no more descriptors, a connection gone before it was accepted) are
-// told to report, waited out and survived. The goroutine ends with Close, and is waited for there.
+// told to report, waited out and survived. A panic of serve is told to it as a [PanicError]. The goroutine ends with
+// Close, and is waited for there.
 func (l *Listener) Start(ctx context.Context, limit *Limit, serve func(net.Conn), report func(error)) {
 	ctx, l.stop = context.WithCancel(ctx)
 	l.direct = newAcceptor(l.ln)
@@ -96,6 +97,14 @@ func (l *Listener) accept(ctx context.Context, limit *Limit, serve func(net.Conn
 	}
 }
 
+// PanicError is a fault of ours that ended a connection before it was served.
+type PanicError struct {
+	Value any // of the panic
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("BUG: panic: %v", e.Value) }
+
 // hand gives a connection to serve. A panic of serve is a fault of ours, which ends this connection and not the
 // listener: it is reported with its stack.
 func hand(nc net.Conn, limit *Limit, serve func(net.Conn), report func(error)) {
@@ -103,7 +112,7 @@ func hand(nc net.Conn, limit *Limit, serve func(net.Conn), report func(error)) {
 		if p := recover(); p != nil {
 			_ = nc.Close() // nothing was begun on it
 			limit.Release()
-			report(fmt.Errorf("BUG: panic: %v\n%s", p, debug.Stack()))
+			report(&PanicError{p, debug.Stack()})
 		}
 	}()
 	serve(nc)

@@ -1,6 +1,7 @@
 package netio
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -120,7 +121,9 @@ func TestListenerPanic(t *testing.T) {
 			t.Errorf("read %q, want %q", b, want)
 		}
 	}
-	if err := <-reports; !strings.HasPrefix(err.Error(), "BUG: panic: a bug of ours\ngoroutine ") {
+	err = <-reports
+	if p, ok := errors.AsType[*PanicError](err); !ok || p.Value != "a bug of ours" ||
+		!strings.HasPrefix(string(p.Stack), "goroutine ") {
 		t.Errorf("reported %v", err)
 	}
 }

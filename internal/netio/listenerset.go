@@ -33,7 +33,7 @@ type ListenerSetOptions[S any] struct {
 	Inherit func(address string) *Listener
 	// Serve begins to serve a connection. It must not block, and owes Limit a Release.
 	Serve func(b *Bound[S], nc net.Conn)
-	// Report is told of errors of accepting that pass.
+	// Report is told of errors of accepting that pass, and as a [PanicError] of a panic of Serve.
 	Report func(b *Bound[S], err error)
 }
 

@@ -89,6 +89,24 @@ func (f Footprint) Measure(t testing.TB, n int, begin func(), settled func(n int
 
 const each = "bytes for each"
 
+// HeapAndStacks is what the process needs of the heap and for stacks together, in bytes, after collections.
+func HeapAndStacks() int {
+	heap, stacks := live()
+	return heap + stacks
+}
+
+// WantHeld compares what each of n things holds of the heap and for stacks together with its ceiling, in bytes. before
+// is what [HeapAndStacks] told before there were any. It is for things of so many goroutines and buffers that what the
+// runtime keeps is small beside them. As with [Footprint], a ceiling that is far above what was measured fails too.
+func WantHeld(t testing.TB, before, n, ceiling int) {
+	t.Helper()
+	held := (HeapAndStacks() - before) / n
+	t.Logf("%d %s, of at most %d", held, each, ceiling)
+	if held > ceiling || held < ceiling*3/4 {
+		t.Errorf("%d %s, want at most %d, and not much less", held, each, ceiling)
+	}
+}
+
 // keepGoroutines has more goroutines at the same time than a batch can need. The runtime keeps what they were made of
 // for those to come.
 func keepGoroutines() {

@@ -33,8 +33,7 @@ type Engine struct {
 
 	ctx     context.Context // its end cuts what still waits
 	table   atomic.Pointer[route.Table]
-	leaving atomic.Bool  // responses say that their connection closes
-	panics  atomic.Int64 // that were recovered
+	leaving atomic.Bool // responses say that their connection closes
 	workers workers
 
 	passwords *cluster.Queue // in front of the checks of passwords
@@ -62,9 +61,6 @@ func (e *Engine) WriteTimeout() time.Duration { return e.Table().Timeouts.Write 
 // Leave makes every HTTP/1.1 response from now on say that its connection closes.
 func (e *Engine) Leave() { e.leaving.Store(true) }
 
-// Panics is how many panics have been recovered since the start.
-func (e *Engine) Panics() int64 { return e.panics.Load() }
-
 // Panicked counts and logs a panic that was recovered: a fault of ours, which must end nothing but the request, or the
 // connection, in which it happened.
 func (e *Engine) Panicked(p any, stack []byte) { e.PanickedIn("a request")(p, stack) }
@@ -72,8 +68,7 @@ func (e *Engine) Panicked(p any, stack []byte) { e.PanickedIn("a request")(p, st
 // PanickedIn is Panicked for something other than a request.
 func (e *Engine) PanickedIn(what string) func(p any, stack []byte) {
 	return func(p any, stack []byte) {
-		e.panics.Add(1)
-		e.Logger.Error("BUG: panic in "+what, "panic", p, "stack", string(stack))
+		e.Registry.Panics.Recovered(telemetry.L7, e.Logger, what, p, stack)
 	}
 }
 

@@ -36,7 +36,7 @@ func TestPanicInStart(t *testing.T) {
 				t.Fatal("the relay has begun")
 			}
 			r.returned()
-			if n := r.engine.Panics(); n != 1 {
+			if n := r.engine.Registry.Panics.Count(telemetry.L7); n != 1 {
 				t.Errorf("%d panics were counted, want 1", n)
 			}
 			down.Ask(5, true, "GET", "/good")
@@ -113,7 +113,7 @@ func TestPanicInAnEvent(t *testing.T) {
 			tt.event(down, up, id)
 			r.returned()
 			r.warns.Store(false)
-			testserver.WaitFor(t, patience, "the panic to be counted", func() bool { return r.engine.Panics() > 0 })
+			testserver.WaitFor(t, patience, "the panic to be counted", func() bool { return r.engine.Registry.Panics.Count(telemetry.L7) > 0 })
 			ended, other, stream := up, down, uint32(3)
 			if tt.of == "client" {
 				ended, other, stream = down, up, id

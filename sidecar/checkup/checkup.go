@@ -130,11 +130,3 @@ func separate(err error) []error {
 	}
 	return []error{err}
 }
-
-// count writes a number of things as people do.
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}

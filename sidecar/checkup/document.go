@@ -34,8 +34,8 @@ func (c *checkup) document(ctx context.Context) {
 		c.sections[len(c.sections)-1].Findings = c.wrongDocument
 		return
 	}
-	c.good("%s: revision %s, %s, %s, %s", from, c.doc.Revision, count(len(c.doc.Listeners), "listener"),
-		count(len(c.doc.Routes), "route"), count(len(c.doc.Clusters), "cluster"))
+	c.good("%s: revision %s, %s, %s, %s", from, c.doc.Revision, sidecar.Count(len(c.doc.Listeners), "listener"),
+		sidecar.Count(len(c.doc.Routes), "route"), sidecar.Count(len(c.doc.Clusters), "cluster"))
 }
 
 // fewProblems is how many of a document are told.

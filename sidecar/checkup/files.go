@@ -136,7 +136,7 @@ func (c *checkup) passwordFiles() {
 		if prepared, err := set.Prepare(&alone); err != nil {
 			c.wrong("mend the file, or the path in the document", "%v", err)
 		} else {
-			c.good("password file %s: %s", path, count(prepared.File(path).Users(), "user"))
+			c.good("password file %s: %s", path, sidecar.Count(prepared.File(path).Users(), "user"))
 		}
 		set.Close()
 	}

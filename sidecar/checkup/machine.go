@@ -10,6 +10,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
 // descriptors tells how many files the gateway may open: the one that runs, else one that is started here.
@@ -22,14 +23,14 @@ func (c *checkup) descriptors(context.Context) {
 	}
 	limit, connections, enough := c.Bootstrap.Descriptors()
 	if !enough {
-		c.wrong(raise, "the process may open %d files: enough for %s", limit, count(connections, "connection"))
+		c.wrong(raise, "the process may open %d files: enough for %s", limit, sidecar.Count(connections, "connection"))
 		return
 	}
 	if limit == 0 {
 		c.skipped("the system does not tell how many files a process may open")
 		return
 	}
-	c.good("%d, which is enough for %s", limit, count(connections, "connection"))
+	c.good("%d, which is enough for %s", limit, sidecar.Count(connections, "connection"))
 }
 
 // ports tells of each address that is listened on. Those of the running gateway are its own.

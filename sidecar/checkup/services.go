@@ -6,6 +6,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
 // queries are what the catalog is asked for the document, each once.
@@ -64,11 +65,11 @@ func (c *checkup) service(ctx context.Context, q consul.Query) {
 		c.absent(ctx, q)
 	case healthy == 0:
 		c.wrong("its checks tell why: consul catalog, or the page of Consul", "%s: none of %s is healthy", q,
-			count(instances, "instance"))
+			sidecar.Count(instances, "instance"))
 	case healthy < instances:
 		c.notice("", "%s: %d of %d instances are healthy", q, healthy, instances)
 	default:
-		c.good("%s: %s", q, count(instances, "healthy instance"))
+		c.good("%s: %s", q, sidecar.Count(instances, "healthy instance"))
 	}
 }
 
@@ -80,7 +81,7 @@ func (c *checkup) absent(ctx context.Context, q consul.Query) {
 		if n, _, err := c.Consul.Registered(ctx, any); err == nil && n > 0 {
 			wanted, has := q.Wanted()
 			c.wrong("register one "+wanted+", or mend the document",
-				"%s: none of its %s %s", q, count(n, "instance"), has)
+				"%s: none of its %s %s", q, sidecar.Count(n, "instance"), has)
 			return
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/docdiff"
+	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
 const (
@@ -28,7 +29,7 @@ func (d difference) print(p *Process) error {
 	coloured := p.coloured()
 	for i, c := range d.Changes {
 		if i == mostShown {
-			fmt.Fprintf(w, "... and %s (--json has all)\n", count(len(d.Changes)-mostShown, "more change"))
+			fmt.Fprintf(w, "... and %s (--json has all)\n", sidecar.Count(len(d.Changes)-mostShown, "more change"))
 			break
 		}
 		line := marks[c.What].sign + " " + c.Kind

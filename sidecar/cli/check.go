@@ -182,10 +182,10 @@ func (r *checkReport) section(s *checkup.Section) {
 func (r *checkReport) total() {
 	last := "all is well"
 	if n := r.numbers[checkup.Wrong]; n > 0 {
-		last = count(n, "problem")
+		last = sidecar.Count(n, "problem")
 	}
 	if n := r.numbers[checkup.Notice]; n > 0 {
-		last += ", " + count(n, "notice")
+		last += ", " + sidecar.Count(n, "notice")
 	}
 	if n := r.numbers[checkup.Skipped]; n > 0 {
 		last += fmt.Sprintf(", %d not checked", n)

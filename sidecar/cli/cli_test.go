@@ -74,6 +74,9 @@ func TestUsage(t *testing.T) {
 			"gateway: log takes a level, one of trace, debug, info, warn, error, off (seen \"loud\")\n"},
 		{"status --admin-listen 127.0.0.1:1", nil, 1, "gateway: admin port 127.0.0.1:1: connect: connection refused: " +
 			"no gateway listens there (--admin-listen says where one does)\n"},
+		{"explain --id=", nil, 2, "gateway: --id: want the X-Request-Id of a request (seen none)\n"},
+		{"explain --id a -H x:y", nil, 2,
+			"gateway: explain --id takes no --header: it is of a request that was made\n"},
 		{"explain --id a b", nil, 2, "gateway: explain --id takes no argument (seen \"b\")\n"},
 		{"log", nil, 2,
 			"gateway: log takes a level, one of trace, debug, info, warn, error, off (seen \"\")\n"},

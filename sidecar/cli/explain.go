@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fabian4/gateway-homebrew-go/proxy/route"
+	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
 func explainCommand(p *Process) *cobra.Command {
@@ -29,14 +31,23 @@ answered, why, and how each attempt ended. Exits 1 when the gateway does not
 have it (any more).`,
 		Example: `  gateway explain GET http://shop.example.com/orders/7 -H 'X-Canary: 1'
   gateway explain --id 2f1c7d0e-5d3b-4b55-9a5e-d7b1d0f4a6c1`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if id != "" && len(args) > 0 {
+		Args: func(cmd *cobra.Command, args []string) error {
+			byID := cmd.Flags().Changed("id")
+			switch {
+			case byID && id == "":
+				return errors.New("--id: want the X-Request-Id of a request (seen none)")
+			case byID && len(args) > 0:
 				return fmt.Errorf("explain --id takes no argument (seen %q)", args[0])
+			case !byID && len(args) != 2:
+				return fmt.Errorf("explain takes a method and a URL, such as GET http://shop.example.com/orders (seen %s)",
+					sidecar.Count(len(args), "argument"))
+			case !byID:
+				return nil
 			}
-			if id == "" && len(args) != 2 {
-				return fmt.Errorf("explain takes a method and a URL, such as GET http://shop.example.com/orders "+
-					"(seen %s)",
-					count(len(args), "argument"))
+			for _, flag := range []string{"header", "listener", "source", "identity"} {
+				if cmd.Flags().Changed(flag) {
+					return fmt.Errorf("explain --id takes no --%s: it is of a request that was made", flag)
+				}
 			}
 			return nil
 		},

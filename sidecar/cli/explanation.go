@@ -8,6 +8,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/proxy/route"
+	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
 // explanation tells people where a request would go, then what holds for it, then why it goes nowhere else.
@@ -46,7 +47,7 @@ func explanationRoute(w io.Writer, e *route.Explanation) {
 	}
 	if r := e.Reply; r != nil {
 		fmt.Fprintf(w, "reply\t%d by the route itself%s%s\n", r.Status, when(r.Location != "", ", to "+r.Location),
-			when(r.Bytes > 0, ", "+count(r.Bytes, "byte")+" of "+r.ContentType))
+			when(r.Bytes > 0, ", "+sidecar.Count(r.Bytes, "byte")+" of "+r.ContentType))
 	}
 	if e.UpstreamPath != "" {
 		fmt.Fprintf(w, "upstream path\t%s\n", e.UpstreamPath)
@@ -108,7 +109,7 @@ func explanationAccess(w io.Writer, a *route.AccessInForce) {
 		}
 	}
 	if b := a.BasicAuth; b != nil {
-		fmt.Fprintf(w, "  basic_auth\t%s (%s), realm %s\n", b.File, count(b.Users, "user"), b.Realm)
+		fmt.Fprintf(w, "  basic_auth\t%s (%s), realm %s\n", b.File, sidecar.Count(b.Users, "user"), b.Realm)
 	}
 	if x := a.ExternalAuth; x != nil {
 		fmt.Fprintf(w, "  external_auth\tcluster %s, path %s, within %s, on error %s\n", x.Cluster, x.Path, x.Timeout,
@@ -163,7 +164,7 @@ func explanationCluster(w io.Writer, c *route.ClusterShare, share string) {
 			used++
 		}
 	}
-	fmt.Fprintf(w, "cluster %s\t%d of %s used%s%s%s%s%s\n", c.Name, used, count(len(c.Endpoints), "endpoint"),
+	fmt.Fprintf(w, "cluster %s\t%d of %s used%s%s%s%s%s\n", c.Name, used, sidecar.Count(len(c.Endpoints), "endpoint"),
 		unfollowed(&c.Status),
 		share,
 		when(c.HashBy != "", ", chosen by "+c.HashBy)+when(c.HashTo != "", ": "+c.HashTo),

@@ -33,7 +33,7 @@ func summary(to io.Writer, s *sidecar.Status) error {
 	r.limits(&s.Limits)
 	for _, l := range s.Listeners {
 		fmt.Fprintf(r, "listener %s\t%s\t%s%s\t%s%s\n", l.Name, l.Address, l.Protocol, when(l.TLS, " over TLS"),
-			count(int(l.Connections), "connection"), when(l.Draining, ", draining"))
+			sidecar.Count(int(l.Connections), "connection"), when(l.Draining, ", draining"))
 	}
 	for _, sick := range []bool{true, false} { // those in trouble first
 		for i := range s.Clusters {
@@ -49,7 +49,7 @@ func summary(to io.Writer, s *sidecar.Status) error {
 		r.once(fmt.Sprintf("certificate %s\tuntil %s", c.Path, date(c.NotAfter)))
 	}
 	for _, f := range s.PasswordFiles {
-		fmt.Fprintf(r, "password file %s\t%s\n", f.Path, count(f.Users, "user"))
+		fmt.Fprintf(r, "password file %s\t%s\n", f.Path, sidecar.Count(f.Users, "user"))
 	}
 	return w.Flush()
 }
@@ -107,7 +107,7 @@ func (r *report) extent(clusters []cluster.Status, ready bool) string {
 	}
 	switch {
 	case sick > 0:
-		return fmt.Sprintf(", %d of %s in trouble", sick, count(len(clusters), "cluster"))
+		return fmt.Sprintf(", %d of %s in trouble", sick, sidecar.Count(len(clusters), "cluster"))
 	case len(r.trouble) > 0 && ready:
 		return ", but not all is well"
 	}
@@ -163,7 +163,7 @@ func (r *report) limits(l *sidecar.LimitStatus) {
 	if l.Connections.Max == 0 {
 		return
 	}
-	fmt.Fprintf(r, "limits\t%d of %s%s%s\n", l.Connections.Used, count(l.Connections.Max, "connection"),
+	fmt.Fprintf(r, "limits\t%d of %s%s%s\n", l.Connections.Used, sidecar.Count(l.Connections.Max, "connection"),
 		when(l.Connections.Waiting > 0, ", clients wait"), when(l.Descriptors.Max > 0,
 			fmt.Sprintf(", %d of %d file descriptors", l.Descriptors.Used, l.Descriptors.Max)))
 }
@@ -197,10 +197,10 @@ func (r *report) cluster(c *cluster.Status) {
 			healthy++
 		}
 	}
-	fmt.Fprintf(r, "cluster %s\t%d of %s healthy%s\n", c.Name, healthy, count(len(c.Endpoints), "endpoint"),
+	fmt.Fprintf(r, "cluster %s\t%d of %s healthy%s\n", c.Name, healthy, sidecar.Count(len(c.Endpoints), "endpoint"),
 		when(c.Panic, ", so the others are used too")+preferring(c)+failingOver(c)+failing(c)+
 			r.following(c)+
-			when(c.Awaiting > 0, ", "+count(c.Awaiting, "request")+" waiting for endpoints"))
+			when(c.Awaiting > 0, ", "+sidecar.Count(c.Awaiting, "request")+" waiting for endpoints"))
 	for _, e := range c.Endpoints {
 		fmt.Fprintf(r, "  %s\t%s%s\tweight %d\t%d in flight%s%s\n", e.Address, e.State,
 			when(e.Reason != "" && !r.tells(e.Reason, e.Address), " ("+e.Reason+")"), e.Weight, e.InFlight,

@@ -37,7 +37,8 @@ func topFixture() sidecar.Status {
 		{Name: "calls", Rate: telemetry.Rate{Requests: 100, PerSecond: 2, P50MS: 5, P99MS: 9,
 			Errors: map[string]uint64{"grpc": 50, "5xx": 10, "4xx": 9}}},
 	}
-	s.Routes = []sidecar.RouteStatus{{Name: "busy"}, {Name: "calls"}, {Name: "unused"}}
+	s.Routes = []sidecar.RouteStatus{{Name: "busy", To: "a-well"}, {Name: "calls"},
+		{Name: "unused", To: "redirects to https with the status 308"}}
 	return s
 }
 
@@ -55,10 +56,10 @@ const wantClusters = `web: ready, 1 of 3 clusters in trouble
   late                     0/0 used              0
 `
 
-const wantRoutes = `  ROUTE                    STATE          WT IN FL   REQ/S ERR %  P50 MS  P99 MS
+const wantRoutes = `  ROUTE                    GOES TO                   REQ/S ERR %  P50 MS  P99 MS
 ✗ calls                                                2.0  50.0     5.0     9.0
-  busy                                                10.0   0.0     1.0    20.0
-  unused
+  busy                     a-well                     10.0   0.0     1.0    20.0
+  unused                   redirects to https w...
 `
 
 func TestTopOnce(t *testing.T) {

@@ -77,10 +77,8 @@ type topLine struct {
 type topRow struct {
 	name     string
 	trouble  bool
-	state    string
-	weight   string
-	inFlight string
-	counted  bool // within the last minute
+	about    string // what is behind the name: the state of a cluster, or where a route leads
+	counted  bool   // within the last minute
 	rate     float64
 	errors   float64 // in a hundred
 	p50, p99 float64
@@ -113,11 +111,11 @@ func (v *topView) lines(s *sidecar.Status, width int) []topLine {
 	if more := len(all) - mostTrouble; more > 0 {
 		lines = append(lines, topLine{fmt.Sprintf("  and %d more: gateway status", more), lineBad})
 	}
-	rows, title := clusterRows(s, r), "CLUSTER"
+	rows, title, about := clusterRows(s, r), "CLUSTER", aboutCluster("STATE", "WT", "IN FL")
 	if v.table == "routes" {
-		rows, title = routeRows(s), "ROUTE"
+		rows, title, about = routeRows(s), "ROUTE", "GOES TO"
 	}
-	head := cells(width, "  "+title, "STATE", "WT", "IN FL", "REQ/S", "ERR %", "P50 MS", "P99 MS")
+	head := cells(width, "  "+title, about, "REQ/S", "ERR %", "P50 MS", "P99 MS")
 	lines = append(lines, topLine{head, lineHead})
 	v.fixed = len(lines)
 	v.order(rows)
@@ -185,7 +183,7 @@ func clusterRows(s *sidecar.Status, r *report) (rows []topRow) {
 	for i := range s.Clusters {
 		c := &s.Clusters[i]
 		used := 0
-		row := topRow{name: c.Name, trouble: r.sick(c.Name), inFlight: fmt.Sprint(c.InFlight)}
+		row := topRow{name: c.Name, trouble: r.sick(c.Name)}
 		for j := range c.Endpoints {
 			e := &c.Endpoints[j]
 			if e.Unused == "" {
@@ -193,7 +191,7 @@ func clusterRows(s *sidecar.Status, r *report) (rows []topRow) {
 			}
 			row.below = append(row.below, endpointRow(e, s.Rates.Seconds))
 		}
-		row.state = fmt.Sprintf("%d/%d used", used, len(c.Endpoints))
+		row.about = aboutCluster(fmt.Sprintf("%d/%d used", used, len(c.Endpoints)), "", fmt.Sprint(c.InFlight))
 		if n := rates[c.Name]; n != nil {
 			// A try is among one of these.
 			failed := n.Errors["5xx"] + n.Errors["UF"] + n.Errors["UC"] + n.Errors["UT"] + n.Errors["UPE"]
@@ -206,8 +204,8 @@ func clusterRows(s *sidecar.Status, r *report) (rows []topRow) {
 
 func endpointRow(e *cluster.EndpointStatus, seconds float64) topRow {
 	row := topRow{
-		name: e.Address, trouble: e.State != "healthy", state: e.State, weight: fmt.Sprint(e.Weight),
-		inFlight: fmt.Sprint(e.InFlight),
+		name: e.Address, trouble: e.State != "healthy",
+		about: aboutCluster(e.State, fmt.Sprint(e.Weight), fmt.Sprint(e.InFlight)),
 	}
 	if n := e.Recent; n != nil && seconds > 0 {
 		row.trouble = row.trouble || n.Errors >= fewErrors && n.Errors*20 >= n.Requests
@@ -221,10 +219,13 @@ func endpointRow(e *cluster.EndpointStatus, seconds float64) topRow {
 const fewErrors = 3
 
 func routeRows(s *sidecar.Status) (rows []topRow) {
-	known := map[string]bool{}
+	to, known := map[string]string{}, map[string]bool{}
+	for _, r := range s.Routes {
+		to[r.Name] = r.To
+	}
 	for i := range s.Rates.Routes {
 		n := &s.Rates.Routes[i]
-		row := topRow{name: n.Name}
+		row := topRow{name: n.Name, about: to[n.Name]}
 		row.count(&n.Rate, max(n.Errors["5xx"], n.Errors["grpc"])) // a call may be among both
 		row.trouble = row.errors > 0
 		known[n.Name] = true
@@ -232,7 +233,7 @@ func routeRows(s *sidecar.Status) (rows []topRow) {
 	}
 	for _, r := range s.Routes {
 		if !known[r.Name] {
-			rows = append(rows, topRow{name: r.Name})
+			rows = append(rows, topRow{name: r.Name, about: r.To})
 		}
 	}
 	return rows
@@ -262,14 +263,21 @@ func (r *topRow) line(width, indent int) topLine {
 		rate, errors = fmt.Sprintf("%.1f", r.rate), fmt.Sprintf("%.1f", r.errors)
 		p50, p99 = fmt.Sprintf("%.1f", r.p50), fmt.Sprintf("%.1f", r.p99)
 	}
-	l.text = cells(width, strings.Repeat(" ", indent)+mark+r.name, r.state, r.weight, r.inFlight, rate, errors,
-		p50, p99)
+	l.text = cells(width, strings.Repeat(" ", indent)+mark+r.name, r.about, rate, errors, p50, p99)
 	return l
 }
 
+// aboutWidth is how wide the columns of topRow.about are together.
+const aboutWidth = 23
+
+// aboutCluster is the state, weight and requests in flight of a cluster or an endpoint, as columns.
+func aboutCluster(state, weight, inFlight string) string {
+	return fmt.Sprintf("%-11s %5s %5s", cut(state, 11), weight, inFlight)
+}
+
 // cells puts a row together: the name has what the columns leave of the width.
-func cells(width int, name, state, weight, inFlight, rate, errors, p50, p99 string) string {
-	rest := fmt.Sprintf(" %-11s %5s %5s %7s %5s %7s %7s", cut(state, 11), weight, inFlight, rate, errors, p50, p99)
+func cells(width int, name, about, rate, errors, p50, p99 string) string {
+	rest := fmt.Sprintf(" %-*s %7s %5s %7s %7s", aboutWidth, cut(about, aboutWidth), rate, errors, p50, p99)
 	room := max(10, width-utf8.RuneCountInString(rest))
 	name = cut(name, room)
 	return name + strings.Repeat(" ", room-utf8.RuneCountInString(name)) + rest

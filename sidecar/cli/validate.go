@@ -73,7 +73,8 @@ func validate(p *Process, flags map[string]string, paths []string, withFiles boo
 		}
 	}
 	fmt.Fprintf(p.Stdout, "%s: fine (%s, %s, %s, revision %s)\n", shown,
-		count(len(d.Listeners), "listener"), count(len(d.Routes), "route"), count(len(d.Clusters), "cluster"),
+		sidecar.Count(len(d.Listeners), "listener"), sidecar.Count(len(d.Routes), "route"),
+		sidecar.Count(len(d.Clusters), "cluster"),
 		d.Revision)
 	return nil
 }
@@ -114,7 +115,7 @@ func problems(w io.Writer, paths []string, err error) error {
 		p.Part = ""
 		fmt.Fprintf(w, "%s:%s\n", at, p)
 	}
-	return bad("%s: %s", shown, count(len(all), "problem"))
+	return bad("%s: %s", shown, sidecar.Count(len(all), "problem"))
 }
 
 // checkFiles reads the files that a document names, as a gateway does before it serves the document.
@@ -132,7 +133,7 @@ func checkFiles(w io.Writer, shown string, d *config.Document) error {
 	for _, line := range all {
 		fmt.Fprintf(w, "%s: %s\n", shown, line)
 	}
-	return bad("%s: %s", shown, count(len(all), "problem"))
+	return bad("%s: %s", shown, sidecar.Count(len(all), "problem"))
 }
 
 // readDocument reads a file, or stdin, up to its bound.
@@ -154,12 +155,4 @@ func readDocument(path string, stdin io.Reader) ([]byte, error) {
 		return nil, bad("%s: larger than %d MiB", path, config.MaxDocumentBytes>>20)
 	}
 	return text, nil
-}
-
-// count writes a number of things as people do.
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
+	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
 // mostReasons is how many different reasons people read while a verb waits.
@@ -219,7 +220,8 @@ func (w *waiter) answer(waited time.Duration, cause error) error {
 	case w.superseded != nil:
 		return bad("%s is not live any more, but %s", w.rev, cut(instead(w.superseded), width))
 	case w.now.Refuse > 0:
-		return bad("%d of %s did not take %s: %s", w.now.Refuse, count(all, "gateway"), w.rev, w.now.named(standRefuse))
+		return bad("%d of %s did not take %s: %s", w.now.Refuse, sidecar.Count(all, "gateway"), w.rev,
+			w.now.named(standRefuse))
 	case errors.Is(cause, errStopped):
 		so := ""
 		if w.heard {
@@ -235,7 +237,7 @@ func (w *waiter) answer(waited time.Duration, cause error) error {
 			turns = "; their turns come until " + date(last) + " (GATEWAY_SPREAD)"
 		}
 		return timeOver("%d of %s said nothing final of %s within %s: %s%s", w.now.Silent+w.now.Wait,
-			count(all, "gateway"), w.rev, waited, w.now.named(standSilent, standWait), turns)
+			sidecar.Count(all, "gateway"), w.rev, waited, w.now.named(standSilent, standWait), turns)
 	case w.trial.wanted && !settled:
 		return timeOver("all that speak serve %s, and its probation was not over within %s", w.rev, waited)
 	case w.trial.wanted && w.trial.begun:

@@ -44,14 +44,14 @@ function ago(date, now) {
   return el('time', { datetime: date, title: date }, `${span((now - Date.parse(date)) / 1000)} ago`);
 }
 
-// millis is a duration in milliseconds, to be read.
-const millis = (ms) => (ms >= 1000 ? `${(ms / 1000).toFixed(2)} s` : `${ms.toFixed(1)} ms`);
+// millis is a duration in milliseconds, to be read. No line ends between the number and its unit.
+const millis = (ms) => (ms >= 1000 ? `${(ms / 1000).toFixed(2)}\u00a0s` : `${ms.toFixed(1)}\u00a0ms`);
 
 // short is a number with at most three digits that tell something.
 const short = (n) => (n >= 100 ? n.toFixed(0) : Number(n.toPrecision(3)).toString());
 
 // table makes one. Each row is a list of cells: an element, a text, or nothing. On a narrow screen a cell has its
-// column's name in front of it.
+// column's name in front of it. kind names the widths of the columns.
 function table(columns, rows, none, kind) {
   if (rows.length === 0) return el('p', { class: 'quiet' }, none);
   return el('table', kind ? { class: kind } : null,

@@ -16,17 +16,21 @@ const ask = async (path) => {
 
 async function refresh() {
   if (!document.hidden) {
-    try {
-      const [status, failures] = await Promise.all([ask('/status'), ask('/failures?n=50')]);
-      answered = Date.now();
-      sample(status.body.rates);
-      // Nobody's selection is taken away: what is drawn can be copied.
-      if (getSelection().isCollapsed) draw(status.body, failures.body, status.at);
-    } catch (e) {
-      silent(e);
-    }
+    await Promise.all([ask('/status'), ask('/failures?n=50')]).then(drawAnswers, silent);
   }
   setTimeout(refresh, every);
+}
+
+function drawAnswers([status, failures]) {
+  answered = Date.now();
+  try {
+    sample(status.body.rates);
+    // Nobody's selection is taken away: what is drawn can be copied.
+    if (getSelection().isCollapsed) draw(status.body, failures.body, status.at);
+  } catch (e) {
+    document.body.classList.add('stale');
+    show('state', bad(`✗ this page cannot draw what the gateway answered (see /status): ${e.message}`));
+  }
 }
 
 function silent(e) {
@@ -34,6 +38,9 @@ function silent(e) {
   const since = answered === null ? 'yet' : `for ${span((Date.now() - answered) / 1000)}`;
   show('state', bad(`✗ the gateway has not answered ${since}: ${e.message}`));
 }
+
+// few is how many tries on an endpoint must have failed within a minute before that is marked.
+const few = 3;
 
 // share is how many in a hundred.
 const share = (n, of) => (of > 0 ? 100 * n / of : 0);
@@ -129,7 +136,7 @@ function drawFailures(f, now) {
       ago(one.time, now), one.reason ? quiet(`, ${one.reason}`) : ''],
     [el('p', null, facts.map(([name, v], i) => [i > 0 ? ' · ' : '', quiet(`${name} `), v]).flat()),
       table(['Endpoint', 'After', 'Took', 'Result', 'Reason'], one.attempts.map((a) => [a.upstream,
-        millis(a.after_ms), millis(a.duration_ms), result(a), a.reason || '']), 'No endpoint was tried.'),
+        millis(a.after_ms), millis(a.duration_ms), result(a), a.reason || '']), 'No endpoint was tried.', 'attempts'),
       el('p', { class: 'quiet' }, 'The list stands still while one is open.')], false);
   });
   if (f.left_out > 0) drawn.push(el('p', { class: 'quiet' }, `${f.left_out} more came too fast to be kept.`));
@@ -161,13 +168,15 @@ function drawEndpoints(c, now) {
   const list = [...c.endpoints].sort((a, b) => (a.state === 'healthy') - (b.state === 'healthy'));
   const rows = list.slice(0, most).map((e) => {
     const well = e.state === 'healthy';
+    const failing = Boolean(e.recent) && e.recent.errors >= few && share(e.recent.errors, e.recent.requests) >= 5;
+    const good = el('span', failing ? null : { class: 'good' }, failing ? e.state : `✓ ${e.state}`); // or no tick
     const why = e.reason || (well ? '' : e.unused || '');
     const p = e.passive;
     return [el('span', { class: 'mono' }, e.address),
-      [el('span', { class: well ? 'good' : 'bad' }, `${well ? '✓' : '✗'} ${e.state}`), why ? ` (${why})` : '',
+      [well ? good : bad(`✗ ${e.state}`), why ? ` (${why})` : '',
         e.consul ? quiet(`, ${e.consul.state} in Consul`) : ''], e.weight, e.in_flight,
       e.recent ? [`${e.recent.requests} tried, `,
-        mark(`${e.recent.errors} failed`, share(e.recent.errors, e.recent.requests) >= 5),
+        mark(`${e.recent.errors} failed`, failing),
         `, p50 ${millis(e.recent.p50_ms)}, p99 ${millis(e.recent.p99_ms)}`] : '',
       p.last_error ? [p.last_error, p.failures > 1 ? `, ${p.failures} in a row` : '', ', ',
         ago(p.last_error_at, now)] : ''];
@@ -191,8 +200,8 @@ function drawRoutes(s) {
     r.rate ? `${r.rate.requests}` : '',
     r.rate ? mark(kinds(r.rate), wrong(r) > 0) : '',
     r.rate ? `p50 ${millis(r.rate.p50_ms)}, p99 ${millis(r.rate.p99_ms)}` : '']);
-  const drawn = [table(['Route', 'Matches', 'Goes to', 'Last minute', 'Errors', 'Latency'], rows,
-    'There is no route.')];
+  const drawn = [table(['Route', 'Matches', 'Goes to', 'Requests, last minute', 'Errors', 'Latency'], rows,
+    'There is no route.', 'routes')];
   const more = s.routes_total - rows.length;
   if (more > 0) drawn.push(el('p', { class: 'quiet' }, `and ${more} more: see /config`));
   return drawn;
@@ -208,7 +217,7 @@ function drawListeners(s) {
       return [el('b', null, l.name), el('span', { class: 'mono' }, l.address), l.protocol + (l.tls ? ' over TLS' : '')
         + (l.draining ? ', draining' : ''), l.cluster || 'its routes', l.connections,
       h ? mark(`${h.handshakes} done, ${h.failed} failed${h.reason ? `: ${h.reason}` : ''}`, h.failed > 0) : ''];
-    }), 'There is no listener.');
+    }), 'There is no listener.', 'listeners');
 }
 
 function drawRevisions(s, now) {
@@ -216,14 +225,14 @@ function drawRevisions(s, now) {
   return table(['Revision', 'State', 'Since', 'Why'], s.revisions.map((r) => [el('span', { class: 'mono' }, r.revision),
     el('span', { class: doubtful.includes(r.state) ? 'bad' : r.state === 'applied' ? 'good' : '' },
       (doubtful.includes(r.state) ? '✗ ' : r.state === 'applied' ? '✓ ' : '') + r.state),
-    ago(r.since, now), r.reasons.join('; ')]), 'There was no revision yet.');
+    ago(r.since, now), r.reasons.join('; ')]), 'There was no revision yet.', 'revisions');
 }
 
 function drawDiscovery(s, now) {
   const all = [...s.discovery].sort((a, b) => Boolean(b.error) - Boolean(a.error));
   const drawn = [table(['What is asked', 'Last good answer', 'Error'], all.slice(0, most).map((d) => [d.name,
     known(d.last_ok) ? ago(d.last_ok, now) : quiet('never'),
-    d.error ? bad(`✗ ${d.error}${d.failing > 1 ? ` (${d.failing} in a row)` : ''}`) : '']), 'Nothing is asked.')];
+    d.error ? bad(`✗ ${d.error}${d.failing > 1 ? ` (${d.failing} in a row)` : ''}`) : '']), 'Nothing is asked.', 'discovery')];
   if (all.length > 0) drawn.push(el('p', { class: 'quiet' }, 'An answer comes when something changes, else every few minutes.'));
   return drawn;
 }
@@ -238,7 +247,7 @@ function drawCertificates(s, now) {
     return [el('span', { class: 'mono' }, c.path), c.subjects.join(', '),
       known(c.not_after) ? el('span', { class: rest < soon ? 'bad' : '', title: c.not_after }, text) : '',
       c.error ? bad(`✗ ${c.error}`) : ''];
-  }), 'No certificate is in use.');
+  }), 'No certificate is in use.', 'certificates');
 }
 
 refresh();

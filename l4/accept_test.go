@@ -1,0 +1,32 @@
+package l4
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
+	"github.com/fabian4/gateway-homebrew-go/internal/testgateway"
+	"github.com/fabian4/gateway-homebrew-go/telemetry"
+)
+
+// A panic while a connection is accepted is counted as one, and is no failure to accept.
+func TestPanicWhileAccepting(t *testing.T) {
+	var log testgateway.Log
+	s := New(t.Context(), Options{
+		Registry: telemetry.NewRegistry(), Logger: log.Logger(), Limit: netio.NewLimit(1),
+	})
+	s.acceptFailed("in", errors.New("too many open files"))
+	s.acceptFailed("in", &netio.PanicError{Value: "a bug of ours", Stack: []byte("stack")})
+	if n := s.registry.Panics.Count(telemetry.L4); n != 1 {
+		t.Errorf("%d panics were counted, want 1", n)
+	}
+	for _, want := range []string{`accept failed: listener=in error="too many open files"`, "BUG: panic in a connection"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log has no %s: %s", want, log.String())
+		}
+	}
+	if n := strings.Count(log.String(), "accept failed"); n != 1 {
+		t.Errorf("%d times accepting failed, want once: %s", n, log.String())
+	}
+}
