@@ -30,8 +30,8 @@ func TestTreesGiveWayOnAFullDisk(t *testing.T) {
 		t.Fatal("the trees of the first document are not kept")
 	}
 	s.writeAll(second)
-	if s.status.Error != "" {
-		t.Errorf("not kept: %s", s.status.Error)
+	if told := s.Status().Error; told != "" {
+		t.Errorf("not kept: %s", told)
 	}
 	s = openedState(t, dir)
 	defer s.dir.Close()

@@ -32,7 +32,7 @@ func openedState(t *testing.T, dir string) *state {
 	s := openState(&Bootstrap{StateDir: dir, Service: "app", Source: SourceConsul, ConsulKey: "key"},
 		hclog.NewNullLogger())
 	if !s.enabled() {
-		t.Fatal(s.status.Error)
+		t.Fatal(s.Status().Error)
 	}
 	return s
 }
