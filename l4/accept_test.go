@@ -21,7 +21,10 @@ func TestPanicWhileAccepting(t *testing.T) {
 	if n := s.registry.Panics.Count(telemetry.L4); n != 1 {
 		t.Errorf("%d panics were counted, want 1", n)
 	}
-	for _, want := range []string{`accept failed: listener=in error="too many open files"`, "BUG: panic in a connection"} {
+	for _, want := range []string{
+		`accept failed: listener=in error="too many open files"`,
+		"BUG: panic in a connection",
+	} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log has no %s: %s", want, log.String())
 		}

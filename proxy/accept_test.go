@@ -21,7 +21,10 @@ func TestPanicWhileAccepting(t *testing.T) {
 	if n := s.engine.Registry.Panics.Count(telemetry.L7); n != 1 {
 		t.Errorf("%d panics were counted, want 1", n)
 	}
-	for _, want := range []string{`accept failed: listener=web error="too many open files"`, "BUG: panic in " + beforeRequest} {
+	for _, want := range []string{
+		`accept failed: listener=web error="too many open files"`,
+		"BUG: panic in " + beforeRequest,
+	} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log has no %s: %s", want, log.String())
 		}

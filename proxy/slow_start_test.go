@@ -31,8 +31,8 @@ func TestSlowStartInEachVersion(t *testing.T) {
 					_, _ = io.WriteString(w, name)
 				}
 			}, func(addr func(string) string, protocol string) string {
-				return clustered("", fmt.Sprintf("protocol: %s, slow_start: %s, passive_health: {consecutive_failures: 1, "+
-					"base_ejection: 1ms}", protocol, tt.slowStart), addr("good"), addr("bad"))
+				return clustered("", fmt.Sprintf("protocol: %s, slow_start: %s, passive_health: "+
+					"{consecutive_failures: 1, base_ejection: 1ms}", protocol, tt.slowStart), addr("good"), addr("bad"))
 			}, func(t *testing.T, g *gateway, c *http.Client) {
 				ask := func() string {
 					t.Helper()
@@ -50,7 +50,9 @@ func TestSlowStartInEachVersion(t *testing.T) {
 				broken.Store(true)
 				for ask() != "bad" { // one of two
 				}
-				testserver.WaitFor(t, patience, "the endpoint to be ejected", func() bool { return state() == "ejected" })
+				testserver.WaitFor(t, patience, "the endpoint to be ejected", func() bool {
+					return state() == "ejected"
+				})
 				broken.Store(false)
 				testserver.WaitFor(t, patience, "the end of the ejection", func() bool {
 					g.Set.Tick() // nobody else does in a test

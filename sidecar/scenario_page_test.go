@@ -339,8 +339,8 @@ func TestPageRows(t *testing.T) {
 		if errors == nil {
 			errors = map[string]uint64{}
 		}
-		return telemetry.NamedRate{Name: name, Rate: telemetry.Rate{Requests: requests, PerSecond: float64(requests) / 60,
-			Errors: errors, P50MS: p50, P99MS: p99}}
+		return telemetry.NamedRate{Name: name, Rate: telemetry.Rate{
+			Requests: requests, PerSecond: float64(requests) / 60, Errors: errors, P50MS: p50, P99MS: p99}}
 	}
 	s := sidecar.Status{
 		Service: "web", Instance: "web-1", Started: ago(3 * time.Hour),
@@ -355,12 +355,14 @@ func TestPageRows(t *testing.T) {
 		},
 		Limits: sidecar.LimitStatus{Connections: sidecar.ConnectionLimit{Used: 3, Max: 3, Waiting: 1},
 			Descriptors: sidecar.DescriptorLimit{Used: 17, Max: 1024}},
-		Routes: []sidecar.RouteStatus{{Name: "shop", Match: "/", To: "shop"}, {Name: "orders", Match: "/o", To: "orders"},
+		Routes: []sidecar.RouteStatus{{Name: "shop", Match: "/", To: "shop"},
+			{Name: "orders", Match: "/o", To: "orders"},
 			{Name: "idle", Match: "/idle", To: "shop"}},
 		RoutesTotal: 205,
 		Clusters: []cluster.Status{
-			{Name: "shop", Balance: "wrr", Endpoints: []cluster.EndpointStatus{{Address: "10.0.0.1:80", State: "healthy",
-				Weight: 1, InFlight: 2, Recent: &telemetry.EndpointRate{Requests: 188, P50MS: 3, P99MS: 5}}}},
+			{Name: "shop", Balance: "wrr", Endpoints: []cluster.EndpointStatus{{
+				Address: "10.0.0.1:80", State: "healthy", Weight: 1, InFlight: 2,
+				Recent: &telemetry.EndpointRate{Requests: 188, P50MS: 3, P99MS: 5}}}},
 			{Name: "orders", Balance: "wrr", Panic: true, Follows: "consul service orders", Awaiting: 2,
 				Endpoints: []cluster.EndpointStatus{
 					{Address: "10.0.0.2:80", State: "healthy", Weight: 3,
@@ -386,11 +388,13 @@ func TestPageRows(t *testing.T) {
 			{Path: "good.pem", Subjects: []string{"a.example", "b.example"}, NotAfter: ago(-100 * 24 * time.Hour)},
 			{Path: "soon.pem", Subjects: []string{"c"}, NotAfter: ago(-50 * time.Hour)},
 			{Path: "over.pem", Subjects: []string{"d"}, NotAfter: ago(150 * time.Minute)},
-			{Path: "late.pem", Subjects: []string{"e"}, NotAfter: ago(-100 * 24 * time.Hour), Error: "key does not fit"}},
+			{Path: "late.pem", Subjects: []string{"e"}, NotAfter: ago(-100 * 24 * time.Hour),
+				Error: "key does not fit"}},
 	}
 	failures := sidecar.FailureList{LeftOut: 9, Failures: []telemetry.Failure{{
-		Time: ago(150 * time.Minute), Method: "GET", Host: "shop", Path: "/o/1", Status: 502, Flag: "UF", DurationMS: 12,
-		Reason: "connect: connection refused", RemoteIP: "192.0.2.7", Route: "orders", Cluster: "orders",
+		Time: ago(150 * time.Minute), Method: "GET", Host: "shop", Path: "/o/1",
+		Status: 502, Flag: "UF", DurationMS: 12, Reason: "connect: connection refused",
+		RemoteIP: "192.0.2.7", Route: "orders", Cluster: "orders",
 		RequestID: "id-1", Attempts: []telemetry.FailedTry{
 			{Upstream: "10.0.0.3:80", DurationMS: 1, Flag: "UF", Reason: "connect: connection refused"},
 			{Upstream: "10.0.0.2:80", AfterMS: 2, DurationMS: 10, Status: 502}}}}}
@@ -424,8 +428,8 @@ func TestPageRows(t *testing.T) {
 		}
 	}
 	summaries := func(id string) string {
-		return `[...document.querySelectorAll('#` + id + ` summary')].map((e) => e.textContent.replaceAll('\u00a0', ' '))` +
-			`.join('\n')`
+		return `[...document.querySelectorAll('#` + id + ` summary')].map(` +
+			`(e) => e.textContent.replaceAll('\u00a0', ' ')).join('\n')`
 	}
 	b.want(summaries("clusters"), "✗ orders1 of 2 endpoints used, wrr, none is healthy, so all are used, "+
 		"consul service orders, 2 requests waiting for endpoints, 2 tries a second, p99 1.50 s\n"+
@@ -445,14 +449,15 @@ func TestPageLayout(t *testing.T) {
 	s := sidecar.Status{
 		Rates: telemetry.Rates{Total: telemetry.Rate{Errors: map[string]uint64{}}},
 		Routes: []sidecar.RouteStatus{{Name: "orders", Match: "/orders", To: "orders"},
-			{Name: "all", Match: "(*.m.shop.example.com or shop.example.com)/api/v2/checkout, POST or PUT, header x-canary " +
-				strings.Repeat("x", 200), To: long}},
+			{Name: "all", Match: "(*.m.shop.example.com or shop.example.com)/api/v2/checkout, POST or PUT, " +
+				"header x-canary " + strings.Repeat("x", 200), To: long}},
 		RoutesTotal: 2,
 		Listeners: []sidecar.ListenerStatus{{Name: "default", Address: "[2001:db8:1111:2222:3333:4444:5555:6666]:8080",
 			Protocol: "http"}},
 		Clusters: []cluster.Status{{Name: long, Endpoints: []cluster.EndpointStatus{{
 			Address: "[2001:db8:1111:2222:3333:4444:5555:6666]:8080", State: "healthy"}}}},
-		Certificates: []mtls.Status{{Subjects: []string{long}, Path: "/etc/gateway/" + strings.Repeat("certificates/", 20),
+		Certificates: []mtls.Status{{Subjects: []string{long},
+			Path:     "/etc/gateway/" + strings.Repeat("certificates/", 20),
 			NotAfter: time.Now().Add(time.Hour)}},
 	}
 	b, url := pageOf(t, s, sidecar.FailureList{})

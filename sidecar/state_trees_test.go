@@ -21,7 +21,8 @@ func largeDocument(routes, status int) discovery.Document {
 	var text strings.Builder
 	text.WriteString("routes:\n")
 	for i := range routes {
-		fmt.Fprintf(&text, "  - {name: route-%d, match: {path: /path/number/%d}, respond: {status: %d}}\n", i, i, status)
+		fmt.Fprintf(&text, "  - {name: route-%d, match: {path: /path/number/%d}, respond: {status: %d}}\n",
+			i, i, status)
 	}
 	return discovery.NewDocument("consul", "key", []config.Part{{Data: []byte(text.String())}})
 }

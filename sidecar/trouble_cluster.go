@@ -61,8 +61,8 @@ func (t *troubles) held(c *cluster.Status) {
 		}
 	}
 	if held > 0 {
-		t.add(atRisk, "cluster %s: %d of %d endpoints %s lost in Consul, and used for another %s all the same%s", c.Name,
-			held, len(c.Endpoints), areIs(held), span(until.Sub(t.now)), t.why(c, nil))
+		t.add(atRisk, "cluster %s: %d of %d endpoints %s lost in Consul, and used for another %s all the same%s",
+			c.Name, held, len(c.Endpoints), areIs(held), span(until.Sub(t.now)), t.why(c, nil))
 	}
 }
 

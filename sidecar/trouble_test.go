@@ -144,9 +144,10 @@ func TestTrouble(t *testing.T) {
 			[]string{"12 requests refused by a rate limit in the last minute (RL)",
 				"4 requests refused by access control in the last minute (AC)",
 				"3 requests in the last minute had no route (NR)"}},
-		{"a panic", Status{Panics: telemetry.PanicStatus{L7: 2, L4: 1, LastIn: "a request", LastAt: ago(59 * time.Minute)}},
-			[]string{"the gateway itself is at fault: 3 panics since its start, the last in a request, 59 min ago: please " +
-				"report what its log has of it (BUG: panic)"}},
+		{"a panic", Status{Panics: telemetry.PanicStatus{L7: 2, L4: 1, LastIn: "a request",
+			LastAt: ago(59 * time.Minute)}},
+			[]string{"the gateway itself is at fault: 3 panics since its start, the last in a request, 59 min ago: " +
+				"please report what its log has of it (BUG: panic)"}},
 		{"a panic of yesterday", Status{Panics: telemetry.PanicStatus{L4: 1, LastIn: "a connection",
 			LastAt: ago(time.Hour)}}, nil},
 		{"which routes", Status{Rates: telemetry.Rates{

@@ -23,7 +23,7 @@ func TestPanics(t *testing.T) {
 		for range 3 {
 			p.Recovered(L7, logger, "a request", "second", []byte("stack 2"))
 		}
-		time.Sleep(panicLogEvery)
+		<-time.After(panicLogEvery)
 		p.Recovered(L4, logger, "a connection", "third", []byte("stack 3"))
 		const want = "[ERROR] BUG: panic in a request: panic=first stack=\"stack 1\"\n" +
 			"[ERROR] BUG: panic in a connection: panic=third stack=\"stack 3\" not_logged=3\n"

@@ -74,8 +74,8 @@ func (d *decoder) checkCookie(s *declaredSticky, r *Route, c *Cluster) {
 	}
 	s.told = true
 	d.part, d.base, d.path = s.part, s.base, s.path
-	d.problem(s.node, "want a cookie of another name: by this one route %s chooses endpoints of cluster %s, and all who "+
-		"stay at a cluster have the same (seen %s)", r.Name, c.Name, c.Hash.Cookie.Name)
+	d.problem(s.node, "want a cookie of another name: by this one route %s chooses endpoints of cluster %s, and all "+
+		"who stay at a cluster have the same (seen %s)", r.Name, c.Name, c.Hash.Cookie.Name)
 }
 
 // cookieCovers tells whether a client that has a cookie for path sends it for all below another (RFC 6265 section
@@ -138,9 +138,9 @@ func (d *decoder) checkSharedCookies() {
 		}
 		s.told = true
 		d.part, d.base, d.path = s.part, s.base, s.path
-		d.problem(s.node, "want a cookie of another name or path: route %s gives this one to the same clients for other "+
-			"clusters, and each of the two would replace what the other gave (seen %s)", d.doc.Routes[other.route].Name,
-			c.name)
+		d.problem(s.node, "want a cookie of another name or path: route %s gives this one to the same clients for "+
+			"other clusters, and each of the two would replace what the other gave (seen %s)",
+			d.doc.Routes[other.route].Name, c.name)
 	})
 }
 

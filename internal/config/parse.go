@@ -138,7 +138,8 @@ func (d *decoder) syntax(data []byte, err, bound error) {
 			maxItemWeight)
 		return
 	case errors.Is(bound, errNoComma):
-		d.problem(&at, "over %d values and quotes in a row: is a comma, a quote or a closing bracket missing?", maxChain)
+		d.problem(&at, "over %d values and quotes in a row: is a comma, a quote or a closing bracket missing?",
+			maxChain)
 		return
 	}
 	if isTab(data, at.Line, at.Column) {

@@ -95,9 +95,10 @@ var ofResponse = fieldsSet{
 
 // headers is a mapping of names to values, without those that the gateway writes.
 func headers(except fieldsSet) kind[[]Header] {
-	return headerFields("headers", headerValue.then(checkUnpadded).then(checkPlain), func(d *decoder, key *yaml.Node) string {
-		return editableName(d, key, "set", except)
-	})
+	return headerFields("headers", headerValue.then(checkUnpadded).then(checkPlain),
+		func(d *decoder, key *yaml.Node) string {
+			return editableName(d, key, "set", except)
+		})
 }
 
 // variableForm is what a variable looks like in the values of header edits.

@@ -14,7 +14,7 @@ import (
 //
 // Descriptors are armed for one event (EPOLLONESHOT) and stay in the set, disarmed, until they are closed, at which the
 // kernel takes them out: arming one again is one system call, disarming none. Between two events a descriptor is
-// reported by the kernel as it is (level- triggered), so arming one that is readable already is an event too. The
+// reported by the kernel as it is (level-triggered), so arming one that is readable already is an event too. The
 // runtime sees the set edge-triggered; that is why wait empties it before it waits.
 type pollSet struct {
 	file   *os.File

@@ -11,9 +11,9 @@ type Options struct {
 	MaxStreams     int // streams at a time that the client may open; default 128. Server only
 	MaxHeaderBytes int // of one head or trailer section, counted as RFC 9113 section 10.5.1 does; default 64 KiB
 	MaxFields      int // of one head or trailer section; default 200
-	// HeldBytes is how many bytes all requests of the connection together may hold: of heads and trailers, and 5 KiB for
-	// each stream. Requests over it are refused. The default is 1 MiB; it always has room for MaxStreams streams, and
-	// for four times MaxHeaderBytes. Server only
+	// HeldBytes is how many bytes all requests of the connection together may hold: of heads and trailers, and 5 KiB
+	// for each stream. Requests over it are refused. The default is 1 MiB; it always has room for MaxStreams streams,
+	// and for four times MaxHeaderBytes. Server only
 	HeldBytes int
 	// StreamWindow is how many bytes of one stream the peer may send ahead of Consumed; default 256 KiB. It begins with
 	// the protocol's own 64 KiB, if that is less, and gets there as bytes are consumed: who opens many streams and

@@ -113,7 +113,9 @@ func TestPanicInAnEvent(t *testing.T) {
 			tt.event(down, up, id)
 			r.returned()
 			r.warns.Store(false)
-			testserver.WaitFor(t, patience, "the panic to be counted", func() bool { return r.engine.Registry.Panics.Count(telemetry.L7) > 0 })
+			testserver.WaitFor(t, patience, "the panic to be counted", func() bool {
+				return r.engine.Registry.Panics.Count(telemetry.L7) > 0
+			})
 			ended, other, stream := up, down, uint32(3)
 			if tt.of == "client" {
 				ended, other, stream = down, up, id

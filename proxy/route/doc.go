@@ -31,9 +31,9 @@
 //
 // What a client that is not trusted says about itself never goes upstream. X-Forwarded-* of any name, Forwarded and
 // X-Real-IP are dropped, in the head and in trailers alike, and the gateway writes its own X-Forwarded-*. Apps believe
-// these fields, whichever they happen to read. Many also take X_Real_IP for X-Real-IP, so that one is dropped too; nginx
-// drops every name with an underscore. A proxy in trusted_proxies may send them all. Traefik does the same; Envoy and
-// HAProxy pass Forwarded and X-Real-IP unless told otherwise, which their guides warn of.
+// these fields, whichever they happen to read. Many also take X_Real_IP for X-Real-IP, so that one is dropped too;
+// nginx drops every name with an underscore. A proxy in trusted_proxies may send them all. Traefik does the same; Envoy
+// and HAProxy pass Forwarded and X-Real-IP unless told otherwise, which their guides warn of.
 //
 // A redirect to another scheme that names no port leaves out that of the request: a port has one scheme. One that names
 // neither scheme nor host nor port is a path alone. So a proxy in front that nobody told us of does no harm.

@@ -39,8 +39,8 @@ have it (any more).`,
 			case byID && len(args) > 0:
 				return fmt.Errorf("explain --id takes no argument (seen %q)", args[0])
 			case !byID && len(args) != 2:
-				return fmt.Errorf("explain takes a method and a URL, such as GET http://shop.example.com/orders (seen %s)",
-					sidecar.Count(len(args), "argument"))
+				return fmt.Errorf("explain takes a method and a URL, such as GET http://shop.example.com/orders "+
+					"(seen %s)", sidecar.Count(len(args), "argument"))
 			case !byID:
 				return nil
 			}
