@@ -61,12 +61,12 @@ type client struct {
 type attempt struct {
 	to      *upstream // nil until a route was found
 	count   int
-	took    time.Duration     // of the last connect
-	begun   time.Time         // the connect to the last endpoint
-	address string            // of the last endpoint tried
-	ended   []telemetry.Try   // the attempts that have failed
-	ep      *cluster.Endpoint // leased; nil: none
-	slot    *cluster.Slot     // nil: none
+	took    time.Duration       // of the last connect
+	begun   time.Time           // the connect to the last endpoint
+	address string              // of the last endpoint tried
+	ended   []telemetry.Attempt // the attempts that have failed
+	ep      *cluster.Endpoint   // leased; nil: none
+	slot    *cluster.Slot       // nil: none
 }
 
 // watched is what the watch knows of the connection.

@@ -39,7 +39,7 @@ func (c *conn) record(flag telemetry.Flag) {
 }
 
 // tries is how all attempts ended: those that have failed, and the one whose connection has ended with flag.
-func (c *conn) tries(flag telemetry.Flag, took time.Duration) []telemetry.Try {
+func (c *conn) tries(flag telemetry.Flag, took time.Duration) []telemetry.Attempt {
 	a := &c.attempt
 	if len(a.ended) == a.count {
 		return a.ended

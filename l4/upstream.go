@@ -71,9 +71,9 @@ func (c *conn) connect(ctx context.Context) bool {
 }
 
 // try is the attempt that has ended now, with flag.
-func (c *conn) try(now time.Time, flag telemetry.Flag) telemetry.Try {
+func (c *conn) try(now time.Time, flag telemetry.Flag) telemetry.Attempt {
 	a := &c.attempt
-	return telemetry.Try{
+	return telemetry.Attempt{
 		Endpoint: a.address, After: a.begun.Sub(c.start), Took: now.Sub(a.begun), Flag: flag, Cause: c.cause,
 	}
 }

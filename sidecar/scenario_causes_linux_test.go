@@ -123,25 +123,25 @@ func TestEveryCauseIsNamed(t *testing.T) {
 		"an instance is dead": {func(t *testing.T) env {
 			return env{"GATEWAY_CONFIG": documentFile(t, "timeouts: {connect: 100ms}\n"+one(silent(t), ""))}
 		}, func(_ *testing.T, g *gateway) { g.asks(4, "/") },
-			`cluster orders: 4 of 4 tries failed in the last minute: UF 4; ` +
+			`cluster orders: 4 of 4 attempts failed in the last minute: UF 4; ` +
 				`127\.0\.0\.1:\d+: connect: .*(timeout|within|no )`,
 			`http_client_request_duration_seconds_count{error_type="UF",gateway_cluster="orders"`, 4},
 		"it refuses": {func(t *testing.T) env {
 			return env{"GATEWAY_CONFIG": documentFile(t, one(testserver.Addr(t), ""))}
 		}, func(_ *testing.T, g *gateway) { g.asks(4, "/") },
-			`cluster orders: 4 of 4 tries failed .*UF 4; 127\.0\.0\.1:\d+: connect: connection refused, 4 in a row`,
+			`cluster orders: 4 of 4 attempts failed .*UF 4; 127\.0\.0\.1:\d+: connect: connection refused, 4 in a row`,
 			`gateway_faults_total{gateway_flag="UF"}`, 4},
 		"it answers 500": {func(t *testing.T) env {
 			fails := backend(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }))
 			return env{"GATEWAY_CONFIG": documentFile(t, one(fails, ""))}
 		}, func(_ *testing.T, g *gateway) { g.asks(4, "/") },
-			`cluster orders: 4 of 4 tries failed in the last minute: 5xx 4`,
+			`cluster orders: 4 of 4 attempts failed in the last minute: 5xx 4`,
 			`http_client_request_duration_seconds_count{error_type="500",gateway_cluster="orders"`, 4},
 		"it times out": {func(t *testing.T) env {
 			hangs := backend(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 			return env{"GATEWAY_CONFIG": documentFile(t, one(hangs, ", timeouts: {upstream: 50ms}"))}
 		}, func(_ *testing.T, g *gateway) { g.asks(4, "/") },
-			`cluster orders: 4 of 4 tries failed in the last minute: UT 4; 127\.0\.0\.1:\d+: upstream timeout`,
+			`cluster orders: 4 of 4 attempts failed in the last minute: UT 4; 127\.0\.0\.1:\d+: upstream timeout`,
 			`gateway_faults_total{gateway_flag="UT"}`, 4},
 		"it is slow": {func(t *testing.T) env {
 			fast := app(t, "fast")

@@ -205,7 +205,7 @@ func TestCheckBeforeAndAfterTheStart(t *testing.T) {
 	if printed, code = check(t, environ); code != 1 {
 		t.Errorf("exit code %d with an app that is away, want 1", code)
 	}
-	has(t, printed, []string{"✗ cluster app: 3 of 3 tries failed in the last minute: UF 3"})
+	has(t, printed, []string{"✗ cluster app: 3 of 3 attempts failed in the last minute: UF 3"})
 	other := maps.Clone(environ)
 	other["GATEWAY_SERVICE"] = "other"
 	printed, _ = check(t, other)

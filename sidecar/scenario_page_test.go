@@ -395,7 +395,7 @@ func TestPageRows(t *testing.T) {
 		Time: ago(150 * time.Minute), Method: "GET", Host: "shop", Path: "/o/1",
 		Status: 502, Flag: "UF", DurationMS: 12, Reason: "connect: connection refused",
 		RemoteIP: "192.0.2.7", Route: "orders", Cluster: "orders",
-		RequestID: "id-1", Attempts: []telemetry.FailedTry{
+		RequestID: "id-1", Attempts: []telemetry.FailedAttempt{
 			{Upstream: "10.0.0.3:80", DurationMS: 1, Flag: "UF", Reason: "connect: connection refused"},
 			{Upstream: "10.0.0.2:80", AfterMS: 2, DurationMS: 10, Status: 502}}}}}
 	b, url := pageOf(t, s, failures)
@@ -432,8 +432,8 @@ func TestPageRows(t *testing.T) {
 			`(e) => e.textContent.replaceAll('\u00a0', ' ')).join('\n')`
 	}
 	b.want(summaries("clusters"), "✗ orders1 of 2 endpoints used, wrr, none is healthy, so all are used, "+
-		"consul service orders, 2 requests waiting for endpoints, 2 tries a second, p99 1.50 s\n"+
-		"✓ shop1 of 1 endpoint used, wrr, 3.13 tries a second, p99 5.0 ms")
+		"consul service orders, 2 requests waiting for endpoints, 2 attempts a second, p99 1.50 s\n"+
+		"✓ shop1 of 1 endpoint used, wrr, 3.13 attempts a second, p99 5.0 ms")
 	b.want(summaries("failures"), "502 UFGET shop/o/1 12.0 ms, 2 h ago, connect: connection refused")
 	b.want(`document.querySelector('#failures > p').textContent`, "9 more came too fast to be kept.")
 	b.want(`document.querySelector('#routes > p').textContent`, "and 201 more: see /config")

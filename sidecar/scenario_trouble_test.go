@@ -77,10 +77,10 @@ clusters:
 	first := strings.Join(lines[:min(10, len(lines))], "\n")
 	for _, want := range []string{
 		"ready, 3 of 4 clusters in trouble\n",
-		"cluster dead: 6 of 6 tries failed in the last minute: UF 6; " + dead +
+		"cluster dead: 6 of 6 attempts failed in the last minute: UF 6; " + dead +
 			": connect: connection refused, 6 in a row",
-		"cluster failing: 6 of 6 tries failed in the last minute: 5xx 6",
-		"cluster hanging: 6 of 6 tries failed in the last minute: UT 6; " + answers + ": upstream timeout",
+		"cluster failing: 6 of 6 attempts failed in the last minute: 5xx 6",
+		"cluster hanging: 6 of 6 attempts failed in the last minute: UT 6; " + answers + ": upstream timeout",
 		"the newest document is rejected: ", "nonsense",
 		"5 requests refused by a rate limit in the last minute (RL)",
 		"certificate " + cert + ": EXPIRED 60 min ago",

@@ -144,7 +144,7 @@ func (t *troubles) tries(c *cluster.Status, r *telemetry.NamedRate) {
 		}
 	}
 	if s, many := tooMany(failed, r.Requests); many {
-		t.add(s, "cluster %s: %d of %d tries failed in the last minute: %s%s", c.Name, failed, r.Requests,
+		t.add(s, "cluster %s: %d of %d attempts failed in the last minute: %s%s", c.Name, failed, r.Requests,
 			strings.Join(told, ", "), t.where(c))
 	}
 }

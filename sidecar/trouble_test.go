@@ -99,15 +99,15 @@ func TestTrouble(t *testing.T) {
 			Clusters: []cluster.Status{{Name: "orders", Follows: "consul service orders, tag v1: no response yet"}}},
 			nil},
 		{"all answers are 500", Status{Clusters: orders(well("a:1")), Rates: tries(120, map[string]uint64{"5xx": 120})},
-			[]string{"cluster orders: 120 of 120 tries failed in the last minute: 5xx 120"}},
+			[]string{"cluster orders: 120 of 120 attempts failed in the last minute: 5xx 120"}},
 		{"one of three answers 500", Status{Clusters: orders(
 			failed("a:1", 40, 0), failed("b:1", 40, 1), failed("c:1", 40, 39)),
 			Rates: tries(120, map[string]uint64{"5xx": 40})},
-			[]string{"cluster orders: 40 of 120 tries failed in the last minute: 5xx 40; c:1: 39 of 40"}},
+			[]string{"cluster orders: 40 of 120 attempts failed in the last minute: 5xx 40; c:1: 39 of 40"}},
 		{"half of them answer 500", Status{Clusters: orders(
 			failed("a:1", 20, 20), failed("b:1", 20, 20), failed("c:1", 40, 0)),
 			Rates: tries(80, map[string]uint64{"5xx": 40})},
-			[]string{"cluster orders: 40 of 80 tries failed in the last minute: 5xx 40"}},
+			[]string{"cluster orders: 40 of 80 attempts failed in the last minute: 5xx 40"}},
 		{"one of L4 refuses", Status{Clusters: orders(failed("a:1", 9, 0), failed("b:1", 3, 3))},
 			[]string{"cluster orders: 3 of 12 connections failed in the last minute; b:1: 3 of 3"}},
 		{"the only one of L4 refuses", Status{Clusters: orders(refusingL4)},
@@ -120,10 +120,10 @@ func TestTrouble(t *testing.T) {
 			[]string{"cluster orders: 1 of 2 endpoints is not healthy: 10.0.0.9:80 ejected (passive: connect " +
 				"failure), connect: " +
 				"connection refused, 5 in a row, 2 s ago",
-				"cluster orders: 5 of 40 tries failed in the last minute: UF 5"}},
+				"cluster orders: 5 of 40 attempts failed in the last minute: UF 5"}},
 		{"one in ten times out", Status{Clusters: orders(failingOne),
 			Rates: tries(100, map[string]uint64{"UT": 9, "5xx": 1})},
-			[]string{"cluster orders: 10 of 100 tries failed in the last minute: 5xx 1, UT 9; " +
+			[]string{"cluster orders: 10 of 100 attempts failed in the last minute: 5xx 1, UT 9; " +
 				"10.0.0.8:80: no response " +
 				"within 2s, 3 s ago"}},
 		{"two of three failed, which may be chance", Status{Clusters: orders(well("a:1")),

@@ -13,13 +13,13 @@ const (
 	// failuresPerSecond bounds what is taken of one flag: a flood of one kind must neither cost traffic nor push
 	// everything else out within a second.
 	failuresPerSecond = 10
-	// failureTextBytes bounds each text of a failure, failureTries its attempts.
+	// failureTextBytes bounds each text of a failure, failureAttempts its attempts.
 	failureTextBytes = 256
-	failureTries     = 8
+	failureAttempts  = 8
 )
 
-// Try is one attempt to have a request answered, or to connect to an endpoint, as it ended.
-type Try struct {
+// Attempt is one attempt to have a request answered, or to connect to an endpoint, as it ended.
+type Attempt struct {
 	Endpoint   string
 	After      time.Duration // from the first byte of the request to the beginning of the attempt
 	Took       time.Duration
@@ -34,31 +34,31 @@ type Try struct {
 // Failure is a request or an L4 connection that failed or was slow. The names are those of the access log. A query is
 // not kept: it may have secrets in it.
 type Failure struct {
-	Time       time.Time   `json:"time"`
-	RequestID  string      `json:"request_id,omitempty"`
-	TraceID    string      `json:"trace_id,omitempty"`
-	Protocol   string      `json:"protocol"`
-	Method     string      `json:"method,omitempty"`
-	Host       string      `json:"host,omitempty"`
-	Path       string      `json:"path,omitempty"`
-	Status     int         `json:"status,omitempty"`
-	GRPCStatus *int        `json:"grpc_status,omitempty"`
-	Flag       string      `json:"flag,omitempty"`
-	Reason     string      `json:"reason,omitempty"`
-	Slow       bool        `json:"slow,omitempty"`
-	DurationMS float64     `json:"duration_ms"`
-	RemoteIP   string      `json:"remote_ip,omitempty"`
-	Listener   string      `json:"listener"`
-	Route      string      `json:"route,omitempty"`
-	Cluster    string      `json:"cluster,omitempty"`
-	Revision   string      `json:"revision"`
-	Attempts   []FailedTry `json:"attempts"`
+	Time       time.Time       `json:"time"`
+	RequestID  string          `json:"request_id,omitempty"`
+	TraceID    string          `json:"trace_id,omitempty"`
+	Protocol   string          `json:"protocol"`
+	Method     string          `json:"method,omitempty"`
+	Host       string          `json:"host,omitempty"`
+	Path       string          `json:"path,omitempty"`
+	Status     int             `json:"status,omitempty"`
+	GRPCStatus *int            `json:"grpc_status,omitempty"`
+	Flag       string          `json:"flag,omitempty"`
+	Reason     string          `json:"reason,omitempty"`
+	Slow       bool            `json:"slow,omitempty"`
+	DurationMS float64         `json:"duration_ms"`
+	RemoteIP   string          `json:"remote_ip,omitempty"`
+	Listener   string          `json:"listener"`
+	Route      string          `json:"route,omitempty"`
+	Cluster    string          `json:"cluster,omitempty"`
+	Revision   string          `json:"revision"`
+	Attempts   []FailedAttempt `json:"attempts"`
 
 	flag Flag
 }
 
-// FailedTry is an attempt of a [Failure].
-type FailedTry struct {
+// FailedAttempt is an attempt of a [Failure].
+type FailedAttempt struct {
 	Upstream   string  `json:"upstream"`
 	AfterMS    float64 `json:"after_ms"`
 	DurationMS float64 `json:"duration_ms"`
@@ -83,7 +83,7 @@ type Failures struct {
 }
 
 // Add keeps what r and tries tell, unless too many of its flag have come within the second. Nothing of r is kept.
-func (f *Failures) Add(r *Record, tries []Try) {
+func (f *Failures) Add(r *Record, tries []Attempt) {
 	if !f.admits(r) {
 		return
 	}
@@ -150,13 +150,13 @@ func (f *Failures) ByID(id string) (all []Failure, leftOut uint64) {
 	return slices.DeleteFunc(all, func(one Failure) bool { return one.RequestID != id }), leftOut
 }
 
-func newFailure(r *Record, tries []Try) Failure {
+func newFailure(r *Record, tries []Attempt) Failure {
 	n := Failure{
 		Time: r.Time.UTC(), RequestID: bounded(r.RequestID), TraceID: bounded(r.TraceID), Protocol: r.Protocol,
 		Method: bounded(r.Method), Host: bounded(r.Host), Path: bounded(r.Path), Status: r.Status,
 		Flag: r.Flag.String(), Slow: r.Slow, DurationMS: millis(r.Duration), RemoteIP: r.Peer, Listener: r.Listener,
 		Route: r.Route, Cluster: r.Cluster, Revision: r.Revision, Reason: reasonText(r.Reason), flag: r.Flag,
-		Attempts: make([]FailedTry, 0, min(len(tries), failureTries)),
+		Attempts: make([]FailedAttempt, 0, min(len(tries), failureAttempts)),
 	}
 	if r.RemoteIP != nil {
 		n.RemoteIP = string(r.RemoteIP)
@@ -164,8 +164,8 @@ func newFailure(r *Record, tries []Try) Failure {
 	if r.GRPC {
 		n.GRPCStatus = new(r.GRPCStatus)
 	}
-	for _, t := range tries[max(0, len(tries)-failureTries):] {
-		a := FailedTry{
+	for _, t := range tries[max(0, len(tries)-failureAttempts):] {
+		a := FailedAttempt{
 			Upstream: t.Endpoint, AfterMS: millis(t.After), DurationMS: millis(t.Took), Status: t.Status,
 			Flag: t.Flag.String(), Reason: reasonText(t.Cause),
 		}

@@ -17,7 +17,7 @@ func failed(second int64, flag Flag, id string) *Record {
 func TestFailureKeepsWhatIsKnown(t *testing.T) {
 	var f Failures
 	r := fullRecord()
-	f.Add(r, []Try{
+	f.Add(r, []Attempt{
 		{Endpoint: "1.1.1.1:1", After: time.Millisecond, Took: 2 * time.Millisecond, Flag: UF,
 			Cause: errors.New("refused")},
 		{Endpoint: "2.2.2.2:2", After: 3 * time.Millisecond, Took: 4567 * time.Microsecond, Status: 503},
@@ -27,7 +27,7 @@ func TestFailureKeepsWhatIsKnown(t *testing.T) {
 		Time: r.Time.UTC(), RequestID: "id", TraceID: "t", Protocol: "HTTP/1.1", Method: "GET", Host: "a:80",
 		Path: "/a", Status: 200, GRPCStatus: &status, Flag: "UT", Reason: `no "way"`, Slow: true, DurationMS: 12.345,
 		RemoteIP: "2.2.2.2", Listener: "web", Route: "rt", Cluster: "c", Revision: "rev", flag: UT,
-		Attempts: []FailedTry{
+		Attempts: []FailedAttempt{
 			{Upstream: "1.1.1.1:1", AfterMS: 1, DurationMS: 2, Flag: "UF", Reason: "refused"},
 			{Upstream: "2.2.2.2:2", AfterMS: 3, DurationMS: 4.567, Status: 503},
 		},
@@ -42,9 +42,9 @@ func TestFailureTextsAreBounded(t *testing.T) {
 	var f Failures
 	long := []byte(strings.Repeat("é", 1000) + "\xff")
 	r := &Record{Method: long, Path: long, Host: long, RequestID: long, Reason: errors.New(string(long))}
-	tries := make([]Try, 20)
+	tries := make([]Attempt, 20)
 	for i := range tries {
-		tries[i] = Try{Endpoint: fmt.Sprint(i), Cause: r.Reason}
+		tries[i] = Attempt{Endpoint: fmt.Sprint(i), Cause: r.Reason}
 	}
 	f.Add(r, tries)
 	all, _ := f.Last(1)

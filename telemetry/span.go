@@ -40,13 +40,13 @@ const (
 // spanTextBytes bounds each text of a span.
 const spanTextBytes = 1024
 
-// maxSpanTries bounds the attempts of a request that have a span: the last ones do.
-const maxSpanTries = 32
+// maxSpanAttempts bounds the attempts of a request that have a span: the last ones do.
+const maxSpanAttempts = 32
 
 // Record makes spans of a request whose trace is recorded: one of the request, and one for each attempt. Nothing of r
 // and tries is kept. It does not wait for the collector.
-func (t *Tracer) Record(place *Trace, r *Record, tries []Try) {
-	first := max(0, len(tries)-maxSpanTries)
+func (t *Tracer) Record(place *Trace, r *Record, tries []Attempt) {
+	first := max(0, len(tries)-maxSpanAttempts)
 	if !t.take(1 + len(tries) - first) {
 		return
 	}
@@ -59,7 +59,7 @@ func (t *Tracer) Record(place *Trace, r *Record, tries []Try) {
 	}
 	own := spanContext(place.context.trace, place.span, false)
 	for i := first; i < len(tries); i++ {
-		t.recordTry(place, own, &call, r, &tries[i], i+1)
+		t.recordAttempt(place, own, &call, r, &tries[i], i+1)
 	}
 	if kind := call.serverError(r); kind != "" {
 		server.SetAttributes(attrErrorType.String(kind))
@@ -68,8 +68,8 @@ func (t *Tracer) Record(place *Trace, r *Record, tries []Try) {
 	server.End(trace.WithTimestamp(r.Time.Add(r.Duration)))
 }
 
-// recordTry makes the span of the nth attempt.
-func (t *Tracer) recordTry(place *Trace, server trace.SpanContext, call *call, r *Record, try *Try, n int) {
+// recordAttempt makes the span of the nth attempt.
+func (t *Tracer) recordAttempt(place *Trace, server trace.SpanContext, call *call, r *Record, try *Attempt, n int) {
 	id := place.context.trace
 	began := r.Time.Add(try.After)
 	var links []trace.Link
@@ -182,7 +182,7 @@ func (c *call) serverAttributes(r *Record) []attribute.KeyValue {
 	return attrs
 }
 
-func (c *call) clientAttributes(r *Record, t *Try, n int) []attribute.KeyValue {
+func (c *call) clientAttributes(r *Record, t *Attempt, n int) []attribute.KeyValue {
 	attrs := append([]attribute.KeyValue{attrCluster.String(label(r.Cluster))}, c.common...)
 	attrs = append(attrs, addressOf(attrServerAddress, attrServerPort, t.Endpoint)...)
 	attrs = append(attrs, addressOf(attrPeerAddress, attrPeerPort, t.Endpoint)...)
@@ -215,7 +215,7 @@ func (c *call) serverError(r *Record) string {
 }
 
 // clientError is the error.type of an attempt. By the conventions 4xx are errors of a client too.
-func (c *call) clientError(t *Try) string {
+func (c *call) clientError(t *Attempt) string {
 	switch {
 	case t.Flag != NoFlag:
 		return failureType(t.Flag)

@@ -135,7 +135,7 @@ func TestSlowCollectorCostsNoRequest(t *testing.T) {
 		r := &Record{Time: time.Now(), Method: []byte("GET"), Status: 200}
 		begun := time.Now()
 		for range 1000 {
-			tr.Record(&place, r, []Try{{Endpoint: "a:1", Status: 200}})
+			tr.Record(&place, r, []Attempt{{Endpoint: "a:1", Status: 200}})
 		}
 		if took := time.Since(begun); took > 0 {
 			t.Errorf("requests waited for %v", took)
@@ -178,7 +178,7 @@ func TestSpans(t *testing.T) {
 		Cluster: "c", Revision: "rev", RequestID: []byte("id"), UserAgent: []byte("ua"),
 	}
 	call := []byte("/pkg.Svc/Get")
-	ok := Try{Endpoint: "10.0.0.1:80", After: time.Millisecond, Took: time.Second / 2, Status: 200}
+	ok := Attempt{Endpoint: "10.0.0.1:80", After: time.Millisecond, Took: time.Second / 2, Status: 200}
 	with := func(f func(*Record)) Record {
 		r := base
 		f(&r)
@@ -187,15 +187,15 @@ func TestSpans(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		record Record
-		tries  []Try
+		tries  []Attempt
 		want   []string // a line for each span, attempts first as they end first
 	}{
-		{"answered", base, []Try{ok}, []string{
+		{"answered", base, []Attempt{ok}, []string{
 			"client GET 1ms+500ms status=200 endpoint=10.0.0.1:80",
 			"server GET r 0s+1s status=200",
 		}},
 		{"retried, ejected, queued", with(func(r *Record) { r.QueuedAfter, r.Queued = time.Millisecond, time.Second }),
-			[]Try{{Endpoint: "10.0.0.2:80", Took: time.Second, Flag: UF, Cause: refused, Ejected: true}, ok}, []string{
+			[]Attempt{{Endpoint: "10.0.0.2:80", Took: time.Second, Flag: UF, Cause: refused, Ejected: true}, ok}, []string{
 				"client GET 0s+1s endpoint=10.0.0.2:80 flag=UF event=gateway.endpoint.ejected@1s error=UF: " +
 					refused.Error(),
 				"client GET 1ms+500ms status=200 endpoint=10.0.0.1:80 resent=1 link",
@@ -205,17 +205,17 @@ func TestSpans(t *testing.T) {
 			"server GET 0s+1s status=404 flag=NR",
 		}},
 		{"an error of the endpoint's", with(func(r *Record) { r.Status = 500 }),
-			[]Try{{Endpoint: "10.0.0.1:80", Status: 500}}, []string{
+			[]Attempt{{Endpoint: "10.0.0.1:80", Status: 500}}, []string{
 				"client GET 0s+0s status=500 endpoint=10.0.0.1:80 error=500: ",
 				"server GET r 0s+1s status=500 error=500: ",
 			}},
 		{"an error of the client's", with(func(r *Record) { r.Status = 404 }),
-			[]Try{{Endpoint: "10.0.0.1:80", Status: 404}}, []string{
+			[]Attempt{{Endpoint: "10.0.0.1:80", Status: 404}}, []string{
 				"client GET 0s+0s status=404 endpoint=10.0.0.1:80 error=404: ",
 				"server GET r 0s+1s status=404",
 			}},
 		{"broken off behind its head", with(func(r *Record) { r.Flag, r.Reason = UC, refused }),
-			[]Try{{Endpoint: "10.0.0.1:80", Status: 200, Flag: UC, Cause: refused}}, []string{
+			[]Attempt{{Endpoint: "10.0.0.1:80", Status: 200, Flag: UC, Cause: refused}}, []string{
 				"client GET 0s+0s status=200 endpoint=10.0.0.1:80 flag=UC error=UC: " + refused.Error(),
 				"server GET r 0s+1s status=200 flag=UC error=UC: " + refused.Error(),
 			}},
@@ -223,11 +223,11 @@ func TestSpans(t *testing.T) {
 			"server HTTP r 0s+1s status=200 original=BREW",
 		}},
 		{"gRPC", with(func(r *Record) { r.Path, r.Call, r.GRPC, r.GRPCStatus = call, true, true, 14 }),
-			[]Try{{Endpoint: "10.0.0.1:80", Status: 200, GRPC: true, GRPCStatus: 14}}, []string{
+			[]Attempt{{Endpoint: "10.0.0.1:80", Status: 200, GRPC: true, GRPCStatus: 14}}, []string{
 				"client pkg.Svc/Get 0s+0s status=200 rpc=pkg.Svc/Get/14 endpoint=10.0.0.1:80 error=14: ",
 				"server pkg.Svc/Get 0s+1s status=200 rpc=pkg.Svc/Get/14 error=14: ",
 			}},
-		{"gRPC, tried again", with(func(r *Record) { r.Path, r.Call, r.GRPC = call, true, true }), []Try{
+		{"gRPC, tried again", with(func(r *Record) { r.Path, r.Call, r.GRPC = call, true, true }), []Attempt{
 			{Endpoint: "10.0.0.1:80", Status: 200, GRPC: true, GRPCStatus: 14},
 			{Endpoint: "10.0.0.1:80", Status: 200, GRPC: true},
 		}, []string{
@@ -236,7 +236,7 @@ func TestSpans(t *testing.T) {
 			"server pkg.Svc/Get 0s+1s status=200 rpc=pkg.Svc/Get/0",
 		}},
 		{"gRPC without its status", with(func(r *Record) { r.Path, r.Call, r.Status = call, true, 503 }),
-			[]Try{{Endpoint: "10.0.0.1:80", Status: 503}}, []string{
+			[]Attempt{{Endpoint: "10.0.0.1:80", Status: 503}}, []string{
 				"client pkg.Svc/Get 0s+0s status=503 rpc=pkg.Svc/Get/ endpoint=10.0.0.1:80 error=503: ",
 				"server pkg.Svc/Get 0s+1s status=503 rpc=pkg.Svc/Get/ error=503: ",
 			}},

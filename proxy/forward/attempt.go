@@ -20,7 +20,7 @@ type Attempt struct {
 	HeadAt   int64 // the response head came; 0: not yet
 
 	tried   cluster.Tried
-	ended   []telemetry.Try // the attempts before this one, each of which has failed
+	ended   []telemetry.Attempt // the attempts before this one, each of which has failed
 	state   attemptState
 	ejected bool // passive health took the endpoint out because of it
 
@@ -84,7 +84,7 @@ func (a *Attempt) keepDropped(grpc bool, h *message.Head, start, now int64) {
 }
 
 // tries is how all attempts ended: those that were kept, and the last one as r has it.
-func (a *Attempt) tries(r *Record) []telemetry.Try {
+func (a *Attempt) tries(r *Record) []telemetry.Attempt {
 	if len(a.ended) == a.Number {
 		return a.ended
 	}
@@ -96,8 +96,8 @@ func (a *Attempt) tries(r *Record) []telemetry.Try {
 	return append(a.ended, t)
 }
 
-func (a *Attempt) try(start, end int64) telemetry.Try {
-	return telemetry.Try{
+func (a *Attempt) try(start, end int64) telemetry.Attempt {
+	return telemetry.Attempt{
 		Endpoint: a.Endpoint.Address(), After: time.Duration(a.Start - start), Took: time.Duration(end - a.Start),
 		Ejected: a.ejected,
 	}

@@ -30,7 +30,7 @@ func failures() []telemetry.Failure {
 			Time: at, RequestID: "id-1", TraceID: "0af7", Protocol: "HTTP/1.1", Method: "GET", Host: "shop.example.com",
 			Path: "/orders/7", Status: 502, Flag: "UF", Reason: "connect: connection refused", DurationMS: 19.112,
 			RemoteIP: "192.0.2.7", Listener: "web", Route: "orders", Cluster: "orders-v1", Revision: "1a2b",
-			Attempts: []telemetry.FailedTry{
+			Attempts: []telemetry.FailedAttempt{
 				{Upstream: "10.0.0.9:80", AfterMS: 0.5, DurationMS: 1, Status: 503},
 				{Upstream: "10.0.0.10:80", AfterMS: 18, DurationMS: 1.1, Flag: "UF",
 					Reason: "connect: connection refused"},
@@ -41,14 +41,14 @@ func failures() []telemetry.Failure {
 			Status: 200, GRPCStatus: &unavailable, Flag: "UH", Reason: "no healthy upstream", Slow: true,
 			DurationMS: 1200,
 			RemoteIP:   "192.0.2.8", Listener: "web", Route: "pay", Cluster: "pay", Revision: "1a2b",
-			Attempts: []telemetry.FailedTry{
+			Attempts: []telemetry.FailedAttempt{
 				{Upstream: "10.0.0.11:80", AfterMS: 1, DurationMS: 3, Status: 200, GRPCStatus: &unavailable},
 			},
 		},
 		{
 			Time: at, Protocol: "tcp", Flag: "SI", DurationMS: 60000, RemoteIP: "192.0.2.9", Listener: "db",
 			Cluster: "db", Revision: "1a2b",
-			Attempts: []telemetry.FailedTry{{Upstream: "10.0.0.3:5432", AfterMS: 1, DurationMS: 59999, Flag: "SI"}},
+			Attempts: []telemetry.FailedAttempt{{Upstream: "10.0.0.3:5432", AfterMS: 1, DurationMS: 59999, Flag: "SI"}},
 		},
 	}
 }

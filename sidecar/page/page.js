@@ -156,7 +156,7 @@ function drawClusters(s, now) {
       c.prefer && c.prefer.here ? `prefers ${c.prefer.by} ${c.prefer.here} (${Math.round(100 * c.prefer.share)} %)` : '',
       c.failover && c.failover.active ? `${c.failover.active} stands in` : '',
       c.awaiting > 0 ? `${count(c.awaiting, 'request')} waiting for endpoints` : '',
-      r ? `${short(r.per_second)} tries a second, p99 ${millis(r.p99_ms)}` : ''].filter(Boolean).join(', ');
+      r ? `${short(r.per_second)} attempts a second, p99 ${millis(r.p99_ms)}` : ''].filter(Boolean).join(', ');
     return fold(`cluster ${c.name}`, [el('b', trouble.length > 0 ? { class: 'bad' } : null,
       `${trouble.length > 0 ? '✗' : '✓'} ${c.name}`), quiet(facts)],
     [...trouble.map((t) => el('p', { class: 'cause' }, t)), ...drawEndpoints(c, now)],
