@@ -54,7 +54,7 @@ func findTrouble(s *Status, now time.Time) []string {
 	for i := range s.Clusters {
 		c := &s.Clusters[i]
 		t.endpoints(c)
-		t.tries(c, rates[c.Name])
+		t.attempts(c, rates[c.Name])
 		t.slow(c)
 	}
 	t.requests(&s.Rates)
@@ -90,7 +90,8 @@ func (t *troubles) limits(l *LimitStatus) {
 func (t *troubles) requests(rates *telemetry.Rates) {
 	errors := rates.Total.Errors
 	if n := errors["RL"]; n > 0 {
-		t.add(atRisk, "%d requests refused by a rate limit in the last minute (RL)%s", n, routesWith(rates, "RL"))
+		t.add(atRisk, "%s refused by a rate limit in the last minute (RL)%s", Count(int(n), "request"),
+			routesWith(rates, "RL"))
 	}
 	// That somebody is asked who it is, is nothing special; that nearly all are refused mostly is.
 	if n := errors["AC"]; n >= few && 2*n >= rates.Total.Requests {

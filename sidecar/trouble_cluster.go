@@ -123,16 +123,16 @@ func (t *troubles) lastError(p *cluster.PassiveStatus) string {
 // few is how many tries must have failed within a minute before that is told.
 const few = 3
 
-// tries tells of tries that fail although the endpoint is used, and of requests that a limit refuses.
-func (t *troubles) tries(c *cluster.Status, r *telemetry.NamedRate) {
+// attempts tells of attempts that fail although the endpoint is used, and of requests that a limit refuses.
+func (t *troubles) attempts(c *cluster.Status, r *telemetry.NamedRate) {
 	if r == nil {
 		t.connections(c)
 		return
 	}
 	if n := r.Errors["UO"]; n > 0 {
 		t.add(failing,
-			"cluster %s: %d requests refused in the last minute, since a limit was reached (UO); %d in flight now",
-			c.Name, n, c.InFlight)
+			"cluster %s: %s refused in the last minute, since a limit was reached (UO); %d in flight now",
+			c.Name, Count(int(n), "request"), c.InFlight)
 	}
 	kinds := []string{"5xx", "UF", "UC", "UT", "UPE"}
 	failed := uint64(0)

@@ -50,7 +50,7 @@ func TestTrouble(t *testing.T) {
 	refusingL4 := failed("10.0.0.6:5432", 3, 3)
 	refusingL4.Passive = cluster.PassiveStatus{LastError: "connect: connection refused", Failures: 3,
 		LastErrorAt: at(time.Second)}
-	tries := func(requests uint64, errors map[string]uint64) telemetry.Rates {
+	attempts := func(requests uint64, errors map[string]uint64) telemetry.Rates {
 		return telemetry.Rates{Clusters: []telemetry.NamedRate{{
 			Name: "orders", Rate: telemetry.Rate{Requests: requests, Errors: errors},
 		}}}
@@ -67,7 +67,7 @@ func TestTrouble(t *testing.T) {
 		{"all is well", Status{
 			Clusters: orders(well("a:1"), resting,
 				cluster.EndpointStatus{Address: "b:1", State: "healthy", Unused: "weight 0"}),
-			Rates:        tries(1000, map[string]uint64{"5xx": 2, "4xx": 500}),
+			Rates:        attempts(1000, map[string]uint64{"5xx": 2, "4xx": 500}),
 			Discovery:    []discovery.Status{{Name: "kv", LastOK: now}},
 			Certificates: []mtls.Status{{NotAfter: now.AddDate(1, 0, 0)}},
 			Limits: LimitStatus{Connections: ConnectionLimit{Used: 32, Max: 32},
@@ -98,15 +98,15 @@ func TestTrouble(t *testing.T) {
 			Reasons:  []string{"no endpoints received yet: service orders tag v1"},
 			Clusters: []cluster.Status{{Name: "orders", Follows: "consul service orders, tag v1: no response yet"}}},
 			nil},
-		{"all answers are 500", Status{Clusters: orders(well("a:1")), Rates: tries(120, map[string]uint64{"5xx": 120})},
+		{"all answers are 500", Status{Clusters: orders(well("a:1")), Rates: attempts(120, map[string]uint64{"5xx": 120})},
 			[]string{"cluster orders: 120 of 120 attempts failed in the last minute: 5xx 120"}},
 		{"one of three answers 500", Status{Clusters: orders(
 			failed("a:1", 40, 0), failed("b:1", 40, 1), failed("c:1", 40, 39)),
-			Rates: tries(120, map[string]uint64{"5xx": 40})},
+			Rates: attempts(120, map[string]uint64{"5xx": 40})},
 			[]string{"cluster orders: 40 of 120 attempts failed in the last minute: 5xx 40; c:1: 39 of 40"}},
 		{"half of them answer 500", Status{Clusters: orders(
 			failed("a:1", 20, 20), failed("b:1", 20, 20), failed("c:1", 40, 0)),
-			Rates: tries(80, map[string]uint64{"5xx": 40})},
+			Rates: attempts(80, map[string]uint64{"5xx": 40})},
 			[]string{"cluster orders: 40 of 80 attempts failed in the last minute: 5xx 40"}},
 		{"one of L4 refuses", Status{Clusters: orders(failed("a:1", 9, 0), failed("b:1", 3, 3))},
 			[]string{"cluster orders: 3 of 12 connections failed in the last minute; b:1: 3 of 3"}},
@@ -116,18 +116,18 @@ func TestTrouble(t *testing.T) {
 				"refused, 3 in a row, 1 s ago"}},
 		{"refused twice by L4, which may be chance", Status{Clusters: orders(failed("a:1", 2, 2))}, nil},
 		{"its error is told once", Status{Clusters: orders(well("a:1"), refusing),
-			Rates: tries(40, map[string]uint64{"UF": 5})},
+			Rates: attempts(40, map[string]uint64{"UF": 5})},
 			[]string{"cluster orders: 1 of 2 endpoints is not healthy: 10.0.0.9:80 ejected (passive: connect " +
 				"failure), connect: " +
 				"connection refused, 5 in a row, 2 s ago",
 				"cluster orders: 5 of 40 attempts failed in the last minute: UF 5"}},
 		{"one in ten times out", Status{Clusters: orders(failingOne),
-			Rates: tries(100, map[string]uint64{"UT": 9, "5xx": 1})},
+			Rates: attempts(100, map[string]uint64{"UT": 9, "5xx": 1})},
 			[]string{"cluster orders: 10 of 100 attempts failed in the last minute: 5xx 1, UT 9; " +
 				"10.0.0.8:80: no response " +
 				"within 2s, 3 s ago"}},
 		{"two of three failed, which may be chance", Status{Clusters: orders(well("a:1")),
-			Rates: tries(3, map[string]uint64{"5xx": 2})}, nil},
+			Rates: attempts(3, map[string]uint64{"5xx": 2})}, nil},
 		{"one is slow", Status{Clusters: orders(took("a:1", 20, 3), took("b:1", 10, 812), took("c:1", 20, 81),
 			took("d:1", 9, 9000))},
 			[]string{"cluster orders: b:1 is slow: p50 812 ms in the last minute, that of the others 81.0 ms"}},
@@ -136,9 +136,16 @@ func TestTrouble(t *testing.T) {
 		{"all are slow", Status{Clusters: orders(took("a:1", 20, 500), took("b:1", 10, 812))}, nil},
 		{"slower, but not slow", Status{Clusters: orders(took("a:1", 20, 3), took("b:1", 10, 99))}, nil},
 		{"there is one", Status{Clusters: orders(took("a:1", 20, 9000))}, nil},
-		{"a limit of the cluster", Status{Clusters: orders(well("a:1")), Rates: tries(0, map[string]uint64{"UO": 7})},
+		{"a limit of the cluster", Status{Clusters: orders(well("a:1")), Rates: attempts(0, map[string]uint64{"UO": 7})},
 			[]string{"cluster orders: 7 requests refused in the last minute, since a limit was reached (UO); " +
 				"0 in flight now"}},
+		{"a limit, once", Status{Clusters: orders(well("a:1")),
+			Rates: attempts(0, map[string]uint64{"UO": 1})},
+			[]string{"cluster orders: 1 request refused in the last minute, since a limit was reached (UO); " +
+				"0 in flight now"}},
+		{"a rate limit, once", Status{Rates: telemetry.Rates{Total: telemetry.Rate{
+			Errors: map[string]uint64{"RL": 1}}}},
+			[]string{"1 request refused by a rate limit in the last minute (RL)"}},
 		{"a rate limit, and requests without a route", Status{Rates: telemetry.Rates{Total: telemetry.Rate{
 			Errors: map[string]uint64{"RL": 12, "NR": 3, "AC": 4}}}},
 			[]string{"12 requests refused by a rate limit in the last minute (RL)",
