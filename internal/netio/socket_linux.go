@@ -170,32 +170,24 @@ func (r *rawSocket) Control(f func(fd uintptr)) error {
 	return nil
 }
 
-func (r *rawSocket) Read(f func(fd uintptr) bool) error {
-	s := (*socket)(r)
-	p, err := s.enter(ofReads)
-	if p == nil && err == nil {
-		if s.attempt(f) {
-			return nil
-		}
-		p, err = s.poll()
-	}
-	if err != nil {
-		return err
-	}
-	return s.reason(p.raw.Read(f))
-}
+func (r *rawSocket) Read(f func(fd uintptr) bool) error { return (*socket)(r).until(ofReads, f) }
 
-func (r *rawSocket) Write(f func(fd uintptr) bool) error {
-	s := (*socket)(r)
-	p, err := s.enter(ofWrites)
+func (r *rawSocket) Write(f func(fd uintptr) bool) error { return (*socket)(r).until(ofWrites, f) }
+
+// until calls f until it returns true: once outside the poller, and then as often as that reports w.
+func (s *socket) until(w way, f func(fd uintptr) bool) error {
+	p, err := s.enter(w)
 	if p == nil && err == nil {
 		if s.attempt(f) {
 			return nil
 		}
 		p, err = s.poll()
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case w == ofReads:
+		return s.reason(p.raw.Read(f))
 	}
 	return s.reason(p.raw.Write(f))
 }
@@ -287,24 +279,20 @@ func (s *socket) SetDeadline(at time.Time) error {
 	return errors.Join(s.SetReadDeadline(at), s.SetWriteDeadline(at))
 }
 
-func (s *socket) SetReadDeadline(at time.Time) error {
-	if done, err := s.note(ofReads, at); done {
-		return err
-	}
-	p, err := s.poll()
-	if err != nil {
-		return err
-	}
-	return s.reason(p.File.SetReadDeadline(at))
-}
+func (s *socket) SetReadDeadline(at time.Time) error { return s.setDeadline(ofReads, at) }
 
-func (s *socket) SetWriteDeadline(at time.Time) error {
-	if done, err := s.note(ofWrites, at); done {
+func (s *socket) SetWriteDeadline(at time.Time) error { return s.setDeadline(ofWrites, at) }
+
+func (s *socket) setDeadline(w way, at time.Time) error {
+	if done, err := s.note(w, at); done {
 		return err
 	}
 	p, err := s.poll()
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case w == ofReads:
+		return s.reason(p.File.SetReadDeadline(at))
 	}
 	return s.reason(p.File.SetWriteDeadline(at))
 }
