@@ -111,12 +111,12 @@ func (l h2Lease) alone(within time.Duration) (upstream, error) {
 // connect makes a connection, or waits for one that is put back, and returns what it speaks. begin is asked in
 // front of connecting whether it is still wanted.
 func (l h2Lease) connect(within time.Duration, begin func() bool) (*http2.Client, upstream, error) {
-	idle, slot, err := l.up.Cluster.ReserveWithin(l.ctx, l.ep, within)
+	idle, slot, err := l.reserve(l.up, l.ep, true, within)
 	switch {
 	case err != nil:
 		return nil, nil, err
 	case idle != nil:
-		return nil, reuse(idle), nil
+		return nil, idle, nil
 	}
 	if !begin() {
 		slot.Release()

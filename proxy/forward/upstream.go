@@ -79,7 +79,8 @@ type outgoing struct {
 }
 
 // lease returns a connection to ep, or a stream's place on one: the warmest idle one, unless fresh is asked for, or a
-// new one. Waiting for a place and connecting may each take as long as within.
+// new one. At the limit of connections a fresh one may be one that is idle, and was looked at. Waiting for a place and
+// connecting may each take as long as within.
 func (e *Engine) lease(up *route.Upstream, ep *cluster.Endpoint, fresh bool, within time.Duration) (upstream, error) {
 	if up.Protocol != config.ProtocolHTTP1 {
 		return h2Lease{e, up, ep, h2PoolOf(ep)}.take(fresh, within)
@@ -89,18 +90,36 @@ func (e *Engine) lease(up *route.Upstream, ep *cluster.Endpoint, fresh bool, wit
 			return reuse(c), nil
 		}
 	}
-	c, slot, err := up.Cluster.ReserveWithin(e.ctx, ep, within)
+	u, slot, err := e.reserve(up, ep, fresh, within)
 	if err != nil {
 		return nil, err
 	}
-	if c != nil {
-		return reuse(c), nil
+	if u != nil {
+		return u, nil
 	}
 	nc, err := e.connect(up, ep, slot, within)
 	if err != nil {
 		return nil, err
 	}
 	return newUpstreamH1(e, nc, slot), nil
+}
+
+// reserve gives a slot for a new connection to ep. At the limit of connections it waits for one, or for a connection
+// that is put back; look has that one looked at, and closed where its peer is gone or has sent something.
+func (e *Engine) reserve(up *route.Upstream, ep *cluster.Endpoint, look bool, within time.Duration) (
+	*upstreamH1, *cluster.Slot, error,
+) {
+	until := e.Now() + int64(within)
+	for {
+		c, slot, err := up.Cluster.ReserveWithin(e.ctx, ep, time.Duration(until-e.Now()))
+		if err != nil || c == nil {
+			return nil, slot, err
+		}
+		if u := reuse(c); !look || u.Quiet() {
+			return u, nil, nil
+		}
+		_ = c.Close() // which makes room for another one
+	}
 }
 
 // reuse takes a connection out of the pool's hands.
