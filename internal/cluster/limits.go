@@ -35,7 +35,7 @@ type waiter struct {
 
 // grant is either an idle connection or a slot.
 type grant struct {
-	idle parked
+	idle pooled
 	slot *Slot
 }
 

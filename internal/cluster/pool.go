@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	// freshFor is how long an idle connection is taken on trust; a peer's close
-	// that is older than that is detected before use.
-	freshFor = time.Second
+	// trustFor is how long an idle connection is given out without a look at its socket. Requests of HTTP/1.1 look
+	// sooner, by a rule of their own (package proxy/forward).
+	trustFor = time.Second
 	// probeEvery is how often the reaper checks an idle connection.
 	probeEvery = 5 * time.Second
 	// probesAtOnce bounds the peeks (some 0.3 us each) in one hold of an endpoint's lock.
@@ -34,7 +34,7 @@ type idle struct {
 
 	mu sync.Mutex // never held over Close
 	// +checklocks:mu
-	ring []parked
+	ring []pooled
 	// +checklocks:mu
 	bottom int // index of the oldest
 	// +checklocks:mu
@@ -47,8 +47,8 @@ type idle struct {
 	closed bool // retired: nothing is kept
 }
 
-// parked is an idle connection. Times are the clock's.
-type parked struct {
+// pooled is an idle connection. Times are the clock's.
+type pooled struct {
 	conn    Conn
 	since   time.Duration // put back
 	until   time.Duration // end of its idle time
@@ -71,8 +71,8 @@ func (e *Endpoint) Take() Conn {
 }
 
 // fit tells whether a connection from the pool may be used.
-func (p *parked) fit(now time.Duration) bool {
-	return now < p.until && (now-p.since <= freshFor || p.conn.Usable())
+func (p *pooled) fit(now time.Duration) bool {
+	return now < p.until && (now-p.since <= trustFor || p.conn.Usable())
 }
 
 // Put gives a connection back as the most recently used. maxIdle is what the
@@ -91,7 +91,7 @@ func (e *Endpoint) Put(c Conn, maxIdle time.Duration) {
 	}
 }
 
-// push parks c and returns what has no room: c itself, the oldest, or nothing.
+// push keeps c and returns what has no room: c itself, the oldest, or nothing.
 func (p *idle) push(c Conn, maxIdle time.Duration) (out Conn) {
 	now := p.clock.coarse()
 	p.mu.Lock()
@@ -109,20 +109,20 @@ func (p *idle) push(c Conn, maxIdle time.Duration) (out Conn) {
 	if maxIdle > 0 && maxIdle < keep {
 		keep = maxIdle
 	}
-	p.ring[p.at(p.len)] = parked{conn: c, since: now, until: now + keep, checked: now}
+	p.ring[p.at(p.len)] = pooled{conn: c, since: now, until: now + keep, checked: now}
 	p.setLen(p.len + 1)
 	return out
 }
 
-func (p *idle) pop() (parked, bool) {
+func (p *idle) pop() (pooled, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.len == 0 {
-		return parked{}, false
+		return pooled{}, false
 	}
 	i := p.at(p.len - 1)
 	top := p.ring[i]
-	p.ring[i] = parked{}
+	p.ring[i] = pooled{}
 	p.setLen(p.len - 1)
 	return top, true
 }
@@ -162,7 +162,7 @@ func (p *idle) reap() []Conn {
 		kept++
 	}
 	for i := kept; i < p.len; i++ {
-		p.ring[p.at(i)] = parked{}
+		p.ring[p.at(i)] = pooled{}
 	}
 	p.setLen(kept)
 	return out
@@ -208,9 +208,9 @@ func (p *idle) setLen(n int) {
 }
 
 // +checklocks:p.mu
-func (p *idle) takeBottom() parked {
+func (p *idle) takeBottom() pooled {
 	c := p.ring[p.bottom]
-	p.ring[p.bottom] = parked{}
+	p.ring[p.bottom] = pooled{}
 	p.bottom = p.at(1)
 	p.setLen(p.len - 1)
 	return c
@@ -218,7 +218,7 @@ func (p *idle) takeBottom() parked {
 
 // +checklocks:p.mu
 func (p *idle) grow() {
-	ring := make([]parked, max(4, 2*len(p.ring)))
+	ring := make([]pooled, max(4, 2*len(p.ring)))
 	for i := range p.len {
 		ring[i] = p.ring[p.at(i)]
 	}

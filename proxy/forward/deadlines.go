@@ -96,7 +96,8 @@ type ResponseWait struct {
 	Idle     time.Duration // timeouts.response_idle; 0 none
 }
 
-// Until is when the wait ends, silent being when the endpoint fell silent; 0: it has not, or the client takes nothing.
+// Until is when the wait ends; 0: never. silent is when the endpoint fell silent. It is 0 while the endpoint is not
+// waited for, since the client takes nothing.
 func (w ResponseWait) Until(silent int64) int64 { return Earlier(w.Deadline, after(silent, w.Idle)) }
 
 // ProvenAt is when a response whose head came at headAt has lasted long enough for its endpoint to be believed.

@@ -49,7 +49,11 @@
 //
 // A connection that was idle is looked at before it is used again when it had 10 ms to change, and always behind a
 // response that could have no body. What an endpoint sends without being asked would be taken for the next response. A
-// look each time would cost 5 % of a request.
+// look each time would cost 5 % of a request. So a dead idle connection of HTTP/1.1 is noticed in five places. The pool
+// reaps it (cluster.Set.Tick) or does not give it out (cluster.Endpoint.Take). Before a request goes out on it, sound
+// looks (try.go). After it has failed, stale says whether the request may go out again. At its end, GiveBack keeps none
+// that has more to read (h1_upstream.go). Of HTTP/2 the goroutine that reads a connection notices at once. One that is
+// silent while streams wait is asked by a PING (http2/doubt.go).
 //
 // Where the document says nothing of retries, a request still goes on to another endpoint when no connection could be
 // made, as in L4. Nothing was sent, so nothing can go wrong. The death of one endpoint of several costs only what was

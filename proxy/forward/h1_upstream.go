@@ -101,9 +101,9 @@ func (u *upstreamH1) Send(o *outgoing) error {
 	return u.w.Flush()
 }
 
-// trustFor is how long a connection must have been idle to be looked at before it is used again: one system call.
-// Bytes that an endpoint sends behind the end of its answer, by its framing, would be taken for the answer to the
-// next request, whoever asks.
+// trustFor is how long an idle connection is used again without a look at its socket, which is a system call. The look
+// finds that the endpoint has closed it. It also finds bytes that came behind the end of the last response: they would
+// be taken for the next one. The pool looks by itself after a second, for whatever takes a connection from it.
 const trustFor = int64(10 * time.Millisecond)
 
 // GiveBack ends the lease: the connection goes back to the pool when the response was read to its end and nothing came

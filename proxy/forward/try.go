@@ -84,8 +84,9 @@ func (ex *exchange) connection() (upstream, error) {
 	return u, err
 }
 
-// sound tells whether the request may go out on u. A connection that was closed, or sent what nobody asked for, while
-// it was idle must not carry a request that could not be repeated, nor what came unasked be taken for the response.
+// sound tells whether the request may go out on u. While u was idle, the endpoint may have closed it: then a request
+// that cannot be repeated would be lost. Or it may have sent something unasked, which would be taken for the response.
+// A look finds both. It is left out for a short idle time, where the request is whole and can be repeated.
 func (ex *exchange) sound(u upstream) bool {
 	if !u.Reused() || u.Trusted(ex.attempt.Start) && ex.replayable() && ex.down.Ended() {
 		return true

@@ -6,8 +6,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 )
 
-// Those deadlines that concern the response are the deadline of the endpoint's stream, those of the request's body that
-// of the client's. When they fall due, package forward says.
+// A stream has one deadline. That of the endpoint's stream is the next moment that concerns the response. That of the
+// client's stream concerns the body of the request. The rules that give these moments are in package forward.
 
 // waits are what the endpoint's stream is waited for. Moments are on the sweeper's clock.
 type waits struct {

@@ -9,8 +9,8 @@
 //     deadlines (grpc.go). It ends in a [Decision] or a [LocalReply] (reply.go), which may be the route's own or a
 //     redirect (redirect.go). Where a password has to be checked, or another service asked (external_auth.go), it stops
 //     there, and [Decision.Proceed] goes on.
-//   - edits.go has what a route edits of heads. What does not go on it marks as such. What is added the writer of the
-//     head asks for, as the last fields. rewrite.go has the path that goes upstream.
+//   - edits.go has what a route edits of heads. It marks the fields that do not go on. The writer of the head asks it
+//     for the fields that are added, behind all others. rewrite.go has the path that goes upstream.
 //   - recent.go keeps the shapes of recent requests, and matches them against the table of a revision before its swap.
 //     covering.go tells which route takes the requests that another one is for.
 //   - explain.go asks the same router about a request that nobody sends (explain_request.go).
