@@ -59,7 +59,7 @@
 //
 // Sockets that the runtime's poller hears of late. A connection for each request made 17 system calls, of which nine
 // were needed. Accepting without package net, no poller for what is read at once, and parking at the first wait leave
-// eight: 0.63 of the CPU time in pairs of builds. An idle connection that has carried one request takes half of what
+// eight: 0.70 of the CPU time in pairs of builds. An idle connection that has carried one request takes half of what
 // it took. The price is one system call more (fcntl) for a connection that does wait with a goroutine.
 //
 // Our own epoll set for parked connections beside the runtime's, which a socket stays in once it is there. It saves
