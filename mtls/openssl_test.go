@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
+	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
 )
 
@@ -30,7 +31,9 @@ func serve(t *testing.T, config *tls.Config) string {
 				return
 			}
 			_ = raw.SetDeadline(time.Now().Add(10 * time.Second))
-			_ = exchange(tls.Server(raw, config), false)
+			if Alerted(exchange(tls.Server(raw, config), false)) {
+				netio.Linger(raw) // as the listeners do: closing at once could reset before the client has read why
+			}
 			raw.Close()
 		}
 	}()
