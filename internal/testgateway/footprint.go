@@ -96,14 +96,14 @@ func HeapAndStacks() int {
 }
 
 // WantHeld compares what each of n things holds of the heap and for stacks together with its ceiling, in bytes. before
-// is what [HeapAndStacks] told before there were any. It is for things of so many goroutines and buffers that what the
-// runtime keeps is small beside them. As with [Footprint], a ceiling that is far above what was measured fails too.
+// is what [HeapAndStacks] told before there were any. It is for what is bounded, and otherwise depends on who was first:
+// less is no error. Things of that kind have so many buffers that what the runtime keeps is small beside them.
 func WantHeld(t testing.TB, before, n, ceiling int) {
 	t.Helper()
 	held := (HeapAndStacks() - before) / n
 	t.Logf("%d %s, of at most %d", held, each, ceiling)
-	if held > ceiling || held < ceiling*3/4 {
-		t.Errorf("%d %s, want at most %d, and not much less", held, each, ceiling)
+	if held > ceiling {
+		t.Errorf("%d %s, want at most %d", held, each, ceiling)
 	}
 }
 
