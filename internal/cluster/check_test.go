@@ -84,10 +84,16 @@ func TestCheckThresholds(t *testing.T) {
 	bubble(t, func(t *testing.T, s *Set, p *probes) {
 		c := add(t, s, checking("a b"))
 		p.turn("b", "connection refused")
-		c.Check(t.Context(), p.ask)
+		answered := make(chan struct{})
+		c.Check(t.Context(), func(ctx context.Context, address string) error {
+			<-answered
+			return p.ask(ctx, address)
+		})
+		synctest.Wait()
 		if got, want := states(s), "a=unknown/healthy b=unknown/healthy"; got != want {
 			t.Errorf("before the first result: %s, want %s", got, want)
 		}
+		close(answered)
 		for _, step := range []struct {
 			after time.Duration // intervals vary by a tenth either way
 			turn  string        // a, and why
