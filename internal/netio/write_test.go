@@ -84,14 +84,22 @@ func TestWriteStallBegins(t *testing.T) {
 	ours, peer := dialled(t)
 	c := New(ours, s, time.Hour)
 	done := writing(c, make([]byte, large))
+	if err := peer.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
 	var before int64
 	p := make([]byte, 1<<20)
 	for range 3 {
 		until(t, "the write waits", func() bool { return c.writeAt.Load() > before })
 		before = c.writeAt.Load()
+		var last time.Time
 		until(t, "it waits anew", func() bool {
-			if _, err := peer.Read(p); err != nil {
-				t.Fatal(err)
+			// The writer is given time between two reads, else they may take all that it has.
+			if now := time.Now(); now.Sub(last) > 100*time.Millisecond {
+				if _, err := peer.Read(p); err != nil {
+					t.Fatal(err)
+				}
+				last = now
 			}
 			return c.writeAt.Load() > before
 		})
