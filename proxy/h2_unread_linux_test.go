@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testgateway"
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
 // A client has as many responses begun as it may, and takes no more of them: no byte, or some. What its connection
@@ -33,6 +34,7 @@ func TestHeldForUnreadResponses(t *testing.T) {
 				c.Sync()
 				all = append(all, c)
 			}
+			goroutines := runtime.NumGoroutine()
 			before := testgateway.HeapAndStacks()
 			for _, c := range all {
 				for i := range streams {
@@ -64,10 +66,13 @@ func TestHeldForUnreadResponses(t *testing.T) {
 					}
 				}
 			}
-			g.fewGoroutines()
+			const beside = 10 // workers that are kept for what comes next
+			testserver.WaitFor(t, patience, "no goroutine for a response", func() bool {
+				return runtime.NumGoroutine() <= goroutines+beside
+			})
 			runtime.GC() // what is in pools goes with the second
 			runtime.GC()
-			testgateway.WantHeld(t, before, conns, 1300<<10)
+			testgateway.WantHeld(t, before, conns, 2<<20)
 		})
 	}
 }
