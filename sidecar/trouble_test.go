@@ -98,7 +98,8 @@ func TestTrouble(t *testing.T) {
 			Reasons:  []string{"no endpoints received yet: service orders tag v1"},
 			Clusters: []cluster.Status{{Name: "orders", Follows: "consul service orders, tag v1: no response yet"}}},
 			nil},
-		{"all answers are 500", Status{Clusters: orders(well("a:1")), Rates: attempts(120, map[string]uint64{"5xx": 120})},
+		{"all answers are 500", Status{Clusters: orders(well("a:1")),
+			Rates: attempts(120, map[string]uint64{"5xx": 120})},
 			[]string{"cluster orders: 120 of 120 attempts failed in the last minute: 5xx 120"}},
 		{"one of three answers 500", Status{Clusters: orders(
 			failed("a:1", 40, 0), failed("b:1", 40, 1), failed("c:1", 40, 39)),
@@ -136,7 +137,8 @@ func TestTrouble(t *testing.T) {
 		{"all are slow", Status{Clusters: orders(took("a:1", 20, 500), took("b:1", 10, 812))}, nil},
 		{"slower, but not slow", Status{Clusters: orders(took("a:1", 20, 3), took("b:1", 10, 99))}, nil},
 		{"there is one", Status{Clusters: orders(took("a:1", 20, 9000))}, nil},
-		{"a limit of the cluster", Status{Clusters: orders(well("a:1")), Rates: attempts(0, map[string]uint64{"UO": 7})},
+		{"a limit of the cluster", Status{Clusters: orders(well("a:1")),
+			Rates: attempts(0, map[string]uint64{"UO": 7})},
 			[]string{"cluster orders: 7 requests refused in the last minute, since a limit was reached (UO); " +
 				"0 in flight now"}},
 		{"a limit, once", Status{Clusters: orders(well("a:1")),

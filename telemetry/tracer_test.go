@@ -195,7 +195,9 @@ func TestSpans(t *testing.T) {
 			"server GET r 0s+1s status=200",
 		}},
 		{"retried, ejected, queued", with(func(r *Record) { r.QueuedAfter, r.Queued = time.Millisecond, time.Second }),
-			[]Attempt{{Endpoint: "10.0.0.2:80", Took: time.Second, Flag: UF, Cause: refused, Ejected: true}, ok}, []string{
+			[]Attempt{
+				{Endpoint: "10.0.0.2:80", Took: time.Second, Flag: UF, Cause: refused, Ejected: true}, ok,
+			}, []string{
 				"client GET 0s+1s endpoint=10.0.0.2:80 flag=UF event=gateway.endpoint.ejected@1s error=UF: " +
 					refused.Error(),
 				"client GET 1ms+500ms status=200 endpoint=10.0.0.1:80 resent=1 link",

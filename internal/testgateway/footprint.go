@@ -96,8 +96,8 @@ func HeapAndStacks() int {
 }
 
 // WantHeld compares what each of n things holds of the heap and for stacks together with its ceiling, in bytes. before
-// is what [HeapAndStacks] told before there were any. It is for what is bounded, and otherwise depends on who was first:
-// less is no error. Things of that kind have so many buffers that what the runtime keeps is small beside them.
+// is what [HeapAndStacks] told before there were any. It is for what is bounded, and otherwise depends on timing: less
+// is no error. Things of that kind have so many buffers that what the runtime keeps is small beside them.
 func WantHeld(t testing.TB, before, n, ceiling int) {
 	t.Helper()
 	held := (HeapAndStacks() - before) / n
