@@ -78,7 +78,7 @@ func TestHeldForHeads(t *testing.T) {
 		goroutine             bool // each stream has one
 		most                  int  // KiB for a connection without fields
 	}{
-		{"to HTTP/1.1", "http1", "", false, 900},
+		{"to HTTP/1.1", "http1", "", false, heldMost},
 		{"to HTTP/2 with a goroutine", "http2", `retries: {on: ["503"]}`, true, 1400},
 		{"relayed", "http2", "", false, 250},
 	} {
