@@ -48,6 +48,9 @@ func (g *gateway) tried(times int) []string {
 func (g *gateway) wantLines(want map[string]int) {
 	g.t.Helper()
 	for message, n := range want {
+		// A swap is logged behind it: a response may be there before the line is.
+		testserver.WaitFor(g.t, longestWait, fmt.Sprintf("%d lines %q", n, message),
+			func() bool { return len(g.logged(message)) >= n })
 		if got := len(g.logged(message)); got != n {
 			g.t.Errorf("%d lines %q, want %d", got, message, n)
 		}
