@@ -26,7 +26,7 @@ it would take. With none, the live document is compared with the one before it.`
 	cmd.Flags().BoolVar(&raw, "json", false, "print the changes as JSON")
 	flags := bindFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withStore(cmd, p, flags, oneKey, 0, func(ctx context.Context, s *store) error {
+		return withStore(cmd, p, flags, oneKey, func(ctx context.Context, s *store) error {
 			from, to, err := s.pair(ctx, p, args)
 			if err != nil {
 				return err

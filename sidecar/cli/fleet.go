@@ -25,7 +25,7 @@ it, since when, and the version of the gateway. Below are the reasons.`,
 	cmd.Flags().BoolVar(&raw, "json", false, "print them as JSON")
 	flags := bindFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return withStore(cmd, p, flags, anyKey, 0, func(ctx context.Context, s *store) error {
+		return withStore(cmd, p, flags, anyKey, func(ctx context.Context, s *store) error {
 			all, err := s.verdicts.All(ctx)
 			if err != nil {
 				return bad("%v", err)

@@ -27,7 +27,7 @@ pushed, by whom, and the note. The last 20 are kept.`,
 		if most < 1 {
 			return fmt.Errorf("flag --number: %d: want 1 or more", most)
 		}
-		return withStore(cmd, p, flags, oneKey, 0, func(ctx context.Context, s *store) error {
+		return withStore(cmd, p, flags, oneKey, func(ctx context.Context, s *store) error {
 			live, err := s.live(ctx)
 			if err != nil {
 				return err

@@ -76,7 +76,7 @@ before there was one that did. Their probation goes on after that:
 		if err := o.check(); err != nil {
 			return err
 		}
-		return withStore(cmd, p, flags, oneKey, o.wait, func(ctx context.Context, s *store) error {
+		return withStore(cmd, p, flags, oneKey, func(ctx context.Context, s *store) error {
 			files, err := readParts(args, p.Stdin)
 			if err != nil {
 				return err

@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,9 +14,6 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
-
-// storeTimeout bounds what a verb does with Consul, all of it.
-const storeTimeout = time.Minute
 
 // store is the way of a verb to the revisions in Consul.
 type store struct {
@@ -35,19 +31,17 @@ const (
 	anyKey keys = true
 )
 
-// withStore does something with the revisions in Consul, and leaves nothing open. It may take longer by wait.
+// withStore does something with the revisions in Consul, and leaves nothing open. Each request has its own deadline in
+// the client; all of them together have none, since it would count how long a large document takes to be checked.
 func withStore(
-	cmd *cobra.Command, p *Process, flags map[string]string, of keys, wait time.Duration,
-	do func(context.Context, *store) error,
+	cmd *cobra.Command, p *Process, flags map[string]string, of keys, do func(context.Context, *store) error,
 ) error {
-	ctx, cancel := context.WithTimeout(cmd.Context(), storeTimeout+wait)
-	defer cancel()
 	s, err := openStore(p, flags, of)
 	if err != nil {
 		return err
 	}
 	defer s.consul.Close()
-	return do(ctx, s)
+	return do(cmd.Context(), s)
 }
 
 // openStore reads the environment as a gateway would that takes its document from Consul.

@@ -34,7 +34,7 @@ undoes the first. --wait is that of push.`,
 		if err := o.check(); err != nil {
 			return err
 		}
-		return withStore(cmd, p, flags, oneKey, o.wait, func(ctx context.Context, s *store) error {
+		return withStore(cmd, p, flags, oneKey, func(ctx context.Context, s *store) error {
 			live, err := s.live(ctx)
 			if err != nil {
 				return err
