@@ -1,9 +1,11 @@
 # The few commands that people and CI use. `make` alone lists them.
 
+# TIMEOUT is for the tests of one package. On a slow machine they need more than the 10 minutes of go test.
 GO       ?= go
 FUZZTIME ?= 60s
 SOAK     ?= 20m
 KILLS    ?= 200
+TIMEOUT  ?= 20m
 BENCH    ?=
 PATH     := $(PATH):/usr/sbin
 export PATH
@@ -18,7 +20,7 @@ build: ## build bin/gateway, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gateway .
 
 test: packages tools ## run all tests; first install missing packages, and build Consul and a Collector
-	$(GO) test ./...
+	$(GO) test -timeout=$(TIMEOUT) ./...
 
 matrix: packages tools ## show how the gateway fares when Consul fails: a row a fault (part of test)
 	@out=$$($(GO) test ./sidecar -count=1 -run='^TestFaultMatrix$$' -v 2>&1); code=$$?; \
@@ -33,7 +35,7 @@ kills: packages tools ## kill a gateway KILLS (200) times while documents and in
 
 # Of docs and deploy the tests only run other programs, which the race detector does not see.
 race: packages tools ## run all tests under the race detector
-	$(GO) test -race $$($(GO) list ./... | grep -v -e /docs$$ -e /deploy$$)
+	$(GO) test -race -timeout=$(TIMEOUT) $$($(GO) list ./... | grep -v -e /docs$$ -e /deploy$$)
 
 lint: ## check the format, go vet (also where fallbacks build), locks, golangci-lint
 	@files=$$(gofmt -l .) && test -z "$$files" || { echo "not gofmt'ed:"; echo "$$files"; exit 1; }
