@@ -8,8 +8,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 )
 
-// absenceOf says why a query finds none of the instances of its service, as the end of a sentence about the cluster;
-// empty: there is nothing to say but that the service is not in the catalog.
+// absenceOf says why a query finds none of the instances of its service, as the end of a sentence about the cluster.
+// It is empty where there is nothing to say but that the service is not in the catalog.
 func absenceOf(q Query, service []cluster.Instance) string {
 	if len(service) == 0 {
 		if q.Filter != "" {

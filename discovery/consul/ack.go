@@ -21,7 +21,7 @@ const (
 	// ackTTL is for how long a verdict stays after its gateway was killed, at the least. Consul may take twice as long.
 	ackTTL = time.Minute
 
-	// checkEvery is how often a gateway looks whether its verdict is still there: somebody may have deleted it, or put
+	// checkEvery is how often a gateway looks whether its verdict is still there. Somebody may have deleted it, or put
 	// the store back to what it was before.
 	checkEvery = 2 * time.Minute
 
@@ -161,8 +161,8 @@ func (a *Ack) Run(ctx context.Context) {
 	}
 }
 
-// pause lets many gateways that have something to do at the same moment do it one after the other, and each of them
-// not too often. The error is that ctx has ended.
+// pause is for many gateways that have something to do at the same moment. They do it one after the other, and each of
+// them not too often. The error is that ctx has ended.
 func (a *Ack) pause(ctx context.Context, limiter *rate.Limiter) error {
 	if err := sleep(ctx, rand.N(a.spread)); err != nil {
 		return err

@@ -63,9 +63,8 @@ func (c *Catalog) Run(ctx context.Context) {
 	}
 }
 
-// Watch makes queries the ones that are followed: those that are new are begun,
-// those no longer named are dropped with what is known for them. While a revision
-// is being prepared, name what is active too. It does not wait.
+// Watch makes queries the ones that are followed. Those that are new are begun. Those no longer named are dropped with
+// what is known for them. While a revision is being prepared, name what is active too. It does not wait.
 func (c *Catalog) Watch(queries []Query) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -87,8 +86,8 @@ func (c *Catalog) Watch(queries []Query) {
 	discovery.Signal(c.wanted)
 }
 
-// Wait returns when each query that is followed has had a response (none may be
-// that there is nothing), or when ctx ends: then it names those without one.
+// Wait returns when each query that is followed has had a response (none may be that there is nothing), or when ctx
+// ends. In the second case it names those without one.
 func (c *Catalog) Wait(ctx context.Context) []Query {
 	c.mu.Lock()
 	waiting := maps.Clone(c.queries)

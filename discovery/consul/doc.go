@@ -43,12 +43,12 @@
 //   - Documents and endpoints are never edited after delivery. A document's Hash is its identity;
 //     Consul's indexes are for people.
 //   - Consul sees at most one request per watch at a time, 64 watches (240 over HTTP/2), after that a few polls. Every
-//     request has a deadline, every response a limit, and the token of the moment it was sent. Beside that, some 25
-//     small requests a minute, one a second while Consul does not respond, and 6 looks a minute for each watch, up to
-//     80 of them.
+//     request has a deadline, every response a limit, and the token of the moment it was sent. Beside that there are
+//     some 25 small requests a minute, or one a second while Consul does not respond. There are also 6 looks a minute
+//     for each watch, up to 80 of them.
 //   - What Consul holds is delivered within 2 s of its return from an outage, and within 5 s if its connections died
-//     without a sign. It is delivered within 14 s where only a look can tell: an index of the future, an address that
-//     leads to another Consul, one endpoint that lost its requests.
+//     without a sign. It is delivered within 14 s where only a look can tell. Such are an index of the future, an
+//     address that leads to another Consul, and one endpoint that lost its requests.
 //   - A registrar changes and removes no service but its own, and takes two seconds at most for its end.
 //   - A push writes parts, meta and pointer, in this order. A pointer that a gateway sees leads to a whole document,
 //     also if somebody prunes the history at the same time. Prune deletes only while the pointer that it knows is live.
@@ -59,32 +59,31 @@
 //
 // # Not here
 //
-// What a document says: internal/config. What follows from the facts: sidecar keeps the active
-// revision when a document is Negative or Refused, waits for first answers before it serves, and
-// names what is orphaned. internal/cluster holds the last endpoints for a while when they are all
-// deregistered, applies only_passing, uses critical instances when nothing better is left, and
-// drains those in maintenance. Consul Connect is not built.
+// What a document says: internal/config. What follows from the facts: sidecar keeps the active revision when a document
+// is Negative or Refused, and waits for first answers before it serves. It names what is orphaned. internal/cluster
+// holds the last endpoints for a while when they are all deregistered, and applies only_passing. It uses critical
+// instances when nothing better is left, and drains those in maintenance. Consul Connect is not built.
 //
 // # Decisions
 //
 // Requests are made with net/http, not with the methods of the library's client. It reads CONSUL_* and builds TLS as
-// Consul's command line does, and is used for that alone. Its client ignores bad index fields, buffers whole responses,
-// follows redirects with the token, reads the token file once, and gives up keep-alive on unix sockets. A test holds
-// our reading of addresses against the library's.
+// Consul's command line does, and is used for that alone. Its client ignores bad index fields, buffers whole
+// responses, and follows redirects with the token. It reads the token file once, and gives up keep-alive on unix
+// sockets. A test holds our reading of addresses against the library's.
 //
-// The tags of a query are applied here and not by Consul: one query per service, the same from all
-// sidecars, is one view in the agent. A filter is Consul's to evaluate, so each has a watch of its own.
+// The tags of a query are applied here and not by Consul. One query per service, the same from all sidecars, is one
+// view in the agent. A filter is Consul's to evaluate, so each has a watch of its own.
 //
 // So are the names of ports. An instance without the one that a query wants is told of by watch, like one without an
-// address: it may be wanted by other queries.
+// address. It may be wanted by other queries.
 //
 // A filter that Consul refuses has a class of its own: it is an answer, so Consul is not probed as if it were away.
 //
-// An instance whose weight is below 1 is Critical and not absent: it stays a candidate when all
-// else has failed, as the panic policy wants. Weights end at 128, as Consul's do for Envoy.
+// An instance whose weight is below 1 is Critical and not absent. It stays a candidate when all else has failed, as
+// the panic policy wants. Weights end at 128, as Consul's do for Envoy.
 //
-// Of several instances with one address the healthiest counts: the registration that an instance
-// left behind on a lost node must not take its successor down.
+// Of several instances with one address the healthiest counts. The registration that an instance left behind on a lost
+// node must not take its successor down.
 //
 // The folder of a revision is named by its meaning, as the gateway tells it, and its parts by the hash
 // of their bytes. So two texts of one meaning are one entry of the history, and neither breaks the other.
@@ -101,8 +100,8 @@
 // A token file that is missing or empty after it held a token leaves that token in use. One that was never there keeps
 // us from sending requests: a request without a token would get a response as if there were nothing.
 //
-// A request that does not block is a consistent one. A server that was just elected answers others before it
-// has applied its log, and says what was true long ago, or that there is nothing. A consistent request waits until it
+// A request that does not block is a consistent one. A server that was just elected answers others before it has
+// applied its log. It then says what was true long ago, or that there is nothing. A consistent request waits until it
 // has.
 //
 // The confirmation of an absence is skipped when absence is what we know: an empty folder is woken

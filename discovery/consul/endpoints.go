@@ -41,8 +41,8 @@ func endpointsOf(q Query, service []cluster.Instance) (e Endpoints, leftOut []st
 			found = append(found, i)
 		}
 	}
-	// An instance that moved to another node stays registered, critical, on the
-	// old one for a while: of two with one address the healthier is the real one.
+	// An instance that moved to another node stays registered, critical, on the old one for a while. So of two with
+	// one address, the healthier is the real one.
 	slices.SortFunc(found, func(a, b cluster.Instance) int {
 		return cmp.Or(
 			cmp.Compare(a.Address, b.Address),
@@ -93,8 +93,8 @@ func tagged(i cluster.Instance, tags []string) bool {
 	return true
 }
 
-// losesInstances reports whether an instance of from is not in to, or whether more than half of at
-// least four would get no traffic any more. Both are in the order of compareInstances.
+// losesInstances reports whether an instance of from is not in to. It also does so where more than half of at least
+// four would get no traffic any more. Both are in the order of compareInstances.
 func losesInstances(from, to []cluster.Instance) bool {
 	if n := usable(from); n >= 4 && 2*usable(to) < n {
 		return true

@@ -11,7 +11,7 @@ import (
 )
 
 // A service whose first response takes four seconds, while Consul answers all else at once, is known after four
-// seconds: nobody gives the request up in between.
+// seconds. Nobody gives the request up in between.
 func TestSlowFirstResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const slow = 4 * time.Second

@@ -25,9 +25,8 @@ const (
 	maxHealthBytes = 32 << 20
 )
 
-// service is what Consul is queried for. The query is the same for all sidecars, so
-// that an agent keeps one view of a service for all of them: who wants what of it
-// is decided here, but for what only Consul can tell.
+// service is what Consul is queried for. The query is the same for all sidecars, so that an agent keeps one view of a
+// service for all of them. Who wants what of it is decided here, but for what only Consul can tell.
 type service struct{ name, filter, datacenter string }
 
 func (s service) String() string {
@@ -133,9 +132,8 @@ func decodeInstances(body io.Reader, remote bool, into *result[[]cluster.Instanc
 	})
 }
 
-// instance is what Consul would tell Envoy of an entry: the weight is that of its
-// state, and one below 1 is as good as critical. The error is that it has no address
-// that one can connect to; then Address is empty.
+// instance is what Consul would tell Envoy of an entry. The weight is that of its state, and one below 1 is as good as
+// critical. The error is that it has no address that one can connect to; then Address is empty.
 func (e *entry) instance(remote bool) (cluster.Instance, error) {
 	state, of := e.state()
 	i := cluster.Instance{State: state, ID: e.Service.ID, Node: e.Node.Node, Tags: e.Service.Tags}

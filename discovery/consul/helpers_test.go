@@ -11,8 +11,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 )
 
-// patience is how long a test waits for what must come: at once, but a large document under the race detector, on a
-// machine that has ten other things to do, takes half a minute. How soon something comes is not measured with it.
+// patience is how long a test waits for what must come at once. A large document under the race detector, on a machine
+// that has ten other things to do, takes half a minute. How soon something comes is not measured with it.
 const patience = time.Minute
 
 // follow runs a source for the length of a test.

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// Several keys are written one after the other: a folder is read as a whole,
-	// but is whole only when its writer has come to rest.
+	// Several keys are written one after the other. A folder is read as a whole, but is whole only when its writer has
+	// come to rest.
 	folderQuiet = 200 * time.Millisecond
 	folderMost  = 2 * time.Second
 

@@ -282,8 +282,8 @@ func TestOddKeysAreFound(t *testing.T) {
 	}
 }
 
-// An agent that has lost its servers and not yet a view of its own says 200 [] or
-// 404 with index 1 when a request has blocked, and 500 when it has not.
+// An agent that has lost its servers may not have a view of its own yet. Then it says 200 [] or 404 with index 1 when
+// a request has blocked, and 500 when it has not.
 func TestAgentWithoutAView(t *testing.T) {
 	var lost atomic.Bool
 	parked, woken := make(chan struct{}, 1), make(chan struct{})

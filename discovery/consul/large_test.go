@@ -15,7 +15,7 @@ import (
 )
 
 // A service has 2,000 instances of which ten change each second. Every change is in the second response that begins
-// after it, and known within the pause between two requests and two responses, one that had begun before it and the
+// after it. It is known within the pause between two requests and two responses: one that had begun before it, and the
 // next. On a quiet machine that is 1.7 seconds.
 func largeServiceThatChanges(t *testing.T, consul *testserver.ConsulServer) {
 	register := func(i, port int) {

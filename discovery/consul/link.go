@@ -23,8 +23,8 @@ const (
 	dialTimeout = 3 * time.Second
 	tlsTimeout  = 5 * time.Second
 
-	// A connection with many parked requests and no traffic must give a sign of
-	// life, or a cut cable would hold them all until their deadline.
+	// A connection with many parked requests and no traffic must give a sign of life. Else a cut cable would hold them
+	// all until their deadline.
 	pingAfter   = 30 * time.Second
 	pingTimeout = 15 * time.Second
 
@@ -109,9 +109,8 @@ func checkSwitches() error {
 	return nil
 }
 
-// newTransport keeps its connections, ignores HTTP_PROXY (the agent is beside
-// us), and has no timeout for the head of a response: requests block on purpose,
-// and each has a deadline of its own.
+// newTransport keeps its connections, ignores HTTP_PROXY (the agent is beside us), and has no timeout for the head of
+// a response. Requests block on purpose, and each has a deadline of its own.
 func newTransport() *http.Transport {
 	return &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,

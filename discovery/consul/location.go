@@ -37,7 +37,7 @@ type Location struct {
 }
 
 // Locate finds out where the agent is. It takes the right agent:read to be told the node's name, or a check at the
-// agent that the token may read; and node:read for the zone.
+// agent that the token may read. It takes node:read to be told the zone.
 func (c *Client) Locate(ctx context.Context) (Location, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, plainTimeout, errSlow)
 	defer cancel()

@@ -73,8 +73,8 @@ func (w *watch[T]) lookTwice(ctx context.Context) finding {
 	return lookReset
 }
 
-// lookError restarts a watch that cannot be looked at, for it to say so: its rights were lost, its query is refused, or
-// Consul does not respond.
+// lookError restarts a watch that cannot be looked at, for it to say so. Either its rights were lost, its query is
+// refused, or Consul does not respond.
 func (w *watch[T]) lookError(err error) finding {
 	switch classOf(err) {
 	case telemetry.DiscoveryACL, telemetry.DiscoveryQuery:

@@ -14,8 +14,8 @@ const (
 	documentBurst = 10
 	documentEvery = 200 * time.Millisecond
 
-	// A health watch queries again at once after the first change, then once a second:
-	// a service that flaps must not make us fetch all of it without pause.
+	// A health watch queries again at once after the first change, then once a second. A service that flaps must not
+	// make us fetch all of it without pause.
 	healthBurst = 2
 	healthEvery = time.Second
 

@@ -110,8 +110,8 @@ func (m *monitor) tryOverdue(ctx context.Context) bool {
 	})) > 0
 }
 
-// recovered restarts all watches over new connections. Those that are only paused are woken if that was
-// a moment ago: a Consul that responds now and then is not made slower by it.
+// recovered restarts all watches over new connections. Where that was done a moment ago, only those that are paused
+// are woken. So a Consul that responds now and then is not made slower by it.
 func (m *monitor) recovered() {
 	if now := time.Now(); now.Sub(m.recoveredAt) > recoverEvery {
 		m.recoveredAt = now

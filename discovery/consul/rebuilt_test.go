@@ -9,9 +9,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// A server is rebuilt from nothing behind a client agent, whose view of a service stays as it was
-// for a while, with a higher index. What the new server knows is delivered all the same, and what the gateway says is
-// said to it too.
+// A server is rebuilt from nothing behind a client agent. The agent's view of a service stays as it was for a while,
+// with a higher index. What the new server knows is delivered all the same, and what the gateway says is said to it
+// too.
 func TestServerRebuiltBehindAnAgent(t *testing.T) {
 	testserver.Goroutines(t)
 	server := testserver.Consul(t)

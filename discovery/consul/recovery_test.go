@@ -17,8 +17,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// A connection dies without FIN or RST while new ones work: what is registered and put afterwards is
-// delivered after one small request over the old ones.
+// A connection dies without FIN or RST while new ones work. What is registered and put afterwards is delivered after
+// one small request over the old ones.
 func deadConnection(t *testing.T, consul *testserver.ConsulServer) {
 	const key = "gateway/dead/config"
 	consul.KVPut(key, "old")
@@ -91,8 +91,8 @@ func (c *Client) parked() (parked, pausing, plain, idle int) {
 	return parked, pausing, plain, idle
 }
 
-// Over HTTP/2 all watches share a connection: one that died without a sign is left by all of them, and
-// not used by the requests that follow.
+// Over HTTP/2 all watches share a connection. All of them leave one that died without a sign, and the requests that
+// follow do not use it.
 func TestDeadHTTP2Connection(t *testing.T) {
 	testserver.Goroutines(t)
 	var index atomic.Int64

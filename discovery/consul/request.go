@@ -84,8 +84,8 @@ func (c *Client) get(
 // errMoved is that a request with an index was about to be made once more over another connection.
 var errMoved = errors.New("connection broke")
 
-// onceOnly stops a request when net/http repeats it, which it does if a kept connection breaks: the address
-// may lead to another Consul by now, whose index has nothing to do with the one in the request.
+// onceOnly stops a request when net/http repeats it, which it does if a kept connection breaks. The address may lead
+// to another Consul by now, whose index has nothing to do with the one in the request.
 func onceOnly(ctx context.Context, stop context.CancelCauseFunc) context.Context {
 	var connections atomic.Int32
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
@@ -221,8 +221,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// decodeList reads a JSON array entry by entry, so that neither its text nor what
-// we do not need of it is ever in memory as a whole.
+// decodeList reads a JSON array entry by entry. So neither its text nor what we do not need of it is ever in memory as
+// a whole.
 func decodeList[T any](body io.Reader, most int, each func(T)) error {
 	limit, ok := body.(*bounded)
 	if !ok {

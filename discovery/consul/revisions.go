@@ -79,8 +79,9 @@ func (r *Revisions) Live(ctx context.Context) (Live, error) {
 	return live, nil
 }
 
-// Push makes a document the live one: its parts first, then what is told of it, then the pointer, if the key is still
-// as it was at the look. p has Rev, By, At, Note, Parent, Forced and Rollback. What is live then is returned.
+// Push makes a document the live one. It writes its parts first, then what is told of it. Then comes the pointer, if
+// the key is still as it was at the look. p has Rev, By, At, Note, Parent, Forced and Rollback. What is live then is
+// returned.
 func (r *Revisions) Push(ctx context.Context, document []config.Part, p Pointer, after Live) (Pointer, error) {
 	p, err := r.archive(ctx, document, p)
 	if err != nil {
@@ -164,8 +165,8 @@ func (c *Client) explainKey(doing, key, folder string, err error) error {
 	return fmt.Errorf("%s key %s: %w", doing, key, err)
 }
 
-// Registered counts the instances of a service that may be used now, and of these the ones that get requests as long as
-// there are any: Consul does not call them critical.
+// Registered counts the instances of a service that may be used now. Of these it also counts the ones that get
+// requests as long as there are any: Consul does not call them critical.
 func (c *Client) Registered(ctx context.Context, q Query) (all, healthy int, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, plainTimeout, errSlow)
 	defer cancel()

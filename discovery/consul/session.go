@@ -68,8 +68,8 @@ func (c *Client) destroySession(ctx context.Context, id string) error {
 	return err
 }
 
-// hold writes a key as a session's own, whoever held it before: a gateway that was killed holds its key on for a while,
-// and the one in its place has the same. The error may be errNoSession.
+// hold writes a key as a session's own, whoever held it before. A gateway that was killed holds its key for a while
+// longer, and the one in its place has the same. The error may be errNoSession.
 func (c *Client) hold(ctx context.Context, session, key string, value []byte) error {
 	took, _, err := c.change(ctx, http.MethodPut, "/v1/kv/"+key, url.Values{"acquire": {session}}, value)
 	if err != nil || took == "true" {

@@ -15,9 +15,8 @@ const (
 	// remoteWait is how long a request blocks that another datacenter answers.
 	remoteWait = 5 * time.Minute
 
-	// How many requests may be parked at an agent: it takes 200 connections from
-	// one address, which other sidecars may share, and HTTP/2 puts 250 requests
-	// into one. Further watches poll, a few at a time.
+	// These bound how many requests may be parked at an agent. It takes 200 connections from one address, which other
+	// sidecars may share, and HTTP/2 puts 250 requests into one. Further watches poll, a few at a time.
 	watchesHTTP1 = 64
 	watchesHTTP2 = 240
 	pollsAtOnce  = 4

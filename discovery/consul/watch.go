@@ -19,8 +19,8 @@ const (
 	plainTimeout = 12 * time.Second
 	firstTimeout = 6 * time.Second
 
-	// leaderEvery is how often a blocking request is replaced by a plain one to the leader: an agent
-	// that serves from its own view goes on answering 200 when its servers are gone.
+	// leaderEvery is how often a blocking request is replaced by a plain one to the leader. An agent that serves from
+	// its own view goes on answering 200 when its servers are gone.
 	leaderEvery = 5 * time.Minute
 
 	// A watch that polls does so about every pollEvery.
@@ -29,13 +29,12 @@ const (
 	// prompt is how soon a blocking request returns that had something to say from the beginning.
 	prompt = time.Second
 
-	// plainFor is how long a watch makes plain requests only, after the leader contradicted what a
-	// blocking one had said, or while instances are lost one after the other.
+	// plainFor is how long a watch makes plain requests only. It does so after the leader contradicted what a blocking
+	// one had said, or while instances are lost one after the other.
 	plainFor = 5 * time.Second
 
-	// settleFor is how long watches of an agent's view make plain requests only, after an outage or a
-	// change of the store: the view is filled anew after pauses that grow to 6 s, and until then it is
-	// the old one.
+	// settleFor is how long watches of an agent's view make plain requests only, after an outage or a change of the
+	// store. The view is filled anew after pauses that grow to 6 s. Until then it is the old one.
 	settleFor = 10 * time.Second
 
 	// spreadOver is the time over which watches restart that restart together.
@@ -54,9 +53,8 @@ const (
 	absent                   // that there is nothing
 )
 
-// watch follows one query until its context ends. It delivers what is certain and nothing else: a
-// result that would take something away is confirmed by the leader, without blocking, and an error
-// changes nothing.
+// watch follows one query until its context ends. It delivers what is certain and nothing else. A result that would
+// take something away is confirmed by the leader, without blocking. And an error changes nothing.
 //
 // It knows nothing of HTTP: fetch is all that it does, so its tests run in a bubble of their own
 // time.
@@ -196,8 +194,8 @@ func (w *watch[T]) begin(ctx context.Context) (context.Context, time.Duration, f
 }
 
 // restart makes the watch query anew: whatever it waits for is cancelled. With redeliver it also
-// delivers what it has delivered before. With spread it is one of many, after an outage or a change
-// of the store: it waits a little first, and does not trust the agent's view at once.
+// delivers what it has delivered before. With spread it is one of many, after an outage or a change of the store. It
+// waits a little first, and does not trust the agent's view at once.
 func (w *watch[T]) restart(redeliver, spread bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

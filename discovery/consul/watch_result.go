@@ -9,10 +9,10 @@ import (
 
 // What a watch makes of one result.
 
-// doubtful reports whether a result may be an artefact: of an agent that has no view yet (index 1),
-// of a store that was restored (an index lower than before, or other content at the same index), of
-// a server that has lost sight of the others or of rights that were lost (something seems to be
-// gone), or of a view that is older than what the leader said (other content at once).
+// doubtful reports whether a result may be an artefact. An agent may have no view yet (index 1). The store may have
+// been restored (an index lower than before, or other content at the same index). A server may have lost sight of the
+// others, or rights may have been lost (something seems to be gone). Or the view may be older than what the leader
+// said (other content at once).
 func (w *watch[T]) doubtful(o fetchOptions, r result[T], took time.Duration) bool {
 	known, last := w.delivered()
 	unproven := w.unproven
@@ -52,8 +52,8 @@ func (w *watch[T]) confirm(ctx context.Context, doubtful result[T]) (result[T], 
 }
 
 // unchanged is the end of a request that returned what is known, with the index that it was to
-// pass. If that was early the store was replaced under it, and it may not hear what is written from
-// now on, as those of the other watches.
+// pass. If that was early, the store was replaced under it. It may then not hear what is written from now on, and
+// neither may those of the other watches.
 func (w *watch[T]) unchanged(took time.Duration) {
 	w.fails = 0
 	if took < w.wait*9/10 {

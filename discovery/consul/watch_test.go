@@ -244,8 +244,8 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// What an agent says from a view of its own is confirmed where it may be older than the leader's
-// word; and while the two contradict each other, or one loss follows the other, the leader is queried.
+// What an agent says from a view of its own is confirmed where it may be older than the leader's word. While the two
+// contradict each other, or one loss follows the other, the leader is queried.
 func TestWatchOfAView(t *testing.T) {
 	for _, row := range []struct {
 		name  string
