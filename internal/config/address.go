@@ -38,8 +38,8 @@ var listenAddress = text(ListenAddress)
 // endpointAddress is where one can connect to.
 var endpointAddress = text(EndpointAddress)
 
-// ListenAddress returns the one form of an address to listen on: host:port, without a host for every address of this
-// machine, port 0 for one that the kernel chooses. Its error says what is wanted, without what was seen.
+// ListenAddress returns the one form of an address to listen on. That is host:port, without a host for every address
+// of this machine, and port 0 for one that the kernel chooses. Its error says what is wanted, without what was seen.
 func ListenAddress(s string) (string, error) { return checkAddress(s, true) }
 
 // EndpointAddress returns the one form of an address to connect to: host:port, both of them. Its error says what is

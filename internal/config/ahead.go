@@ -3,9 +3,9 @@ package config
 import "bytes"
 
 // readAhead tells how many tokens the YAML library may have read and not given out. It gives them out one by one, but
-// where a scalar or a bracket may still turn out to be a key. Then it reads on until it knows, which is at the next
-// comma of the same list or mapping, or at the end of the line outside of brackets. Quoted texts in a row, which are no
-// YAML, have neither.
+// where a scalar or a bracket may still turn out to be a key. Then it reads on until it knows. That is at the next
+// comma of the same list or mapping, or at the end of the line outside of brackets. Quoted texts in a row, which are
+// no YAML, have neither.
 //
 // It follows the text byte by byte as the library's scanner does. Where it is not sure to do so, it counts all that may
 // be a token, to the end of the text.

@@ -6,12 +6,10 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Base is what the bootstrap gives to each revision: the defaults of what a
-// revision leaves out, and the listeners, routes and clusters that are added
-// unless the revision has its own. In these three lists a zero field means the
-// default, as a key that is left out does in a document (so a weight of 0 is 1).
-// A route's own upstream timeout is set in both Upstream and UpstreamGRPC. An
-// empty base is Standard.
+// Base is what the bootstrap gives to each revision. It has the defaults of what a revision leaves out, and the
+// listeners, routes and clusters that are added unless the revision has its own. In these three lists a zero field
+// means the default, as a key that is left out does in a document . So a weight of 0 is 1. A route's own upstream
+// timeout is set in both Upstream and UpstreamGRPC. An empty base is Standard.
 type Base struct {
 	Timeouts  Timeouts
 	Keepalive Keepalive
@@ -24,9 +22,8 @@ type Base struct {
 }
 
 // FromBootstrap makes the revision of a base alone, as reading the same text
-// would. Problems of the base are for Check to tell. What is wrong is left out
-// here, as a route is whose cluster only a document can bring: this revision has
-// to serve when there is no document.
+// would. Problems of the base are for Check to tell. What is wrong is left out here, as a route is whose cluster only
+// a document can bring. This revision has to serve when there is no document.
 func FromBootstrap(base Base) *Document {
 	base = base.orStandard()
 	d := newDecoder(nil, base)

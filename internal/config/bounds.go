@@ -8,8 +8,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// What one text may cost. The YAML library makes a node of about 200 bytes for each value, list and mapping, and it
-// reads some lists whole before it gives out their first token, at 800 bytes a token.
+// What one text may cost. The YAML library makes a node of about 200 bytes for each value, list and mapping. It reads
+// some lists whole before it gives out their first token, at 800 bytes a token.
 const (
 	// sizeUnit is what Consul takes in one key. A text of this size costs at most 64 MB.
 	sizeUnit = 512 << 10
@@ -20,8 +20,8 @@ const (
 	// maxOpen bounds the open brackets, and the open indents. What is deeper than maxDepth, but not as deep as this, is
 	// found in the tree.
 	maxOpen = 2 * maxDepth
-	// maxItemWeight bounds what the library reads ahead of an item of a list, which may be a key, and maxChain what it
-	// reads ahead between two commas, or in one line, where nothing may.
+	// maxItemWeight bounds what the library reads ahead of an item of a list, which may be a key. maxChain bounds what
+	// it reads ahead between two commas, or in one line, where nothing may be a key.
 	maxItemWeight = 32 << 10
 	maxChain      = 4 << 10
 )
@@ -32,8 +32,9 @@ var (
 	errNoComma   = errors.New("too much without a comma")
 )
 
-// nodeWeight is at least the number of nodes that byte i of a text can begin: two for a colon, which has a key and a
-// value. It does not know what is quoted: an indicator in a text counts too. A comment costs as much as six nodes.
+// nodeWeight is at least the number of nodes that byte i of a text can begin. It is two for a colon, which has a key
+// and a value. It does not know what is quoted: an indicator in a text counts too. A comment costs as much as six
+// nodes.
 func nodeWeight(text []byte, i int) int {
 	switch text[i] {
 	case ':', ',', '{', '?':

@@ -65,7 +65,7 @@ type Cluster struct {
 }
 
 // OwnSlowStart is how long an endpoint that returns takes to its full share, where the document says another time than
-// everybody has; empty where it does not.
+// everybody has. It is empty where it does not.
 func (c *Cluster) OwnSlowStart() string {
 	if c.SlowStart == standardSlowStart {
 		return ""

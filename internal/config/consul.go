@@ -23,9 +23,8 @@ type Consul struct {
 	Prefer string
 
 	// EmptyHold is how long the last instances stay in use after the catalog has
-	// confirmed that none is registered; 0 = not at all. The longer, the longer an
-	// agent may be away with its services, and the longer clients of a service that
-	// is really gone wait for connections before they hear of it.
+	// confirmed that none is registered; 0 = not at all. A longer time lets an agent be away longer with its services.
+	// It also makes clients of a service that is really gone wait longer for connections before they hear of it.
 	EmptyHold time.Duration
 }
 
@@ -119,8 +118,8 @@ func followed(k kind[string]) kind[string] {
 	return k
 }
 
-// wantsService says what to write in place of the name of a cluster that was meant to follow a service; empty: it was
-// not, or it does.
+// wantsService says what to write in place of the name of a cluster that was meant to follow a service. It is empty
+// where the name was not meant so, or does follow one.
 func wantsService(name string) string {
 	if len(name) < len(followPrefix) || !strings.EqualFold(name[:len(followPrefix)], followPrefix) {
 		return ""

@@ -12,8 +12,8 @@ const (
 	// maxFilter is as long as an expression may be that is sent in the URL of each query.
 	maxFilter = 1024
 
-	// maxFilterWork bounds how long reading an expression takes, here and in every server that is queried: parentheses
-	// in parentheses, each takes four times as long as the one around it. This is some 10 ms.
+	// maxFilterWork bounds how long reading an expression takes, here and in every server that is queried. Of
+	// parentheses in parentheses, each pair takes four times as long as the one around it. This is some 10 ms.
 	maxFilterWork = 200_000
 )
 

@@ -89,9 +89,9 @@ func inOrder(parts []Part) []Part {
 	return parts
 }
 
-// revisionOf is the identity of what a document says itself, read on the standard base: the same in every environment,
-// so that a check elsewhere names the revision that will serve. That it refers to what only a bootstrap defines is no
-// problem here.
+// revisionOf is the identity of what a document says itself, read on the standard base. It is the same in every
+// environment, so that a check elsewhere names the revision that will serve. That it refers to what only a bootstrap
+// defines is no problem here.
 func revisionOf(parts []Part, sources []source) string {
 	d := newDecoder(parts, Standard())
 	d.read(sources)

@@ -7,13 +7,12 @@
 // of it (tree.go). They walk it section by section. So each value is read, checked and given its
 // default at one place, and each problem knows its line and column (problem.go). A section is a block:
 // a table of fields, one line a key (schema.go). Each field is of a kind that reads one sort of
-// value and writes it back (values.go, names.go, address.go, host.go, path.go, size.go). Every idea of
-// the document has a file of its own with its type, its table, its defaults and its checks:
-// listener.go, route.go, match.go,
-// weighted.go, retries.go, cluster.go, tls.go, timeouts.go, ... A setting is added or removed there
-// and nowhere else. What the bootstrap adds is written as text and read last (base.go), so it
-// follows the same rules. The same tables write the effective document (encode.go) and tell what
-// changed (diff.go); origin.go tells who said a value.
+// value and writes it back (values.go, names.go, address.go, host.go, path.go, size.go). Every idea of the document
+// has a file of its own with its type, its table, its defaults and its checks. These are listener.go, route.go,
+// match.go, weighted.go, retries.go, cluster.go, tls.go, timeouts.go, ... A setting is added or removed there and
+// nowhere else. What the bootstrap adds is written as text and read last (base.go), so it follows the same rules. The
+// same tables write the effective document (encode.go) and tell what changed (diff.go); origin.go tells who said a
+// value.
 //
 // # Promises
 //
@@ -48,13 +47,12 @@
 // writing, comparing and suggestions without other code. It walks 10,000 routes in the time in
 // which a second decoding pass would only begin.
 //
-// No anchors, aliases, merge keys or tags: a problem's line must be the line
-// where the value is, and a small text must not mean a large tree. A tool that
-// writes documents can repeat itself.
+// There are no anchors, aliases, merge keys or tags. A problem's line must be the line where the value is, and a small
+// text must not mean a large tree. A tool that writes documents can repeat itself.
 //
-// One notation for one meaning: yes is not true, 010 is not a number, 5 is not a
-// duration, an unquoted 1.10 is not a name. What a user meant is asked, not
-// guessed; only letter case and order that cannot matter are made uniform.
+// There is one notation for one meaning. Thus yes is not true, 010 is not a number, 5 is not a duration, and an
+// unquoted 1.10 is not a name. What a user meant is asked, not guessed; only letter case and order that cannot matter
+// are made uniform.
 //
 // yaml/v4 over yaml/v3: the same speed, and its syntax errors have a column.
 // JSON is read by it too; an escaped surrogate pair is all of JSON that it
@@ -73,9 +71,9 @@
 //
 // What the library makes of a large text can be kept beside it (tree.go). With it a start decodes 10,000 routes in a
 // quarter of the time, and with less memory. That is worth 250 lines and a file as large as the text. The tree is kept
-// and not the document: all rules are applied to it as ever, with the bootstrap of that start, so that nothing
-// unchecked comes into service. It is bound to the text, to the version of the library and to this form of it. Anything
-// else is not read, and the text is parsed. No second parser of YAML is needed.
+// and not the document. All rules are applied to it as ever, with the bootstrap of that start, so that nothing
+// unchecked comes into service. It is bound to the text, to the version of the library and to this form of it.
+// Anything else is not read, and the text is parsed. No second parser of YAML is needed.
 //
 // Passive health is on by default, limits on connections are not. The first costs nothing while all
 // is well. The second would refuse connections of a busy port at some number that nobody chose.

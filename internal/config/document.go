@@ -6,9 +6,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// A Document is one validated revision with every value resolved: what the
-// source left out carries its default, and what the bootstrap adds is in it.
-// It is never edited after Decode returned it.
+// A Document is one validated revision with every value resolved. What the source left out carries its default, and
+// what the bootstrap adds is in it. It is never edited after Decode returned it.
 type Document struct {
 	// Revision is the identity: a short hex SHA-256 of everything below.
 	Revision string

@@ -2,8 +2,8 @@ package config
 
 import "testing"
 
-// What others call something is translated only to words that are known at the place, and never to another one than a
-// word that is known itself.
+// What others call something is translated only to words that are known at the place. A word that is known itself is
+// never translated to another one.
 func TestMeant(t *testing.T) {
 	for _, row := range []struct {
 		word  string

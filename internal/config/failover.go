@@ -18,8 +18,8 @@ var failoverNames = listOf(followed(name)).then(func(d *decoder, n *yaml.Node, v
 	d.onlyOnce(n, *v)
 })
 
-// Failovers has, for each cluster that others stand in for, those others in order of preference: each of its failover,
-// followed by those to which that one fails over itself.
+// Failovers has, for each cluster that others stand in for, those others in order of preference. It has each of its
+// failover, and behind each those to which that one fails over itself.
 func (d *Document) Failovers() map[string][]string {
 	var all map[string][]string
 	byName := make(map[string]*Cluster, len(d.Clusters))

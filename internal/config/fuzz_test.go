@@ -25,8 +25,8 @@ func addDocuments(f *testing.F) {
 	}
 }
 
-// FuzzDecode holds the promises for any text: no panic, every problem inside
-// the text, and a document that is written and read again is the same revision.
+// FuzzDecode holds the promises for any text. There is no panic, every problem is inside the text, and a document that
+// is written and read again is the same revision.
 func FuzzDecode(f *testing.F) {
 	addDocuments(f)
 	base := bootstrap()

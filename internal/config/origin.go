@@ -8,9 +8,8 @@ const (
 	OriginDefault   = "default"
 )
 
-// Setting is a value that is in force, and who said it. A document keeps values and
-// not how they were written, so this is found out by comparing: a value that is
-// said again, the same as it was below, counts as said below.
+// Setting is a value that is in force, and who said it. A document keeps values and not how they were written, so this
+// is found out by comparing. A value that is said again, the same as it was below, counts as said below.
 type Setting struct {
 	Name  string `json:"name"` // the key
 	Value string `json:"value"`

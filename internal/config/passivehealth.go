@@ -27,8 +27,8 @@ var standardFailures = []string{"5xx"}
 // StandardStatuses tells whether the statuses are those of a document that does not name them.
 func (p *PassiveHealth) StandardStatuses() bool { return slices.Equal(p.Statuses, standardFailures) }
 
-// standardPassiveHealth is on by default: an endpoint that fails five times in a
-// row rests, and as long as others are fine nobody waits for it.
+// standardPassiveHealth is on by default. An endpoint that fails five times in a row rests, and as long as others are
+// fine nobody waits for it.
 func standardPassiveHealth() PassiveHealth {
 	return PassiveHealth{
 		ConsecutiveFailures: 5,

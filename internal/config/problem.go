@@ -159,8 +159,8 @@ func (d *decoder) isKind(n *yaml.Node, want yaml.Kind) bool {
 	return false
 }
 
-// isList reports a node that is none; item is an example of what is wanted in it, empty for a single value such as that
-// which is there.
+// isList reports a node that is none. The parameter item is an example of what is wanted in it, empty for a single
+// value such as that which is there.
 func (d *decoder) isList(n *yaml.Node, item string) bool {
 	switch {
 	case n.Kind == yaml.SequenceNode:

@@ -155,8 +155,8 @@ func headerFields(what string, value kind[string], name func(d *decoder, key *ya
 	}
 }
 
-// editableName reads the name of a field in lower case; empty: it is none, or none that a document can set, or remove,
-// as edit says.
+// editableName reads the name of a field in lower case. It is empty where that is no name, or none that a document can
+// set, or remove, as edit says.
 func editableName(d *decoder, key *yaml.Node, edit string, except fieldsSet) string {
 	if key.Kind != yaml.ScalarNode || !isToken(key.Value) || len(key.Value) > maxName {
 		d.problem(key, "want the name of a field (%s)", seen(key))

@@ -17,8 +17,8 @@ const (
 	leastPiece = 64 << 10
 )
 
-// piece is a part of a text that is parsed alone: from an item of a list to another one, of the same list or a later
-// one. All but the first begin with the list's key once more.
+// piece is a part of a text that is parsed alone. It goes from an item of a list to another one, of the same list or a
+// later one. All but the first begin with the list's key once more.
 type piece struct {
 	text  []byte
 	lines int    // what is to be added to a line of it
@@ -141,8 +141,8 @@ func moveDown(n *yaml.Node, lines int) {
 	}
 }
 
-// join puts the roots of the pieces together. A cut within quotes or brackets, or after the end of the document, leaves
-// a piece that is no document, or one whose lists have not the items that the lines show: nil then.
+// join puts the roots of the pieces together. A cut may be within quotes or brackets, or after the end of the
+// document. Then the piece is no document, or its lists have not the items that the lines show, and the result is nil.
 func join(all []piece, roots []*yaml.Node) *yaml.Node {
 	for i := range all {
 		root := roots[i]

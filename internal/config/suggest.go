@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Nearest returns the known word that was probably meant: the one that word begins, or else the one with the fewest
-// slips, at most one in three letters. It returns "" when none is near. Case does not matter.
+// Nearest returns the known word that was probably meant. That is the one that word begins, or else the one with the
+// fewest slips, at most one in three letters. It returns "" when none is near. Case does not matter.
 func Nearest(word string, known []string) string {
 	const tried = 2000  // so that many problems among many names stay cheap
 	const mostSlips = 3 // more of them make another word

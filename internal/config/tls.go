@@ -120,8 +120,8 @@ var clusterTLSBlock = block[ClusterTLS]{
 	end:   checkClusterTLS,
 }
 
-// checkClusterTLS refuses what a mode would not use: a certificate that is
-// never shown, or a check that is never made, is a mistake worth a word.
+// checkClusterTLS refuses what a mode would not use. A certificate that is never shown, or a check that is never made,
+// is a mistake worth telling.
 func checkClusterTLS(d *decoder, n *yaml.Node, t *ClusterTLS) {
 	if t.Mode == TLSNone && (*t != ClusterTLS{Mode: TLSNone}) {
 		d.problemIn(n, "mode", "mode none uses no other key of tls")

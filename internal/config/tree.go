@@ -10,8 +10,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Kept trees are what the YAML library made of the texts of a document, in a form that is read in a fraction of the
-// time.
+// Kept trees are what the YAML library made of the texts of a document. They are in a form that is read in a fraction
+// of the time.
 //
 // Their form: treeHead; the hash of the texts; the number of texts. Then the strings, each once: their number, their
 // lengths, and all of them in a row. Then the number of nodes and, for each text, its root with what is below. A node

@@ -86,7 +86,7 @@ func TestDecodeKnownWithTrees(t *testing.T) {
 	}
 }
 
-// Trees are read by the program that would have parsed the same ones: with another version of the library, or another
+// Trees are read by the program that would have parsed the same ones. With another version of the library, or another
 // way to parse, the head has to change.
 func TestTreeHead(t *testing.T) {
 	mod, err := os.ReadFile("../../go.mod")

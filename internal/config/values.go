@@ -10,8 +10,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// The kinds of single value. Each takes just one notation: a value that could
-// be read in two ways (an unquoted 1.10 as a name, a 5 as a duration) is refused.
+// The kinds of single value. Each takes just one notation. A value that could be read in two ways (an unquoted 1.10 as
+// a name, a 5 as a duration) is refused.
 
 const (
 	maxText     = 4096
