@@ -51,9 +51,9 @@ func newAcceptor(ln net.Listener) *acceptor {
 	return a
 }
 
-// next waits for a connection, and for its place. In this order, so that a listener to which nobody comes holds no
-// place that another needs, and so that what is over the limit stays in the kernel's queue. An error is that of a
-// deadline that has passed, of ctx, or of the accept.
+// next waits for a connection, and for its place. The order matters: a listener to which nobody comes then holds no
+// place that another needs. And what is over the limit stays in the kernel's queue. An error is that of a deadline
+// that has passed, of ctx, or of the accept.
 func (a *acceptor) next(ctx context.Context, limit *Limit) (net.Conn, error) {
 	a.limit = limit
 	for {

@@ -5,8 +5,8 @@ import (
 	"net/netip"
 )
 
-// AddrPort is the TCP address a of a client, or where it has connected to: an IPv4 one never in its IPv6 form, and none
-// with a zone (RFC 4007), which means something on this host only. It is not valid if a is of another kind.
+// AddrPort is the TCP address a of a client, or where it has connected to. An IPv4 one is never in its IPv6 form, and
+// none has a zone (RFC 4007), which means something on this host only. It is not valid if a is of another kind.
 func AddrPort(a net.Addr) netip.AddrPort {
 	t, ok := a.(*net.TCPAddr)
 	if !ok {
@@ -24,8 +24,8 @@ func Peer(nc net.Conn) netip.AddrPort {
 	return AddrPort(nc.RemoteAddr())
 }
 
-// Within tells whether addr is in one of the networks, in whichever form and whichever zone it is written: a prefix has
-// none, so that with its zone no address would be in it.
+// Within tells whether addr is in one of the networks, in whichever form and whichever zone it is written. A prefix
+// has none, so that with its zone no address would be in it.
 func Within(networks []netip.Prefix, addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	for _, p := range networks {

@@ -11,7 +11,7 @@ import (
 const soReuseport = 15
 
 // listenBeside binds an address, if need be one whose port leavers, which are about to be closed, hold on addresses
-// that overlap: 127.0.0.1:80 becomes :80 without a moment in which nobody listens. Other processes are kept away as
+// that overlap. So 127.0.0.1:80 becomes :80 without a moment in which nobody listens. Other processes are kept away as
 // before, since both sides must agree to share.
 func listenBeside(ctx context.Context, address string, leavers []*Listener) (net.Listener, error) {
 	ln, err := listenConfig(nil).Listen(ctx, "tcp", address)

@@ -6,8 +6,8 @@ import "sync"
 // buffer of their own.
 const BufferSize = 8 << 10
 
-// The sizes in bytes of the buffers that heads are kept in while a request waits: most are much smaller than what they
-// are read with.
+// These are the sizes in bytes of the buffers that heads are kept in while a request waits. Most heads are much
+// smaller than what they are read with.
 const (
 	tinySize  = 512
 	smallSize = 2 << 10

@@ -9,8 +9,8 @@ import (
 )
 
 var (
-	// ErrTimeout is returned when the moment given to SetReadDeadline has passed, until another one is given; and by a
-	// write that stalled for the write timeout, and by all writes after it.
+	// ErrTimeout is returned when the moment given to SetReadDeadline has passed, until another one is given. It is
+	// also returned by a write that stalled for the write timeout, and by all writes after it.
 	ErrTimeout = errors.New("timeout")
 	// ErrInterrupted is returned by a Read that Interrupt woke. Nothing was consumed, and the connection is as good as
 	// before.
@@ -167,9 +167,9 @@ func (c *Conn) Hangup() Hangup {
 	return h
 }
 
-// Quiet tells whether an idle connection is open and has no unread data: a peer that has closed it, or sent what nobody
-// asked for, makes it false. It consumes nothing and does not block. Where it cannot be known the result is true. It is
-// the reader's to call.
+// Quiet tells whether an idle connection is open and has no unread data. A peer that has closed it, or sent what
+// nobody asked for, makes it false. It consumes nothing and does not block. Where it cannot be known the result is
+// true. It is the reader's to call.
 func (c *Conn) Quiet() bool { return !c.Unread() && (c.raw == nil || c.peek() == comeNothing) }
 
 // Drained tells whether nothing that the peer has sent is unread, but for its end: closing such a connection resets

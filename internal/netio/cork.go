@@ -9,7 +9,7 @@ import (
 
 // Cork lies between a TLS connection and its socket: tls.Server(netio.NewCork(nc), config). Until a [Writer] takes hold
 // of it, it passes everything through. From then on it gathers the records, so that a writer can send many with one
-// non-blocking write, which crypto/tls by itself can not: to it a short write is the end of the connection.
+// non-blocking write. By itself crypto/tls cannot do that: to it, a short write is the end of the connection.
 type Cork struct {
 	net.Conn
 	raw        syscall.RawConn // nil when Conn is no socket

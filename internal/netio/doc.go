@@ -24,7 +24,7 @@
 // owner goes on in a fresh goroutine. It finds everything as if it had waited itself: bytes, the end, an interrupt, or
 // a connection that was closed meanwhile.
 //
-// Long bodies and streams between plain sockets need not come to user space: a [Splicer], or a caller's own use of
+// Long bodies and streams between plain sockets need not come to user space. A [Splicer], or a caller's own use of
 // [Splice], moves them through one of a bounded number of [Pipes].
 //
 // # Promises
@@ -47,7 +47,7 @@
 //
 // Raw system calls (Linux): the sockets are non-blocking, so the calls return at once and the runtime need not be told.
 // That saves the hand-over of the processor that the runtime's watchdog makes when a loopback write runs for more than
-// 20 us (measured at 1-2 us a request). Other systems use package syscall.
+// 20 us. The hand-over was measured at 1-2 us a request. Other systems use package syscall.
 //
 // A sweeper instead of deadlines per read: net.Conn.SetReadDeadline takes a lock and moves a runtime timer each time.
 // An atomic store costs a few nanoseconds, and nobody needs a network timeout finer than tens of milliseconds.
@@ -59,11 +59,11 @@
 //
 // Sockets that the runtime's poller hears of late. A connection for each request made 17 system calls, of which nine
 // were needed. Accepting without package net, no poller for what is read at once, and parking at the first wait leave
-// eight: 0.70 of the CPU time in pairs of builds. An idle connection that has carried one request takes half of what
-// it took. The price is one system call more (fcntl) for a connection that does wait with a goroutine.
+// eight. That is 0.70 of the CPU time in pairs of builds. An idle connection that has carried one request takes half
+// of what it took. The price is one system call more (fcntl) for a connection that does wait with a goroutine.
 //
 // Our own epoll set for parked connections beside the runtime's, which a socket stays in once it is there. It saves
 // 2.6 KB of stack and goroutine for each, for three system calls more when it is used again (measured: about 3 us).
-// Turned down: parking at once each time instead of after a while (busy connections would pay; young ones do), and
-// taking the socket from the runtime again (a dozen system calls to go on).
+// Turned down: parking at once each time instead of after a while (busy connections would pay; young ones do). Also
+// turned down: taking the socket from the runtime again (a dozen system calls to go on).
 package netio

@@ -7,7 +7,7 @@ import (
 )
 
 // Exhausted tells whether a connection could not be made because this process or its host has run out of something it
-// takes: descriptors, local ports or memory. That is nobody else's fault.
+// takes. That may be descriptors, local ports or memory. That is nobody else's fault.
 func Exhausted(err error) bool {
 	for _, e := range [...]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
 		if errors.Is(err, e) {
@@ -18,7 +18,7 @@ func Exhausted(err error) bool {
 }
 
 // toIPv4 tells whether err is of a connection to an IPv4 address. On the way to an IPv6 one EADDRNOTAVAIL says nothing
-// of ports: where IPv6 is off, connecting to ::1 gives it too, and another endpoint may well be reached.
+// of ports. Where IPv6 is off, connecting to ::1 gives it too, and another endpoint may well be reached.
 func toIPv4(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	if !ok {

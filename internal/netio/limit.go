@@ -19,14 +19,14 @@ type Limit struct {
 func NewLimit(n int) *Limit { return NewDescriptorLimit(n, 0) }
 
 // NewDescriptorLimit is NewLimit in a process whose connections, those to endpoints with them, may use that many
-// descriptors: what the system allows, less what everything else needs.
+// descriptors. It allows what the system allows, less what everything else needs.
 func NewDescriptorLimit(n, descriptors int) *Limit {
 	return &Limit{places: make(chan struct{}, n), descriptors: descriptors}
 }
 
-// mayConnect tells whether a new connection to an endpoint, which has got this descriptor, leaves enough of them for
-// the clients that may still come and for everything else. The system gives the lowest free number: where a number is
-// reached, all below it are taken. A nil Limit bounds nothing.
+// mayConnect tells whether a new connection to an endpoint, which has got this descriptor, may be made. It may if
+// enough descriptors are left for the clients that may still come and for everything else. The system gives the lowest
+// free number: where a number is reached, all below it are taken. A nil Limit bounds nothing.
 func (l *Limit) mayConnect(descriptor int) bool {
 	return l == nil || l.descriptors == 0 || descriptor < l.descriptors-(cap(l.places)-l.Used())
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// LingerFor and LingerBytes bound how long we go on reading what a peer still sends after the last that we have sent:
-// closing at once would reset the connection, and the reset may overtake that (RFC 9112 section 9.6).
+// LingerFor and LingerBytes bound how long we go on reading what a peer still sends after the last that we have sent.
+// Closing at once would reset the connection, and the reset may overtake that (RFC 9112 section 9.6).
 const (
 	LingerFor   = 2 * time.Second
 	LingerBytes = 1 << 20

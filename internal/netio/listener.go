@@ -34,8 +34,8 @@ func Listen(ctx context.Context, address string, leavers []*Listener) (*Listener
 // Addr is where it is bound. Safe from any goroutine.
 func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
 
-// Share gives a second handle on the socket, for another owner to accept from: so an address never stops being listened
-// on while it changes hands. nil: it is no socket that can be shared. The handle is the caller's to close.
+// Share gives a second handle on the socket, for another owner to accept from. So an address never stops being
+// listened on while it changes hands. nil: it is no socket that can be shared. The handle is the caller's to close.
 func (l *Listener) Share() *Listener {
 	t, ok := l.ln.(*net.TCPListener)
 	if !ok {

@@ -28,8 +28,8 @@ type ListenerSetOptions[S any] struct {
 	Limit *Limit
 	// Same tells whether two addresses are one, however they are written.
 	Same func(a, b string) bool
-	// Inherit asks another plane for a second handle on its listening socket of that address, nil if it has none: so an
-	// address can change its protocol in one revision. See [ListenerSet.Share] for the way back.
+	// Inherit asks another plane for a second handle on its listening socket of that address, nil if it has none. So
+	// an address can change its protocol in one revision. See [ListenerSet.Share] for the way back.
 	Inherit func(address string) *Listener
 	// Serve begins to serve a connection. It must not block, and owes Limit a Release.
 	Serve func(b *Bound[S], nc net.Conn)

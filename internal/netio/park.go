@@ -34,11 +34,11 @@ type parkedSet struct {
 }
 
 // Park waits for c without a goroutine: the caller's must end, without touching c any more, and r goes on where it left
-// off. Before that it has called [Conn.SetReadDeadline]; nobody changes it while c is parked. False: it cannot be done
-// here (TLS, another system, no sweeper at work, no descriptors, a wake-up that is due already), and c is still the
-// caller's.
+// off. Before that it has called [Conn.SetReadDeadline]; nobody changes it while c is parked. False means that it
+// cannot be done here, and c is still the caller's. The reason may be TLS, another system, no sweeper at work, no
+// descriptors, or a wake-up that is due already.
 //
-// Nothing is lost between the caller's last read and the parking: the kernel reports what is readable when the
+// Nothing is lost between the caller's last read and the parking. The kernel reports what is readable when the
 // descriptor is armed, not only what comes afterwards.
 func (c *Conn) Park(r Resumer) bool {
 	if !c.plain {
@@ -59,8 +59,8 @@ func (c *Conn) Unpolled() bool {
 }
 
 // ParkWith is Park for a connection whose owner also wants to know when something comes at another one, over which it
-// reads nothing meanwhile: whichever can be read first, or is closed or interrupted, has r go on, once, with both. The
-// other one may be under TLS; it needs a socket.
+// reads nothing meanwhile. The first of them that can be read, or is closed or interrupted, has r go on, once, with
+// both. The other one may be under TLS; it needs a socket.
 func (c *Conn) ParkWith(other *Conn, r Resumer) bool {
 	if !c.plain || other.raw == nil {
 		return false

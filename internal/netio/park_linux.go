@@ -12,8 +12,8 @@ import (
 // pollSet is an epoll set of our own, for sockets that are in the runtime's poller as well. The set itself is a file in
 // that poller: waiting for it parks a goroutine and holds no thread.
 //
-// Descriptors are armed for one event (EPOLLONESHOT) and stay in the set, disarmed, until they are closed, at which the
-// kernel takes them out: arming one again is one system call, disarming none. Between two events a descriptor is
+// Descriptors are armed for one event (EPOLLONESHOT) and stay in the set, disarmed, until they are closed, at which
+// the kernel takes them out. Arming one again is one system call, disarming none. Between two events a descriptor is
 // reported by the kernel as it is (level-triggered), so arming one that is readable already is an event too. The
 // runtime sees the set edge-triggered; that is why wait empties it before it waits.
 type pollSet struct {

@@ -411,7 +411,7 @@ func (k *checker) Resume() {
 func (k *checker) Expire() {}
 
 // TestParkDescriptorsReused: events of a connection that was closed meanwhile never reach the next one with its
-// descriptor. Half of the connections are closed while their bytes are on the way, by two goroutines at once; their
+// descriptor. Half of the connections are closed while their bytes are on the way, by two goroutines at once. Their
 // descriptors go to those that come next.
 func TestParkDescriptorsReused(t *testing.T) {
 	testserver.Goroutines(t)

@@ -8,7 +8,7 @@ import (
 )
 
 // rawRead is recv(2), which is read(2) with a shorter way through the kernel, on a non-blocking socket without telling
-// the scheduler: the call returns at once. b must not be empty.
+// the scheduler. The call returns at once. b must not be empty.
 func rawRead(fd uintptr, b []byte) (int, syscall.Errno) {
 	n, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0)
 	return int(n), e

@@ -28,7 +28,7 @@ func errnoOf(err error) syscall.Errno {
 	return syscall.EIO
 }
 
-// hangup peeks at one byte: bytes that wait in front of a FIN hide it here, so a client that is gone may be noticed
+// hangup peeks at one byte. Bytes that wait in front of a FIN hide it here. So a client that is gone may be noticed
 // only when it is written to.
 func hangup(fd uintptr) Hangup {
 	var b [1]byte

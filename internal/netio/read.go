@@ -112,8 +112,8 @@ func (c *Conn) firstBuffer() *Buffer {
 	return NewBuffer()
 }
 
-// why tells what a read without bytes means: nil when it was woken for nothing (a deadline that was moved meanwhile)
-// and should be tried again.
+// why tells what a read without bytes means. It is nil when it was woken for nothing (a deadline that was moved
+// meanwhile) and should be tried again.
 func (c *Conn) why(err error) error {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err

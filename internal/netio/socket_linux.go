@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// socket is a TCP connection that was accepted. The runtime's poller does not know of it before somebody has to wait:
-// most of what is short-lived has its request there already, and costs the poller nothing. From then on it is an
+// socket is a TCP connection that was accepted. The runtime's poller does not know of it before somebody has to wait.
+// Most of what is short-lived has its request there already, and costs the poller nothing. From then on it is an
 // os.File, whose descriptor it is. Its methods are safe from any goroutine, as those of a net.Conn are.
 type socket struct {
 	fd     int32
@@ -152,7 +152,7 @@ func (s *socket) reason(err error) error {
 	return err
 }
 
-// rawSocket is a socket as a syscall.RawConn whose callbacks do not wait, and do not call it: the poller hears of it
+// rawSocket is a socket as a syscall.RawConn whose callbacks do not wait, and do not call it. The poller hears of it
 // when one of them wants to be called again.
 type rawSocket socket
 

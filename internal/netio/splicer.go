@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// ErrNoSplice says that bytes are not to go by splice(2): there is no pipe to be had, the sockets are of a kind that
-// cannot, or the bytes come in such small pieces that it is not worth it. Nothing was moved.
+// ErrNoSplice says that bytes are not to go by splice(2). There may be no pipe to be had, or the sockets are of a kind
+// that cannot. Or the bytes come in such small pieces that it is not worth it. Nothing was moved.
 var ErrNoSplice = errors.New("no splice")
 
 const (

@@ -3,7 +3,7 @@ package netio
 import "net"
 
 // Unread tells whether bytes have come that no read has handed out yet, as far as that is known without asking the
-// system: those that lie in a TLS connection over a [Cork], because they came along with others. It consumes nothing
+// system. Such bytes lie in a TLS connection over a [Cork], because they came along with others. It consumes nothing
 // and does not block. It is the reader's to call. See [Conn.Quiet] for what lies in the socket.
 func (c *Conn) Unread() bool {
 	if c.peeked {

@@ -63,7 +63,7 @@ func (c *Conn) tryWrite(fd uintptr) bool {
 }
 
 // plainPiece is how many bytes a connection that is no plain socket is given at a time, each with the write timeout
-// anew: the content of one TLS record.
+// anew. That is the content of one TLS record.
 const plainPiece = 16 << 10
 
 func (c *Conn) writePlain(b []byte) (n int, err error) {

@@ -160,7 +160,7 @@ func TestWriteTimeoutChanges(t *testing.T) {
 	})
 }
 
-// slowConn takes its time for a write, whatever the deadline, and then succeeds; a write that begins behind its
+// slowConn takes its time for a write, whatever the deadline, and then succeeds. A write that begins behind its
 // deadline fails, as under TLS, for good.
 type slowConn struct {
 	net.Conn
