@@ -11,7 +11,7 @@ import (
 
 const (
 	// halfClosedGrace is how long a client that has ended its side after a whole request is still taken for one that
-	// only half-closed: a response that begins by then is passed on.
+	// only half-closed. A response that begins by then is passed on.
 	halfClosedGrace = time.Second
 	// provenAfter is how long a response has to last for its endpoint to be believed before it is whole. The head alone
 	// proves little, but a probe that streams for hours must not keep an endpoint out for as long.
@@ -52,7 +52,7 @@ func (w HeadWait) Until() int64 {
 	return Earlier(limit, after(w.HalfClosed, halfClosedGrace))
 }
 
-// parkUntil is until when a wait that ends at limit may be one without a goroutine, whose end may be told late; it is
+// parkUntil is until when a wait that ends at limit may be one without a goroutine, whose end may be told late. It is
 // not worth while where long is false.
 func parkUntil(limit, now int64) (until int64, long bool) {
 	if limit == 0 {
@@ -62,8 +62,9 @@ func parkUntil(limit, now int64) (until int64, long bool) {
 	return until, until >= now+int64(netio.ParkedPeriod)
 }
 
-// connectWithin is how long connecting may take from now: timeout, but not beyond until, the deadline of the request or
-// the end of the attempt's time; 0: there is neither. Where until has passed, within is not positive.
+// connectWithin is how long connecting may take from now. It is timeout, but not beyond until, which is the deadline
+// of the request or the end of the attempt's time. It is 0 if there is neither. Where until has passed, within is not
+// positive.
 func connectWithin(now, deadline, attemptStart int64, perTry, timeout time.Duration) (
 	within time.Duration, until int64,
 ) {

@@ -35,8 +35,9 @@ func TestPassed(t *testing.T) {
 	}
 }
 
-// The head of a response is waited for until the first of four moments: the request's deadline, timeouts.upstream from
-// the end of the request, per_try_timeout from the begin of the attempt, a second from the client's half-close.
+// The head of a response is waited for until the first of four moments. Three are the request's deadline,
+// timeouts.upstream from the end of the request, and per_try_timeout from the begin of the attempt. The fourth is a
+// second from the client's half-close.
 func TestHeadWait(t *testing.T) {
 	const upstream, perTry = 300 * time.Millisecond, 200 * time.Millisecond
 	for _, tt := range []struct {

@@ -6,11 +6,11 @@
 //   - h1_downstream.go and h2_downstream.go are the client's side (downstream.go), and hold the exchange (exchange.go).
 //   - run.go is the table of contents. It decides, and settles what is open about who may (settle.go): password.go
 //     checks a password, subrequest.go asks another service. It reads what has come of the body (upload.go), waits in
-//     the cluster's queue, and picks an endpoint, for which it may have to wait too (pick.go). Then it makes attempts
-//     until one is answered, and records (record.go).
-//   - try.go is one attempt: lease a connection (upstream.go; h1_upstream.go, h2_upstream.go, h2_lease.go and
-//     h2_pool.go for the two versions), write the head (request_head.go), wait for the response head, for
-//     long without a goroutine (park.go). What it knows is an [Attempt] (attempt.go).
+//     the cluster's queue. Then it picks an endpoint, for which it may have to wait too (pick.go). Then it makes
+//     attempts until one is answered, and records (record.go).
+//   - try.go is one attempt. It leases a connection (upstream.go; h1_upstream.go, h2_upstream.go, h2_lease.go and
+//     h2_pool.go for the two versions). It writes the head (request_head.go) and waits for the response head, for long
+//     without a goroutine (park.go). What it knows is an [Attempt] (attempt.go).
 //   - response.go passes the response on (splice.go: large bodies, both ways), and upgrade.go makes a tunnel of it.
 //     retry.go says when another attempt is right, and replay_buffer.go keeps the body for it. deadlines.go says how
 //     long anything is waited for, and local_reply.go what the client is told when there is no response.
@@ -40,20 +40,20 @@
 // who implements them.
 //
 // While a request waits in a goroutine, the client's socket is polled every 100 to 500 ms instead of being read by a
-// second one: a client that is gone is noticed a little later, and nobody else pays for it. Of a stream that is reset
+// second one. A client that is gone is noticed a little later, and nobody else pays for it. Of a stream that is reset
 // its connection tells at once.
 //
 // A request that has waited for 25 ms for the response of an HTTP/1.1 endpoint gives its goroutine up, and the kernel
-// watches both sockets: the stack is half of what such a request takes, and of these there are thousands where an
+// watches both sockets. The stack is half of what such a request takes, and of these there are thousands where an
 // endpoint is slow. Sooner, it would cost each request two system calls and a goroutine.
 //
-// A connection that was idle is looked at before it is used again when it had 10 ms to change, and always behind a
-// response that could have no body. What an endpoint sends without being asked would be taken for the next response. A
-// look each time would cost 5 % of a request. So a dead idle connection of HTTP/1.1 is noticed in five places. The pool
+// A connection that was idle for 10 ms or longer is looked at before it is used again. Behind a response that could
+// have no body it always is. What an endpoint sends without being asked would be taken for the next response. A look
+// each time would cost 5 % of a request. So a dead idle connection of HTTP/1.1 is noticed in five places. The pool
 // reaps it (cluster.Set.Tick) or does not give it out (cluster.Endpoint.Take). Before a request goes out on it, sound
-// looks (try.go). After it has failed, stale says whether the request may go out again. At its end, GiveBack keeps none
-// that has more to read (h1_upstream.go). Of HTTP/2 the goroutine that reads a connection notices at once. One that is
-// silent while streams wait is asked by a PING (http2/doubt.go).
+// looks (try.go). After it has failed, stale says whether the request may go out again. At its end, GiveBack keeps
+// none that has more to read (h1_upstream.go). Of HTTP/2 the goroutine that reads a connection notices at once. One
+// that is silent while streams wait is asked by a PING (http2/doubt.go).
 //
 // Where the document says nothing of retries, a request still goes on to another endpoint when no connection could be
 // made, as in L4. Nothing was sent, so nothing can go wrong. The death of one endpoint of several costs only what was

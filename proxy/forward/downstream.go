@@ -26,8 +26,8 @@ type downstream interface {
 	Watch(w http2.Interrupter)
 	// Hangup asks how the client stands.
 	Hangup() netio.Hangup
-	// Park has the exchange wait for u without a goroutine, where both can be parked: the caller's must end, without
-	// touching anything of the exchange any more.
+	// Park has the exchange wait for u without a goroutine, where both can be parked. The caller's goroutine must end,
+	// without touching anything of the exchange any more.
 	Park(u upstream) bool
 	// Received is the number of bytes of the request that have come, its head included.
 	Received() int64

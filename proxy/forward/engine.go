@@ -61,8 +61,8 @@ func (e *Engine) WriteTimeout() time.Duration { return e.Table().Timeouts.Write 
 // Leave makes every HTTP/1.1 response from now on say that its connection closes.
 func (e *Engine) Leave() { e.leaving.Store(true) }
 
-// Panicked counts and logs a panic that was recovered: a fault of ours, which must end nothing but the request, or the
-// connection, in which it happened.
+// Panicked counts and logs a panic that was recovered. It is a fault of ours, and must end nothing but the request, or
+// the connection, in which it happened.
 func (e *Engine) Panicked(p any, stack []byte) { e.PanickedIn("a request")(p, stack) }
 
 // PanickedIn is Panicked for something other than a request.

@@ -44,8 +44,8 @@ const (
 	panicked                // nothing of it is used again
 )
 
-// Workspace is what steps of a request build things in: memory that is kept, off the stack, and only good until the
-// next step wants it.
+// Workspace is what steps of a request build things in. It is memory that is kept, off the stack, and only good until
+// the next step wants it.
 type Workspace struct {
 	route.Workspace
 
@@ -132,8 +132,9 @@ func (ex *exchange) whileWaiting() func() error {
 	}
 }
 
-// gone looks whether the client is gone. One that has only ended its side is not yet, where the request is whole: it is
-// given halfClosedGrace for a response to begin, over all attempts. Where it is not, whoever reads the rest finds out.
+// gone looks whether the client is gone. One that has only ended its side is not yet, where the request is whole. It
+// is given halfClosedGrace for a response to begin, over all attempts. Where it is not, whoever reads the rest finds
+// out.
 func (ex *exchange) gone(whole bool) bool {
 	switch ex.down.Hangup() {
 	case netio.Reset:

@@ -36,7 +36,7 @@ func grpcStatus(grpc bool, h *message.Head) int {
 	return NoGRPCStatus
 }
 
-// saysUnavailable tells whether the head of a response to a gRPC call alone says UNAVAILABLE to its caller: a
+// saysUnavailable tells whether the head of a response to a gRPC call alone says UNAVAILABLE to its caller. That is a
 // trailers-only response, or one of a proxy that does not know gRPC.
 func saysUnavailable(h *message.Head) bool {
 	if h.Present.Has(message.GRPCStatus) {

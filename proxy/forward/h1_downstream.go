@@ -93,8 +93,8 @@ func (q *RequestH1) Panicked() bool { return q.ex.state == panicked }
 // else nil. Nothing has been answered then. It is the caller's.
 func (q *RequestH1) Preface() []byte { return q.preface }
 
-// Last tells that the client has said that it sends nothing behind the request that was served (RFC 9112 section 9.6),
-// and that nothing behind it has been read.
+// Last tells that the client has said that it sends nothing behind the request that was served (RFC 9112 section 9.6).
+// It also tells that nothing behind it has been read.
 func (q *RequestH1) Last() bool { return q.last }
 
 // Buffered is how many bytes of a further request have come.
@@ -125,8 +125,8 @@ func (q *RequestH1) Serve(first bool) Served {
 	return q.served()
 }
 
-// Resume is called when the endpoint or the client of a parked request may have sent something, or the time that it was
-// given is nearly over.
+// Resume is called when the endpoint or the client of a parked request may have sent something. It is also called when
+// the time that the request was given is nearly over.
 func (q *RequestH1) Resume() { q.owner.Continue(q) }
 
 // Expire is Resume for the time.
@@ -256,8 +256,8 @@ func (q *RequestH1) Begin(h *message.Head) error {
 	return nil
 }
 
-// endsUnsized tells whether h is of a response without a body that only HTTP/2 can end without saying so: over HTTP/1.1
-// a client would wait for the end of the connection. toHead: the request's method is HEAD.
+// endsUnsized tells whether h is of a response without a body that only HTTP/2 can end without saying so. Over
+// HTTP/1.1 a client would wait for the end of the connection. toHead: the request's method is HEAD.
 func endsUnsized(h *message.Head, toHead bool) bool {
 	return h.Version == message.HTTP2 && h.Body == message.NoBody && !toHead && h.Status != 204 && h.Status != 304 &&
 		!h.Present.Has(message.ContentLength)

@@ -37,8 +37,8 @@ func (c *ConnH2) Wait() {
 	c.requests.Wait()
 }
 
-// Carry takes a request that has been decided on, and its head out of h, and answers it: inline where it can, else from
-// a goroutine. It returns who takes the stream's events. Called by the reading goroutine.
+// Carry takes a request that has been decided on, and its head out of h, and answers it. It does so inline where it
+// can, else from a goroutine. It returns who takes the stream's events. Called by the reading goroutine.
 func (c *ConnH2) Carry(b *http2.Batch, st *http2.Stream, h *message.Head, end bool, g *Given) http2.Receiver {
 	q := c.newRequest(st, h, end)
 	q.take(g)
@@ -136,8 +136,8 @@ func (c *ConnH2) newRefused(st *http2.Stream, h *message.Head, end bool) *reques
 
 var questionMark = []byte("?")
 
-// finish sends the rest of a response, for which another stream has taken the window that was seen to be there, from a
-// goroutine that ends when it has; Wait waits for it.
+// finish sends the rest of a response whose window, seen to be there, was taken by another stream. It does so from a
+// goroutine that ends when it has, and Wait waits for it.
 func (c *ConnH2) finish(st *http2.Stream, events *inlineEvents, p []byte, end bool) {
 	pipe := http2.NewPipe()
 	pipe.Attach(st, true)

@@ -62,8 +62,8 @@ type unreadH2 requestH2
 // Resume has a worker go on with it.
 func (q *unreadH2) Resume() { q.conn.Engine.workers.serve((*requestH2)(q)) }
 
-// Resume goes on with a request that was parked, when its endpoint may have sent something, its client is gone, or the
-// time that it was given is nearly over.
+// Resume goes on with a request that was parked. Its endpoint may have sent something, its client is gone, or the time
+// that it was given is nearly over.
 func (q *requestH2) Resume() { q.settle(q.ex.resume()) }
 
 // Expire is Resume for the time.

@@ -8,12 +8,12 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// A request of HTTP/2 without a body, for an endpoint that speaks HTTP/1.1 and has a connection to spare, needs no
-// goroutine of its own as long as nothing has to be waited for. The reading goroutine of the client's connection sends
-// it at once. When it has handled all frames that had come, and the other goroutines have had their turn, it polls for
-// the responses. Those that are whole by then it passes on, by the same calls as every exchange, and all of them leave
-// with one write. The others go on in a goroutine each, from where they are. It saves a fifth of the CPU time of such a
-// request where many streams are busy, and costs a look at the socket where few are.
+// A request of HTTP/2 without a body may be for an endpoint that speaks HTTP/1.1 and has a connection to spare. It
+// needs no goroutine of its own as long as nothing has to be waited for. The reading goroutine of the client's
+// connection sends it at once. When it has handled all frames that had come, and the other goroutines have had their
+// turn, it polls for the responses. Those that are whole by then it passes on, by the same calls as every exchange,
+// and all of them leave with one write. The others go on in a goroutine each, from where they are. It saves a fifth of
+// the CPU time of such a request where many streams are busy. It costs a look at the socket where few are.
 
 // inlineHeadBytes is the largest request head that is sent inline: a socket that has nothing else to send takes it.
 const inlineHeadBytes = 4 << 10

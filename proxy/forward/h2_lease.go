@@ -66,8 +66,8 @@ func (l h2Lease) wait(within time.Duration) (upstream, error) {
 	}
 }
 
-// tooLate ends the wait of w, and counts it where one of the limits was in the way: the endpoint's of streams or the
-// cluster's of connections.
+// tooLate ends the wait of w, and counts it where one of the limits was in the way. These are the endpoint's limit of
+// streams and the cluster's of connections.
 func (l h2Lease) tooLate(w *h2Waiter) (upstream, error) {
 	u, err := l.set.leave(w)
 	if errors.Is(err, cluster.ErrOverflow) {
@@ -149,6 +149,6 @@ func (l h2Lease) newClient(nc net.Conn, slot *cluster.Slot) *http2.Client {
 
 // pingInterval is the silence on an upstream connection with streams after which it is asked whether it is there.
 // Servers of gRPC end a connection on which PINGs come more often than every 5 minutes, unless they were told
-// otherwise, and half a minute is for the network. A host that is gone is noticed sooner than that by the kernel, whose
+// otherwise. Half a minute is for the network. A host that is gone is noticed sooner than that by the kernel, whose
 // keep-alive Dialer asks for. The PING is for a process that hangs.
 const pingInterval = 5*time.Minute + 30*time.Second

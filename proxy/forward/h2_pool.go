@@ -51,7 +51,7 @@ func h2PoolOf(ep *cluster.Endpoint) *h2Pool {
 }
 
 // ReserveH2 reserves a place for a stream on one of the HTTP/2 connections to ep, if one has room and nobody waits for
-// it; else it returns nil.
+// it. Else it returns nil.
 func ReserveH2(ep *cluster.Endpoint) *http2.Client {
 	set, ok := ep.Shared().(*h2Pool)
 	if !ok {
@@ -81,8 +81,8 @@ func (s *h2Pool) reserve() *http2.Client {
 }
 
 // join is take for who can wait. Where there is no place yet, w is in line afterwards, and called when there may be
-// one; who was called and comes again is the first in line. open is started, in a goroutine, if another connection is
-// to be made. It ends with opened.
+// one. One that was called and comes again is the first in line. open is started, in a goroutine, if another
+// connection is to be made. It ends with opened.
 func (s *h2Pool) join(w *h2Waiter, again bool, open func()) *http2.Client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,8 +126,8 @@ func (s *h2Pool) callAll() {
 	}
 }
 
-// leave takes w out of the line, because its time is up, and says why there was nothing for it; or gives it what came
-// in the same moment.
+// leave takes w out of the line, because its time is up, and says why there was nothing for it. Or it gives w what
+// came in the same moment.
 func (s *h2Pool) leave(w *h2Waiter) (upstream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,8 +144,8 @@ func (s *h2Pool) leave(w *h2Waiter) (upstream, error) {
 	return nil, cluster.ErrOverflow
 }
 
-// connects notes that there is a slot for the connection that is being made; false: nobody wants it any more, and
-// whoever comes next asks anew.
+// connects notes that there is a slot for the connection that is being made. It returns false if nobody wants it any
+// more, and whoever comes next asks anew.
 func (s *h2Pool) connects() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -111,8 +111,8 @@ func (u *upstreamH2) SetReadDeadline(at int64) { u.pipe.SetReadDeadline(at) }
 // Park is refused: what comes for a stream is told of by the connection's reader.
 func (u *upstreamH2) Park(*netio.Conn, netio.Resumer) bool { return false }
 
-// Head takes over the next head; the pipe has made it for this one reader. Where an answer has no body whatever is
-// said of it, the end of the stream may still come in a frame of its own: HTTP/1.1 must not make chunks of that.
+// Head takes over the next head; the pipe has made it for this one reader. A response may have no body whatever is
+// said of it. The end of the stream may still come in a frame of its own. HTTP/1.1 must not make chunks of that.
 func (u *upstreamH2) Head(h *message.Head, toHead bool) error {
 	got, end, err := u.pipe.Head()
 	if err != nil && u.large.Load() {

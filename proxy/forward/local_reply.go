@@ -35,8 +35,8 @@ var (
 
 	replyLargeHead = BadRequest(http1.ErrHeadTooLarge)
 	replySlowHead  = &route.LocalReply{Status: 408, Flag: telemetry.DPE, Text: "request head took too long"}
-	// replyDeadline is ReplyTimeout to the client, but no endpoint is to blame: the time that was up was the client's
-	// own, or was up before one was asked.
+	// replyDeadline is ReplyTimeout to the client, but it is no fault of an endpoint's. The time that was up was the
+	// client's own, or was up before one was asked.
 	replyDeadline = &route.LocalReply{Status: 504, Flag: telemetry.UT, Text: "upstream timeout"}
 	// replyPanic stands for a panic of ours in the middle of a request.
 	replyPanic = &route.LocalReply{Status: 500, Flag: telemetry.NoFlag, Text: "internal error"}
@@ -86,13 +86,13 @@ func UpstreamReply(err error) *route.LocalReply {
 	return &route.LocalReply{Status: 502, Flag: telemetry.UC, Text: "upstream broke off", Cause: err}
 }
 
-// Unprocessed tells that the endpoint has said that it did nothing with a request (RFC 9113 section 8.7): it can be
-// sent again, whatever it is.
+// Unprocessed tells that the endpoint has said that it did nothing with a request (RFC 9113 section 8.7). The request
+// can be sent again, whatever it is.
 func Unprocessed(cause error) bool { return errors.Is(cause, http2.ErrUnprocessed) }
 
-// Late says what a timeout, or an endpoint that broke off, is after the deadline of the request: with grpc-timeout both
-// ends have the same one, so breaking off then is keeping it. How long a client is ready to wait says nothing about the
-// endpoint; how long the route lets it take does.
+// Late says what a timeout, or an endpoint that broke off, is after the deadline of the request. With grpc-timeout
+// both ends have the same deadline, so breaking off then is keeping it. How long a client is ready to wait says
+// nothing about the endpoint; how long the route lets it take does.
 func Late(r *route.LocalReply, d *route.Decision, now int64) *route.LocalReply {
 	switch {
 	case r.Flag != telemetry.UC && r.Flag != telemetry.UT || !Passed(d.Deadline, now):
@@ -144,16 +144,16 @@ const dateFormat = "Mon, 02 Jan 2006 15:04:05 GMT"
 const maxRequestID = 256
 
 // appendRequestID names the request in a response of the gateway's, as the access log does. An id that is longer than
-// any that is used for that is not repeated: the client may not take a head as large as its own.
+// any that is used for that is not repeated. The client may not take a head as large as its own.
 func appendRequestID(h *message.Head, d *route.Decision, req *message.Head) {
 	if id := d.RequestID(req); len(id) > 0 && len(id) <= maxRequestID {
 		h.Append([]byte("X-Request-Id"), id)
 	}
 }
 
-// FillReply makes h the head of the response that tells the client, and returns its body, nil for none: the error page
-// of the document where there is one. Callers of gRPC get a trailers-only response with the status that gRPC maps to.
-// The head is written into room, which may be nil. req came from c.
+// FillReply makes h the head of the response that tells the client, and returns its body, nil for none. The body is
+// the error page of the document where there is one. Callers of gRPC get a trailers-only response with the status that
+// gRPC maps to. The head is written into room, which may be nil. req came from c.
 func FillReply(h *message.Head, r *route.LocalReply, d *route.Decision, req *message.Head, c *route.Client,
 	room []byte,
 ) (body []byte) {

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// A request that waits long for the response of an HTTP/1.1 endpoint waits without a goroutine: its exchange is all
+// A request that waits long for the response of an HTTP/1.1 endpoint waits without a goroutine. Its exchange is all
 // that is left, and the two connections are parked. Whoever made it wait returns, through all its callers, and touches
-// nothing of it any more: the goroutine that goes on, by resume, may be at work already.
+// nothing of it any more. The goroutine that goes on, by resume, may be at work already.
 
 // parkAfter is how long a response is waited for with a goroutine, which takes memory but no system calls.
 const parkAfter = 25 * time.Millisecond
@@ -15,8 +15,8 @@ const parkAfter = 25 * time.Millisecond
 // errParked is that the exchange is waited for without a goroutine: it may be another one's already.
 var errParked = errors.New("parked")
 
-// park has u and the client waited for without a goroutine, if nothing else of the exchange is going on and the wait,
-// which ends at limit, may be a long one.
+// park has u and the client waited for without a goroutine, if nothing else of the exchange is going on. The wait,
+// which ends at limit, must also be one that may be long.
 func (ex *exchange) park(u upstream, limit int64) bool {
 	if ex.upload.running || ex.upload.sentAt.Load() == 0 {
 		return false
@@ -34,9 +34,9 @@ func (ex *exchange) park(u upstream, limit int64) bool {
 	return false
 }
 
-// parkUnread has the client waited for without a goroutine, while it takes no more of the response, of which the last n
-// bytes that u has handed out are left. They, and little else, are held meanwhile. False: there is nothing to wait for,
-// and u hands them out again.
+// parkUnread has the client waited for without a goroutine, while it takes no more of the response. Of that, the last
+// n bytes that u has handed out are left. They, and little else, are held meanwhile. False: there is nothing to wait
+// for, and u hands them out again.
 func (ex *exchange) parkUnread(u upstream, n int) bool {
 	u.Return(n)
 	u.Fit(&ex.resp)

@@ -21,8 +21,8 @@ func (ex *exchange) pick() *route.LocalReply {
 	return nil
 }
 
-// pickLater is pick once no endpoint was found. The request waits in front of the queue: its place is others'
-// meanwhile, and where another cluster stands in by then, the place is in front of that.
+// pickLater is pick once no endpoint was found. The request waits in front of the queue. Meanwhile its place in the
+// queue is free for others. Where another cluster stands in by then, the new place is in front of that one.
 func (ex *exchange) pickLater() *route.LocalReply {
 	d := &ex.decision
 	u := d.Upstream

@@ -1,8 +1,8 @@
 package forward
 
-// recover is deferred around an exchange: a panic is a fault of ours, which ends this exchange and its connections
-// and must not end the others. It is logged with its stack, counted and recorded. The buffers that the exchange had
-// are lost to their pools: whether they have been given back already nobody knows, and memory that two share would be
+// recover is deferred around an exchange. A panic is a fault of ours, which ends this exchange and its connections and
+// must not end the others. It is logged with its stack, counted and recorded. The buffers that the exchange had are
+// lost to their pools. Nobody knows whether they have been given back already, and memory that two share would be
 // worse.
 func (ex *exchange) recover() {
 	p := recover()

@@ -6,9 +6,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
-// Where a route sends requests again, what is read of a body is kept until the response begins, as long as it is not
-// too much. It still goes upstream as it comes: nobody waits for the end of a body, which of a gRPC stream may never
-// come.
+// A route that sends requests again keeps what is read of a body until the response begins. It does so as long as that
+// is not too much. It still goes upstream as it comes: nobody waits for the end of a body, which of a gRPC stream may
+// never come.
 
 const (
 	// gatherBytes bounds how much of a body is gathered before a request is sent.

@@ -22,8 +22,8 @@ func FillInterim(f *http2.Fields, h *message.Head) {
 	f.AddHead(h, responseDrop(h))
 }
 
-// Response is the head of a final response as it goes to the client: as it came or the gateway made it, and as the
-// route of the request edits it, if there is one.
+// Response is the head of a final response as it goes to the client. It is as it came or as the gateway made it, and
+// as the route of the request edits it, if there is one.
 type Response struct {
 	*message.Head
 	route.Exchange

@@ -9,7 +9,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// replayable tells whether sending a request once more cannot do harm: its method is idempotent (RFC 9110 section
+// replayable tells whether sending a request once more cannot do harm. Its method is idempotent (RFC 9110 section
 // 9.2.2) and what was read of its body is kept. POST and PATCH are, only where the route asks for retries on resets.
 func replayable(p *route.RetryPolicy, m telemetry.Method, bodyKept bool) bool {
 	if !bodyKept {

@@ -9,8 +9,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// Idempotent methods are sent again as long as their body is kept; POST and PATCH only where the route asks for retries
-// on resets; others never.
+// Idempotent methods are sent again as long as their body is kept. POST and PATCH are sent again only where the route
+// asks for retries on resets, and others never.
 func TestReplayable(t *testing.T) {
 	const always, onReset, no = "always", "where on names reset", "never"
 	for method, when := range map[string]string{

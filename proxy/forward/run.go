@@ -13,7 +13,7 @@ func (ex *exchange) decide() *route.LocalReply {
 	return reply
 }
 
-// serve decides on a request, unless that has been done, and takes it to its record, or until it is parked: then
+// serve decides on a request, unless that has been done, and takes it to its record, or until it is parked. Then
 // nothing of ex may be touched any more, and resume goes on with it.
 func (ex *exchange) serve() (parked bool) {
 	defer ex.recover()

@@ -74,8 +74,8 @@ func (s *splicing) worth() bool {
 	return s.from.Spliceable() >= least
 }
 
-// fill takes the next piece from the source, and says how many bytes it has; 0 without an error: the rest is not to be
-// spliced.
+// fill takes the next piece from the source, and says how many bytes it has. 0 without an error means that the rest is
+// not to be spliced.
 func (s *splicing) fill() (int, error) {
 	if s.s == nil {
 		s.s = netio.NewSplicer(s.pipes)

@@ -6,8 +6,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// Decide asks the table that serves now what is to be done with the request h, as [route.Table.Decide] says, and gives
-// the request its place in a trace. Nothing in it blocks.
+// Decide asks the table that serves now what is to be done with the request h, as [route.Table.Decide] says. It also
+// gives the request its place in a trace. Nothing in it blocks.
 func (e *Engine) Decide(d *route.Decision, h *message.Head, c *route.Client, start int64,
 	w *Workspace,
 ) *route.LocalReply {

@@ -13,8 +13,8 @@ var neverTrailer = message.HopByHop | forwarded | message.Of(message.ContentLeng
 	message.ContentType,
 	message.ContentRange, message.XRequestID)
 
-// vetTrailers marks the trailers that have no ID and still must not pass: what the sender says of the client, and who
-// authenticated whom (RFC 9110 section 6.5.1). t may be nil.
+// vetTrailers marks the trailers that have no ID and still must not pass. These are what the sender says of the
+// client, and who authenticated whom (RFC 9110 section 6.5.1). t may be nil.
 func vetTrailers(t *message.Head) *message.Head {
 	if t == nil {
 		return nil

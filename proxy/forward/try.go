@@ -25,7 +25,7 @@ type result struct {
 var errUnexpectedSwitch = &http1.Error{Status: 502, Text: "unexpected 101 Switching Protocols"}
 
 // try makes one attempt: it sends the request to the endpoint that was picked and passes the response on. A connection
-// that the endpoint closed while it was idle is not held against anybody: where that is safe the request goes out once
+// that the endpoint closed while it was idle is not held against anybody. Where that is safe the request goes out once
 // more, on a fresh one.
 func (ex *exchange) try() result {
 	if ex.attempt.state == unread {
@@ -68,8 +68,8 @@ func (ex *exchange) try() result {
 
 func (ex *exchange) cluster() *cluster.Cluster { return ex.decision.Upstream.Cluster }
 
-// connection is what the attempt goes out on: the one on which the request was sent already, or one that is open and
-// silent as far as can be known.
+// connection is what the attempt goes out on. It is the one on which the request was sent already, or one that is open
+// and silent as far as can be known.
 func (ex *exchange) connection() (upstream, error) {
 	a := &ex.attempt
 	if a.state != picked {

@@ -284,9 +284,10 @@ func (u *upload) stop(up upstream) (early bool) {
 	return early || u.sentAt.Load() == 0
 }
 
-// lastWrite is how long the uploading goroutine, when the response is there, may take for the last bytes of a request
-// that has all been read: an endpoint is quick to answer, and then both connections are as good as before. On a busy
-// machine the goroutine may have to wait for a processor. The time is over only where the endpoint does not take them.
+// lastWrite is how long the uploading goroutine may take for the last bytes of a request once the response is there.
+// All of the request has been read by then. An endpoint may just be quick to answer, and then both connections are as
+// good as before. On a busy machine the goroutine may have to wait for a processor. The time is over only where the
+// endpoint does not take them.
 const lastWrite = 200 * time.Millisecond
 
 // ends tells whether the uploading goroutine has ended by itself.

@@ -23,7 +23,7 @@ import (
 // uploading one. Interrupt and Cut are safe from any.
 type upstream interface {
 	// Reused tells that it has carried a request before; Trusted that it was idle so shortly that nothing will have
-	// happened to it meanwhile; Quiet looks whether its peer has closed it, or has sent anything.
+	// happened to it meanwhile. Quiet looks whether its peer has closed it, or has sent anything.
 	Reused() bool
 	Trusted(now int64) bool
 	Quiet() bool
@@ -39,8 +39,8 @@ type upstream interface {
 
 	// SetReadDeadline is the moment at which Head and Next give up.
 	SetReadDeadline(at int64)
-	// Park is as that of netio.Conn: r goes on when there may be a head to read, or something comes from client, which
-	// may be nil.
+	// Park is as that of netio.Conn. It has r go on when there may be a head to read, or something comes from client,
+	// which may be nil.
 	Park(client *netio.Conn, r netio.Resumer) bool
 	// Head reads the next response head into h; it may be called again after a timeout. toHead: the request's method is
 	// HEAD. Interim is for heads that are not final.
@@ -105,7 +105,7 @@ func (e *Engine) lease(up *route.Upstream, ep *cluster.Endpoint, fresh bool, wit
 }
 
 // reserve gives a slot for a new connection to ep. At the limit of connections it waits for one, or for a connection
-// that is put back; look has that one looked at, and closed where its peer is gone or has sent something.
+// that is put back. Where look is true, that one is looked at, and closed where its peer is gone or has sent something.
 func (e *Engine) reserve(up *route.Upstream, ep *cluster.Endpoint, look bool, within time.Duration) (
 	*upstreamH1, *cluster.Slot, error,
 ) {
@@ -158,8 +158,8 @@ func (e *Engine) connect(up *route.Upstream, ep *cluster.Endpoint, slot *cluster
 	return nc, nil
 }
 
-// dialApart calls dial from a goroutine of its own, whose stack grows and goes: that of the request stays small while
-// it waits for the response. A panic is the request's all the same.
+// dialApart calls dial from a goroutine of its own, whose stack grows and goes. The request's own stack stays small
+// while it waits for the response. A panic is the request's all the same.
 func dialApart(ctx context.Context, dial netio.DialFunc, address string) (nc net.Conn, err error) {
 	done := make(chan struct{})
 	var panicked any

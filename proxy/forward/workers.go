@@ -7,8 +7,8 @@ import (
 )
 
 // workers are goroutines that carry the exchanges of HTTP/2 streams one after the other. A fresh goroutine for each
-// would grow its stack anew each time, which costs as much as all of the proxy's own work (15 % of a small request,
-// by profile).
+// would grow its stack anew each time. That costs as much as all of the proxy's own work (15 % of a small request, by
+// profile).
 type workers struct {
 	mu    sync.Mutex // guards what follows
 	idle  []*worker  // the last one is the warmest
