@@ -89,8 +89,8 @@ func (b *Body) Return(n int) {
 	}
 }
 
-// Spliceable is how many bytes of the body may go by splice(2): all that are missing, once what has come of a sized
-// body has been used; else 0.
+// Spliceable is how many bytes of the body may go by splice(2). These are all that are missing, once what has come of
+// a sized body has been used. Else it is 0.
 func (b *Body) Spliceable() int64 {
 	if b.kind != message.Sized || b.r.r < b.r.w {
 		return 0

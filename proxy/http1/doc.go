@@ -27,8 +27,8 @@
 // # Decisions
 //
 // The head is scanned for its end first and parsed once after that. Two passes over a few hundred bytes cost about 50
-// ns, and a head that comes in small pieces costs no more than one that comes whole.
+// ns. A head that comes in small pieces costs no more than one that comes whole.
 //
-// Bodies are decoded and framed anew instead of passing the peer's chunk framing through: extensions and forbidden
+// Bodies are decoded and framed anew instead of passing the peer's chunk framing through. So extensions and forbidden
 // trailers cannot slip through, and every pair of versions uses the same path.
 package http1

@@ -51,8 +51,8 @@ func readFirst(r *Reader, read func(*Reader, *message.Head) error) (f first, h m
 	}
 }
 
-// checkHead holds what is true of every head: it does not matter in what pieces it came; nothing behind it is lost; and
-// what is accepted can be written again and says the same.
+// checkHead holds what is true of every head. It does not matter in what pieces it came, and nothing behind it is
+// lost. What is accepted can be written again and says the same.
 func checkHead(t *testing.T, in string, read func(*Reader, *message.Head) error,
 	startLine func(*message.Head) string) (ok bool, h message.Head) {
 	whole, h := readFirst(reader(fuzzLimits, in), read)
@@ -104,7 +104,7 @@ func FuzzRequestHead(f *testing.F) {
 	})
 }
 
-// sameRequest holds an accepted head against the reading of net/http, which must be the same; where net/http reads
+// sameRequest holds an accepted head against the reading of net/http, which must be the same. Where net/http reads
 // nothing, there is a reason that we know.
 func sameRequest(t *testing.T, h *message.Head) {
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(h.Buf)))

@@ -99,7 +99,7 @@ func (r *Reader) ReadRequest(h *message.Head) error {
 	return ParseRequest(r.takeHead(n), h, &r.lim)
 }
 
-// fit moves what has come, a head that is not in use yet and what is behind it, to a buffer of its size: a request may
+// fit moves what has come, a head that is not in use yet and what is behind it, to a buffer of its size. A request may
 // have to wait for long.
 func (r *Reader) fit() {
 	if len(r.cur.B) != netio.BufferSize {
@@ -142,8 +142,8 @@ func (r *Reader) ReadResponse(h *message.Head, head bool) error {
 	return ParseResponse(r.takeHead(n), h, &r.lim, head)
 }
 
-// TryResponse is ReadResponse that does not wait: ok is false, and h untouched, while the head has not come whole, or
-// reading met an error, which ReadResponse then tells of.
+// TryResponse is ReadResponse that does not wait. The result ok is false, and h untouched, while the head has not come
+// whole. It is so too when reading met an error, which ReadResponse then tells of.
 func (r *Reader) TryResponse(h *message.Head, head bool) (ok bool, err error) {
 	if r.r == r.w {
 		if r.cur != nil {
@@ -243,8 +243,8 @@ func (r *Reader) replace(b *netio.Buffer, n int) {
 	r.cur, r.r, r.w, r.keep = b, 0, n, 0
 }
 
-// minRead is the least space that a piece of a body is read into, and bulkRead that of one which has company: a body
-// that comes slowly holds a small buffer, one that comes fast is worth a large one.
+// minRead is the least space that a piece of a body is read into, and bulkRead that of one which has company. A body
+// that comes slowly holds a small buffer, and one that comes fast is worth a large one.
 const (
 	minRead  = 4 << 10
 	bulkRead = netio.BulkSize / 2

@@ -10,7 +10,7 @@ import (
 // chunkRoom is the space that framing takes around one chunk: sixteen digits and two line ends are more than enough.
 const chunkRoom = 24
 
-// Writer gathers what is to be written on one connection and writes it in as few calls as it can: bytes are cheap,
+// Writer gathers what is to be written on one connection and writes it in as few calls as it can. Bytes are cheap,
 // calls are not. Between messages it holds no buffer. One goroutine at a time uses it.
 type Writer struct {
 	Conn    *netio.Conn

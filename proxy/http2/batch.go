@@ -32,8 +32,8 @@ func (b *Batch) Trim() {
 	}
 }
 
-// Later has f called once, by the next Flush, when other goroutines have had their turn and before anything is written:
-// what f appends goes along. f must not block, nor flush.
+// Later has f called once, by the next Flush, when other goroutines have had their turn and before anything is
+// written. What f appends goes along. f must not block, nor flush.
 func (b *Batch) Later(f func(*Batch)) { b.later = f }
 
 // Flush lets other goroutines run that may want to append too, and then writes. A goroutine that was just woken runs
@@ -74,7 +74,7 @@ func (c *Conn) leave(b *Batch) {
 	}
 }
 
-// flush writes what is in the out buffer as far as the socket takes it now, outside the lock, and leaves the rest to a
+// flush writes what is in the out buffer as far as the socket takes it now, outside the lock. It leaves the rest to a
 // goroutine. While somebody writes, the others only append.
 func (c *Conn) flush() {
 	c.mu.Lock()

@@ -3,7 +3,7 @@ package http2
 import "github.com/fabian4/gateway-homebrew-go/internal/netio"
 
 // bodyQueue holds body bytes that could not go on yet, in order, in pooled memory. What it holds is bounded by the
-// window of the stream they came on, since only what has left it is given back to the peer.
+// window of the stream they came on. Only what has left it is given back to the peer.
 type bodyQueue struct {
 	buf *netio.Buffer
 	b   []byte // what is held; its memory is buf's, or its own when that would be too small

@@ -13,7 +13,7 @@ type Client struct {
 	over error // why it is; good once done is closed
 }
 
-// NewClient makes the client side of nc, which it owns from now on, sends the preface and SETTINGS, and reads in a
+// NewClient makes the client side of nc, which it owns from now on. It sends the preface and SETTINGS, and reads in a
 // goroutine of its own until the connection is over. The protocol has been agreed on: by ALPN, or by prior knowledge.
 func NewClient(nc *netio.Conn, o Options) *Client {
 	c := &Client{done: make(chan struct{})}

@@ -1,5 +1,5 @@
-// Package http2 is the HTTP/2 codec (RFC 9113) for a proxy: connections and streams of both sides, flow control, and
-// the limits that make floods harmless. It knows no route, cluster or configuration.
+// Package http2 is the HTTP/2 codec (RFC 9113) for a proxy. It has connections and streams of both sides, flow
+// control, and the limits that make floods harmless. It knows no route, cluster or configuration.
 //
 // # Life of a request
 //
@@ -12,7 +12,7 @@
 //   - The events call methods of other streams: client.go opens one on an upstream connection ([Client.Open]),
 //     stream.go writes heads, data and trailers. All of them only append to the out buffer of their connection
 //     (output.go, encoder.go, fields.go), whose lock they hold for that long.
-//   - When the batch of frames is done, the goroutine yields once, and then writes each connection it has appended to
+//   - When the batch of frames is done, the goroutine yields once. Then it writes each connection it has appended to
 //     with one non-blocking call (batch.go, [Batch]). What a socket does not take is left to a goroutine.
 //   - relay.go passes one direction of an exchange from stream to stream. pipe.go turns events into calls that wait,
 //     for a goroutine that has an HTTP/1.1 connection on the other side. body_queue.go holds what could not go on yet.
@@ -30,13 +30,13 @@
 //     while it calls in here.
 //   - A stream that ends early gets exactly one Reset, its last event, unless its owner reset it; one that ended well
 //     gets none.
-//   - Memory is bounded: for one connection by its out buffers (64 KiB each, two at most, and heads on top up to 512
-//     KiB), one header block, and what owners hold. That is at most Options.StreamWindow for each stream, since a peer
-//     gets window back only for what was Consumed. The streams of a client, with their heads and trailers, have at most
-//     Options.HeldBytes together (held_heads.go), and Stream.Ahead tells what is worth being read ahead of them.
-//   - What reaches an owner can be written as HTTP/1.1: names are lower-case tokens, values have no control bytes,
-//     there is one authority, content-length agrees with the data, and no connection-specific field is among the rest.
-//     What breaks this ends its stream with PROTOCOL_ERROR, and is never repaired.
+//   - Memory is bounded. One connection has two out buffers at most (64 KiB each, and heads on top up to 512 KiB). It
+//     also has one header block, and what owners hold. That is at most Options.StreamWindow for each stream, since a
+//     peer gets window back only for what was Consumed. The streams of a client, with their heads and trailers, have
+//     at most Options.HeldBytes together (held_heads.go). Stream.Ahead tells what is worth being read ahead of them.
+//   - What reaches an owner can be written as HTTP/1.1. Names are lower-case tokens, values have no control bytes, and
+//     there is one authority. Also content-length agrees with the data, and no connection-specific field is among the
+//     rest. What breaks this ends its stream with PROTOCOL_ERROR, and is never repaired.
 //   - A panic in an event ends the connection that the event came on, if the owner wants it so (Options.Panicked), and
 //     nothing else.
 //   - Every goroutine ends with its connection. A connection that ends in order has written everything first.

@@ -8,9 +8,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
-// How long a connection that has ended takes to say so: until everything is written, and then until the peer has closed
-// its side or has had the time to. Closing a socket that has unread bytes resets it, and what the peer has not read by
-// then is lost to it.
+// A connection that has ended takes time to say so. It takes until everything is written, and then until the peer has
+// closed its side or has had the time to. Closing a socket that has unread bytes resets it, and what the peer has not
+// read by then is lost to it.
 const (
 	flushTime  = 5 * time.Second
 	lingerTime = 500 * time.Millisecond
@@ -82,7 +82,7 @@ func (r *reader) lose(s *Stream, code ErrCode, cause error) {
 	}
 }
 
-// sendReason appends the GOAWAY that goes with err, and reports whether the peer should be given time to read it, and
+// sendReason appends the GOAWAY that goes with err. It reports whether the peer should be given time to read it, and
 // what else is still to be written.
 //
 // +checklocks:c.mu

@@ -37,7 +37,7 @@ func (e ErrCode) String() string {
 
 var (
 	// ErrUnprocessed is the cause of a Reset whose request the peer has certainly not acted on (REFUSED_STREAM, or
-	// above the last stream of its GOAWAY): any request may be sent again elsewhere.
+	// above the last stream of its GOAWAY). Any request may be sent again elsewhere.
 	ErrUnprocessed = errors.New("stream: not processed by the peer")
 	// ErrReset is the cause of a Reset that the peer asked for by RST_STREAM.
 	ErrReset = errors.New("stream: reset by the peer")

@@ -131,7 +131,7 @@ func (s *Stream) enqueue() {
 }
 
 // unqueue takes note that s is the first of connFlow.blocked no more, and reports whether its owner is to be told
-// Writable: one that waits for the stream's own window learns from that.
+// Writable. One that waits for the stream's own window is told when that grows.
 //
 // +checklocks:s.c.mu
 func (s *Stream) unqueue() bool {

@@ -100,7 +100,7 @@ func (b *block) finishResponse() {
 	}
 }
 
-// JoinCookies appends the cookie fields of h as one HTTP/1.1 line: HTTP/2 may cut a cookie into cookie crumbs, which
+// JoinCookies appends the cookie fields of h as one HTTP/1.1 line. HTTP/2 may cut a cookie into cookie crumbs, which
 // only HTTP/2 knows (RFC 9113 section 8.2.3). Without cookies dst is returned as it is.
 func JoinCookies(dst []byte, h *message.Head) []byte {
 	if !h.Present.Has(message.Cookie) {

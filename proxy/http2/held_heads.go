@@ -41,8 +41,8 @@ func held(h *message.Head) int {
 	return cap(h.Buf) + cap(h.Fields)*fieldBytes
 }
 
-// streamBytes is what a stream is taken to cost its owner apart from its heads, in bytes: an exchange that waits for a
-// connection of its own, and for nobody's goroutine, takes so much.
+// streamBytes is what a stream is taken to cost its owner apart from its heads, in bytes. An exchange that waits for a
+// connection of its own, without a goroutine, takes so much.
 const streamBytes = 5 << 10
 
 // room tells whether n more bytes may be held, where so many more streams are opened.

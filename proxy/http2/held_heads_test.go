@@ -16,7 +16,7 @@ type mute struct{}
 
 func (mute) Request(*Batch, *Stream, *message.Head, bool) Receiver { return nil }
 
-// What the requests of one connection hold of heads and trailers is bounded: a request over that is refused, and there
+// What the requests of one connection hold of heads and trailers is bounded. A request over that is refused, and there
 // is room again when another one has ended.
 func TestHeldHeads(t *testing.T) {
 	large := with(post, "x", strings.Repeat("y", 6<<10))

@@ -27,7 +27,7 @@ func newSweeper(t testing.TB) *netio.Sweeper {
 	return s
 }
 
-// listen accepts loopback connections until the end of the test, each handled by serve in a goroutine of its own; the
+// listen accepts loopback connections until the end of the test, each handled by serve in a goroutine of its own. The
 // test ends when all have.
 func listen(t testing.TB, serve func(net.Conn)) string {
 	t.Helper()

@@ -55,7 +55,7 @@ const (
 )
 
 // Rapid-reset limits. Each stream that ends early by the peer's doing (its own RST_STREAM, or an error of its making)
-// adds one, each that ends well takes one away, and so does time.
+// adds one. Each that ends well takes one away, and so does time.
 const (
 	resetsAllowed   = 256
 	resetsPerSecond = 50
@@ -82,8 +82,8 @@ func (f *flood) control(now func() int64) bool {
 	return f.tokens > 0
 }
 
-// allow takes a token for a frame that is not useful by itself, where the lock is not held; false when the peer has
-// spent all.
+// allow takes a token for a frame that is not useful by itself, where the lock is not held. It is false when the peer
+// has spent all.
 func (c *Conn) allow() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -15,9 +15,9 @@ type Options struct {
 	// for each stream. Requests over it are refused. The default is 1 MiB; it always has room for MaxStreams streams,
 	// and for four times MaxHeaderBytes. Server only
 	HeldBytes int
-	// StreamWindow is how many bytes of one stream the peer may send ahead of Consumed; default 256 KiB. It begins with
-	// the protocol's own 64 KiB, if that is less, and gets there as bytes are consumed: who opens many streams and
-	// reads none does not make us hold as much for each.
+	// StreamWindow is how many bytes of one stream the peer may send ahead of Consumed; default 256 KiB. It begins
+	// with the protocol's own 64 KiB, if that is less, and gets there as bytes are consumed. A peer that opens many
+	// streams and reads none does not make us hold as much for each.
 	StreamWindow int
 	// ConnWindow is the same for all streams of the connection together. A server's default of 1 MiB is the most that
 	// one client makes its owner hold. A client's is 1 GiB, which is none: its streams belong to many, and those that
@@ -31,9 +31,9 @@ type Options struct {
 	PingInterval    time.Duration // of silence until the peer is asked whether it is there
 	PingTimeout     time.Duration // until it acknowledges; default 15 s
 
-	// Count is told each limit that the peer ran into, Room that a stream may be opened again, here or by now only
-	// elsewhere, after Open or Reserve had no room (client only). Both are called from any goroutine and must not
-	// block. Count may be called with the connection's lock held: it must not call the connection.
+	// Count is told each limit that the peer ran into. Room (client only) is told that a stream may be opened again,
+	// here or by now only elsewhere, after Open or Reserve had no room. Both are called from any goroutine and must
+	// not block. Count may be called with the connection's lock held: it must not call the connection.
 	Count func(Limit)
 	Room  func()
 	// Refused is told of each malformed request, with what was kept of its head. It was reset. Server only; on the

@@ -101,8 +101,8 @@ func (c *Conn) appendHead(id uint32, f *Fields, end bool) {
 	c.out.head(id, f, end)
 }
 
-// leastPiece is the smallest piece of data, in bytes, that is worth a frame of its own when only the buffer's end
-// stands in the way.
+// leastPiece is the smallest piece of data, in bytes, that is worth a frame of its own. It counts where only the
+// buffer's end stands in the way.
 const leastPiece = 1 << 10
 
 // appendData appends DATA frames for as much of p as the windows and the out buffer allow, and reports how much that

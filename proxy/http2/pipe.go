@@ -91,7 +91,7 @@ func (p *Pipe) Attach(s *Stream, end bool) {
 	p.end = p.end || end
 }
 
-// ChargeTo names the stream that what comes goes on in, if that is a client's: what waits of heads and trailers is
+// ChargeTo names the stream that what comes goes on in, if that is a client's. What waits of heads and trailers is
 // bounded for the client's connection. Call it before there are trailers.
 func (p *Pipe) ChargeTo(s *Stream) {
 	p.mu.Lock()
@@ -186,8 +186,8 @@ func (p *Pipe) Trailers() *message.Head {
 
 // Interrupter is somebody who waits elsewhere.
 type Interrupter interface {
-	// Interrupt ends the wait that is under way, or the next one. It must not block. It is called under the lock of the
-	// pipe that is watched: it may take another pipe's lock, but that pipe must not watch in turn.
+	// Interrupt ends the wait that is under way, or the next one. It must not block. It is called under the lock of
+	// the pipe that is watched. It may take another pipe's lock, but that pipe must not watch in turn.
 	Interrupt()
 }
 

@@ -277,8 +277,8 @@ func TestPipeHeadDuringWrite(t *testing.T) {
 	<-done
 }
 
-// lockHeld fails the test when it is interrupted while the pipe's lock is free: then Watch could return in between, and
-// what it had named be somebody else's already.
+// lockHeld fails the test when it is interrupted while the pipe's lock is free. Then Watch could return in between,
+// and what it had named be somebody else's already.
 type lockHeld struct {
 	t *testing.T
 	p *Pipe

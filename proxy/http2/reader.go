@@ -6,7 +6,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
-// reader is the reading goroutine's side of a connection: it reads frames, handles each on the spot, and has what that
+// reader is the reading goroutine's side of a connection. It reads frames, handles each on the spot. It has what that
 // appended anywhere written when the batch is done. Nobody else uses it.
 type reader struct {
 	c           *Conn

@@ -6,7 +6,7 @@ import (
 )
 
 // recoverPanic is deferred around what delivers events. A panic there is a bug of the owner's or of ours, met by one
-// stream as a rule: it ends this connection with INTERNAL_ERROR, and must not end the process with all the others.
+// stream as a rule. It ends this connection with INTERNAL_ERROR, and must not end the process with all the others.
 //
 // Locks that a panic has left locked stay so. Of this connection's own, which everybody would wait for, the process had
 // better end.

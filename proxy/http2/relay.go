@@ -7,13 +7,13 @@ import (
 )
 
 // Relay passes one direction of an exchange, body and trailers, from a stream to another on another connection. It
-// copies only what the receiving side does not take at once, and the sending peer gets its window back as bytes go on,
-// so that no more than that window is ever held. Data may come before there is a stream to pass it to.
+// copies only what the receiving side does not take at once. The sending peer gets its window back as bytes go on, so
+// that no more than that window is ever held. Data may come before there is a stream to pass it to.
 //
-// Call it from the events of both streams: Data and Trailers from those of the stream that data comes from, Writable
-// from that of the stream it goes to. What returns an error does so once, when the trailers are larger than the
-// receiving side takes (ErrHeadTooLarge): that stream was reset then, and no event will tell its owner. Of all other
-// ends of that stream its own Reset tells.
+// Call it from the events of both streams. Call Data and Trailers from those of the stream that data comes from, and
+// Writable from that of the stream it goes to. What returns an error does so once, when the trailers are larger than
+// the receiving side takes (ErrHeadTooLarge). That stream was reset then, and no event will tell its owner. Of all
+// other ends of that stream its own Reset tells.
 type Relay struct {
 	src *Stream
 
@@ -37,7 +37,7 @@ type Relay struct {
 	to Receiver // takes what comes instead of dst
 }
 
-// passedBytes bounds what of a message is kept that was passed on: small requests, such as those of gRPC, can be sent
+// passedBytes bounds what of a message is kept that was passed on. Small requests, such as those of gRPC, can be sent
 // again when the other side says that it did not process them.
 const passedBytes = 1 << 10
 

@@ -16,10 +16,10 @@ func NewServer(nc *netio.Conn, h Handler, o Options) *Server {
 	return s
 }
 
-// Serve serves the connection until it is over, and says why it is: io.EOF when the client left, [ErrIdle] and
-// [ErrDrained] in good order, a [*ConnError] when one side broke the rules. early is what was read of the connection
-// before, the preface included. Afterwards the connection is closed, every stream has had its last event, and no
-// goroutine of it is left.
+// Serve serves the connection until it is over, and says why it is. That is io.EOF when the client left, [ErrIdle] and
+// [ErrDrained] in good order, or a [*ConnError] when one side broke the rules. early is what was read of the
+// connection before, the preface included. Afterwards the connection is closed, every stream has had its last event,
+// and no goroutine of it is left.
 func (s *Server) Serve(early []byte) error {
 	o := &s.opt
 	s.sendSettings([]setting{

@@ -58,8 +58,8 @@ const (
 	neverIndexed                 // as a literal that stays one on every hop: a secret (RFC 7541 section 7.1.3)
 )
 
-// indexingOf says how a known field is encoded. A value that differs from request to request would only push others out
-// of the table, and secrets are kept out of a table that requests of many clients share.
+// indexingOf says how a known field is encoded. A value that differs from request to request would only push others
+// out of the table. Secrets are kept out of a table that requests of many clients share.
 var indexingOf = func() (t [64]indexing) {
 	for _, id := range []message.ID{
 		message.ContentLength, message.ContentRange, message.Date, message.GRPCMessage, message.GRPCTimeout,

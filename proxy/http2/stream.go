@@ -16,9 +16,9 @@ type Receiver interface {
 	Data(b *Batch, s *Stream, p []byte, end bool)
 	// Trailers end the message.
 	Trailers(b *Batch, s *Stream, h *message.Head)
-	// Reset is the last event of a stream that ended early, by the peer's RST_STREAM or GOAWAY, the end of the
-	// connection, or an error of the peer's making; cause says which, and is never io.EOF. A stream that both sides
-	// ended in order, and one that the owner reset, get none.
+	// Reset is the last event of a stream that ended early. That is by the peer's RST_STREAM or GOAWAY, the end of the
+	// connection, or an error of the peer's making. The parameter cause says which, and is never io.EOF. A stream that
+	// both sides ended in order, and one that the owner reset, get none.
 	Reset(b *Batch, s *Stream, code ErrCode, cause error)
 	// Writable says that WriteData, which did not take everything, may take some now.
 	Writable(b *Batch, s *Stream)
@@ -89,7 +89,7 @@ func (s *Stream) writeSection(b *Batch, f *Fields, end bool) error {
 	return nil
 }
 
-// WriteData takes as much of p as flow control and the out buffer let it, and with end the end of this side too once
+// WriteData takes as much of p as flow control and the out buffer let it. With end set, it also ends this side once
 // all of p is taken. When it takes less than all, Receiver.Writable asks for the rest.
 func (s *Stream) WriteData(b *Batch, p []byte, end bool) (int, error) {
 	c := s.c
@@ -129,8 +129,8 @@ func (s *Stream) Room(n int) bool {
 // aheadBytes is how many bytes are read ahead for all streams of a connection together whose windows are closed.
 const aheadBytes = 128 << 10
 
-// Ahead is how many bytes of what goes out on the stream are worth being read now: what the peer's windows and the out
-// buffer let through, or the stream's share of what is read ahead, whichever is more.
+// Ahead is how many bytes of what goes out on the stream are worth being read now. That is what the peer's windows and
+// the out buffer let through, or the stream's share of what is read ahead, whichever is more.
 func (s *Stream) Ahead() int {
 	c := s.c
 	c.mu.Lock()

@@ -55,7 +55,7 @@ func (t *timers) passed(at, now int64) bool {
 }
 
 // tick looks at what may have taken too long. It is called when the reading goroutine was woken by its deadline, and
-// asks for the next waking itself, so nothing runs while there is nothing to wait for.
+// asks for the next waking itself. So nothing runs while there is nothing to wait for.
 func (r *reader) tick() (err error) {
 	defer r.recoverPanic(&err)
 	c := r.c
