@@ -1,12 +1,12 @@
-// Package healthcheck asks endpoints how they are, as health_check in the document says: by connecting (tcp), by a GET
-// request (http) or by the gRPC health protocol (grpc).
+// Package healthcheck asks endpoints how they are, as health_check in the document says. It does so by connecting
+// (tcp), by a GET request (http) or by the gRPC health protocol (grpc).
 //
 // # Life of a check
 //
 // [Checker.Probes] (checker.go) makes a cluster.Probe for each cluster of a revision whose document wants one. When to
 // ask, and what the results mean, is for package cluster. A probe connects as the cluster's requests do, with PROXY
-// header and TLS, asks (http.go, grpc.go) and closes the connection: what a pooled connection says may be about the
-// connection.
+// header and TLS, asks (http.go, grpc.go) and closes the connection. What a pooled connection tells may be about the
+// connection alone.
 //
 // # Promises
 //

@@ -3,8 +3,8 @@
 //
 // # Life of a head
 //
-//   - head.go: a codec (proxy/http1, proxy/http2) lays the head out in one buffer as HTTP/1.1 would write it, one
-//     "name: value\r\n" a field, and records in a [Head] where each piece lies.
+//   - head.go: a codec (proxy/http1, proxy/http2) lays the head out in one buffer as HTTP/1.1 would write it. Each
+//     field is one "name: value\r\n". The codec records in a [Head] where each piece lies.
 //   - field.go classifies each name once ([Lookup]), so that later rules compare small integers; it says which bytes
 //     may stand in names and values.
 //   - status.go, length.go, target.go and host.go hold the rules for one piece each; both codecs ask them.
@@ -16,8 +16,9 @@
 //   - Order, case and duplicates of the fields stay as they came; HTTP/2 names are lower case already.
 //   - Everything a Head hands out points into its buffer and is good until the buffer is reused.
 //   - Reset keeps the memory, so a pooled Head allocates nothing in the steady state.
-//   - A rule that holds in every version is one function here, which both codecs call. Bytes that one version could not
-//     carry are refused in the other too, so a translation never makes a new message boundary (RFC 9113 section 8.2.1).
+//   - A rule that holds in every version is one function here, which both codecs call. Bytes that one version could
+//     not carry are refused in the other too. So a translation never makes a new message boundary (RFC 9113 section
+//     8.2.1).
 //   - A Head is for one goroutine at a time.
 //
 // # Not here
@@ -26,8 +27,8 @@
 //
 // # Decisions
 //
-// A package of its own in the lowest layer: both codecs and the proxy need the same head, and the codecs must not
-// import each other.
+// It is a package of its own in the lowest layer. Both codecs and the proxy need the same head, and the codecs must
+// not import each other.
 //
 // A status is 100 to 599, in both codecs, and any other one is a malformed response: the client gets 502. RFC 9110
 // section 15 calls these codes invalid and lets a client treat them as a 5xx. An intermediary that passed them on would

@@ -135,7 +135,7 @@ func Lookup(name []byte) ID {
 	return Other
 }
 
-// EqualSpelling is EqualFold for names that an app may take for the same: many make an underscore of each hyphen, as
+// EqualSpelling is EqualFold for names that an app may take for the same. Many make an underscore of each hyphen, as
 // CGI does (RFC 3875 section 4.1.18).
 func EqualSpelling(name []byte, lower string) bool {
 	if len(name) != len(lower) {

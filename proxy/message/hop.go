@@ -12,8 +12,9 @@ const HopByHop = ConnectionFields | 1<<TE | 1<<HTTP2Settings | 1<<ProxyAuthentic
 // senders list a few.
 const maxOptions = 100
 
-// MarkHop marks every field that a Connection field names, and reports whether all its options were tokens, not too
-// many, and none of them names a field that frames or routes the message (which no honest sender lists there).
+// MarkHop marks every field that a Connection field names, and reports whether its options may be accepted. All must
+// be tokens, and not too many. None may name a field that frames or routes the message (which no honest sender lists
+// there).
 func (h *Head) MarkHop() bool {
 	if !h.Present.Has(Connection) {
 		return true

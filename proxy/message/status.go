@@ -1,7 +1,7 @@
 package message
 
 // ParseStatus reads a status code: exactly three digits, from 100 to 599 (RFC 9110 section 15). Any other code is
-// invalid there, and both codecs refuse the response: nobody knows whether a 600 has a body, or what it means to a
+// invalid there, and both codecs refuse the response. Nobody knows whether a 600 has a body, or what it means to a
 // cache.
 func ParseStatus(b []byte) (status int, ok bool) {
 	if len(b) != 3 || b[0]-'1' > 4 || b[1]-'0' > 9 || b[2]-'0' > 9 {

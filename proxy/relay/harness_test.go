@@ -164,8 +164,8 @@ func (r *rig) warm(settings ...xhttp2.Setting) (down, up *testpeer.Peer) {
 	return down, up
 }
 
-// returned waits until all that requests were given has been given back: leases, the place in the queue, the place in
-// the gauge of active requests.
+// returned waits until all that requests were given has been given back. That is leases, the place in the queue, and
+// the place in the gauge of active requests.
 func (r *rig) returned() {
 	r.t.Helper()
 	active := func() (n int64) {

@@ -17,8 +17,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// A panic where a relay is started ends that request alone, and gives back all that it was given: its lease, its places
-// in the queue and in the gauge, and its place on the connection to the endpoint, which has one.
+// A panic where a relay is started ends that request alone, and gives back all that it was given. That is its lease,
+// its places in the queue and in the gauge, and its place on the connection to the endpoint, which has one.
 func TestPanicInStart(t *testing.T) {
 	for name, breaks := range map[string]func(*forward.ConnH2, *forward.Given){
 		"before the stream is opened": func(_ *forward.ConnH2, g *forward.Given) { g.Decision.Route = nil },
@@ -169,8 +169,9 @@ func reset(t *testing.T, p *testpeer.Peer, id uint32) {
 	}
 }
 
-// The two connections of a request have a goroutine each: one may find out how the response ended while the other finds
-// that the request has failed. The race detector fails this test where what one reads is not guarded from the other.
+// The two connections of a request have a goroutine each. One may find out how the response ended while the other
+// finds that the request has failed. The race detector fails this test where what one reads is not guarded from the
+// other.
 func TestEndWhileFailing(t *testing.T) {
 	r := newRig(t, nil)
 	gone := &route.LocalReply{Status: 499, Flag: telemetry.DC, Text: "client went away"}

@@ -130,10 +130,10 @@ func portOrNothing(b []byte) bool {
 	return true
 }
 
-// markClaims marks what a client that is not trusted says about itself, so that it is not passed on: X-Forwarded-* of
-// any name, Forwarded (RFC 7239) and X-Real-IP. Apps believe these fields, so they may only come from a proxy that the
-// operator trusts. No such proxy writes them with underscores; one may have passed on what a client wrote so. The
-// fields that the gateway writes itself are left to the writer of the head.
+// markClaims marks what a client that is not trusted says about itself, so that it is not passed on. These are
+// X-Forwarded-* of any name, Forwarded (RFC 7239) and X-Real-IP. Apps believe these fields, so they may only come from
+// a proxy that the operator trusts. No such proxy writes them with underscores; one may have passed on what a client
+// wrote so. The fields that the gateway writes itself are left to the writer of the head.
 func markClaims(h *message.Head, c *Client) {
 	for i := range h.Fields {
 		f := &h.Fields[i]

@@ -7,8 +7,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
-// Covering is the name of the route that takes requests for the hosts and the path of m; empty: none does, or the path
-// is a pattern. What m wants of them besides is not looked at: a route without such conditions is preferred.
+// Covering is the name of the route that takes requests for the hosts and the path of m. It is empty if none does, or
+// the path is a pattern. What m wants of them besides is not looked at: a route without such conditions is preferred.
 func (t *Table) Covering(m *config.Match) string {
 	path := cmp.Or(m.Path, strings.TrimSuffix(m.PathPrefix, "/"), "/")
 	if m.PathRegex != "" {

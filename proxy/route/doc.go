@@ -4,11 +4,11 @@
 //
 //   - table.go compiles a document: route.go resolves each route (retry_policy.go, rate_limit.go, split.go),
 //     router.go sorts them by host, prefix and conditions.
-//   - decide.go is [Table.Decide], in the order of its steps: method, request id (request_id.go), what the client may
-//     say of itself (client.go), path, route, who may (access.go), rate limit, password (basic_auth.go), cluster,
-//     deadlines (grpc.go). It ends in a [Decision] or a [LocalReply] (reply.go), which may be the route's own or a
-//     redirect (redirect.go). Where a password has to be checked, or another service asked (external_auth.go), it stops
-//     there, and [Decision.Proceed] goes on.
+//   - decide.go is [Table.Decide], in the order of its steps. First come method, request id (request_id.go), what the
+//     client may say of itself (client.go), path and route. Then come who may (access.go), rate limit, password
+//     (basic_auth.go), cluster and deadlines (grpc.go). It ends in a [Decision] or a [LocalReply] (reply.go), which
+//     may be the route's own or a redirect (redirect.go). Where a password has to be checked, or another service asked
+//     (external_auth.go), it stops there, and [Decision.Proceed] goes on.
 //   - edits.go has what a route edits of heads. It marks the fields that do not go on. The writer of the head asks it
 //     for the fields that are added, behind all others. rewrite.go has the path that goes upstream.
 //   - recent.go keeps the shapes of recent requests, and matches them against the table of a revision before its swap.
@@ -43,7 +43,7 @@
 //
 // Edits of responses hold for local replies too, where a route matched: fields for CORS or HSTS are wanted in errors as
 // well. Envoy does the same; HAProxy does it with http-after-response. The edits of the document and of a route become
-// one when the table is built, so a request meets one list of names and one of fields.
+// one when the table is built. So a request meets one list of names and one of fields.
 //
 // What an external authorization says of a client is told from what the client says. All fields of these names are
 // taken out first, and those that an app may mistake for them. An answer that is neither yes nor no, such as 404, is

@@ -188,8 +188,8 @@ func (a *externalAuth) carryOn(h, answer *message.Head) {
 	}
 }
 
-// MarkTrailers marks the trailers t of a request that are not passed on: those of names that the route drops in the
-// head, and those that say what only the service that was asked may say. t may be nil.
+// MarkTrailers marks the trailers t of a request that are not passed on. They are those of names that the route drops
+// in the head, and those that say what only the service that was asked may say. t may be nil.
 func (d *Decision) MarkTrailers(t *message.Head) {
 	if t == nil || d.Route == nil {
 		return

@@ -22,8 +22,8 @@ type asked struct {
 	work     *Workspace // for the match's own use
 }
 
-// All of a condition is in this file: what a route wants, whether a request meets it, whether it counts, and how people
-// are told of it.
+// All of a condition is in this file. That is what a route wants, whether a request meets it, whether it counts, and
+// how people are told of it.
 
 // conditions are what a route wants of a request besides its host and path. Immutable.
 type conditions struct {

@@ -12,8 +12,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// rateLimit is a token bucket in front of a route: one for all its requests, or one for each client address or value
-// of a field. It belongs to the route's name, and survives revisions that leave the setting as it is.
+// rateLimit is a token bucket in front of a route. There is one for all its requests, or one for each client address
+// or value of a field. It belongs to the route's name, and survives revisions that leave the setting as it is.
 //
 // A bucket is one number, the time at which it will be full again. A request moves that time by what one token takes to
 // come back. It is refused where that would be later than filling an empty bucket takes (the virtual scheduling of

@@ -114,8 +114,8 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// What no route looks at is nowhere in the memory of the ring; neither is what a former one looked at, once the ring
-// went round.
+// What no route looks at is nowhere in the memory of the ring. Neither is what a former one looked at there, once the
+// ring went round.
 func TestRecentKeepsNothingElse(t *testing.T) {
 	recent := new(Recent)
 	first := compiled(t, recent, "- {name: r, match: {headers: {x-tenant: t}, query: {page: p}}, cluster: a}\n")
