@@ -38,8 +38,8 @@ func round(t testing.TB, c net.Conn, request, buf []byte) {
 	}
 }
 
-// A request allocates nothing, from the first byte read to the line in the access log: pools, buffers and counters
-// are warm after the first few.
+// A request allocates nothing, from the first byte read to the line in the access log. Pools, buffers and counters are
+// warm after the first few.
 func TestRequestDoesNotAllocate(t *testing.T) {
 	const many = "User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nCookie: " +
 		"a=b; c=d\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"

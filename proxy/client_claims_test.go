@@ -15,8 +15,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy"
 )
 
-// What clients say about themselves, in every pair of versions: twice each, since the first request of a connection
-// may be carried in another way than the later ones. Only a trusted proxy may say it, and nobody behind a body.
+// What clients say about themselves is tried in every pair of versions. It is tried twice each, since the first
+// request of a connection may be carried in another way than the later ones. Only a trusted proxy may say it, and
+// nobody behind a body.
 func TestClaimsOfClients(t *testing.T) {
 	claims := []string{"Forwarded", "X-Real-Ip", "X-Forwarded-Port", "X-Forwarded-Server"}
 	// An app that CGI speaks to, or WSGI, cannot tell these from what the gateway says, whoever has sent them.

@@ -135,7 +135,7 @@ func (s *connections) cut() int {
 	return len(s.live)
 }
 
-// arrival is a connection that has been accepted and does not carry HTTP yet: its client is in the middle of a PROXY
+// arrival is a connection that has been accepted and does not carry HTTP yet. Its client is in the middle of a PROXY
 // header or a TLS handshake.
 type arrival struct {
 	nc    net.Conn

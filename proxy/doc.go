@@ -10,8 +10,8 @@
 //
 // # Life of a revision
 //
-// prepare.go: Prepare binds new listeners and has the table compiled, Commit stores one pointer and begins the active
-// checks of its clusters (package healthcheck), Abort undoes. Rate limits, retry budgets and the queue outlive it.
+// prepare.go: Prepare binds new listeners and has the table compiled. Commit stores one pointer and begins the active
+// checks of its clusters (package healthcheck), and Abort undoes. Rate limits, retry budgets and the queue outlive it.
 // drain.go ends the server with nothing lost.
 //
 // # Promises
@@ -26,8 +26,8 @@
 //
 // # Not here
 //
-// What is on the wire (http1, http2, proxyproto), sockets and their deadlines (netio), endpoints, health and pools
-// (cluster), certificates (mtls), where revisions come from (discovery, sidecar).
+// What is on the wire (http1, http2, proxyproto), sockets and their deadlines (netio), and endpoints, health and pools
+// (cluster). Also certificates (mtls), and where revisions come from (discovery, sidecar).
 //
 // # Decisions
 //

@@ -36,8 +36,9 @@ limits: {max_body: 5MB}
 
 var madeID = regexp.MustCompile(`^[0-9a-f-]{36}$`)
 
-// What the gateway answers itself has the page of its status, or else of its class, whoever carries the request: a
-// goroutine, the reading goroutine or the relay. What the app, a route or gRPC says stays. Each names the request.
+// What the gateway answers itself has the page of its status, or else of its class, whoever carries the request. That
+// may be a goroutine, the reading goroutine or the relay. What the app, a route or gRPC says stays. Each names the
+// request.
 func TestErrorPagesVersions(t *testing.T) {
 	const plain = "text/plain; charset=utf-8"
 	handler := func(w http.ResponseWriter, r *http.Request) {
@@ -184,8 +185,8 @@ func headerOf(h *http2.MetaHeadersFrame, name string) string {
 	return ""
 }
 
-// Of a relayed request too, a client whose window is smaller than the page gets it as the window opens, and hears only then that the
-// rest of its request is not wanted.
+// A client whose window is smaller than the page gets the page as the window opens, for a relayed request too. Only
+// then it hears that the rest of its request is not wanted.
 func TestErrorPageThroughASmallWindow(t *testing.T) {
 	e := listen(t)
 	g := start(t, clustered("", "protocol: http2", e.addr)+"error_pages: {5xx: {body: \"that is all we know\"}}\n")

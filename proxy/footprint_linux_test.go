@@ -12,7 +12,8 @@ import (
 )
 
 // A connection between two requests costs a few small structs, and those of package os once it has been used for
-// several: from the third time on somebody waits for it. (The race detector needs memory of its own.)
+// several. From the third wait on, a goroutine waits in the runtime's poller for a while. (The race detector needs
+// memory of its own.)
 func TestFootprintIdle(t *testing.T) {
 	for _, row := range []struct {
 		name              string

@@ -19,9 +19,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// TestGRPCInterop runs gRPC's own client against gRPC's own server through the gateway, every case that needs no
-// authentication in twelve ways: on a connection to the endpoint that is being made (cold: a gateway for each case) and
-// on one that is there (warm), plain, with retries and with a bounded body, over h2c and over TLS.
+// TestGRPCInterop runs gRPC's own client against gRPC's own server through the gateway. Every case that needs no
+// authentication is run in twelve ways. The connection to the endpoint is being made (cold: a gateway for each case)
+// or is there (warm). The route is plain, with retries or with a bounded body, and all is over h2c and over TLS.
 func TestGRPCInterop(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program")
@@ -89,7 +89,7 @@ clusters:
 }
 
 // answeredAfterAll is what the client says of cancel_after_begin where the response of the call that it has just
-// cancelled was there before it looked: then it takes either. That is its own affair, and not likely twice.
+// cancelled was there before it looked. Then it takes either. That is its own affair, and not likely twice.
 const answeredAfterAll = "CloseAndRecv() got error code 0, want 1"
 
 // interopServer runs gRPC's own server until the test ends, and returns its address.
@@ -116,8 +116,8 @@ func interopServer(t *testing.T, bin string) (address string) {
 	return strings.TrimSpace(line)
 }
 
-// A server of gRPC's own answers a client-streaming call whose client sends no message, on a connection to it that is
-// being made and on one that is there, whoever carries the call.
+// A server of gRPC's own answers a client-streaming call whose client sends no message. The connection to it is being
+// made or is there, and the call may be carried in any way.
 func TestCallWithoutMessages(t *testing.T) {
 	alone(t)
 	s := grpc.NewServer(grpc.UnknownServiceHandler(func(_ any, st grpc.ServerStream) error {

@@ -22,12 +22,12 @@ type connH1 struct {
 	waits   uint8 // how often it has been parked at once
 }
 
-// waitsAtOnce is how often a connection that is young is parked as soon as there is nothing to read: many carry one
+// waitsAtOnce is how often a connection that is young is parked as soon as there is nothing to read. Many carry one
 // request only, and the runtime's poller need not know of those. One that is used goes on with its goroutine.
 const waitsAtOnce = 2
 
 // slimAfter is how long a connection must be idle before it is parked. Where it cannot be, it moves to a fresh
-// goroutine, whose stack is small again: the one that has carried a request has grown, and only the garbage collector
+// goroutine, whose stack is small again. The one that has carried a request has grown, and only the garbage collector
 // would shrink it.
 const slimAfter = 50 * time.Millisecond
 
@@ -161,8 +161,8 @@ func (c *connH1) awaitParked(limit int64) (*netio.Buffer, int, idleEnd) {
 	return nil, 0, idleSlim
 }
 
-// mayStillBegin tells whether the client has come so late in a drain, by a long handshake, that its first request must
-// be on its way still.
+// mayStillBegin tells whether the client came so late in a drain, by a long handshake, that its first request may
+// still be on its way. Then it is waited for.
 func (c *connH1) mayStillBegin(since int64) bool {
 	return c.fresh && c.s.engine.Now() < since+int64(drainNotice)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// An HTTP/2 connection that is closed in the middle of a body, in good order as far as TCP goes: the other side must
-// see that the body is not whole. The first exchange of a connection to an endpoint is carried by a goroutine, the next
+// An HTTP/2 connection is closed in the middle of a body, in good order as far as TCP goes. The other side must see
+// that the body is not whole. The first exchange of a connection to an endpoint is carried by a goroutine, the next
 // one by the relay.
 func TestBodyCutOffByTheEndOfAnHTTP2Connection(t *testing.T) {
 	t.Run("response, to HTTP/1.1", func(t *testing.T) {

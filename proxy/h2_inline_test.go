@@ -146,8 +146,8 @@ func (f *frames) collect(asked map[uint32]string) {
 	}
 }
 
-// An answer that the client's window does not take waits for it, and a client that has gone by then is no fault of
-// the endpoint's.
+// A response that the client's window does not take waits for the window. A client that has gone by then is no fault
+// of the endpoint's.
 func TestStreamsThatComeTogetherWithSmallWindows(t *testing.T) {
 	g := start(t, to(mixed(t)))
 	c := g.dial2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 10})

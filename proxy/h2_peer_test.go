@@ -40,7 +40,7 @@ func values(h *http2.MetaHeadersFrame, name string) (v []string) {
 }
 
 // relaying is a gateway between a client and an endpoint that speak HTTP/2 frame by frame, with one exchange behind
-// them, so that the next ones need no connection to be made. Stream 3 is the client's next.
+// them. So the next ones need no connection to be made. Stream 3 is the client's next.
 func relaying(t *testing.T, route string, settings ...http2.Setting) (g *gateway, e *endpoint, down, up *frames) {
 	t.Helper()
 	e = listen(t)

@@ -60,8 +60,8 @@ func crowd(g *gateway, c *http.Client, n int) map[string]int {
 	return got
 }
 
-// More requests at a time than an endpoint takes on one connection go on more connections, or wait for one another:
-// none is lost, whether the limit is known yet or not.
+// More requests at a time than an endpoint takes on one connection go on more connections, or wait for one another.
+// None is lost, whether the limit is known yet or not.
 func TestMoreRequestsThanStreams(t *testing.T) {
 	for name, tt := range map[string]struct {
 		limits string

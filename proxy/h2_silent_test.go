@@ -7,7 +7,7 @@ import (
 )
 
 // An HTTP/2 connection whose path has gone silent, without FIN or RST, gets no more requests after the first that is
-// not answered in time: the next goes out on a fresh connection.
+// not answered in time. The next goes out on a fresh connection.
 func TestConnectionThatWentSilent(t *testing.T) {
 	for name, options := range map[string]string{"relayed": "", "with a goroutine": `, retries: {on: ["503"]}`} {
 		t.Run(name, func(t *testing.T) {

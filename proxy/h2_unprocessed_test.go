@@ -45,7 +45,7 @@ func TestNoStreamsForAMoment(t *testing.T) {
 	}
 }
 
-// An endpoint that goes away at once says which requests it did not process: these are sent again, whatever their
+// An endpoint that goes away at once says which requests it did not process. These are sent again, whatever their
 // method, with what has been read of their bodies.
 func TestGoAwayInOnePhase(t *testing.T) {
 	for name, route := range ways {

@@ -172,7 +172,7 @@ func TestTLSConnectionIsDrained(t *testing.T) {
 	}
 }
 
-// A client that is in the middle of its handshake when the drain begins gets its answer; one that stays silent does
+// A client that is in the middle of its handshake when the drain begins gets its answer. One that stays silent does
 // not hold it up for long.
 func TestDrainInTheMiddleOfAHandshake(t *testing.T) {
 	together(t)

@@ -122,7 +122,7 @@ func alone(t testing.TB) {
 	watch(t)
 }
 
-// together is alone for a test whose parts mostly wait, and wait at the same time: one cannot be told from another, so
+// together is alone for a test whose parts mostly wait, and wait at the same time. One cannot be told from another, so
 // that it is looked at when all have ended.
 func together(t testing.TB) {
 	t.Helper()

@@ -17,8 +17,8 @@ func namedBackend(t testing.TB, h2 bool, name string) string {
 	return versionBackend(t, h2, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, name) })
 }
 
-// eachPair runs f for the four pairs of versions, on a gateway of the document that document makes: addr gives it the
-// address of an endpoint that answers with its name, protocol is for its clusters.
+// eachPair runs f for the four pairs of versions, on a gateway of the document that document makes. The parameter addr
+// gives it the address of an endpoint that answers with its name, and protocol is for its clusters.
 func eachPair(t *testing.T, document func(addr func(name string) string, protocol string) string,
 	f func(t *testing.T, g *gateway, c *http.Client),
 ) {

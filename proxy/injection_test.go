@@ -58,8 +58,8 @@ func (s *headsSeen) take() []string {
 	return heads
 }
 
-// What a client sends never begins another line or field, whatever the document has it repeated in: neither towards an
-// endpoint, a mirror or a service that is asked, nor in the client's own response.
+// What a client sends never begins another line or field, whatever the document has it repeated in. That holds towards
+// an endpoint, a mirror or a service that is asked, and in the client's own response.
 func TestNothingIsInjected(t *testing.T) {
 	for _, down2 := range []bool{false, true} {
 		for _, up2 := range []bool{false, true} {

@@ -95,7 +95,7 @@ func (s *Server) arrive(nc net.Conn, c route.Client, set *settings, take func(*a
 }
 
 // arrivalPanicked is deferred around what comes before HTTP. A panic there is a fault of ours, which ends this
-// connection and must not end the others: it is counted and logged with its stack.
+// connection and must not end the others. It is counted and logged with its stack.
 func (s *Server) arrivalPanicked(a *arrival, c *route.Client) {
 	p := recover()
 	if p == nil {

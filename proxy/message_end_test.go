@@ -92,9 +92,9 @@ func end(up *frames, id uint32, status, how string) {
 	}
 }
 
-// How a request ends is passed on in the form in which it came: with its head, behind it by an empty piece of body, or
-// by trailers. Servers of gRPC tell a call without messages from one that is still to come by that. Each way is sent at
-// once and in two writes, on a connection to the endpoint that is being made (cold) and on one that is there (warm).
+// How a request ends is passed on in the form in which it came. It may end with its head, behind it by an empty piece
+// of body, or by trailers. Servers of gRPC tell a call without messages from one that is still to come by that. Each
+// way is sent at once and in two writes. The connection to the endpoint is being made (cold) or is there (warm).
 func TestEndOfARequestBetweenVersions(t *testing.T) {
 	// One connection: else the next request may come before the last one's has been given back, and make another one.
 	const one = "limits: {max_connections: 1}, protocol: "

@@ -253,7 +253,8 @@ func TestMirrorToATroubledShadow(t *testing.T) {
 	}
 }
 
-// A request is copied when all of it has come: so a stream that does not end is not, nor is one whose client goes away.
+// A request is copied when all of it has come. So a stream that does not end is not, nor is one whose client goes
+// away.
 func TestMirrorOfAStream(t *testing.T) {
 	copies := make(chan int64, 1)
 	at := versionBackend(t, true, func(_ http.ResponseWriter, r *http.Request) {

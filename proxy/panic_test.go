@@ -89,7 +89,7 @@ func TestPanicGivesItsRetryBack(t *testing.T) {
 	c.status(200)
 }
 
-// TestPanicEndsItsUpload has a request panic in the middle of its upload: the connection to the endpoint ends, its
+// TestPanicEndsItsUpload has a request panic in the middle of its upload. The connection to the endpoint ends, its
 // slot is free, and there is a record.
 func TestPanicEndsItsUpload(t *testing.T) {
 	for name, h2 := range map[string]bool{"h1": false, "h2": true} {
@@ -245,7 +245,7 @@ func (g *gateway) requestless() {
 		func() bool { return active() == 0 && g.Clusters["app"].InFlight() == 0 })
 }
 
-// survived checks that the one panic was counted, and that all that the request had been given is there again: the next
+// survived checks that the one panic was counted, and that all that the request had been given is free again. The next
 // one gets the only place in the queue and the only connection to the endpoint.
 func (g *gateway) survived(c *http.Client) {
 	g.t.Helper()
@@ -266,7 +266,7 @@ func (g *gateway) survived(c *http.Client) {
 
 const scarce = "limits: {max_connections: 1, max_pending: 0}"
 
-// A panic where the reading goroutine of a client's connection sends a request itself ends that request alone: the
+// A panic where the reading goroutine of a client's connection sends a request itself ends that request alone. The
 // other streams of the connection go on.
 func TestPanicInAnInlineRequest(t *testing.T) {
 	app := backend(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
@@ -284,8 +284,8 @@ func TestPanicInAnInlineRequest(t *testing.T) {
 	c.Answer(5, "200")
 }
 
-// A panic in the goroutine that sends a request's body ends that request alone, also where that is a retry, whose place
-// in the budget is given back.
+// A panic in the goroutine that sends a request's body ends that request alone. That holds also for a retry, whose
+// place in the budget is given back.
 func TestPanicInAnUpload(t *testing.T) {
 	for name, h2 := range map[string]bool{"h1": false, "h2": true} {
 		t.Run(name, func(t *testing.T) {

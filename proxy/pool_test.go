@@ -202,8 +202,8 @@ func TestPostIsNeverSentTwice(t *testing.T) {
 	}
 }
 
-// The part of a body that has passed is gone, unless the route wants it held: a request that is still coming in
-// cannot be sent again.
+// The part of a body that has passed is gone, unless the route wants it held. A request that is still coming in cannot
+// be sent again.
 func TestUploadIsNeverSentTwice(t *testing.T) {
 	for _, whole := range []bool{false, true} {
 		e := listen(t)

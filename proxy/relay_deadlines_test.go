@@ -31,8 +31,9 @@ func tiny() []http2.Setting {
 	return []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 2}}
 }
 
-// A client that is silent inside its body for too long is answered, as over HTTP/1.1; but not a caller of gRPC, nor
-// one whose body the endpoint does not take, nor one that waits to be asked, nor one that has its answer.
+// A client that is silent inside its body for too long is answered, as over HTTP/1.1. A caller of gRPC is not, and
+// neither is one whose body the endpoint does not take. The same goes for one that waits to be asked, and for one that
+// has its response.
 func TestRelayedBodyThatIsSlow(t *testing.T) {
 	together(t)
 	// The peers must be in time themselves, also on a busy machine: five times what they wait for is theirs to be late.

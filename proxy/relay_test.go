@@ -102,8 +102,8 @@ func TestEarlyAnswerIsPassedOn(t *testing.T) {
 	down.Reset(5, http2.ErrCodeNo)
 }
 
-// A client that has no window for the whole of an early answer gets the rest of it before it hears that the rest of
-// its request is not wanted.
+// A client may have no window for the whole of an early response. It gets the rest of that before it hears that the
+// rest of its request is not wanted.
 func TestEarlyAnswerIsPassedOnWhole(t *testing.T) {
 	_, _, down, up := relaying(t, "", http2.Setting{ID: http2.SettingInitialWindowSize, Val: 10})
 	down.Ask(3, false, "POST", "/", "content-length", "100000")
@@ -124,8 +124,8 @@ func TestEarlyAnswerIsPassedOnWhole(t *testing.T) {
 	down.Reset(3, http2.ErrCodeNo)
 }
 
-// Trailers that are larger than the receiving side takes end the exchange on both sides, whether they could go on at
-// once or had to wait for the data in front of them.
+// Trailers that are larger than the receiving side takes end the exchange on both sides. It does not matter whether
+// they could go on at once or had to wait for the data in front of them.
 func TestTrailersThatAreNotTaken(t *testing.T) {
 	large := strings.Repeat("x", 1200)
 	for name, route := range map[string]string{"relayed": "", "with a goroutine": "retries: {on: [reset]}"} {
@@ -299,7 +299,7 @@ func unprocessed(e *endpoint, up *frames, id uint32, how string) *frames {
 	return up
 }
 
-// A stream that the endpoint has not processed, as it says, is sent again as long as nothing of its body is lost: no
+// A stream that the endpoint has not processed, as it says, is sent again as long as nothing of its body is lost. No
 // client need hear of it, and it is no failure of the endpoint.
 func TestUnprocessedStreams(t *testing.T) {
 	for _, how := range []string{"REFUSED_STREAM", "GOAWAY"} {
@@ -385,8 +385,8 @@ func TestUnprocessedAfterTheDeadline(t *testing.T) {
 	}
 }
 
-// An answer that breaks the rules is told as such, counts against the endpoint, and is no reason to send the request
-// once more: the connection was not closed while it was idle.
+// A response that breaks the rules is told as such, counts against the endpoint, and is no reason to send the request
+// once more. The connection was not closed while it was idle.
 func TestMalformedAnswersOfHTTP2(t *testing.T) {
 	for name, fields := range map[string][]string{
 		"connection-specific field": {":status", "200", "connection", "close"},
@@ -562,8 +562,8 @@ func TestRelayedExchangesAreLogged(t *testing.T) {
 	}
 }
 
-// An answer whose head is larger than the client takes is no answer for that client; the exchange ends on both sides,
-// and nothing else does.
+// A response whose head is larger than the client takes is no response for that client. The exchange ends on both
+// sides, and nothing else does.
 func TestAnswerHeadThatTheClientDoesNotTake(t *testing.T) {
 	for name, route := range map[string]string{"relayed": "", "with a goroutine": "retries: {on: [reset]}"} {
 		t.Run(name, func(t *testing.T) {

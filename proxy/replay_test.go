@@ -19,7 +19,7 @@ import (
 // two is a document with a route that has the options to a cluster of two endpoints, the first of which is asked first.
 func two(a, b *endpoint, options string) string { return clustered(options, "", a.addr, b.addr) }
 
-// An endpoint that fails in the middle of an upload is replaced by another one, which gets what has come so far; the
+// An endpoint that fails in the middle of an upload is replaced by another one, which gets what has come so far. The
 // rest follows as it comes.
 func TestRetryInTheMiddleOfAnUpload(t *testing.T) {
 	const sized, chunked = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n",

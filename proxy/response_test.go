@@ -8,7 +8,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// Each answer is read by its own rules on both sides; a second request on the same two connections proves that both
+// Each response is read by its own rules on both sides. A second request on the same two connections proves that both
 // agree where it ended.
 func TestAnswersWithoutABody(t *testing.T) {
 	for _, tt := range []struct {

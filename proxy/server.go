@@ -41,8 +41,8 @@ type Options struct {
 	// requests.
 	Unchecked bool
 
-	// Inherit asks the other plane for a second handle on its listening socket of that address, nil if it has none:
-	// so an address can change its protocol in one revision. May be nil. See [Server.Share] for the way back.
+	// Inherit asks the other plane for a second handle on its listening socket of that address, nil if it has none. So
+	// an address can change its protocol in one revision. May be nil. See [Server.Share] for the way back.
 	Inherit func(address string) *netio.Listener
 }
 
@@ -126,7 +126,7 @@ func (s *Server) Explain(q route.ExplainRequest, base config.Base) (*route.Expla
 	})
 }
 
-// Listener tells of the listener with that name: where it is bound (the port is the kernel's choice where the
+// Listener tells of the listener with that name. That is where it is bound (the port is the kernel's choice where the
 // document says 0) and how many connections it has. Safe from any goroutine.
 func (s *Server) Listener(name string) (address string, connections int64, ok bool) {
 	l := s.listeners.Find(func(set *settings) bool { return set.Name == name })

@@ -20,8 +20,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy"
 )
 
-// taken is how much the gateway has read of each of its connections to endpoints: what has come there, without what
-// still waits in the socket.
+// taken is how much the gateway has read of each of its connections to endpoints. That is what has come there, without
+// what still waits in the socket.
 func taken(t testing.TB, conns []*net.TCPConn) (bytes []int) {
 	t.Helper()
 	for _, c := range conns {
@@ -57,8 +57,8 @@ func heap() int {
 	return int(m.HeapInuse)
 }
 
-// Clients that do not read make the gateway hold a bounded part of what endpoints have to say: what it takes from
-// them ahead of its clients, and what the process needs for it.
+// Clients that do not read make the gateway hold a bounded part of what endpoints have to say. That is what it takes
+// from them ahead of its clients, and the memory that the process needs for it.
 func TestHeldForASlowReader(t *testing.T) {
 	const streams, window, size = 16, 1000, 64 << 20
 	for _, tt := range []struct {

@@ -10,8 +10,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// An endpoint that comes back has a tenth of its weight at first, or all of it where there is no slow start, in every
-// pair of versions.
+// An endpoint that comes back has a tenth of its weight at first, in every pair of versions. Where there is no slow
+// start it has all of it.
 func TestSlowStartInEachVersion(t *testing.T) {
 	const requests = 110
 	for _, tt := range []struct {

@@ -325,8 +325,8 @@ func TestVersionsWithoutBody(t *testing.T) {
 	})
 }
 
-// A client that does not read stops the endpoint, in every pair of versions: what the endpoint can write is bounded
-// by windows and socket buffers, not by the answer.
+// A client that does not read stops the endpoint, in every pair of versions. What the endpoint can write is bounded by
+// windows and socket buffers, not by the size of the response.
 func TestVersionsSlowReader(t *testing.T) {
 	const size = 256 << 20
 	var written atomic.Int64
