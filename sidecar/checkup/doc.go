@@ -2,16 +2,16 @@
 //
 // # Life of a checkup
 //
-// [Run] (checkup.go) looks at one part after the other: the gateway that runs (running.go), Consul, the token's rights
-// and the clock (consul.go), the document (document.go), and the services that it names (services.go). Certificates and
-// other files follow (files.go) with the room on their disks (space.go), then descriptors and ports (machine.go) and
-// the Collector (collector.go). Each part is a [Section] of findings.
+// [Run] (checkup.go) looks at one part after the other. These are the gateway that runs (running.go), Consul, the
+// token's rights and the clock (consul.go). Then come the document (document.go), and the services that it names
+// (services.go). Certificates and other files follow (files.go) with the room on their disks (space.go), then
+// descriptors and ports (machine.go) and the Collector (collector.go). Each part is a [Section] of findings.
 //
 // # Promises
 //
-// What is read is read by the code that a gateway reads it with. Nothing is changed: a port is bound and given back at
-// once, a file is made beside another and removed, and of a session see [consul.Client.Lacks]. Run ends within a minute
-// or so, whatever is silent.
+// What is read is read by the code that a gateway reads it with. Nothing is changed. A port is bound and given back at
+// once, and a file is made beside another and removed. About a session see [consul.Client.Lacks]. Run ends within a
+// minute or so, whatever is silent.
 //
 // # Not here
 //

@@ -17,8 +17,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
-// certificates reads each certificate with its key, and each file of CAs, that the document names, and those that the
-// client of Consul and the exporters read by themselves.
+// certificates reads each certificate with its key, and each file of CAs, that the document names. It also reads those
+// that the client of Consul and the exporters read by themselves.
 func (c *checkup) certificates(context.Context) {
 	told := map[string]bool{}
 	any := false

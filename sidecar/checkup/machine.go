@@ -50,8 +50,8 @@ func (c *checkup) ports(ctx context.Context) {
 	}
 }
 
-// runningBeside is the address of the running gateway that keeps address from being listened on: one of them is for all
-// interfaces, and the port is the same. Empty: there is none.
+// runningBeside is the address of the running gateway that keeps address from being listened on. One of them is for
+// all interfaces, and the port is the same. Empty: there is none.
 func (c *checkup) runningBeside(address string) string {
 	host, port, _ := net.SplitHostPort(address) // it was checked
 	if c.Status == nil {

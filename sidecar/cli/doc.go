@@ -4,9 +4,9 @@
 //
 // main hands Main what the process has: arguments, environment, streams, signals
 // and the way to make a sidecar (cli.go). Main builds the tree of verbs (root.go),
-// which picks one. Each verb is a function from a Process to an error: run.go and
-// dev.go start the sidecar and wait for it, the others answer and end. What went
-// wrong becomes text on stderr and an exit code in one place (exit.go).
+// which picks one. Each verb is a function from a Process to an error. The files run.go and dev.go start the sidecar
+// and wait for it, the others answer and end. What went wrong becomes text on stderr and an exit code in one place
+// (exit.go).
 //
 // push, diff, history, rollback and fleet go to Consul through one store (revisions.go), with the environment that a
 // gateway has. push --wait (wait.go) and fleet read what the gateways say there. tally.go judges it. changes.go shows
@@ -40,7 +40,7 @@
 // are on loopback, and have nothing that takes a document. What would lose too many is
 // refused by apply.max_lost, on the gateway that had them.
 //
-// top draws its table itself, with golang.org/x/term for the terminal's mode. A TUI
-// library (Bubble Tea v2) was measured: it adds 2.1 MB, 6 % of the binary, and 14 modules
-// to a process that runs beside every app, for a table and eight keys.
+// top draws its table itself, with golang.org/x/term for the terminal's mode. A TUI library (Bubble Tea v2) was
+// measured. It adds 2.1 MB, 6 % of the binary, and 14 modules to a process that runs beside every app, for a table and
+// eight keys.
 package cli

@@ -8,8 +8,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
-// forEyes has a gateway write for people what goes to a terminal: a short line for each request, and each problem of a
-// document on a row of its own. Who wants JSON, or has chosen fields, gets them there too.
+// forEyes has a gateway write for people what goes to a terminal. It is a short line for each request, and each
+// problem of a document on a line of its own. Who wants JSON, or has chosen fields, gets them there too.
 func (p *Process) forEyes(o *sidecar.Options, b *sidecar.Bootstrap) {
 	if b.LogFormat != "text" {
 		return

@@ -32,7 +32,7 @@ const (
 )
 
 // withStore does something with the revisions in Consul, and leaves nothing open. Each request has its own deadline in
-// the client; all of them together have none, since it would count how long a large document takes to be checked.
+// the client. All of them together have none, since it would count how long a large document takes to be checked.
 func withStore(
 	cmd *cobra.Command, p *Process, flags map[string]string, of keys, do func(context.Context, *store) error,
 ) error {

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// trialMore is for how much longer than its probation a gateway may look at a revision that it suspects, until it
-	// has said what it thinks.
+	// trialMore is for how much longer than its probation a gateway may look at a revision that it suspects. By then
+	// it has given its verdict.
 	trialMore = 5 * time.Second
 
 	// skew is by how much the clocks of people and gateways may differ.

@@ -34,8 +34,8 @@ type waiter struct {
 	reasons    []string        // that were written
 }
 
-// await waits for the gateways to say what became of the revision that is live with the write of the index since; 0 =
-// with a write that is to be found. The answer is that it is not as it should be.
+// await waits for the gateways to say what became of the revision that is live with the write of the index since. A
+// since of 0 means a write that is to be found. The answer is that it is not as it should be.
 func (s *store) await(
 	ctx context.Context, p *Process, rev string, since uint64, o pushOptions,
 ) (t *tally, answer error) {
