@@ -8,9 +8,9 @@ import (
 )
 
 // guard keeps web pages out. The admin port has no password: it is for who can
-// reach it, which is this machine. A page in a browser here can reach it too, so a
-// request that a page made (it has an Origin), or that a foreign name was
-// resolved to us for (DNS rebinding: the Host is that name), is refused.
+// reach it, which is this machine. A page in a browser here can reach it too. So a request that a page made (it has an
+// Origin) is refused. Refused too is one for a foreign name that was resolved to us (DNS rebinding: the Host is that
+// name).
 func guard(next http.Handler, listen string) http.Handler {
 	own, _, _ := net.SplitHostPort(listen)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

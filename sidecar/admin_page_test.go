@@ -40,7 +40,7 @@ func TestAdminPage(t *testing.T) {
 	}
 }
 
-// The page takes everything from beside it: what its document names is served, with the right kind, and nothing stands
+// The page takes everything from beside it. What its document names is served, with the right kind, and nothing stands
 // in the document that its policy would have to allow.
 func TestAdminPageParts(t *testing.T) {
 	f := startAdmin(t, View{}, AdminOptions{})

@@ -126,7 +126,7 @@ func (a *applier) catalogQueries() []consul.Query {
 	return all
 }
 
-// replace makes next, which is visible, the active revision, on probation if p is not nil, and gives up what only the
+// replace makes next, which is visible, the active revision, on probation if p is not nil. It gives up what only the
 // one before it held.
 func (a *applier) replace(next *revision, p *probation, took time.Duration) {
 	before, source, now := a.active, next.from.Source, time.Now()

@@ -14,14 +14,14 @@ import (
 
 const (
 	// bootstrapAfter is how long after the start the bootstrap's own revision is put into service if the source has
-	// delivered nothing: a Consul that hangs holds nobody up.
+	// delivered nothing. So a Consul that hangs does not hold the start up.
 	bootstrapAfter = 1500 * time.Millisecond
 	// firstServes is how long after the start the first revision serves at the latest; 2 s are promised.
 	firstServes = 1800 * time.Millisecond
 )
 
-// endpointsDeadline is until when a revision waits for its endpoints: the first one has little time, one that was held
-// or rejected has waited, and one that is put back has them.
+// endpointsDeadline is until when a revision waits for its endpoints. The first one has little time. One that was held
+// or rejected has waited already, and one that is put back has its endpoints.
 func (a *applier) endpointsDeadline() time.Time {
 	if a.goingBack || a.pending != nil && a.pending.status.State != "" {
 		return time.Now()

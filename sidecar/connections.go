@@ -19,7 +19,7 @@ const (
 	manyConnections = 1 << 20
 )
 
-// connections is how many connections may be accepted at a time: what the operator says, else half of what the
+// connections is how many connections may be accepted at a time. It is what the operator says, else half of what the
 // descriptor limit leaves, since each needs a second one upstream.
 func (b *Bootstrap) connections() int {
 	if b.MaxConnections > 0 {

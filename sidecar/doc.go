@@ -27,8 +27,8 @@
 //   - What became of the newest document is told in Consul (verdict.go), after each step of the applying goroutine.
 //   - For a while the revision is on probation (probation.go): if it makes requests fail (judge.go), the one before is
 //     put back.
-//   - What serves is kept in the state directory (state.go, and state_trees.go what spares a start the parsing), with
-//     what is being tried (trials.go), and a start without its source begins with it (restore.go).
+//   - What serves is kept in the state directory (state.go), with what is being tried (trials.go) and what spares a
+//     start the parsing (state_trees.go). A start without its source begins with it (restore.go).
 //   - Between revisions the same goroutine gives the catalog's answers to the clusters that subscribed to them.
 //
 // The bootstrap is env.go (the one struct), flags.go, load.go and what they parse; the admin port admin.go and its
@@ -56,14 +56,14 @@
 // Readiness does not depend on Consul: with routes of the bootstrap's own, or a revision in service, traffic can be
 // served.
 //
-// A document that was being tried when the process ended is quarantined at the next start only where another one can
-// serve, else after three such ends. A kill or a loss of power must not leave a gateway with nothing. The trial ends
-// with the probation, or 15 s after the swap. Its note is not synced to the disk: a loss of power is no document's
-// doing.
+// A document that was being tried when the process ended is quarantined at the next start where another one can serve.
+// Where none can, it is quarantined after three such ends. A kill or a loss of power must not leave a gateway with
+// nothing. The trial ends with the probation, or 15 s after the swap. Its note is not synced to the disk: a loss of
+// power is no document's doing.
 //
-// A pending document is tried again by time, from 1 to 30 seconds, and not by watching what is in its way: nothing
+// A pending document is tried again by time, from 1 to 30 seconds, and not by watching what is in its way. Nothing
 // tells when a port becomes free. The ends of the process that a document has brought about are counted on while it is
-// pending, and no end is counted that comes between two tries.
+// pending. An end that comes between two attempts to apply it is not counted.
 //
 // A fault counts for the table that has decided the request. Requests of the former revision may fail for long after
 // the swap, and must not take back what heals them.
@@ -73,7 +73,7 @@
 // that one. Listeners of HTTP are not judged: what fails there is no request, and anybody can make handshakes fail.
 //
 // That no route matches (NR) is not held against a revision, be it in HTTP or by server name. Which routes there are is
-// the author's word. A route that was removed on purpose and one that was misspelt cannot be told apart, and a revision
+// the author's word. A route that was removed on purpose and one that was misspelt cannot be told apart. A revision
 // that removes a route must not be undone by its clients. A push shows both, and apply.max_lost refuses what loses too
 // much, before it serves. A cluster that may be empty by the author's will is not held against it for being so.
 //
@@ -91,10 +91,10 @@
 // What is kept is as old as the last word of the source, not as the file.
 //
 // The trees of a large document are kept in a file of their own, beside its text. They are written after the text,
-// without a sync, and found out to be of another text by its hash: no order of writes and crashes can pair the two
+// without a sync, and found out to be of another text by its hash. No order of writes and crashes can pair the two
 // wrongly. They are read within the trial of the document. What reads them wrongly is no worse than a parser that ends
 // the process.
 //
-// Memory of a burst is given back once it is quiet (trim.go): a gateway that allocates nothing rarely collects, and an
+// Memory of a burst is given back once it is quiet (trim.go). A gateway that allocates nothing rarely collects, and an
 // idle sidecar should cost its neighbours nothing.
 package sidecar

@@ -18,11 +18,10 @@ const prefix = "GATEWAY"
 // none is how the tables show that a variable has no default.
 const none = "(none)"
 
-// Bootstrap is what only a restart changes: one field, one variable, one flag. A
-// variable's name is the field's, in words. `default` is its text when neither
-// flag nor environment says anything, `shown` how the tables show a default that
-// needs words, `oneof` the only texts there are, `group` what it and those below it
-// are about. Load fills and checks it.
+// Bootstrap is what only a restart changes: one field, one variable, one flag. A variable's name is the field's, in
+// words. `default` is its text when neither flag nor environment says anything, and `shown` is how the tables show a
+// default that needs words. `oneof` has the only texts there are, and `group` says what it and those below it are
+// about. Load fills and checks it.
 type Bootstrap struct {
 	Service  string `split_words:"true" default:"app" desc:"the app's service name; names the KV key and the metrics" group:"the service"`
 	Instance string `split_words:"true" shown:"host name" desc:"this sidecar's id"`
@@ -164,8 +163,8 @@ func (v *Variable) decode(text string, b *Bootstrap) error {
 	return nil
 }
 
-// empty judges a variable that is set to nothing: text and lists may be, the rest
-// has no such value, and a forgotten one shall not silently be zero.
+// empty judges a variable that is set to nothing. Text and lists may be empty. The rest has no such value, and a
+// forgotten one shall not silently be zero.
 func (v *Variable) empty() error {
 	if k := v.field.Type.Kind(); k == reflect.String || k == reflect.Slice {
 		return nil

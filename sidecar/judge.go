@@ -40,9 +40,10 @@ type suspicion struct {
 	looks  int
 }
 
-// look takes what was counted since the swap, at a moment of which each is after the one before, and the share of
-// faults before the swap. It reports whether that was exceeded for long enough: over all requests since the swap, and
-// also over those of the last second, or else a burst that is over would count. A second without requests says nothing.
+// look takes what was counted since the swap, at a moment that is after that of the call before. It also takes the
+// share of faults before the swap. It reports whether that was exceeded for long enough. That is over all requests
+// since the swap, and also over those of the last second. Without the latter a burst that is over would count. A
+// second without requests says nothing.
 func (s *suspicion) look(at time.Time, all telemetry.Outcomes, before float64) (harm bool) {
 	last := &s.recent[s.looks%recentLooks]
 	second := telemetry.Outcomes{Requests: all.Requests - last.Requests}

@@ -187,8 +187,8 @@ func TestProbation(t *testing.T) {
 	}
 }
 
-// What was decided by the former revision, and ends badly while the new one serves, is not held against the new one:
-// it may be what heals it.
+// What was decided by the former revision, and ends badly while the new one serves, is not held against the new one.
+// The new one may be what mends it.
 func TestProbationIgnoresWhatTheFormerRevisionDid(t *testing.T) {
 	a := newTried(t)
 	a.gets(shop(1, ""))

@@ -30,15 +30,15 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// StartError is that the bootstrap cannot serve in these surroundings, and that starting it again changes nothing: a
-// port needs rights, a file cannot be read. It is as wrong as what Load refuses; only here it shows.
+// StartError is that the bootstrap cannot serve in these surroundings, and that starting it again changes nothing. For
+// example a port needs rights, or a file cannot be read. It is as wrong as what Load refuses; only here it shows.
 type StartError struct{ err error }
 
 func (e *StartError) Error() string { return e.err.Error() }
 func (e *StartError) Unwrap() error { return e.err }
 
-// startError makes one of told, which is what the operator gets to read of cause; but not of what may be over at the
-// next start.
+// startError makes one of told, which is what the operator gets to read of cause. It makes none of what may be over at
+// the next start.
 func startError(told, cause error) error {
 	for _, passing := range []error{
 		syscall.EADDRINUSE,    // somebody else has the port

@@ -54,9 +54,9 @@ func (a *applier) restore(ctx context.Context) bool {
 	return true
 }
 
-// restoreGC is the target of the collector (GOGC) while the kept document comes into service. A heap that begins at
-// 4 MB would else be collected eight times on the way of 10,000 routes, with nearly all of it alive: a seventh of the
-// processor's time. The heap's peak is 5 % higher.
+// restoreGC is the target of the collector (GOGC) while the kept document comes into service. A heap that begins at 4
+// MB would else be collected eight times on the way of 10,000 routes, with nearly all of it alive. That was a seventh
+// of the processor's time. The heap's peak is 5 % higher.
 const restoreGC = 400
 
 // collectLess has the collector wait for more garbage, until end.

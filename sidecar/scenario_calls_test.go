@@ -24,8 +24,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// shopCalls is a server of gRPC whose method says how it ends: Echo returns each message, a number is its status, Hang
-// waits for the end of the call, Late refuses each second time. seen gets the traceparent of each call.
+// shopCalls is a server of gRPC whose method says how it ends. Echo returns each message, and a number is the status
+// that it ends with. Hang waits for the end of the call, and Late refuses each second time. seen gets the traceparent
+// of each call.
 func shopCalls(t *testing.T, seen chan<- string) (address string) {
 	t.Helper()
 	var calls atomic.Int64
@@ -86,9 +87,9 @@ func (c calling) do(t *testing.T, by *grpc.ClientConn, trace, caller string) cod
 	return grpcstatus.Code(err)
 }
 
-// A call of gRPC from app to app by two gateways is one trace of four spans, named for the service and the method, with
-// its status as the conventions for RPC have it: on a connection that is being made, where a goroutine carries it, and
-// on one that is there, where it is relayed.
+// A call of gRPC from app to app by two gateways is one trace of four spans. They are named for the service and the
+// method, with the status as the conventions for RPC have it. That holds on a connection that is being made, where a
+// goroutine carries it, and on one that is there, where it is relayed.
 func TestTraceOfCalls(t *testing.T) {
 	t.Parallel()
 	collector := testserver.Collector(t)

@@ -102,8 +102,8 @@ func (b *browser) pageTrouble(g *gateway) string {
 	return fmt.Sprint(b.do(command{"eval": `document.getElementById('trouble').innerText`}))
 }
 
-// Each trouble that wakes an operator is named in the first ten lines of the status, in what the page reads and shows,
-// and can be seen in the metrics.
+// Each trouble that wakes an operator is named in the first ten lines of the status, and in what the page reads and
+// shows. It can also be seen in the metrics.
 func TestEveryCauseIsNamed(t *testing.T) {
 	t.Parallel()
 	one := func(endpoints, more string) string {

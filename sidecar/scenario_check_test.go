@@ -139,7 +139,7 @@ clusters: [{name: app, endpoints: ["127.0.0.1:1"]}]
 	})
 }
 
-// All is well before the first start, and while the gateway runs: its ports are its own then, and what it finds wrong
+// All is well before the first start, and while the gateway runs. Its ports are its own then, and what it finds wrong
 // with its traffic is told.
 func TestCheckBeforeAndAfterTheStart(t *testing.T) {
 	t.Parallel()

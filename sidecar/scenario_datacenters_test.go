@@ -12,8 +12,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// A cluster of another datacenter stands in while the own one has no instance, for HTTP and for TCP, and gives way at
-// once when it has.
+// A cluster of another datacenter stands in while the own one has no instance, for HTTP and for TCP. It gives way at
+// once when the own one has an instance.
 func TestFailoverToAnotherDatacenter(t *testing.T) {
 	t.Parallel()
 	own := testserver.Consul(t, testserver.Datacenter(t, "dc1"))

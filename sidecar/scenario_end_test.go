@@ -15,8 +15,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// keeper is a client that keeps one connection busy for as long as it is told that
-// it may, and not longer: no request of its is lost by an end in good order.
+// keeper is a client that keeps one connection busy for as long as it is told that it may, and not longer. None of its
+// requests is lost by an end in good order.
 type keeper struct {
 	conn     net.Conn
 	r        *bufio.Reader

@@ -40,8 +40,8 @@ func (s *shown) String() string {
 	return s.text.String()
 }
 
-// A developer's terminal shows a short line for each request, in colours unless they are not wanted, and each problem
-// of a document on a row of its own.
+// A developer's terminal shows a short line for each request, in colours unless they are not wanted. Each problem of a
+// document is on a line of its own.
 func TestDevOnATerminal(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {

@@ -37,8 +37,9 @@ func counted(b *testing.B, consul *testserver.ConsulServer) (address string, all
 	return server.Listener.Addr().String(), all, writes
 }
 
-// Thirty gateways on one Consul: how long from the start of a push until the last of them serves it, until its author
-// knows that, and what Consul has of that, and of nothing: requests, and time of the processors.
+// Thirty gateways on one Consul: how long from the start of a push until the last of them serves it. Also measured is
+// the time until its author knows that. The load on Consul of that, and of nothing, is requests and time of the
+// processors.
 func BenchmarkFleet(b *testing.B) {
 	consul := testserver.Consul(b, testserver.ConsulConfig(map[string]any{
 		"limits": map[string]any{"http_max_conns_per_client": 2000},

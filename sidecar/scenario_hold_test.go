@@ -11,8 +11,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// A document that would take the endpoints from a route that has some is held, whatever keeps them
-// away: what served goes on without a failed request.
+// A document that would take the endpoints from a route that has some is held, whatever keeps them away. What served
+// goes on without a failed request.
 func TestHeldRevisions(t *testing.T) {
 	t.Parallel()
 	consul := testserver.Consul(t)

@@ -104,8 +104,8 @@ func (c *changing) whole(t *testing.T, g *gateway) (n int64) {
 	return 0
 }
 
-// Killed at any moment while documents and instances change, a gateway starts with a whole revision: the one before or
-// the one after, with Consul and without. With -v it prints figures.
+// Killed at any moment while documents and instances change, a gateway starts with a whole revision. That is the one
+// before or the one after, with Consul and without. With -v it prints figures.
 func TestKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	c := &changing{t: t, consul: testserver.Consul(t)}

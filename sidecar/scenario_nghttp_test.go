@@ -17,8 +17,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// echoApp is a backend of both versions, in the clear. It answers with what it is sent, behind what is big for the path
-// /big, and a trailer that tells the sum of both and the client's own trailer.
+// echoApp is a backend of both versions, in the clear. It answers with what it is sent, for the path /big behind
+// something big. A trailer tells the sum of both and the client's own trailer.
 func echoApp(t testing.TB, big []byte) (address string) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -50,8 +50,8 @@ var (
 	nghttpFault  = regexp.MustCompile(`recv RST_STREAM|recv GOAWAY|\[ERROR\]|\[INVALID|not processed|[A-Z]+_ERROR\(`)
 )
 
-// What nghttp sends arrives whole, comes back whole, and in an order that it does not choose: frame by frame,
-// for all that it can do to a request, encrypted and in the clear, to endpoints of both versions.
+// What nghttp sends arrives whole, comes back whole, and in an order that it does not choose. It is compared frame by
+// frame, for all that it can do to a request, encrypted and in the clear, to endpoints of both versions.
 func TestNghttp(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

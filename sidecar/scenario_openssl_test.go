@@ -13,8 +13,8 @@ import (
 
 const (
 	ask1 = "GET / HTTP/1.1\r\nHost: gateway.test\r\nConnection: close\r\n\r\n"
-	// ask2 is a GET of / as HTTP/2 has it: the preface, SETTINGS, HEADERS on stream 1, and the GOAWAY of a client that
-	// has no more to ask.
+	// ask2 is a GET of / as HTTP/2 has it. That is the preface, SETTINGS, HEADERS on stream 1, and the GOAWAY of a
+	// client that has no more to ask.
 	ask2 = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\x00\x00\x00\x04\x00\x00\x00\x00\x00" +
 		"\x00\x00\x11\x01\x05\x00\x00\x00\x01\x82\x87\x84\x41\x0cgateway.test" +
 		"\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
@@ -47,9 +47,9 @@ func names(t testing.TB, printed string) string {
 	return string(out)
 }
 
-// A TLS stack that is not Go's comes to the listeners: it is shown the certificate for the name it asks for, in the
-// versions that the document allows, speaks the protocol it asks for, comes back with its ticket, and must prove itself
-// where that is required.
+// A TLS stack that is not Go's comes to the listeners. It is shown the certificate for the name it asks for, in the
+// versions that the document allows. It speaks the protocol it asks for, comes back with its ticket, and must prove
+// itself where that is required.
 func TestOpenSSL(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -141,7 +141,7 @@ func (b *browser) want(expression, want string) {
 // hostile is what somebody puts into names and requests to have it run in the page.
 const hostile = `<img src=x onerror=window.attacked=1><script>window.attacked=1</script>`
 
-// The page shows what is wrong first, and how each request failed; what comes from documents and requests is text in
+// The page shows what is wrong first, and how each request failed. What comes from documents and requests is text in
 // it, whatever it looks like.
 func TestPage(t *testing.T) {
 	t.Parallel()
@@ -441,7 +441,7 @@ func TestPageRows(t *testing.T) {
 		"consul. 3 of 3 connections, clients wait, 17 of 1024 file descriptors.")
 }
 
-// No text runs out of its cell, no name is broken that has room, and nothing has to be scrolled to the side, however
+// No text runs out of its cell, and no name is broken that has room. Nothing has to be scrolled to the side, however
 // wide the window is.
 func TestPageLayout(t *testing.T) {
 	t.Parallel()

@@ -35,8 +35,8 @@ func clientOf(t testing.TB, major int) *http.Client {
 	return &http.Client{Transport: tr, Timeout: longestWait}
 }
 
-// Which instances of a service a cluster follows, and which of them come first, is the same for each pair of versions:
-// by tags, by a filter, by the name of a port, by zone and by node.
+// Which instances of a service a cluster follows, and which of them come first, is the same for each pair of versions.
+// They are chosen by tags, by a filter, by the name of a port, by zone and by node.
 func TestFollowedInstancesInEachVersion(t *testing.T) {
 	t.Parallel()
 	consul := testserver.Consul(t)

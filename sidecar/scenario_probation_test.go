@@ -84,8 +84,8 @@ func TestRollback(t *testing.T) {
 	}
 }
 
-// With Consul as the source: what was put back has the endpoints of now at once, the harmful document stays out across
-// a restart, and a person may insist on it.
+// With Consul as the source, what was put back has today's endpoints at once. The harmful document stays out across a
+// restart, and a person may insist on it.
 func TestRollbackWithConsul(t *testing.T) {
 	t.Parallel()
 	consul := testserver.Consul(t)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// An app that can do one thing at a time gets one at a time; the others wait in front of it, and not for ever.
+// An app that can do one thing at a time gets one at a time. The others wait in front of it, and not for ever.
 func TestAppConcurrency(t *testing.T) {
 	t.Parallel()
 	began, finish := make(chan string), make(chan struct{})

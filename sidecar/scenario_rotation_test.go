@@ -17,8 +17,8 @@ import (
 const rotatedWithin = time.Second * slowness
 
 // TestRotationUnderLoad with clients that speak HTTP/2, and one thing more that changes: the authority of the clients.
-// Each change is made while h2load presses a listener, and others ask on it and on one that wants their certificate,
-// over one connection for all and over a new one each time.
+// Each change is made while h2load sends requests to a listener as fast as it can. Other clients ask on it and on one
+// that wants their certificate, over one connection for all and over a new one each time.
 func TestRotationUnderHTTP2Load(t *testing.T) {
 	dir := t.TempDir()
 	front, back := testcert.NewCA(t, "front"), testcert.NewCA(t, "back")

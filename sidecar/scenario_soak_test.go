@@ -22,9 +22,9 @@ import (
 var soak = flag.Duration("soak", 12*time.Second, "how long TestSoak lasts")
 
 // TestSoak has a gateway serve all that it can serve at once: HTTP/1.1, HTTP/2, gRPC, WebSockets, TCP, and TLS that it
-// ends or passes on. Meanwhile there is a revision each second, instances come and go in the catalog, one of them
-// crashes again and again, and Consul is killed twice. No request fails, and what the gateway uses does not grow.
-// With -v it prints figures.
+// ends or passes on. Meanwhile there is a revision each second, instances come and go in the catalog. One of them
+// crashes again and again, and Consul is killed twice. No request fails, and what the gateway uses does not grow. With
+// -v it prints figures.
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	s := newSoaked(t)

@@ -52,8 +52,8 @@ func restored(t *testing.T, environ env) *gateway {
 	return g
 }
 
-// A gateway starts while Consul is away: what served before serves at once, says how old it is, and gives way to what
-// Consul says when it comes.
+// A gateway starts while Consul is away. What served before serves at once, the gateway says how old it is, and it
+// gives way to what Consul says when it comes.
 func TestStartWithoutConsulFromTheState(t *testing.T) {
 	t.Parallel()
 	consul := testserver.Consul(t)

@@ -88,9 +88,9 @@ func (g *gateway) spent(b *testing.B) spent {
 	return spent{number("TotalAlloc"), number("NumGC"), cpu}
 }
 
-// A document of 10,000 routes takes the place of another one while there are requests: how long these take then, and
-// how long without, side by side. And what a swap costs: from the write of the file until it serves, the processors'
-// time of the whole process, and garbage. Each iteration is a swap, and the same time without.
+// A document of 10,000 routes takes the place of another one while there are requests. The benchmark shows how long
+// these take then, and how long without, side by side. And what a swap costs: from the write of the file until it
+// serves, the processors' time of the whole process, and garbage. Each iteration is a swap, and the same time without.
 func BenchmarkSwapUnderLoad(b *testing.B) {
 	const each = 3 * time.Second
 	endpoint := app(b, "app")

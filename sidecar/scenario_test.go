@@ -28,8 +28,8 @@ import (
 // longestWait is how long a test waits for what should take a moment.
 const longestWait = 20 * time.Second
 
-// binary is the gateway as users have it, built once for all scenarios; under the
-// race detector it is built with it, and a race is an exit code that no test wants.
+// binary is the gateway as users have it, built once for all scenarios. Under the race detector it is built with it,
+// and a race is an exit code that no test wants.
 var binary = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(binaryDir, "gateway")
 	args := append([]string{"build", "-o", path}, buildFlags...)
@@ -54,7 +54,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// moreAtOnce lets more tests run side by side than there are processors, unless the command line says how many: they
+// moreAtOnce lets more tests run side by side than there are processors, unless the command line says how many. They
 // wait for gateways and Consul most of the time.
 func moreAtOnce() {
 	flag.Parse()

@@ -50,8 +50,8 @@ func loopback(t testing.TB, ca *testcert.CA) *tls.Certificate {
 	return &c
 }
 
-// asks begins to ask with a client of its own until it is stopped, on kept connections or on a new one each time; over
-// HTTP/2 where the configuration names it, and then nothing else is an answer.
+// asks begins to ask with a client of its own until it is stopped, on kept connections or on a new one each time. It
+// is over HTTP/2 where the configuration names it, and then no other version is accepted.
 func asks(t testing.TB, url string, config *tls.Config, kept bool) *load {
 	l := &load{done: make(chan struct{})}
 	h2 := slices.Contains(config.NextProtos, "h2")
@@ -176,8 +176,8 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 }
 
-// A listener's TLS comes and goes: live connections go on as what they are, new ones are what the document says, other
-// listeners do not notice.
+// A listener's TLS comes and goes. Live connections go on as what they are, new ones are what the document says, and
+// other listeners do not notice.
 func TestListenerTurnsTLSOnAndOff(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -11,8 +11,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// A request from app to app by two gateways is one trace of four spans, whatever is spoken on the way and to the
-// Collector, and whoever carries the request.
+// A request from app to app by two gateways is one trace of four spans. It does not matter what is spoken on the way
+// and to the Collector, or who carries the request.
 func TestTraceOverTwoGateways(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -147,8 +147,8 @@ func exchange(t *testing.T, by http.RoundTripper, req *http.Request) {
 	}
 }
 
-// A request that waits, is tried again and has its endpoint put out tells so in its spans, and its line in the access
-// log has the ids.
+// A request that waits, is tried again and has its endpoint ejected tells so in its spans. Its line in the access log
+// has the ids.
 func TestTraceOfARetry(t *testing.T) {
 	t.Parallel()
 	collector := testserver.Collector(t)

@@ -14,8 +14,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// The log warns, once each, of what an operator has to act upon: a certificate that ends soon, clients that wait for a
-// place, a TCP endpoint that refuses.
+// The log warns, once each, of what an operator has to act upon. That is a certificate that ends soon, clients that
+// wait for a place, and a TCP endpoint that refuses.
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	ca, dir := testcert.NewCA(t, "ca"), t.TempDir()

@@ -26,8 +26,8 @@ const (
 // Masked is shown in place of a value that is, or may be, a secret.
 const Masked = "(set, not shown)"
 
-// Settings are all variables of a bootstrap that was made of s, in the table's order, and then those of Consul and
-// OpenTelemetry that are set.
+// Settings are all variables of a bootstrap that was made of s, in the table's order. After them come those of Consul
+// and OpenTelemetry that are set.
 func (s Sources) Settings(b *Bootstrap) []Setting {
 	l := loader{from: s, env: environment(s.Environ), vars: Variables()}
 	resolved := map[string]string{

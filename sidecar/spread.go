@@ -23,8 +23,8 @@ func (b *Bootstrap) share() time.Duration {
 }
 
 // takeTurn finds out when a document is to come into service that the source has delivered. One that is delivered once
-// more keeps its turn; another one in between ends it. There is no turn for what takes back a revision, for what a
-// person wants here and now, and while nothing of this process's source serves.
+// more keeps its turn; another one in between ends it. What takes back a revision has no turn, nor has what a person
+// wants here and now. There is none either while nothing of this process's source serves.
 func (a *applier) takeTurn(d *discovery.Document, insists bool) {
 	phase := a.phase()
 	switch {

@@ -12,7 +12,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
-// The part of GATEWAY_SPREAD is the same in every process, never more than all of it, and the parts of a fleet are
+// The part of GATEWAY_SPREAD is the same in every process, and never more than all of it. The parts of a fleet are
 // spread over it.
 func TestShareOfTheSpread(t *testing.T) {
 	of := func(instance string, spread time.Duration) time.Duration {

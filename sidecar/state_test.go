@@ -48,7 +48,7 @@ func TestTrialAfterAnEnd(t *testing.T) {
 }
 
 // A document that cannot be applied yet, and is tried again, is blamed for the ends that it brought about, and for no
-// other: neither does trying forgive, nor does waiting count.
+// other. Trying it again forgives nothing, and waiting counts nothing.
 func TestTrialOfAPendingDocument(t *testing.T) {
 	dir, err := statedir.Open(filepath.Join(t.TempDir(), "state"))
 	if err != nil {
@@ -121,8 +121,8 @@ func TestKeptRevision(t *testing.T) {
 	}
 }
 
-// A document that a person insists on, by a clock that is ahead, ends the process: it is not tried at every start until
-// that time has come. Only when it is pushed with --force once more, by whatever clock.
+// A document that a person insists on, by a clock that is ahead, ends the process. It is not tried at every start
+// until that time has come. Only when it is pushed with --force once more, by whatever clock.
 func TestTrialOfAForcedDocument(t *testing.T) {
 	dir, err := statedir.Open(filepath.Join(t.TempDir(), "state"))
 	if err != nil {

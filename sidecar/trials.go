@@ -24,8 +24,8 @@ const (
 	lastStarts = 3
 )
 
-// trial is the content of the file trying: the document that is being read and applied, by the hash of its bytes, and
-// one that is not to be tried again.
+// trial is the content of the file trying. It has the document that is being read and applied, by the hash of its
+// bytes, and one that is not to be tried again.
 type trial struct {
 	Hash    string    `json:"hash,omitempty"`
 	Since   time.Time `json:"since,omitzero"`
@@ -139,8 +139,8 @@ func (t *trials) begin(hash string, forced time.Time) {
 	t.write()
 }
 
-// suspend notes that the document did not come into service, and will be tried again: an end of the process meanwhile
-// is not its doing, but those before count on.
+// suspend notes that the document did not come into service, and will be tried again. An end of the process meanwhile
+// is not its doing, but those before still count.
 func (t *trials) suspend() {
 	if t.now.Hash != "" && t.now.Ends > 0 {
 		t.now.Pending, t.now.PendingEnds = t.now.Hash, t.now.Ends

@@ -19,7 +19,7 @@ const (
 	trimWorth = 2 << 20
 )
 
-// trim gives the memory of a burst back to the system once it is over: an idle sidecar should cost its app's machine
+// trim gives the memory of a burst back to the system once it is over. An idle sidecar should cost its app's machine
 // next to nothing. The runtime alone would do so only after the next collection, and a gateway that allocates nothing
 // rarely has one. It ends with ctx.
 func trim(ctx context.Context) {
@@ -52,8 +52,8 @@ func trim(ctx context.Context) {
 	}
 }
 
-// spare is the memory that the heap holds beyond what is known to be alive: free, unused in its spans, or garbage that
-// nobody has looked for.
+// spare is the memory that the heap holds beyond what is known to be alive. It is free, unused in its spans, or
+// garbage that nobody has looked for.
 func spare() uint64 {
 	s := []metrics.Sample{
 		{Name: "/memory/classes/heap/free:bytes"},

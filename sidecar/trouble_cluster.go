@@ -201,8 +201,8 @@ func (t *troubles) slow(c *cluster.Status) {
 	}
 }
 
-// where tells at which endpoint it fails, and how: the newest error, unless a sentence has it already, or else the
-// endpoint that has most of the failures although there are others.
+// where tells at which endpoint it fails, and how. It gives the newest error, unless a sentence has it already, or
+// else the endpoint that has most of the failures although there are others.
 func (t *troubles) where(c *cluster.Status) string {
 	if e := t.newestError(c); e != nil {
 		last := t.lastError(&e.Passive)
