@@ -50,9 +50,8 @@ func (c *Client) TunnelConfig(address string) *tls.Config {
 	return c.endpoint(c.live.Load().tunnel, address)
 }
 
-// endpoint makes the configuration of one endpoint: the name to verify, and its
-// own place in the session cache, since one endpoint cannot read another's
-// tickets. A copy costs under a microsecond, a handshake hundreds.
+// endpoint makes the configuration of one endpoint. It has the name to verify, and its own place in the session cache,
+// since one endpoint cannot read another's tickets. A copy costs under a microsecond, a handshake hundreds.
 func (c *Client) endpoint(base *tls.Config, address string) *tls.Config {
 	own := base.Clone()
 	if own.ServerName == "" {

@@ -30,9 +30,9 @@ func (c *Client) TunnelDialer(dial netio.DialFunc) netio.DialFunc {
 	}
 }
 
-// Tunnel speaks TLS over nc, which is connected to the endpoint at address, for bytes that are not ours to understand:
-// without ALPN, since L4 knows nothing of the cluster's protocol. It owns nc, and closes it where it fails or ctx ends
-// before the handshake does.
+// Tunnel speaks TLS over nc, which is connected to the endpoint at address, for bytes that are not ours to understand.
+// It does so without ALPN, since L4 knows nothing of the cluster's protocol. It owns nc, and closes it where it fails
+// or ctx ends before the handshake does.
 func (c *Client) Tunnel(ctx context.Context, nc net.Conn, address string) (net.Conn, error) {
 	return handshake(ctx, nc, c.TunnelConfig(address))
 }

@@ -10,7 +10,7 @@
 // name or URI to expect.
 //
 // The files are watched (internal/filewatch). When one of them may have changed, every source is read again. A source
-// that is whole replaces its material, and each server and client of it builds its state anew and publishes it by one
+// that is whole replaces its material. Each server and client of it then builds its state anew and publishes it by one
 // atomic store. A source that is broken keeps what it had, and is told once in the log and, while it lasts, in
 // [Set.Status] (status.go).
 //
@@ -22,7 +22,7 @@
 //   - A handshake sees one state whole: never a new certificate with an old key, or new roots with old tickets.
 //   - New connections see a changed file within two seconds, mostly within a tenth. Connections that are open stay as
 //     they are.
-//   - Once a revision is prepared, no state of its files takes away what serves: what is missing, cut off, mismatched
+//   - Once a revision is prepared, no state of its files takes away what serves. What is missing, cut off, mismatched
 //     or no certificate at all is reported and ignored. A certificate that has expired is whole: it serves.
 //   - The log has each certificate in service 14 days before its end, a day before it, and when it has ended, once each
 //     (expiry.go).
@@ -37,7 +37,7 @@
 //
 // # Not here
 //
-// Accepting, deadlines and the number of handshakes (proxy, l4); counting them (telemetry); whether a document makes
+// Accepting, deadlines and the number of handshakes (proxy, l4); counting them (telemetry). Whether a document makes
 // sense (internal/config) and the warning about insecure_skip_verify (sidecar); removing a client's own
 // X-Forwarded-Client-Cert (proxy).
 //
@@ -46,10 +46,10 @@
 // One tls.Config for ever, with GetConfigForClient, instead of one per accept: whoever keeps it still gets new
 // certificates. The inner configuration is built when files change, not per handshake.
 //
-// Ticket keys in a tls.Config of their own, through WrapSession and UnwrapSession: crypto/tls rotates them daily, and
-// they can outlive a certificate yet not a rule. Turned down: explicit keys (a rotation of our own), and re-verifying
-// resumed clients in VerifyConnection (a signature check each time; a full handshake after a change of roots does the
-// same once).
+// Ticket keys are in a tls.Config of their own, through WrapSession and UnwrapSession. The package crypto/tls rotates
+// them daily, and they can outlive a certificate but not a rule. Turned down: explicit keys (a rotation of our own).
+// Also turned down: re-verifying resumed clients in VerifyConnection (a signature check each time; a full handshake
+// after a change of roots does the same once).
 //
 // Reading all sources at each event instead of only those that an event names. A file is small, an equal digest ends
 // it, and nobody can be wrong about which file a link led to. For the same reason contents are compared, not times and

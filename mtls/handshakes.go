@@ -6,7 +6,7 @@ import (
 )
 
 // Handshakes bounds the handshakes with clients that are worked on at a time; those over it wait. One whose client has
-// not said all of its hello is not among them: it costs no more than its connection, and a few silent clients must not
+// not said all of its hello is not among them. It costs no more than its connection, and a few silent clients must not
 // keep all others out.
 type Handshakes struct {
 	places chan struct{} // a token for each one under way

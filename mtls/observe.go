@@ -7,7 +7,7 @@ import (
 )
 
 // Observe watches files that something else in the process reads by itself, such as the client of Consul, until the
-// end of the process: their end is told as that of any other. Files that cannot be read are passed over, for who reads
+// end of the process. Their end is told as that of any other. Files that cannot be read are passed over, for who reads
 // them says so. Call it once.
 func (s *Set) Observe(pairs []config.Certificate, roots []string) {
 	s.mu.Lock()

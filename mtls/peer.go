@@ -14,9 +14,9 @@ import (
 // certificate may carry thousands of names, and upstreams refuse long heads.
 const maxForwardedBytes = 4 << 10
 
-// Identity is who the other side has proved to be, for the access log: its
-// SPIFFE URI, else its first URI, DNS name, e-mail address or IP address, else
-// its subject. It is empty if nothing was proved. The text is printable ASCII.
+// Identity is who the other side has proved to be, for the access log. That is its SPIFFE URI, else its first URI, DNS
+// name, e-mail address or IP address, else its subject. It is empty if nothing was proved. The text is printable
+// ASCII.
 func Identity(cs *tls.ConnectionState) string {
 	leaf := proved(cs)
 	if leaf == nil {

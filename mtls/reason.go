@@ -12,10 +12,9 @@ import (
 	"time"
 )
 
-// Reason says in a few words why a handshake did not work, or why a connection
-// was refused right after one (TLS 1.3 servers look at a client's certificate
-// only then). The text is short printable ASCII, fit for the log and /status:
-// what the peer may choose in it, the names of its certificate, is bounded.
+// Reason says in a few words why a handshake did not work. Or it says why a connection was refused right after one
+// (TLS 1.3 servers look at a client's certificate only then). The text is short printable ASCII, fit for the log and
+// /status. What the peer may choose in it, the names of its certificate, is bounded.
 func Reason(err error) string {
 	if err == nil {
 		return ""
@@ -103,7 +102,7 @@ func PlainHTTP(err error) bool {
 	return false
 }
 
-// Alerted tells whether a handshake ended because of what the peer sent, so that it was sent an alert: closing the
+// Alerted tells whether a handshake ended because of what the peer sent, so that it was sent an alert. Closing the
 // connection while there is something unread of it may take that from it.
 func Alerted(err error) bool {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {

@@ -8,9 +8,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
-// Server is how one listener proves itself, and whom it lets in. All methods are
-// safe from any goroutine, also after the revision that made it is gone: it then
-// goes on with the certificates that it had.
+// Server is how one listener proves itself, and whom it lets in. All methods are safe from any goroutine, also after
+// the revision that made it is gone. It then goes on with the certificates that it had.
 type Server struct {
 	name      string // of the listener
 	settings  config.ListenerTLS
@@ -35,9 +34,8 @@ type serverState struct {
 	tickets *tls.Config
 }
 
-// clientRule is how clients prove themselves. A ticket lets a client in without
-// proving itself again, so ticket keys live and die with a rule: a client whose
-// ticket was made under another one, or against other roots, shows its
+// clientRule is how clients prove themselves. A ticket lets a client in without proving itself again, so ticket keys
+// exist as long as a rule. A client whose ticket was made under another one, or against other roots, shows its
 // certificate again.
 type clientRule struct {
 	auth  tls.ClientAuthType

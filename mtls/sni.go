@@ -57,8 +57,8 @@ func (c *chooser) named(name string) []*tls.Certificate {
 	return c.exact[name]
 }
 
-// candidates are the certificates for a server name, at least one: those that
-// have it, else those whose star stands for its first label, else the first.
+// candidates are the certificates for a server name, at least one. They are those that have it, else those whose star
+// stands for its first label, else the first.
 func (c *chooser) candidates(serverName string) []*tls.Certificate {
 	name := strings.ToLower(serverName)
 	if found := c.exact[name]; len(found) > 0 {

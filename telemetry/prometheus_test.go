@@ -44,8 +44,8 @@ func scrape(p *Provider, accept string) *http.Response {
 	return w.Result()
 }
 
-// A scrape has every instrument, under the name that OpenTelemetry's rules give it, in a text that Prometheus's own
-// parser reads and its own linter finds nothing wrong with.
+// A scrape has every instrument, under the name that OpenTelemetry's rules give it. Prometheus's own parser reads the
+// text, and its own linter finds nothing wrong with it.
 func TestScrape(t *testing.T) {
 	testserver.Goroutines(t)
 	r := NewRegistry()
