@@ -29,8 +29,8 @@ func main() {
 // signals ends the context at the first SIGTERM or SIGINT, which begins the drain,
 // and the process at the second. Reloads come as SIGHUP.
 func signals(ctx context.Context) (context.Context, <-chan os.Signal) {
-	// A log's reader that goes away costs its lines, not the app's traffic: writing
-	// to a closed stdout or stderr then is an error instead of the end.
+	// A log's reader that goes away costs its lines, not the app's traffic. Writing to a closed stdout or stderr is
+	// then an error instead of the end of the process.
 	signal.Ignore(syscall.SIGPIPE)
 
 	reloads := make(chan os.Signal, 1)

@@ -1,7 +1,6 @@
 // Package deploy holds samples: an image, and configurations for Compose,
-// Kubernetes, systemd and the OpenTelemetry Collector. The gateway imports none of
-// it; these tests read each file with what will read it there, as far as that is
-// at hand, so that no sample rots.
+// Kubernetes, systemd and the OpenTelemetry Collector. The gateway imports none of it. These tests read each file with
+// the program that will read it there, as far as that is at hand. So no sample rots.
 package deploy
 
 import (

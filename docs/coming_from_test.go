@@ -125,8 +125,8 @@ var movedBesides = map[string]func(t *testing.T, g *movedGateway){
 	},
 }
 
-// TestComingFrom registers the services of each set of tags in a real Consul, with these tags, and sends requests to
-// a gateway that serves the document beside them.
+// TestComingFrom registers the services of each set of tags in a real Consul, with these tags. It sends requests to a
+// gateway that serves the document beside them.
 func TestComingFrom(t *testing.T) {
 	p := pages(t)["coming-from.md"]
 	gateway := filepath.Join(t.TempDir(), "gateway")

@@ -1,6 +1,5 @@
-// Package docs_test holds the pages for operators to what the gateway does: each
-// command that a page shows is run and its output compared, each document is
-// decoded, and each name (key, variable, metric, field, flag, link) is one that
+// Package docs_test holds the pages for operators to what the gateway does. Each command that a page shows is run and
+// its output compared, and each document is decoded. Each name (key, variable, metric, field, flag, link) is one that
 // there is.
 //
 // What stands in a fence is told by a comment above it:

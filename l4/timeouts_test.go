@@ -282,8 +282,8 @@ func TestProbeWithoutAnswer(t *testing.T) {
 	})
 }
 
-// Who does not say what has to come first is not waited for: the time of the revision's read timeout holds for all of
-// it together.
+// A client that does not send what has to come first is not waited for. The time of the revision's read timeout holds
+// for all of it together.
 func TestGreetTimeout(t *testing.T) {
 	for name, listener := range map[string]string{
 		"client hello": "protocol: tls, cluster: out",

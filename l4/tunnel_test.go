@@ -124,8 +124,8 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// A side that has ended its direction and then resets is gone, also while the other one says nothing and waits for as
-// long as it takes.
+// A side that has ended its direction and then resets is gone. That holds also while the other one sends nothing and
+// waits for as long as it takes.
 func TestResetAfterTheEnd(t *testing.T) {
 	ca := testcert.NewCA(t, "root")
 	cert, key := ca.Leaf(t, testcert.Leaf{DNS: []string{"gw.example"}}).Write(t, t.TempDir(), "gw")

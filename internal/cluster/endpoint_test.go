@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestErrorsThatAreNews: an endpoint that fails all the time is told once, one that fails in two ways by turns once in
-// a while, and one that fails again after a silence anew.
+// TestErrorsThatAreNews: an endpoint that fails all the time is told once. One that fails in two ways by turns is told
+// once in a while, and one that fails again after a silence is told anew.
 func TestErrorsThatAreNews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, c := newCluster(t, cfg("a:1"))

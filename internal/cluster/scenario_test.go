@@ -15,11 +15,10 @@ import (
 )
 
 // A scenario is a load of 100 requests a second on a cluster whose endpoints
-// behave as the steps say. A step is "duration behaviours -> expectations":
-// a behaviour is endpoint=ok|down|half|hang (half: every other answer is a 500;
-// hang: a timeout after 2 s), an expectation is name=low..high, for an endpoint its
-// share of the step's requests in percent, and failed= how many requests failed.
-// "consul LIST" in place of behaviours is a delivery of Consul's.
+// behave as the steps say. A step is "duration behaviours -> expectations". A behaviour is endpoint=ok|down|half|hang
+// (half: every other answer is a 500; hang: a timeout after 2 s). An expectation is name=low..high. For an endpoint
+// that is its share of the step's requests in percent, and for failed it is how many requests failed. "consul LIST" in
+// place of behaviours is a delivery of Consul's.
 var scenarios = []struct {
 	name      string
 	endpoints string

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// Quiet is how long nothing may have happened before a change is told, so that a certificate and its key, written
-	// one after the other, are read as one.
+	// Quiet is how long nothing may have happened before a change is told. So a certificate and its key, written one
+	// after the other, are read as one.
 	Quiet = 50 * time.Millisecond
 	// Most is the longest wait for Quiet: what never rests is told too.
 	Most = 500 * time.Millisecond

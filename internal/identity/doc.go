@@ -1,5 +1,5 @@
-// Package identity has the names by which a certificate says who its owner is, and the patterns of such names that a
-// document may ask for.
+// Package identity has the names by which a certificate says who its owner is. It also has the patterns of such names
+// that a document may ask for.
 //
 // # Promises
 //

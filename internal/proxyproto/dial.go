@@ -8,8 +8,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
 
-// Dialer returns a DialFunc that begins each connection of dial with the header of a version
-// (config.ProxyProtocolV1 or V2) that says who is connected to whom, see [Write].
+// Dialer returns a DialFunc that begins each connection of dial with the header of a version (config.ProxyProtocolV1
+// or V2). The header says who is connected to whom, see [Write].
 func Dialer(dial netio.DialFunc, version string, h Header) netio.DialFunc {
 	return func(ctx context.Context, address string) (net.Conn, error) {
 		nc, err := dial(ctx, address)

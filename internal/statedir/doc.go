@@ -27,6 +27,6 @@
 // [Dir.Note] does not sync: it is for what must survive the process and not the machine, and may be written before each
 // document is read.
 //
-// [Dir.NoteBytes] has the envelope in a line before the bytes: a large file that nobody reads by eye, whose text form
-// would cost a start more than it saves.
+// [Dir.NoteBytes] has the envelope in a line before the bytes. It is for a large file that nobody reads by eye, whose
+// text form would cost a start more than it saves.
 package statedir

@@ -5,8 +5,9 @@
 //
 // [Client] or [Server] begins a connection of which the test holds one end, a socket or a pipe. From then on the test
 // writes heads ([Peer.Head], [Peer.Ask]) and any frame that golang.org/x/net/http2's Framer can write. It reads in one
-// of two ways: what the streams are about ([Peer.Next], [Peer.Answer], [Peer.Text]), while the peer answers SETTINGS
-// and PING by itself, or every frame as a short text ([Peer.Line], [Peer.Want]), with nothing answered.
+// of two ways. One gives what the streams are about ([Peer.Next], [Peer.Answer], [Peer.Text]), while the peer answers
+// SETTINGS and PING by itself. The other gives every frame as a short text ([Peer.Line], [Peer.Want]), with nothing
+// answered.
 //
 // # Promises
 //

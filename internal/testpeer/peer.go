@@ -18,8 +18,8 @@ type Peer struct {
 	enc   *hpack.Encoder
 	dec   *hpack.Decoder
 
-	// Window and Room are what the other end lets us send, in bytes, on a new stream and on all that there are, as far
-	// as Next has read.
+	// Window and Room are what the other end lets us send, in bytes. Window is for a new stream and Room for all that
+	// there are, as far as Next has read.
 	Window, Room int
 	// Fields are what the last section that Line has read says, each as "name: value".
 	Fields []string

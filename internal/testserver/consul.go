@@ -137,8 +137,8 @@ func (s *ConsulServer) Join(server *ConsulServer) {
 	s.Call(http.MethodPut, "/v1/agent/join/"+server.serf, nil)
 }
 
-// consulConfig is a server that forgets nothing when killed (-dev would), elects
-// itself quickly and speaks only HTTP and what it needs to talk to itself.
+// consulConfig is a server that forgets nothing when killed (-dev would), elects itself quickly. It speaks only HTTP
+// and what it needs to talk to itself.
 func consulConfig(t testing.TB, dir string, port int) map[string]any {
 	t.Helper()
 	const off = -1

@@ -51,8 +51,8 @@ func (s *ConsulServer) KVEntry(key string) (entry KVEntry, ok bool) {
 	return all[0], true
 }
 
-// Holds tells whether it answers, right now and from what it knows, that the key has this value and the service
-// instances with these ports, in any order. Any error is a no.
+// Holds tells whether it answers, right now and from what it knows, that the key has this value. The service must also
+// have instances with these ports, in any order. Any error is a no.
 func (s *ConsulServer) Holds(key, value, service string, ports ...int) bool {
 	status, answer, err := s.try(http.MethodGet, "/v1/kv/"+key+"?raw", nil)
 	if err != nil || status != http.StatusOK || string(answer) != value {

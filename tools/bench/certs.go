@@ -15,8 +15,9 @@ import (
 	"time"
 )
 
-// writeCertificates makes a CA with a certificate for servers and one for clients, as files: ca.pem, cert.pem and
-// key.pem, client.pem and client-key.pem, and both.pem and client-both.pem with the key behind the certificate.
+// writeCertificates makes a CA with a certificate for servers and one for clients, as files. These are ca.pem,
+// cert.pem and key.pem, client.pem and client-key.pem. In both.pem and client-both.pem the key stands behind the
+// certificate.
 func writeCertificates(dir string) error {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

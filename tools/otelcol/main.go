@@ -1,8 +1,8 @@
-// Command otelcol is a small OpenTelemetry Collector for the tests: it takes
-// metrics over OTLP and writes them to a file as JSON lines, or to its log.
+// Command otelcol is a small OpenTelemetry Collector for the tests. It takes metrics over OTLP and writes them to a
+// file as JSON lines, or to its log.
 //
-// It holds three of the upstream components and nothing of its own, so what the
-// tests see is what a real Collector made of our metrics:
+// It holds three of the upstream components and nothing of its own. So what the tests see is what a real Collector
+// made of our metrics:
 //
 //	otelcol --config otelcol.yaml
 package main

@@ -1,4 +1,4 @@
-// Command prometheus says what Prometheus makes of the gateway's alert rules and dashboard: it parses them with
+// Command prometheus says what Prometheus makes of the gateway's alert rules and dashboard. It parses them with
 // Prometheus' own packages, and evaluates them over what a gateway answered to scrapes. It is a module of its own, so
 // that nothing of it is ever linked into the gateway.
 //
