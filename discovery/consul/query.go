@@ -51,6 +51,12 @@ func compareQueries(a, b Query) int {
 	)
 }
 
+// OfAll is the query for all instances of the service.
+func (q Query) OfAll() Query {
+	q.Tags, q.Filter, q.Port = "", "", ""
+	return q
+}
+
 // Wanted says how an instance has to be, as the ends of two sentences. q asks for some of them only.
 func (q Query) Wanted() (register, has string) {
 	switch {

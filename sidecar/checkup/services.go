@@ -77,7 +77,7 @@ func (c *checkup) service(ctx context.Context, q consul.Query) {
 // meant.
 func (c *checkup) absent(ctx context.Context, q consul.Query) {
 	const register = "register it, or mend the name in the document"
-	if any := (consul.Query{Service: q.Service, Datacenter: q.Datacenter}); any != q {
+	if any := q.OfAll(); any != q {
 		if n, _, err := c.Consul.Registered(ctx, any); err == nil && n > 0 {
 			wanted, has := q.Wanted()
 			c.wrong("register one "+wanted+", or mend the document",
