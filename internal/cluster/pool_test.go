@@ -36,7 +36,7 @@ func TestPoolIsMostRecentlyUsedFirst(t *testing.T) {
 	}
 }
 
-// TestPoolChecksWhatWasIdle: trusted for a second, looked at after that.
+// TestPoolChecksWhatWasIdle: given out without a look for a second, and with one after that.
 func TestPoolChecksWhatWasIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, c := newCluster(t, cfg("a"))

@@ -21,7 +21,7 @@ type upstreamH1 struct {
 	slot   *cluster.Slot
 	reused bool
 	since  int64 // when it was given back, on the sweeper's clock
-	bare   bool  // its last answer could have no body, which some endpoints send all the same
+	bare   bool  // its last response could have no body, which some endpoints send all the same
 }
 
 func newUpstreamH1(e *Engine, nc net.Conn, slot *cluster.Slot) *upstreamH1 {
@@ -40,14 +40,9 @@ func (u *upstreamH1) Close() error {
 	return err
 }
 
-// Usable tells whether the idle connection is open and silent.
-func (u *upstreamH1) Usable() bool { return u.conn.Quiet() }
-
 // The methods of a leased connection.
 
-func (u *upstreamH1) Reused() bool                            { return u.reused }
-func (u *upstreamH1) Trusted(now int64) bool                  { return !u.bare && now-u.since < trustFor }
-func (u *upstreamH1) Quiet() bool                             { return u.conn.Quiet() }
+func (u *upstreamH1) Usable() bool                            { return u.conn.Quiet() } // the pool asks too
 func (u *upstreamH1) SetWriteTimeout(d time.Duration)         { u.conn.SetWriteTimeout(d) }
 func (u *upstreamH1) Sent() int64                             { return u.w.Sent() }
 func (u *upstreamH1) Body(p []byte) error                     { return u.w.Body(p) }
@@ -64,6 +59,18 @@ func (u *upstreamH1) Return(n int)                            { u.body.Return(n)
 func (u *upstreamH1) TimedOut(int64)                          {} // whoever has it closes it then
 func (u *upstreamH1) Interrupt()                              { u.conn.Interrupt() }
 func (u *upstreamH1) Cut()                                    { _ = u.conn.Close() }
+
+// Standing is doubtful also behind a response that could have no body: what came with it all the same may still be on
+// its way.
+func (u *upstreamH1) Standing(now int64) standing {
+	switch {
+	case !u.reused:
+		return unused
+	case u.bare || now-u.since >= lookAfter:
+		return doubtful
+	}
+	return current
+}
 
 // Ahead bounds also what is read along with a head.
 func (u *upstreamH1) Ahead(n int) {
@@ -101,10 +108,10 @@ func (u *upstreamH1) Send(o *outgoing) error {
 	return u.w.Flush()
 }
 
-// trustFor is how long an idle connection is used again without a look at its socket, which is a system call. The look
+// lookAfter is how long an idle connection is used again without a look at its socket, which is a system call. The look
 // finds that the endpoint has closed it. It also finds bytes that came behind the end of the last response: they would
 // be taken for the next one. The pool looks by itself after a second, for whatever takes a connection from it.
-const trustFor = int64(10 * time.Millisecond)
+const lookAfter = int64(10 * time.Millisecond)
 
 // GiveBack ends the lease: the connection goes back to the pool when the response was read to its end and nothing came
 // behind it.

@@ -49,17 +49,29 @@ func TestRestForgetsAnInterrupt(t *testing.T) {
 	}
 }
 
-func TestTrusted(t *testing.T) {
+func TestStanding(t *testing.T) {
 	for _, tt := range []struct {
-		idle time.Duration
-		bare bool
-		want bool
-	}{{0, false, true}, {time.Millisecond, false, true}, {10 * time.Millisecond, false, false},
-		{time.Hour, false, false}, {0, true, false}} {
-		u := upstreamH1{since: int64(time.Minute), bare: tt.bare}
-		if got := u.Trusted(int64(time.Minute + tt.idle)); got != tt.want {
-			t.Errorf("idle for %v, behind an answer without a body %v: Trusted = %v, want %v", tt.idle, tt.bare, got,
-				tt.want)
+		reused bool
+		idle   time.Duration
+		bare   bool
+		want   standing
+	}{
+		{false, time.Hour, true, unused},
+		{true, 0, false, current},
+		{true, 10*time.Millisecond - 1, false, current},
+		{true, 10 * time.Millisecond, false, doubtful},
+		{true, time.Hour, false, doubtful},
+		{true, 0, true, doubtful},
+	} {
+		u := upstreamH1{reused: tt.reused, since: int64(time.Minute), bare: tt.bare}
+		if got := u.Standing(int64(time.Minute + tt.idle)); got != tt.want {
+			t.Errorf("idle for %v, reused %v, behind a response without a body %v: Standing = %v, want %v", tt.idle,
+				tt.reused, tt.bare, got, tt.want)
+		}
+	}
+	for reused, want := range map[bool]standing{false: unused, true: current} {
+		if got := (&upstreamH2{reused: reused}).Standing(int64(time.Hour)); got != want {
+			t.Errorf("HTTP/2, reused %v: Standing = %v, want %v", reused, got, want)
 		}
 	}
 }

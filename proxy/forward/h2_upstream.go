@@ -31,9 +31,15 @@ func newUpstreamH2(c *http2.Client, reused bool) *upstreamH2 {
 	return &upstreamH2{client: c, pipe: http2.NewPipe(), reused: reused, waits: true}
 }
 
-func (u *upstreamH2) Reused() bool       { return u.reused }
-func (u *upstreamH2) Trusted(int64) bool { return true } // its reading goroutine has an eye on it
-func (u *upstreamH2) Quiet() bool        { return u.client.Usable() }
+// Standing is never doubtful: the connection's reading goroutine reads all the while.
+func (u *upstreamH2) Standing(int64) standing {
+	if u.reused {
+		return current
+	}
+	return unused
+}
+
+func (u *upstreamH2) Usable() bool { return u.client.Usable() }
 
 // SetWriteTimeout does nothing: a stream that stalls is reset by the connection's Options.StallTimeout.
 func (u *upstreamH2) SetWriteTimeout(time.Duration) {}

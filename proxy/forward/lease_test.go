@@ -52,14 +52,14 @@ func TestLeaseFresh(t *testing.T) {
 		ep.Put(idle.(*upstreamH1), 0)
 		if dead {
 			peer.Close()
-			testserver.WaitFor(t, 10*time.Second, "the end of the connection", func() bool { return !idle.Quiet() })
+			testserver.WaitFor(t, 10*time.Second, "the end of the connection", func() bool { return !idle.Usable() })
 		}
 		got, err := e.lease(up, ep, true, time.Second)
 		if err != nil {
 			t.Fatalf("dead %v: %v", dead, err)
 		}
-		if got.Reused() == dead {
-			t.Errorf("dead %v: reused %v, want a connection whose peer is there", dead, got.Reused())
+		if reused := got.Standing(e.Now()) != unused; reused == dead {
+			t.Errorf("dead %v: reused %v, want a connection whose peer is there", dead, reused)
 		}
 		got.Close()
 	}

@@ -88,17 +88,23 @@ func (ex *exchange) connection() (upstream, error) {
 // that cannot be repeated would be lost. Or it may have sent something unasked, which would be taken for the response.
 // A look finds both. It is left out for a short idle time, where the request is whole and can be repeated.
 func (ex *exchange) sound(u upstream) bool {
-	if !u.Reused() || u.Trusted(ex.attempt.Start) && ex.replayable() && ex.down.Ended() {
+	switch u.Standing(ex.attempt.Start) {
+	case unused:
 		return true
+	case current:
+		if ex.replayable() && ex.down.Ended() {
+			return true
+		}
 	}
-	return u.Quiet()
+	return u.Usable()
 }
 
 // stale tells whether an attempt failed only because its connection was closed by the endpoint while it was idle, and
 // can be made again.
 func (ex *exchange) stale(u upstream, err error, sent int64) bool {
 	var ours *route.LocalReply
-	if !u.Reused() || !brokeOff(err) || errors.As(err, &ours) || errors.Is(err, http2.ErrReset) || ex.down.Began() {
+	if u.Standing(ex.attempt.Start) == unused || ex.down.Began() ||
+		!brokeOff(err) || errors.As(err, &ours) || errors.Is(err, http2.ErrReset) {
 		return false
 	}
 	ex.upload.stop(u)

@@ -22,11 +22,10 @@ import (
 // Its methods belong to the exchange's goroutine; while a request body is uploaded, Body, End and Flush belong to the
 // uploading one. Interrupt and Cut are safe from any.
 type upstream interface {
-	// Reused tells that it has carried a request before; Trusted that it was idle so shortly that nothing will have
-	// happened to it meanwhile. Quiet looks whether its peer has closed it, or has sent anything.
-	Reused() bool
-	Trusted(now int64) bool
-	Quiet() bool
+	// Standing is what is known of it without a look, when a request is to go out on it at the moment now. Usable has
+	// a look: it is false where the peer has closed it, or has sent anything.
+	Standing(now int64) standing
+	Usable() bool
 	SetWriteTimeout(d time.Duration)
 
 	// Send writes the request's head and what is kept of its body. Sent is how many bytes may have gone.
@@ -68,6 +67,15 @@ type upstream interface {
 	GiveBack(h *message.Head, toHead bool, ep *cluster.Endpoint, now int64)
 	Close() error
 }
+
+// standing is what is known of a leased connection.
+type standing uint8
+
+const (
+	unused   standing = iota // it has carried no request yet
+	current                  // idle for less than lookAfter, or read all the while: its peer is there and silent
+	doubtful                 // its peer may have closed it meanwhile, or have sent something
+)
 
 // outgoing is one request as an upstream sends it.
 type outgoing struct {
@@ -115,7 +123,7 @@ func (e *Engine) reserve(up *route.Upstream, ep *cluster.Endpoint, look bool, wi
 		if err != nil || c == nil {
 			return nil, slot, err
 		}
-		if u := reuse(c); !look || u.Quiet() {
+		if u := reuse(c); !look || u.Usable() {
 			return u, nil, nil
 		}
 		_ = c.Close() // which makes room for another one
