@@ -14,11 +14,11 @@ import (
 // Status is how one source or watch fares, for /status.
 type Status struct {
 	Name          string    `json:"name"`                    // such as: kv "gateway/web/config"
-	LastOK        time.Time `json:"last_ok,omitzero"`        // the last good answer
+	LastOK        time.Time `json:"last_ok,omitzero"`        // the last good response
 	Index         uint64    `json:"index,omitempty"`         // what the next request waits to pass
 	Failing       int       `json:"failing,omitempty"`       // errors in a row; 0 = fine
 	Class         string    `json:"class,omitempty"`         // of the error: acl, limit, server, transport, query
-	Error         string    `json:"error,omitempty"`         // empty when the last answer was good
+	Error         string    `json:"error,omitempty"`         // empty when the last response was good
 	Errors        uint64    `json:"errors,omitempty"`        // since the start
 	Wakeups       uint64    `json:"wakeups,omitempty"`       // blocking requests that came back before their time
 	Confirmations uint64    `json:"confirmations,omitempty"` // results that were confirmed before use

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
-	"github.com/fabian4/gateway-homebrew-go/internal/testgateway"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/l4"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -64,7 +63,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			testserver.Goroutines(t)
-			var log testgateway.Log
+			var log testserver.Log
 			var breaks atomic.Bool
 			dial := netio.Dialer(nil)
 			g := start(t, to([]string{backend(t, echo)}, ""), func(o *l4.Options) {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
-	"github.com/fabian4/gateway-homebrew-go/internal/testgateway"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/l4"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -275,7 +274,7 @@ func TestLastError(t *testing.T) {
 		"nothing wrong": {backend(t, echo), "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var log testgateway.Log
+			var log testserver.Log
 			g := start(t, to([]string{tt.endpoint}, ""), func(o *l4.Options) {
 				o.Logger = log.Logger()
 				if tt.dial != nil {

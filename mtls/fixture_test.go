@@ -1,13 +1,11 @@
 package mtls
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,25 +13,13 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
-// journal is a log that tests read.
-type journal struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
-}
+// journal is a log whose entries are counted.
+type journal struct{ testserver.Log }
 
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.Write(p)
-}
-
-func (j *journal) count(text string) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return strings.Count(j.buf.String(), text)
-}
+func (j *journal) count(text string) int { return strings.Count(j.String(), text) }
 
 func newSet(t *testing.T, o Options) (*Set, *journal) {
 	t.Helper()

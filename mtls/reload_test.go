@@ -222,7 +222,7 @@ func TestBrokenPairKeepsTheOld(t *testing.T) {
 			s.set.Reload()
 			s.set.Reload()
 			if n := s.log.count("reason=" + `"` + row.want + `"`); n != 1 {
-				t.Errorf("logged %d times, want once:\n%s", n, s.log.buf.String())
+				t.Errorf("logged %d times, want once:\n%s", n, s.log.String())
 			}
 		})
 	}

@@ -6,13 +6,13 @@ import (
 	"testing"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
-	"github.com/fabian4/gateway-homebrew-go/internal/testgateway"
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
 // A panic while a connection is accepted is counted as one, and is no failure to accept.
 func TestPanicWhileAccepting(t *testing.T) {
-	var log testgateway.Log
+	var log testserver.Log
 	s := New(t.Context(), Options{
 		Registry: telemetry.NewRegistry(), Logger: log.Logger(), Limit: netio.NewLimit(1), Unchecked: true,
 	})

@@ -19,7 +19,6 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/internal/testcert"
-	"github.com/fabian4/gateway-homebrew-go/internal/testgateway"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/proxy"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -325,7 +324,7 @@ func TestCheckPanics(t *testing.T) {
 				p.SetHTTP1(true)
 				p.SetUnencryptedHTTP2(true)
 			}, health)
-			var log testgateway.Log
+			var log testserver.Log
 			var healed atomic.Bool
 			dial := netio.Dialer(nil)
 			g := start(t, often(checked(app, tt.check+", path: /grpc.health.v1.Health/Check, statuses: [200, 400]",

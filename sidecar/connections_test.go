@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/fabian4/gateway-homebrew-go/internal/testgateway"
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
 func TestConnectionsOfADescriptorLimit(t *testing.T) {
@@ -45,7 +45,7 @@ func TestTooManyConnections(t *testing.T) {
 // again is told once a minute.
 func TestConnectionLimitIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log testgateway.Log
+		var log testserver.Log
 		var all atomic.Uint64
 		var waiting atomic.Int64
 		ctx, stop := context.WithCancel(t.Context())

@@ -1,44 +1,16 @@
 package sidecar_test
 
 import (
-	"bytes"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
-
-// shown is what a program has written to a terminal so far.
-type shown struct {
-	mu sync.Mutex
-	// +checklocks:mu
-	text bytes.Buffer
-}
-
-// read reads our end of a terminal until it is closed.
-func (s *shown) read(ours *os.File) {
-	buf := make([]byte, 4096)
-	for {
-		n, err := ours.Read(buf)
-		s.mu.Lock()
-		s.text.Write(buf[:n])
-		s.mu.Unlock()
-		if err != nil {
-			return
-		}
-	}
-}
-
-func (s *shown) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
 
 // A developer's terminal shows a short line for each request, in colours unless they are not wanted. Each problem of a
 // document is on a line of its own.
@@ -78,8 +50,8 @@ func TestDevOnATerminal(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			var s shown
-			go s.read(ours) // ends with the terminal
+			var s testserver.Log
+			go func() { _, _ = io.Copy(&s, ours) }() // ends with the terminal
 			testserver.WaitFor(t, longestWait, "the gateway to be ready", func() bool {
 				code, _, err := fetch("http://" + admin + "/ready")
 				return err == nil && code == 200

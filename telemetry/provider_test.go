@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -336,18 +335,8 @@ func eventually(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// lines is a log that is read while it is written.
-type lines struct {
-	mu sync.Mutex
-	// +checklocks:mu
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
+// lines is a log whose lines are looked for.
+type lines struct{ testserver.Log }
 
 func (l *lines) logger() hclog.Logger {
 	logger, err := NewLogger("info", "text", l)
@@ -359,9 +348,7 @@ func (l *lines) logger() hclog.Logger {
 
 // with returns the lines that contain text.
 func (l *lines) with(text string) (all []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.Lines(l.buf.String()) {
+	for line := range strings.Lines(l.String()) {
 		if strings.Contains(line, text) {
 			all = append(all, line)
 		}

@@ -135,7 +135,7 @@ func theSuccessorSpeaks(t *testing.T, consul *testserver.ConsulServer) {
 // Two gateways of one name are told of once each, for neither can be read.
 func twoOfOneName(t *testing.T, consul *testserver.ConsulServer) {
 	const warning = "another gateway says what becomes of documents in our place"
-	var logs [2]*syncBuffer
+	var logs [2]*testserver.Log
 	var acks [2]*Ack
 	for i := range acks {
 		c := newConsul(t, consul.Addr(), func(o *Options) { o.Token, logs[i] = consul.Token(), notes(o) })
@@ -169,28 +169,10 @@ func theKilledAreForgotten(t *testing.T, consul *testserver.ConsulServer) {
 }
 
 // notes is what was logged at the level info or above.
-func notes(o *Options) *syncBuffer {
-	b := &syncBuffer{}
+func notes(o *Options) *testserver.Log {
+	b := new(testserver.Log)
 	o.Log = hclog.New(&hclog.LoggerOptions{Output: b, Level: hclog.Info, TimeFormat: "-"})
 	return b
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	// +checklocks:mu
-	text bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // Without a right nothing is written, it is said once which one, and it is tried again when there is a reason to.
@@ -200,7 +182,7 @@ func verdictsNeedRights(t *testing.T, consul *testserver.ConsulServer) {
 		{"key", `session_prefix "" { policy = "write" }`, `key_prefix "gateway/web/ack/" { policy = "write" }`},
 	} {
 		token := consul.NewToken(row.rules)
-		var log *syncBuffer
+		var log *testserver.Log
 		c := newConsul(t, consul.Addr(), func(o *Options) { o.Token, log = token.Secret, notes(o) })
 		a := newAck(c, row.name)
 		leave := speak(t, a)

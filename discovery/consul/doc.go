@@ -60,7 +60,7 @@
 // # Not here
 //
 // What a document says: internal/config. What follows from the facts: sidecar keeps the active revision when a document
-// is Negative or Refused, and waits for first answers before it serves. It names what is orphaned. internal/cluster
+// is Negative or Refused, and waits for first responses before it serves. It names what is orphaned. internal/cluster
 // holds the last endpoints for a while when they are all deregistered, and applies only_passing. It uses critical
 // instances when nothing better is left, and drains those in maintenance. Consul Connect is not built.
 //
@@ -77,7 +77,7 @@
 // So are the names of ports. An instance without the one that a query wants is told of by watch, like one without an
 // address. It may be wanted by other queries.
 //
-// A filter that Consul refuses has a class of its own: it is an answer, so Consul is not probed as if it were away.
+// A filter that Consul refuses has a class of its own: it is a response, so Consul is not probed as if it were away.
 //
 // An instance whose weight is below 1 is Critical and not absent. It stays a candidate when all else has failed, as
 // the panic policy wants. Weights end at 128, as Consul's do for Envoy.

@@ -90,7 +90,7 @@ func catalogFollowsPorts(t *testing.T, consul *testserver.ConsulServer) {
 	register("p1", testserver.ServicePort{Name: "http", Port: 9001, Default: true},
 		testserver.ServicePort{Name: "admin", Port: 9002})
 	register("p2")
-	var log syncBuffer
+	var log testserver.Log
 	catalog := runCatalog(t, newConsul(t, consul.Addr(), func(o *Options) {
 		o.Log = hclog.New(&hclog.LoggerOptions{Output: &log})
 	}))

@@ -163,9 +163,9 @@ func TestSuccessOfAnEjected(t *testing.T) {
 	}
 }
 
-// TestProbesOneAtATime: a tunnel from before does not keep probes away, and a
-// probe that hangs is not joined by others.
-func TestProbesOneAtATime(t *testing.T) {
+// ejectable runs f for wrr, random and least_request, on a cluster of a and b. One failure of a ejects it for a second.
+func ejectable(t *testing.T, f func(t *testing.T, balance string, s *Set, c *Cluster, a *Endpoint)) {
+	t.Helper()
 	for _, balance := range []string{config.BalanceWRR, config.BalanceRandom, config.BalanceLeastRequest} {
 		synctest.Test(t, func(t *testing.T) {
 			cl := cfg("a b")
@@ -173,82 +173,81 @@ func TestProbesOneAtATime(t *testing.T) {
 			cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: time.Second,
 				MaxEjectedPercent: 50}
 			s, c := newCluster(t, cl)
-			a := c.view.Load().listed[0].endpoint
-			tunnel := a.lease()
-			a.Report(ConnectFailure)
-			<-time.After(time.Second)
-			s.Tick()
-			probes := func() (n int) {
-				for range 400 {
-					e, err := c.Pick(nil)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if e == a {
-						n++
-						continue // hangs
-					}
-					e.Done(Success)
-				}
-				return n
-			}
-			if n := probes(); n != 1 {
-				t.Errorf("%s: %d probes at a time, want 1", balance, n)
-			}
-			a.health.inFlight.Add(1) // the lease that a probe's client left
-			a.group.requests.Add(1)
-			a.Done(ClientGone)
-			if n := probes(); n != 1 {
-				t.Errorf("%s: %d probes after one that said nothing, want 1", balance, n)
-			}
-			a.Report(Success)
-			if a.health.gate.Load() != gateOpen {
-				t.Errorf("%s: a probe's success does not open the gate", balance)
-			}
-			tunnel.health.inFlight.Add(-1)
+			f(t, balance, s, c, c.view.Load().listed[0].endpoint)
 		})
 	}
 }
 
+// TestProbesOneAtATime: a tunnel from before does not keep probes away, and a
+// probe that hangs is not joined by others.
+func TestProbesOneAtATime(t *testing.T) {
+	ejectable(t, func(t *testing.T, balance string, s *Set, c *Cluster, a *Endpoint) {
+		tunnel := a.lease()
+		a.Report(ConnectFailure)
+		<-time.After(time.Second)
+		s.Tick()
+		probes := func() (n int) {
+			for range 400 {
+				e, err := c.Pick(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if e == a {
+					n++
+					continue // hangs
+				}
+				e.Done(Success)
+			}
+			return n
+		}
+		if n := probes(); n != 1 {
+			t.Errorf("%s: %d probes at a time, want 1", balance, n)
+		}
+		a.health.inFlight.Add(1) // the lease that a probe's client left
+		a.group.requests.Add(1)
+		a.Done(ClientGone)
+		if n := probes(); n != 1 {
+			t.Errorf("%s: %d probes after one that said nothing, want 1", balance, n)
+		}
+		a.Report(Success)
+		if a.health.gate.Load() != gateOpen {
+			t.Errorf("%s: a probe's success does not open the gate", balance)
+		}
+		tunnel.health.inFlight.Add(-1)
+	})
+}
+
 // TestProbeWithoutVerdict: one that hangs does not keep others away for good, and few of them hang.
 func TestProbeWithoutVerdict(t *testing.T) {
-	for _, balance := range []string{config.BalanceWRR, config.BalanceRandom, config.BalanceLeastRequest} {
-		synctest.Test(t, func(t *testing.T) {
-			cl := cfg("a b")
-			cl.Balance = balance
-			cl.PassiveHealth = config.PassiveHealth{ConsecutiveFailures: 1, BaseEjection: time.Second,
-				MaxEjectedPercent: 50}
-			s, c := newCluster(t, cl)
-			a := c.view.Load().listed[0].endpoint
-			a.Report(ConnectFailure)
+	ejectable(t, func(t *testing.T, balance string, s *Set, c *Cluster, a *Endpoint) {
+		a.Report(ConnectFailure)
+		<-time.After(time.Second)
+		s.Tick()
+		begun, began := time.Now(), []time.Duration{}
+		for time.Since(begun) < time.Minute {
+			for range 400 {
+				e, err := c.Pick(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if e == a {
+					began = append(began, time.Since(begun))
+					continue // hangs
+				}
+				e.Done(Success)
+			}
 			<-time.After(time.Second)
 			s.Tick()
-			begun, began := time.Now(), []time.Duration{}
-			for time.Since(begun) < time.Minute {
-				for range 400 {
-					e, err := c.Pick(nil)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if e == a {
-						began = append(began, time.Since(begun))
-						continue // hangs
-					}
-					e.Done(Success)
-				}
-				<-time.After(time.Second)
-				s.Tick()
-			}
-			if want := []time.Duration{0, 5 * time.Second, 15 * time.Second, 35 * time.Second}; !slices.Equal(began,
-				want) {
-				t.Errorf("%s: probes after %v, want %v", balance, began, want)
-			}
-			a.Done(Success)
-			if a.health.gate.Load() != gateOpen {
-				t.Errorf("%s: the success of one that took long does not open the gate", balance)
-			}
-		})
-	}
+		}
+		if want := []time.Duration{0, 5 * time.Second, 15 * time.Second, 35 * time.Second}; !slices.Equal(began,
+			want) {
+			t.Errorf("%s: probes after %v, want %v", balance, began, want)
+		}
+		a.Done(Success)
+		if a.health.gate.Load() != gateOpen {
+			t.Errorf("%s: the success of one that took long does not open the gate", balance)
+		}
+	})
 }
 
 // TestPassiveHealthSwitchedOff: a revision without it lets everything out.

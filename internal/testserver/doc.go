@@ -7,6 +7,7 @@
 // temporary folder. It starts it on loopback ports that nobody holds ([Port]), and returns when it answers. Stop kills
 // it as a crash would; Start brings it back on the same ports with the same data. When the test ends the server is
 // killed, and if the test failed, the end of the server's own log is printed.
+// [Log] is for what a test reads while other goroutines write it.
 //
 // # Promises
 //

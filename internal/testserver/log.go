@@ -1,4 +1,4 @@
-package testgateway
+package testserver
 
 import (
 	"bytes"
@@ -7,7 +7,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// Log is a log that many goroutines write and a test reads. The zero value is empty.
+// Log is what many goroutines write while a test reads it: a log, or a terminal. The zero value is empty.
 type Log struct {
 	mu sync.Mutex
 	// +checklocks:mu

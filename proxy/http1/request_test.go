@@ -10,12 +10,20 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// readRequest reads one request in every way, holds that all say the same, and returns that.
+// readRequest reads one request in every way, see readEveryWay.
 func readRequest(t *testing.T, lim Limits, in string) (said string, err error) {
+	t.Helper()
+	return readEveryWay(t, lim, in, (*Reader).ReadRequest)
+}
+
+// readEveryWay reads one head in every way, holds that all say the same, and returns that.
+func readEveryWay(t *testing.T, lim Limits, in string, read func(*Reader, *message.Head) error) (
+	said string, err error,
+) {
 	t.Helper()
 	for i, way := range []string{"early", "whole", "bytes", "threes", "packets"} {
 		var h message.Head
-		e := ways(lim, in)[way].ReadRequest(&h)
+		e := read(ways(lim, in)[way], &h)
 		s := ""
 		if e == nil {
 			s = describe(&h) + "\n" + fieldsOf(&h)

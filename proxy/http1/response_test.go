@@ -9,24 +9,12 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// readResponse reads one response in every way, holds that all say the same, and returns that.
+// readResponse reads one response in every way, see readEveryWay.
 func readResponse(t *testing.T, in string, head bool) (said string, err error) {
 	t.Helper()
-	for i, way := range []string{"early", "whole", "bytes", "threes", "packets"} {
-		var h message.Head
-		e := ways(DefaultLimits(), in)[way].ReadResponse(&h, head)
-		s := ""
-		if e == nil {
-			s = describe(&h) + "\n" + fieldsOf(&h)
-		}
-		if i == 0 {
-			said, err = s, e
-		} else if s != said || !errors.Is(e, err) {
-			t.Errorf("%.60q: %s says %q, %v; in one piece %q, %v", in, way, s, e, said, err)
-		}
-	}
-	said, _, _ = strings.Cut(said, "\n")
-	return said, err
+	return readEveryWay(t, DefaultLimits(), in, func(r *Reader, h *message.Head) error {
+		return r.ReadResponse(h, head)
+	})
 }
 
 func TestStatusLine(t *testing.T) {

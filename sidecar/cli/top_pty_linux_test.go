@@ -3,8 +3,8 @@ package cli
 import (
 	"bytes"
 	"context"
+	"io"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,25 +20,11 @@ func TestTopOnATerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var mu sync.Mutex
-	var seen bytes.Buffer // guarded by mu
-	go func() {           // ends when the terminal is closed
-		buf := make([]byte, 4096)
-		for {
-			n, err := ours.Read(buf)
-			mu.Lock()
-			seen.Write(buf[:n])
-			mu.Unlock()
-			if err != nil {
-				return
-			}
-		}
-	}()
+	var seen testserver.Log
+	go func() { _, _ = io.Copy(&seen, ours) }() // ends when the terminal is closed
 	shows := func(text string) {
 		t.Helper()
 		testserver.WaitFor(t, 20*time.Second, "the terminal to show "+text, func() bool {
-			mu.Lock()
-			defer mu.Unlock()
 			return strings.Contains(seen.String(), text)
 		})
 	}
