@@ -34,12 +34,12 @@ func (c *conn) record(flag telemetry.Flag) {
 		c.s.log.Write(c.set.log, &r, c.shard)
 	}
 	if flag != telemetry.NoFlag {
-		c.s.registry.Failures.Add(&r, c.tries(flag, took))
+		c.s.registry.Failures.Add(&r, c.attempts(flag, took))
 	}
 }
 
-// tries is how all attempts ended: those that have failed, and the one whose connection has ended with flag.
-func (c *conn) tries(flag telemetry.Flag, took time.Duration) []telemetry.Attempt {
+// attempts is how all attempts ended: those that have failed, and the one whose connection has ended with flag.
+func (c *conn) attempts(flag telemetry.Flag, took time.Duration) []telemetry.Attempt {
 	a := &c.attempt
 	if len(a.ended) == a.count {
 		return a.ended

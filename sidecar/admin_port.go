@@ -42,7 +42,7 @@ func (s *Sidecar) serveAdmin(ln net.Listener, metrics http.Handler) *adminPort {
 	return a
 }
 
-// adminClose is how long an answer of the admin port may take at the end.
+// adminClose is how long a response of the admin port may take at the end.
 const adminClose = time.Second
 
 // close ends the admin port; ctx may be over.

@@ -120,7 +120,7 @@ func (t *troubles) lastError(p *cluster.PassiveStatus) string {
 	return text
 }
 
-// few is how many tries must have failed within a minute before that is told.
+// few is how many attempts must have failed within a minute before that is told.
 const few = 3
 
 // attempts tells of attempts that fail although the endpoint is used, and of requests that a limit refuses.
@@ -149,7 +149,7 @@ func (t *troubles) attempts(c *cluster.Status, r *telemetry.NamedRate) {
 	}
 }
 
-// connections is tries for a cluster of L4, of which the endpoints alone are counted.
+// connections is attempts for a cluster of L4, of which the endpoints alone are counted.
 func (t *troubles) connections(c *cluster.Status) {
 	all, failed := uint64(0), uint64(0)
 	for i := range c.Endpoints {

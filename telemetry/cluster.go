@@ -21,7 +21,7 @@ type Cluster struct {
 	Mirror MirrorCounters
 
 	answered  byStatus                            // http.client.request.duration with a status
-	failed    [numFlags]atomic.Pointer[histogram] // the same for tries that got no answer
+	failed    [numFlags]atomic.Pointer[histogram] // the same for attempts that got no response
 	connected histogram                           // gateway.upstream.connect.duration
 	refused   histogram                           // the same for connects that did not work
 	endpoints atomic.Pointer[func() (int, int, int)]
@@ -39,8 +39,8 @@ func newCluster(r *Registry, name string) *Cluster {
 	}
 }
 
-// RecordRequest counts one try that an endpoint answered with status after d,
-// from the first byte sent to the last byte of the answer. Once a status was
+// RecordRequest counts one attempt that an endpoint answered with status after d,
+// from the first byte sent to the last byte of the response. Once a status was
 // seen, it neither allocates nor locks.
 func (c *Cluster) RecordRequest(status int, d time.Duration) {
 	if c.answered.record(status, d) {
@@ -54,7 +54,7 @@ func (c *Cluster) RecordRequest(status int, d time.Duration) {
 	c.answered.record(status, d)
 }
 
-// RecordFailure counts one try that got no whole answer: it goes to the same
+// RecordFailure counts one attempt that got no whole response: it goes to the same
 // histogram, with the flag as error.type and without a status.
 func (c *Cluster) RecordFailure(f Flag, d time.Duration) {
 	if f >= numFlags {

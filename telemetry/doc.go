@@ -60,7 +60,7 @@
 //
 // A batch of spans that fails is not sent again: the queue is short, and newer spans are worth more.
 //
-// A try without an answer has the access log's flag for its error.type (UT, UC,
+// An attempt without a response has the access log's flag for its error.type (UT, UC,
 // ...): one vocabulary for both.
 //
 // OTEL_* values that cannot be used are warnings, as OpenTelemetry asks. They are errors where exporting makes no sense

@@ -103,13 +103,13 @@ type DiscoveryClass uint8
 
 // The classes of discovery errors.
 const (
-	// DiscoveryACL: the token may not read what we ask for, or the answer was filtered.
+	// DiscoveryACL: the token may not read what we ask for, or the response was filtered.
 	DiscoveryACL DiscoveryClass = iota
 	// DiscoveryLimit: we were told to slow down (429), or ran into a limit of our own.
 	DiscoveryLimit
-	// DiscoveryServer: an answer of 5xx, or one that makes no sense.
+	// DiscoveryServer: a response of 5xx, or one that makes no sense.
 	DiscoveryServer
-	// DiscoveryTransport: no answer: refused, reset, timed out, TLS.
+	// DiscoveryTransport: no response: refused, reset, timed out, TLS.
 	DiscoveryTransport
 	// DiscoveryQuery: it cannot be asked like this, as with a filter that Consul does not understand.
 	DiscoveryQuery

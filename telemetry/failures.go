@@ -82,12 +82,12 @@ type Failures struct {
 	taken [numFlags]int // within second
 }
 
-// Add keeps what r and tries tell, unless too many of its flag have come within the second. Nothing of r is kept.
-func (f *Failures) Add(r *Record, tries []Attempt) {
+// Add keeps what r and attempts tell, unless too many of its flag have come within the second. Nothing of r is kept.
+func (f *Failures) Add(r *Record, attempts []Attempt) {
 	if !f.admits(r) {
 		return
 	}
-	n := newFailure(r, tries)
+	n := newFailure(r, attempts)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.kept) == keptFailures {
@@ -150,13 +150,13 @@ func (f *Failures) ByID(id string) (all []Failure, leftOut uint64) {
 	return slices.DeleteFunc(all, func(one Failure) bool { return one.RequestID != id }), leftOut
 }
 
-func newFailure(r *Record, tries []Attempt) Failure {
+func newFailure(r *Record, attempts []Attempt) Failure {
 	n := Failure{
 		Time: r.Time.UTC(), RequestID: bounded(r.RequestID), TraceID: bounded(r.TraceID), Protocol: r.Protocol,
 		Method: bounded(r.Method), Host: bounded(r.Host), Path: bounded(r.Path), Status: r.Status,
 		Flag: r.Flag.String(), Slow: r.Slow, DurationMS: millis(r.Duration), RemoteIP: r.Peer, Listener: r.Listener,
 		Route: r.Route, Cluster: r.Cluster, Revision: r.Revision, Reason: reasonText(r.Reason), flag: r.Flag,
-		Attempts: make([]FailedAttempt, 0, min(len(tries), failureAttempts)),
+		Attempts: make([]FailedAttempt, 0, min(len(attempts), failureAttempts)),
 	}
 	if r.RemoteIP != nil {
 		n.RemoteIP = string(r.RemoteIP)
@@ -164,7 +164,7 @@ func newFailure(r *Record, tries []Attempt) Failure {
 	if r.GRPC {
 		n.GRPCStatus = new(r.GRPCStatus)
 	}
-	for _, t := range tries[max(0, len(tries)-failureAttempts):] {
+	for _, t := range attempts[max(0, len(attempts)-failureAttempts):] {
 		a := FailedAttempt{
 			Upstream: t.Endpoint, AfterMS: millis(t.After), DurationMS: millis(t.Took), Status: t.Status,
 			Flag: t.Flag.String(), Reason: reasonText(t.Cause),

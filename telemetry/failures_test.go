@@ -42,11 +42,11 @@ func TestFailureTextsAreBounded(t *testing.T) {
 	var f Failures
 	long := []byte(strings.Repeat("é", 1000) + "\xff")
 	r := &Record{Method: long, Path: long, Host: long, RequestID: long, Reason: errors.New(string(long))}
-	tries := make([]Attempt, 20)
-	for i := range tries {
-		tries[i] = Attempt{Endpoint: fmt.Sprint(i), Cause: r.Reason}
+	attempts := make([]Attempt, 20)
+	for i := range attempts {
+		attempts[i] = Attempt{Endpoint: fmt.Sprint(i), Cause: r.Reason}
 	}
-	f.Add(r, tries)
+	f.Add(r, attempts)
 	all, _ := f.Last(1)
 	for _, text := range []string{
 		all[0].Method, all[0].Path, all[0].Host, all[0].RequestID, all[0].Reason, all[0].Attempts[0].Reason,

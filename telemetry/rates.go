@@ -35,8 +35,8 @@ type HandshakeRate struct {
 	Reason string `json:"reason,omitempty"` // of the last that failed
 }
 
-// Rate is what was counted of one thing. Of a cluster the requests are the tries, which may be more than the requests
-// of its routes.
+// Rate is what was counted of one thing. Of a cluster the requests are the attempts, which may be more than the
+// requests of its routes.
 type Rate struct {
 	Requests  uint64  `json:"requests"`
 	PerSecond float64 `json:"per_second"`
@@ -53,7 +53,7 @@ type NamedRate struct {
 	Rate
 }
 
-// EndpointRate is what was counted of the tries on one endpoint within the time that [Rates] are of.
+// EndpointRate is what was counted of the attempts on one endpoint within the time that [Rates] are of.
 type EndpointRate struct {
 	Requests uint64  `json:"requests"`
 	Errors   uint64  `json:"errors"` // without a whole response, or with a status of 500 or more

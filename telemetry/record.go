@@ -18,7 +18,7 @@ type Record struct {
 	Status         int           // 0: not an HTTP request
 	Duration       time.Duration // until the last byte left
 	Upstream       time.Duration // until the upstream's head came; 0: it never did
-	Peer           string        // address of the other end of the connection
+	Peer           string        // address of the peer of the connection
 	RemoteIP       []byte        // the client's own, where a trusted proxy tells it; nil: Peer
 	UserAgent      []byte
 	Referer        []byte

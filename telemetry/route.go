@@ -20,7 +20,7 @@ type Route struct {
 }
 
 // Record counts one request that was answered with status after d, from its
-// first byte to the last byte of the answer. Once a combination of method,
+// first byte to the last byte of the response. Once a combination of method,
 // status and scheme was seen, it neither allocates nor locks.
 func (r *Route) Record(m Method, status int, s Scheme, d time.Duration) {
 	b := r.series[seriesIndex(m, s)].Load()

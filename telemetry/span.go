@@ -44,10 +44,10 @@ const spanTextBytes = 1024
 const maxSpanAttempts = 32
 
 // Record makes spans of a request whose trace is recorded: one of the request, and one for each attempt. Nothing of r
-// and tries is kept. It does not wait for the collector.
-func (t *Tracer) Record(place *Trace, r *Record, tries []Attempt) {
-	first := max(0, len(tries)-maxSpanAttempts)
-	if !t.take(1 + len(tries) - first) {
+// and attempts is kept. It does not wait for the collector.
+func (t *Tracer) Record(place *Trace, r *Record, attempts []Attempt) {
+	first := max(0, len(attempts)-maxSpanAttempts)
+	if !t.take(1 + len(attempts) - first) {
 		return
 	}
 	call := newCall(r)
@@ -58,8 +58,8 @@ func (t *Tracer) Record(place *Trace, r *Record, tries []Attempt) {
 			trace.WithAttributes(attrQueueDuration.Float64(r.Queued.Seconds())))
 	}
 	own := spanContext(place.context.trace, place.span, false)
-	for i := first; i < len(tries); i++ {
-		t.recordAttempt(place, own, &call, r, &tries[i], i+1)
+	for i := first; i < len(attempts); i++ {
+		t.recordAttempt(place, own, &call, r, &attempts[i], i+1)
 	}
 	if kind := call.serverError(r); kind != "" {
 		server.SetAttributes(attrErrorType.String(kind))

@@ -185,10 +185,10 @@ func TestSpans(t *testing.T) {
 		return r
 	}
 	for _, row := range []struct {
-		name   string
-		record Record
-		tries  []Attempt
-		want   []string // a line for each span, attempts first as they end first
+		name     string
+		record   Record
+		attempts []Attempt
+		want     []string // a line for each span, attempts first as they end first
 	}{
 		{"answered", base, []Attempt{ok}, []string{
 			"client GET 1ms+500ms status=200 endpoint=10.0.0.1:80",
@@ -250,7 +250,7 @@ func TestSpans(t *testing.T) {
 			tr := tracerTo(t, c, lost, hclog.NewNullLogger(), "")
 			from, _ := ParseTraceparent([]byte("00-" + testTrace + "-" + testSpan + "-01"))
 			place := tr.Begin(from)
-			tr.Record(&place, &row.record, row.tries)
+			tr.Record(&place, &row.record, row.attempts)
 			if err := tr.sdk.Shutdown(t.Context()); err != nil {
 				t.Fatal(err)
 			}

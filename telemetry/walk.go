@@ -79,7 +79,7 @@ func collectUpstreamRequests(c *collection, clusters []*Cluster) {
 	})
 }
 
-// failureType is the error.type of a try that got no answer: the flag that the
+// failureType is the error.type of an attempt that got no response: the flag that the
 // access log has for it.
 func failureType(f Flag) string {
 	if f == NoFlag {

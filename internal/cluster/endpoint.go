@@ -23,7 +23,7 @@ type Endpoint struct {
 // resolved by the dialler, each time it dials.
 func (e *Endpoint) Address() string { return e.address }
 
-// Telemetry counts the tries that were made on the endpoint.
+// Telemetry counts the attempts that were made on the endpoint.
 func (e *Endpoint) Telemetry() *telemetry.Endpoint { return e.health.measured }
 
 // Done ends the lease that a successful Pick began; call it exactly once. It tells whether the endpoint was ejected

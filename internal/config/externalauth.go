@@ -20,7 +20,7 @@ type ExternalAuth struct {
 	Path            string // with its query
 	Timeout         time.Duration
 	RequestHeaders  []string // names of what of the request is sent to it, lower-case, sorted
-	ResponseHeaders []string // names of what of its answer the request carries on; likewise
+	ResponseHeaders []string // names of what of its response the request carries on; likewise
 	OnError         string
 }
 

@@ -20,7 +20,7 @@ const (
 
 // Retries is how often and why a request is sent again.
 type Retries struct {
-	Attempts      int           // tries in all; 1 = never again
+	Attempts      int           // attempts in all; 1 = never again
 	On            []string      // the words above and status codes
 	PerTryTimeout time.Duration // 0 = only the route's timeouts
 }

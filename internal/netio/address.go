@@ -16,7 +16,7 @@ func AddrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(p.Addr().Unmap().WithZone(""), p.Port())
 }
 
-// Peer is the TCP address at the other end of nc, in the form of [AddrPort].
+// Peer is the TCP address of the peer of nc, in the form of [AddrPort].
 func Peer(nc net.Conn) netip.AddrPort {
 	if s, ok := nc.(interface{ peer() netip.AddrPort }); ok {
 		return s.peer()

@@ -83,8 +83,8 @@ func (a *Attempt) keepDropped(grpc bool, h *message.Head, start, now int64) {
 	a.ended = append(a.ended, t)
 }
 
-// tries is how all attempts ended: those that were kept, and the last one as r has it.
-func (a *Attempt) tries(r *Record) []telemetry.Attempt {
+// attempts is how all attempts ended: those that were kept, and the last one as r has it.
+func (a *Attempt) attempts(r *Record) []telemetry.Attempt {
 	if len(a.ended) == a.Number {
 		return a.ended
 	}

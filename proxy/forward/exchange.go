@@ -26,7 +26,7 @@ type exchange struct {
 	out      outgoing // while it is sent; here because a value of its own would be on the heap
 
 	state      exchangeState
-	refusal    *route.LocalReply // what the decision ended with, where it was made before the exchange was
+	localReply *route.LocalReply // what the decision ended with, where it was made before the exchange was
 	place      QueuePlace
 	retry      retryPlace
 	closing    bool  // the client's connection must not be used again
@@ -65,7 +65,7 @@ func (ex *exchange) reset() {
 	ex.attempt.reset()
 	ex.upload.reset()
 	ex.record.reset()
-	ex.state, ex.refusal, ex.closing, ex.halfClosed = undecided, nil, false, 0
+	ex.state, ex.localReply, ex.closing, ex.halfClosed = undecided, nil, false, 0
 	ex.place, ex.retry = QueuePlace{}, retryPlace{}
 }
 

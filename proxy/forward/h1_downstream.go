@@ -20,7 +20,7 @@ type ConnH1 struct {
 	Engine *Engine
 	Client route.Client
 	Conn   *netio.Conn
-	Tunnel atomic.Pointer[netio.Conn] // the other end, once it has become a tunnel
+	Tunnel atomic.Pointer[netio.Conn] // the connection to the endpoint, once it has become a tunnel
 }
 
 // OwnerH1 is who has a client's connection.
@@ -165,7 +165,7 @@ func (q *RequestH1) refuse(err error) {
 	q.old, q.began = false, false
 	var malformed *http1.Error
 	switch {
-	case errors.Is(err, http1.ErrNotHTTP): // no answer, which it would misread (RFC 9113 section 3.4)
+	case errors.Is(err, http1.ErrNotHTTP): // no response, which it would misread (RFC 9113 section 3.4)
 		ex.record.Flag, ex.record.Status = telemetry.DPE, 400
 		ex.engine.Registry.Fault(telemetry.DPE).Inc()
 	case errors.As(err, &malformed):

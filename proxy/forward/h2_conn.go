@@ -75,7 +75,7 @@ func (g *Given) GiveUp() {
 // take makes what was given for the request the exchange's own.
 func (q *requestH2) take(g *Given) {
 	ex := &q.ex
-	ex.record.Start, ex.decision, ex.refusal, ex.place = g.Start, *g.Decision, g.Reply, g.Place
+	ex.record.Start, ex.decision, ex.localReply, ex.place = g.Start, *g.Decision, g.Reply, g.Place
 	ex.decision.Detach()
 	ex.attempt = g.Attempt
 	ex.upload.buffer.data, ex.upload.bytes = g.Body, int64(len(g.Body))
@@ -119,7 +119,7 @@ func (c *ConnH2) Refused(h *message.Head) {
 // TooLarge answers a request whose head is over the limits. It is what http2.Options has under this name.
 func (c *ConnH2) TooLarge(_ *http2.Batch, st *http2.Stream, h *message.Head, end bool) http2.Receiver {
 	q := c.newRefused(st, h, end)
-	q.ex.refusal, q.ex.state = replyLargeHead, decided
+	q.ex.localReply, q.ex.state = replyLargeHead, decided
 	return c.carry(q)
 }
 

@@ -118,12 +118,12 @@ func (r *Record) Write(e *Engine, c *route.Client, d *route.Decision, a *Attempt
 		e.Log.Write(t.Log, &l.Record, c.Shard)
 	}
 	if broken || traced {
-		tries := a.tries(r)
+		attempts := a.attempts(r)
 		if broken {
-			e.Registry.Failures.Add(&l.Record, tries)
+			e.Registry.Failures.Add(&l.Record, attempts)
 		}
 		if traced {
-			e.Tracer.Record(&d.Trace, &l.Record, tries)
+			e.Tracer.Record(&d.Trace, &l.Record, attempts)
 		}
 	}
 	l.Record = telemetry.Record{} // what it points to is not its own

@@ -17,7 +17,7 @@ func (ex *exchange) decide() *route.LocalReply {
 // nothing of ex may be touched any more, and resume goes on with it.
 func (ex *exchange) serve() (parked bool) {
 	defer ex.recover()
-	reply := ex.refusal
+	reply := ex.localReply
 	if ex.state == undecided {
 		reply = ex.decide()
 	}

@@ -27,7 +27,7 @@ type subrequest struct {
 
 var subrequests = sync.Pool{New: func() any { return new(subrequest) }}
 
-// ask sends the question about the request of parent, and takes the answer. The reply says why there is none.
+// ask sends the question about the request of parent, and takes the response. The reply says why there is none.
 func (s *subrequest) ask(parent *exchange) (reply *route.LocalReply) {
 	ex := &s.ex
 	ex.attach(parent.engine, parent.client, s, &s.work)
@@ -44,7 +44,7 @@ func (s *subrequest) ask(parent *exchange) (reply *route.LocalReply) {
 	return reply
 }
 
-// kept is the body of the answer, nil where it is too large to be passed on.
+// kept is the body of the response, nil where it is too large to be passed on.
 func (s *subrequest) kept() []byte {
 	if s.large {
 		return nil
@@ -72,7 +72,7 @@ func (s *subrequest) Watch(w http2.Interrupter) { s.parent.Watch(w) }
 func (s *subrequest) Hangup() netio.Hangup      { return s.parent.Hangup() }
 func (s *subrequest) Began() bool               { return s.began }
 
-// Begin keeps the head of the answer. Its memory is the connection's.
+// Begin keeps the head of the response. Its memory is the connection's.
 func (s *subrequest) Begin(h *message.Head) error {
 	s.began = true
 	s.answer.Status, s.answer.Version = h.Status, h.Version
@@ -97,10 +97,10 @@ func (s *subrequest) Body(p []byte) error {
 	return nil
 }
 
-// replyEnough ends an answer of which no more is needed.
-var replyEnough = &route.LocalReply{Status: 200, Text: "the rest of the answer is not needed"}
+// replyEnough ends a response of which no more is needed.
+var replyEnough = &route.LocalReply{Status: 200, Text: "the rest of the response is not needed"}
 
-// End tells that the answer is whole.
+// End tells that the response is whole.
 func (s *subrequest) End(*message.Head) error {
 	s.answered = true
 	return nil

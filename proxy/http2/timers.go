@@ -118,7 +118,7 @@ func (r *reader) tickPing(now int64) error {
 	c := r.c
 	t := &c.timers
 	if t.pongAt != 0 && c.doubt.lastRead.Load() >= t.pongAt-int64(c.opt.PingTimeout) {
-		t.pongAt = 0 // anything that came is an answer
+		t.pongAt = 0 // anything that came is a response
 	}
 	if t.passed(t.pongAt, now) {
 		c.opt.Count(LimitSilence)

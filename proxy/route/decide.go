@@ -24,7 +24,7 @@ type Decision struct {
 	GRPC   bool
 	// Upgrade: the protocols that the client offers are passed on.
 	Upgrade bool
-	// Pending: who carries the request has to wait for an answer first: CheckPassword, then Question where AsksOutside
+	// Pending: who carries the request has to wait first: CheckPassword, then Question where AsksOutside
 	// says so, then Proceed. Nothing below is decided before.
 	Pending   bool
 	unchecked bool // the password

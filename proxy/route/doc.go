@@ -46,7 +46,7 @@
 // one when the table is built. So a request meets one list of names and one of fields.
 //
 // What an external authorization says of a client is told from what the client says. All fields of these names are
-// taken out first, and those that an app may mistake for them. An answer that is neither yes nor no, such as 404, is
+// taken out first, and those that an app may mistake for them. A response that is neither yes nor no, such as 404, is
 // never taken for an error that on_error: allow would pass over. A wrong path would let in everybody.
 //
 // A shape is kept at most every 20 ms, in order of coming: a draw for each request would cost more, and say no more. It

@@ -18,7 +18,7 @@ type Explanation struct {
 	Path     string `json:"path"` // as it is matched: uniform, no query
 	Listener string `json:"listener"`
 
-	Route        *RouteWon        `json:"route"`                // null: none, the answer is 404
+	Route        *RouteWon        `json:"route"`                // null: none, the response is 404
 	Access       *AccessInForce   `json:"access"`               // null: everybody may
 	Others       []RouteLost      `json:"others"`               // in the order in which they are tried, at most maxLost
 	More         int              `json:"more"`                 // others that are not listed

@@ -86,9 +86,9 @@ func (a *externalAuth) sends(h *message.Head, f *message.Field, c *Client) bool 
 	return named(a.config.RequestHeaders, h.Name(f))
 }
 
-// Answered takes the answer to the question about the request h: the head, and its body, which is nil where it was not
-// kept. It returns what the client is told; nil: it is let in, and h has the fields of the answer that the document
-// names.
+// Answered takes the response to the question about the request h: the head, and its body, which is nil where it was
+// not kept. It returns what the client is told; nil: it is let in, and h has the fields of the response that the
+// document names.
 func (d *Decision) Answered(h, answer *message.Head, body []byte) *LocalReply {
 	a := d.Route.external
 	switch s := answer.Status; {
@@ -109,7 +109,7 @@ func (d *Decision) Unanswered(h *message.Head, why *LocalReply) *LocalReply {
 	return d.failed(h, why.Error())
 }
 
-// passesOn tells whether the client is shown an answer with that status.
+// passesOn tells whether the client is shown a response with that status.
 func passesOn(status int) bool {
 	switch status {
 	case 401, 403, 301, 302, 303, 307, 308:
@@ -135,7 +135,7 @@ func (a *externalAuth) broken(why string) *LocalReply {
 	}
 }
 
-// denied is the answer as the client gets it.
+// denied is the response as the client gets it.
 func (a *externalAuth) denied(answer *message.Head, body []byte) *LocalReply {
 	r := &LocalReply{
 		Status: answer.Status, Flag: telemetry.AC, Text: "forbidden",
@@ -162,12 +162,12 @@ func (a *externalAuth) denied(answer *message.Head, body []byte) *LocalReply {
 	return r
 }
 
-// notPassed are fields of an answer that the gateway writes itself.
+// notPassed are fields of a response that the gateway writes itself.
 var notPassed = message.HopByHop | message.Of(message.ContentLength, message.Date, message.Trailer,
 	message.XRequestID)
 
-// carryOn puts the fields of the answer that the document names into the request, in place of those that the client has
-// sent. Those that the answer lacks (nil: all) are taken out too: the app believes them.
+// carryOn puts the fields of the response that the document names into the request, in place of those that the client
+// has sent. Those that the response lacks (nil: all) are taken out too: the app believes them.
 func (a *externalAuth) carryOn(h, answer *message.Head) {
 	if len(a.config.ResponseHeaders) == 0 {
 		return

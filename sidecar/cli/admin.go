@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	adminTimeout  = 3 * time.Second // a probe's; the answer takes milliseconds
+	adminTimeout  = 3 * time.Second // a probe's; the response takes milliseconds
 	maxAdminBytes = 64 << 20        // thousands of endpoints fit into a hundredth
 )
 
@@ -132,7 +132,7 @@ func withoutURL(err error) error {
 	return err
 }
 
-// ioError is a failed write of the answer.
+// ioError is a failed write of the response.
 func ioError(err error) error {
 	if err != nil {
 		return bad("%v", err)

@@ -82,7 +82,7 @@ func running(ctx context.Context, address string) (s *sidecar.Status, err error)
 		return nil, err
 	}
 	if err := json.Unmarshal(text, &s); err != nil || s == nil {
-		return nil, errors.New("the answer is not a status (is it a gateway's?)")
+		return nil, errors.New("the response is not a status (is it a gateway's?)")
 	}
 	return s, nil
 }

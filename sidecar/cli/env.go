@@ -39,7 +39,7 @@ this environment for what is in effect there, and where that comes from.`,
 		}
 		var s sidecar.Status
 		if err := json.Unmarshal(text, &s); err != nil {
-			return bad("admin port %s: the answer is not a status: %v", address, err)
+			return bad("admin port %s: the response is not a status: %v", address, err)
 		}
 		return ioError(runningTable(p.Stdout, s.Settings))
 	}

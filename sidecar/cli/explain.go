@@ -103,7 +103,7 @@ func explain(ctx context.Context, w io.Writer, address string, q *route.ExplainR
 	}
 	var e route.Explanation
 	if err := json.Unmarshal(text, &e); err != nil {
-		return bad("admin port %s: the answer is not an explanation: %v", address, err)
+		return bad("admin port %s: the response is not an explanation: %v", address, err)
 	}
 	if raw {
 		_, err = w.Write(text)
@@ -114,7 +114,7 @@ func explain(ctx context.Context, w io.Writer, address string, q *route.ExplainR
 		return ioError(err)
 	}
 	if e.Route == nil {
-		return bad("") // the answer says so
+		return bad("") // the response says so
 	}
 	return nil
 }

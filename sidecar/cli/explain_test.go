@@ -70,11 +70,11 @@ cluster orders-v1  2 of 4 endpoints used, for 90 in 100 requests
   10.0.0.2:80      weight 1  not used: unhealthy (consul: critical)
   10.0.0.3:80      weight 0  not used: weight 0
   10.0.0.4:80      weight 1  ejected (passive: timeout)
-cluster orders-v2  0 of 0 endpoints used, for 5 in 100 requests, failures are 429, 5xx: the answer is 503 with the flag UH
-cluster orders-v5  0 of 0 endpoints used (consul service orders: no response yet), for 0 in 100 requests: requests wait for endpoints as long as for a connection, then the answer is 503 with the flag UH
+cluster orders-v2  0 of 0 endpoints used, for 5 in 100 requests, failures are 429, 5xx: the response is 503 with the flag UH
+cluster orders-v5  0 of 0 endpoints used (consul service orders: no response yet), for 0 in 100 requests: requests wait for endpoints as long as for a connection, then the response is 503 with the flag UH
 cluster orders-v3  0 of 0 endpoints used, for 5 in 100 requests, so dc3 stands in
-cluster dc3        0 of 0 endpoints used, for 5 in 100 requests, chosen by header x-user: 10.0.0.9:80, stands in for orders-v3: the answer is 503 with the flag UH
-cluster orders-v4  0 of 0 endpoints used, for 0 in 100 requests, fails over to dc2, dc3, slow start 30s: the answer is 503 with the flag UH
+cluster dc3        0 of 0 endpoints used, for 5 in 100 requests, chosen by header x-user: 10.0.0.9:80, stands in for orders-v3: the response is 503 with the flag UH
+cluster orders-v4  0 of 0 endpoints used, for 0 in 100 requests, fails over to dc2, dc3, slow start 30s: the response is 503 with the flag UH
 mirror             10 % to cluster shadow, without its responses
 timeout connect    2s         from bootstrap
 timeout request    none       from default
@@ -121,13 +121,13 @@ func TestExplainSticky(t *testing.T) {
 	}{
 		{false, `
 cluster v1  0 of 0 endpoints used, for 9 in 10 requests, where the cookie canary=01 has clients stay, so v3 stands in
-cluster v3  0 of 0 endpoints used, for 9 in 10 requests, stands in for v1: the answer is 503 with the flag UH
-cluster v2  0 of 0 endpoints used, for 1 in 10 requests, where the cookie canary=02 has clients stay: the answer is 503 with the flag UH
+cluster v3  0 of 0 endpoints used, for 9 in 10 requests, stands in for v1: the response is 503 with the flag UH
+cluster v2  0 of 0 endpoints used, for 1 in 10 requests, where the cookie canary=02 has clients stay: the response is 503 with the flag UH
 `},
 		{true, `
 cluster v1  0 of 0 endpoints used, where the cookie canary=01 has its client stay, so v3 stands in
-cluster v3  0 of 0 endpoints used, stands in for v1: the answer is 503 with the flag UH
-cluster v2  0 of 0 endpoints used, where its client does not stay: the answer is 503 with the flag UH
+cluster v3  0 of 0 endpoints used, stands in for v1: the response is 503 with the flag UH
+cluster v2  0 of 0 endpoints used, where its client does not stay: the response is 503 with the flag UH
 `},
 	} {
 		e := explanationFixture()
@@ -272,7 +272,7 @@ func TestExplainNoRoute(t *testing.T) {
 	address := explaining(t, &asked, e, nil)
 	got := do(t, Process{Environ: []string{"GATEWAY_ADMIN_LISTEN=" + address}}, "explain", "GET", "http://a/")
 	want := `request  GET a/
-route    none: the answer is 404 with the flag NR
+route    none: the response is 404 with the flag NR
 other routes, in the order in which they are tried:
   blog  the host is not blog.example.com
 `
@@ -308,7 +308,7 @@ func TestExplainRefused(t *testing.T) {
 		}, "no revision serves yet\n"},
 		{http.NotFound, "answered 404 Not Found (is it a gateway's?)\n"},
 		{func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) },
-			"the answer is not an explanation"},
+			"the response is not an explanation"},
 	} {
 		s := httptest.NewServer(row.handler)
 		got := do(t, Process{}, "explain", "GET", "http://a/", "--admin-listen", s.Listener.Addr().String())

@@ -16,7 +16,7 @@ func explanation(to io.Writer, e *route.Explanation) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "request\t%s %s%s%s\n", e.Method, e.Host, e.Path, when(e.Listener != "", " on listener "+e.Listener))
 	if e.Route == nil {
-		fmt.Fprintf(w, "route\tnone: the answer is 404 with the flag NR\n")
+		fmt.Fprintf(w, "route\tnone: the response is 404 with the flag NR\n")
 	} else {
 		explanationRoute(w, e)
 	}
@@ -171,7 +171,7 @@ func explanationCluster(w io.Writer, c *route.ClusterShare, share string) {
 		preferring(&c.Status)+failover(c)+failing(&c.Status)+
 			when(c.SlowStart != "", ", slow start "+c.SlowStart), when(used == 0 && failingOver(&c.Status) == "", ": "+
 			when(c.Unknown, "requests wait for endpoints as long as for a connection, then ")+
-			"the answer is 503 with the flag UH"))
+			"the response is 503 with the flag UH"))
 	for i := range c.Endpoints {
 		e := &c.Endpoints[i]
 		fmt.Fprintf(w, "  %s\tweight %d\t%s\n", e.Address, e.Weight, endpointUse(e))

@@ -82,7 +82,7 @@ func askFailures(ctx context.Context, address string, question url.Values) (
 		return nil, nil, err
 	}
 	if err := json.Unmarshal(text, &list); err != nil {
-		return nil, nil, bad("admin port %s: the answer is not a list of failures: %v", address, err)
+		return nil, nil, bad("admin port %s: the response is not a list of failures: %v", address, err)
 	}
 	return list, text, nil
 }

@@ -49,7 +49,7 @@ is over.`,
 const askAgain = 50 * time.Millisecond
 
 // awaitReady asks for the status until the gateway is ready, at most for wait; with 0 it asks once. What it returns is
-// the last answer.
+// the last response.
 func awaitReady(ctx context.Context, address string, wait time.Duration) (text []byte, s *sidecar.Status, err error) {
 	until := time.Now().Add(wait)
 	again := time.NewTicker(askAgain)
@@ -72,7 +72,7 @@ func status(ctx context.Context, address string) (text []byte, s *sidecar.Status
 		return nil, nil, err
 	}
 	if err := json.Unmarshal(text, &s); err != nil {
-		return nil, nil, bad("admin port %s: the answer is not a status: %v", address, err)
+		return nil, nil, bad("admin port %s: the response is not a status: %v", address, err)
 	}
 	return text, s, nil
 }
@@ -87,7 +87,7 @@ func showStatus(w io.Writer, text []byte, s *sidecar.Status, raw bool) (err erro
 		return ioError(err)
 	}
 	if !s.Ready {
-		return bad("") // the answer says so
+		return bad("") // the response says so
 	}
 	return nil
 }

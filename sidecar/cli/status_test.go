@@ -293,7 +293,7 @@ func TestStatusOfSomethingElse(t *testing.T) {
 	}{
 		{http.NotFound, "answered 404 Not Found (is it a gateway's?)"},
 		{func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) },
-			"the answer is not a status"},
+			"the response is not a status"},
 	} {
 		s := httptest.NewServer(row.handler)
 		got := do(t, Process{}, "status", "--admin-listen", s.Listener.Addr().String())

@@ -2,7 +2,7 @@
 // The page: it asks /status and /failures again and again, and draws what they say. draw.js has how.
 
 const every = 2000; // milliseconds between two questions
-const patience = 5000; // for an answer
+const patience = 5000; // for a response
 const minutes = 10; // that the charts show at most
 
 let samples = []; // of the rates, the newest last: the gateway itself keeps a minute only
@@ -39,7 +39,7 @@ function silent(e) {
   show('state', bad(`✗ the gateway has not answered ${since}: ${e.message}`));
 }
 
-// few is how many tries on an endpoint must have failed within a minute before that is marked.
+// few is how many attempts on an endpoint must have failed within a minute before that is marked.
 const few = 3;
 
 // share is how many in a hundred.
@@ -230,10 +230,10 @@ function drawRevisions(s, now) {
 
 function drawDiscovery(s, now) {
   const all = [...s.discovery].sort((a, b) => Boolean(b.error) - Boolean(a.error));
-  const drawn = [table(['What is asked', 'Last good answer', 'Error'], all.slice(0, most).map((d) => [d.name,
+  const drawn = [table(['What is asked', 'Last good response', 'Error'], all.slice(0, most).map((d) => [d.name,
     known(d.last_ok) ? ago(d.last_ok, now) : quiet('never'),
     d.error ? bad(`✗ ${d.error}${d.failing > 1 ? ` (${d.failing} in a row)` : ''}`) : '']), 'Nothing is asked.', 'discovery')];
-  if (all.length > 0) drawn.push(el('p', { class: 'quiet' }, 'An answer comes when something changes, else every few minutes.'));
+  if (all.length > 0) drawn.push(el('p', { class: 'quiet' }, 'A response comes when something changes, else every few minutes.'));
   return drawn;
 }
 
