@@ -4,8 +4,8 @@
 //
 // [New] makes what the planes share (gateway.go) and has the test make its plane of it. [Gateway.Apply] brings a
 // document into service; [Gateway.Prepare] stops before that. When the test ends the plane is drained, and all that it
-// has taken must have been given back. [AccessLog] (accesslog.go) reads what it writes. What it needs for each connection is
-// measured by a test that runs [Apart] (footprint.go), with [Sockets].
+// has taken must have been given back. [AccessLog] (accesslog.go) reads what it writes. What it needs for each
+// connection is measured by a test that runs [Apart] (footprint.go), with [Sockets].
 //
 // # Promises
 //
