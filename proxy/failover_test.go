@@ -82,3 +82,28 @@ clusters:
 		}
 	}
 }
+
+// A cluster that stands in, and is away itself, is found out too: the next one of the list stands in. It does not matter
+// that it has one endpoint only, or two.
+func TestFailoverPastAClusterThatIsAway(t *testing.T) {
+	eachPair(t, func(addr func(string) string, protocol string) string {
+		return fmt.Sprintf(`
+routes:
+- {name: all, match: {path_prefix: /}, cluster: one}
+clusters:
+- {name: one, protocol: %[1]s, endpoints: [%[2]q], failover: [two, three, four],
+   passive_health: {consecutive_failures: 2}}
+- {name: two, protocol: %[1]s, endpoints: [%[3]q], passive_health: {consecutive_failures: 2}}
+- {name: three, protocol: %[1]s, endpoints: [%[4]q, %[5]q], passive_health: {consecutive_failures: 2}}
+- {name: four, protocol: %[1]s, endpoints: [%[6]q]}
+`, protocol, testserver.Addr(t), testserver.Addr(t), testserver.Addr(t), testserver.Addr(t), addr("four"))
+	}, func(t *testing.T, g *gateway, c *http.Client) {
+		const failures = 2 + 2 + 2 // an attempt goes to both endpoints of three
+		for i := range failures + 3 {
+			_, body := send(t, c, "http://"+g.addr, "")
+			if i >= failures && body != "four" {
+				t.Fatalf("request %d: %q answers, want four", i, body)
+			}
+		}
+	})
+}

@@ -104,7 +104,7 @@ func (g *group) prepare(cfg config.Cluster) *Cluster {
 		group:   g,
 		feed:    g.feed(cfg.Consul),
 		way:     way{protocol: cfg.Protocol, tls: cfg.TLS, proxyProtocol: cfg.ProxyProtocol},
-		outlier: newOutlier(cfg.PassiveHealth, len(cfg.Failover) > 0),
+		outlier: newOutlier(cfg.PassiveHealth, len(cfg.Failover) > 0 || cfg.Backed),
 		strict:  cfg.Panic == config.PanicNever,
 		maxReqs: limit(cfg.Limits.MaxRequests),
 	}

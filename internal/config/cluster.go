@@ -60,6 +60,10 @@ type Cluster struct {
 
 	Failover []string // clusters that stand in while it has no usable endpoint, in order of preference
 
+	// Backed tells that others come behind it where it stands in for a cluster itself. No key says so: the failover of
+	// the others does.
+	Backed bool
+
 	// AllowEmpty lets a revision come into service in which the cluster has no endpoint, where routes have some now.
 	AllowEmpty bool
 }
@@ -121,8 +125,9 @@ func checkCluster(d *decoder, n *yaml.Node, c *Cluster) {
 	if balance := valueOf(n, "balance"); balance == nil || balance.Value == c.Balance {
 		checkHash(d, n, c)
 	}
-	if len(c.Failover) > 0 && !mentions(valueOf(n, "passive_health"), "max_ejected_percent") {
-		c.PassiveHealth.MaxEjectedPercent = 100 // there are others
+	d.ownEjected[c.Name] = mentions(valueOf(n, "passive_health"), "max_ejected_percent")
+	if len(c.Failover) > 0 {
+		d.ejectAll(c)
 	}
 	if passive := valueOf(n, "passive_health"); c.Protocol == ProtocolTCP && mentions(passive, "statuses") {
 		d.enter("passive_health")

@@ -140,6 +140,7 @@ type decoder struct {
 	clusters   map[string]int    // name -> index in doc.Clusters
 	protocols  map[string]string // listener name -> protocol
 	failovers  []declaredFailover
+	ownEjected map[string]bool // clusters that say themselves how many of their endpoints may be ejected
 	stickies   []declaredSticky
 	regexes    int // patterns so far
 	regexSteps int // of all of them
@@ -168,6 +169,8 @@ func newDecoder(parts []Part, base Base) *decoder {
 		matches:   make(map[matchKey]place),
 		clusters:  make(map[string]int),
 		protocols: make(map[string]string),
+
+		ownEjected: make(map[string]bool),
 	}
 }
 

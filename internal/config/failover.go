@@ -90,8 +90,21 @@ func (d *decoder) checkFailovers() {
 		case len(order) > maxFailover:
 			d.problem(f.node, "want at most %d clusters, those that they fail over to themselves included", maxFailover)
 		}
+		for _, name := range order[:max(0, len(order)-1)] {
+			if next := d.cluster(name); next != nil {
+				next.Backed = true
+				d.ejectAll(next)
+			}
+		}
 	}
 	d.path = nil
+}
+
+// ejectAll lets all endpoints of c be ejected, since there are other clusters then, unless c says itself how many may.
+func (d *decoder) ejectAll(c *Cluster) {
+	if !d.ownEjected[c.Name] {
+		c.PassiveHealth.MaxEjectedPercent = 100
+	}
 }
 
 // cluster is the one of that name, nil if there is none, or if it was left out.

@@ -14,14 +14,21 @@ clusters:
 - {name: b, endpoints: ["a:1"], failover: [d, c]}
 - {name: c, endpoints: ["a:1"]}
 - {name: d, endpoints: ["a:1"], failover: [c], passive_health: {max_ejected_percent: 10}}
+- {name: e, endpoints: ["a:1"], failover: [f, g, "consul:h", c]}
+- {name: f, endpoints: ["a:1"]}
+- {name: g, endpoints: ["a:1"], passive_health: {max_ejected_percent: 20}}
 `, Base{})
-	want := map[string][]string{"a": {"b", "d", "c"}, "b": {"d", "c"}, "d": {"c"}}
+	want := map[string][]string{"a": {"b", "d", "c"}, "b": {"d", "c"}, "d": {"c"}, "e": {"f", "g", "consul:h", "c"}}
 	if got := doc.Failovers(); !reflect.DeepEqual(got, want) {
 		t.Errorf("failovers = %v, want %v", got, want)
 	}
-	for i, want := range []int{100, 100, 50, 10} {
-		if got := doc.Clusters[i].PassiveHealth.MaxEjectedPercent; got != want {
-			t.Errorf("cluster %s: max_ejected_percent = %d, want %d", doc.Clusters[i].Name, got, want)
+	for i, want := range []struct {
+		percent int
+		backed  bool
+	}{{100, false}, {100, true}, {50, false}, {10, true}, {100, false}, {100, true}, {20, true}, {100, true}} {
+		c := &doc.Clusters[i]
+		if got := c.PassiveHealth.MaxEjectedPercent; got != want.percent || c.Backed != want.backed {
+			t.Errorf("cluster %s: max_ejected_percent = %d, backed = %v, want %v", c.Name, got, c.Backed, want)
 		}
 	}
 }
