@@ -158,7 +158,8 @@ var bad = []struct{ file, want string }{
 10:56: routes[8].match.headers.x-canary: want a value without control bytes
 11:56: routes[9].match.headers.x-canary: want a value without space around it: none is left when it arrives
 12:46: routes[10].match.headers.host: want match.host for the host
-13:46: routes[11].match.headers: want the name of a field (seen ":path")
+13:46: routes[11].match.headers: want the name of a field, no pseudo-header: match has keys for the host, the path and
+    the method (seen ":path")
 14:45: routes[12].match.headers: want at least one field, leave headers out for none (seen an empty mapping)
 15:61: routes[13].match.headers.authorization: want text (seen a list)
 `},
@@ -392,7 +393,8 @@ var bad = []struct{ file, want string }{
 4:80: routes[2].request_headers.add: want at least one field, leave add out for none (seen an empty mapping)
 4:92: routes[2].request_headers.remove: want at least one name, leave remove out for none (seen an empty list)
 5:72: routes[3].request_headers.set: host cannot be set: write host_rewrite or preserve_host of the route
-5:81: routes[3].request_headers.set: want the name of a field (seen ":path")
+5:81: routes[3].request_headers.set: want the name of a field, no pseudo-header: a route has keys for the host and the
+    path (seen ":path")
 5:93: routes[3].request_headers.set: want the name of a field (seen "a b")
 5:101: routes[3].request_headers.set: te cannot be set: the gateway writes what belongs to the connection and the body
 6:72: routes[4].request_headers.add: x-forwarded-for cannot be added: the gateway tells by it who the client is (remove
@@ -404,7 +406,8 @@ var bad = []struct{ file, want string }{
 7:75: routes[5].request_headers.remove[0]: host cannot be removed: write host_rewrite or preserve_host of the route
 7:81: routes[5].request_headers.remove[1]: content-length cannot be removed: the gateway writes what belongs to the
     connection and the body
-7:97: routes[5].request_headers.remove[2]: want the name of a field (seen ":path")
+7:97: routes[5].request_headers.remove[2]: want the name of a field, no pseudo-header: a route has keys for the host
+    and the path (seen ":path")
 8:73: routes[6].response_headers.set: transfer-encoding cannot be set: the gateway writes what belongs to the connection
     and the body
 8:95: routes[6].response_headers.set: host cannot be set: a response has none
@@ -559,6 +562,15 @@ var bad = []struct{ file, want string }{
 34:55: routes[32].match.source[1]: 10.0.0.1/32 is there twice
 36:5: routes[34]: another route matches just the same for y.com (at 35:5)
 38:5: routes[36]: another route matches just the same (at 37:5)
+40:5: routes[38]: another route matches just the same (at 39:5)
+43:48: routes[41].match.path_regex: want a pattern of RE2 ({n,m} repeats 1000 times at most, nested ones multiplied,
+    and n is not above m)
+44:48: routes[42].match.path_regex: want a pattern of RE2 ({n,m} repeats 1000 times at most, nested ones multiplied,
+    and n is not above m)
+45:5: routes[43]: want exactly one of cluster, clusters, redirect, respond (seen none)
+45:34: routes[43].match: key cluster is not known here: it is one of the route
+46:56: routes[44].match.headers: want the name of a field, no pseudo-header: match has keys for the host, the path and
+    the method (seen ":method")
 `},
 	{"mirror.bad.yaml", `
 2:54: routes[0].mirror: cluster is missing: which one gets the copies?

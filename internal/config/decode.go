@@ -134,6 +134,8 @@ type decoder struct {
 	problems []found
 	total    int // problems, also those that are not kept
 
+	keysOfRoute []string // those of a route itself
+
 	names      map[nameKey]place
 	addresses  map[string]place // of listeners
 	matches    map[matchKey]place
@@ -170,7 +172,8 @@ func newDecoder(parts []Part, base Base) *decoder {
 		clusters:  make(map[string]int),
 		protocols: make(map[string]string),
 
-		ownEjected: make(map[string]bool),
+		ownEjected:  make(map[string]bool),
+		keysOfRoute: routeBlock.keys(),
 	}
 }
 

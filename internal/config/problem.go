@@ -141,6 +141,10 @@ func (d *decoder) unknownKey(key *yaml.Node, keys func() []string) {
 		d.problem(key, "key %s is not known, did you mean %s?", shown(key.Value), like)
 		return
 	}
+	if len(d.path) > 2 && d.path[0].key == "routes" && slices.Contains(d.keysOfRoute, key.Value) {
+		d.problem(key, "key %s is not known here: it is one of the route", key.Value)
+		return
+	}
 	if len(d.path) > 0 && slices.Contains(readOrder, key.Value) {
 		d.problem(key, "key %s is not known here: it is one of the whole document", key.Value)
 		return

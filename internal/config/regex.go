@@ -71,9 +71,10 @@ func checkRegex(d *decoder, n *yaml.Node, pattern *string) {
 
 // notRE2 says of what other languages of patterns have that RE2, or the part of it that is read, has it not.
 var notRE2 = map[syntax.ErrorCode]string{
-	syntax.ErrInvalidPerlOp:    "there is no (?=, (?!, (?<= nor (?<!",
-	syntax.ErrInvalidEscape:    `there are no \1 nor other letters than those of RE2 behind a \`,
-	syntax.ErrInvalidCharRange: `a range goes upwards, and there are no classes of Unicode such as \pL`,
+	syntax.ErrInvalidPerlOp:     "there is no (?=, (?!, (?<= nor (?<!",
+	syntax.ErrInvalidEscape:     `there are no \1 nor other letters than those of RE2 behind a \`,
+	syntax.ErrInvalidCharRange:  `a range goes upwards, and there are no classes of Unicode such as \pL`,
+	syntax.ErrInvalidRepeatSize: "{n,m} repeats 1000 times at most, nested ones multiplied, and n is not above m",
 }
 
 // checkPathRegex refuses a pattern that fits no path: each begins with a slash.

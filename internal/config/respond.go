@@ -155,11 +155,25 @@ func headerFields(what string, value kind[string], name func(d *decoder, key *ya
 	}
 }
 
+// isFieldName reports a key that is no name of a field. instead says what there is for what HTTP/2 has in
+// pseudo-headers, such as :path.
+func (d *decoder) isFieldName(key *yaml.Node, instead string) bool {
+	switch {
+	case key.Kind != yaml.ScalarNode || len(key.Value) > maxName:
+	case isToken(key.Value):
+		return true
+	case slices.Contains([]string{":method", ":scheme", ":authority", ":path"}, key.Value): // RFC 9113 section 8.3.1
+		d.problem(key, "want the name of a field, no pseudo-header: %s (%s)", instead, seen(key))
+		return false
+	}
+	d.problem(key, "want the name of a field (%s)", seen(key))
+	return false
+}
+
 // editableName reads the name of a field in lower case. It is empty where that is no name, or none that a document can
 // set, or remove, as edit says.
 func editableName(d *decoder, key *yaml.Node, edit string, except fieldsSet) string {
-	if key.Kind != yaml.ScalarNode || !isToken(key.Value) || len(key.Value) > maxName {
-		d.problem(key, "want the name of a field (%s)", seen(key))
+	if !d.isFieldName(key, "a route has keys for the host and the path") {
 		return ""
 	}
 	lower := strings.ToLower(key.Value)

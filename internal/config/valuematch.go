@@ -35,10 +35,21 @@ type ValueMatch struct {
 	Invert     bool   // what fits does not, and what does not fit does
 }
 
-// key is the same for two that fit the same.
+// key is the same for two that fit the same. Two patterns may fit the same and look otherwise.
 func (m *ValueMatch) key() string {
+	value := m.Value
+	if m.IgnoreCase && m.Operator != Regex { // \d is not \D
+		value = strings.Map(lowerASCII, value)
+	}
 	return strconv.Quote(m.Name) + m.Operator.String() + either(m.IgnoreCase, " i", "") + either(m.Invert, " !", "") +
-		strconv.Quote(m.Value)
+		strconv.Quote(value)
+}
+
+func lowerASCII(r rune) rune {
+	if 'A' <= r && r <= 'Z' {
+		return r | 0x20
+	}
+	return r
 }
 
 // operators is what a value of a mapping may be, besides the text that is wanted. exact is the kind of whole values,
@@ -164,8 +175,7 @@ func valueMatches(what string, name func(d *decoder, key *yaml.Node) (string, bo
 
 // headerName reads the name of a field, in lower case.
 func headerName(d *decoder, key *yaml.Node) (string, bool) {
-	if key.Kind != yaml.ScalarNode || !isToken(key.Value) || len(key.Value) > maxName {
-		d.problem(key, "want the name of a field (%s)", seen(key))
+	if !d.isFieldName(key, "match has keys for the host, the path and the method") {
 		return "", false
 	}
 	lower := strings.ToLower(key.Value)
