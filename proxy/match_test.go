@@ -136,12 +136,22 @@ func TestExplainMatch(t *testing.T) {
 		}
 	}
 	for source, want := range map[string]string{
-		"":          "source: say from which address the client comes, some routes are not for all networks",
+		"": "source: say from which address the client comes, such as 10.1.2.3: " +
+			"route far is not for all networks",
 		"localhost": `source "localhost": not an address such as 10.1.2.3`,
 	} {
-		_, err := g.server.Explain(route.ExplainRequest{URL: "http://x/", Source: source}, config.Standard())
+		_, err := g.server.Explain(route.ExplainRequest{URL: "http://x/s", Source: source}, config.Standard())
 		if err == nil || err.Error() != want {
 			t.Errorf("source %q: %v, want %s", source, err, want)
+		}
+	}
+	// Where the address does not decide, it is not asked for.
+	for url, want := range map[string]string{"http://x/exact/a": "path: host", "http://x/h": "absent: host"} {
+		e, err := g.server.Explain(route.ExplainRequest{URL: url}, config.Standard())
+		if err != nil {
+			t.Errorf("%s: %v", url, err)
+		} else if got := told(e); !strings.Contains(got, want) {
+			t.Errorf("%s:\n%s\nwant in it %s", url, got, want)
 		}
 	}
 }

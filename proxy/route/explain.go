@@ -120,7 +120,7 @@ func (t *Table) Explain(
 	if err != nil {
 		return nil, err
 	}
-	source, err := t.source(q.Source)
+	source, err := source(q.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -142,8 +142,14 @@ func (t *Table) Explain(
 		p := &t.errorPages[i]
 		e.ErrorPages = append(e.ErrorPages, PageInForce{p.Status, p.ContentType, len(p.Body)})
 	}
-	a := asked{head: h, path: path, listener: listener, remote: source, work: new(Workspace)}
+	a := asked{
+		head: h, path: path, listener: listener, remote: source, anywhere: !source.IsValid(), work: new(Workspace),
+	}
 	rt, others := t.router.explain(&a)
+	if a.anywhere && rt != nil && len(rt.wants.source) > 0 {
+		return nil, fmt.Errorf("source: say from which address the client comes, such as 10.1.2.3: "+
+			"route %s is not for all networks", rt.Name)
+	}
 	e.More = max(0, len(others)-maxLost)
 	e.Others = make([]RouteLost, 0, len(others)-e.More)
 	for _, o := range others[:len(others)-e.More] {

@@ -196,13 +196,9 @@ func (t *Table) known(bound func(listener string) string) string {
 	return "there are " + strings.Join(all, ", ")
 }
 
-// source is the address of the client that is asked about. It only matters where a route is for some networks only.
-func (t *Table) source(asked string) (netip.Addr, error) {
+// source is the address of the client that is asked about; the zero Addr where it is not said.
+func source(asked string) (netip.Addr, error) {
 	if asked == "" {
-		if t.router.bySource {
-			return netip.Addr{}, errors.New("source: say from which address the client comes, " +
-				"some routes are not for all networks")
-		}
 		return netip.Addr{}, nil
 	}
 	addr, err := netip.ParseAddr(asked)

@@ -19,6 +19,7 @@ type asked struct {
 	path     []byte // normalised
 	listener string
 	remote   netip.Addr // the client's; the zero Addr where no route looks at it
+	anywhere bool       // the client's address is not said: it is in each network
 	work     *Workspace // for the match's own use
 }
 
@@ -79,7 +80,7 @@ func (c *conditions) unmet(a *asked) condition {
 			return condition(len(c.headers) + i)
 		}
 	}
-	if len(c.source) > 0 && !netio.Within(c.source, a.remote) {
+	if len(c.source) > 0 && !a.anywhere && !netio.Within(c.source, a.remote) {
 		return sourceUnmet
 	}
 	if len(c.listeners) > 0 && !slices.Contains(c.listeners, a.listener) {
