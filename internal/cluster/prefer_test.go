@@ -282,3 +282,34 @@ func BenchmarkPrefer(b *testing.B) {
 		}
 	}
 }
+
+// What is not known of a place is no place: a gateway without a zone is not near instances without one.
+func TestIsNear(t *testing.T) {
+	at := func(node, zone string) *entry { return &entry{Instance: Instance{Node: node, Zone: zone}} }
+	here := Location{Node: "n1", Datacenter: "dc1", Zone: "z1"}
+	node, zone := config.Consul{Prefer: config.PreferNode}, config.Consul{Prefer: config.PreferZone}
+	elsewhere := config.Consul{Prefer: config.PreferNode, Datacenter: "dc2"}
+	named := config.Consul{Prefer: config.PreferNode, Datacenter: "dc1"}
+	for _, row := range []struct {
+		name string
+		here Location
+		at   *entry
+		of   config.Consul
+		want bool
+	}{
+		{"same zone, other node", here, at("n2", "z1"), zone, true},
+		{"other zone, same node", here, at("n1", "z2"), zone, false},
+		{"no zone on either side", Location{Node: "n1"}, at("n1", ""), zone, false},
+		{"an instance without a zone", here, at("n1", ""), zone, false},
+		{"only in the document", here, nil, zone, false},
+		{"same node", here, at("n1", "z2"), node, true},
+		{"other node", here, at("n2", "z1"), node, false},
+		{"no node on either side", Location{}, at("", ""), node, false},
+		{"same node, the datacenter is named", here, at("n1", ""), named, true},
+		{"a node of that name elsewhere", here, at("n1", ""), elsewhere, false},
+	} {
+		if got := row.here.isNear(row.at, &row.of); got != row.want {
+			t.Errorf("%s: near = %v, want %v", row.name, got, row.want)
+		}
+	}
+}
