@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/docdiff"
@@ -73,14 +72,9 @@ func shownValue(text string) string {
 	return text
 }
 
-// cut shortens a text to n characters, and takes out those that would move the cursor: others may have written it.
+// cut shortens a printable text to n characters.
 func cut(text string, n int) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, text)
+	text = printable(text)
 	if utf8.RuneCountInString(text) <= n {
 		return text
 	}

@@ -41,7 +41,7 @@ func exitCode(err error, stderr io.Writer) int {
 	}
 	if text := err.Error(); text != "" {
 		for line := range strings.SplitSeq(text, "\n") {
-			fmt.Fprintln(stderr, "gateway: "+line)
+			fmt.Fprintln(stderr, "gateway: "+printable(line))
 		}
 	}
 	if answer, ok := errors.AsType[*badError](err); ok {

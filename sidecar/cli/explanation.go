@@ -13,7 +13,8 @@ import (
 
 // explanation tells people where a request would go, then what holds for it, then why it goes nowhere else.
 func explanation(to io.Writer, e *route.Explanation) error {
-	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	columns := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	w := lineWriter{columns}
 	fmt.Fprintf(w, "request\t%s %s%s%s\n", e.Method, e.Host, e.Path, when(e.Listener != "", " on listener "+e.Listener))
 	if e.Route == nil {
 		fmt.Fprintf(w, "route\tnone: the response is 404 with the flag NR\n")
@@ -36,7 +37,7 @@ func explanation(to io.Writer, e *route.Explanation) error {
 	if e.More > 0 {
 		fmt.Fprintf(w, "  and %d more\n", e.More)
 	}
-	return w.Flush()
+	return columns.Flush()
 }
 
 func explanationRoute(w io.Writer, e *route.Explanation) {

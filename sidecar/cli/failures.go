@@ -90,28 +90,29 @@ func askFailures(ctx context.Context, address string, question url.Values) (
 // failureLines tells of each failure in a line, and of each attempt in one more.
 func failureLines(w io.Writer, list *sidecar.FailureList) error {
 	var b strings.Builder
+	line := func(format string, values ...any) { b.WriteString(printable(fmt.Sprintf(format, values...)) + "\n") }
 	for i := range list.Failures {
 		f := &list.Failures[i]
-		fmt.Fprintf(&b, "%s  %s  %s, %s\n", stamp(f.Time), verdict(f), subject(f), took(f.DurationMS))
+		line("%s  %s  %s, %s", stamp(f.Time), verdict(f), subject(f), took(f.DurationMS))
 		for j := range f.Attempts {
-			fmt.Fprintf(&b, "    %s\n", attemptLine(f, j))
+			line("    %s", attemptLine(f, j))
 		}
 		if len(f.Attempts) == 0 && f.Reason != "" {
-			fmt.Fprintf(&b, "    %s\n", f.Reason)
+			line("    %s", f.Reason)
 		}
 		if n := len(f.Attempts); n > 0 && f.Reason != "" && f.Reason != f.Attempts[n-1].Reason {
-			fmt.Fprintf(&b, "    %s\n", f.Reason)
+			line("    %s", f.Reason)
 		}
 		if rest := strings.TrimPrefix(when(f.Route != "", ", route "+f.Route)+
 			when(f.RequestID != "", ", id "+f.RequestID), ", "); rest != "" {
-			fmt.Fprintf(&b, "    %s\n", rest)
+			line("    %s", rest)
 		}
 	}
 	switch {
 	case len(list.Failures) == 0:
-		b.WriteString("nothing has failed" + leftOut(list.LeftOut) + "\n")
+		line("nothing has failed%s", leftOut(list.LeftOut))
 	case list.LeftOut > 0:
-		fmt.Fprintf(&b, "%d more came too fast to be kept\n", list.LeftOut)
+		line("%d more came too fast to be kept", list.LeftOut)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -121,7 +122,7 @@ func failureLines(w io.Writer, list *sidecar.FailureList) error {
 func failureDetails(w io.Writer, f *telemetry.Failure) {
 	line := func(name, format string, values ...any) {
 		if text := strings.TrimSpace(fmt.Sprintf(format, values...)); text != "" {
-			fmt.Fprintf(w, "%-10s %s\n", name, text)
+			fmt.Fprintf(w, "%-10s %s\n", name, printable(text))
 		}
 	}
 	line("request", "%s", subject(f))

@@ -27,7 +27,7 @@ type report struct {
 // the parts.
 func summary(to io.Writer, s *sidecar.Status) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	r := &report{Writer: w, trouble: s.Trouble}
+	r := &report{Writer: lineWriter{w}, trouble: s.Trouble}
 	r.head(s)
 	r.revision(s)
 	r.limits(&s.Limits)

@@ -113,7 +113,7 @@ func problems(w io.Writer, paths []string, err error) error {
 			at = paths[slices.IndexFunc(paths, func(path string) bool { return filepath.Base(path) == p.Part })]
 		}
 		p.Part = ""
-		fmt.Fprintf(w, "%s:%s\n", at, p)
+		fmt.Fprintf(lineWriter{w}, "%s:%s\n", at, p)
 	}
 	return bad("%s: %s", shown, sidecar.Count(len(all), "problem"))
 }
