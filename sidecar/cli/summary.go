@@ -78,13 +78,7 @@ func (r *report) tells(failure, of string) bool {
 }
 
 func (r *report) head(s *sidecar.Status) {
-	state := "ready"
-	switch {
-	case s.Draining:
-		state = "draining"
-	case !s.Ready:
-		state = "not ready"
-	}
+	state := stateWord(s)
 	fmt.Fprintln(r, state+r.extent(s.Clusters, s.Ready))
 	for _, reason := range s.Reasons {
 		r.reasons([]string{strings.TrimPrefix(reason, state+": ")})
@@ -95,6 +89,17 @@ func (r *report) head(s *sidecar.Status) {
 	if s.Rates.Total.Requests > 0 {
 		fmt.Fprintf(r, "traffic\t%s\n", traffic(&s.Rates.Total, s.Rates.Seconds))
 	}
+}
+
+// stateWord is what a gateway is, in a word or two.
+func stateWord(s *sidecar.Status) string {
+	switch {
+	case s.Draining:
+		return "draining"
+	case !s.Ready:
+		return "not ready"
+	}
+	return "ready"
 }
 
 // extent tells how much is in trouble.

@@ -91,18 +91,11 @@ const mostTrouble = 5
 // lines are all lines of a status, none wider than width.
 func (v *topView) lines(s *sidecar.Status, width int) []topLine {
 	r := &report{trouble: s.Trouble}
-	state := "ready"
-	switch {
-	case s.Draining:
-		state = "draining"
-	case !s.Ready:
-		state = "not ready"
-	}
 	kind := linePlain
 	if len(s.Reasons)+len(s.Trouble) > 0 {
 		kind = lineBad
 	}
-	lines := []topLine{{s.Service + ": " + state + r.extent(s.Clusters, s.Ready), kind}}
+	lines := []topLine{{s.Service + ": " + stateWord(s) + r.extent(s.Clusters, s.Ready), kind}}
 	lines = append(lines, sentence(traffic(&s.Rates.Total, s.Rates.Seconds), "", width, linePlain)...)
 	all := slices.Concat(s.Reasons, s.Trouble)
 	for _, text := range all[:min(len(all), mostTrouble)] {
