@@ -127,7 +127,8 @@ const result = (of) => [of.status || '', of.grpc_status === undefined ? '' : `gR
 function drawFailures(f, now) {
   const drawn = some(f.failures, (one) => {
     const key = `failure ${one.time} ${one.request_id || ''} ${one.path || ''}`;
-    const what = one.protocol === 'tcp' ? 'TCP connection' : `${one.method || ''} ${one.host || ''}${one.path || ''}`;
+    const what = one.method ? `${one.method} ${one.host || ''}${one.path || ''}`
+      : `${one.protocol === 'tcp' ? 'TCP connection' : one.protocol} on listener ${one.listener}`;
     const status = [result(one), one.slow ? 'slow' : ''].filter(Boolean).join(' ');
     const facts = [['reason', one.reason], ['client', one.remote_ip], ['listener', one.listener], ['route', one.route],
       ['cluster', one.cluster], ['revision', one.revision], ['request id', one.request_id],
