@@ -278,6 +278,8 @@ func TestEveryCauseIsNamed(t *testing.T) {
 			environ := row.environ(t)
 			g := up(t, environ)
 			g.wait("a revision", func(s status) bool { return s.Revision.ID != "" })
+			page.Lock() // before it, since what is told of the last minute is gone after it
+			defer page.Unlock()
 			if row.trouble != nil {
 				row.trouble(t, g)
 			}
@@ -288,8 +290,6 @@ func TestEveryCauseIsNamed(t *testing.T) {
 			if lines := g.statusLines(10); !cause.MatchString(lines) {
 				t.Errorf("the first ten lines have no %s:\n%s", row.cause, lines)
 			}
-			page.Lock()
-			defer page.Unlock()
 			b := &browser{t: t, in: all.in, out: all.out}
 			if shown := b.pageTrouble(g); !cause.MatchString(shown) {
 				t.Errorf("the page has no %s at its top:\n%s", row.cause, shown)

