@@ -59,7 +59,9 @@ var (
 	upstreamEjections = instrument{counter, "gateway.upstream.ejections", "{ejection}",
 		"Number of times an endpoint was ejected for failing."}
 	upstreamEndpoints = instrument{gauge, "gateway.upstream.endpoints", "{endpoint}", "Number of endpoints by state."}
-	upstreamPanic     = instrument{gauge, "gateway.upstream.panic", noUnit,
+	endpointErrors    = instrument{counter, "gateway.endpoint.errors", "{error}",
+		"Number of tries on an endpoint that got no whole response, or a status of 500 or more."}
+	upstreamPanic = instrument{gauge, "gateway.upstream.panic", noUnit,
 		"1 while endpoints are used that are not healthy because none is."}
 	failoverActive = instrument{gauge, "gateway.failover.active", noUnit,
 		"1 while another cluster stands in for one without a usable endpoint."}
@@ -76,6 +78,8 @@ var (
 		"Number of TLS handshakes with clients."}
 	certificateExpiry = instrument{gauge, "gateway.tls.certificate.expiry", seconds,
 		"Time until the certificate expires; negative once it has."}
+	certificateExpired = instrument{gauge, "gateway.certificate.expired", "{certificate}",
+		"1 once the certificate has expired, else 0."}
 
 	revisionInfo = instrument{gauge, "gateway.revision.info", noUnit,
 		"Always 1; the attribute names the revision that serves."}
@@ -127,6 +131,7 @@ const (
 	attrFlag        attribute.Key = "gateway.flag"
 	attrResult      attribute.Key = "gateway.result" // ok, error
 	attrCertificate attribute.Key = "gateway.certificate"
+	attrEndpoint    attribute.Key = "gateway.endpoint" // its address
 	attrRevision    attribute.Key = "gateway.revision"
 	attrReason      attribute.Key = "gateway.reason"
 )

@@ -58,7 +58,7 @@ func (p *producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	collectHTTP(c, listeners)
 	collectUpstreamRequests(c, clusters)
 	collectListeners(c, listeners, p.registry)
-	collectClusters(c, clusters)
+	collectClusters(c, clusters, p.registry)
 	collectProcess(c, p.registry)
 	p.runtime.collect(c)
 	p.taken = c.seen

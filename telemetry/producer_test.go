@@ -73,6 +73,12 @@ func fill(r *Registry) {
 	r.SetDiscoveryAge(func() time.Duration { return 1500 * time.Millisecond })
 	r.SetDescriptors(func() (used, most int64) { return 70, 1024 })
 	r.SetRevisionAge(func() time.Duration { return time.Minute })
+	failing, well := NewEndpoint("users", "10.0.0.1:80"), NewEndpoint("users", "10.0.0.2:80")
+	for _, failed := range []bool{true, false, true} {
+		failing.Record(time.Second, failed)
+		well.Record(time.Second, false)
+	}
+	r.SetEndpoints(func(f func(*Endpoint)) { f(well); f(failing) })
 	r.SetCertificates(func() []Certificate {
 		return []Certificate{{"a.pem", time.Now().Add(time.Hour)}, {"old.pem", time.Now().Add(-time.Minute)}}
 	})
@@ -130,6 +136,8 @@ gateway.upstream.endpoints {endpoint} gauge: Number of endpoints by state.
   gateway.cluster=users gateway.state=healthy: 5
   gateway.cluster=users gateway.state=ejected: 1
   gateway.cluster=users gateway.state=unhealthy: 2
+gateway.endpoint.errors {error} monotonic sum cumulative: Number of tries on an endpoint that got no whole response, or a status of 500 or more.
+  gateway.cluster=users gateway.endpoint=10.0.0.1:80: 2
 gateway.upstream.panic 1 gauge: 1 while endpoints are used that are not healthy because none is.
   gateway.cluster=users: 1
 gateway.failover.active 1 gauge: 1 while another cluster stands in for one without a usable endpoint.
@@ -145,6 +153,8 @@ gateway.panics.recovered {panic} monotonic sum cumulative: Number of faults of t
 gateway.tls.certificate.expiry s gauge: Time until the certificate expires; negative once it has.
   gateway.certificate=a.pem: 3600
   gateway.certificate=old.pem: -60
+gateway.certificate.expired {certificate} gauge: 1 once the certificate has expired, else 0.
+  gateway.certificate=old.pem: 1
 gateway.revision.info 1 gauge: Always 1; the attribute names the revision that serves.
   gateway.revision=4f2a: 1
 gateway.revision.applied {revision} monotonic sum cumulative: Number of revisions that came into service.
@@ -219,6 +229,7 @@ func TestGaugesComeAndGo(t *testing.T) {
 			c.SetNear(nil)
 			r.SetDiscoveryAge(nil)
 			r.SetCertificates(nil)
+			r.SetEndpoints(func(func(*Endpoint)) {})
 			return
 		}
 		c.SetEndpoints(func() (int, int, int) { return 1, 0, 0 })
@@ -231,13 +242,21 @@ func TestGaugesComeAndGo(t *testing.T) {
 		over.SetPanic(func() bool { return false })
 		r.SetDiscoveryAge(func() time.Duration { return 0 })
 		r.SetCertificates(func() []Certificate { return make([]Certificate, maxCertificates+1) })
+		r.SetEndpoints(func(f func(*Endpoint)) {
+			for i := range maxFailing + 1 {
+				e := NewEndpoint("a", fmt.Sprint(i))
+				e.Record(0, true)
+				f(e)
+			}
+		})
 	}
 	names := []string{"gateway.upstream.endpoints", "gateway.upstream.panic", "gateway.failover.active",
-		"gateway.prefer.share", "gateway.discovery.age", "gateway.tls.certificate.expiry"}
+		"gateway.prefer.share", "gateway.discovery.age", "gateway.tls.certificate.expiry",
+		"gateway.certificate.expired", "gateway.endpoint.errors"}
 	for _, tt := range []struct {
 		on   bool
 		want string
-	}{{true, "[3 1 1 1 1 1000]"}, {false, "[0 0 0 0 0 0]"}, {true, "[3 1 1 1 1 1000]"}} {
+	}{{true, "[3 1 1 1 1 1000 1000 1000]"}, {false, "[0 0 0 0 0 0 0 0]"}, {true, "[3 1 1 1 1 1000 1000 1000]"}} {
 		set(tt.on)
 		scopes, got := collect(t, p), []int{}
 		for _, name := range names {

@@ -121,7 +121,7 @@ func TestRatesAreBounded(t *testing.T) {
 
 func TestEndpointRates(t *testing.T) {
 	r := NewRegistry()
-	busy, quiet := NewEndpoint(), NewEndpoint()
+	busy, quiet := NewEndpoint("users", "10.0.0.1:80"), NewEndpoint("users", "10.0.0.2:80")
 	r.SetEndpoints(func(f func(*Endpoint)) { f(busy); f(quiet) })
 	for i := range 10 {
 		busy.Record(150*time.Microsecond, i == 0)

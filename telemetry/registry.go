@@ -79,7 +79,7 @@ type listenerKey struct {
 	plane Plane
 }
 
-// Certificate is a certificate in use, for gateway.tls.certificate.expiry.
+// Certificate is a certificate in use, for gateway.tls.certificate.expiry and gateway.certificate.expired.
 type Certificate struct {
 	Name     string // what an operator knows it by: its file, or its subject
 	NotAfter time.Time
@@ -229,6 +229,16 @@ func (r *Registry) SetCertificates(f func() []Certificate) {
 		return
 	}
 	r.certificates.Store(&f)
+}
+
+// someCertificates are those that are exported.
+func (r *Registry) someCertificates() []Certificate {
+	f := r.certificates.Load()
+	if f == nil {
+		return nil
+	}
+	all := (*f)()
+	return all[:min(len(all), maxCertificates)]
 }
 
 // takeSeries takes one from the budget of request histograms.

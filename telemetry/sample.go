@@ -156,7 +156,9 @@ func (l *Listener) handshaken() (t handshakeTally) {
 	return t
 }
 
-func (e *Endpoint) tally() endpointTally { return endpointTally{e.attempts.load(), e.failed.Load()} }
+func (e *Endpoint) tally() endpointTally {
+	return endpointTally{e.attempts.load(), uint64(e.errors.Load())}
+}
 
 func (r *Route) tally() (t tally) {
 	r.each(func(_ Method, _ Scheme, status int, h *histogram) { t.add(h, status) })

@@ -152,7 +152,7 @@ func (r *Registry) eachTunnel(listeners []*Listener, f func(*Tunnel, ...attribut
 	}
 }
 
-func collectClusters(c *collection, clusters []*Cluster) {
+func collectClusters(c *collection, clusters []*Cluster, r *Registry) {
 	c.histograms(connectDuration, func(add func(*histogram, ...attribute.KeyValue)) {
 		for _, cl := range clusters {
 			add(&cl.connected, attrCluster.String(cl.name))
@@ -185,15 +185,12 @@ func collectClusters(c *collection, clusters []*Cluster) {
 			}
 		}
 	})
+	c.counters(endpointErrors, r.eachFailing)
 	truths := func(is func(*Cluster) *atomic.Pointer[func() bool]) func(func(int64, ...attribute.KeyValue)) {
 		return func(add func(int64, ...attribute.KeyValue)) {
 			for _, cl := range clusters {
 				if f := is(cl).Load(); f != nil {
-					value := int64(0)
-					if (*f)() {
-						value = 1
-					}
-					add(value, attrCluster.String(cl.name))
+					add(oneIf((*f)()), attrCluster.String(cl.name))
 				}
 			}
 		}
@@ -230,12 +227,15 @@ func collectProcess(c *collection, r *Registry) {
 	used, most := r.openDescriptors()
 	gauges(c, descriptors, known(used))
 	gauges(c, descriptorsLimit, known(most))
+	certificates := r.someCertificates()
 	gauges(c, certificateExpiry, func(add func(float64, ...attribute.KeyValue)) {
-		if f := r.certificates.Load(); f != nil {
-			all := (*f)()
-			for _, cert := range all[:min(len(all), maxCertificates)] {
-				add(cert.NotAfter.Sub(c.now).Seconds(), attrCertificate.String(label(cert.Name)))
-			}
+		for _, cert := range certificates {
+			add(cert.NotAfter.Sub(c.now).Seconds(), attrCertificate.String(label(cert.Name)))
+		}
+	})
+	gauges(c, certificateExpired, func(add func(int64, ...attribute.KeyValue)) {
+		for _, cert := range certificates {
+			add(oneIf(!c.now.Before(cert.NotAfter)), attrCertificate.String(label(cert.Name)))
 		}
 	})
 	gauges(c, revisionInfo, func(add func(int64, ...attribute.KeyValue)) {
@@ -262,6 +262,14 @@ func collectProcess(c *collection, r *Registry) {
 	ages(c, discoveryAge, &r.discoveryAge)
 	c.counters(accessLogDropped, func(add func(*Counter, ...attribute.KeyValue)) { add(&r.AccessLogDropped) })
 	c.counters(spansDropped, func(add func(*Counter, ...attribute.KeyValue)) { add(&r.SpansDropped) })
+}
+
+// oneIf is 1 for what is true, as metrics have it.
+func oneIf(is bool) int64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // known exports a number, unless it is 0: the system does not tell.

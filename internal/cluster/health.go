@@ -73,7 +73,8 @@ type health struct {
 }
 
 func newHealth(address string, g *group) *health {
-	h := &health{address: address, clock: g.clock, group: g, factor: full, measured: telemetry.NewEndpoint()}
+	h := &health{address: address, clock: g.clock, group: g, factor: full,
+		measured: telemetry.NewEndpoint(g.name, address)}
 	h.pace.Store(full)
 	return h
 }
