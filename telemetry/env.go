@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/namedfile"
 )
@@ -19,6 +20,8 @@ import (
 // logger of their own, is found and named here.
 type settings struct {
 	destination                // of metrics
+	interval    time.Duration  // between two exports of metrics
+	patience    time.Duration  // for collecting and exporting them
 	scrape      bool           // answer scrapes
 	traces      tracesSettings // of which tracesErr tells why they make no sense
 	tracesErr   error
@@ -27,10 +30,11 @@ type settings struct {
 
 // destination is where one signal is sent to.
 type destination struct {
-	export   bool   // send to the endpoint
-	protocol string // of OTLP: protocolGRPC or protocolHTTP
-	endpoint string // for the log
-	target   string // host:port if the endpoint has no scheme, else empty
+	export   bool          // send to the endpoint
+	protocol string        // of OTLP: protocolGRPC or protocolHTTP
+	endpoint string        // for the log
+	target   string        // host:port if the endpoint has no scheme, else empty
+	timeout  time.Duration // of one export
 }
 
 // The variables that are looked at in more than one place.
@@ -61,7 +65,7 @@ func readSettings(env func(string) string) (settings, error) {
 	otlp, s.scrape = e.exporters()
 	var err error
 	if _, endpoint := e.signal("ENDPOINT"); otlp && endpoint != "" {
-		s.destination, err = e.destination(e.checkMetrics)
+		s.destination, err = e.destination(func() { e.metrics(&s) })
 	}
 	e.own = otlpTracesPrefix
 	s.traces, s.tracesErr = e.traces()
@@ -78,8 +82,10 @@ func (e *environment) destination(own func()) (d destination, err error) {
 	err = errors.Join(e.readEndpoint(&d, name, endpoint), e.checkFiles())
 	e.checkWords()
 	own()
-	e.checkMilliseconds(otlpPrefix+"TIMEOUT", "10000")
-	e.checkMilliseconds(e.own+"TIMEOUT", "10000")
+	d.timeout = e.milliseconds(otlpPrefix+"TIMEOUT", 10000)
+	if timeout, _ := e.signal("TIMEOUT"); timeout != otlpPrefix+"TIMEOUT" {
+		d.timeout = e.milliseconds(timeout, 10000)
+	}
 	e.checkPairs(d.protocol == protocolGRPC)
 	d.export = err == nil
 	return d, err
@@ -170,7 +176,8 @@ func (e *environment) readEndpoint(s *destination, name, v string) error {
 	}
 	// For the log: without the user and the query, where people put secrets.
 	s.endpoint = (&url.URL{Scheme: u.Scheme, Opaque: u.Opaque, Host: u.Host, Path: u.Path}).String()
-	if u.Scheme == "http" || u.Scheme == "https" {
+	switch u.Scheme {
+	case "http", "https":
 		if u.Hostname() == "" {
 			return fmt.Errorf("env %s: %q: has no host", name, s.endpoint)
 		}
@@ -179,6 +186,9 @@ func (e *environment) readEndpoint(s *destination, name, v string) error {
 				map[bool]string{true: "443", false: "80"}[s.protocol == protocolGRPC || u.Scheme == "https"],
 				map[string]string{protocolGRPC: "4317", protocolHTTP: "4318"}[s.protocol])
 		}
+	case "unix":
+	default:
+		return fmt.Errorf("env %s: %q: want http or https in place of %s", name, s.endpoint, u.Scheme)
 	}
 	return nil
 }
@@ -190,20 +200,25 @@ func (e *environment) checkWords() {
 	}
 }
 
-func (e *environment) checkMetrics() {
+func (e *environment) metrics(s *settings) {
 	e.word(otlpMetricsPrefix+"TEMPORALITY_PREFERENCE", "cumulative", "cumulative", "delta", "lowmemory")
 	const buckets = "explicit_bucket_histogram"
 	e.word(otlpMetricsPrefix+"DEFAULT_HISTOGRAM_AGGREGATION", buckets, buckets)
-	e.checkMilliseconds("OTEL_METRIC_EXPORT_INTERVAL", "60000")
-	e.checkMilliseconds("OTEL_METRIC_EXPORT_TIMEOUT", "30000")
+	s.interval = e.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", 60000)
+	s.patience = e.milliseconds("OTEL_METRIC_EXPORT_TIMEOUT", 30000)
 }
 
-func (e *environment) checkMilliseconds(name, fallback string) {
+// milliseconds reads a variable that is a time.
+func (e *environment) milliseconds(name string, fallback int) time.Duration {
+	n := int64(fallback)
 	if v := e.value(name); v != "" {
-		if n, err := strconv.ParseInt(v, 10, 32); err != nil || n <= 0 {
-			e.warn(name, "%q: not a positive number of milliseconds; %s is used", v, fallback)
+		if given, err := strconv.ParseInt(v, 10, 32); err != nil || given <= 0 {
+			e.warn(name, "%q: not a positive number of milliseconds; %d is used", v, fallback)
+		} else {
+			n = given
 		}
 	}
+	return time.Duration(n) * time.Millisecond
 }
 
 // checkPairs looks for pairs that are none. Headers are secrets: their values

@@ -44,6 +44,8 @@ func TestSettings(t *testing.T) {
 			": neither a URL nor host:port"},
 		{name: "password", env: endpoint + "=http://user:secret@c:4317", endpoint: "http://c:4317"},
 		{name: "no URL", env: endpoint + "=http://secret:%zz@c", err: "env " + endpoint + ": not a URL"},
+		{name: "another scheme", env: endpoint + "=ftp://c:21/x", err: "env " + endpoint +
+			`: "ftp://c:21/x": want http or https in place of ftp`},
 		{name: "no host", env: endpoint + "=http://:4317", err: "env " + endpoint + `: "http://:4317": has no host`},
 
 		{name: "disabled", env: endpoint + "=http://c:4317 OTEL_SDK_DISABLED=TRUE", silent: true},

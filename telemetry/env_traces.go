@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/sdk/trace"
 )
@@ -11,10 +12,13 @@ import (
 // tracesSettings is what the OTEL_* variables say about traces.
 type tracesSettings struct {
 	destination
-	formats Formats
-	parent  bool          // what the caller has decided about sampling holds
-	sampler trace.Sampler // decides where nobody has
-	queue   int           // spans that may wait for the collector
+	formats  Formats
+	parent   bool          // what the caller has decided about sampling holds
+	sampler  trace.Sampler // decides where nobody has
+	queue    int           // spans that may wait for the collector
+	batch    int           // spans of one export, at most queue
+	delay    time.Duration // between two exports
+	patience time.Duration // for one
 }
 
 // The variables of traces that have no prefix in common.
@@ -44,13 +48,13 @@ func (e *environment) traces() (s tracesSettings, err error) {
 		return s, errNoTracesEndpoint
 	}
 	s.destination, err = e.destination(func() {
-		e.checkMilliseconds("OTEL_BSP_SCHEDULE_DELAY", "5000")
-		e.checkMilliseconds("OTEL_BSP_EXPORT_TIMEOUT", "30000")
+		s.delay = e.milliseconds("OTEL_BSP_SCHEDULE_DELAY", 5000)
+		s.patience = e.milliseconds("OTEL_BSP_EXPORT_TIMEOUT", 30000)
 	})
 	s.formats = e.propagators()
 	s.sampler, s.parent = e.sampler()
 	s.queue = e.number(envQueueSize, defaultQueue, longestQueue)
-	e.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512, longestQueue)
+	s.batch = min(e.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512, longestQueue), s.queue)
 	return s, err
 }
 

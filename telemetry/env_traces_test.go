@@ -1,9 +1,14 @@
 package telemetry
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
 )
 
 func TestTraceSettings(t *testing.T) {
@@ -109,5 +114,41 @@ func TestTraceSettings(t *testing.T) {
 					s.sampler.Description(), s.parent, s.queue)
 			}
 		})
+	}
+}
+
+// The SDK takes numbers from the variables as they are. None of those that make no sense reaches it.
+func TestNumbersThatMakeNoSense(t *testing.T) {
+	t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+	for _, value := range []string{"-1", "0", "9223372036854775807", "1e3"} {
+		for _, name := range []string{"OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+			"OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT", "OTEL_METRIC_EXPORT_INTERVAL",
+			"OTEL_METRIC_EXPORT_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"} {
+			t.Run(name+"="+value, func(t *testing.T) {
+				t.Setenv(name, value)
+				s, err := readSettings(os.Getenv)
+				if err != nil || s.tracesErr != nil || len(s.warnings) != 1 {
+					t.Errorf("%v, %v, warnings %q", err, s.tracesErr, s.warnings)
+				}
+				tr := &s.traces
+				if tr.queue != 2048 || tr.batch != 512 || tr.delay != 5*time.Second || tr.patience != 30*time.Second ||
+					tr.timeout != 10*time.Second || s.interval != time.Minute ||
+					s.patience != 30*time.Second || s.timeout != 10*time.Second {
+					t.Errorf("not the defaults: %+v", s)
+				}
+				p, err := Start(t.Context(), Options{Registry: NewRegistry(), Logger: hclog.NewNullLogger()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				over, end := context.WithCancel(t.Context())
+				end() // there is no collector to wait for
+				_ = p.Shutdown(over)
+			})
+		}
+	}
+	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "10")
+	if s, _ := readSettings(os.Getenv); s.traces.batch != 10 {
+		t.Errorf("a batch of %d spans from a queue of 10", s.traces.batch)
 	}
 }

@@ -20,7 +20,9 @@ import (
 // collector that is away.
 func newOTLP(ctx context.Context, s destination) (metric.Exporter, error) {
 	if s.protocol == protocolHTTP {
-		options := []otlpmetrichttp.Option{otlpmetrichttp.WithRetry(otlpmetrichttp.RetryConfig{Enabled: false})}
+		options := []otlpmetrichttp.Option{
+			otlpmetrichttp.WithRetry(otlpmetrichttp.RetryConfig{Enabled: false}), otlpmetrichttp.WithTimeout(s.timeout),
+		}
 		if s.target != "" {
 			options = append(options, otlpmetrichttp.WithEndpoint(s.target))
 		}
@@ -28,7 +30,7 @@ func newOTLP(ctx context.Context, s destination) (metric.Exporter, error) {
 	}
 	options := []otlpmetricgrpc.Option{
 		otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{Enabled: false}),
-		otlpmetricgrpc.WithDialOption(dialOptions()...),
+		otlpmetricgrpc.WithDialOption(dialOptions()...), otlpmetricgrpc.WithTimeout(s.timeout),
 	}
 	if s.target != "" {
 		options = append(options, otlpmetricgrpc.WithEndpoint(s.target))
@@ -43,7 +45,9 @@ func newTraceOTLP(ctx context.Context, s destination) (trace.SpanExporter, error
 
 func newTraceClient(s destination) otlptrace.Client {
 	if s.protocol == protocolHTTP {
-		options := []otlptracehttp.Option{otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: false})}
+		options := []otlptracehttp.Option{
+			otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: false}), otlptracehttp.WithTimeout(s.timeout),
+		}
 		if s.target != "" {
 			options = append(options, otlptracehttp.WithEndpoint(s.target))
 		}
@@ -51,7 +55,7 @@ func newTraceClient(s destination) otlptrace.Client {
 	}
 	options := []otlptracegrpc.Option{
 		otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{Enabled: false}),
-		otlptracegrpc.WithDialOption(dialOptions()...),
+		otlptracegrpc.WithDialOption(dialOptions()...), otlptracegrpc.WithTimeout(s.timeout),
 	}
 	if s.target != "" {
 		options = append(options, otlptracegrpc.WithEndpoint(s.target))

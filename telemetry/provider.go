@@ -92,7 +92,7 @@ func newPeriodic(ctx context.Context, o Options, s settings, log hclog.Logger) (
 	producer := newProducer(o.Registry, o.Version, otlp.Temporality)
 	return metric.NewPeriodicReader(
 		&exporter{Exporter: otlp, producer: producer, log: log, endpoint: s.endpoint},
-		metric.WithProducer(producer),
+		metric.WithProducer(producer), metric.WithInterval(s.interval), metric.WithTimeout(s.patience),
 	), nil
 }
 

@@ -41,7 +41,11 @@ func newTracer(ctx context.Context, to sdktrace.SpanExporter, s *tracesSettings,
 		sdktrace.WithIDGenerator(givenIDs{}),
 		sdktrace.WithBatcher(
 			&spanExporter{SpanExporter: to, tracer: t, log: log, endpoint: s.endpoint},
+			// All that the SDK would take from variables, since it takes those that make no sense.
 			sdktrace.WithMaxQueueSize(s.queue),
+			sdktrace.WithMaxExportBatchSize(s.batch),
+			sdktrace.WithBatchTimeout(s.delay),
+			sdktrace.WithExportTimeout(s.patience),
 		),
 	)
 	t.spans = t.sdk.Tracer(scopeName, trace.WithInstrumentationVersion(version))
