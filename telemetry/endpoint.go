@@ -13,8 +13,8 @@ import (
 type Endpoint struct {
 	cluster, address string
 
-	attempts  histogram
-	errors Counter
+	attempts histogram
+	errors   Counter
 }
 
 // NewEndpoint makes the counters of an endpoint of the cluster of that name.
