@@ -1,7 +1,9 @@
 package sidecar
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -26,5 +28,19 @@ func TestClustersOfTheDocument(t *testing.T) {
 	}
 	if got = s.clusters(nil); len(got) != 0 {
 		t.Errorf("clusters %+v before there is a document, want none", got)
+	}
+}
+
+// What the registry and the log know of the gateway's own faults is in the status, and so among its trouble.
+func TestStatusHasFaultsOfTheGateway(t *testing.T) {
+	a := newApplier(t)
+	a.registry.Panics.Recovered(telemetry.L4, hclog.NewNullLogger(), "a connection", "boom", nil)
+	s := a.status()
+	if p := s.Panics; p.L4 != 1 || p.LastIn != "a connection" {
+		t.Errorf("panics %+v, want one", p)
+	}
+	const want = "the gateway itself is at fault: 1 panic since its start, the last in a connection, "
+	if got := findTrouble(&s, time.Now()); len(got) != 1 || !strings.HasPrefix(got[0], want) {
+		t.Errorf("trouble %q, want %q", got, want)
 	}
 }
