@@ -177,6 +177,40 @@ func TestHonestPeersAreServed(t *testing.T) {
 	})
 }
 
+// TestLateWindowUpdates: a client that first takes much data, and reads it later, gives the windows back in many frames
+// that come at once. That is no flood; as many again, which no data is behind, are one.
+func TestLateWindowUpdates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const streams, size, piece = 4, 8 << 20, 4 << 10
+		p, _, ended := serverPeer(t, &source{bytes: size}, Options{})
+		p.write(p.WriteSettingsAck())
+		p.write(p.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 2 * size}))
+		p.write(p.WriteWindowUpdate(0, 2*streams*size))
+		for i := range uint32(streams) {
+			p.headers(2*i+1, true, get...)
+			for line := ""; !strings.HasSuffix(line, " end"); line = p.Line() {
+			}
+		}
+		late := func() {
+			for i := range uint32(streams) {
+				for range size / piece {
+					p.write(p.WriteWindowUpdate(2*i+1, piece))
+					p.write(p.WriteWindowUpdate(0, piece))
+				}
+			}
+			p.write(p.WritePing(false, [8]byte{1}))
+		}
+		go late()
+		if line := p.Until("PING"); line == "end" {
+			t.Fatalf("the connection ended with %v", <-ended)
+		}
+		go late()
+		if p.Until("PING", "GOAWAY"); !isConnError(<-ended, EnhanceYourCalm) {
+			t.Error("updates without data were taken")
+		}
+	})
+}
+
 // TestMemoryOfASlowReader: what is held for a client that does not read is bounded by windows, not by what the upstream
 // could send.
 func TestMemoryOfASlowReader(t *testing.T) {

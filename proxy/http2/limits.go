@@ -54,6 +54,13 @@ const (
 	tokensPerSecond = 200
 )
 
+// A peer answers data with WINDOW_UPDATE frames, perhaps much later, and then with all of them at once. So many cost
+// nothing, for the stream and for the connection.
+const (
+	bytesPerUpdate = 4 << 10 // sent to the peer; what is left of a DATA frame counts as so many
+	mostUpdates    = 1 << 20 // and no more wait to be used
+)
+
 // Rapid-reset limits. Each stream that ends early by the peer's doing (its own RST_STREAM, or an error of its making)
 // adds one. Each that ends well takes one away, and so does time.
 const (
@@ -65,6 +72,7 @@ const (
 type flood struct {
 	tokens   int
 	tokensAt int64 // when time last brought tokens
+	updates  int   // WINDOW_UPDATE frames that cost nothing
 	resets   int
 	resetsAt int64
 }
@@ -80,6 +88,21 @@ func (f *flood) control(now func() int64) bool {
 		f.tokensAt = at
 	}
 	return f.tokens > 0
+}
+
+// sent notes a DATA frame of n bytes to the peer.
+func (f *flood) sent(n int) {
+	f.useful(tokensPerData)
+	f.updates = min(f.updates+2*(1+n/bytesPerUpdate), mostUpdates)
+}
+
+// update notes a WINDOW_UPDATE frame of the peer's; false when it has sent too many that no data is behind.
+func (f *flood) update(now func() int64) bool {
+	if f.updates > 0 {
+		f.updates--
+		return true
+	}
+	return f.control(now)
 }
 
 // allow takes a token for a frame that is not useful by itself, where the lock is not held. It is false when the peer

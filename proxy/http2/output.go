@@ -132,7 +132,7 @@ func (s *Stream) appendData(p []byte, end bool) (taken int) {
 			c.out.b = append(appendFrame(c.out.b, f), p[taken:taken+n]...)
 			s.flow.send -= n
 			c.flow.send -= n
-			c.flood.useful(tokensPerData)
+			c.flood.sent(n)
 		}
 		taken += n
 		if taken == len(p) {

@@ -103,7 +103,7 @@ func (r *reader) readWindowUpdate(f frame, p []byte) error {
 	n := int(binary.BigEndian.Uint32(p) & maxWindow)
 	c := r.c
 	c.mu.Lock()
-	if !c.flood.control(c.nc.Now) {
+	if !c.flood.update(c.nc.Now) {
 		c.mu.Unlock()
 		return c.flooded(LimitControl)
 	}
