@@ -47,15 +47,17 @@ func (u *upstreamH2) SetWriteTimeout(time.Duration) {}
 // Send opens the stream.
 func (u *upstreamH2) Send(o *outgoing) error {
 	u.from = o.from
+	var dst *http2.Stream
 	if q, ok := o.from.(*requestH2); ok {
-		u.pipe.ChargeTo(q.stream)
+		dst = q.stream
+		u.pipe.ChargeTo(dst)
 	}
 	f := u.batch.Fields()
 	o.head.fillH2(f)
 	// A request that ended behind its head ends so again, by a frame of its own: servers of gRPC wait for that one.
 	u.end = o.whole && o.head.Body == message.NoBody && o.trailers == nil
 	u.waits = false
-	st, err := u.client.OpenReserved(&u.batch, f, u.end, u.pipe.Receiver())
+	st, err := u.client.OpenReserved(&u.batch, f, u.end, u.pipe.Receiver(), dst)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func NewClient(nc *netio.Conn, o Options) *Client {
 	c.mu.Unlock()
 	c.sendSettings([]setting{
 		{settingEnablePush, 0},
-		{settingInitialWindowSize, uint32(c.opt.firstWindow())},
+		{settingInitialWindowSize, uint32(c.opt.firstWindow)},
 		{settingMaxHeaderListSize, uint32(c.opt.MaxHeaderBytes)},
 	})
 	go c.loop()
@@ -108,20 +108,22 @@ func (c *Client) usable() bool {
 // returns. What Open refuses has not been sent.
 func (c *Client) Open(b *Batch, f *Fields, end bool, r Receiver) (*Stream, error) {
 	c.mu.Lock()
-	return c.open(b, f, end, r)
+	return c.open(b, f, end, r, nil)
 }
 
-// OpenReserved is Open in a place that Reserve has kept. Whatever it returns, the place is used up.
-func (c *Client) OpenReserved(b *Batch, f *Fields, end bool, r Receiver) (*Stream, error) {
+// OpenReserved is Open in a place that Reserve has kept. Whatever it returns, the place is used up. dst is the client's
+// stream that the response goes on in, nil: it is none of HTTP/2. What the responses of a client's connection hold is
+// bounded together.
+func (c *Client) OpenReserved(b *Batch, f *Fields, end bool, r Receiver, dst *Stream) (*Stream, error) {
 	c.mu.Lock()
 	c.places.reserved--
-	return c.open(b, f, end, r)
+	return c.open(b, f, end, r, dst)
 }
 
 // open opens a stream, and leaves the connection.
 //
 // +checklocksrelease:c.mu
-func (c *Client) open(b *Batch, f *Fields, end bool, r Receiver) (*Stream, error) {
+func (c *Client) open(b *Batch, f *Fields, end bool, r Receiver, dst *Stream) (*Stream, error) {
 	var err error
 	switch {
 	case c.end.state != connOpen || c.end.err != nil:
@@ -143,7 +145,7 @@ func (c *Client) open(b *Batch, f *Fields, end bool, r Receiver) (*Stream, error
 	}
 	s := c.newStream(c.streams.next())
 	asStream(&c.Conn, s)
-	s.recv, s.isHead = r, f.isHead
+	s.recv, s.isHead, s.dst = r, f.isHead, dst
 	s.c.appendHead(s.id, f, end)
 	if end {
 		s.endLocal()

@@ -20,6 +20,7 @@ type Conn struct {
 	serve  Handler // server side
 	in     reader  // the reading goroutine's
 	doubt  doubt
+	ahead  ahead // server side
 
 	mu sync.Mutex // also guards the streams
 	// +checklocks:mu

@@ -34,6 +34,7 @@
 //     also has one header block, and what owners hold. That is at most Options.StreamWindow for each stream, since a
 //     peer gets window back only for what was Consumed. The streams of a client, with their heads and trailers, have
 //     at most Options.HeldBytes together (held_heads.go). Stream.Ahead tells what is worth being read ahead of them.
+//     What endpoints of HTTP/2 may send ahead of them is bounded together too (ahead.go).
 //   - What reaches an owner can be written as HTTP/1.1. Names are lower-case tokens, values have no control bytes, and
 //     there is one authority. Also content-length agrees with the data, and no connection-specific field is among the
 //     rest. What breaks this ends its stream with PROTOCOL_ERROR, and is never repaired.
@@ -72,11 +73,14 @@
 //
 // Floods are counted in two accounts. Control frames and empty DATA spend tokens that useful frames and time bring
 // back. Streams that the peer cut off, or made us cut off, weigh against those that ended well. Fixed rates would
-// either hurt busy honest connections, whose WINDOW_UPDATEs go with the data, or let slow floods through.
+// either hurt busy honest connections or let slow floods through. WINDOW_UPDATEs come with the data that was sent, but
+// perhaps long after it and all at once: what was sent pays for so many, however late.
 //
 // The connection's window towards an upstream is practically infinite, because its streams belong to different clients.
 // One that reads slowly may use up the window of its own streams, never that of the others. Towards a client it is a
-// bound on what that client makes us hold.
+// bound on what that client makes us hold. A stream to an upstream begins with a window of 8 KiB, which no small
+// response fills. The first bytes that the client takes widen it, at the price of one round trip to the upstream. A
+// wider window granted with each request would cost its endpoint a frame for every small response.
 //
 // No priorities (RFC 9113 section 5.3.2 retires them), no push, no SETTINGS_MAX_FRAME_SIZE over 16 KiB in either
 // direction.

@@ -164,8 +164,8 @@ func (s *Stream) widen(b *Batch, n int) {
 	}
 }
 
-// giveBack counts n bytes as consumed on the stream, and announces them once they are half of the window, which then
-// doubles, up to StreamWindow.
+// giveBack counts n bytes as consumed on the stream, and announces them once they are half of the window. The window
+// then grows: to that of the protocol, or to twice of what it was, up to StreamWindow.
 //
 // +checklocks:s.c.mu
 func (s *Stream) giveBack(n int) {
@@ -178,7 +178,7 @@ func (s *Stream) giveBack(n int) {
 	if f.credit < max(1, f.most/2) {
 		return
 	}
-	more := min(f.most, c.opt.StreamWindow-f.most)
+	more := s.dst.grantAhead(min(max(2*f.most, defaultWindow), c.opt.StreamWindow) - f.most)
 	f.most += more
 	c.appendControl(13)
 	c.out.b = appendWindowUpdate(c.out.b, s.id, f.credit+more)

@@ -16,9 +16,10 @@ type Options struct {
 	// and for four times MaxHeaderBytes. Server only
 	HeldBytes int
 	// StreamWindow is how many bytes of one stream the peer may send ahead of Consumed; default 256 KiB. It begins
-	// with the protocol's own 64 KiB, if that is less, and gets there as bytes are consumed. A peer that opens many
-	// streams and reads none does not make us hold as much for each.
+	// with the protocol's own 64 KiB on a server's side and with 8 KiB on a client's, if that is less. It gets there
+	// as bytes are consumed. A peer that opens many streams and reads none does not make us hold as much for each.
 	StreamWindow int
+	firstWindow  int // of a new stream
 	// ConnWindow is the same for all streams of the connection together. A server's default of 1 MiB is the most that
 	// one client makes its owner hold. A client's is 1 GiB, which is none: its streams belong to many, and those that
 	// read slowly must not stop the others.
@@ -47,9 +48,6 @@ type Options struct {
 	Panicked func(p any, stack []byte)
 }
 
-// firstWindow is the window of a new stream.
-func (o *Options) firstWindow() int { return min(o.StreamWindow, defaultWindow) }
-
 func (o *Options) setDefaults(client bool) {
 	def := func(p *int, v int) {
 		if *p <= 0 {
@@ -66,6 +64,10 @@ func (o *Options) setDefaults(client bool) {
 	}
 	def(&o.ConnWindow, 1<<20)
 	o.StreamWindow = min(o.StreamWindow, maxWindow)
+	o.firstWindow = min(o.StreamWindow, defaultWindow)
+	if client {
+		o.firstWindow = min(o.firstWindow, aheadFirst)
+	}
 	o.ConnWindow = max(min(o.ConnWindow, maxWindow), defaultWindow)
 	wait := func(p *time.Duration, v time.Duration) {
 		if *p <= 0 {

@@ -77,8 +77,8 @@ func (c *Conn) acknowledged() {
 		return
 	}
 	c.timers.settingsAt = 0
-	if delta := c.opt.firstWindow() - c.flow.newWindow; delta < 0 {
-		c.flow.newWindow = c.opt.firstWindow()
+	if delta := c.opt.firstWindow - c.flow.newWindow; delta < 0 {
+		c.flow.newWindow = c.opt.firstWindow
 		for _, s := range c.streams.open {
 			asStream(c, s)
 			s.flow.window += delta

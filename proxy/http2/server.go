@@ -24,7 +24,7 @@ func (s *Server) Serve(early []byte) error {
 	o := &s.opt
 	s.sendSettings([]setting{
 		{settingMaxConcurrentStreams, uint32(o.MaxStreams)},
-		{settingInitialWindowSize, uint32(o.firstWindow())},
+		{settingInitialWindowSize, uint32(o.firstWindow)},
 		{settingMaxHeaderListSize, uint32(o.MaxHeaderBytes)},
 	})
 	return s.in.run(early)

@@ -32,6 +32,11 @@ type Stream struct {
 	c    *Conn
 	id   uint32
 	recv Receiver // set before the first event; the reading goroutine's
+	// dst is the client's stream that data goes on in; nil: none. Client side; set before the first event.
+	dst *Stream
+
+	// +checklocks:c.ahead.mu
+	ahead aheadShare // server side
 
 	// The lock is the connection's.
 	// +checklocks:c.mu
@@ -239,6 +244,9 @@ func (s *Stream) remove(well bool) {
 		s.flow.held = 0
 	}
 	c.streams.heads -= s.heads
+	if !c.client {
+		s.returnAhead()
+	}
 	delete(c.streams.open, s.id)
 	c.streamGone()
 }

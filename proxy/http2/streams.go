@@ -51,7 +51,7 @@ func (t *streamTable) wasReset(id uint32) bool { return slices.Contains(t.resets
 // +checklocks:c.mu
 func (c *Conn) newStream(id uint32) *Stream {
 	s := &Stream{c: c, id: id, left: -1, flow: streamFlow{
-		send: c.peer.window, window: c.flow.newWindow, most: c.opt.firstWindow(), stall: int64(c.opt.StallTimeout),
+		send: c.peer.window, window: c.flow.newWindow, most: c.opt.firstWindow, stall: int64(c.opt.StallTimeout),
 	}}
 	c.streams.open[id] = s
 	c.timers.idleAt = 0

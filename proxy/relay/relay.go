@@ -138,7 +138,7 @@ func Start(c *forward.ConnH2, b *http2.Batch, st *http2.Stream, h *message.Head,
 func (r *relay) open(b *http2.Batch, server *http2.Client, f *http2.Fields, end bool, g *forward.Given) bool {
 	r.mu.Lock() // events of the stream may come before OpenReserved returns
 	defer r.mu.Unlock()
-	st, err := server.OpenReserved(b, f, end, (*serverEvents)(r))
+	st, err := server.OpenReserved(b, f, end, (*serverEvents)(r), r.client)
 	if err != nil {
 		return false
 	}
