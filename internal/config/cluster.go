@@ -140,10 +140,20 @@ func checkCluster(d *decoder, n *yaml.Node, c *Cluster) {
 	}
 }
 
-// checkHash holds balance hash and the key hash together.
+// maxHashed bounds the clusters of a document with balance hash. The table of each takes 256 KiB, and some milliseconds
+// to make.
+const maxHashed = 100
+
+// checkHash holds balance hash and the key hash together, and bounds how many there are.
 func checkHash(d *decoder, n *yaml.Node, c *Cluster) {
+	if c.Balance == BalanceHash {
+		d.hashed++
+	}
 	hash := valueOf(n, "hash")
 	switch {
+	case c.Balance == BalanceHash && d.hashed > maxHashed:
+		d.problemIn(n, "balance", "want at most %d clusters with balance hash in a document: their tables take memory",
+			maxHashed)
 	case c.Balance == BalanceHash && hash == nil:
 		d.problemIn(n, "balance", "balance hash needs a key hash that says by what, such as hash: {header: x-user}")
 	case c.Balance != BalanceHash && hash != nil:

@@ -146,6 +146,7 @@ type decoder struct {
 	stickies   []declaredSticky
 	regexes    int // patterns so far
 	regexSteps int // of all of them
+	hashed     int // clusters with balance hash so far
 }
 
 // A step of a path is a key or, without one, an index.
