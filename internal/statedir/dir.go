@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 const (
@@ -31,6 +32,9 @@ func Open(path string) (*Dir, error) {
 	}
 	if err := os.Mkdir(path, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, sentence(path, err)
+	}
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		return nil, sentence(path, syscall.ENOTDIR) // to open a pipe would wait for who writes to it
 	}
 	root, err := os.OpenRoot(path)
 	if err != nil {

@@ -78,6 +78,10 @@ func TestRefusedDirectories(t *testing.T) {
 		return path
 	}
 	foreign := made("foreign", 0o700)
+	pipe := filepath.Join(base, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	chowned := os.Chown(foreign, 12345, -1) == nil
 	used := made("used", 0o700)
 	openAt(t, used)
@@ -87,6 +91,7 @@ func TestRefusedDirectories(t *testing.T) {
 	}{
 		{"no parent", filepath.Join(base, "none", "state"), "no such file or directory", false},
 		{"file", file, "not a directory", false},
+		{"pipe", pipe, "not a directory", false},
 		{"others read", made("read", 0o750), "mode is 0750, want 0700", false},
 		{"others write", made("write", 0o702), "mode is 0702, want 0700", false},
 		{"foreign", foreign, "belongs to user 12345", !chowned},
