@@ -90,7 +90,7 @@ func isPointer(root *yaml.Node) bool {
 // withoutVersion makes a comment of a %YAML directive in front of everything. The parser refuses 1.2, which means the
 // same here. Lines and columns stay.
 func withoutVersion(data []byte) []byte {
-	rest := data
+	rest := bytes.TrimPrefix(data, []byte("\ufeff"))
 	for {
 		line, after, more := bytes.Cut(rest, []byte{'\n'})
 		text := bytes.TrimSpace(line)

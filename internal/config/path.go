@@ -17,7 +17,7 @@ var pathPrefix = text(func(s string) (string, error) {
 	if err := checkPlaceholders(s, "(/.*)?"); err != nil {
 		return "", err
 	}
-	if all, star := strings.CutSuffix(s, "*"); star {
+	if all := strings.TrimRight(s, "*"); all != s {
 		return "", fmt.Errorf("want a prefix without the *, which stands for itself: %s matches all below it",
 			prefixForm(all))
 	}
@@ -36,7 +36,7 @@ var exactPath = text(func(s string) (string, error) {
 	if err := checkPlaceholders(s, ""); err != nil {
 		return "", err
 	}
-	if all, star := strings.CutSuffix(s, "*"); star {
+	if all := strings.TrimRight(s, "*"); all != s {
 		return "", fmt.Errorf("want a path without the *, which stands for itself: "+
 			"path_prefix: %s matches all below it", prefixForm(all))
 	}

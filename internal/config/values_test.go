@@ -68,7 +68,8 @@ func TestPrefixesAreNormalised(t *testing.T) {
 
 func TestYAMLVersion(t *testing.T) {
 	const text = "routes: []\nclusters: [{name: a, endpoints: ['a:1'"
-	for _, head := range []string{"%YAML 1.2\n---\n", "# comment\n\n%YAML 1.2 # more\n---\n", "%YAML 1.1\n---\n"} {
+	for _, head := range []string{"%YAML 1.2\n---\n", "# comment\n\n%YAML 1.2 # more\n---\n", "%YAML 1.1\n---\n",
+		"\ufeff%YAML 1.2\n---\n", "%YAML 1.2\r\n---\r\n", "\ufeff# comment\r\n%YAML 1.2\r\n---\r\n"} {
 		if _, err := Decode([]byte(head+text+"]}]\n"), Base{}); err != nil {
 			t.Errorf("%q: %v", head, err)
 		}
@@ -81,10 +82,11 @@ func TestYAMLVersion(t *testing.T) {
 
 func TestPrefixWithAStar(t *testing.T) {
 	for in, want := range map[string]string{
-		"/api/*": "want a prefix without the *, which stands for itself: /api matches all below it",
-		"/*":     "want a prefix without the *, which stands for itself: / matches all below it",
-		"/api*":  "want a prefix without the *, which stands for itself: /api matches all below it",
-		"/a*b":   "", "/*/b": "", "/%2A": "",
+		"/api/*":  "want a prefix without the *, which stands for itself: /api matches all below it",
+		"/*":      "want a prefix without the *, which stands for itself: / matches all below it",
+		"/api/**": "want a prefix without the *, which stands for itself: /api matches all below it",
+		"/api*":   "want a prefix without the *, which stands for itself: /api matches all below it",
+		"/a*b":    "", "/*/b": "", "/%2A": "",
 	} {
 		_, err := Decode([]byte("clusters: [{name: a, endpoints: ['a:1']}]\n"+
 			"routes: [{name: a, cluster: a, match: {path_prefix: '"+in+"'}}]"), Base{})
