@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"strings"
 	"syscall"
+
+	"github.com/fabian4/gateway-homebrew-go/internal/namedfile"
 )
 
 // Problem is one thing that is wrong with the bootstrap.
@@ -40,16 +42,25 @@ func (e *StartError) Unwrap() error { return e.err }
 // startError makes one of told, which is what the operator gets to read of cause. It makes none of what may be over at
 // the next start.
 func startError(told, cause error) error {
+	if Passing(cause) {
+		return told
+	}
+	return &StartError{told}
+}
+
+// Passing tells whether what a start failed for may be over at the next one.
+func Passing(err error) bool {
 	for _, passing := range []error{
 		syscall.EADDRINUSE,    // somebody else has the port
 		syscall.EADDRNOTAVAIL, // the machine has not got the address yet
-		fs.ErrNotExist,        // the certificate has not been written yet
+		fs.ErrNotExist,        // the certificate has not been written yet, or the directory is not mounted
+		namedfile.ErrNoReader, // who reads the access log has not been started yet
 	} {
-		if errors.Is(cause, passing) {
-			return told
+		if errors.Is(err, passing) {
+			return true
 		}
 	}
-	return &StartError{told}
+	return false
 }
 
 // shownBytes bounds how much of a value a problem repeats.

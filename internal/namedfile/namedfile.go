@@ -20,6 +20,9 @@ import (
 // ErrNotRegular is the error of Read for a folder, a pipe, a socket or a device.
 var ErrNotRegular = errors.New("not a regular file")
 
+// ErrNoReader is the error of Append for a pipe or a socket that is not read.
+var ErrNoReader = errors.New("a pipe or socket that nobody reads")
+
 // Read reads a regular file of at most a bound, in bytes.
 func Read(path string, most int) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
@@ -49,7 +52,7 @@ func Read(path string, most int) ([]byte, error) {
 func Append(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o640)
 	if errors.Is(err, syscall.ENXIO) {
-		return nil, fmt.Errorf("open %s: a pipe or socket that nobody reads", path)
+		return nil, fmt.Errorf("open %s: %w", path, ErrNoReader)
 	}
 	if err != nil {
 		return nil, err

@@ -50,7 +50,10 @@ func run(ctx context.Context, p *Process, b sidecar.Bootstrap, settings []sideca
 		p.forEyes(&o, &b)
 	}
 	s, err := p.Start(b, o)
-	if err != nil {
+	switch {
+	case err != nil && sidecar.Passing(err):
+		return bad("%v", err)
+	case err != nil:
 		return err // of the bootstrap: nothing runs yet
 	}
 	ctx, reloads := p.Signals(ctx)

@@ -2,9 +2,12 @@ package cli
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"syscall"
 	"testing"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/namedfile"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
 
@@ -34,12 +37,17 @@ func TestRunTellsWhyItEnded(t *testing.T) {
 	}
 }
 
+// A start that the next one may do better ends with 1: code 2 tells systemd to stay away.
 func TestRunTellsWhyItDoesNotStart(t *testing.T) {
-	p := Process{Start: func(sidecar.Bootstrap, sidecar.Options) (Sidecar, error) {
-		return nil, errors.New("GATEWAY_ACCESS_LOG: open access.log: permission denied")
-	}}
-	if got := do(t, p); got.code != 2 ||
-		got.stderr != "gateway: GATEWAY_ACCESS_LOG: open access.log: permission denied\n" {
-		t.Errorf("run: %+v, want code 2 and the reason", got)
+	for why, code := range map[error]int{
+		fs.ErrPermission: 2, namedfile.ErrNotRegular: 2, fs.ErrNotExist: 1, namedfile.ErrNoReader: 1,
+	} {
+		p := Process{Start: func(sidecar.Bootstrap, sidecar.Options) (Sidecar, error) {
+			return nil, fmt.Errorf("GATEWAY_ACCESS_LOG: open access.log: %w", why)
+		}}
+		want := "gateway: GATEWAY_ACCESS_LOG: open access.log: " + why.Error() + "\n"
+		if got := do(t, p); got.code != code || got.stderr != want {
+			t.Errorf("run: %+v, want code %d and %q", got, code, want)
+		}
 	}
 }
