@@ -31,8 +31,8 @@ type aheadShare struct {
 	gone bool // the stream is: it gets no more
 }
 
-// grantAhead asks for want more bytes of window for the stream to an endpoint whose data goes on in s, and returns how
-// many it gets. s may be nil: nothing is shared then. Safe under the lock of the other connection.
+// grantAhead asks for want more bytes of window for the stream to an endpoint whose data goes on in s. It returns how
+// many there are. s may be nil: nothing is shared then. Safe under the lock of the other connection.
 func (s *Stream) grantAhead(want int) int {
 	if s == nil {
 		return want

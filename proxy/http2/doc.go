@@ -74,7 +74,7 @@
 // Floods are counted in two accounts. Control frames and empty DATA spend tokens that useful frames and time bring
 // back. Streams that the peer cut off, or made us cut off, weigh against those that ended well. Fixed rates would
 // either hurt busy honest connections or let slow floods through. WINDOW_UPDATEs come with the data that was sent, but
-// perhaps long after it and all at once: what was sent pays for so many, however late.
+// perhaps long after it and all at once. What was sent pays for so many, however late.
 //
 // The connection's window towards an upstream is practically infinite, because its streams belong to different clients.
 // One that reads slowly may use up the window of its own streams, never that of the others. Towards a client it is a
