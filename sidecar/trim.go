@@ -17,6 +17,10 @@ const (
 	trimIdle = 5 * time.Millisecond
 	// trimWorth is how many bytes must be there to be given back: the collection costs some milliseconds.
 	trimWorth = 2 << 20
+	// fileWorth is the same for pages of the program's own file, and fileAgain the least time between two releases of
+	// them: those that are needed come back, a microsecond each.
+	fileWorth = 4 << 20
+	fileAgain = time.Minute
 )
 
 // trim gives the memory of a burst back to the system once it is over. An idle sidecar should cost its app's machine
@@ -30,6 +34,7 @@ func trim(ctx context.Context) {
 	t := time.NewTicker(trimEvery)
 	defer t.Stop()
 	var quiet time.Duration
+	var file programFile
 	var last time.Time
 	base := spare() // what a trim leaves, or the start needed
 	for {
@@ -43,7 +48,11 @@ func trim(ctx context.Context) {
 			quiet = 0
 			continue
 		}
-		if quiet += trimEvery; quiet < trimQuiet || time.Since(last) < trimAgain || spare() < base+trimWorth {
+		if quiet += trimEvery; quiet < trimQuiet {
+			continue
+		}
+		file.trim(time.Now())
+		if time.Since(last) < trimAgain || spare() < base+trimWorth {
 			continue
 		}
 		debug.FreeOSMemory()
@@ -64,4 +73,19 @@ func spare() uint64 {
 	metrics.Read(s)
 	all := s[0].Value.Uint64() + s[1].Value.Uint64() + s[2].Value.Uint64()
 	return all - min(all, s[3].Value.Uint64())
+}
+
+// programFile is what trim knows of the program's own file, whose pages are in the process once they were needed.
+type programFile struct {
+	released time.Time // for the last time
+	left     int64     // bytes that were resident then
+}
+
+// trim takes the pages of the file out of the process, if there are enough of them. Most were needed at the start alone.
+func (p *programFile) trim(now time.Time) {
+	if now.Sub(p.released) < fileAgain || residentFiles() < p.left+fileWorth {
+		return
+	}
+	releaseProgram()
+	p.released, p.left = now, residentFiles()
 }
