@@ -6,6 +6,8 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,9 +34,10 @@ type changing struct {
 }
 
 // document is number n: wherever it is whole, all of its routes tell n. /app leads to a service of which one instance is
-// always there.
+// always there. It is as large as a key may be, so that it takes time to write.
 func (c *changing) document(n int64) string {
 	var b strings.Builder
+	b.WriteString(strings.Repeat("# "+strings.Repeat("-", 1021)+"\n", 450))
 	b.WriteString("routes:\n  - {name: app, match: {path: /app}, cluster: c}\n")
 	for i := range 200 {
 		fmt.Fprintf(&b, "  - {name: r%d, match: {path: /%d}, respond: {status: 200, body: \"%d\"}}\n", i, i, n)
@@ -129,13 +132,18 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			c.whole(t, g)
 			moment := rand.N(150 * time.Millisecond)
 			switch i % 4 {
-			case 1: // about when the state is written
-				moment = time.Until(g.begun.Add(900*time.Millisecond + 2*moment))
+			case 1: // while the state is written
+				writing(t, environ["GATEWAY_STATE_DIR"])
+				moment = rand.N(longestWrite)
+				spin(moment)
 			case 2: // and while it is written at the end
 				g.signal(syscall.SIGTERM)
-				moment /= 3
+				writing(t, environ["GATEWAY_STATE_DIR"])
+				moment = rand.N(longestWrite)
+				spin(moment)
+			default:
+				<-time.After(moment) // any will do
 			}
-			<-time.After(moment) // any will do
 			g.kill()
 
 			g = serve(t, away)
@@ -159,6 +167,35 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	t.Logf("%d kills during %d documents: the start without Consul served a newer one than before %d times, "+
 		"the same %d "+
 		"times", 2**kills, c.put.Load(), news, old)
+}
+
+// longestWrite is how long a write of the state takes, at least in part, once it was seen to begin.
+const longestWrite = 500 * time.Microsecond
+
+// writing waits until the state is being written: a file of the directory comes, goes, or has another length. It looks
+// again at once, since a write is over within a millisecond.
+func writing(t *testing.T, dir string) {
+	t.Helper()
+	lengths := func() (all [3]int64) {
+		for i, name := range []string{"last-good.json", "last-good.json.new", "last-good.trees.new"} {
+			all[i] = -1
+			if info, err := os.Stat(filepath.Join(dir, name)); err == nil {
+				all[i] = info.Size()
+			}
+		}
+		return all
+	}
+	for before, until := lengths(), time.Now().Add(longestWait); lengths() == before; {
+		if time.Now().After(until) {
+			t.Fatalf("the state was not written within %v", longestWait)
+		}
+	}
+}
+
+// spin waits for less than a timer can.
+func spin(d time.Duration) {
+	for until := time.Now().Add(d); time.Now().Before(until); {
+	}
 }
 
 // kill ends the process wherever it is; it may have ended.
