@@ -33,7 +33,11 @@ func DecodeParts(parts []Part, base Base) (*Document, error) {
 // saves reading them a second time. With kept, unless it is nil or of other parts, they need not be parsed either. It
 // takes all processors that there are: it is for a start, when nothing else is served yet.
 func DecodeKnown(parts []Part, base Base, revision string, kept *Trees) (*Document, error) {
-	d, _, err := decodeParts(parts, base, runtime.GOMAXPROCS(0), kept) //nolint:forbidigo // it is read, not set
+	processors := runtime.GOMAXPROCS(0) //nolint:forbidigo // it is read, not set
+	d, _, err := decodeParts(parts, base, processors, kept)
+	if err != nil && kept != nil { // where in the text, the trees do not know
+		d, _, err = decodeParts(parts, base, processors, nil)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -61,25 +61,40 @@ func items[T any](b *block[T], add func(d *decoder, n *yaml.Node, t *T, clean bo
 			return
 		}
 		*list = slices.Grow(*list, likelyItems(n))
-		var t, zero T // one for all: an item may be much larger than its text
 		for i, c := range n.Content {
-			t = zero
+			t := spare(list)
 			kept, total := len(d.problems), d.total
 			d.enterItem(i)
-			b.decode(d, c, &t)
+			b.decode(d, c, t)
+			keep := false
 			switch clean := d.total == total; {
 			case d.lenient && !clean:
-			case add(d, c, &t, clean):
-				if clean || !d.isFull() { // else the document is refused, whatever is in the list
-					*list = append(*list, t)
-				}
+			case add(d, c, t, clean):
+				keep = clean || !d.isFull() // else the document is refused, whatever is in the list
 			default:
 				d.problems, d.total = d.problems[:kept], total
+			}
+			if keep {
+				*list = (*list)[:len(*list)+1]
+			} else {
+				var zero T
+				*t = zero
 			}
 			d.leave()
 		}
 	}
 	return k
+}
+
+// spare is the place behind the last item of a list, without a value, as all between its length and its capacity. An
+// item is read where it will be, since it may be large.
+func spare[T any](list *[]T) *T {
+	n := len(*list)
+	if n == cap(*list) {
+		var zero T
+		*list = append(*list, zero)[:n]
+	}
+	return &(*list)[:n+1][n]
 }
 
 // likelyItems counts the items that have the two keys which any needs, so that a list of next to nothing makes no room.

@@ -10,23 +10,25 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Kept trees are what the YAML library made of the texts of a document. They are in a form that is read in a fraction
-// of the time.
+// Kept trees are what the YAML library made of the texts of a document, in a form that is read in a fraction of the
+// time. Nodes that are alike are one node, so that a large document takes a fraction of the memory too: its keys, and
+// much of its values, are the same again and again. A tree has no places therefore.
 //
 // Their form: treeHead; the hash of the texts; the number of texts. Then the strings, each once: their number, their
-// lengths, and all of them in a row. Then the number of nodes and, for each text, its root with what is below. A node
-// is its kind, style, tag, line (less that of the node before), column and value. In place of the value a node that is
-// no scalar has the number of its children, which follow. Numbers are varints; tags and values are numbers of strings.
+// lengths, and all of them in a row. Then the number of nodes, the number of all children, and the nodes, a child before
+// what holds it; then, for each text, its root. A node is its kind, style, tag and value. In place of the value a node
+// that is no scalar has the number of its children, and these. Numbers are varints; tags and values are numbers of
+// strings, children and roots are numbers of nodes.
 
 // treeHead changes with this form, with the version of the library, and with what parse does to a text before the
 // library has it. Trees with another one are not read. A test compares it with go.mod and with the trees of testdata.
-const treeHead = "trees 1, go.yaml.in/yaml/v4 v4.0.0\n"
+const treeHead = "trees 2, go.yaml.in/yaml/v4 v4.0.0\n"
 
 const (
 	// leastKept is the size of texts that are worth it: smaller ones are parsed in a few milliseconds.
 	leastKept = 128 << 10
 	// leastNode is the size of a kept node.
-	leastNode = 6
+	leastNode = 4
 )
 
 // Trees are the trees of the parts of one document, read from their kept form. They are for one DecodeKnown.
@@ -50,14 +52,15 @@ func KeepTrees(parts []Part) []byte {
 }
 
 func keepTrees(parts []Part) []byte {
-	w := treeWriter{numbers: map[string]uint64{}}
+	w := treeWriter{numbers: map[string]uint64{}, known: map[string]uint64{}}
+	var roots []uint64
 	d := newDecoder(parts, Standard())
 	for _, p := range parts {
 		root := d.parse(p.Data)
 		if root == nil {
 			return nil
 		}
-		w.node(root)
+		roots = append(roots, w.node(root))
 	}
 	of := hashOf(parts)
 	out := append([]byte(treeHead), of[:]...)
@@ -67,8 +70,13 @@ func keepTrees(parts []Part) []byte {
 		out = binary.AppendUvarint(out, uint64(len(s)))
 	}
 	out = append(out, strings.Join(w.strings, "")...)
-	out = binary.AppendUvarint(out, w.nodes)
-	return append(out, w.out...)
+	out = binary.AppendUvarint(out, uint64(len(w.known)))
+	out = binary.AppendUvarint(out, w.children)
+	out = append(out, w.out...)
+	for _, root := range roots {
+		out = binary.AppendUvarint(out, root)
+	}
+	return out
 }
 
 // hashOf is the hash of texts and their names.
@@ -86,39 +94,44 @@ func hashOf(parts []Part) (sum [sha256.Size]byte) {
 
 // treeWriter writes nodes, and gathers the strings that they name.
 type treeWriter struct {
-	out     []byte
-	strings []string
-	numbers map[string]uint64 // of the strings
-	nodes   uint64
-	line    int // of the node before
+	out      []byte
+	strings  []string
+	numbers  map[string]uint64 // of the strings
+	known    map[string]uint64 // the number of each node that was written, by how it was written
+	children uint64            // of all nodes
 }
 
-func (w *treeWriter) string(s string) {
+func (w *treeWriter) string(s string) uint64 {
 	n, known := w.numbers[s]
 	if !known {
 		n = uint64(len(w.strings))
 		w.numbers[s] = n
 		w.strings = append(w.strings, s)
 	}
-	w.out = binary.AppendUvarint(w.out, n)
+	return n
 }
 
-func (w *treeWriter) node(n *yaml.Node) {
-	w.nodes++
-	w.out = binary.AppendUvarint(w.out, uint64(n.Kind))
-	w.out = binary.AppendUvarint(w.out, uint64(n.Style))
-	w.string(n.Tag)
-	w.out = binary.AppendVarint(w.out, int64(n.Line-w.line))
-	w.line = n.Line
-	w.out = binary.AppendVarint(w.out, int64(n.Column))
+// node gives the number of a node, which is written unless one like it was.
+func (w *treeWriter) node(n *yaml.Node) uint64 {
+	text := binary.AppendUvarint(nil, uint64(n.Kind))
+	text = binary.AppendUvarint(text, uint64(n.Style))
+	text = binary.AppendUvarint(text, w.string(n.Tag))
 	if n.Kind == yaml.ScalarNode {
-		w.string(n.Value)
-		return
+		text = binary.AppendUvarint(text, w.string(n.Value))
+	} else {
+		text = binary.AppendUvarint(text, uint64(len(n.Content)))
 	}
-	w.out = binary.AppendUvarint(w.out, uint64(len(n.Content)))
 	for _, c := range n.Content {
-		w.node(c)
+		text = binary.AppendUvarint(text, w.node(c))
 	}
+	number, known := w.known[string(text)]
+	if !known {
+		number = uint64(len(w.known))
+		w.known[string(text)] = number
+		w.children += uint64(len(n.Content))
+		w.out = append(w.out, text...)
+	}
+	return number
 }
 
 // AreTrees tells whether KeepTrees of this program has given kept for those parts.
@@ -147,14 +160,17 @@ func ReadTrees(data []byte) (*Trees, error) {
 	roots := r.count()
 	r.readStrings()
 	nodes := r.count()
+	children := r.count()
 	if nodes > min(len(r.data)/leastNode, maxTotalWeight) {
 		return nil, errTrees
 	}
-	r.nodes, r.below = make([]yaml.Node, 0, nodes), make([]*yaml.Node, 0, nodes)
+	r.nodes, r.sizes, r.below = make([]yaml.Node, 0, nodes), make([]treeSize, 0, nodes), make([]*yaml.Node, 0, children)
+	for range nodes {
+		r.node()
+	}
 	for range roots {
-		if t.roots = append(t.roots, r.node(1)); r.bad {
-			break
-		}
+		root, _ := r.known()
+		t.roots = append(t.roots, root)
 	}
 	if r.bad || len(r.data) > 0 {
 		return nil, errTrees
@@ -163,15 +179,18 @@ func ReadTrees(data []byte) (*Trees, error) {
 }
 
 // treeReader takes kept trees from the front of its data. Nothing that it may read there has it take more memory than
-// the largest document does, or panic.
+// the largest document does, or panic, or has who walks a tree meet more nodes or levels than there may be.
 type treeReader struct {
 	data    []byte
 	strings []string
 	nodes   []yaml.Node  // with room for all
-	below   []*yaml.Node // likewise
-	line    int
+	sizes   []treeSize   // of the nodes
+	below   []*yaml.Node // with room for all children
 	bad     bool
 }
+
+// treeSize is that of a node with all that is below.
+type treeSize struct{ depth, nodes int32 }
 
 // fail has all that follows fail too.
 func (r *treeReader) fail() {
@@ -186,16 +205,6 @@ func (r *treeReader) uint() uint64 {
 	}
 	r.data = r.data[n:]
 	return v
-}
-
-func (r *treeReader) int() int {
-	v, n := binary.Varint(r.data)
-	if n <= 0 {
-		r.fail()
-		return 0
-	}
-	r.data = r.data[n:]
-	return int(v)
 }
 
 // count is a number of things that each take a byte at least.
@@ -236,30 +245,42 @@ func (r *treeReader) string() string {
 	return r.strings[n]
 }
 
-func (r *treeReader) node(depth int) *yaml.Node {
-	if depth > maxDepth || len(r.nodes) == cap(r.nodes) {
+// known is a node that was read before.
+func (r *treeReader) known() (*yaml.Node, treeSize) {
+	n := r.uint()
+	if n >= uint64(len(r.nodes)) {
 		r.fail()
-		return nil
+		return nil, treeSize{}
 	}
-	r.nodes = append(r.nodes, yaml.Node{})
-	n := &r.nodes[len(r.nodes)-1]
-	n.Kind, n.Style, n.Tag = yaml.Kind(r.uint()), yaml.Style(r.uint()), r.string()
-	r.line += r.int()
-	n.Line, n.Column = r.line, r.int()
+	return &r.nodes[n], r.sizes[n]
+}
+
+func (r *treeReader) node() {
+	if r.bad {
+		return
+	}
+	n := yaml.Node{Kind: yaml.Kind(r.uint()), Style: yaml.Style(r.uint()), Tag: r.string()}
+	size := treeSize{depth: 1, nodes: 1}
 	if n.Kind == yaml.ScalarNode {
 		n.Value = r.string()
-		return n
+	} else {
+		from, children := len(r.below), r.count()
+		if children > cap(r.below)-from {
+			r.fail()
+			return
+		}
+		for range children {
+			c, below := r.known()
+			r.below = append(r.below, c)
+			size.depth = max(size.depth, below.depth+1)
+			if size.nodes += below.nodes; size.depth > maxDepth || size.nodes > maxTotalWeight {
+				r.fail()
+			}
+			if r.bad {
+				return
+			}
+		}
+		n.Content = r.below[from:len(r.below):len(r.below)]
 	}
-	children := r.count()
-	if r.bad || children > cap(r.below)-len(r.below) {
-		r.fail()
-		return n
-	}
-	from := len(r.below)
-	r.below = r.below[:from+children]
-	n.Content = r.below[from : from+children : from+children]
-	for i := range n.Content {
-		n.Content[i] = r.node(depth + 1)
-	}
-	return n
+	r.nodes, r.sizes = append(r.nodes, n), append(r.sizes, size)
 }

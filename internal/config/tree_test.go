@@ -31,7 +31,7 @@ func goodTexts(t testing.TB) (all [][]byte) {
 	return all
 }
 
-// What is kept of a text is the tree that parsing it gives, places included.
+// What is kept of a text is the tree that parsing it gives, but for the places.
 func TestKeptTrees(t *testing.T) {
 	for _, text := range append(goodTexts(t), large(), []byte("{routes: [{name: a,\n  respond: {status: 200}}]}")) {
 		parts := []Part{{Data: text}}
@@ -43,7 +43,9 @@ func TestKeptTrees(t *testing.T) {
 		if err != nil || len(read.roots) != 1 {
 			t.Fatalf("%v, %v of\n%s", read, err, text)
 		}
-		if want := newDecoder(parts, Standard()).parse(text); !sameTree(read.roots[0], want) {
+		want := newDecoder(parts, Standard()).parse(text)
+		withoutPlaces(want)
+		if !sameTree(read.roots[0], want) {
 			t.Errorf("another tree of\n%s", text)
 		}
 		if !AreTrees(kept, parts) || AreTrees(kept, []Part{{Data: append(bytes.Clone(text), '\n')}}) ||
@@ -56,6 +58,13 @@ func TestKeptTrees(t *testing.T) {
 	}
 	if KeepTrees([]Part{{Data: append(large(), "a: b: c\n"...)}}) != nil {
 		t.Error("trees of what is no document are kept")
+	}
+}
+
+func withoutPlaces(n *yaml.Node) {
+	n.Line, n.Column = 0, 0
+	for _, c := range n.Content {
+		withoutPlaces(c)
 	}
 }
 
@@ -105,7 +114,7 @@ func TestTreeHead(t *testing.T) {
 	} {
 		sum.Write(keepTrees([]Part{{Data: text}}))
 	}
-	const want = "78dfaebf0b264691700c0423766e98aaea03fd678bd07b5e27816891e236abf9"
+	const want = "4d7d5d5f4776edf83622609408e6296cae940381caaa4257ec97bf3e69dd9e30"
 	if got := hex.EncodeToString(sum.Sum(nil)); got != want {
 		t.Errorf("kept trees are others than before (%s, were %s): change treeHead, and then this", got, want)
 	}
@@ -122,7 +131,7 @@ func TestReadTreesOfAPart(t *testing.T) {
 	if _, err := ReadTrees(append(bytes.Clone(kept), 0)); err == nil {
 		t.Error("more bytes than there are nodes are read")
 	}
-	if _, err := ReadTrees(bytes.Replace(kept, []byte("trees 1"), []byte("trees 2"), 1)); err == nil {
+	if _, err := ReadTrees(bytes.Replace(kept, []byte("trees 2"), []byte("trees 3"), 1)); err == nil {
 		t.Error("another form is read")
 	}
 }
@@ -143,7 +152,7 @@ func FuzzReadTrees(f *testing.F) {
 			for _, c := range n.Content {
 				nodes += walk(c, depth+1)
 			}
-			if depth > maxDepth || nodes > len(kept) {
+			if depth > maxDepth || nodes > maxTotalWeight {
 				t.Fatalf("depth %d, %d nodes of %d bytes", depth, nodes, len(kept))
 			}
 			return nodes
