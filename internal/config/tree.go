@@ -52,7 +52,7 @@ func KeepTrees(parts []Part) []byte {
 }
 
 func keepTrees(parts []Part) []byte {
-	w := treeWriter{numbers: map[string]uint64{}, known: map[string]uint64{}}
+	w := newTreeWriter()
 	var roots []uint64
 	d := newDecoder(parts, Standard())
 	for _, p := range parts {
@@ -62,21 +62,7 @@ func keepTrees(parts []Part) []byte {
 		}
 		roots = append(roots, w.node(root))
 	}
-	of := hashOf(parts)
-	out := append([]byte(treeHead), of[:]...)
-	out = binary.AppendUvarint(out, uint64(len(parts)))
-	out = binary.AppendUvarint(out, uint64(len(w.strings)))
-	for _, s := range w.strings {
-		out = binary.AppendUvarint(out, uint64(len(s)))
-	}
-	out = append(out, strings.Join(w.strings, "")...)
-	out = binary.AppendUvarint(out, uint64(len(w.known)))
-	out = binary.AppendUvarint(out, w.children)
-	out = append(out, w.out...)
-	for _, root := range roots {
-		out = binary.AppendUvarint(out, root)
-	}
-	return out
+	return w.whole(hashOf(parts), roots)
 }
 
 // hashOf is the hash of texts and their names.
@@ -99,6 +85,28 @@ type treeWriter struct {
 	numbers  map[string]uint64 // of the strings
 	known    map[string]uint64 // the number of each node that was written, by how it was written
 	children uint64            // of all nodes
+}
+
+func newTreeWriter() treeWriter {
+	return treeWriter{numbers: map[string]uint64{}, known: map[string]uint64{}}
+}
+
+// whole is the kept form, with these roots.
+func (w *treeWriter) whole(of [sha256.Size]byte, roots []uint64) []byte {
+	out := append([]byte(treeHead), of[:]...)
+	out = binary.AppendUvarint(out, uint64(len(roots)))
+	out = binary.AppendUvarint(out, uint64(len(w.strings)))
+	for _, s := range w.strings {
+		out = binary.AppendUvarint(out, uint64(len(s)))
+	}
+	out = append(out, strings.Join(w.strings, "")...)
+	out = binary.AppendUvarint(out, uint64(len(w.known)))
+	out = binary.AppendUvarint(out, w.children)
+	out = append(out, w.out...)
+	for _, root := range roots {
+		out = binary.AppendUvarint(out, root)
+	}
+	return out
 }
 
 func (w *treeWriter) string(s string) uint64 {
@@ -124,11 +132,16 @@ func (w *treeWriter) node(n *yaml.Node) uint64 {
 	for _, c := range n.Content {
 		text = binary.AppendUvarint(text, w.node(c))
 	}
+	return w.put(text, len(n.Content))
+}
+
+// put gives the number of a node that is written so.
+func (w *treeWriter) put(text []byte, children int) uint64 {
 	number, known := w.known[string(text)]
 	if !known {
 		number = uint64(len(w.known))
 		w.known[string(text)] = number
-		w.children += uint64(len(n.Content))
+		w.children += uint64(children)
 		w.out = append(w.out, text...)
 	}
 	return number

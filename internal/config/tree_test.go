@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -52,6 +53,9 @@ func TestKeptTrees(t *testing.T) {
 			AreTrees(kept, []Part{{Name: "a", Data: text}}) {
 			t.Error("the trees do not know whose they are")
 		}
+	}
+	if text := large(); len(keepTrees([]Part{{Data: text}})) > len(text)*2/3 {
+		t.Error("the trees are as large as the text: what is the same is there again and again")
 	}
 	if KeepTrees([]Part{{Data: []byte("routes: 1\n")}}) != nil {
 		t.Error("trees of a small document are kept")
@@ -133,6 +137,28 @@ func TestReadTreesOfAPart(t *testing.T) {
 	}
 	if _, err := ReadTrees(bytes.Replace(kept, []byte("trees 2"), []byte("trees 3"), 1)); err == nil {
 		t.Error("another form is read")
+	}
+}
+
+// A small form cannot stand for a tree that has more nodes or levels than one of a document.
+func TestReadTreesOfManyNodes(t *testing.T) {
+	for _, row := range []struct {
+		levels, children int
+		fine             bool
+	}{{2, 900, true}, {3, 100, false}, {20, 100, false}, {maxDepth - 1, 1, true}, {maxDepth, 1, false}} {
+		w := newTreeWriter()
+		root := w.node(&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: "a"})
+		for range row.levels {
+			text := append([]byte{byte(yaml.SequenceNode), 0}, byte(w.string("!!seq")))
+			text = binary.AppendUvarint(text, uint64(row.children))
+			for range row.children {
+				text = binary.AppendUvarint(text, root)
+			}
+			root = w.put(text, row.children)
+		}
+		if _, err := ReadTrees(w.whole([sha256.Size]byte{}, []uint64{root})); (err == nil) != row.fine {
+			t.Errorf("%d levels of %d children: %v", row.levels, row.children, err)
+		}
 	}
 }
 
