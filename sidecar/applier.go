@@ -64,6 +64,7 @@ func (a *applier) revisions(ctx context.Context, documents <-chan discovery.Docu
 	if a.boot.Source == SourceConsul {       // the others need not be waited for
 		a.restore(ctx)
 	}
+	a.state.begun()
 	for {
 		var err error
 		select {

@@ -160,6 +160,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 
 	defer s.level.stop()
 	s.state = openState(&s.boot, s.logger.Named("state"))
+	defer s.state.begun()
 	ln, err := s.listenAdmin()
 	if err != nil {
 		return err

@@ -103,6 +103,14 @@ func (k *keptDocument) document() discovery.Document {
 	return d
 }
 
+// size is that of its text, in bytes.
+func (k *keptDocument) size() (n int) {
+	for _, p := range k.Parts {
+		n += len(p.Text)
+	}
+	return n
+}
+
 // keptLocation is what the agent said of where it runs; the zero value: nothing. What the bootstrap says is not in it.
 type keptLocation struct {
 	Node       string `json:"node"`
@@ -177,10 +185,11 @@ type state struct {
 	origin origin
 
 	// Of the applying goroutine.
-	found  *lastGood // at the start; nil = nothing of use
-	known  map[consul.Query]keptEndpoints
-	kept   bool // the directory has a document, or will soon
-	trials trials
+	found   *lastGood // at the start; nil = nothing of use
+	known   map[consul.Query]keptEndpoints
+	kept    bool // the directory has a document, or will soon
+	trials  trials
+	usually func() // has the collector do as usual, after the start
 
 	writes  chan *lastGood // one place: the next to write
 	treesOf string         // hash of the document whose trees are kept; of the goroutine that writes
@@ -206,7 +215,11 @@ func openState(b *Bootstrap, log hclog.Logger) *state {
 		return s
 	}
 	s.dir = dir
+	s.usually = collectLess(startGC)
 	s.read()
+	if d := s.document(); d == nil || d.size() > startMost {
+		s.begun()
+	}
 	s.trials.open(dir, log, s.documentHash())
 	return s
 }
@@ -235,12 +248,28 @@ func (s *state) read() {
 	s.written(&l, l.AsOf)
 }
 
+// begun tells that the start is over: the collector does as usual.
+func (s *state) begun() {
+	if s != nil && s.usually != nil {
+		s.usually()
+		s.usually = nil
+	}
+}
+
+// document is what was found; nil: none.
+func (s *state) document() *keptDocument {
+	if s.found == nil {
+		return nil
+	}
+	return s.found.Document
+}
+
 // documentHash is that of the document that was found; empty for none.
 func (s *state) documentHash() string {
-	if s.found == nil || s.found.Document == nil {
-		return ""
+	if d := s.document(); d != nil {
+		return d.Hash
 	}
-	return s.found.Document.Hash
+	return ""
 }
 
 // failed logs what went wrong, when it is news.
