@@ -48,13 +48,16 @@ var (
 	errTooLarge = &fault{telemetry.DiscoveryServer, errors.New("response is over the limit")}
 )
 
+// unknownToken is in what Consul says where there is no such token, or none any more.
+const unknownToken = "ACL not found"
+
 // statusFault is the error of a response that is neither 200 nor 404.
 func statusFault(status int, header http.Header, text string) error {
 	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
 	class := telemetry.DiscoveryServer
 	switch {
 	case status == http.StatusForbidden,
-		strings.Contains(text, "Permission denied"), strings.Contains(text, "ACL not found"):
+		strings.Contains(text, "Permission denied"), strings.Contains(text, unknownToken):
 		class = telemetry.DiscoveryACL
 	case status == http.StatusTooManyRequests:
 		class = telemetry.DiscoveryLimit

@@ -153,6 +153,9 @@ func (r *Revisions) explain(doing, key string, err error) error {
 func (c *Client) explainKey(doing, key, folder string, err error) error {
 	switch classOf(err) {
 	case telemetry.DiscoveryACL:
+		if strings.Contains(err.Error(), unknownToken) {
+			return fmt.Errorf("%s key %s: Consul does not know the token (CONSUL_HTTP_TOKEN): %w", doing, key, err)
+		}
 		right := "write"
 		if doing == "read" || doing == "list" {
 			right = "read"

@@ -213,6 +213,13 @@ func rightsAreNamed(t *testing.T, consul *testserver.ConsulServer) {
 	if !Denied(err) {
 		t.Errorf("%v is not that a right is missing", err)
 	}
+	unknown, err := newConsul(t, consul.Addr(), func(o *Options) { o.Token = "00000000-aaaa-bbbb-cccc-000000000000" }).
+		Revisions(testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = unknown.Live(t.Context())
+	says(t, err, "Consul does not know the token (CONSUL_HTTP_TOKEN): status 403: ACL not found")
 	consul.KVPut("gateway/web/history/abc/meta", whole)
 	_, err = with(`key "gateway/web/config" { policy = "write" }`).History(t.Context())
 	if err == nil || !Denied(err) {
