@@ -10,13 +10,13 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Kept trees are what the YAML library made of the texts of a document, in a form that is read in a fraction of the
-// time. Nodes that are alike are one node, so that a large document takes a fraction of the memory too: its keys, and
-// much of its values, are the same again and again. A tree has no places therefore.
+// Kept trees are what the YAML library made of the texts of a document. They are in a form that is read in a fraction
+// of the time. Nodes that are alike are one node: keys, and many values, are the same again and again. So a large
+// document takes a fraction of the memory too, and a tree has no places.
 //
 // Their form: treeHead; the hash of the texts; the number of texts. Then the strings, each once: their number, their
 // lengths, and all of them in a row. Then the number of nodes, the number of all children, and the nodes, a child before
-// what holds it; then, for each text, its root. A node is its kind, style, tag and value. In place of the value a node
+// what holds it. Then, for each text, its root. A node is its kind, style, tag and value. In place of the value a node
 // that is no scalar has the number of its children, and these. Numbers are varints; tags and values are numbers of
 // strings, children and roots are numbers of nodes.
 
@@ -192,7 +192,7 @@ func ReadTrees(data []byte) (*Trees, error) {
 }
 
 // treeReader takes kept trees from the front of its data. Nothing that it may read there has it take more memory than
-// the largest document does, or panic, or has who walks a tree meet more nodes or levels than there may be.
+// the largest document does, or panic. No tree has more nodes or levels than that of a document may have.
 type treeReader struct {
 	data    []byte
 	strings []string
