@@ -58,9 +58,9 @@ func (a *applier) restore(ctx context.Context) bool {
 
 // What the collector's target (GOGC) is at a start.
 const (
-	// startGC is that from the reading of the state directory until its document serves. It has no collection before the
-	// heap has 100 MB. A text of 10,000 routes makes some 70 MB on its way, and nearly all of that is alive to the end. A
-	// collection there takes a tenth of the processor's time.
+	// startGC is that from the reading of the state directory until its document serves. It has no collection before
+	// the heap has 100 MB. A text of 10,000 routes makes some 70 MB on its way, and nearly all of that is alive to the
+	// end. A collection there takes a tenth of the processor's time.
 	startGC   = 2500
 	startMost = 2 << 20
 	// restoreGC is that for a larger text: the heap's peak is 5 % higher than with the usual one.

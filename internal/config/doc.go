@@ -69,12 +69,13 @@
 // the whole is parsed. While something serves one goroutine parses, and leaves
 // the other processors to requests.
 //
-// What the library makes of a large text can be kept beside it (tree.go). With it a start decodes 10,000 routes in a
-// quarter of the time, and with less memory. Nodes that are alike are kept, and read, once. So a tree has no places, and
-// what is wrong with a document is looked for in the text again. That is worth 250 lines and a file half as large as the
-// text. The tree is kept and not the document. All rules are applied to it as ever, with the bootstrap of that start, so
-// that nothing unchecked comes into service. It is bound to the text, to the version of the library and to this form of
-// it. Anything else is not read, and the text is parsed. No second parser of YAML is needed.
+// What the library makes of a large text can be kept beside it (tree.go). With it a start decodes 10,000 routes in
+// a quarter of the time, and with less memory. Nodes that are alike are kept, and read, once. So a tree has no
+// places, and what is wrong with a document is looked for in the text again. That is worth 250 lines and a file
+// half as large as the text. The tree is kept and not the document. All rules are applied to it as ever, with the
+// bootstrap of that start, so that nothing unchecked comes into service. It is bound to the text, to the version
+// of the library and to this form of it. Anything else is not read, and the text is parsed. No second parser of
+// YAML is needed.
 //
 // Passive health is on by default, limits on connections are not. The first costs nothing while all
 // is well. The second would refuse connections of a busy port at some number that nobody chose.

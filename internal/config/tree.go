@@ -14,11 +14,11 @@ import (
 // of the time. Nodes that are alike are one node: keys, and many values, are the same again and again. So a large
 // document takes a fraction of the memory too, and a tree has no places.
 //
-// Their form: treeHead; the hash of the texts; the number of texts. Then the strings, each once: their number, their
-// lengths, and all of them in a row. Then the number of nodes, the number of all children, and the nodes, a child before
-// what holds it. Then, for each text, its root. A node is its kind, style, tag and value. In place of the value a node
-// that is no scalar has the number of its children, and these. Numbers are varints; tags and values are numbers of
-// strings, children and roots are numbers of nodes.
+// Their form: treeHead; the hash of the texts; the number of texts. Then the strings, each once: their number,
+// their lengths, and all of them in a row. Then the number of nodes, the number of all children, and the nodes, a
+// child before what holds it. Then, for each text, its root. A node is its kind, style, tag and value. In place of
+// the value a node that is no scalar has the number of its children, and these. Numbers are varints; tags and
+// values are numbers of strings, children and roots are numbers of nodes.
 
 // treeHead changes with this form, with the version of the library, and with what parse does to a text before the
 // library has it. Trees with another one are not read. A test compares it with go.mod and with the trees of testdata.
