@@ -133,12 +133,11 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			moment := rand.N(150 * time.Millisecond)
 			switch i % 4 {
 			case 1: // while the state is written
-				writing(t, environ["GATEWAY_STATE_DIR"])
+				g.writing(environ["GATEWAY_STATE_DIR"], func() {})
 				moment = rand.N(longestWrite)
 				spin(moment)
 			case 2: // and while it is written at the end
-				g.signal(syscall.SIGTERM)
-				writing(t, environ["GATEWAY_STATE_DIR"])
+				g.writing(environ["GATEWAY_STATE_DIR"], func() { g.signal(syscall.SIGTERM) })
 				moment = rand.N(longestWrite)
 				spin(moment)
 			default:
@@ -172,10 +171,10 @@ func TestKilledAtAnyMoment(t *testing.T) {
 // longestWrite is how long a write of the state takes, at least in part, once it was seen to begin.
 const longestWrite = 500 * time.Microsecond
 
-// writing waits until the state is being written: a file of the directory comes, goes, or has another length. It looks
-// again at once, since a write is over within a millisecond.
-func writing(t *testing.T, dir string) {
-	t.Helper()
+// writing does something, and waits until the state is being written or the process has ended: a file of the directory
+// comes, goes, or has another length. It looks again at once, since a write is over within a millisecond.
+func (g *gateway) writing(dir string, do func()) {
+	g.t.Helper()
 	lengths := func() (all [3]int64) {
 		for i, name := range []string{"last-good.json", "last-good.json.new", "last-good.trees.new"} {
 			all[i] = -1
@@ -185,9 +184,16 @@ func writing(t *testing.T, dir string) {
 		}
 		return all
 	}
-	for before, until := lengths(), time.Now().Add(longestWait); lengths() == before; {
+	before, until := lengths(), time.Now().Add(longestWait)
+	do()
+	for lengths() == before {
+		select {
+		case <-g.exited:
+			return
+		default:
+		}
 		if time.Now().After(until) {
-			t.Fatalf("the state was not written within %v", longestWait)
+			g.t.Fatalf("the state was not written within %v", longestWait)
 		}
 	}
 }
