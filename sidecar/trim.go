@@ -81,7 +81,7 @@ type programFile struct {
 	left     int64     // bytes that were resident then
 }
 
-// trim takes the pages of the file out of the process, if there are enough of them. Most were needed at the start alone.
+// trim takes the pages of the file out of the process, if they are many. Most were needed at the start alone.
 func (p *programFile) trim(now time.Time) {
 	if now.Sub(p.released) < fileAgain || residentFiles() < p.left+fileWorth {
 		return
