@@ -171,8 +171,8 @@ func TestKilledAtAnyMoment(t *testing.T) {
 // longestWrite is how long a write of the state takes, at least in part, once it was seen to begin.
 const longestWrite = 500 * time.Microsecond
 
-// writing does something, and waits until the state is being written or the process has ended: a file of the directory
-// comes, goes, or has another length. It looks again at once, since a write is over within a millisecond.
+// writing does something, and waits until the state is being written or the process has ended. The sign is that a file
+// of the directory comes, goes, or has another length. It looks again at once: a write is over within a millisecond.
 func (g *gateway) writing(dir string, do func()) {
 	g.t.Helper()
 	lengths := func() (all [3]int64) {

@@ -17,7 +17,7 @@ const (
 	trimIdle = 5 * time.Millisecond
 	// trimWorth is how many bytes must be there to be given back: the collection costs some milliseconds.
 	trimWorth = 2 << 20
-	// fileWorth is the same for pages of the program's own file, and fileAgain the least time between two releases of
+	// fileWorth is the same for pages of the program's own file. fileAgain is the least time between two releases of
 	// them: those that are needed come back, a microsecond each.
 	fileWorth = 4 << 20
 	fileAgain = time.Minute

@@ -36,6 +36,9 @@
 // push --wait does not wait for the end of a probation, which no gateway tells: who
 // deploys would wait for it each time.
 //
+// A folder of keys has no revisions: its keys are written one by one, so what is live may be half of a change. Several
+// files are pushed to one key instead.
+//
 // push --dry-run asks no gateway what its recent requests would lose. Their admin ports
 // are on loopback, and have nothing that takes a document. What would lose too many is
 // refused by apply.max_lost, on the gateway that had them.
