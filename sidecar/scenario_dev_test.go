@@ -99,7 +99,7 @@ func TestStartThatCannotWork(t *testing.T) {
 			"gateway: GATEWAY_ADMIN_LISTEN: listen tcp 192.0.2.1:80: "},
 		{"not ours for TCP", env{"GATEWAY_TCP": "192.0.2.1:80=app", "GATEWAY_APP": "127.0.0.1:1"}, 1,
 			"gateway: GATEWAY_TCP: "},
-		{"no folder for the log", env{"GATEWAY_ACCESS_LOG": "none/access.log"}, 2, "gateway: GATEWAY_ACCESS_LOG: "},
+		{"no folder for the log", env{"GATEWAY_ACCESS_LOG": "none/access.log"}, 1, "gateway: GATEWAY_ACCESS_LOG: "},
 		{"taken, with the file's document there", env{"GATEWAY_LISTEN": taken, "GATEWAY_CONFIG": "/dev/null"}, 1,
 			"gateway: GATEWAY_LISTEN: "},
 		{"a typo", env{"GATEWAY_LISTENS": ":1"}, 2,
