@@ -7,12 +7,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
 )
 
-const (
-	// spliceLeast is how many bytes of a body must be missing to be worth a pipe.
-	spliceLeast = 128 << 10
-	// spliceRest is the same for a body of which a piece has gone that way: less is one read and one write.
-	spliceRest = netio.BufferSize
-)
+// spliceLeast is how many bytes of a body must be missing to be worth a pipe.
+const spliceLeast = 128 << 10
 
 // splicing moves what is left of a large body by splice(2): a sized one, between HTTP/1.1 on plain sockets. The zero
 // value moves nothing. It belongs to the goroutine that moves the body.
@@ -64,14 +60,7 @@ func (u *upload) pass(up upstream, way *splicing, p []byte) error {
 
 // worth tells whether the next piece is to be spliced: nothing of the body is at hand, and much is missing.
 func (s *splicing) worth() bool {
-	if s.from == nil || !s.to.Conn.Plain() {
-		return false
-	}
-	least := int64(spliceLeast)
-	if s.s != nil {
-		least = spliceRest
-	}
-	return s.from.Spliceable() >= least
+	return s.from != nil && s.from.Spliceable() >= spliceLeast && s.to.Conn.Plain()
 }
 
 // fill takes the next piece from the source, and says how many bytes it has. 0 without an error means that the rest is
