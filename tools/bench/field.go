@@ -26,7 +26,6 @@ type field struct {
 	self string // this program
 	// The proxy has a processor of its own; load and backends share another.
 	proxyCPU, loadCPU string
-	profiles          string // a folder for them; empty = none
 	ports             *block
 	backends          backends
 	proxies           []*proxy
@@ -48,7 +47,7 @@ func newField(ctx context.Context, o *options) (*field, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &field{ctx: ctx, dir: dir, profiles: o.profiles}
+	f := &field{ctx: ctx, dir: dir}
 	if err = f.prepare(o); err != nil {
 		f.close()
 		return nil, err
@@ -148,9 +147,6 @@ func (f *field) addGateway(name, file string) error {
 		"GATEWAY_LISTEN=" + p.ports.Unused, // the document has its own listeners
 		"GATEWAY_ACCESS_LOG=" + f.file("gateway.access"), "GATEWAY_LOG_LEVEL=error",
 	}
-	if name == "gateway" && f.profiles != "" {
-		p.env = append(p.env, "GATEWAY_PPROF=true")
-	}
 	f.proxies = append(f.proxies, p)
 	return nil
 }
@@ -245,7 +241,7 @@ func (f *field) measure(s *scenario, p *proxy, seconds int) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &measurement{field: f, scenario: s, proxy: p, proc: proc, seconds: seconds, started: took.Sub(began)}
+	m := &measurement{field: f, proxy: p, proc: proc, seconds: seconds, started: took.Sub(began)}
 	figures, err := s.take(m)
 	if f.ctx.Err() != nil {
 		return nil, errors.New("interrupted")

@@ -2,12 +2,10 @@
 //
 //	bench -gateway FILE [-scenarios h1,tls] [-seconds 2] [-rounds 5] [-out PREFIX] [-page FILE.md]
 //	bench -from PREFIX.json [-out PREFIX] [-page FILE.md]
-//	bench -gateway FILE -peers '' -profiles FOLDER
 //	bench -list
 //
 // It prints a table, and writes PREFIX.json and a chart PREFIX.svg. With -page it also writes the table into a page, at
-// the place that is marked for it. With -from nothing is measured: results of an earlier run are drawn anew. With
-// -profiles the gateway also writes where its time went, a file for each measurement, in the format of pprof.
+// the place that is marked for it. With -from nothing is measured: results of an earlier run are drawn anew.
 //
 // It needs Linux, nginx, haproxy, wrk and h2load. Traffic stays on 127.0.0.1. Its files are in a temporary folder,
 // which goes with it. It is a module of its own: nothing of it is ever linked into the gateway.
@@ -46,8 +44,8 @@ func exit(err error) {
 
 // options are what the command line says.
 type options struct {
-	gateway, before, from, out, page, profiles, scenarios, peers string
-	seconds, rounds                                              int
+	gateway, before, from, out, page, scenarios, peers string
+	seconds, rounds                                    int
 }
 
 func run() error {
@@ -65,7 +63,6 @@ func run() error {
 	flag.StringVar(&o.from, "from", "", "a `file` of results to draw, in place of measuring")
 	flag.StringVar(&o.out, "out", "", "the `prefix` of the files for results (.json) and chart (.svg)")
 	flag.StringVar(&o.page, "page", "", "the `file` of a page to write the tables into")
-	flag.StringVar(&o.profiles, "profiles", "", "the `folder` for profiles of the gateway; they cost it a little")
 	list := flag.Bool("list", false, "print the names of all scenarios, a line each, and nothing else")
 	flag.Parse()
 	if *list {

@@ -87,11 +87,10 @@ func loaded(name, title string, l load) *scenario {
 // measurement is one figure being taken: a proxy that has just started.
 type measurement struct {
 	*field
-	scenario *scenario
-	proxy    *proxy
-	proc     *process
-	seconds  int           // to count for
-	started  time.Duration // until the first response
+	proxy   *proxy
+	proc    *process
+	seconds int           // to count for
+	started time.Duration // until the first response
 }
 
 // cpuPerRequest warms the proxy up, and counts its time on a processor against the requests it has served.
@@ -104,9 +103,7 @@ func cpuPerRequest(l load) func(*measurement) ([]float64, error) {
 		if err != nil {
 			return nil, err
 		}
-		profile := m.profile()
 		n, err := l(m, m.seconds)
-		err = errors.Join(err, <-profile)
 		if err == nil && n == 0 {
 			err = errors.New("nothing was served")
 		}
