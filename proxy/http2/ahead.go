@@ -17,6 +17,29 @@ const aheadFirst = netio.BufferSize
 // connection together.
 const aheadMost = 1 << 20
 
+// wideStreams is for how many streams an endpoint is taken to send large responses, after one of them.
+const wideStreams = 64
+
+// widenAtOnce gives the new stream s to an endpoint the protocol's own window, if large responses are to be expected
+// there and its client's connection has that left. So they do not wait for a round trip after their first bytes.
+//
+// +checklocks:s.c.mu
+func (s *Stream) widenAtOnce() {
+	c, f := s.c, &s.flow
+	if c.flow.wide == 0 {
+		return
+	}
+	c.flow.wide--
+	more := s.dst.grantAhead(min(defaultWindow, c.opt.StreamWindow) - f.most)
+	if more <= 0 {
+		return
+	}
+	f.most += more
+	f.window += more
+	c.appendControl(13)
+	c.out.b = appendWindowUpdate(c.out.b, s.id, more)
+}
+
 // ahead is what a client's connection has granted of aheadMost. Its lock is taken under any connection's, and none is
 // taken under it.
 type ahead struct {

@@ -10,7 +10,9 @@ type connFlow struct {
 	// newWindow is a new stream's window for what the peer sends: that of the protocol until our SETTINGS are
 	// acknowledged.
 	newWindow int
-	blocked   []*Stream // wait for the connection's window or for room in the out buffer, in the order they came
+	// wide is how many of the next streams to an endpoint get a wide window at once: it has sent large responses.
+	wide    int
+	blocked []*Stream // wait for the connection's window or for room in the out buffer, in the order they came
 }
 
 // giveBack counts n bytes as consumed on the connection, and announces them once they are half of the window.
@@ -177,6 +179,9 @@ func (s *Stream) giveBack(n int) {
 	f.credit += n
 	if f.credit < max(1, f.most/2) {
 		return
+	}
+	if f.most < defaultWindow {
+		c.flow.wide = wideStreams
 	}
 	more := s.dst.grantAhead(min(max(2*f.most, defaultWindow), c.opt.StreamWindow) - f.most)
 	f.most += more

@@ -104,6 +104,56 @@ func TestWindowGrows(t *testing.T) {
 	})
 }
 
+// TestWideWindows: an endpoint whose response did not fit into the first window gets a wide one with each of the next
+// streams, so that large responses wait for no round trip. It gets none with small responses.
+func TestWideWindows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, c := clientPeer(t, Options{})
+		window := func(s *Stream) int {
+			s.c.mu.Lock()
+			defer s.c.mu.Unlock()
+			return s.flow.window
+		}
+		response := func(id uint32, s *Stream, n int) {
+			p.headers(id, false, ":status", "200")
+			p.data(id, false, n)
+			synctest.Wait()
+			s.Consumed(nil, n)
+		}
+		go func() {
+			for p.Line() != "end" {
+			}
+		}()
+		p.write(p.WriteSettingsAck())
+		synctest.Wait()
+		open := func() *Stream {
+			s, err := c.Open(nil, request1("GET"), true, newEvents(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		for i, row := range []struct{ first, sent int }{
+			{aheadFirst, 100},   // small
+			{aheadFirst, 5000},  // large
+			{defaultWindow, 10}, // the next ones have room at once
+			{defaultWindow, 10},
+		} {
+			s := open()
+			if got := window(s); got != row.first {
+				t.Errorf("stream %d begins with a window of %d, want %d", i, got, row.first)
+			}
+			response(s.id, s, row.sent)
+		}
+		for range wideStreams - 2 {
+			open()
+		}
+		if got := window(open()); got != aheadFirst {
+			t.Errorf("after %d streams with small responses the window is %d, want %d", wideStreams, got, aheadFirst)
+		}
+	})
+}
+
 // TestSmallWindow: until our SETTINGS are acknowledged the peer goes by the default, from then on by them.
 func TestSmallWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
