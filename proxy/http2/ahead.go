@@ -20,8 +20,8 @@ const aheadMost = 1 << 20
 // wideStreams is for how many streams an endpoint is taken to send large responses, after one of them.
 const wideStreams = 64
 
-// widenAtOnce gives the new stream s to an endpoint the protocol's own window, if large responses are to be expected
-// there and its client's connection has that left. So they do not wait for a round trip after their first bytes.
+// widenAtOnce gives the new stream s to an endpoint the protocol's own window where large responses are to be expected.
+// So they do not wait for a round trip after their first bytes. The client's connection must have that left.
 //
 // +checklocks:s.c.mu
 func (s *Stream) widenAtOnce() {

@@ -3,6 +3,7 @@ package http2
 import (
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,11 +201,13 @@ func TestLateWindowUpdates(t *testing.T) {
 			}
 			p.write(p.WritePing(false, [8]byte{1}))
 		}
-		go late()
+		var writer sync.WaitGroup
+		writer.Go(late)
 		if line := p.Until("PING"); line == "end" {
 			t.Fatalf("the connection ended with %v", <-ended)
 		}
-		go late()
+		writer.Wait() // the frames have one writer at a time
+		writer.Go(late)
 		if p.Until("PING", "GOAWAY"); !isConnError(<-ended, EnhanceYourCalm) {
 			t.Error("updates without data were taken")
 		}

@@ -104,8 +104,8 @@ func TestWindowGrows(t *testing.T) {
 	})
 }
 
-// TestWideWindows: an endpoint whose response did not fit into the first window gets a wide one with each of the next
-// streams, so that large responses wait for no round trip. It gets none with small responses.
+// TestWideWindows: an endpoint whose response did not fit into the first window gets a wide one with the next streams.
+// So large responses wait for no round trip. With small responses it gets none.
 func TestWideWindows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c := clientPeer(t, Options{})
