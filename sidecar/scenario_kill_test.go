@@ -140,6 +140,9 @@ func TestKilledAtAnyMoment(t *testing.T) {
 				g.writing(environ["GATEWAY_STATE_DIR"], func() { g.signal(syscall.SIGTERM) })
 				moment = rand.N(longestWrite)
 				spin(moment)
+			case 3: // and behind a write
+				g.writing(environ["GATEWAY_STATE_DIR"], func() {})
+				<-time.After(moment)
 			default:
 				<-time.After(moment) // any will do
 			}
@@ -172,21 +175,23 @@ func TestKilledAtAnyMoment(t *testing.T) {
 const longestWrite = 500 * time.Microsecond
 
 // writing does something, and waits until the state is being written or the process has ended. The sign is that a file
-// of the directory comes, goes, or has another length. It looks again at once: a write is over within a millisecond.
+// of the directory comes, goes, or has another length or time. It looks again at once: a write is over within a
+// millisecond. On a busy machine it may see the end of a write alone.
 func (g *gateway) writing(dir string, do func()) {
 	g.t.Helper()
-	lengths := func() (all [3]int64) {
+	type file struct{ bytes, written int64 }
+	look := func() (all [3]file) {
 		for i, name := range []string{"last-good.json", "last-good.json.new", "last-good.trees.new"} {
-			all[i] = -1
+			all[i] = file{bytes: -1}
 			if info, err := os.Stat(filepath.Join(dir, name)); err == nil {
-				all[i] = info.Size()
+				all[i] = file{info.Size(), info.ModTime().UnixNano()}
 			}
 		}
 		return all
 	}
-	before, until := lengths(), time.Now().Add(longestWait)
+	before, until := look(), time.Now().Add(longestWait)
 	do()
-	for lengths() == before {
+	for look() == before {
 		select {
 		case <-g.exited:
 			return
