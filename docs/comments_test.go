@@ -18,8 +18,8 @@ var (
 	isOutput   = regexp.MustCompile(`(?i)^(unordered )?output:`)
 )
 
-// TestCommentsAreShort holds each sentence of a comment to the length of those of the pages. Headings, indented code and
-// the output of examples have no sentences; each item of a list has its own.
+// TestCommentsAreShort holds each sentence of a comment to the length of those of the pages. Headings, indented code
+// and the output of examples have no sentences; each item of a list has its own.
 func TestCommentsAreShort(t *testing.T) {
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		switch {

@@ -60,7 +60,7 @@ func TestPlainWords(t *testing.T) {
 	images := regexp.MustCompile(`(?i)\b(in vain|goodbyes?|would become of|bears a request|is no list|counts as ` +
 		`from|holds what it knows|no word of|last words?|nudges?|crumbs?|heirs?)\b`)
 	check := func(name, text string) {
-		for _, found := range images.FindAllString(strings.ReplaceAll(text, "cookie crumb", ""), -1) {
+		for _, found := range images.FindAllString(text, -1) {
 			t.Errorf("%s: %q is no plain word", name, found)
 		}
 	}

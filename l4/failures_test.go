@@ -20,7 +20,7 @@ func TestFailedConnectionsAreKept(t *testing.T) {
 	}
 	f := g.lastFailure(1)
 	if f.Flag != "UF" || f.Reason != "connect: connection refused" || f.Cluster != "out" || f.Listener != "in" ||
-		f.RemoteIP != "127.0.0.1" || tries(&f) != dead+" UF connect: connection refused" {
+		f.RemoteIP != "127.0.0.1" || attempts(&f) != dead+" UF connect: connection refused" {
 		t.Errorf("kept %+v", f)
 	}
 
@@ -36,7 +36,7 @@ func TestFailedConnectionsAreKept(t *testing.T) {
 	if _, err := g.dial("in").Read(make([]byte, 1)); err == nil {
 		t.Fatal("an idle connection was kept")
 	}
-	if f = g.lastFailure(2); f.Flag != "SI" || tries(&f) != live+" SI " {
+	if f = g.lastFailure(2); f.Flag != "SI" || attempts(&f) != live+" SI " {
 		t.Errorf("kept %+v", f)
 	}
 }
@@ -55,7 +55,7 @@ func (g *gateway) lastFailure(n int) telemetry.Failure {
 	return all[0]
 }
 
-func tries(f *telemetry.Failure) string {
+func attempts(f *telemetry.Failure) string {
 	var all []string
 	for _, a := range f.Attempts {
 		all = append(all, fmt.Sprintf("%s %s %s", a.Upstream, a.Flag, a.Reason))

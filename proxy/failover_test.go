@@ -83,8 +83,8 @@ clusters:
 	}
 }
 
-// A cluster that stands in, and is away itself, is found out too: the next one of the list stands in. It does not matter
-// that it has one endpoint only, or two.
+// A cluster that stands in, and is away itself, is found out too: the next one of the list stands in. It does not
+// matter that it has one endpoint only, or two.
 func TestFailoverPastAClusterThatIsAway(t *testing.T) {
 	eachPair(t, func(addr func(string) string, protocol string) string {
 		return fmt.Sprintf(`

@@ -92,18 +92,7 @@ func TestHeldAheadOfHTTP2(t *testing.T) {
 					return
 				}
 				e := new(eager)
-				ln := testserver.Listen(t)
-				go func() {
-					for {
-						nc, err := ln.Accept()
-						if err != nil {
-							return
-						}
-						t.Cleanup(func() { nc.Close() })
-						go e.serve(nc)
-					}
-				}()
-				g := start(t, clustered(way.route, "protocol: http2", ln.Addr().String()))
+				g := start(t, clustered(way.route, "protocol: http2", eachConn(t, e.serve)))
 				warm := g.dial2() // the connection to the endpoint is made, so that requests are relayed
 				warm.Ask(1, true, "GET", "/")
 				warm.Answer(1, "200")

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"io"
+	"net"
 	"runtime"
 	"strings"
 	"testing"
@@ -38,29 +39,38 @@ func repeat(n int, name, value string) (fields []string) {
 var heavy = map[string][]string{
 	"no fields":      nil,
 	"indexed fields": repeat(195, "accept-encoding", "gzip, deflate"), // in the static table: a byte each
-	"cookie crumbs":  repeat(195, "cookie", "a=b"),
+	"cookies":        repeat(195, "cookie", "a=b"),
 	// in the dynamic table: a byte each, but the first
-	"large fields":       repeat(19, "x", strings.Repeat("y", 3300)),
-	"large cookie crumb": repeat(19, "cookie", strings.Repeat("y", 3300)),
+	"large fields":  repeat(19, "x", strings.Repeat("y", 3300)),
+	"large cookies": repeat(19, "cookie", strings.Repeat("y", 3300)),
 }
 
 // silentEndpoint never answers: it accepts connections, and over HTTP/2 that many streams.
 func silentEndpoint(t *testing.T, protocol string, streams int) string {
 	t.Helper()
+	return eachConn(t, func(nc net.Conn) {
+		if protocol != "http2" {
+			return // it stays open
+		}
+		f := http2.NewFramer(nc, nil)
+		_ = f.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: uint32(streams)})
+		_ = f.WriteSettingsAck()
+		_, _ = io.Copy(io.Discard, nc) // ends with the connection
+	})
+}
+
+// eachConn has each connection to the address that it returns served, and closes it at the end of the test.
+func eachConn(t *testing.T, serve func(net.Conn)) string {
+	t.Helper()
 	ln := testserver.Listen(t)
-	go func() {
+	go func() { // until the end of the test
 		for {
 			nc, err := ln.Accept()
 			if err != nil {
 				return
 			}
 			t.Cleanup(func() { nc.Close() })
-			if protocol == "http2" {
-				f := http2.NewFramer(nc, nil)
-				_ = f.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: uint32(streams)})
-				_ = f.WriteSettingsAck()
-				go func() { _, _ = io.Copy(io.Discard, nc) }() // ends with the connection
-			}
+			go serve(nc)
 		}
 	}()
 	return ln.Addr().String()

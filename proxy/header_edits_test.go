@@ -110,7 +110,7 @@ func TestHeaderEditVersions(t *testing.T) {
 				}
 				req.Header.Set("User-Agent", "client")
 				req.Header.Set("Accept", "text/a")
-				req.Header.Set("Cookie", "a=1; b=2") // over HTTP/2 it goes in two cookie crumbs
+				req.Header.Set("Cookie", "a=1; b=2") // over HTTP/2 it goes in two fields
 				res, err := c.Transport.RoundTrip(req)
 				if err != nil {
 					t.Fatalf("%s: %v", tt.path, err)

@@ -198,7 +198,7 @@ func TestFailover(t *testing.T) {
 		name, options string
 		endpoints     func(t *testing.T) []string
 		want          int
-		tries         int64
+		retried       int64
 	}{
 		{"to the second", "", func(t *testing.T) []string { return []string{dead(), echo(t)} }, 200, 1},
 		{"to the fourth", "", func(t *testing.T) []string { return []string{dead(), dead(), dead(), echo(t)} }, 200, 3},
@@ -218,8 +218,8 @@ func TestFailover(t *testing.T) {
 			if res, _ := g.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"); res.StatusCode != tt.want {
 				t.Errorf("status = %d, want %d", res.StatusCode, tt.want)
 			}
-			if n := g.registry.Cluster("app").Retries.Load(); n != tt.tries {
-				t.Errorf("retries = %d, want %d", n, tt.tries)
+			if n := g.registry.Cluster("app").Retries.Load(); n != tt.retried {
+				t.Errorf("retries = %d, want %d", n, tt.retried)
 			}
 		})
 	}

@@ -74,7 +74,7 @@ func TestRetries(t *testing.T) {
 	for _, tt := range []struct {
 		name, how, retries, request string
 		want                        int
-		hits, tries                 int64 // of the failing endpoint, and retries counted
+		hits, retried               int64 // of the failing endpoint, and retries counted
 	}{
 		{"connect-failure", "refuse", "on: [connect-failure]", get("/"), 200, 0, 1},
 		{"connect-failure of a POST: nothing was sent", "refuse", "on: [connect-failure]", post, 200, 0, 1},
@@ -112,8 +112,8 @@ func TestRetries(t *testing.T) {
 			if n := bad.hits.Load(); n != tt.hits {
 				t.Errorf("the failing endpoint was asked %d times, want %d", n, tt.hits)
 			}
-			if n := g.registry.Cluster("app").Retries.Load(); n != tt.tries {
-				t.Errorf("retries counted = %d, want %d", n, tt.tries)
+			if n := g.registry.Cluster("app").Retries.Load(); n != tt.retried {
+				t.Errorf("retries counted = %d, want %d", n, tt.retried)
 			}
 		})
 	}
@@ -128,7 +128,7 @@ func TestRetriesEndWithTheAttempts(t *testing.T) {
 		t.Errorf("answer = %d %q, want the last one of the endpoint", res.StatusCode, body)
 	}
 	if n := bad.hits.Load(); n != 4 {
-		t.Errorf("%d tries, want 4", n)
+		t.Errorf("%d attempts, want 4", n)
 	}
 	if line := log.lines(1)[0]; line["attempts"] != 4.0 || line["flag"] != "" {
 		t.Errorf("logged attempts %v, flag %v", line["attempts"], line["flag"])
@@ -146,7 +146,7 @@ clusters:
 `)
 	g.ask(get("/"))
 	if x, y, z := a.hits.Load(), b.hits.Load(), c.hits.Load(); x != 1 || y != 1 || z != 1 {
-		t.Errorf("tries = %d, %d, %d, want one each", x, y, z)
+		t.Errorf("attempts = %d, %d, %d, want one each", x, y, z)
 	}
 }
 
@@ -162,7 +162,7 @@ func TestRetriesAreBudgeted(t *testing.T) {
 		cs[i].send(get("/"))
 		e.accept().head()
 	}
-	// All first tries time out at about the same moment; three retries may always be, and a tenth of 20 is fewer.
+	// All first attempts time out at about the same moment; three retries may always be, and a tenth of 20 is fewer.
 	for range 3 {
 		e.accept().head()
 	}
@@ -208,13 +208,13 @@ func TestRetryEndsWithTheHeadOfItsAnswer(t *testing.T) {
 // minRetries is what any cluster may retry at a time.
 const minRetries = 3
 
-// Several tries of one request have one place in the budget.
+// Several attempts of one request have one place in the budget.
 func TestRetriesOfOneRequestFollowEachOther(t *testing.T) {
 	bad := fails(t, unavailable)
 	g := start(t, routed(bad.addr, "retries: {attempts: 10, on: [\"503\"]}"))
 	g.ask(get("/"))
 	if n := bad.hits.Load(); n != 10 {
-		t.Errorf("%d tries, want 10", n)
+		t.Errorf("%d attempts, want 10", n)
 	}
 }
 

@@ -390,7 +390,7 @@ func TestRequestTimeout(t *testing.T) {
 			}
 		})
 	})
-	t.Run("over all tries", func(t *testing.T) {
+	t.Run("over all attempts", func(t *testing.T) {
 		t.Parallel()
 		e := listen(t)
 		g := start(t, timeouts()+routed(e.addr,

@@ -303,7 +303,7 @@ func TestVersionsWithoutBody(t *testing.T) {
 				t.Fatal(err)
 			}
 			req.Host = "b.example"
-			req.Header.Set("Cookie", "a=1; b=2") // over HTTP/2 it goes in two cookie crumbs
+			req.Header.Set("Cookie", "a=1; b=2") // over HTTP/2 it goes in two fields
 			req.Header.Set("Te", "trailers")
 			res, err := c.Do(req)
 			if err != nil {

@@ -100,8 +100,8 @@ func (b *block) finishResponse() {
 	}
 }
 
-// JoinCookies appends the cookie fields of h as one HTTP/1.1 line. HTTP/2 may cut a cookie into cookie crumbs, which
-// only HTTP/2 knows (RFC 9113 section 8.2.3). Without cookies dst is returned as it is.
+// JoinCookies appends the cookie fields of h as one HTTP/1.1 line. HTTP/2 may split a cookie into several fields,
+// which HTTP/1.1 may not (RFC 9113 section 8.2.3). Without cookies dst is returned as it is.
 func JoinCookies(dst []byte, h *message.Head) []byte {
 	if !h.Present.Has(message.Cookie) {
 		return dst

@@ -201,7 +201,7 @@ func lower(r rune) rune {
 }
 
 // fitsHeader tells whether the fields of the name are as wanted: one of them, or with Invert none. Cookie is one field,
-// also where HTTP/2 brings it in cookie crumbs (RFC 9113 section 8.2.3).
+// also where HTTP/2 splits it into several (RFC 9113 section 8.2.3).
 func (m *valueMatch) fitsHeader(h *message.Head, w *Workspace) bool {
 	if h.Version == message.HTTP2 && m.Name == message.Cookie.Name() && h.Present.Has(message.Cookie) {
 		return m.fits(w.joined(h)) != m.Invert

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
@@ -14,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
+	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -135,17 +135,9 @@ func TestTopUsage(t *testing.T) {
 
 // terminal is what is drawn on.
 type terminal struct {
+	testserver.Log
 	width  int
 	height int
-	mu     sync.Mutex
-	// +checklocks:mu
-	drawn strings.Builder
-}
-
-func (s *terminal) Write(text []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.drawn.Write(text)
 }
 
 func (s *terminal) screen() *screen {
@@ -154,9 +146,7 @@ func (s *terminal) screen() *screen {
 
 // last is the text of the last frame.
 func (s *terminal) last() string {
-	s.mu.Lock()
-	all := s.drawn.String()
-	s.mu.Unlock()
+	all := s.String()
 	frame := all[strings.LastIndex(all, screenHome)+len(screenHome):]
 	return strings.NewReplacer("\x1b[K", "", screenRest, "", "\r", "").Replace(frame)
 }
