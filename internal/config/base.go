@@ -8,7 +8,7 @@ import (
 
 // Base is what the bootstrap gives to each revision. It has the defaults of what a revision leaves out, and the
 // listeners, routes and clusters that are added unless the revision has its own. In these three lists a zero field
-// means the default, as a key that is left out does in a document . So a weight of 0 is 1. A route's own upstream
+// means the default, as a key that is left out does in a document. So a weight of 0 is 1. A route's own upstream
 // timeout is set in both Upstream and UpstreamGRPC. An empty base is Standard.
 type Base struct {
 	Timeouts  Timeouts
