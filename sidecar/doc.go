@@ -97,4 +97,8 @@
 //
 // Memory of a burst is given back once it is quiet (trim.go). A gateway that allocates nothing rarely collects, and an
 // idle sidecar should cost its neighbours nothing.
+//
+// Under load up to 12 MB more garbage lies around than usual (garbage.go). The objects of a relayed call are left to
+// the collector, since two connections share them. A pool would have to know when neither does. With a heap of 2 MB the
+// collector would run twenty times a second for them, and take a sixth of the processor's time.
 package sidecar

@@ -3,7 +3,6 @@ package sidecar
 import (
 	"cmp"
 	"context"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -29,7 +28,7 @@ func (a *applier) restore(ctx context.Context) bool {
 	}
 	from := l.Document.document()
 	if a.state.usually == nil { // the start is over, or the text is large
-		defer collectLess(restoreGC)()
+		defer garbage.until(garbageOfARestore, restoreGC)()
 	}
 	a.state.trials.begin(from.Hash, from.Forced)
 	defer a.state.trials.end() // it has served before
@@ -54,27 +53,6 @@ func (a *applier) restore(ctx context.Context) bool {
 	a.logger.Info("serves from the state directory until the source delivers",
 		"revision", doc.Revision, "age", time.Since(l.AsOf).Round(time.Second).String(), "as_of", l.AsOf)
 	return true
-}
-
-// What the collector's target (GOGC) is at a start.
-const (
-	// startGC is that from the reading of the state directory until its document serves. It has no collection before
-	// the heap has 100 MB. A text of 10,000 routes makes some 70 MB on its way, and nearly all of that is alive to the
-	// end. A collection there takes a tenth of the processor's time.
-	startGC   = 2500
-	startMost = 2 << 20
-	// restoreGC is that for a larger text: the heap's peak is 5 % higher than with the usual one.
-	restoreGC = 400
-)
-
-// collectLess has the collector wait for more garbage, until end.
-func collectLess(percent int) (end func()) {
-	usual := debug.SetGCPercent(percent)
-	if usual < 0 || usual > percent { // somebody wants still less of it
-		debug.SetGCPercent(usual)
-		return func() {}
-	}
-	return func() { debug.SetGCPercent(usual) }
 }
 
 // recall gives the kept endpoints to the clusters of a revision for whose query the catalog has none, or no response.

@@ -215,7 +215,7 @@ func openState(b *Bootstrap, log hclog.Logger) *state {
 		return s
 	}
 	s.dir = dir
-	s.usually = collectLess(startGC)
+	s.usually = garbage.until(garbageOfAStart, startGC)
 	s.read()
 	if d := s.document(); d == nil || d.size() > startMost {
 		s.begun()

@@ -37,6 +37,8 @@ func trim(ctx context.Context) {
 	var file programFile
 	var last time.Time
 	base := spare() // what a trim leaves, or the start needed
+	load := newLoadWatch()
+	defer load.quiet()
 	for {
 		select {
 		case <-ctx.Done():
@@ -46,11 +48,13 @@ func trim(ctx context.Context) {
 		before := used
 		if used, _ = processorTime(); used-before > trimIdle {
 			quiet = 0
+			load.busy(trimEvery)
 			continue
 		}
 		if quiet += trimEvery; quiet < trimQuiet {
 			continue
 		}
+		load.quiet()
 		file.trim(time.Now())
 		if time.Since(last) < trimAgain || spare() < base+trimWorth {
 			continue
