@@ -83,6 +83,15 @@ func (l *logLevel) stopLocked() {
 	}
 }
 
+// ParseLogTime reads how long another log level shall hold: above 0, and at most 24 hours.
+func ParseLogTime(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 || d > longestLogLevel {
+		return 0, fmt.Errorf("want a duration above 0 with its unit, such as 5m, up to 24h (seen %q)", text)
+	}
+	return d, nil
+}
+
 // logLevelQuestion reads the parameters of POST /log.
 func logLevelQuestion(query string) (level string, d time.Duration, err error) {
 	values, err := parameters(query, []string{"level", "for"})
@@ -90,9 +99,8 @@ func logLevelQuestion(query string) (level string, d time.Duration, err error) {
 		return "", 0, err
 	}
 	if values.Has("for") {
-		if d, err = time.ParseDuration(values.Get("for")); err != nil || d <= 0 || d > longestLogLevel {
-			return "", 0, fmt.Errorf("for: want a duration with its unit, such as 5m, up to 24h (seen %q)",
-				values.Get("for"))
+		if d, err = ParseLogTime(values.Get("for")); err != nil {
+			return "", 0, fmt.Errorf("for: %w", err)
 		}
 	}
 	level = values.Get("level")

@@ -74,9 +74,9 @@ func TestAdminLogLevel(t *testing.T) {
 	for query, want := range map[string]string{
 		"":                       known + " (seen \"\")\n",
 		"?level=loud":            known + " (seen \"loud\")\n",
-		"?level=debug&for=5":     "for: want a duration with its unit, such as 5m, up to 24h (seen \"5\")\n",
-		"?level=debug&for=-5m":   "for: want a duration with its unit, such as 5m, up to 24h (seen \"-5m\")\n",
-		"?level=debug&for=25h":   "for: want a duration with its unit, such as 5m, up to 24h (seen \"25h\")\n",
+		"?level=debug&for=5":     "for: want a duration above 0 with its unit, such as 5m, up to 24h (seen \"5\")\n",
+		"?level=debug&for=-5m":   "for: want a duration above 0 with its unit, such as 5m, up to 24h (seen \"-5m\")\n",
+		"?level=debug&for=25h":   "for: want a duration above 0 with its unit, such as 5m, up to 24h (seen \"25h\")\n",
 		"?level=debug&level=off": "level: is there 2 times\n",
 		"?lvl=debug":             "parameter \"lvl\": is none of level, for\n",
 	} {

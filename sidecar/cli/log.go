@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fabian4/gateway-homebrew-go/sidecar"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
@@ -41,6 +42,9 @@ is interrupted.`,
 		}
 		question := url.Values{"level": {args[0]}}
 		if cmd.Flags().Changed("for") {
+			if _, err := sidecar.ParseLogTime(d.String()); err != nil {
+				return fmt.Errorf("--for: %w", err)
+			}
 			question.Set("for", d.String())
 		}
 		text, err := ask(cmd.Context(), http.MethodPost, address, "/log?"+question.Encode())

@@ -20,6 +20,13 @@ func TestLogVerb(t *testing.T) {
 			t.Errorf("%s: %+v, asked for %q, want %q", args, got, asked, want)
 		}
 	}
+	asked = ""
+	for _, d := range []string{"0", "-5m", "25h"} { // no gateway is asked
+		got := do(t, Process{}, "log", "debug", "--for", d, "--admin-listen", address)
+		if got.code != 2 || asked != "" || !strings.Contains(got.stderr, "--for: want a duration above 0") {
+			t.Errorf("--for %s: %+v, asked for %q", d, got, asked)
+		}
+	}
 	got := do(t, Process{}, "log", "loud", "--admin-listen", address)
 	if got.code != 2 || !strings.Contains(got.stderr, `(seen "loud")`) {
 		t.Errorf("log loud: %+v", got)
