@@ -40,7 +40,9 @@ func topCommand(p *Process) *cobra.Command {
 again, and shows what is wrong, the traffic of the last minute, and clusters
 with their endpoints, or routes. Keys: s sorts by the next column, v shows the
 other table, the arrows and the page keys move, q ends it. With --once it
-prints all rows once, 80 columns wide.`,
+prints all rows once, 80 columns wide. Where a window is too narrow, columns
+are left out in this order: weight, requests in flight, p50, state (of routes:
+where one leads), p99, rate.`,
 		Example: "  gateway top\n  gateway top --once --show routes --sort p99",
 		Args:    noArguments,
 	}

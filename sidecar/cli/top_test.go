@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -130,6 +131,41 @@ func TestTopUsage(t *testing.T) {
 		if got.code != 2 || got.stderr != row.want {
 			t.Errorf("gateway %s: %+v, want code 2, stderr %q", row.args, got, row.want)
 		}
+	}
+}
+
+// A narrow window has fewer columns, never the half of a figure.
+func TestTopColumns(t *testing.T) {
+	for _, row := range []struct {
+		width           int
+		clusters, route string // heads of both tables
+	}{
+		{80, "CLUSTER STATE WT IN FL REQ/S ERR % P50 MS P99 MS", "ROUTE GOES TO REQ/S ERR % P50 MS P99 MS"},
+		{72, "CLUSTER STATE WT IN FL REQ/S ERR % P50 MS P99 MS", "ROUTE GOES TO REQ/S ERR % P50 MS P99 MS"},
+		{71, "CLUSTER STATE IN FL REQ/S ERR % P50 MS P99 MS", "ROUTE GOES TO REQ/S ERR % P99 MS"},
+		{60, "CLUSTER STATE REQ/S ERR % P50 MS P99 MS", "ROUTE REQ/S ERR % P99 MS"},
+		{40, "CLUSTER REQ/S ERR % P99 MS", "ROUTE REQ/S ERR % P99 MS"},
+		{39, "CLUSTER REQ/S ERR %", "ROUTE REQ/S ERR %"}, {20, "CLUSTER ERR %", "ROUTE ERR %"},
+	} {
+		for table, want := range map[string]string{"clusters": row.clusters, "routes": row.route} {
+			s, v := topFixture(), topView{sort: "trouble", table: table}
+			lines := v.lines(&s, row.width)
+			if got := strings.Join(strings.Fields(lines[v.fixed-1].text), " "); got != want {
+				t.Errorf("%s, %d columns: %s, want %s", table, row.width, got, want)
+			}
+			for _, l := range lines {
+				if n := utf8.RuneCountInString(l.text); n > row.width {
+					t.Errorf("%s, %d columns: a line of %d: %s", table, row.width, n, l.text)
+				}
+			}
+		}
+	}
+	s, v := topFixture(), topView{sort: "trouble", table: "clusters"}
+	lines := v.lines(&s, 40)
+	if !slices.ContainsFunc(lines, func(l topLine) bool {
+		return l.text == "✗ app                  1.7  25.0     9.0"
+	}) {
+		t.Errorf("40 columns: %v, want rate, errors and p99 of app in full", lines)
 	}
 }
 

@@ -77,8 +77,8 @@ type topLine struct {
 type topRow struct {
 	name     string
 	trouble  bool
-	about    string // what is behind the name: the state of a cluster, or where a route leads
-	counted  bool   // within the last minute
+	about    []string // behind the name: state, weight and requests in flight of a cluster, or where a route leads
+	counted  bool     // within the last minute
 	rate     float64
 	errors   float64 // in a hundred
 	p50, p99 float64
@@ -104,19 +104,20 @@ func (v *topView) lines(s *sidecar.Status, width int) []topLine {
 	if more := len(all) - mostTrouble; more > 0 {
 		lines = append(lines, topLine{fmt.Sprintf("  and %d more: gateway status", more), lineBad})
 	}
-	rows, title, about := clusterRows(s, r), "CLUSTER", aboutCluster("STATE", "WT", "IN FL")
+	rows, columns, head := clusterRows(s, r), clusterColumns, []string{"  CLUSTER", "STATE", "WT", "IN FL"}
 	if v.table == "routes" {
-		rows, title, about = routeRows(s), "ROUTE", "GOES TO"
+		rows, columns, head = routeRows(s), routeColumns, []string{"  ROUTE", "GOES TO"}
 	}
-	head := cells(width, "  "+title, about, "REQ/S", "ERR %", "P50 MS", "P99 MS")
-	lines = append(lines, topLine{head, lineHead})
+	columns = fitting(columns, width)
+	head = append(head, "REQ/S", "ERR %", "P50 MS", "P99 MS")
+	lines = append(lines, topLine{cells(columns, width, head), lineHead})
 	v.fixed = len(lines)
 	v.order(rows)
 	for i := range rows {
-		lines = append(lines, rows[i].line(width, 0))
+		lines = append(lines, rows[i].line(columns, width, 0))
 		v.order(rows[i].below)
 		for j := range rows[i].below {
-			lines = append(lines, rows[i].below[j].line(width, 2))
+			lines = append(lines, rows[i].below[j].line(columns, width, 2))
 		}
 	}
 	for i := range lines {
@@ -184,7 +185,7 @@ func clusterRows(s *sidecar.Status, r *report) (rows []topRow) {
 			}
 			row.below = append(row.below, endpointRow(e, s.Rates.Seconds))
 		}
-		row.about = aboutCluster(fmt.Sprintf("%d/%d used", used, len(c.Endpoints)), "", fmt.Sprint(c.InFlight))
+		row.about = []string{fmt.Sprintf("%d/%d used", used, len(c.Endpoints)), "", fmt.Sprint(c.InFlight)}
 		if n := rates[c.Name]; n != nil {
 			// A try is among one of these.
 			failed := n.Errors["5xx"] + n.Errors["UF"] + n.Errors["UC"] + n.Errors["UT"] + n.Errors["UPE"]
@@ -198,7 +199,7 @@ func clusterRows(s *sidecar.Status, r *report) (rows []topRow) {
 func endpointRow(e *cluster.EndpointStatus, seconds float64) topRow {
 	row := topRow{
 		name: e.Address, trouble: e.State != "healthy",
-		about: aboutCluster(e.State, fmt.Sprint(e.Weight), fmt.Sprint(e.InFlight)),
+		about: []string{e.State, fmt.Sprint(e.Weight), fmt.Sprint(e.InFlight)},
 	}
 	if n := e.Recent; n != nil && seconds > 0 {
 		row.trouble = row.trouble || n.Errors >= fewErrors && n.Errors*20 >= n.Requests
@@ -218,7 +219,7 @@ func routeRows(s *sidecar.Status) (rows []topRow) {
 	}
 	for i := range s.Rates.Routes {
 		n := &s.Rates.Routes[i]
-		row := topRow{name: n.Name, about: to[n.Name]}
+		row := topRow{name: n.Name, about: []string{to[n.Name]}}
 		row.count(&n.Rate, max(n.Errors["5xx"], n.Errors["grpc"])) // a call may be among both
 		row.trouble = row.errors > 0
 		known[n.Name] = true
@@ -226,7 +227,7 @@ func routeRows(s *sidecar.Status) (rows []topRow) {
 	}
 	for _, r := range s.Routes {
 		if !known[r.Name] {
-			rows = append(rows, topRow{name: r.Name, about: r.To})
+			rows = append(rows, topRow{name: r.Name, about: []string{r.To}})
 		}
 	}
 	return rows
@@ -245,33 +246,76 @@ func inHundred(n, of uint64) float64 {
 }
 
 // line is a row as text; a mark in front tells of trouble without a colour.
-func (r *topRow) line(width, indent int) topLine {
+func (r *topRow) line(columns []topColumn, width, indent int) topLine {
 	l := topLine{}
 	mark := "  "
 	if r.trouble {
 		mark, l.kind = "✗ ", lineBad
 	}
-	rate, errors, p50, p99 := "", "", "", ""
-	if r.counted {
-		rate, errors = fmt.Sprintf("%.1f", r.rate), fmt.Sprintf("%.1f", r.errors)
-		p50, p99 = fmt.Sprintf("%.1f", r.p50), fmt.Sprintf("%.1f", r.p99)
+	row := append([]string{strings.Repeat(" ", indent) + mark + r.name}, r.about...)
+	for _, n := range []float64{r.rate, r.errors, r.p50, r.p99} {
+		text := ""
+		if r.counted {
+			text = fmt.Sprintf("%.1f", n)
+		}
+		row = append(row, text)
 	}
-	l.text = cells(width, strings.Repeat(" ", indent)+mark+r.name, r.about, rate, errors, p50, p99)
+	l.text = cells(columns, width, row)
 	return l
 }
 
-// aboutWidth is how wide the columns of topRow.about are together.
-const aboutWidth = 23
+// topColumn is one column behind the name.
+type topColumn struct {
+	cell  int // which cell of a row it shows; the name is 0
+	width int
+	left  bool // its text begins at the left
+	goes  int  // where the window is too narrow, the column with the highest goes first; 0 stays
+}
 
-// aboutCluster is the state, weight and requests in flight of a cluster or an endpoint, as columns.
-func aboutCluster(state, weight, inFlight string) string {
-	return fmt.Sprintf("%-11s %5s %5s", cut(state, 11), weight, inFlight)
+// A name has at least leastName columns. Columns are left out until it has nameWants.
+const (
+	leastName = 10
+	nameWants = 18
+)
+
+// The columns of both tables. What is left out first is told better by other verbs (weight, requests in flight), then
+// what the others nearly tell (p50). Rate, errors and p99 tell of trouble, so they stay longest.
+var (
+	clusterColumns = []topColumn{{1, 11, true, 3}, {2, 5, false, 6}, {3, 5, false, 5}, {4, 7, false, 1},
+		{5, 5, false, 0}, {6, 7, false, 4}, {7, 7, false, 2}}
+	routeColumns = []topColumn{{1, 23, true, 3}, {2, 7, false, 1}, {3, 5, false, 0}, {4, 7, false, 4}, {5, 7, false, 2}}
+)
+
+// fitting are the columns that fit into the width beside the name.
+func fitting(all []topColumn, width int) []topColumn {
+	kept := slices.Clone(all)
+	for {
+		room, next := width, 0
+		for i, c := range kept {
+			room -= 1 + c.width
+			if c.goes > kept[next].goes {
+				next = i
+			}
+		}
+		if room >= nameWants || len(kept) == 0 || kept[next].goes == 0 {
+			return kept
+		}
+		kept = slices.Delete(kept, next, next+1)
+	}
 }
 
 // cells puts a row together: the name has what the columns leave of the width.
-func cells(width int, name, about, rate, errors, p50, p99 string) string {
-	rest := fmt.Sprintf(" %-*s %7s %5s %7s %7s", aboutWidth, cut(about, aboutWidth), rate, errors, p50, p99)
-	room := max(10, width-utf8.RuneCountInString(rest))
-	name = cut(name, room)
-	return name + strings.Repeat(" ", room-utf8.RuneCountInString(name)) + rest
+func cells(columns []topColumn, width int, row []string) string {
+	var rest strings.Builder
+	for _, c := range columns {
+		text := cut(row[c.cell], c.width)
+		if c.left {
+			fmt.Fprintf(&rest, " %-*s", c.width, text)
+		} else {
+			fmt.Fprintf(&rest, " %*s", c.width, text)
+		}
+	}
+	room := max(leastName, width-utf8.RuneCountInString(rest.String()))
+	name := cut(row[0], room)
+	return name + strings.Repeat(" ", room-utf8.RuneCountInString(name)) + rest.String()
 }
