@@ -41,6 +41,9 @@ func (t *troubles) endpoints(c *cluster.Status) {
 	case usable == 0 && t.told(unanswered(c)): // a reason for not being ready
 	case usable == 0:
 		t.add(failing, "cluster %s: no endpoint can be used%s", c.Name, why)
+	case len(c.SkippedBy) > 0:
+		t.add(failing, "cluster %s: no endpoint is healthy, so it does not stand in for %s "+
+			"(routes of its own use all endpoints)%s", c.Name, someOf(c.SkippedBy), why)
 	case c.Panic:
 		t.add(failing, "cluster %s: no endpoint is healthy, so all are used%s", c.Name, why)
 	case len(sick) > 0:

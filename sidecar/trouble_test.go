@@ -80,6 +80,11 @@ func TestTrouble(t *testing.T) {
 			"cluster orders: 1 of 3 endpoints is not healthy: 10.0.0.9:80 ejected (passive: connect failure), " +
 				"connect: " +
 				"connection refused, 5 in a row, 2 s ago"}},
+		{"all refuse, and the next of a failover list serves", Status{Clusters: []cluster.Status{{Name: "orders",
+			Panic: true, SkippedBy: []string{"web"}, Endpoints: []cluster.EndpointStatus{{Address: "a:1",
+				State: "ejected", Reason: "passive: reset", Weight: 1}}}}},
+			[]string{"cluster orders: no endpoint is healthy, so it does not stand in for web (routes of its own use " +
+				"all endpoints): a:1 ejected (passive: reset)"}},
 		{"all refuse, and are used", Status{Clusters: []cluster.Status{{Name: "orders", Panic: true,
 			Endpoints: []cluster.EndpointStatus{{Address: "a:1", State: "ejected", Reason: "passive: reset",
 				Weight: 1}}}}},

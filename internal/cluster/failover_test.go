@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -104,9 +105,15 @@ func TestFailoverByCatalog(t *testing.T) {
 		c.serving("a", nothing)
 		c.of["a"].SetEndpoints(discovered("a1:critical"))
 		c.serving("b", overTo+"b")
-		c.of["b"].SetEndpoints(discovered("b1:maintenance"))
+		c.of["b"].SetEndpoints(discovered("b1:critical"))
 		c.set.Tick()
 		c.serving("c", overTo+"c")
+		if got := c.set.Status()[1]; !slices.Equal(got.SkippedBy, []string{"a"}) {
+			t.Errorf("b is skipped by %q, want by a, whose requests c gets", got.SkippedBy)
+		}
+		c.of["b"].SetEndpoints(discovered("b1:maintenance"))
+		c.set.Tick()
+		c.serving("c", nothing)
 		c.of["b"].SetEndpoints(discovered("b1"))
 		c.set.Tick()
 		c.serving("b", overTo+"b")
@@ -175,6 +182,28 @@ func TestServingDoesNotAllocate(t *testing.T) {
 		c.of["a"].SetEndpoints(discovered(state))
 		if n := testing.AllocsPerRun(100, func() { c.of["a"].Serving() }); n != 0 {
 			t.Errorf("%s: %v allocations, want none", state, n)
+		}
+	}
+}
+
+func TestSkip(t *testing.T) {
+	backed := func(name, active string) Status {
+		return Status{Name: name, Failover: &FailoverStatus{Order: []string{"b", "c"}, Active: active}}
+	}
+	for _, row := range []struct {
+		name string
+		list []Status
+		want []string
+	}{
+		{"the next serves", []Status{backed("a", "c"), {Name: "b", Panic: true}}, []string{"a"}},
+		{"of two", []Status{backed("a", "c"), {Name: "b", Panic: true}, backed("d", "")}, []string{"a", "d"}},
+		{"it serves all the same", []Status{backed("a", "b"), {Name: "b", Panic: true}, backed("d", "c")}, nil},
+		{"it is healthy", []Status{backed("a", "c"), {Name: "b"}}, nil},
+		{"no list names it", []Status{{Name: "a"}, {Name: "b", Panic: true}}, nil},
+	} {
+		skip(row.list)
+		if got := row.list[1].SkippedBy; !slices.Equal(got, row.want) {
+			t.Errorf("%s: b is skipped by %q, want %q", row.name, got, row.want)
 		}
 	}
 }

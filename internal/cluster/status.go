@@ -26,6 +26,7 @@ type Status struct {
 	Balance     string           `json:"balance"`
 	Panic       bool             `json:"panic"` // endpoints are used that are not healthy
 	Failover    *FailoverStatus  `json:"failover,omitempty"`
+	SkippedBy   []string         `json:"skipped_by,omitempty"` // see skip
 	Prefer      *PreferStatus    `json:"prefer,omitempty"`
 	Follows     string           `json:"follows,omitempty"`  // a service of the catalog, and why it has no instance
 	Failures    string           `json:"failures,omitempty"` // statuses that are failures, where the document names some
@@ -107,7 +108,29 @@ func (s *Set) Status() []Status {
 		}
 	}
 	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.Name, b.Name) })
+	skip(list)
 	return list
+}
+
+// skip notes by which clusters one in panic is passed over: their failover names it, and it stands in for none.
+func skip(list []Status) {
+	for i := range list {
+		c := &list[i]
+		if !c.Panic {
+			continue
+		}
+		for j := range list {
+			f := list[j].Failover
+			if f == nil || !slices.Contains(f.Order, c.Name) {
+				continue
+			}
+			if f.Active == c.Name {
+				c.SkippedBy = nil
+				break
+			}
+			c.SkippedBy = append(c.SkippedBy, list[j].Name)
+		}
+	}
 }
 
 // Status tells of the cluster as its newest revision in service has it.

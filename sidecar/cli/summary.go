@@ -203,7 +203,7 @@ func (r *report) cluster(c *cluster.Status) {
 		}
 	}
 	fmt.Fprintf(r, "cluster %s\t%d of %s healthy%s\n", c.Name, healthy, sidecar.Count(len(c.Endpoints), "endpoint"),
-		when(c.Panic, ", so the others are used too")+preferring(c)+failingOver(c)+failing(c)+
+		when(c.Panic && len(c.SkippedBy) == 0, ", so the others are used too")+preferring(c)+failingOver(c)+failing(c)+
 			r.following(c)+
 			when(c.Awaiting > 0, ", "+sidecar.Count(c.Awaiting, "request")+" waiting for endpoints"))
 	for _, e := range c.Endpoints {

@@ -153,7 +153,9 @@ function drawClusters(s, now) {
     const used = c.endpoints.filter((e) => !e.unused).length;
     const r = rates.get(c.name);
     const facts = [`${used} of ${count(c.endpoints.length, 'endpoint')} used`, c.balance,
-      c.panic ? 'none is healthy, so all are used' : '', c.follows || '',
+      c.skipped_by ? `none is healthy, so it does not stand in for ${c.skipped_by.join(', ')}`
+        : c.panic ? 'none is healthy, so all are used' : '',
+      c.follows || '',
       c.prefer && c.prefer.here ? `prefers ${c.prefer.by} ${c.prefer.here} (${Math.round(100 * c.prefer.share)} %)` : '',
       c.failover && c.failover.active ? `${c.failover.active} stands in` : '',
       c.awaiting > 0 ? `${count(c.awaiting, 'request')} waiting for endpoints` : '',
