@@ -55,6 +55,9 @@ clusters:
   - {name: c, endpoints: ["a:3"]}
 `
 
+// clusters are those of split, which nothing uses.
+var clusters = split[strings.Index(split, "clusters:\n"):]
+
 func TestCompare(t *testing.T) {
 	edit := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(base) }
 	asking := edit("cluster: shop, timeouts", "cluster: shop, external_auth: {cluster: api}, timeouts")
@@ -79,6 +82,8 @@ func TestCompare(t *testing.T) {
 			"route v1 changed: name api -> v1", nil, ""},
 		{"a route removed", base, edit("  - {name: api, match: {path_prefix: /api}, cluster: api}\n", ""),
 			"route api removed", nil, "requests of 1 route go to other routes, or are answered with 404"},
+		{"no route left", split, clusters, "route all removed", nil,
+			"no route is left: every request is answered with 404"},
 		{"an address", base, edit(":8080", ":8081"), "listener web changed: address :8080 -> :8081", nil,
 			"listener web: address changes, open connections live on"},
 		{"who may", base, edit("cluster: api}", "cluster: api, allow: {sources: [10.0.0.0/8]}}"),
@@ -139,6 +144,26 @@ func TestCompare(t *testing.T) {
 		}
 		if got := strings.Join(Meaning(changes, next, row.empty), "\n"); got != row.meaning {
 			t.Errorf("%s means %q, want %q", row.name, got, row.meaning)
+		}
+	}
+}
+
+func TestEmptied(t *testing.T) {
+	for _, row := range []struct{ name, before, next, want string }{
+		{"a route is left", base, split, ""},
+		{"none is", base, clusters, "no route is left of 2"},
+		{"there was none", clusters, clusters, ""},
+		{"only listeners of L4", l4, l4, ""},
+		{"no listener of L4 is left", l4, clusters, "no listener is left that forwards TCP"},
+		{"but a route is", l4, base, ""},
+		{"no route is, beside a listener of L4", base, l4, "no route is left of 2"},
+	} {
+		before, next := decode(t, row.before), decode(t, row.next)
+		if got := Emptied(before, next); got != row.want {
+			t.Errorf("%s: %q, want %q", row.name, got, row.want)
+		}
+		if got := Emptied(nil, next); got != "" {
+			t.Errorf("%s, and nothing before: %q", row.name, got)
 		}
 	}
 }

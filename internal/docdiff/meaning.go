@@ -3,6 +3,7 @@ package docdiff
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
@@ -26,7 +27,10 @@ func Meaning(changes []Change, next *config.Document, empty []string) []string {
 			removed++
 		}
 	}
-	if removed > 0 {
+	switch {
+	case removed > 0 && len(next.Routes) == 0:
+		all = append(all, noRoute+": every request is answered with 404")
+	case removed > 0:
 		all = append(all, fmt.Sprintf("requests of %s go to other routes, or are answered with 404", counted(removed)))
 	}
 	all = append(all, letsIn(changes, next)...)
@@ -34,6 +38,27 @@ func Meaning(changes []Change, next *config.Document, empty []string) []string {
 	all = append(all, mirrors(changes, next)...)
 	all = append(all, otherPages(changes)...)
 	return append(all, without(next, empty)...)
+}
+
+const noRoute = "no route is left"
+
+// Emptied says that next leaves nothing of what before does: no route, or neither a route nor an L4 listener. It is
+// empty where something is left, or there was nothing. before may be nil.
+func Emptied(before, next *config.Document) string {
+	switch {
+	case before == nil || len(next.Routes) > 0:
+		return ""
+	case len(before.Routes) > 0:
+		return noRoute + " of " + strconv.Itoa(len(before.Routes))
+	case forwards(before) && !forwards(next):
+		return "no listener is left that forwards TCP"
+	}
+	return ""
+}
+
+// forwards tells whether a document has an L4 listener.
+func forwards(doc *config.Document) bool {
+	return slices.ContainsFunc(doc.Listeners, func(l config.Listener) bool { return l.L4() })
 }
 
 // drawsAnew says which clients leave the cluster at which a route has kept them.

@@ -33,8 +33,11 @@
 // confirmed anything. Who names the wrong service would else be told that all is well.
 // It waits meanwhile, since gateways may be starting.
 //
-// push --wait does not wait for the end of a probation, which no gateway tells: who
-// deploys would wait for it each time.
+// push --wait waits for the end of a probation only with --through-probation: who deploys would wait for it each time.
+// A push with --force begins none, whatever a gateway has said of the revision before.
+//
+// A push that leaves no route needs --allow-empty, as one does that leaves a route without an endpoint. The gateway
+// itself takes it: there, which routes there are is the author's word.
 //
 // A folder of keys has no revisions: its keys are written one by one, so what is live may be half of a change. Several
 // files are pushed to one key instead.

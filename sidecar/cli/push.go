@@ -34,7 +34,7 @@ type pushOptions struct {
 func (o *pushOptions) bind(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.note, "note", "", "why, for the history")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "check and show the changes, write nothing")
-	cmd.Flags().BoolVar(&o.allowEmpty, "allow-empty", false, "also when a service has no instance")
+	cmd.Flags().BoolVar(&o.allowEmpty, "allow-empty", false, "also when a service has no instance, or no route is left")
 	cmd.Flags().BoolVar(&o.force, "force", false, "also when it is live already: ends its quarantine")
 	cmd.Flags().DurationVar(&o.wait, "wait", 0, "wait until the gateways say what became of it, at most this long")
 	cmd.Flags().BoolVar(&o.probation, "through-probation", false, "with --wait: also wait for the end of its probation")
@@ -61,8 +61,8 @@ func pushCommand(p *Process) *cobra.Command {
 looks its services up in the catalog, shows what it changes, and makes it live
 in Consul. The document before stays in the history (gateway history, gateway
 rollback). Several files are one document, in the order of their names. Exits 1
-if it is refused: it has problems, a service has no instance, or somebody else
-changed the live document meanwhile. With --wait it tells what becomes of the
+if it is refused: it has problems, a service has no instance, it leaves no route
+of those that are live, or somebody else changed the live document meanwhile. With --wait it tells what becomes of the
 document: 0 means that all gateways which acknowledge serve it, 1 that one does
 not take it, and 3 that the time was over before all had said something, or
 before there was one that did. Their probation goes on after that:
@@ -145,7 +145,7 @@ func (s *store) push(ctx context.Context, p *Process, next revision, o pushOptio
 		out.Notes = append(out.Notes, before.why.Error()+": compared with nothing")
 	}
 	out.difference = newDifference(before.doc, next.doc, out.Empty)
-	answer := out.refusal(next.doc, o.allowEmpty)
+	answer := out.refusal(before.doc, next.doc, o.allowEmpty)
 	switch {
 	case answer != nil:
 	case before.doc != nil && slices.EqualFunc(before.Document, next.files, samePart) && !o.force:
@@ -179,19 +179,27 @@ func (s *store) push(ctx context.Context, p *Process, next revision, o pushOptio
 
 func samePart(a, b config.Part) bool { return a.Name == b.Name && bytes.Equal(a.Data, b.Data) }
 
-// refusal is that a cluster would have no endpoint, against the author's will.
-func (o *pushOutcome) refusal(doc *config.Document, allow bool) error {
+// refusal is that a cluster would have no endpoint, or that nothing would be left to serve, against the author's will.
+func (o *pushOutcome) refusal(before, next *config.Document, allow bool) error {
+	if allow {
+		return nil
+	}
 	var all []string
-	for i := range doc.Clusters {
-		c := &doc.Clusters[i]
-		if slices.Contains(o.Empty, c.Name) && !c.AllowEmpty && !allow {
+	instead := "write --allow-empty if it is meant so"
+	if gone := docdiff.Emptied(before, next); gone != "" {
+		all = append(all, gone)
+	}
+	for i := range next.Clusters {
+		c := &next.Clusters[i]
+		if slices.Contains(o.Empty, c.Name) && !c.AllowEmpty {
 			all = append(all, fmt.Sprintf("cluster %s: service %s has no instance", c.Name, c.Consul.Service))
+			instead = "register it first, or write --allow-empty"
 		}
 	}
 	if all == nil {
 		return nil
 	}
-	return bad("%s\nnothing was pushed: register it first, or write --allow-empty", strings.Join(all, "\n"))
+	return bad("%s\nnothing was pushed: %s", strings.Join(all, "\n"), instead)
 }
 
 // write puts the revision in the place of before, which goes into the history. The answer is that somebody else was

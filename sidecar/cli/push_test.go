@@ -103,6 +103,29 @@ clusters: [{name: o, consul: {service: orders}, allow_empty: true}]
 	}
 }
 
+// What takes away all that is live has to be meant so.
+func testEmptying(t *testing.T, a *author) {
+	a.write(map[string]string{"nothing.yaml": "routes: []\n", "tcp.yaml": `
+listeners: [{name: db, address: ":3306", protocol: tcp, cluster: "consul:orders"}]
+`})
+	nothing := named("routes: []\n")
+	a.do("push", "slow.yaml")
+	const change = "- route shop\n- cluster shop\nmeans: no route is left: every request is answered with 404\n"
+	const none = "gateway: no route is left of 1\n" +
+		"gateway: nothing was pushed: write --allow-empty if it is meant so\n"
+	if got := a.refuses(1, none, "push", "nothing.yaml"); got.stdout != change {
+		t.Errorf("push: %q, want %q", got.stdout, change)
+	}
+	a.refuses(1, none, "push", "nothing.yaml", "--force", "--dry-run")
+	a.refuses(1, "gateway: no route is left of 1\ngateway: cluster consul:orders: service orders has no instance\n"+
+		"gateway: nothing was pushed: register it first, or write --allow-empty\n", "push", "tcp.yaml")
+	a.says(change+"pushed "+nothing+" to "+a.key()+" (before: "+slow+")\n", "push", "nothing.yaml", "--allow-empty")
+	a.says("no change\n"+nothing+" is live already\n", "push", "nothing.yaml")
+	a.says("+ route shop\n+ cluster shop\npushed "+slow+" to "+a.key()+" (before: "+nothing+")\n", "rollback")
+	a.refuses(1, none, "rollback")
+	a.says(change+"pushed "+nothing+" to "+a.key()+" (before: "+slow+")\n", "rollback", "--allow-empty")
+}
+
 // Several files are one document.
 func testFiles(t *testing.T, a *author) {
 	a.write(map[string]string{

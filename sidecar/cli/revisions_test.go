@@ -105,6 +105,7 @@ func TestRevisions(t *testing.T) {
 		{"refused", testRefusals},
 		{"not reached", testNotReached},
 		{"without an instance", testWithoutInstance},
+		{"emptying", testEmptying},
 		{"files", testFiles},
 		{"conflict", testConflict},
 		{"damaged", testDamaged},

@@ -17,6 +17,7 @@ const (
 // trialWait is the wait for the end of the probation of a revision, at all gateways that serve it.
 type trialWait struct {
 	wanted bool                 // or else how long it takes is only told
+	none   bool                 // there is none: what is still told of one was before the push
 	since  map[string]time.Time // by our clock, when an instance was first heard to serve it
 	over   func()               // called from another goroutine
 	timer  *time.Timer
@@ -26,6 +27,9 @@ type trialWait struct {
 // take takes what is said at a moment, and tells how long the probation will last by what is known. The gateways tell
 // how long it takes, and their clocks are their own.
 func (t *trialWait) take(now *tally, at time.Time) (left time.Duration) {
+	if t.none {
+		return 0
+	}
 	if t.since == nil {
 		t.since = map[string]time.Time{}
 	}

@@ -47,7 +47,7 @@ func (s *store) await(
 	w := &waiter{
 		revisions: s.revisions, key: s.boot.ConsulKey, rev: rev, since: since, seen: map[string]bool{},
 		coloured: p.coloured(),
-		trial:    trialWait{wanted: o.probation, over: func() { end(errSettled) }},
+		trial:    trialWait{wanted: o.probation, none: o.force, over: func() { end(errSettled) }},
 	}
 	defer w.trial.stop()
 	if !o.raw {

@@ -67,6 +67,11 @@ func testWaitingForProbation(t *testing.T, a *author) {
 	if got.code != 1 || got.stderr != "gateway: 1 of 1 gateway did not take "+slow+": one\n" {
 		t.Errorf("rolled back: %+v", got)
 	}
+	serves(slow, 10*time.Second)()
+	got = a.pushing(slow, func() {}, "push", "slow.yaml", "--force", "--wait", "1m", "--through-probation")
+	if got.code != 0 || strings.Contains(got.stdout, "on probation") {
+		t.Errorf("forced: %+v", got)
+	}
 	a.refuses(2, "gateway: --through-probation: say also how long to wait, such as --wait 1m\n", "push", "fast.yaml",
 		"--through-probation")
 }
