@@ -75,8 +75,8 @@ type subject struct {
 
 	mayBeEmpty bool // by the author's will: that there is no endpoint is no harm
 
-	suspicion
-	now telemetry.Outcomes // since the swap, at the last look
+	*suspicion                    // nil: nothing was held against it, for want of requests before the swap
+	now        telemetry.Outcomes // since the swap, at the last look
 }
 
 // begin notes what is counted at the swap.
@@ -120,9 +120,13 @@ func (j *judge) look(at time.Time) *harm {
 		}
 		all, before = all.Plus(s.now), before.Plus(s.before)
 		expected += share(s.before) * float64(s.now.Requests)
-		if s.before.Requests >= leastRequests && s.look(at, s.now, share(s.before)) {
-			alone = true
+		if s.before.Requests < leastRequests {
+			continue
 		}
+		if s.suspicion == nil { // it is large, and there may be ten thousand subjects
+			s.suspicion = new(suspicion)
+		}
+		alone = s.suspicion.look(at, s.now, share(s.before)) || alone
 	}
 	if all.Requests == 0 || before.Requests < leastRequests {
 		return nil
@@ -137,7 +141,9 @@ func (j *judge) look(at time.Time) *harm {
 // suspects tells whether the judgement is open.
 func (j *judge) suspects() bool {
 	return !j.together.since.IsZero() ||
-		slices.ContainsFunc(j.subjects, func(s subject) bool { return !s.suspicion.since.IsZero() })
+		slices.ContainsFunc(j.subjects, func(s subject) bool {
+			return s.suspicion != nil && !s.suspicion.since.IsZero()
+		})
 }
 
 func (j *judge) doubtful() bool {

@@ -163,7 +163,7 @@ func (a *applier) goBack(ctx context.Context, as func(*serving)) error {
 // subjects are what is judged of next, in place of former.
 func (a *applier) subjects(former, next *revision, mark *telemetry.Mark) []subject {
 	touched := docdiff.FindTouched(former.doc, next.doc)
-	var all []subject
+	all := make([]subject, 0, len(touched.Routes)+len(touched.Listeners))
 	for _, t := range touched.Routes {
 		r := &next.doc.Routes[t.Next]
 		took := takenBy(former, &t, r)
