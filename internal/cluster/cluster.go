@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"sync/atomic"
+	"unique"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -25,7 +26,7 @@ type Cluster struct {
 	cfg     config.Cluster
 	group   *group
 	feed    *feed // nil without Consul
-	way     way
+	way     unique.Handle[way]
 	outlier outlier
 	strict  bool // panic: never
 	maxReqs int64

@@ -12,11 +12,13 @@ import (
 // health.go).
 type Endpoint struct {
 	address string
-	way     way
 	health  *health
 	group   *group
 	idle    idle
 	shared  atomic.Pointer[sharedBox]
+
+	// +checklocks:group.set.mu
+	swept uint64 // the last sweep in which a live cluster named it
 }
 
 // Address is host:port as the document or the catalog has it. A host name is

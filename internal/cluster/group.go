@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -48,12 +49,14 @@ type group struct {
 	healths map[string]*health
 	// +checklocks:set.mu
 	gone []*health // not named any more, the longest gone first
+	// +checklocks:set.mu
+	sweeps uint64 // so far
 }
 
 // endpointKey: one address reached in two ways is two endpoints, of one health.
 type endpointKey struct {
 	address string
-	way     way
+	way     unique.Handle[way] // a way is large, and there may be tens of thousands of endpoints
 }
 
 const (
@@ -104,7 +107,7 @@ func (g *group) endpoint(address string, c *Cluster) *Endpoint {
 		h = newHealth(address, g)
 		g.healths[address] = h
 	}
-	e := &Endpoint{address: address, way: c.way, health: h, group: g}
+	e := &Endpoint{address: address, health: h, group: g}
 	e.idle.clock = g.clock
 	e.idle.max, e.idle.timeout = c.cfg.Keepalive.MaxIdle, c.cfg.Keepalive.IdleTimeout
 	g.endpoints[key] = e
@@ -166,16 +169,14 @@ func (g *group) rebuild(f *feed) {
 //
 // +checklocks:g.set.mu
 func (g *group) sweep() {
-	named := map[*Endpoint]bool{}
-	listed := map[*health]bool{}
+	g.sweeps++
 	for _, c := range g.live {
 		for _, l := range c.view.Load().listed {
-			named[l.endpoint] = true
-			listed[l.endpoint.health] = true
+			l.endpoint.swept, l.endpoint.health.swept = g.sweeps, g.sweeps // +checklocksignore: one set
 		}
 	}
 	for key, e := range g.endpoints {
-		if !named[e] {
+		if e.swept != g.sweeps { // +checklocksignore: one set
 			delete(g.endpoints, key)
 			e.retire()
 		}
@@ -183,7 +184,7 @@ func (g *group) sweep() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, h := range g.healths {
-		h.setListed(listed[h]) // +checklocksignore: one group
+		h.setListed(h.swept == g.sweeps) // +checklocksignore: one group
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
+	"sync"
 )
 
 // The balancer of a cluster with balance hash is Maglev's. It is a table with far more slots than endpoints, in which
@@ -31,22 +32,20 @@ func slotsAfter(before *tier, ms []member) []int32 {
 }
 
 // slots fills a table for ms: the index of the member of each slot. Each turn every member takes the next free slot of
-// its own order, a lighter one not in every turn.
+// its own order, a lighter one not in every turn. That of a single member has one slot.
 func slots(ms []member) []int32 {
 	if len(ms) == 0 {
 		return nil
+	}
+	if len(ms) == 1 {
+		return []int32{0}
 	}
 	size := uint64(hashSlots)
 	if len(ms) > manyMembers {
 		size = hashSlotsMany
 	}
-	t := &turns{table: make([]int32, size), next: make([]int32, len(ms)), first: make([]int32, size+1)}
-	for i := range t.table {
-		t.table[i] = -1
-	}
-	for i := range t.first {
-		t.first[i] = -1
-	}
+	t := newTurns(len(ms), size)
+	defer spareTurns.Put(t)
 	heaviest := int64(0)
 	for i := range ms {
 		heaviest = max(heaviest, ms[i].weight)
@@ -55,28 +54,43 @@ func slots(ms []member) []int32 {
 	for i := range seats {
 		t.add(int32(i), 1, int64(ms[seats[i].member].weight), heaviest)
 	}
+	table := make([]int32, size)
 	taken := uint64(0)
 	for turn := 1; turn < len(t.first); turn++ {
 		for t.first[turn] >= 0 {
 			i := t.first[turn]
 			t.first[turn] = t.next[i]
 			s := &seats[i]
-			t.table[s.take(t.table, size)] = s.member
+			table[s.take(t.taken, size)] = s.member
 			if taken++; taken == size {
-				return t.table
+				return table
 			}
 			s.taken++
 			t.add(i, s.taken+1, ms[s.member].weight, heaviest)
 		}
 	}
-	return t.table
+	return table
 }
 
 // turns are who takes a slot in which turn: a list for each turn.
 type turns struct {
-	table []int32
-	first []int32 // of a turn's list; -1 = none
-	next  []int32 // in the list, by seat
+	taken []uint64 // a bit for each slot: it is looked at ten times as often as a slot is taken
+	first []int32  // of a turn's list; -1 = none
+	next  []int32  // in the list, by seat
+}
+
+// spareTurns are as large as tables. A document may have a hundred of these.
+var spareTurns = sync.Pool{New: func() any { return new(turns) }}
+
+func newTurns(members int, slots uint64) *turns {
+	t := spareTurns.Get().(*turns)
+	t.taken = append(t.taken[:0], make([]uint64, (slots+63)/64)...)
+	t.next = slices.Grow(t.next[:0], members)[:members]
+	t.first = slices.Grow(t.first[:0], int(slots)+1)[:slots+1]
+	for i := range t.first {
+		t.first[i] = -1
+	}
+	return t
 }
 
 // add puts a seat into the list of the turn in which it takes its nth slot, if there will be one.
@@ -108,11 +122,14 @@ func seatsOf(ms []member, size uint64) []seat {
 	return seats
 }
 
-// take gives the seat's next free slot of the table.
-func (s *seat) take(table []int32, size uint64) uint64 {
-	for table[s.at] >= 0 {
-		s.at = (s.at + s.step) % size
+// take takes the seat's next free slot.
+func (s *seat) take(taken []uint64, size uint64) uint64 {
+	for taken[s.at/64]>>(s.at%64)&1 != 0 {
+		if s.at += s.step; s.at >= size {
+			s.at -= size
+		}
 	}
+	taken[s.at/64] |= 1 << (s.at % 64)
 	return s.at
 }
 

@@ -272,3 +272,38 @@ func TestHashPickDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations a pick", n)
 	}
 }
+
+// TestHashTables: every gateway, of whatever version, sends a key to the same endpoint.
+func TestHashTables(t *testing.T) {
+	for _, tt := range []struct {
+		endpoints string
+		want      uint64 // the hash of the table
+	}{
+		{numbered(2), 0xd86db9bc6ebdd0a2},
+		{numbered(350), 0x90fadcb0422a1b3},
+		{"a:1*7 b:1*65535 c:1*300", 0x5c55b81f01799689},
+		{numbered(manyMembers + 1), 0x4ec5665b20bfdb5e},
+	} {
+		_, c := newCluster(t, hashOf(tt.endpoints))
+		var text []byte
+		for _, m := range c.view.Load().slots {
+			text = append(text, c.view.Load().members[m].endpoint.address...)
+		}
+		if got := Hash(text); got != tt.want {
+			t.Errorf("%.40s: a table of hash %#x, want %#x", tt.endpoints, got, tt.want)
+		}
+	}
+}
+
+// BenchmarkHashTable is the making of one table.
+func BenchmarkHashTable(b *testing.B) {
+	for _, n := range []int{1, 2, 350, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			_, c := newCluster(b, hashOf(numbered(n)))
+			b.ReportAllocs()
+			for b.Loop() {
+				slots(c.view.Load().members)
+			}
+		})
+	}
+}

@@ -67,6 +67,8 @@ type health struct {
 	// +checklocks:group.set.mu
 	flips [4]time.Duration // its last transitions, oldest first; 0 = none
 	// +checklocks:group.set.mu
+	swept uint64 // the last sweep in which a live cluster named it
+	// +checklocks:group.set.mu
 	goneAt time.Duration // when the last cluster ceased to name it
 	// +checklocks:group.set.mu
 	check checked // by active checks

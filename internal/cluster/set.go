@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unique"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -103,7 +104,7 @@ func (g *group) prepare(cfg config.Cluster) *Cluster {
 		cfg:     cfg,
 		group:   g,
 		feed:    g.feed(cfg.Consul),
-		way:     way{protocol: cfg.Protocol, tls: cfg.TLS, proxyProtocol: cfg.ProxyProtocol},
+		way:     unique.Make(way{protocol: cfg.Protocol, tls: cfg.TLS, proxyProtocol: cfg.ProxyProtocol}),
 		outlier: newOutlier(cfg.PassiveHealth, len(cfg.Failover) > 0 || cfg.Backed),
 		strict:  cfg.Panic == config.PanicNever,
 		maxReqs: limit(cfg.Limits.MaxRequests),

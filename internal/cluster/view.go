@@ -59,6 +59,8 @@ func (c *Cluster) build() *view {
 		before = &view{}
 	}
 	static := make(map[string]bool, len(c.cfg.Endpoints))
+	dynamic := c.feed.sorted() // +checklocksignore: one set
+	v.listed = make([]listing, 0, len(c.cfg.Endpoints)+len(dynamic))
 	for _, e := range c.cfg.Endpoints {
 		if static[e.Address] {
 			continue
@@ -69,11 +71,12 @@ func (c *Cluster) build() *view {
 			endpoint: c.group.endpoint(e.Address, c), weight: e.Weight, static: true, entry: known,
 		})
 	}
-	for _, d := range c.feed.sorted() { // +checklocksignore: one set
+	for _, d := range dynamic {
 		if !static[d.Address] {
 			v.listed = append(v.listed, listing{endpoint: c.group.endpoint(d.Address, c), weight: d.Weight, entry: d})
 		}
 	}
+	v.all, v.members = make([]member, 0, len(v.listed)), make([]member, 0, len(v.listed))
 	for i := range v.listed {
 		l := &v.listed[i]
 		l.sick = l.endpoint.health.failsCheck(&c.cfg) // +checklocksignore: one set
@@ -86,8 +89,11 @@ func (c *Cluster) build() *view {
 			v.members = append(v.members, m)
 		}
 	}
-	if len(v.members) == 0 && !c.strict {
+	switch {
+	case len(v.members) == 0 && !c.strict:
 		v.members, v.unhealthy = v.all, len(v.all) > 0
+	case len(v.members) == len(v.all):
+		v.members = v.all // the same ones
 	}
 	v.prepare(c, &before.tier)
 	prepare(v.all)
@@ -101,6 +107,7 @@ func (c *Cluster) build() *view {
 func (t *tier) prepare(c *Cluster, before *tier) {
 	prepare(t.members)
 	sum := int64(0)
+	t.cumulative = make([]int64, 0, len(t.members))
 	for _, m := range t.members {
 		sum += m.weight
 		t.cumulative = append(t.cumulative, sum)
