@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"runtime"
 	"slices"
@@ -258,5 +260,17 @@ func BenchmarkHeavy(b *testing.B) {
 				_, _ = Decode(data, Standard())
 			}
 		})
+	}
+}
+
+// TestRevisionOfLongText: the revision is the hash of the whole text, which is hashed piece by piece.
+func TestRevisionOfLongText(t *testing.T) {
+	doc, err := Decode(large(), Standard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := doc.canonical()
+	if sum := sha256.Sum256(text); doc.Revision != hex.EncodeToString(sum[:6]) || len(text) < 4*mostUnhashed {
+		t.Errorf("revision %s of %d KiB, want the hash of the text, %x", doc.Revision, len(text)>>10, sum[:6])
 	}
 }

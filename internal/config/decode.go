@@ -98,6 +98,7 @@ func inOrder(parts []Part) []Part {
 // defines is no problem here.
 func revisionOf(parts []Part, sources []source) string {
 	d := newDecoder(parts, Standard())
+	d.checked = true
 	d.read(sources)
 	return d.doc.hash()
 }
@@ -105,8 +106,10 @@ func revisionOf(parts []Part, sources []source) string {
 // hash is the identity of the content: two texts that mean the same are the
 // same revision.
 func (d *Document) hash() string {
-	sum := sha256.Sum256(d.canonical())
-	return hex.EncodeToString(sum[:6])
+	e := encoder{out: make([]byte, 0, 2*mostUnhashed), hash: sha256.New()}
+	documentBlock.encode(&e, d)
+	e.hash.Write(e.out)
+	return hex.EncodeToString(e.hash.Sum(nil)[:6])
 }
 
 // A source is one tree to read: a part, or what the bootstrap adds.
@@ -123,6 +126,7 @@ type decoder struct {
 	doc       *Document
 	keepalive Keepalive // the base's, for clusters that say nothing
 
+	checked bool // the sources were read without a problem: what only checks is left out
 	lenient bool // leave out broken items, for who has nothing else to serve
 
 	parts []Part
@@ -171,10 +175,7 @@ func newDecoder(parts []Part, base Base) *decoder {
 		doc:       &Document{Timeouts: base.Timeouts, Limits: base.Limits, AccessLog: base.AccessLog},
 		keepalive: base.Keepalive,
 		parts:     parts,
-		names:     make(map[nameKey]place),
 		addresses: make(map[string]place),
-		matches:   make(map[matchKey]place),
-		clusters:  make(map[string]int),
 		protocols: make(map[string]string),
 
 		ownEjected:  make(map[string]bool),
@@ -190,6 +191,9 @@ var readOrder = []string{
 
 // read walks the sources section by section, the bootstrap's last.
 func (d *decoder) read(sources []source) {
+	listeners, routes, clusters := likely(sources, "listeners"), likely(sources, "routes"), likely(sources, "clusters")
+	d.names = make(map[nameKey]place, listeners+routes+clusters)
+	d.matches, d.clusters = make(map[matchKey]place, routes), make(map[string]int, clusters)
 	for _, s := range sources {
 		d.part, d.base = s.part, s.base
 		d.checkTop(s.root)
@@ -215,6 +219,16 @@ func (d *decoder) read(sources []source) {
 			d.checkCookies()
 		}
 	}
+}
+
+// likely counts the items that a list of the sources probably has, so that room is made for them once.
+func likely(sources []source, key string) (n int) {
+	for _, s := range sources {
+		if list := valueOf(s.root, key); list != nil {
+			n += likelyItems(list)
+		}
+	}
+	return n
 }
 
 // checkTop refuses keys that a document does not have, and keys that are there twice.

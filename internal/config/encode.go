@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"hash"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +16,8 @@ import (
 // encoder appends one JSON value. The text is canonical: one document, one text.
 type encoder struct {
 	out    []byte
-	sparse bool // leave out whatever is zero, as the lists of a Base mean it
+	hash   hash.Hash // nil: all of the text is kept
+	sparse bool      // leave out whatever is zero, as the lists of a Base mean it
 }
 
 // JSON gives the effective document as text that decodes to the same revision.
@@ -59,8 +61,15 @@ func plain(n *yaml.Node) {
 func (e *encoder) open(b byte)  { e.out = append(e.out, b) }
 func (e *encoder) close(b byte) { e.out = append(e.out, b) }
 
+// mostUnhashed is about how much of a text waits for a hash.
+const mostUnhashed = 16 << 10
+
 // item begins the next value of a list.
 func (e *encoder) item() {
+	if last := len(e.out) - 1; e.hash != nil && last >= mostUnhashed {
+		e.hash.Write(e.out[:last])
+		e.out = append(e.out[:0], e.out[last]) // which is looked at
+	}
 	if last := e.out[len(e.out)-1]; last != '[' && last != '{' {
 		e.out = append(e.out, ',')
 	}
