@@ -133,6 +133,7 @@ func (g *group) feed(q config.Consul) *feed {
 			f.told = twin.told                 // +checklocksignore: one set
 		}
 		g.feeds[q] = f
+		g.set.addFeed(f) // +checklocksignore: one set
 	}
 	return f
 }
@@ -141,15 +142,16 @@ func (g *group) feed(q config.Consul) *feed {
 //
 // +checklocks:s.mu
 func (s *Set) feedOf(q config.Consul) *feed {
-	q.OnlyPassing = false
-	for _, g := range s.groups {
-		for other, f := range g.feeds { // +checklocksignore: one set
-			if other.OnlyPassing = false; other == q {
-				return f
-			}
-		}
+	for f := range s.feeds[unfiltered(q)] {
+		return f
 	}
 	return nil
+}
+
+// unfiltered is what a query asks Consul for, whatever the gateway makes of the response.
+func unfiltered(q config.Consul) config.Consul {
+	q.OnlyPassing = false
+	return q
 }
 
 // rebuild gives each live cluster on f its new list of endpoints.

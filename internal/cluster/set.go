@@ -26,6 +26,8 @@ type Set struct {
 	// +checklocks:mu
 	groups map[string]*group
 	// +checklocks:mu
+	feeds map[config.Consul]map[*feed]struct{} // of all groups, by unfiltered query
+	// +checklocks:mu
 	here Location
 	// +checklocks:mu
 	reaped time.Duration
@@ -60,7 +62,7 @@ func NewSet(o Options) *Set {
 	}
 	s := &Set{
 		clock: newClock(), reg: o.Registry, log: o.Logger, groups: map[string]*group{}, recheck: o.Recheck,
-		awaited: map[*Cluster]*awaited{},
+		awaited: map[*Cluster]*awaited{}, feeds: map[config.Consul]map[*feed]struct{}{},
 	}
 	s.reg.SetEndpoints(s.measured)
 	return s
@@ -213,7 +215,29 @@ func (g *group) dropFeeds() {
 	for q, f := range g.feeds {
 		if !slices.ContainsFunc(g.live, func(c *Cluster) bool { return c.feed == f }) {
 			delete(g.feeds, q)
+			g.set.dropFeed(f) // +checklocksignore: one set
 		}
+	}
+}
+
+// addFeed adds a feed to those of all groups.
+//
+// +checklocks:s.mu
+func (s *Set) addFeed(f *feed) {
+	q := unfiltered(f.query)
+	if s.feeds[q] == nil {
+		s.feeds[q] = map[*feed]struct{}{}
+	}
+	s.feeds[q][f] = struct{}{}
+}
+
+// dropFeed takes a feed out of those of all groups.
+//
+// +checklocks:s.mu
+func (s *Set) dropFeed(f *feed) {
+	q := unfiltered(f.query)
+	if delete(s.feeds[q], f); len(s.feeds[q]) == 0 {
+		delete(s.feeds, q)
 	}
 }
 
