@@ -46,9 +46,11 @@ func (c *Catalog) reconcile(ctx context.Context, running *sync.WaitGroup) {
 		}
 	}
 	c.promote()
+	places := c.places()
 	for s := range wanted {
 		if c.watches[s] == nil {
-			c.start(ctx, s, running)
+			c.start(ctx, s, places <= 0, running)
+			places--
 		}
 	}
 }
@@ -91,11 +93,10 @@ func (c *Catalog) places() int {
 	return most
 }
 
-// start begins a watch: one that blocks while there is a place for it, else one
-// that polls.
+// start begins a watch, which blocks or polls.
 //
 // +checklocks:c.mu
-func (c *Catalog) start(ctx context.Context, s service, running *sync.WaitGroup) {
+func (c *Catalog) start(ctx context.Context, s service, polls bool, running *sync.WaitGroup) {
 	w := &serviceWatch{service: s}
 	w.watch = &watch[[]cluster.Instance]{
 		fetch: func(ctx context.Context, q fetchOptions) (result[[]cluster.Instance], error) {
@@ -107,7 +108,7 @@ func (c *Catalog) start(ctx context.Context, s service, running *sync.WaitGroup)
 		peers:    c.consul.monitor,
 		streamed: true,
 		wait:     c.consul.options.Wait,
-		polls:    c.places() <= 0,
+		polls:    polls,
 		limiter:  newLimiter(healthBurst, healthEvery),
 		paced:    healthEvery,
 		tracker:  c.consul.newTracker(s.String()),
