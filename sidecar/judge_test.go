@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
@@ -180,5 +181,12 @@ func TestJudgeTells(t *testing.T) {
 	const want = "route a: 325 of 425 requests failed (UF 325), before 2 of 500"
 	if reasons != want {
 		t.Errorf("told %q, want %q", reasons, want)
+	}
+}
+
+// TestSizeOfSubjects: a revision may put ten thousand routes on probation.
+func TestSizeOfSubjects(t *testing.T) {
+	if size := unsafe.Sizeof(subject{}); size > 512 {
+		t.Errorf("a subject takes %d bytes, want at most 512", size)
 	}
 }
