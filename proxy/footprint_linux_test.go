@@ -15,6 +15,7 @@ import (
 // several. From the third wait on, a goroutine waits in the runtime's poller for a while. (The race detector needs
 // memory of its own.)
 func TestFootprintIdle(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name              string
 		requests, ceiling int
@@ -67,6 +68,7 @@ func (g *gateway) inFlight(n int64) {
 
 // A stream of HTTP/2 that waits for its endpoint.
 func TestFootprintStream(t *testing.T) {
+	t.Parallel()
 	const conns, streams = 8, 100
 	for _, way := range []struct {
 		name, protocol, route string

@@ -81,6 +81,7 @@ func (e *eager) serve(nc net.Conn) {
 // for each connection of a client, however quick it was before, whoever carries the requests. docs/operations.md has
 // the figure.
 func TestHeldAheadOfHTTP2(t *testing.T) {
+	t.Parallel()
 	const conns, streams = 2, 128
 	for _, way := range []struct{ name, route string }{
 		{"relayed", "timeouts: {upstream: 0s}"},

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/fabian4/gateway-homebrew-go/internal/testgateway"
 	"github.com/fabian4/gateway-homebrew-go/internal/testserver"
 )
 
@@ -82,6 +83,7 @@ const heldMost = 1200
 // A client opens as many streams as it may, each with as many fields as it may, and neither opens a window nor reads.
 // What its connection holds is bounded. docs/operations.md has the figures.
 func TestHeldForHeads(t *testing.T) {
+	t.Parallel()
 	const conns, streams = 4, 128
 	for _, way := range []struct {
 		name, protocol, route string
@@ -94,6 +96,9 @@ func TestHeldForHeads(t *testing.T) {
 	} {
 		for name, fields := range heavy {
 			t.Run(way.name+", "+name, func(t *testing.T) {
+				if !testgateway.Apart(t) {
+					return
+				}
 				e := silentEndpoint(t, way.protocol, conns*streams)
 				g := start(t, clustered(way.route, "protocol: "+way.protocol, e))
 				warm := g.dial2() // the connection to the endpoint is made, so that requests are relayed
@@ -126,8 +131,9 @@ func TestHeldForHeads(t *testing.T) {
 				if !way.goroutine {
 					g.fewGoroutines()
 				}
-				held, n := (inUse()-before)/conns>>10, int(last-1)/conns
-				t.Logf("%d KiB for %d streams of a connection", held, n)
+				held, n := (inUse()-before)/conns, int(last-1)/conns
+				t.Logf("%d bytes for each connection, with %d streams", held, n)
+				held >>= 10
 				most := way.most
 				switch {
 				case fields != nil:

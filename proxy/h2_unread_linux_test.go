@@ -18,6 +18,7 @@ import (
 // A client has as many responses begun as it may, and takes no more of them: no byte, or some. What its connection
 // holds is bounded, whatever else the endpoints have to send. docs/operations.md has the figure.
 func TestHeldForUnreadResponses(t *testing.T) {
+	t.Parallel()
 	const conns, streams = 4, 128
 	for _, row := range []struct{ taken, size int }{{0, 1500}, {0, 200 << 10}, {9000, 200 << 10}, {40000, 200 << 10}} {
 		t.Run(fmt.Sprintf("%d of %d bytes", row.taken, row.size), func(t *testing.T) {

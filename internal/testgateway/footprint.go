@@ -16,12 +16,14 @@ import (
 const apart = "GATEWAY_TEST_APART"
 
 // Apart runs the calling test once more, in a process of its own, with nothing of other tests on its heap. There it
-// returns true; where the test began it returns false, and the test has passed or failed with that process.
+// returns true; where the test began it returns false, and the test has passed or failed with that process. The test
+// becomes a parallel one: nothing of it runs in the process of the others.
 func Apart(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(apart) == t.Name() {
 		return true
 	}
+	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v",
 		"-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$")
 	// A goroutine begins with the same stack, however deep those before it were.
