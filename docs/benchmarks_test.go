@@ -37,7 +37,8 @@ func readPeers(t *testing.T, file string) (p peers) {
 // bench runs tools/bench.
 func bench(t *testing.T, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"run", "-C", "../tools/bench", "."}, args...)...)
+	cmd := exec.CommandContext(t.Context(), benchProgram(t), args...)
+	cmd.Dir = filepath.Join("..", "tools", "bench")
 	temp := t.TempDir()
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin", "TMPDIR="+temp)
 	out, err := cmd.CombinedOutput()
@@ -58,10 +59,7 @@ func TestBenchPeers(t *testing.T) {
 	}
 	t.Parallel()
 	dir := t.TempDir()
-	gateway := filepath.Join(dir, "gateway")
-	if out, err := exec.Command("go", "build", "-o", gateway, "..").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	gateway := gatewayProgram(t)
 	prefix := filepath.Join(dir, "out", "peers")
 	table := bench(t, "-gateway", gateway, "-out", prefix, "-scenarios", "h1log,grpc,start", "-seconds", "1",
 		"-rounds", "1")

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"net"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -129,10 +127,7 @@ var movedBesides = map[string]func(t *testing.T, g *movedGateway){
 // gateway that serves the document beside them.
 func TestComingFrom(t *testing.T) {
 	p := pages(t)["coming-from.md"]
-	gateway := filepath.Join(t.TempDir(), "gateway")
-	if out, err := exec.Command("go", "build", "-o", gateway, "..").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	gateway := gatewayProgram(t)
 	consul := testserver.Consul(t)
 	var names []string
 	for _, b := range p.blocks {

@@ -31,10 +31,7 @@ var tools = []string{"bash", "curl", "openssl", "redis-server", "redis-cli"}
 // TestCommands runs the commands of each page as a reader would, with the real
 // gateway and, where a page wants it, a real Consul.
 func TestCommands(t *testing.T) {
-	gateway := filepath.Join(t.TempDir(), "gateway")
-	if out, err := exec.Command("go", "build", "-o", gateway, "..").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	gateway := gatewayProgram(t)
 	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin") // where servers are
 	for _, tool := range tools {
 		if _, err := exec.LookPath(tool); err != nil {
