@@ -7,6 +7,12 @@ SOAK     ?= 20m
 KILLS    ?= 200
 TIMEOUT  ?= 20m
 BENCH    ?=
+
+# The tests of most packages wait most of the time: more packages run at once than there are processors, and the
+# longest begin first. Without DWARF test programs are linked in two thirds of the time; stacks stay readable.
+PACKAGES ?= 4
+TESTING   = $(GO) test -p $(PACKAGES) -ldflags=-w -timeout=$(TIMEOUT)
+LONGEST   = ./sidecar ./proxy ./discovery/consul ./sidecar/cli
 PATH     := $(PATH):/usr/sbin
 export PATH
 
@@ -20,7 +26,7 @@ build: ## build bin/gateway, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gateway .
 
 test: packages tools ## run all tests; first install missing packages, and build Consul and a Collector
-	$(GO) test -timeout=$(TIMEOUT) ./...
+	$(TESTING) $(LONGEST) ./docs ./...
 
 matrix: packages tools ## show how the gateway fares when Consul fails: a row a fault (part of test)
 	@out=$$($(GO) test ./sidecar -count=1 -run='^TestFaultMatrix$$' -v 2>&1); code=$$?; \
@@ -35,7 +41,7 @@ kills: packages tools ## kill a gateway KILLS (200) times while documents and in
 
 # Of docs and deploy the tests only run other programs, which the race detector does not see.
 race: packages tools ## run all tests under the race detector
-	$(GO) test -race -timeout=$(TIMEOUT) $$($(GO) list ./... | grep -v -e /docs$$ -e /deploy$$)
+	$(TESTING) -race $(LONGEST) $$($(GO) list ./... | grep -v -e /docs$$ -e /deploy$$)
 
 lint: ## check the format, go vet (also where fallbacks build), locks, golangci-lint
 	@files=$$(gofmt -l .) && test -z "$$files" || { echo "not gofmt'ed:"; echo "$$files"; exit 1; }
@@ -55,7 +61,7 @@ fuzz: ## run each fuzz target for FUZZTIME (60s)
 	done
 
 bench: ## run each benchmark once, so that none rots (figures: docs/benchmarks.md)
-	$(GO) test -run='^$$' -bench=. -benchtime=1x ./...
+	$(GO) test -ldflags=-w -run='^$$' -bench=. -benchtime=1x ./...
 
 # BENCH has options, such as BENCH='-scenarios h1,tls -rounds 3'; tools/bench lists them.
 bench-peers: packages build ## measure CPU and memory beside nginx and HAProxy, and draw a chart (20 minutes)
