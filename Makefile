@@ -61,7 +61,7 @@ fuzz: ## run each fuzz target for FUZZTIME (60s)
 	done
 
 bench: ## run each benchmark once, so that none rots (figures: docs/benchmarks.md)
-	$(GO) test -ldflags=-w -run='^$$' -bench=. -benchtime=1x ./...
+	$(GO) test -short -ldflags=-w -run='^$$' -bench=. -benchtime=1x ./...
 
 # BENCH has options, such as BENCH='-scenarios h1,tls -rounds 3'; tools/bench lists them.
 bench-peers: packages build ## measure CPU and memory beside nginx and HAProxy, and draw a chart (20 minutes)

@@ -63,7 +63,7 @@ func BenchmarkFleet(b *testing.B) {
 		<-over.C
 		return float64(all.Load()-beforeAll) / d.Seconds(), cpu() - beforeCPU
 	}
-	const idleFor = 20 * time.Second
+	idleFor := atRest(20 * time.Second)
 	_, aloneCPU := rest(idleFor)
 	gateways := make([]*gateway, fleetSize)
 	for i := range gateways {
@@ -73,7 +73,7 @@ func BenchmarkFleet(b *testing.B) {
 	for _, g := range gateways {
 		g.answers("/n", http.StatusOK, "-1")
 	}
-	rest(3 * time.Second) // what they have to say after the start
+	rest(atRest(3 * time.Second)) // what they have to say after the start
 	idle, idleCPU := rest(idleFor)
 
 	var served, told []time.Duration
