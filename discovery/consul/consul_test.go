@@ -51,6 +51,7 @@ func TestConsulWithACLs(t *testing.T) {
 		{"ALargeDocumentHasParts", aLargeDocumentHasParts},
 		{"ThePusherThatIsLateLoses", thePusherThatIsLateLoses},
 		{"TheHistoryEnds", theHistoryEnds},
+		{"WhatIsLiveStaysInTheHistory", whatIsLiveStaysInTheHistory},
 		{"RightsAreNamed", rightsAreNamed},
 		{"TheResponseIsLost", theResponseIsLost},
 		{"PrunedMeanwhile", prunedMeanwhile},

@@ -196,6 +196,24 @@ func says(t *testing.T, err error, want string) {
 	}
 }
 
+// Many who lost against the live document have put theirs into the history after it.
+func whatIsLiveStaysInTheHistory(t *testing.T, consul *testserver.ConsulServer) {
+	r := newRevisions(t, consul, consul.Addr())
+	push(t, r, "before", "before")
+	live := push(t, r, "live", "live")
+	for i := range historyMost + 1 {
+		if err := r.Archive(t.Context(), file(fmt.Sprint(i)), Pointer{Rev: fmt.Sprint("r", i), By: "me"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := r.Prune(t.Context(), live); err != nil || n != 1 {
+		t.Errorf("pruned %d, %v, want the oldest of those that lost", n, err)
+	}
+	if got := names(t, r); !slices.Contains(got, "live") || !slices.Contains(got, "before") || slices.Contains(got, "r0") {
+		t.Errorf("history %q", got)
+	}
+}
+
 func rightsAreNamed(t *testing.T, consul *testserver.ConsulServer) {
 	with := func(rules string) *Revisions {
 		token := consul.NewToken(rules).Secret
