@@ -61,12 +61,12 @@ func pushCommand(p *Process) *cobra.Command {
 looks its services up in the catalog, shows what it changes, and makes it live
 in Consul. The document before stays in the history (gateway history, gateway
 rollback). Several files are one document, in the order of their names. Exits 1
-if it is refused: it has problems, a service has no instance, it leaves no route
-of those that are live, or somebody else changed the live document meanwhile. With --wait it tells what becomes of the
-document: 0 means that all gateways which acknowledge serve it, 1 that one does
-not take it, and 3 that the time was over before all had said something, or
-before there was one that did. Their probation goes on after that:
---through-probation waits for its end too.`,
+if it is refused: it has problems, a service has no instance, no route is left
+of those that are live, or somebody else changed the live document meanwhile.
+With --wait it tells what becomes of the document: 0 means that all gateways
+which acknowledge serve it, 1 that one does not take it, and 3 that the time was
+over before all had said something, or before there was one that did. Their
+probation goes on after that: --through-probation waits for its end too.`,
 		Example: "  gateway push routes.yaml --service web --note 'send 5 % to v2'",
 		Args:    filesOrStdin,
 	}
