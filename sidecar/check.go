@@ -52,7 +52,7 @@ func (l *loader) check() {
 
 func (l *loader) checkNames() {
 	if !word(l.b.Service) && !l.bad["GATEWAY_SERVICE"] {
-		l.wrong("GATEWAY_SERVICE", "%s: not a name (letters, digits, - _ .)", quote(l.b.Service))
+		l.wrong("GATEWAY_SERVICE", "%s: not a name (letters, digits, - _ ., at most 128)", quote(l.b.Service))
 	}
 	strange := func(r rune) bool { return r <= ' ' || r == '/' || r == 0x7f }
 	if strings.ContainsFunc(l.b.Instance, strange) || len(l.b.Instance) > 255 {

@@ -197,7 +197,7 @@ func TestLoadProblems(t *testing.T) {
 			[]string{`env GATEWAY_PORT: unknown variable`}},
 		{"empty where it means nothing", Sources{Environ: []string{"GATEWAY_IDLE_TIMEOUT=", "GATEWAY_MAX_HEADER_BYTES=",
 			"GATEWAY_SERVICE=", "GATEWAY_LOG_LEVEL="}}, []string{
-			`env GATEWAY_SERVICE: "": not a name (letters, digits, - _ .)`,
+			`env GATEWAY_SERVICE: "": not a name (letters, digits, - _ ., at most 128)`,
 			`env GATEWAY_IDLE_TIMEOUT: "": empty (leave it out for the default, 60s)`,
 			`env GATEWAY_MAX_HEADER_BYTES: "": empty (leave it out for the default, 64KiB)`,
 			`env GATEWAY_LOG_LEVEL: "": none of trace, debug, info, warn, error, off`,

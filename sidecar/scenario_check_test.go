@@ -392,6 +392,52 @@ clusters:
 		"- key gateway/app/config: not read", "token - not known", "services - not known", "clock - not compared"})
 }
 
+// What is wrong with a variable of Consul is told by its name, with what to do about this one, and without a secret.
+func TestCheckOfConsulsVariables(t *testing.T) {
+	t.Parallel()
+	consul := testserver.Consul(t, testserver.DenyByDefault)
+	missing := filepath.Join(t.TempDir(), "missing")
+	for _, row := range []struct {
+		set  env
+		says string
+	}{
+		{env{"CONSUL_HTTP_TOKEN_FILE": missing}, "✗ env CONSUL_HTTP_TOKEN_FILE: " + missing +
+			": no such file or directory → set CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE to a token of this Consul"},
+		{env{"CONSUL_HTTP_TOKEN": "hush\nhush"}, "✗ env CONSUL_HTTP_TOKEN: not one line of printable characters → set "},
+		{env{"CONSUL_HTTP_TOKEN": "hush"}, "Consul does not know the token (CONSUL_HTTP_TOKEN): status 403: " +
+			"ACL not found → the section token tells what to do"},
+		{env{"CONSUL_HTTP_ADDR": "http://ann:hush@" + consul.Addr()}, "✗ env CONSUL_HTTP_ADDR: " +
+			`"http://***@` + consul.Addr() + `": has a user: write the address alone`},
+		{env{"CONSUL_CACERT": missing}, "✗ env CONSUL_CACERT: " + missing + ": no such file or directory → mend the"},
+	} {
+		environ := env{"CONSUL_HTTP_ADDR": consul.Addr()}
+		maps.Copy(environ, row.set)
+		printed, code := check(t, environ)
+		if code != 1 {
+			t.Errorf("exit code %d with %v, want 1", code, row.set)
+		}
+		has(t, printed, []string{row.says}, "hush")
+	}
+}
+
+// What the environment itself names is mended there, and not in a document.
+func TestCheckOfTheBootstrapsOwn(t *testing.T) {
+	t.Parallel()
+	missing := filepath.Join(t.TempDir(), "missing.pem")
+	printed, code := check(t, env{
+		"GATEWAY_TLS_CERTS": missing + ":" + missing, "GATEWAY_CONFIG": t.TempDir(), "GATEWAY_LISTEN": "no.host.invalid:80",
+	})
+	if code != 1 {
+		t.Errorf("exit code %d, want 1", code)
+	}
+	has(t, printed, []string{
+		missing + ": no such file or directory → put a whole file in its place, or mend the path in GATEWAY_TLS_CERTS or " +
+			"GATEWAY_TLS_CLIENT_CA",
+		": not a regular file (d---------) → make it a file that the gateway may read",
+		"→ no resolver knows the host: mend it, or write :80",
+	}, "in the document")
+}
+
 // A clock that differs is told by the Date of Consul's responses.
 func TestCheckOfTheClock(t *testing.T) {
 	t.Parallel()

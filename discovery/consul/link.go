@@ -90,10 +90,22 @@ func newLink(options Options) (*link, error) {
 func newHTTP(transport *http.Transport, tls api.TLSConfig) (*http.Client, error) {
 	client, err := api.NewHttpClient(transport, tls)
 	if err != nil {
-		return nil, fmt.Errorf("env CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY: %w", err)
+		return nil, fmt.Errorf("env %s: %w", strings.Join(tlsVariables(), ", "), err)
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return client, nil
+}
+
+// tlsVariables names those of TLS that are set.
+func tlsVariables() (names []string) {
+	for _, name := range []string{
+		api.HTTPCAFile, api.HTTPCAPath, api.HTTPClientCert, api.HTTPClientKey, api.HTTPTLSServerName,
+	} {
+		if os.Getenv(name) != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // checkSwitches refuses what the library would only log and then read as "no":
@@ -129,7 +141,7 @@ func (l *link) setAddress(config *api.Config, transport *http.Transport) error {
 	l.base = url.URL{Scheme: config.Scheme, Host: config.Address}
 	scheme, rest, found := strings.Cut(config.Address, "://")
 	if !found {
-		return l.checkHost()
+		return l.checkHost(config.Address)
 	}
 	switch scheme {
 	case "http": // does not take back CONSUL_HTTP_SSL
@@ -142,36 +154,56 @@ func (l *link) setAddress(config *api.Config, transport *http.Transport) error {
 		l.base.Host = "localhost"
 		return nil
 	default:
-		return fmt.Errorf("env CONSUL_HTTP_ADDR: %q: scheme is not http, https or unix", config.Address)
+		return fmt.Errorf("env CONSUL_HTTP_ADDR: %q: scheme is not http, https or unix", withoutUser(config.Address))
 	}
 	host, prefix, _ := strings.Cut(rest, "/")
 	l.base.Host = host
 	if prefix = strings.TrimRight(prefix, "/"); prefix != "" {
 		l.base.Path = "/" + prefix
 	}
-	return l.checkHost()
+	return l.checkHost(config.Address)
 }
 
-func (l *link) checkHost() error {
+// checkHost judges the host of an address.
+func (l *link) checkHost(address string) error {
+	if strings.Contains(address, "@") {
+		return fmt.Errorf("env CONSUL_HTTP_ADDR: %q: has a user: write the address alone, and CONSUL_HTTP_AUTH=USER:PASSWORD",
+			withoutUser(address))
+	}
 	if u, err := url.Parse("http://" + l.base.Host); err != nil || u.Host != l.base.Host || u.Hostname() == "" {
-		return fmt.Errorf("env CONSUL_HTTP_ADDR: %q: not host:port", l.base.Host)
+		return fmt.Errorf("env CONSUL_HTTP_ADDR: %q: not host:port", address)
 	}
 	return nil
+}
+
+// withoutUser is an address without what may be a password: all before the last @ is masked.
+func withoutUser(address string) string {
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 {
+		return address
+	}
+	scheme, _, found := strings.Cut(address[:at], "://")
+	if !found {
+		return "***" + address[at:]
+	}
+	return scheme + "://***" + address[at:]
 }
 
 // readFiles notes what the TLS files hold, so that a change of them is seen. The
 // library reads them once more; what changes in between is seen at the next event.
 func (l *link) readFiles(config api.TLSConfig) error {
 	h := sha256.New()
-	for _, path := range []string{config.CAFile, config.CertFile, config.KeyFile} {
-		if path == "" {
+	for _, file := range []struct{ variable, path string }{
+		{api.HTTPCAFile, config.CAFile}, {api.HTTPClientCert, config.CertFile}, {api.HTTPClientKey, config.KeyFile},
+	} {
+		if file.path == "" {
 			continue
 		}
-		text, err := discovery.ReadFile(path)
+		text, err := discovery.ReadFile(file.path)
 		if err != nil {
-			return fmt.Errorf("env CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY: %w", err)
+			return fmt.Errorf("env %s: %w", file.variable, err)
 		}
-		l.files = append(l.files, path)
+		l.files = append(l.files, file.path)
 		_, _ = fmt.Fprintln(h, len(text))
 		_, _ = h.Write(text)
 	}

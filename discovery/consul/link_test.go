@@ -87,14 +87,21 @@ func TestBadEnvironment(t *testing.T) {
 		{"CONSUL_HTTP_ADDR", "http://", "env CONSUL_HTTP_ADDR"},
 		{"CONSUL_HTTP_ADDR", "user@host:8500", "env CONSUL_HTTP_ADDR"},
 		{"CONSUL_HTTP_ADDR", "127.0.0.1:port", "env CONSUL_HTTP_ADDR"},
-		{"CONSUL_CACERT", missing, missing},
-		{"CONSUL_CLIENT_CERT", "link_test.go", "CONSUL_CLIENT_CERT"},
+		{"CONSUL_CACERT", missing, "env CONSUL_CACERT: " + missing},
+		{"CONSUL_CAPATH", missing, "env CONSUL_CAPATH: "},
+		{"CONSUL_CLIENT_CERT", "link_test.go", "env CONSUL_CLIENT_CERT: both"},
+		{"CONSUL_HTTP_ADDR", "http://ann:hush@127.0.0.1:8500",
+			`env CONSUL_HTTP_ADDR: "http://***@127.0.0.1:8500": has a user`},
+		{"CONSUL_HTTP_ADDR", "ann:hu/hush@127.0.0.1:8500", `env CONSUL_HTTP_ADDR: "***@127.0.0.1:8500": has a user`},
+		{"CONSUL_HTTP_ADDR", "ftp://ann:hush@127.0.0.1", `env CONSUL_HTTP_ADDR: "ftp://***@127.0.0.1": scheme`},
 	} {
 		t.Run(row.name+"="+row.value, func(t *testing.T) {
 			clearEnvironment(t)
 			t.Setenv(row.name, row.value)
 			if _, err := New(Options{}); err == nil || !strings.Contains(err.Error(), row.want) {
 				t.Errorf("New: %v, want %s", err, row.want)
+			} else if strings.Contains(err.Error(), "hush") {
+				t.Errorf("New shows a password: %v", err)
 			}
 		})
 	}
@@ -123,6 +130,7 @@ func TestTokenPrecedence(t *testing.T) {
 		{name: "file option over all", env: "from-env", options: Options{Token: "given", TokenFile: full},
 			want: "from-file"},
 		{name: "not a token", envFile: odd, wrong: "printable"},
+		{name: "variable of two lines", env: "two\nlines", wrong: "env CONSUL_HTTP_TOKEN: not one line of printable"},
 		{name: "too large", envFile: file("large", strings.Repeat("x", maxTokenBytes+1)), wrong: "larger than 16 KiB"},
 		{name: "missing", env: "from-env", envFile: filepath.Join(dir, "missing"), wrong: "no such file"},
 	} {

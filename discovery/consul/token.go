@@ -1,6 +1,7 @@
 package consul
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -24,6 +25,9 @@ type token struct {
 	// +checklocks:mu
 	err error // why there is no value
 }
+
+// ErrToken is in an error that tells that there is no token to send: of CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE.
+var ErrToken = errors.New("env CONSUL_HTTP_TOKEN")
 
 func newToken(file, given string) *token {
 	t := &token{file: file, given: given}
@@ -55,17 +59,30 @@ func (t *token) refresh() (changed bool) {
 
 func (t *token) read() (string, error) {
 	if t.file == "" {
-		return t.given, nil
+		return t.ofVariable()
 	}
 	text, err := namedfile.Read(t.file, maxTokenBytes)
 	switch value := strings.TrimSpace(string(text)); {
 	case err != nil:
-		return "", fmt.Errorf("env CONSUL_HTTP_TOKEN_FILE: %w", err)
-	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
-		return "", fmt.Errorf("env CONSUL_HTTP_TOKEN_FILE: %s: not one line of printable characters", t.file)
+		return "", fmt.Errorf("%w_FILE: %w", ErrToken, err)
+	case !printable(value):
+		return "", fmt.Errorf("%w_FILE: %s: not one line of printable characters", ErrToken, t.file)
 	case value == "":
-		return t.given, nil
+		return t.ofVariable()
 	default:
 		return value, nil
 	}
+}
+
+// ofVariable is the token of CONSUL_HTTP_TOKEN, which no message shows.
+func (t *token) ofVariable() (string, error) {
+	if !printable(t.given) {
+		return "", fmt.Errorf("%w: not one line of printable characters", ErrToken)
+	}
+	return t.given, nil
+}
+
+// printable tells whether text can stand in a header field as one word.
+func printable(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 }

@@ -17,6 +17,9 @@ const (
 	wrongClock = 5 * time.Second
 )
 
+// mendToken is what to do about a token that is none.
+const mendToken = "set CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE to a token of this Consul"
+
 // needsConsul tells whether this gateway asks Consul anything.
 func (c *checkup) needsConsul() bool {
 	b := &c.Bootstrap
@@ -34,7 +37,11 @@ func (c *checkup) consul(ctx context.Context) {
 	}
 	var err error
 	c.contact, err = c.Consul.Contact(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, consul.ErrToken):
+		c.wrong(mendToken, "%v", err)
+		return
+	case err != nil:
 		c.wrong("is an agent there? CONSUL_HTTP_ADDR says where it is asked for", "%s: %v", c.contact.Address, err)
 		return
 	}
@@ -70,7 +77,7 @@ func (c *checkup) token(ctx context.Context) {
 		c.good("not needed: ACLs are off")
 		return
 	case consul.Denied(err):
-		c.wrong("set CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE to a token of this Consul", "is refused: %v", err)
+		c.wrong(mendToken, "is refused: %v", err)
 		return
 	case err != nil:
 		c.skipped("its rights are not known: %v", err)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/sidecar"
 )
@@ -60,12 +61,16 @@ func (c *checkup) read(ctx context.Context) *config.Document {
 		c.wrongDocument = append(c.wrongDocument, Finding{state, fmt.Sprintf(format, values...), do})
 	}
 	switch own := c.own(); {
+	case consul.Denied(err):
+		problem(Wrong, "the section token tells what to do", "%v", err)
 	case err != nil:
-		problem(Wrong, "", "%v", err)
+		problem(Wrong, "Consul's own log tells more: consul monitor", "%v", err)
 	case d.Negative && serves(own):
 		problem(Notice, write, "%s: there is none yet, the environment serves alone", name)
 	case d.Negative:
 		problem(Wrong, write, "%s: there is none", name)
+	case d.Refused != nil && b.Source == sidecar.SourceFile:
+		problem(Wrong, "make it a file that the gateway may read, or set GATEWAY_CONFIG to another path", "%v", d.Refused)
 	case d.Refused != nil:
 		problem(Wrong, write, "%v", d.Refused)
 	default:

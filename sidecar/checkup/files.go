@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
@@ -59,13 +60,26 @@ func (c *checkup) material(doc *config.Document, told map[string]bool) {
 	set := mtls.NewSet(mtls.Options{Unwatched: true})
 	defer set.Close()
 	if _, err := set.Prepare(doc); err != nil {
+		do := "put a whole file in its place, or mend the path in the document"
+		if n := len(doc.Listeners); n > 0 && c.ofEnvironment(&doc.Listeners[n-1]) {
+			do = "put a whole file in its place, or mend the path in GATEWAY_TLS_CERTS or GATEWAY_TLS_CLIENT_CA"
+		}
 		for _, one := range separate(err) {
 			told[one.Error()] = true
-			c.wrong("put a whole file in its place, or mend the path in the document", "%v", one)
+			c.wrong(do, "%v", one)
 		}
 		return
 	}
 	c.dates(set, told)
+}
+
+// ofEnvironment tells whether a listener is the bootstrap's own, whose files variables name.
+func (c *checkup) ofEnvironment(l *config.Listener) bool {
+	own := c.own()
+	return slices.ContainsFunc(own.Listeners, func(o config.Listener) bool {
+		return o.Name == l.Name && o.Address == l.Address && slices.Equal(o.TLS.Certificates, l.TLS.Certificates) &&
+			o.TLS.ClientCAFile == l.TLS.ClientCAFile
+	})
 }
 
 // dates tells until when the files of a set are good.

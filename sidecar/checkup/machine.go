@@ -107,8 +107,16 @@ func (c *checkup) port(ctx context.Context, who, address string, own bool) {
 		do = fmt.Sprintf("ss -ltnp 'sport = :%s' names the process; end it, or take another port", port)
 	case errors.Is(err, syscall.EACCES):
 		do = "take a port from 1024 on, or give the process CAP_NET_BIND_SERVICE"
+	case isName(err):
+		do = "no resolver knows the host: mend it, or write :" + port
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		do = "no interface of this machine has the address (ip addr): mend it, or write :" + port
 	}
 	c.wrong(do, "%s: %v", who, err)
+}
+
+// isName tells whether an error is that of a host name that does not resolve.
+func isName(err error) bool {
+	_, is := errors.AsType[*net.DNSError](err)
+	return is
 }

@@ -58,7 +58,7 @@ func (c *checkup) service(ctx context.Context, q consul.Query) {
 		c.wrong("the token needs "+consul.ReadsService(q.Service).Rule+" and "+consul.ReadsNodes().Rule,
 			"%s: %v", q, err)
 	case err != nil:
-		c.wrong("", "%s: %v", q, err)
+		c.wrong("Consul's own log tells more: consul monitor", "%s: %v", q, err)
 	case instances == 0 && c.mayBeEmpty(q):
 		c.notice("", "%s: has no instance", q)
 	case instances == 0:
