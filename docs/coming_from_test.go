@@ -115,11 +115,11 @@ var movedBesides = map[string]func(t *testing.T, g *movedGateway){
 	},
 	"traefik-canary": func(t *testing.T, g *movedGateway) {
 		g.shares(t, "http://shop.example.com/", "shop-2", 0.01, 0.15)
-		g.stays(t, "http://shop.example.com/", "canary")
+		g.stays(t, "http://shop.example.com/", "canary", "; Path=/; HttpOnly; SameSite=Lax")
 	},
 	"traefik-sticky": func(t *testing.T, g *movedGateway) {
 		g.shares(t, "http://a.test/shop", "shop-2", 0.3, 0.7)
-		g.stays(t, "http://a.test/shop", "shop")
+		g.stays(t, "http://a.test/shop", "shop", "; Path=/; Secure; HttpOnly; SameSite=Lax")
 	},
 }
 

@@ -237,14 +237,17 @@ func (g *movedGateway) shares(t *testing.T, target, app string, least, most floa
 	}
 }
 
-// stays holds clients that keep the cookie of that name to the app that they have met first.
-func (g *movedGateway) stays(t *testing.T, target, cookie string) {
+// stays holds clients that keep the cookie of that name, with these attributes, to the app that they have met first.
+func (g *movedGateway) stays(t *testing.T, target, cookie, attributes string) {
 	t.Helper()
 	for range 40 {
 		first, lines := g.answer(t, "GET "+target)
 		i := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "Set-Cookie: "+cookie+"=") })
 		if i < 0 {
 			t.Fatalf("no cookie %s in %q", cookie, lines)
+		}
+		if !strings.HasSuffix(lines[i], attributes) {
+			t.Errorf("%s, want it with %s", lines[i], attributes)
 		}
 		value, _, _ := strings.Cut(strings.TrimPrefix(lines[i], "Set-Cookie: "), ";")
 		for range 5 {

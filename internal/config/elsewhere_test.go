@@ -16,6 +16,9 @@ func TestMeant(t *testing.T) {
 		{"code", clusterBlock.keys(), ""},
 		{"source", hashBlock.keys(), "source_ip"},
 		{"source", Balances, "hash"},
+		{"maxAge", cookieBlock.keys(), "ttl"},
+		{"httpOnly", cookieBlock.keys(), "http_only"},
+		{"SameSite", cookieBlock.keys(), "same_site"},
 		{"clusterz", routeBlock.keys(), "cluster"},
 		{"leastconn", Balances, "least_request"},
 		{"remote_addr", variableNames[NoVariable+1:], "remote_ip"},
@@ -35,7 +38,8 @@ func TestAlsoCalledNamesWords(t *testing.T) {
 		routeBlock.keys(), matchBlock.keys(), redirectBlock.keys(), respondBlock.keys(), regexRewriteBlock.keys(),
 		requestEditsBlock.keys(), mirrorBlock.keys(), accessBlock.keys(), basicAuthBlock.keys(),
 		externalAuthBlock.keys(),
-		clusterBlock.keys(), consulBlock.keys(), hashBlock.keys(), passiveHealthBlock.keys(), errorPageBlock.keys(),
+		clusterBlock.keys(), consulBlock.keys(), hashBlock.keys(), cookieBlock.keys(),
+		passiveHealthBlock.keys(), errorPageBlock.keys(),
 		operators(headerValue, headerValue).keys(), Balances, variableNames[NoVariable+1:],
 	} {
 		for _, word := range words {

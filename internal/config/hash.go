@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -31,18 +30,11 @@ func (h Hash) String() string {
 	return ""
 }
 
-// Cookie is one that the gateway gives to clients that have none.
-type Cookie struct {
-	Name string        // empty = none
-	TTL  time.Duration // 0 = until the client ends its session
-	Path string
-}
-
 var hashBlock = block[Hash]{
 	form: "{header: x-user}",
 	fields: []field[Hash]{
 		at("header", func(h *Hash) *string { return &h.Header }, hashHeader).optional(),
-		at("cookie", func(h *Hash) *Cookie { return &h.Cookie }, cookieBlock.kind()).optional(),
+		at("cookie", func(h *Hash) *Cookie { return &h.Cookie }, madeCookie).optional(),
 		at("query", func(h *Hash) *string { return &h.Query }, hashQuery).optional(),
 		at("source_ip", func(h *Hash) *bool { return &h.SourceIP }, flag).optional(),
 	},
@@ -75,41 +67,4 @@ var hashQuery = text(func(s string) (string, error) {
 		return "", errors.New("want the name of a parameter, as URLs have it")
 	}
 	return s, checkPrintable(s)
-})
-
-var cookieBlock = block[Cookie]{
-	form: "{name: user}",
-	fields: []field[Cookie]{
-		at("name", func(c *Cookie) *string { return &c.Name }, cookieName),
-		at("ttl", func(c *Cookie) *time.Duration { return &c.TTL }, cookieTTL),
-		at("path", func(c *Cookie) *string { return &c.Path }, cookiePath),
-	},
-	begin: func(d *decoder, c *Cookie) { c.Path = "/" },
-	end: func(d *decoder, n *yaml.Node, c *Cookie) {
-		if !has(n, "name") {
-			d.problem(n, "name is missing")
-		}
-	},
-}
-
-var cookieName = text(func(s string) (string, error) {
-	if !isToken(s) || len(s) > maxName {
-		return "", errors.New("want the name of a cookie")
-	}
-	return s, nil
-})
-
-// cookieTTL is in whole seconds: that is how a cookie has it.
-var cookieTTL = duration(true).then(func(d *decoder, n *yaml.Node, v *time.Duration) {
-	if *v%time.Second != 0 {
-		d.problem(n, "want whole seconds (%s)", seen(n))
-	}
-})
-
-var cookiePath = text(func(s string) (string, error) {
-	if !strings.HasPrefix(s, "/") || strings.ContainsFunc(s,
-		func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ';' }) {
-		return "", errors.New("want a path that begins with /, without space or ;")
-	}
-	return s, nil
 })

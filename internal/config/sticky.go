@@ -2,7 +2,6 @@ package config
 
 import (
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -15,29 +14,13 @@ type Sticky struct {
 var stickyBlock = block[Sticky]{
 	form: "{cookie: {name: canary}}",
 	fields: []field[Sticky]{
-		at("cookie", func(s *Sticky) *Cookie { return &s.Cookie }, cookieBlock.kind()),
+		at("cookie", func(s *Sticky) *Cookie { return &s.Cookie }, madeCookie),
 	},
 	end: func(d *decoder, n *yaml.Node, s *Sticky) {
 		if !has(n, "cookie") {
 			d.problem(n, "cookie is missing (such as {name: canary})")
 		}
-		if prefix := securePrefix(s.Cookie.Name); prefix != "" {
-			d.enter("cookie")
-			d.problemIn(valueOf(n, "cookie"), "name", "want a name that does not begin with %s: browsers keep such a "+
-				"cookie only with Secure, which it has not (seen %s)", prefix, s.Cookie.Name)
-			d.leave()
-		}
 	},
-}
-
-// securePrefix is what a name begins with that browsers bind to the attribute Secure, in any case; else empty.
-func securePrefix(name string) string {
-	for _, prefix := range []string{"__Secure-", "__Host-"} {
-		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
-			return prefix
-		}
-	}
-	return ""
 }
 
 // checkSticky checks what depends on the clusters of the route.

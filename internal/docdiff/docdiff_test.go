@@ -124,6 +124,10 @@ func TestCompare(t *testing.T) {
 		{"another cookie", split, strings.Replace(split, "canary", "stay", 1),
 			"route all changed: sticky.cookie.name canary -> stay", nil,
 			"route all: the cookie has another name, so all clients are drawn anew"},
+		{"the same cookie, kept otherwise", split,
+			strings.Replace(split, "name: canary", "name: canary, secure: true, http_only: false, same_site: none", 1),
+			"route all changed: sticky.cookie.http_only  -> false, sticky.cookie.same_site  -> none, " +
+				"sticky.cookie.secure  -> true", nil, ""},
 		{"a cluster into a sticky split", strings.Replace(split, ", {name: b.v2}", "", 1), split,
 			"route all changed: clusters.b.v2  -> {\"weight\":1}", nil, ""},
 		{"L4 listeners", l4, l4, "", []string{"db"},

@@ -21,7 +21,25 @@ func compileCookie(c *config.Cookie) *Cookie {
 	if c.TTL > 0 {
 		tail += "; Max-Age=" + strconv.FormatInt(int64(c.TTL/time.Second), 10)
 	}
-	return &Cookie{name: c.Name, tail: tail + "; HttpOnly; SameSite=Lax"}
+	if c.Secure {
+		tail += "; Secure"
+	}
+	if !c.ForScripts {
+		tail += "; HttpOnly"
+	}
+	return &Cookie{name: c.Name, tail: tail + "; SameSite=" + sameSite(c.SameSite)}
+}
+
+// sameSite is a word of the document as cookies have it.
+func sameSite(word string) string {
+	switch word {
+	case config.SameSiteStrict:
+		return "Strict"
+	case config.SameSiteNone:
+		return "None"
+	default:
+		return "Lax"
+	}
 }
 
 // find is the first value of the cookie in the request h that is not empty and fits, and whether there is one. A client
