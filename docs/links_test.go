@@ -113,6 +113,7 @@ func TestDottedNames(t *testing.T) {
 	// settings of fabio and Traefik, on the page for those who come from there
 	known = append(known, "proxy.gzip.contenttype", "loadbalancer.healthcheck",
 		"loadbalancer.server.port", "consulcatalog.connect")
+	known = append(known, "acl.tokens.agent") // of Consul's own agent
 	dotted := regexp.MustCompile(`^[a-z_]+(\.[a-z_0-9]+)+$`)
 	file := regexp.MustCompile(`\.(yaml|md|log|pem|key|txt|hcl|json|com|conf|cfg|go|internal|org)$`)
 	isKey := func(name string) bool {

@@ -45,7 +45,9 @@ func benchProgram(t *testing.T) string {
 
 var (
 	builtGateway = sync.OnceValues(func() (string, error) { return build("..", "gateway") })
-	builtBench   = sync.OnceValues(func() (string, error) { return build(filepath.Join("..", "tools", "bench"), "bench") })
+	builtBench   = sync.OnceValues(func() (string, error) {
+		return build(filepath.Join("..", "tools", "bench"), "bench")
+	})
 )
 
 // build builds the program of a folder into one of its own, so that PATH may name that folder.

@@ -155,8 +155,8 @@ func BenchmarkIdleMemory(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// atRest is how long a benchmark watches what does nothing. With -short, as in make bench, it is a second at most: then
-// nobody reads the figures, and all that is asked is whether the benchmark works.
+// atRest is how long a benchmark watches what does nothing. With -short, as in make bench, it is a second at most.
+// Then nobody reads the figures. All that is asked is whether the benchmark works.
 func atRest(d time.Duration) time.Duration {
 	if testing.Short() {
 		return min(d, time.Second)

@@ -403,7 +403,8 @@ func TestCheckOfConsulsVariables(t *testing.T) {
 	}{
 		{env{"CONSUL_HTTP_TOKEN_FILE": missing}, "✗ env CONSUL_HTTP_TOKEN_FILE: " + missing +
 			": no such file or directory → set CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE to a token of this Consul"},
-		{env{"CONSUL_HTTP_TOKEN": "hush\nhush"}, "✗ env CONSUL_HTTP_TOKEN: not one line of printable characters → set "},
+		{env{"CONSUL_HTTP_TOKEN": "hush\nhush"},
+			"✗ env CONSUL_HTTP_TOKEN: not one line of printable characters → set "},
 		{env{"CONSUL_HTTP_TOKEN": "hush"}, "Consul does not know the token (CONSUL_HTTP_TOKEN): status 403: " +
 			"ACL not found → the section token tells what to do"},
 		{env{"CONSUL_HTTP_ADDR": "http://ann:hush@" + consul.Addr()}, "✗ env CONSUL_HTTP_ADDR: " +
@@ -425,14 +426,15 @@ func TestCheckOfTheBootstrapsOwn(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing.pem")
 	printed, code := check(t, env{
-		"GATEWAY_TLS_CERTS": missing + ":" + missing, "GATEWAY_CONFIG": t.TempDir(), "GATEWAY_LISTEN": "no.host.invalid:80",
+		"GATEWAY_TLS_CERTS": missing + ":" + missing, "GATEWAY_CONFIG": t.TempDir(),
+		"GATEWAY_LISTEN": "no.host.invalid:80",
 	})
 	if code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}
 	has(t, printed, []string{
-		missing + ": no such file or directory → put a whole file in its place, or mend the path in GATEWAY_TLS_CERTS or " +
-			"GATEWAY_TLS_CLIENT_CA",
+		missing + ": no such file or directory → put a whole file in its place, or mend the path in " +
+			"GATEWAY_TLS_CERTS or GATEWAY_TLS_CLIENT_CA",
 		": not a regular file (d---------) → make it a file that the gateway may read",
 		"→ no resolver knows the host: mend it, or write :80",
 	}, "in the document")

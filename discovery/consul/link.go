@@ -167,8 +167,8 @@ func (l *link) setAddress(config *api.Config, transport *http.Transport) error {
 // checkHost judges the host of an address.
 func (l *link) checkHost(address string) error {
 	if strings.Contains(address, "@") {
-		return fmt.Errorf("env CONSUL_HTTP_ADDR: %q: has a user: write the address alone, and CONSUL_HTTP_AUTH=USER:PASSWORD",
-			withoutUser(address))
+		return fmt.Errorf("env CONSUL_HTTP_ADDR: %q: has a user: write the address alone, and "+
+			"CONSUL_HTTP_AUTH=USER:PASSWORD", withoutUser(address))
 	}
 	if u, err := url.Parse("http://" + l.base.Host); err != nil || u.Host != l.base.Host || u.Hostname() == "" {
 		return fmt.Errorf("env CONSUL_HTTP_ADDR: %q: not host:port", address)

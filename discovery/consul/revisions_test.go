@@ -209,7 +209,8 @@ func whatIsLiveStaysInTheHistory(t *testing.T, consul *testserver.ConsulServer) 
 	if n, err := r.Prune(t.Context(), live); err != nil || n != 1 {
 		t.Errorf("pruned %d, %v, want the oldest of those that lost", n, err)
 	}
-	if got := names(t, r); !slices.Contains(got, "live") || !slices.Contains(got, "before") || slices.Contains(got, "r0") {
+	got := names(t, r)
+	if !slices.Contains(got, "live") || !slices.Contains(got, "before") || slices.Contains(got, "r0") {
 		t.Errorf("history %q", got)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// large is the document that the promise about speed is of. Under the race detector it is a fifth of it, which is still
-// parsed in as many pieces: the detector sees the same accesses in each item.
+// large is the document that the promise about speed is of. Under the race detector it is a fifth of it. That is still
+// parsed in as many pieces, and the detector sees the same accesses in each item.
 func large() []byte {
 	clusters, routes := 1000, 10_000
 	if underRace {

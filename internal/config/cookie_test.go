@@ -2,7 +2,7 @@ package config
 
 import "testing"
 
-// What is not said of a cookie is not in the effective document, so that revisions stay as they were before there were
+// What is not said of a cookie is not in the effective document. So revisions stay what they were before there were
 // keys for it.
 func TestCookies(t *testing.T) {
 	const (

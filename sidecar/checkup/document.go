@@ -70,7 +70,8 @@ func (c *checkup) read(ctx context.Context) *config.Document {
 	case d.Negative:
 		problem(Wrong, write, "%s: there is none", name)
 	case d.Refused != nil && b.Source == sidecar.SourceFile:
-		problem(Wrong, "make it a file that the gateway may read, or set GATEWAY_CONFIG to another path", "%v", d.Refused)
+		problem(Wrong, "make it a file that the gateway may read, or set GATEWAY_CONFIG to another path", "%v",
+			d.Refused)
 	case d.Refused != nil:
 		problem(Wrong, write, "%v", d.Refused)
 	default:
