@@ -99,7 +99,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 			}
 			g.wantFlag(telemetry.LR)
 			testserver.WaitFor(t, patience, "the connection to be gone", func() bool { return g.open("in") == 1 })
-			testserver.WaitFor(t, patience, "its place to be free", func() bool { return g.Limit.Used() == 1 }) // after that
+			testserver.WaitFor(t, patience, "its place to be back", func() bool { return g.Limit.Used() == 1 })
 			if n := g.Clusters["out"].InFlight(); n != 1 {
 				t.Errorf("%d leases are held, want 1", n)
 			}
