@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/hashicorp/consul/api"
+
 	"github.com/fabian4/gateway-homebrew-go/internal/namedfile"
 )
 
@@ -26,8 +28,16 @@ type token struct {
 	err error // why there is no value
 }
 
-// ErrToken is in an error that tells that there is no token to send: of CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE.
-var ErrToken = errors.New("env CONSUL_HTTP_TOKEN")
+// TokenError tells that there is no token to send, by the variable that should give it.
+type TokenError struct {
+	Variable string // CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE
+	Err      error
+}
+
+func (e *TokenError) Error() string { return "env " + e.Variable + ": " + e.Err.Error() }
+func (e *TokenError) Unwrap() error { return e.Err }
+
+var errNotPrintable = errors.New("not one line of printable characters")
 
 func newToken(file, given string) *token {
 	t := &token{file: file, given: given}
@@ -64,9 +74,9 @@ func (t *token) read() (string, error) {
 	text, err := namedfile.Read(t.file, maxTokenBytes)
 	switch value := strings.TrimSpace(string(text)); {
 	case err != nil:
-		return "", fmt.Errorf("%w_FILE: %w", ErrToken, err)
+		return "", &TokenError{api.HTTPTokenFileEnvName, err}
 	case !printable(value):
-		return "", fmt.Errorf("%w_FILE: %s: not one line of printable characters", ErrToken, t.file)
+		return "", &TokenError{api.HTTPTokenFileEnvName, fmt.Errorf("%s: %w", t.file, errNotPrintable)}
 	case value == "":
 		return t.ofVariable()
 	default:
@@ -77,7 +87,7 @@ func (t *token) read() (string, error) {
 // ofVariable is the token of CONSUL_HTTP_TOKEN, which no message shows.
 func (t *token) ofVariable() (string, error) {
 	if !printable(t.given) {
-		return "", fmt.Errorf("%w: not one line of printable characters", ErrToken)
+		return "", &TokenError{api.HTTPTokenEnvName, errNotPrintable}
 	}
 	return t.given, nil
 }

@@ -37,8 +37,9 @@ func (c *checkup) consul(ctx context.Context) {
 	}
 	var err error
 	c.contact, err = c.Consul.Contact(ctx)
+	_, noToken := errors.AsType[*consul.TokenError](err)
 	switch {
-	case errors.Is(err, consul.ErrToken):
+	case noToken:
 		c.wrong(mendToken, "%v", err)
 		return
 	case err != nil:
