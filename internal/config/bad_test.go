@@ -195,27 +195,19 @@ var bad = []struct{ file, want string }{
 2:11: document: not text (a control byte, or not UTF-8)
 `},
 	{"cookie.bad.yaml", `
-2:88: routes[0].sticky.cookie.name: want secure: true with a name that begins with __Host-: browsers keep such a cookie
-    only with Secure (seen __Host-a)
-3:118: routes[1].sticky.cookie.path: want / with a name that begins with __Host-: browsers keep such a cookie only with
-    Path=/ (seen /b)
-4:102: routes[2].sticky.cookie.same_site: want secure: true with same_site: none: browsers keep such a cookie only with
-    Secure (seen none)
+2:88: routes[0].sticky.cookie.name: want secure: true: browsers require it with __Host- (seen __Host-a)
+3:118: routes[1].sticky.cookie.path: want /: browsers require it with __Host- (seen /b)
+4:102: routes[2].sticky.cookie.same_site: want secure: true: browsers require it with same_site: none (seen none)
 5:102: routes[3].sticky.cookie.same_site: want one of lax, strict, none (seen "None")
 6:99: routes[4].sticky.cookie.secure: want true or false (seen "yes")
 6:117: routes[4].sticky.cookie.http_only: want true or false (seen 1)
 7:91: routes[5].sticky.cookie: key httpOnly is not known, did you mean http_only?
 7:107: routes[5].sticky.cookie: key samesite is not known, did you mean same_site?
-10:72: clusters[1].hash.cookie.name: want secure: true with a name that begins with __Secure-: browsers keep such a
-    cookie only with Secure (seen __SECURE-g)
-10:110: clusters[1].hash.cookie.same_site: want secure: true with same_site: none: browsers keep such a cookie only with
-    Secure (seen none)
-11:72: clusters[2].hash.cookie.name: want secure: true with a name that begins with __Host-: browsers keep such a cookie
-    only with Secure (seen __Host-h)
-11:88: clusters[2].hash.cookie.path: want / with a name that begins with __Host-: browsers keep such a cookie only with
-    Path=/ (seen /h)
-12:101: clusters[3].hash.cookie.same_site: want secure: true with same_site: none: browsers keep such a cookie only with
-    Secure (seen none)
+10:72: clusters[1].hash.cookie.name: want secure: true: browsers require it with __Secure- (seen __SECURE-g)
+10:110: clusters[1].hash.cookie.same_site: want secure: true: browsers require it with same_site: none (seen none)
+11:72: clusters[2].hash.cookie.name: want secure: true: browsers require it with __Host- (seen __Host-h)
+11:88: clusters[2].hash.cookie.path: want /: browsers require it with __Host- (seen /h)
+12:101: clusters[3].hash.cookie.same_site: want secure: true: browsers require it with same_site: none (seen none)
 13:90: clusters[4].hash.cookie.secure: want true or false (seen 1)
 14:86: clusters[5].hash.cookie.same_site: want one of lax, strict, none (seen true)
 `},
@@ -807,8 +799,8 @@ var bad = []struct{ file, want string }{
 10:89: routes[8].sticky: want a cookie of another name or path: route h gives this one to the same clients for other clusters, and each of the two would replace what the other gave (seen stay)
 11:93: routes[9].sticky: want a cookie of another name or path: route h gives this one to the same clients for other clusters, and each of the two would replace what the other gave (seen stay)
 15:99: routes[13].sticky: want a cookie of another name or path: route h gives this one to the same clients for other clusters, and each of the two would replace what the other gave (seen stay)
-16:103: routes[14].sticky.cookie.name: want secure: true with a name that begins with __Host-: browsers keep such a cookie only with Secure (seen __Host-x)
-17:103: routes[15].sticky.cookie.name: want secure: true with a name that begins with __Secure-: browsers keep such a cookie only with Secure (seen __secure-x)
+16:103: routes[14].sticky.cookie.name: want secure: true: browsers require it with __Host- (seen __Host-x)
+17:103: routes[15].sticky.cookie.name: want secure: true: browsers require it with __Secure- (seen __secure-x)
 `},
 	{"syntax.bad.json", `
 1:26: document: not YAML (while parsing a flow node: did not find expected node content)

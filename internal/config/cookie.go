@@ -49,16 +49,13 @@ var cookieBlock = block[Cookie]{
 var madeCookie = cookieBlock.kind().then(func(d *decoder, n *yaml.Node, c *Cookie) {
 	prefix := boundPrefix(c.Name)
 	if prefix != "" && !c.Secure {
-		d.problemIn(n, "name", "want secure: true with a name that begins with %s: browsers keep such a cookie only "+
-			"with Secure (seen %s)", prefix, c.Name)
+		d.problemIn(n, "name", "want secure: true: browsers require it with %s (seen %s)", prefix, c.Name)
 	}
 	if prefix == hostPrefix && c.Path != "/" {
-		d.problemIn(n, "path", "want / with a name that begins with %s: browsers keep such a cookie only with Path=/ "+
-			"(seen %s)", prefix, c.Path)
+		d.problemIn(n, "path", "want /: browsers require it with %s (seen %s)", prefix, c.Path)
 	}
 	if c.SameSite == SameSiteNone && !c.Secure {
-		d.problemIn(n, "same_site", "want secure: true with same_site: none: browsers keep such a cookie only with "+
-			"Secure (seen none)")
+		d.problemIn(n, "same_site", "want secure: true: browsers require it with same_site: none (seen none)")
 	}
 })
 
