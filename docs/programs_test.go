@@ -26,17 +26,18 @@ func TestMain(m *testing.M) {
 // gatewayProgram is the path of the gateway as users have it. Its file is named gateway, as in the commands of pages.
 func gatewayProgram(t *testing.T) string {
 	t.Helper()
-	path, err := builtGateway()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return program(t, builtGateway)
 }
 
 // benchProgram is the path of tools/bench.
 func benchProgram(t *testing.T) string {
 	t.Helper()
-	path, err := builtBench()
+	return program(t, builtBench)
+}
+
+func program(t *testing.T, built func() (string, error)) string {
+	t.Helper()
+	path, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
