@@ -60,7 +60,7 @@ var (
 		"Number of times an endpoint was ejected for failing."}
 	upstreamEndpoints = instrument{gauge, "gateway.upstream.endpoints", "{endpoint}", "Number of endpoints by state."}
 	endpointErrors    = instrument{counter, "gateway.endpoint.errors", "{error}",
-		"Number of attempts on an endpoint that got no whole response, or a status of 500 or more."}
+		"Number of attempts that failed or got a 5xx."}
 	upstreamPanic = instrument{gauge, "gateway.upstream.panic", noUnit,
 		"1 while endpoints are used that are not healthy because none is."}
 	failoverActive = instrument{gauge, "gateway.failover.active", noUnit,

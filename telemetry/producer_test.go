@@ -136,7 +136,7 @@ gateway.upstream.endpoints {endpoint} gauge: Number of endpoints by state.
   gateway.cluster=users gateway.state=healthy: 5
   gateway.cluster=users gateway.state=ejected: 1
   gateway.cluster=users gateway.state=unhealthy: 2
-gateway.endpoint.errors {error} monotonic sum cumulative: Number of attempts on an endpoint that got no whole response, or a status of 500 or more.
+gateway.endpoint.errors {error} monotonic sum cumulative: Number of attempts that failed or got a 5xx.
   gateway.cluster=users gateway.endpoint=10.0.0.1:80: 2
 gateway.upstream.panic 1 gauge: 1 while endpoints are used that are not healthy because none is.
   gateway.cluster=users: 1
