@@ -126,7 +126,7 @@ func failureDetails(w io.Writer, f *telemetry.Failure) {
 		}
 	}
 	line("request", "%s", subject(f))
-	line("answer", "%s", verdict(f))
+	line("response", "%s", verdict(f))
 	line("reason", "%s", f.Reason)
 	line("time", "%s, took %s%s", stamp(f.Time), took(f.DurationMS), when(f.Slow, " (slow)"))
 	line("client", "%s on listener %s", f.RemoteIP, f.Listener)

@@ -85,7 +85,7 @@ func TestExplainByID(t *testing.T) {
 	address := broken(t, 7, failures()...)
 	got := do(t, Process{}, "explain", "--id", "id-1", "--admin-listen", address)
 	want := `request    GET shop.example.com/orders/7
-answer     502 UF
+response   502 UF
 reason     connect: connection refused
 time       2026-11-29T09:21:02.652Z, took 19.1 ms
 client     192.0.2.7 on listener web
