@@ -67,7 +67,7 @@ const (
 	// loadGarbage is how many bytes of garbage more may lie around under load.
 	loadGarbage = 12 << 20
 	// loadOften is how many collections a second are worth that, loadRarely how long without one they are not.
-	loadOften  = 4
+	loadOften  = 2
 	loadRarely = 5 * time.Second
 	// leastHeap is what the runtime lets the heap grow to at a target of 100, however little of it is alive.
 	leastHeap = 4 << 20

@@ -19,8 +19,8 @@ func TestLoadPace(t *testing.T) {
 		want        int // behind them
 	}
 	for name, seconds := range map[string][]span{
-		"few collections":     {{3, 2 * mb, 0}, {3, 2 * mb, 0}},
-		"many, a small heap":  {{4, 2 * mb, 400}},
+		"few collections":     {{1, 2 * mb, 0}, {1, 2 * mb, 0}},
+		"many, a small heap":  {{2, 2 * mb, 400}},
 		"many, a larger heap": {{20, 8 * mb, 250}},
 		"many, a large heap":  {{4, 120 * mb, 110}},
 		"it follows the heap": {{20, 2 * mb, 400}, {3, 6 * mb, 300}},
@@ -34,7 +34,7 @@ func TestLoadPace(t *testing.T) {
 			{0, 0, 0},
 			{4, 0, 400},
 		},
-		"a second has its limit": {{2, 2 * mb, 0}, {2, 2 * mb, 0}},
+		"a second has its limit": {{1, 2 * mb, 0}, {1, 2 * mb, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var p loadPace

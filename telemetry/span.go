@@ -40,6 +40,12 @@ const (
 // spanTextBytes bounds each text of a span.
 const spanTextBytes = 1024
 
+// So many attributes a span has at most. More would only cost a copy.
+const (
+	mostServerAttributes = 22
+	mostClientAttributes = 14
+)
+
 // maxSpanAttempts bounds the attempts of a request that have a span: the last ones do.
 const maxSpanAttempts = 32
 
@@ -151,11 +157,11 @@ func (c *call) name(route string) string {
 }
 
 func (c *call) serverAttributes(r *Record) []attribute.KeyValue {
-	attrs := append([]attribute.KeyValue{
+	attrs := append(make([]attribute.KeyValue, 0, mostServerAttributes),
 		attrScheme.String(r.Scheme.String()), attrPath.String(spanText(r.Path)),
 		attrPeerAddress.String(r.Peer), attrListener.String(label(r.Listener)),
-		attrProtocolVersion.String(protocolVersion(r.Protocol)),
-	}, c.common...)
+		attrProtocolVersion.String(protocolVersion(r.Protocol)))
+	attrs = append(attrs, c.common...)
 	attrs = append(attrs, addressOf(attrServerAddress, attrServerPort, spanText(r.Host))...)
 	client := r.Peer
 	if r.RemoteIP != nil {
@@ -183,7 +189,8 @@ func (c *call) serverAttributes(r *Record) []attribute.KeyValue {
 }
 
 func (c *call) clientAttributes(r *Record, t *Attempt, n int) []attribute.KeyValue {
-	attrs := append([]attribute.KeyValue{attrCluster.String(label(r.Cluster))}, c.common...)
+	attrs := append(make([]attribute.KeyValue, 0, mostClientAttributes), attrCluster.String(label(r.Cluster)))
+	attrs = append(attrs, c.common...)
 	attrs = append(attrs, addressOf(attrServerAddress, attrServerPort, t.Endpoint)...)
 	attrs = append(attrs, addressOf(attrPeerAddress, attrPeerPort, t.Endpoint)...)
 	if n > 1 {
