@@ -22,21 +22,22 @@ func TestHeldHeads(t *testing.T) {
 	large := with(post, "x", strings.Repeat("y", 6<<10))
 	for _, row := range []struct {
 		name string
+		// open is how many streams are open before the first is sent: only trailers can be too much then.
+		open int
 		send func(p *peer, id uint32)
 		code xhttp2.ErrCode
 	}{
-		{"heads", func(p *peer, id uint32) { p.headers(id, false, large...) }, xhttp2.ErrCodeRefusedStream},
-		{"heads without a body", func(p *peer, id uint32) { p.headers(id, true, large...) },
+		{"heads", 0, func(p *peer, id uint32) { p.headers(id, false, large...) }, xhttp2.ErrCodeRefusedStream},
+		{"heads without a body", 0, func(p *peer, id uint32) { p.headers(id, true, large...) },
 			xhttp2.ErrCodeRefusedStream},
-		{"trailers", func(p *peer, id uint32) {
-			p.headers(id, false, post...)
+		{"trailers", 10, func(p *peer, id uint32) {
 			p.data(id, false, 1)
 			p.headers(id, true, "x", strings.Repeat("y", 6<<10))
 		}, xhttp2.ErrCodeEnhanceYourCalm},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, srv, _ := serverPeer(t, mute{}, Options{HeldBytes: 40<<10 + 5*streamBytes})
+				p, srv, _ := serverPeer(t, mute{}, Options{HeldBytes: 40<<10 + max(5, row.open)*streamBytes})
 				resets := make(chan xhttp2.ErrCode, 100)
 				go func() {
 					for {
@@ -49,8 +50,11 @@ func TestHeldHeads(t *testing.T) {
 						}
 					}
 				}()
+				for i := range row.open {
+					p.headers(uint32(2*i+1), false, post...)
+				}
 				n := 0
-				for len(resets) == 0 && n < 20 {
+				for len(resets) == 0 && n < 10 {
 					row.send(p, uint32(2*n+1))
 					synctest.Wait()
 					n++
@@ -70,7 +74,7 @@ func TestHeldHeads(t *testing.T) {
 				if len(resets) > 0 {
 					t.Errorf("there is no room after a stream has ended: %v", <-resets)
 				}
-				for i := range n + 1 {
+				for i := range max(n+1, row.open) {
 					p.write(p.WriteRSTStream(uint32(2*i+1), xhttp2.ErrCodeCancel))
 				}
 				synctest.Wait()
