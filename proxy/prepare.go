@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"runtime"
+
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
@@ -39,9 +41,13 @@ func (s *Server) Prepare(
 	if err != nil {
 		return nil, err
 	}
+	previous, processors := s.engine.Table(), 1
+	if previous == nil { // nothing is served yet
+		processors = runtime.GOMAXPROCS(0) //nolint:forbidigo // it is read, not set
+	}
 	table, err := route.Compile(route.Options{
 		Document: doc, Upstreams: s.upstreams(doc, clusters, certs), Registry: s.engine.Registry, Trusted: s.trusted,
-		AccessLog: s.engine.Log != nil, Listeners: names, Previous: s.engine.Table(),
+		AccessLog: s.engine.Log != nil, Listeners: names, Previous: previous, Processors: processors,
 		Service: s.service, Instance: s.instance, Passwords: files, Recent: s.recent,
 	})
 	if err != nil {

@@ -35,7 +35,7 @@ func (a *applier) restore(ctx context.Context) bool {
 	a.mu.Lock()
 	rejected := a.now.status.LastRejected
 	a.mu.Unlock()
-	doc, err := l.Document.decode(a.boot.Base(), a.state.readTrees())
+	doc, err := l.Document.decode(from.Parts, a.boot.Base(), a.state.takeTrees())
 	a.kept.retry.at = time.Time{}
 	if err == nil {
 		as := func(n *serving) { n.restored(l.AsOf, rejected) }

@@ -85,10 +85,9 @@ func keepDocument(d discovery.Document, revision string, at time.Time) *keptDocu
 	return k
 }
 
-// decode reads the document, with its trees if trees has them. Which revision it is was found out when it was kept, by
-// the same program.
-func (k *keptDocument) decode(base config.Base, trees *config.Trees) (*config.Document, error) {
-	parts := k.document().Parts
+// decode reads the document, whose parts are given, with its trees if trees has them. Which revision it is was found
+// out when it was kept, by the same program.
+func (k *keptDocument) decode(parts []config.Part, base config.Base, trees *config.Trees) (*config.Document, error) {
 	if k.NamedBy != Built().Version {
 		return config.DecodeParts(parts, base)
 	}
@@ -189,7 +188,8 @@ type state struct {
 	known   map[consul.Query]keptEndpoints
 	kept    bool // the directory has a document, or will soon
 	trials  trials
-	usually func() // has the collector do as usual, after the start
+	trees   *config.Trees // that were read at the start; nil: none, or they were taken
+	usually func()        // has the collector do as usual, after the start; nil: it does
 
 	writes  chan *lastGood // one place: the next to write
 	treesOf string         // hash of the document whose trees are kept; of the goroutine that writes
@@ -216,9 +216,14 @@ func openState(b *Bootstrap, log hclog.Logger) *state {
 	}
 	s.dir = dir
 	s.usually = garbage.until(garbageOfAStart, startGC)
+	var reading sync.WaitGroup
+	if b.Source == SourceConsul { // the others have the document at once
+		reading.Go(func() { s.trees = s.readTrees() })
+	}
 	s.read()
+	reading.Wait()
 	if d := s.document(); d == nil || d.size() > startMost {
-		s.begun()
+		s.collectAsUsual()
 	}
 	s.trials.open(dir, log, s.documentHash())
 	return s
@@ -248,9 +253,17 @@ func (s *state) read() {
 	s.written(&l, l.AsOf)
 }
 
-// begun tells that the start is over: the collector does as usual.
+// begun tells that the start is over.
 func (s *state) begun() {
-	if s != nil && s.usually != nil {
+	if s != nil {
+		s.trees = nil
+		s.collectAsUsual()
+	}
+}
+
+// collectAsUsual has the collector do as usual from now on.
+func (s *state) collectAsUsual() {
+	if s.usually != nil {
 		s.usually()
 		s.usually = nil
 	}

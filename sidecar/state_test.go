@@ -110,13 +110,13 @@ func TestKeptRevision(t *testing.T) {
 	} {
 		k := keepDocument(d, "kept", time.Now())
 		k.NamedBy = row.namedBy
-		doc, err := k.decode(config.Standard(), nil)
+		doc, err := k.decode(k.document().Parts, config.Standard(), nil)
 		if err != nil || doc.Revision != row.want || len(doc.Routes) != 1 {
 			t.Errorf("named by %q: %+v, %v, want revision %s", row.namedBy, doc, err, row.want)
 		}
 	}
 	k := keepDocument(discovery.Document{Parts: []config.Part{{Data: []byte("routes: nothing\n")}}}, "kept", time.Now())
-	if _, err := k.decode(config.Standard(), nil); err == nil {
+	if _, err := k.decode(k.document().Parts, config.Standard(), nil); err == nil {
 		t.Error("no error for a document that is not valid")
 	}
 }

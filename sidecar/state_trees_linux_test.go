@@ -35,7 +35,7 @@ func TestTreesGiveWayOnAFullDisk(t *testing.T) {
 	}
 	s = openedState(t, dir)
 	defer s.dir.Close()
-	doc, err := s.found.Document.decode(config.Standard(), s.readTrees())
+	doc, err := s.found.Document.decode(s.found.Document.document().Parts, config.Standard(), s.readTrees())
 	if err != nil || len(doc.Routes) != 3600 {
 		t.Errorf("%v, want the second document", err)
 	}

@@ -93,7 +93,7 @@ func TestTreesOfTheState(t *testing.T) {
 			if (trees != nil) != row.trees {
 				t.Errorf("trees are read: %v, want %v", trees != nil, row.trees)
 			}
-			doc, err := s.found.Document.decode(config.Standard(), trees)
+			doc, err := s.found.Document.decode(s.found.Document.document().Parts, config.Standard(), trees)
 			if err != nil || len(doc.Routes) != 1800 || doc.Routes[0].Respond.Status != 204 {
 				t.Fatalf("%v, want the document that is kept", err)
 			}

@@ -94,6 +94,10 @@ func (d *decoder) follow(name string) bool {
 	if _, err := checkService(service); err != nil {
 		return false
 	}
+	if d.forked {
+		d.total++ // the problem is that another one cannot know of the cluster
+		return true
+	}
 	var c Cluster
 	clusterBlock.begin(d, &c)
 	c.Name, c.Consul = name, Consul{Service: service, Tags: Tags(tag), EmptyHold: standardEmptyHold}

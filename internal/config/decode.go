@@ -132,7 +132,8 @@ type decoder struct {
 	parts []Part
 	part  int // the one being read
 
-	processors int // that parse a part
+	processors int  // that parse a part, and read its routes
+	forked     bool // beside others, of whose maps and document it changes nothing
 
 	base bool // reading what the bootstrap adds
 	path []step

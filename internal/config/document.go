@@ -35,10 +35,11 @@ type Part struct {
 var documentBlock = block[Document]{
 	fields: []field[Document]{
 		at("listeners", func(d *Document) *[]Listener { return &d.Listeners },
-			items(&listenerBlock, (*decoder).addListener)),
-		at("routes", func(d *Document) *[]Route { return &d.Routes }, items(&routeBlock, (*decoder).addRoute)),
+			items(&listenerBlock, (*decoder).addListener, nil)),
+		at("routes", func(d *Document) *[]Route { return &d.Routes },
+			items(&routeBlock, (*decoder).addRoute, decodeRoutes)),
 		at("clusters", func(d *Document) *[]Cluster { return &d.Clusters },
-			items(&clusterBlock, (*decoder).addCluster)),
+			items(&clusterBlock, (*decoder).addCluster, nil)),
 		at("timeouts", func(d *Document) *Timeouts { return &d.Timeouts }, timeoutsBlock.kind()),
 		at("limits", func(d *Document) *Limits { return &d.Limits }, limitsBlock.kind()),
 		at("access_log", func(d *Document) *AccessLog { return &d.AccessLog }, accessLogBlock.kind()),
@@ -53,19 +54,26 @@ var documentBlock = block[Document]{
 
 // items is a list of the document, which grows by each part. add is told whether
 // the item was read without a problem. An item that it turns down was never
-// there, and neither were its problems.
-func items[T any](b *block[T], add func(d *decoder, n *yaml.Node, t *T, clean bool) bool) kind[[]T] {
+// there, and neither were its problems. ahead, which may be nil, reads all items at once into the places behind the
+// list, or reports that it could not.
+func items[T any](
+	b *block[T], add func(d *decoder, n *yaml.Node, t *T, clean bool) bool,
+	ahead func(d *decoder, items []*yaml.Node, places []T) bool,
+) kind[[]T] {
 	k := listOf(b.kind())
 	k.decode = func(d *decoder, n *yaml.Node, list *[]T) {
 		if !d.isKind(n, yaml.SequenceNode) {
 			return
 		}
 		*list = slices.Grow(*list, likelyItems(n))
+		isRead := ahead != nil && ahead(d, n.Content, (*list)[len(*list):cap(*list)])
 		for i, c := range n.Content {
 			t := spare(list)
 			kept, total := len(d.problems), d.total
 			d.enterItem(i)
-			b.decode(d, c, t)
+			if !isRead {
+				b.decode(d, c, t)
+			}
 			keep := false
 			switch clean := d.total == total; {
 			case d.lenient && !clean:

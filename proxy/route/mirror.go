@@ -52,7 +52,7 @@ func (rt *Route) compileMirror(o *Options) (*Mirror, error) {
 	c := *rt.Config
 	c.Retries, c.Mirror = config.Retries{Attempts: 1}, config.Mirror{}
 	return &Mirror{up: up, percent: m.Percent, route: &Route{
-		Name: rt.Name, Config: &c, Telemetry: rt.Telemetry, Retry: compileRetry(&c.Retries), Request: rt.Request,
+		Name: rt.Name, Config: &c, Retry: compileRetry(&c.Retries), Request: rt.Request,
 		prefix: rt.prefix, pattern: rt.pattern, rewrite: rt.rewrite,
 	}}, nil
 }

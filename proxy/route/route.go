@@ -40,7 +40,8 @@ type Route struct {
 	upgrades []string // protocols that may be upgraded to, lower case
 }
 
-// compileRoute resolves the names of c. What it cannot resolve is a fault of the validation before it.
+// compileRoute resolves the names of c, and changes nothing of o. What it cannot resolve is a fault of the validation
+// before it.
 func compileRoute(c *config.Route, o *Options) (*Route, error) {
 	rt, err := compileMatch(c)
 	if err != nil {
@@ -62,7 +63,7 @@ func compileRoute(c *config.Route, o *Options) (*Route, error) {
 		return nil, fmt.Errorf("route %q: %w", c.Name, err)
 	}
 	rt.access, rt.reply = access.New(c.Allow, c.Deny), ownReply(c)
-	rt.Telemetry, rt.Retry, rt.rate = o.Registry.Route(c.Name), compileRetry(&c.Retries), o.Previous.rateLimit(c)
+	rt.Retry, rt.rate = compileRetry(&c.Retries), o.Previous.rateLimit(c)
 	if unknown := rt.compileSplit(c, o.Upstreams); unknown != "" {
 		return nil, fmt.Errorf("route %q: cluster %q is not defined", c.Name, unknown)
 	}

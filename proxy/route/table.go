@@ -3,6 +3,7 @@ package route
 import (
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
@@ -50,6 +51,8 @@ type Options struct {
 	Passwords *passwords.Prepared // the files of the document; may be nil where it names none
 	Previous  *Table              // the revision before, whose rate limits go on; may be nil
 	Recent    *Recent             // keeps the shapes of recent requests; may be nil
+
+	Processors int // that may compile beside each other; up to 1: the others are for requests
 }
 
 // Compile builds the table of a validated document.
@@ -63,13 +66,12 @@ func Compile(o Options) (*Table, error) {
 
 		requestHeaders: &doc.RequestHeaders, responseHeaders: &doc.ResponseHeaders,
 	}
-	routes := make([]*Route, 0, len(doc.Routes))
-	for i := range doc.Routes {
-		rt, err := compileRoute(&doc.Routes[i], &o)
-		if err != nil {
-			return nil, fmt.Errorf("routes[%d]: %w", i, err)
-		}
-		routes = append(routes, rt)
+	routes, err := compileRoutes(&o)
+	if err != nil {
+		return nil, err
+	}
+	for _, rt := range routes {
+		rt.Telemetry = o.Registry.Route(rt.Name)
 		if rt.rate != nil {
 			t.rates[rt.Name] = rt.rate
 		}
@@ -88,6 +90,39 @@ func Compile(o Options) (*Table, error) {
 		t.Log = telemetry.NewLogFormat(doc.AccessLog.Fields)
 	}
 	return t, nil
+}
+
+// leastShare is how many routes are worth a goroutine.
+const leastShare = 500
+
+// compileRoutes compiles all routes, each processor a share of them. The error is that of the first route with one.
+func compileRoutes(o *Options) ([]*Route, error) {
+	all := o.Document.Routes
+	routes := make([]*Route, len(all))
+	shares := max(min(o.Processors, len(all)/leastShare), 1)
+	errs := make([]error, shares)
+	compile := func(share int) {
+		for i := len(all) * share / shares; i < len(all)*(share+1)/shares; i++ {
+			rt, err := compileRoute(&all[i], o)
+			if err != nil {
+				errs[share] = fmt.Errorf("routes[%d]: %w", i, err)
+				return
+			}
+			routes[i] = rt
+		}
+	}
+	var others sync.WaitGroup
+	for share := 1; share < shares; share++ {
+		others.Go(func() { compile(share) })
+	}
+	compile(0)
+	others.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return routes, nil
 }
 
 // listenerName is what the revision calls the listener that c came to. One that it does not name keeps the name it had.
