@@ -41,9 +41,7 @@ func counted(b *testing.B, consul *testserver.ConsulServer) (address string, all
 // the time until its author knows that. The load on Consul of that, and of nothing, is requests and time of the
 // processors.
 func BenchmarkFleet(b *testing.B) {
-	consul := testserver.Consul(b, testserver.ConsulConfig(map[string]any{
-		"limits": map[string]any{"http_max_conns_per_client": 2000},
-	}))
+	consul := testserver.Consul(b)
 	consul.Register(testserver.Service{Name: "shop", Port: port(b, app(b, "shop"))})
 	address, all, writes := counted(b, consul)
 	document := func(n int) string {

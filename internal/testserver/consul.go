@@ -160,7 +160,9 @@ func consulConfig(t testing.TB, dir string, port int) map[string]any {
 			"grpc_tls": off,
 			"dns":      off,
 		},
-		"performance":          map[string]any{"raft_multiplier": 1},
+		"performance": map[string]any{"raft_multiplier": 1},
+		// All gateways of a test come from one address, which would have 200 connections together.
+		"limits":               map[string]any{"http_max_conns_per_client": 5000},
 		"disable_update_check": true,
 	}
 }
