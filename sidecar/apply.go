@@ -46,7 +46,7 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, from discover
 	a.mu.Lock() // who has had a response of the revision finds it in the status, and the other way round
 	requests.Commit()
 	connections.Commit()
-	was, since := a.now.phase, a.now.status.Since
+	was := predecessor{a.active, a.now.phase, a.now.status.Since}
 	a.now.applied(doc, from.Source, time.Now())
 	a.now.name = from.Name
 	a.now.history.note(RevisionRecord{
@@ -58,12 +58,12 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, from discover
 	if as != nil {
 		as(&a.now)
 	}
-	p := a.newProbation(next, was, since)
+	p := a.newProbation(next, was)
 	if p != nil {
 		a.now.status.ProbationUntil, a.now.judgedUntil = p.until, p.until
 	}
 	a.mu.Unlock()
-	a.replace(next, p, time.Since(begun))
+	a.replace(next, was, p, time.Since(begun))
 	return nil
 }
 
@@ -126,10 +126,11 @@ func (a *applier) catalogQueries() []consul.Query {
 	return all
 }
 
-// replace makes next, which is visible, the active revision, on probation if p is not nil. It gives up what only the
-// one before it held.
-func (a *applier) replace(next *revision, p *probation, took time.Duration) {
-	before, source, now := a.active, next.from.Source, time.Now()
+// replace makes next, which is visible, the active revision in place of was, on probation if p is not nil. It gives up
+// what only that one held.
+func (a *applier) replace(next *revision, was predecessor, p *probation, took time.Duration) {
+	before, source, now := was.revision, next.from.Source, time.Now()
+	a.keepReplaced(&was, next, now)
 	a.active = next
 	a.begin(p, next)
 	a.set.Retire(a.inUse())

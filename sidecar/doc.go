@@ -88,6 +88,12 @@
 //
 // What ends the process in good order while a revision is on probation keeps the one before it.
 //
+// A document that is replaced before its trial was over is kept then, unless something speaks against it. The rule is
+// that of the probation: it is what a rollback would put back. Else a start without Consul would serve a document of
+// long ago, where they come faster than trials end. It is written no more often than trials end, or once a minute. Its
+// trial goes on at the next start, for it may not have served long enough to show what it does to the process. If what
+// replaces it is the kept one, nothing is written. Else a kill would bring back what the author has just taken back.
+//
 // What is kept is as old as the last word of the source, not as the file.
 //
 // The trees of a large document are kept in a file of their own, beside its text. They are written after the text,

@@ -15,9 +15,7 @@ import (
 // former one's clusters get their endpoints. It is the applying goroutine's.
 type probation struct {
 	judge
-	former *revision // the last one that passed, or did not need to
-	phase  phase     // in which it served
-	since  time.Time // it served
+	former predecessor // the last one that passed, or did not need to
 	mark   *telemetry.Mark
 
 	begun, until time.Time
@@ -35,7 +33,7 @@ func (a *applier) former() *revision {
 	if a.probation == nil {
 		return nil
 	}
-	return a.probation.former
+	return a.probation.former.revision
 }
 
 // looks tells when the revision on probation is to be looked at; nil = there is none.
@@ -47,22 +45,22 @@ func (a *applier) looks() <-chan time.Time {
 }
 
 // judged tells whether a revision that comes into service is put on probation.
-func (a *applier) judged(next, before *revision, phase phase) bool {
-	return a.boot.Probation > 0 && !a.goingBack && before != nil && phase.serves() &&
+func (a *applier) judged(next *revision, was *predecessor) bool {
+	return a.boot.Probation > 0 && !a.goingBack && was.revision != nil && was.phase.serves() &&
 		next.from.Source == string(a.boot.Source) && next.from.Forced.IsZero()
 }
 
-// newProbation is that of next, which is coming into service in place of what was in that phase since then; nil: it is
-// not judged. One that is replaced on probation has passed, unless something speaks against it: then the one before it
-// stays the one to go back to.
-func (a *applier) newProbation(next *revision, phase phase, since time.Time) *probation {
-	if !a.judged(next, a.active, phase) {
+// newProbation is that of next, which is coming into service in place of was; nil: it is not judged. One that is
+// replaced on probation has passed, unless something speaks against it: then the one before it stays the one to go back
+// to.
+func (a *applier) newProbation(next *revision, was predecessor) *probation {
+	if !a.judged(next, &was) {
 		return nil
 	}
 	now := time.Now()
-	p := &probation{former: a.active, phase: phase, since: since, begun: now, until: now.Add(a.boot.Probation)}
+	p := &probation{former: was, begun: now, until: now.Add(a.boot.Probation)}
 	if last := a.probation; last != nil && last.doubtful() {
-		p.former, p.phase, p.since, p.mark = last.former, last.phase, last.since, last.mark
+		p.former, p.mark = last.former, last.mark
 	}
 	if p.former.doc.Revision == next.doc.Revision {
 		return nil // it was taken back
@@ -79,7 +77,7 @@ func (a *applier) begin(p *probation, next *revision) {
 	if p.mark == nil {
 		p.mark = a.registry.Mark()
 	}
-	p.subjects = a.subjects(p.former, next, p.mark)
+	p.subjects = a.subjects(p.former.revision, next, p.mark)
 	p.looks = time.NewTicker(lookEvery)
 	a.probation = p
 }
@@ -127,7 +125,7 @@ func (a *applier) rollBack(ctx context.Context, h *harm, now time.Time) {
 			ID: bad.doc.Revision, Hash: bad.from.Hash, To: p.former.doc.Revision, Since: p.begun, At: now,
 			Requests: h.all.Requests, Failed: h.all.Faults.Ours(), Reasons: h.reasons, Compared: h.compared,
 			name: bad.from.Name,
-		}, p.phase, orphaned, rejected)
+		}, p.former.phase, orphaned, rejected)
 	})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -151,7 +149,7 @@ func (a *applier) rollBack(ctx context.Context, h *harm, now time.Time) {
 
 // goBack applies the former revision. as notes that it was put back.
 func (a *applier) goBack(ctx context.Context, as func(*serving)) error {
-	former := a.probation.former
+	former := a.former()
 	if all := a.lost(former.doc, former.usable); len(all) > 0 {
 		return &heldError{all}
 	}

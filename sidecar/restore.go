@@ -31,7 +31,7 @@ func (a *applier) restore(ctx context.Context) bool {
 		defer garbage.until(garbageOfARestore, restoreGC)()
 	}
 	a.state.trials.begin(from.Hash, from.Forced)
-	defer a.state.trials.end() // it has served before
+	defer a.endKeptTrial(l.Document)
 	a.mu.Lock()
 	rejected := a.now.status.LastRejected
 	a.mu.Unlock()
@@ -53,6 +53,16 @@ func (a *applier) restore(ctx context.Context) bool {
 	a.logger.Info("serves from the state directory until the source delivers",
 		"revision", doc.Revision, "age", time.Since(l.AsOf).Round(time.Second).String(), "as_of", l.AsOf)
 	return true
+}
+
+// endKeptTrial ends the trial of the last good document, unless it serves and was kept before its trial was over. Then
+// that goes on: what ends the process at each start must not do so for ever.
+func (a *applier) endKeptTrial(k *keptDocument) {
+	if k.OnTrial && a.active != nil && a.active.from.Source == sourceState {
+		a.settleAt = time.Now().Add(a.trialTime())
+		return
+	}
+	a.state.trials.end()
 }
 
 // recall gives the kept endpoints to the clusters of a revision for whose query the catalog has none, or no response.
@@ -98,6 +108,9 @@ func (a *applier) await(ctx context.Context, r *revision, from string) []consul.
 	return a.catalog.Wait(wait)
 }
 
+// trialTime is for how long after its swap a document is on trial.
+func (a *applier) trialTime() time.Duration { return cmp.Or(a.boot.Probation, trialTime) }
+
 // keep has written what is due: a revision whose trial is over, and once in a while the endpoints.
 func (a *applier) keep(now time.Time) {
 	if !a.state.enabled() || a.active == nil {
@@ -109,9 +122,31 @@ func (a *applier) keep(now time.Time) {
 		a.settleAt = time.Time{}
 		a.state.trials.end()
 	}
-	if settled || a.settleAt.IsZero() && a.unsaved && now.Sub(a.savedAt) >= endpointsEvery {
+	pause := endpointsEvery
+	if serves := &a.active.from; len(serves.Parts) > 0 && serves.Hash != a.state.kept { // it was put back
+		pause = a.documentsEvery()
+	}
+	if settled || a.settleAt.IsZero() && a.unsaved && now.Sub(a.savedAt) >= pause {
 		a.save(now)
 	}
+}
+
+// documentsEvery is how often documents are written that did not serve for the whole of their trial. That is as often
+// as if each of them came when the trial of the one before was over.
+func (a *applier) documentsEvery() time.Duration { return min(a.trialTime(), endpointsEvery) }
+
+// keepReplaced has written what next replaces before its trial was over, unless something speaks against it. Else
+// nothing would be kept while documents come faster than their trials end. If next is the kept one, that stays.
+func (a *applier) keepReplaced(was *predecessor, next *revision, now time.Time) {
+	if was.revision == nil || a.settleAt.IsZero() {
+		return
+	}
+	was.hasty = now.Before(a.settleAt)
+	doubtful := a.probation != nil && a.probation.doubtful()
+	if a.goingBack || doubtful || next.from.Hash == a.state.kept || now.Sub(a.savedAt) < a.documentsEvery() {
+		return
+	}
+	a.write(was, now)
 }
 
 // keepLast is keep at the end of the process, which is no document's doing. Nothing is written after it.
@@ -134,22 +169,27 @@ func (a *applier) settle(now time.Time) {
 	if !a.state.enabled() || !fromSource || a.goingBack {
 		return
 	}
-	a.settleAt = now.Add(cmp.Or(a.boot.Probation, trialTime))
-	if !a.state.kept {
+	a.settleAt = now.Add(a.trialTime())
+	if a.state.kept == "" {
 		a.save(now) // better than nothing, should the process end now
 	}
 }
 
 // save has written what serves, if it is the source's; while that is on probation, what served before.
 func (a *applier) save(now time.Time) {
-	a.mu.Lock()
-	phase, since := a.now.phase, a.now.status.Since
-	a.mu.Unlock()
-	r := a.active
 	if p := a.probation; p != nil {
-		r, phase, since = p.former, p.phase, p.since
+		a.write(&p.former, now)
+		return
 	}
-	if phase == phaseStarting || phase == phaseFallback {
+	a.mu.Lock()
+	serves := predecessor{a.active, a.now.phase, a.now.status.Since}
+	a.mu.Unlock()
+	a.write(&serves, now)
+}
+
+// write has a revision written that serves, or has served, if it is the source's.
+func (a *applier) write(r *predecessor, now time.Time) {
+	if !r.phase.serves() {
 		return
 	}
 	a.savedHere = a.location()
@@ -157,10 +197,12 @@ func (a *applier) save(now time.Time) {
 	if age, ok := a.consul.Age(); ok && a.boot.Source == SourceConsul {
 		l.AsOf = now.Add(-age)
 	}
-	if phase == phaseRestored {
+	if r.phase == phaseRestored {
 		l.AsOf = a.state.found.AsOf
 	}
-	l.Document = keepDocument(r.from, r.doc.Revision, since)
+	if l.Document = keepDocument(r.from, r.doc.Revision, r.since); l.Document != nil {
+		l.Document.OnTrial = r.hasty || r.revision == a.active && now.Before(a.settleAt)
+	}
 	known := map[consul.Query]keptEndpoints{}
 	for q, clusters := range r.queries {
 		e, ok := a.endpointsOf(q, now)
@@ -171,7 +213,10 @@ func (a *applier) save(now time.Time) {
 		known[q] = e
 		l.Endpoints = append(l.Endpoints, e)
 	}
-	a.state.known, a.state.kept = known, l.Document != nil
+	a.state.known, a.state.kept = known, ""
+	if l.Document != nil {
+		a.state.kept = l.Document.Hash
+	}
 	a.unsaved, a.savedAt = false, now
 	a.state.save(l)
 }

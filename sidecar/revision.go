@@ -3,6 +3,7 @@ package sidecar
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
@@ -24,9 +25,17 @@ type revision struct {
 	missing  []consul.Query // of which the catalog has said nothing yet
 
 	replayed route.Replayed // what it made of recent requests
+	hasty    bool           // it was replaced before its trial was over
 
 	table       *route.Table        // of L7; nil until it is compiled
 	connections []*telemetry.Faults // of L4, by listener of the document
+}
+
+// predecessor is a revision that serves, or did until another one came, and how.
+type predecessor struct {
+	*revision // nil: nothing did
+	phase     phase
+	since     time.Time
 }
 
 // add makes a cluster part of the revision.

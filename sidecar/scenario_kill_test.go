@@ -64,8 +64,8 @@ func (c *changing) change() {
 		})
 	}
 	environ := env{"CONSUL_HTTP_ADDR": c.consul.Addr(), "GATEWAY_SERVICE": "app"}
-	// The probation of a document is over before the next one comes, or nothing of them is kept. Under the race
-	// detector the gateway takes seconds to apply one.
+	// The trial of most documents is over before the next one comes. Under the race detector the gateway takes seconds
+	// to apply one.
 	pace := 700 * time.Millisecond
 	if len(buildFlags) > 0 {
 		pace *= 10

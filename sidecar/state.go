@@ -63,6 +63,7 @@ type keptDocument struct {
 	Index      uint64     `json:"index,omitempty"`
 	Forced     time.Time  `json:"forced,omitzero"`
 	AcceptedAt time.Time  `json:"accepted_at"`
+	OnTrial    bool       `json:"on_trial,omitempty"` // its trial was not over
 	Parts      []keptPart `json:"parts"`
 }
 
@@ -186,7 +187,7 @@ type state struct {
 	// Of the applying goroutine.
 	found   *lastGood // at the start; nil = nothing of use
 	known   map[consul.Query]keptEndpoints
-	kept    bool // the directory has a document, or will soon
+	kept    string // hash of the document that the directory has, or will soon; empty = none
 	trials  trials
 	trees   *config.Trees // that were read at the start; nil: none, or they were taken
 	usually func()        // has the collector do as usual, after the start; nil: it does
@@ -246,7 +247,8 @@ func (s *state) read() {
 		s.log.Warn("kept state is not used: it is of another gateway", "kept", l.Origin, "this", s.origin)
 		return
 	}
-	s.found, s.kept = &l, l.Document != nil
+	s.found = &l
+	s.kept = s.documentHash()
 	for _, e := range l.Endpoints {
 		s.known[e.Query] = e
 	}
