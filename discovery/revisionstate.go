@@ -8,7 +8,7 @@ type RevisionState string
 const (
 	// RevisionApplied: it serves.
 	RevisionApplied RevisionState = "applied"
-	// RevisionSuperseded: another one came after it.
+	// RevisionSuperseded: another one came after it. Only the history has it.
 	RevisionSuperseded RevisionState = "superseded"
 	// RevisionWaiting: something is to come first, be it a document, or what the catalog says of a service.
 	RevisionWaiting RevisionState = "waiting"

@@ -97,6 +97,11 @@
 // silent. A gateway takes its key over from whoever holds it, in one transaction. With a lock that is waited for, the
 // successor of one that was killed would be silent for two minutes.
 //
+// A gateway has one verdict, that of the newest document which it saw. So no verdict says "superseded": the one about
+// the newer document is in its place. A second key for the older one would cost a write per gateway and push, and
+// nobody would read it. Who waits for an older document learns from a verdict about another one that it is to look at
+// what is live. The history of /status has the state, for it has more than one document.
+//
 // A token file that is missing or empty after it held a token leaves that token in use. One that was never there keeps
 // us from sending requests: a request without a token would get a response as if there were nothing.
 //
