@@ -108,6 +108,9 @@ func (a *Ack) Say(v Verdict) {
 		return
 	}
 	v.Version = a.consul.options.Version
+	if v.Reasons == nil {
+		v.Reasons = []string{} // a list in JSON, never null
+	}
 	a.status.Verdict, a.verdict = v, v.encode()
 	discovery.Signal(a.changed)
 }
@@ -242,12 +245,15 @@ func (a *Ack) failed(ctx context.Context, needs string, err error) time.Duration
 	a.fails++
 	class := classOf(err)
 	pause := backoff(class, a.fails)
-	if class == telemetry.DiscoveryACL {
+	switch class {
+	case telemetry.DiscoveryACL:
 		pause = deniedAgain
 		if a.session != "" {
 			a.end(ctx) // it may not write what the session is for
 		}
-	} else {
+	case telemetry.DiscoveryLimit: // all gateways write at once, and none of it is urgent: less often from the first on
+		pause, needs = backoff(class, a.fails+refusedOften), ""
+	default:
 		needs = ""
 	}
 	switch {

@@ -295,6 +295,24 @@ func TestAckPacesItself(t *testing.T) {
 		func() bool { return slices.Equal(requests(), append(want, "renew", "look")) })
 }
 
+// A gateway that Consul has no time for writes less and less often, from the first 429 on. Others write too.
+func TestAckAfterLimits(t *testing.T) {
+	c := fakeConsul(t, func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "not now", http.StatusTooManyRequests)
+	})
+	a := newAck(c, "one")
+	a.Say(Verdict{Rev: "r", State: discovery.RevisionApplied})
+	if a.Status().Reasons == nil {
+		t.Error("without reasons the status has no list of them")
+	}
+	for _, most := range []time.Duration{2, 4, 8, 15, 15} {
+		most *= time.Second
+		if got := a.turn(t.Context()); got < most/2 || got > most {
+			t.Errorf("writes again after %v, want %v to %v", got, most/2, most)
+		}
+	}
+}
+
 // A nil one says nothing.
 func TestNoAck(t *testing.T) {
 	var a *Ack
