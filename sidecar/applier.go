@@ -231,10 +231,13 @@ func (a *applier) confirm(d discovery.Document) {
 func (a *applier) reject(d discovery.Document, class string, why []string) {
 	a.registry.RevisionRejected(class).Inc()
 	a.mu.Lock()
-	a.now.rejected(newRejection(d, class, time.Now(), why))
-	a.now.history.note(RevisionRecord{hash: d.Hash, State: refusal(class), Since: time.Now(), Reasons: why})
+	r := newRejection(d, class, time.Now(), why)
+	a.now.rejected(r)
+	a.now.history.note(RevisionRecord{
+		Revision: r.ID, hash: d.Hash, State: refusal(class), Since: r.At, Reasons: why,
+	})
 	a.mu.Unlock()
-	a.logRejected(d.Hash, class, why)
+	a.logRejected(d, class, why)
 }
 
 // refusal is the state of a document that was rejected.
@@ -245,9 +248,12 @@ func refusal(class string) discovery.RevisionState {
 	return discovery.RevisionRejected
 }
 
-func (a *applier) logRejected(hash, class string, why []string) {
-	a.logger.Warn("revision rejected, what served goes on serving",
-		"hash", hash, "class", class, "problems", len(why), "reasons", why)
+func (a *applier) logRejected(d discovery.Document, class string, why []string) {
+	about := []any{"hash", d.Hash, "class", class, "problems", len(why), "reasons", why}
+	if d.Name != "" { // else it was never read
+		about = append([]any{"revision", d.Name}, about...)
+	}
+	a.logger.Warn("revision rejected, what served goes on serving", about...)
 }
 
 // reasons are the single problems of err.

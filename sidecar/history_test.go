@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
+	"github.com/fabian4/gateway-homebrew-go/internal/config"
 )
 
 // text is the history in short, the newest first.
@@ -77,5 +78,28 @@ func TestHistoryIsBounded(t *testing.T) {
 	if len(h) != keptRevisions || len(h[0].Revision) != shortHash || len(h[0].Reasons) != keptReasons+1 ||
 		h[0].Reasons[keptReasons] != "and 995 more" {
 		t.Errorf("%d revisions, the first %+v", len(h), h[0])
+	}
+}
+
+// A document that is refused has the name under which its author pushed it, wherever people look.
+func TestNameOfARejectedDocument(t *testing.T) {
+	a := newApplier(t)
+	pushed := discovery.NewDocument("file", "pushed", []config.Part{{Data: []byte("routes: nothing\n")}})
+	pushed.Name = "0a1b2c"
+	byHand := discovery.NewDocument("file", "by hand", []config.Part{{Data: []byte("routes: none\n")}})
+	for _, row := range []struct {
+		d    discovery.Document
+		want string
+	}{{pushed, "0a1b2c"}, {byHand, byHand.Hash[:shortHash]}} {
+		if err := a.take(t.Context(), row.d); err != nil {
+			t.Fatal(err)
+		}
+		a.mu.Lock()
+		rejected, records := a.now.status.LastRejected, a.now.history.text()
+		v, _ := a.now.verdict()
+		a.mu.Unlock()
+		if rejected.ID != row.want || v.Rev != row.want || !strings.Contains(records, row.want+" rejected ") {
+			t.Errorf("status %q, verdict %q, history %q, want %q", rejected.ID, v.Rev, records, row.want)
+		}
 	}
 }

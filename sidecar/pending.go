@@ -108,7 +108,7 @@ func (a *applier) tryPending(ctx context.Context) error {
 		a.reject(p.from, classPrepare, why)
 		a.unhold()
 	case !slices.Equal(p.logged, why):
-		a.logRejected(p.from.Hash, classPrepare, why)
+		a.logRejected(p.from, classPrepare, why)
 	}
 	a.retryLater(why)
 	return nil

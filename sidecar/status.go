@@ -138,6 +138,9 @@ type Figures struct {
 
 // Rejection is a document that does not serve, and all that is wrong with it.
 type Rejection struct {
+	// ID is the name of its revision, as far as it is known: as who pushed it calls it, or as its content does. Where
+	// it was never read, it is the beginning of the hash. Empty = there was nothing to read.
+	ID      string    `json:"id,omitempty"`
 	Hash    string    `json:"hash"`  // of its content
 	Class   string    `json:"class"` // source, invalid, prepare, quarantined or replay
 	At      time.Time `json:"at"`
@@ -145,15 +148,13 @@ type Rejection struct {
 
 	// RetryAt is when it is tried again: what is wrong is outside of it. Zero = not until its content changes.
 	RetryAt time.Time `json:"retry_at,omitzero"`
-
-	name string // of its revision, as far as it is known: as who pushed it calls it, or as its content does
 }
 
 // newRejection notes what speaks against a document. Where it has no name, it gets one of its bytes.
 func newRejection(d discovery.Document, class string, at time.Time, why []string) *Rejection {
-	r := &Rejection{Hash: d.Hash, Class: class, At: at, Reasons: why, name: d.Name}
-	if r.name == "" && d.Refused == nil {
-		r.name = d.Hash[:min(len(d.Hash), 12)]
+	r := &Rejection{Hash: d.Hash, Class: class, At: at, Reasons: why, ID: d.Name}
+	if r.ID == "" && d.Refused == nil {
+		r.ID = d.Hash[:min(len(d.Hash), 12)]
 	}
 	return r
 }

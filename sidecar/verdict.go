@@ -21,7 +21,7 @@ func (n *serving) verdict() (v consul.Verdict, ok bool) {
 		v.Reasons = h.Reasons
 	case st.LastRejected != nil:
 		r := st.LastRejected
-		v = consul.Verdict{Rev: r.name, State: discovery.RevisionRejected, Since: r.At, Reasons: r.Reasons}
+		v = consul.Verdict{Rev: r.ID, State: discovery.RevisionRejected, Since: r.At, Reasons: r.Reasons}
 		if r.Class == classQuarantined {
 			v.State = discovery.RevisionQuarantined
 		}

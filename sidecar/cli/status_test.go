@@ -59,7 +59,7 @@ func statusFixture() sidecar.Status {
 		Source: sidecar.SourceConsul,
 		Revision: sidecar.RevisionStatus{
 			ID: "1a2b", Source: "consul", Since: at, Applied: 3, Rejected: 1,
-			LastRejected: &sidecar.Rejection{Hash: "3c4d", At: at,
+			LastRejected: &sidecar.Rejection{ID: "3c4d", Hash: "99aa", At: at,
 				Reasons: []string{"4:14: routes[0].cluster: cluster x is not defined"}},
 		},
 		Revisions: []sidecar.RevisionRecord{
@@ -155,7 +155,7 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 	}{
 		{"starting", sidecar.Status{}, []string{"no revision serves yet"}, "not ready\n  no revision serves yet\n"},
 		{"the first one was rejected", sidecar.Status{Revision: sidecar.RevisionStatus{
-			LastRejected: &sidecar.Rejection{Hash: "3c4d", At: at, Reasons: []string{"wrong", "bad"}},
+			LastRejected: &sidecar.Rejection{ID: "3c4d", Hash: "99aa", At: at, Reasons: []string{"wrong", "bad"}},
 		}}, []string{"no revision serves: the first one was rejected", "wrong", "bad"},
 			"not ready\n  no revision serves: the first one was rejected\n  wrong\n  bad\n" +
 				"rejected  3c4d at 2026-01-02T03:04:05Z\n"},
@@ -166,7 +166,7 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 				" (1 applied, 0 rejected)\n"},
 		{"the bootstrap alone, for what was rejected", sidecar.Status{Revision: sidecar.RevisionStatus{
 			ID: "1a2b", Source: "env", Since: at, Applied: 1, Rejected: 1,
-			LastRejected: &sidecar.Rejection{Hash: "3c4d", At: at, Reasons: []string{"in use"}},
+			LastRejected: &sidecar.Rejection{ID: "3c4d", Hash: "99aa", At: at, Reasons: []string{"in use"}},
 		}}, []string{"no routes: the bootstrap has none, and its document cannot be applied", "in use"},
 			"not ready\n  no routes: the bootstrap has none, and its document cannot be applied\n  in use\n" +
 				"revision  1a2b from env since 2026-01-02T03:04:05Z (1 applied, 1 rejected)\n" +
@@ -207,7 +207,7 @@ func TestStatusSaysNothingTwice(t *testing.T) {
 		{"rolled back, and refused since", sidecar.Status{Revision: sidecar.RevisionStatus{
 			ID: "1a2b", Source: "file", Since: at, Applied: 3, Rejected: 1,
 			RolledBack: &sidecar.RolledBack{ID: "5e6f", At: at, Since: at, Reasons: []string{"route a: worse"}},
-			LastRejected: &sidecar.Rejection{Hash: "3c4d", At: at,
+			LastRejected: &sidecar.Rejection{ID: "3c4d", Hash: "99aa", At: at,
 				Reasons: []string{"quarantined: it was rolled back (route a: worse)"}},
 		}}, nil, "ready, but not all is well\n" +
 			"  the newest document is rejected: quarantined: it was rolled back (route a: worse)\n" + line +

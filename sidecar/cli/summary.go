@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -154,7 +155,7 @@ func (r *report) revision(s *sidecar.Status) {
 		fmt.Fprintf(r, "rolled back\t%s at %s\n", b.ID, date(b.At))
 	}
 	if last := rev.LastRejected; last != nil {
-		fmt.Fprintf(r, "rejected\t%.12s at %s%s\n", last.Hash, date(last.At),
+		fmt.Fprintf(r, "rejected\t%.12s at %s%s\n", cmp.Or(last.ID, last.Hash), date(last.At),
 			when(!last.RetryAt.IsZero(), ", to be tried again at "+date(last.RetryAt)))
 		if len(last.Reasons) > 1 { // of several the trouble has the first alone
 			r.reasons(last.Reasons)
@@ -183,7 +184,7 @@ func (r *report) earlier(s *sidecar.Status) {
 		refused := one.State == discovery.RevisionRejected || one.State == discovery.RevisionQuarantined
 		switch {
 		case one.State == discovery.RevisionApplied, s.Revision.Held != nil && s.Revision.Held.ID == one.Revision,
-			s.Revision.LastRejected != nil && refused && strings.HasPrefix(s.Revision.LastRejected.Hash, one.Revision):
+			s.Revision.LastRejected != nil && refused && s.Revision.LastRejected.ID == one.Revision:
 		case len(told) == most:
 			more++
 		default:
