@@ -116,7 +116,7 @@ func (a *applier) keep(now time.Time) {
 	if !a.state.enabled() || a.active == nil {
 		return
 	}
-	a.unsaved = a.unsaved || a.location() != a.savedHere
+	a.unsaved = a.unsaved || a.location() != a.savedHere || a.state.failing()
 	settled := !a.settleAt.IsZero() && now.After(a.settleAt) && a.probation == nil
 	if settled {
 		a.settleAt = time.Time{}

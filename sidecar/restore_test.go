@@ -2,6 +2,7 @@ package sidecar
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -164,6 +165,32 @@ func TestKeptAtTheEnd(t *testing.T) {
 		defer a.crashes()
 		a.serves(shop(2, ""))
 		a.has(shop(2, ""), true)
+	})
+}
+
+// A disk that has room again gets what it could not take, be there a change or not.
+func TestKeptOnceThereIsRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "state")
+		a := keepIn(t, dir, 15*time.Second)
+		defer a.crashes()
+		inTheWay := filepath.Join(dir, lastGoodFile+".new")
+		if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		a.gets(shop(1, ""))
+		a.passes(5*time.Minute, telemetry.NoFlag)
+		if a.state.Status().Error == "" {
+			t.Fatal("it is kept, although its file cannot be made")
+		}
+		if err := os.RemoveAll(inTheWay); err != nil {
+			t.Fatal(err)
+		}
+		a.passes(endpointsEvery+time.Second, telemetry.NoFlag)
+		a.has(shop(1, ""), false)
+		if st := a.state.Status(); st.Error != "" {
+			t.Errorf("status %+v", st)
+		}
 	})
 }
 

@@ -320,6 +320,13 @@ func (s *state) Status() *StateStatus {
 	return &st
 }
 
+// failing tells whether the last write failed, or what there was at the start could not be used.
+func (s *state) failing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status.Error != ""
+}
+
 // run writes what it is given until finish; a disk that is slow holds nobody up but it.
 func (s *state) run() {
 	if s == nil || s.dir == nil {
