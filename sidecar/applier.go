@@ -161,7 +161,13 @@ func (a *applier) take(ctx context.Context, d discovery.Document) error {
 	}
 	a.trials().lift() // the content is another one
 	a.trials().begin(d.Hash, d.Forced)
-	defer a.endTrial(d.Hash)
+	err := a.read(ctx, d)
+	a.endTrial(d.Hash) // not deferred: a panic leaves the note of the trial
+	return err
+}
+
+// read takes what a document of the source says. The error is that nothing can serve.
+func (a *applier) read(ctx context.Context, d discovery.Document) error {
 	if a.active != nil && a.active.from.Hash == d.Hash {
 		d.Name = cmp.Or(d.Name, a.active.doc.Revision)
 		a.confirm(d)

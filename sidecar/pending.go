@@ -87,21 +87,28 @@ func (a *applier) tryPending(ctx context.Context) error {
 		return nil
 	}
 	a.trials().begin(p.from.Hash, p.from.Forced)
-	defer a.endTrial(p.from.Hash)
+	a.applyPending(ctx)
+	a.endTrial(p.from.Hash) // not deferred: a panic leaves the note of the trial
+	return nil
+}
+
+// applyPending applies the pending document, or notes why that is not possible.
+func (a *applier) applyPending(ctx context.Context) {
+	p := a.pending
 	err := a.apply(ctx, p.doc, p.from, nil)
 	if held, ok := errors.AsType[*heldError](err); ok {
 		a.hold(discovery.RevisionHeld, held.reasons)
-		return nil
+		return
 	}
 	if err == nil || ctx.Err() != nil {
 		a.release()
-		return nil
+		return
 	}
 	why := reasons(err)
 	if _, ok := errors.AsType[*lostError](err); ok { // which another try would not mend
 		a.release()
 		a.reject(p.from, classReplay, why)
-		return nil
+		return
 	}
 	switch {
 	case p.status.State != discovery.RevisionRejected:
@@ -111,7 +118,6 @@ func (a *applier) tryPending(ctx context.Context) error {
 		a.logRejected(p.from, classPrepare, why)
 	}
 	a.retryLater(why)
-	return nil
 }
 
 // retryLater has the pending document, which was rejected, tried again in a while.

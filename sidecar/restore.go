@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
 )
 
@@ -31,18 +32,8 @@ func (a *applier) restore(ctx context.Context) bool {
 		defer garbage.until(garbageOfARestore, restoreGC)()
 	}
 	a.state.trials.begin(from.Hash, from.Forced)
-	defer a.endKeptTrial(l.Document)
-	a.mu.Lock()
-	rejected := a.now.status.LastRejected
-	a.mu.Unlock()
-	doc, err := l.Document.decode(from.Parts, a.boot.Base(), a.state.takeTrees())
-	a.kept.retry.at = time.Time{}
-	if err == nil {
-		as := func(n *serving) { n.restored(l.AsOf, rejected) }
-		if err = a.apply(ctx, doc, from, as); err != nil && !a.boot.Benchmark {
-			a.kept.retry.failed(time.Now())
-		}
-	}
+	err := a.applyKept(ctx, l, from)
+	a.endKeptTrial(l.Document) // not deferred: a panic leaves the note of the trial
 	if err != nil {
 		if why := reasons(err); !slices.Equal(a.kept.logged, why) {
 			a.kept.logged = why
@@ -51,8 +42,25 @@ func (a *applier) restore(ctx context.Context) bool {
 		return false
 	}
 	a.logger.Info("serves from the state directory until the source delivers",
-		"revision", doc.Revision, "age", time.Since(l.AsOf).Round(time.Second).String(), "as_of", l.AsOf)
+		"revision", a.active.doc.Revision, "age", time.Since(l.AsOf).Round(time.Second).String(), "as_of", l.AsOf)
 	return true
+}
+
+// applyKept reads and applies the last good document. If it could not be applied, it is tried again.
+func (a *applier) applyKept(ctx context.Context, l *lastGood, from discovery.Document) error {
+	a.mu.Lock()
+	rejected := a.now.status.LastRejected
+	a.mu.Unlock()
+	a.kept.retry.at = time.Time{}
+	doc, err := l.Document.decode(from.Parts, a.boot.Base(), a.state.takeTrees())
+	if err != nil {
+		return err
+	}
+	err = a.apply(ctx, doc, from, func(n *serving) { n.restored(l.AsOf, rejected) })
+	if err != nil && !a.boot.Benchmark {
+		a.kept.retry.failed(time.Now())
+	}
+	return err
 }
 
 // endKeptTrial ends the trial of the last good document, unless it serves and was kept before its trial was over. Then

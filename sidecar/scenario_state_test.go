@@ -1,6 +1,8 @@
 package sidecar_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"net/http"
 	"os"
@@ -250,6 +252,10 @@ func TestQuarantine(t *testing.T) {
 	<-g.exited
 
 	g = restored(t, environ)
+	line := g.waitLogged("document is quarantined: the process ended while it came into service")
+	if hash := sha256.Sum256([]byte(bad)); line["hash"] != hex.EncodeToString(hash[:]) {
+		t.Errorf("logged %v, want the hash of the document", line)
+	}
 	s := g.wait("the document to be refused", func(s status) bool { return s.Revision.LastRejected != nil })
 	why := s.Revision.LastRejected.Reasons
 	if len(why) != 1 || !strings.HasPrefix(why[0], "quarantined: ") || !s.Ready {
