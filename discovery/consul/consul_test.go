@@ -49,6 +49,7 @@ func TestConsulWithACLs(t *testing.T) {
 		{"CatalogWithoutRights", catalogWithoutRights},
 		{"RevisionsAreKept", revisionsAreKept},
 		{"ALargeDocumentHasParts", aLargeDocumentHasParts},
+		{"ThePointerIsWrittenLast", thePointerIsWrittenLast},
 		{"ThePusherThatIsLateLoses", thePusherThatIsLateLoses},
 		{"TheHistoryEnds", theHistoryEnds},
 		{"WhatIsLiveStaysInTheHistory", whatIsLiveStaysInTheHistory},

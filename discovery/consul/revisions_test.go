@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -119,6 +120,34 @@ func aLargeDocumentHasParts(t *testing.T, consul *testserver.ConsulServer) {
 	}
 }
 
+// What is listed in the history has all of its parts, and what is live is in the history, wherever a push ends.
+func thePointerIsWrittenLast(t *testing.T, consul *testserver.ConsulServer) {
+	random := rand.NewChaCha8([32]byte{2})
+	text := make([]byte, partBytes+1)
+	_, _ = random.Read(text)
+	var mu sync.Mutex
+	var written []string
+	r := newRevisions(t, consul, between(t, consul, func(to http.Handler) http.HandlerFunc {
+		return func(w http.ResponseWriter, req *http.Request) {
+			if req.Method == http.MethodPut {
+				mu.Lock()
+				written = append(written, strings.TrimPrefix(req.URL.Path, "/v1/kv/"))
+				mu.Unlock()
+			}
+			to.ServeHTTP(w, req)
+		}
+	}))
+	p := push(t, r, "large", string(text))
+	if len(p.Parts) != 2 {
+		t.Fatalf("%d parts, want 2", len(p.Parts))
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if want := append(p.Parts, "gateway/web/history/large/meta", testKey); !slices.Equal(written, want) {
+		t.Errorf("written in the order %q, want %q", written, want)
+	}
+}
+
 func thePusherThatIsLateLoses(t *testing.T, consul *testserver.ConsulServer) {
 	r := newRevisions(t, consul, consul.Addr())
 	none := liveNow(t, r)
@@ -136,6 +165,9 @@ func thePusherThatIsLateLoses(t *testing.T, consul *testserver.ConsulServer) {
 }
 
 func theHistoryEnds(t *testing.T, consul *testserver.ConsulServer) {
+	if historyMost != 20 {
+		t.Errorf("the history keeps %d revisions, want 20 as the pages say", historyMost)
+	}
 	r := newRevisions(t, consul, consul.Addr())
 	consul.KVPut("gateway/web/history/foreign/meta", `{"v":1,"rev":"../..","sha256":"`+sum+`","parts":["x"]}`)
 	consul.KVPut("gateway/web/history/broken/meta", `{`)
