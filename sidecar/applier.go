@@ -118,10 +118,7 @@ func (a *applier) noteMissing() {
 		_, known := a.catalog.Endpoints(q)
 		return known
 	})
-	var names []string
-	for _, q := range a.active.missing {
-		names = append(names, q.String())
-	}
+	names := textOf(a.active.missing)
 	var waitsFor []string
 	if len(names) > 0 {
 		waitsFor, _ = a.unanswered(a.active.doc)
@@ -129,6 +126,14 @@ func (a *applier) noteMissing() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.now.unanswered, a.now.waitsFor = names, waitsFor
+}
+
+// textOf is what the admin port calls queries.
+func textOf(all []consul.Query) (names []string) {
+	for _, q := range all {
+		names = append(names, q.String())
+	}
+	return names
 }
 
 // take makes the document of the source the active revision, if it is one. The error is that nothing can serve.

@@ -49,6 +49,7 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, from discover
 	was := predecessor{a.active, a.now.phase, a.now.status.Since}
 	a.now.applied(doc, from.Source, time.Now())
 	a.now.name = from.Name
+	a.now.unanswered = textOf(next.missing) // with the phase, or the gateway would be ready for an instant
 	a.now.history.note(RevisionRecord{
 		Revision: doc.Revision, hash: from.Hash, State: discovery.RevisionApplied, Since: time.Now(),
 	})

@@ -219,3 +219,14 @@ func TestPhases(t *testing.T) {
 		}
 	}
 }
+
+// A revision whose services the catalog has not told yet is never ready, not even at the moment of its swap.
+func TestUnansweredFromTheSwapOn(t *testing.T) {
+	a := newApplier(t)
+	doc := document(t, "clusters:\n- {name: c, consul: {service: unheard}}\n")
+	var unanswered []string
+	err := a.apply(t.Context(), doc, discovery.Document{Source: "file"}, func(n *serving) { unanswered = n.unanswered })
+	if err != nil || len(unanswered) != 1 {
+		t.Errorf("unanswered at the swap: %q, %v", unanswered, err)
+	}
+}
