@@ -20,8 +20,8 @@ func manyRoutes(extra ...string) []byte {
 	return []byte(b.String())
 }
 
-// Routes that are read beside each other are what they are when they are read one after the other, and so is what is
-// wrong with them.
+// Routes that are read beside each other are what they are when they are read one after the other. So is what is wrong
+// with them.
 func TestRoutesInForks(t *testing.T) {
 	patterns := func(n int) (all []string) {
 		for i := range n {
