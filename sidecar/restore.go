@@ -52,7 +52,7 @@ func (a *applier) applyKept(ctx context.Context, l *lastGood, from discovery.Doc
 	rejected := a.now.status.LastRejected
 	a.mu.Unlock()
 	a.kept.retry.at = time.Time{}
-	doc, err := l.Document.decode(from.Parts, a.boot.Base(), a.state.takeTrees())
+	doc, err := l.Document.decode(from.Parts, a.boot.Base(), a.state.readTrees())
 	if err != nil {
 		return err
 	}

@@ -189,8 +189,7 @@ type state struct {
 	known   map[consul.Query]keptEndpoints
 	kept    string // hash of the document that the directory has, or will soon; empty = none
 	trials  trials
-	trees   *config.Trees // that were read at the start; nil: none, or they were taken
-	usually func()        // has the collector do as usual, after the start; nil: it does
+	usually func() // has the collector do as usual, after the start; nil: it does
 
 	writes  chan *lastGood // one place: the next to write
 	treesOf string         // hash of the document whose trees are kept; of the goroutine that writes
@@ -217,14 +216,9 @@ func openState(b *Bootstrap, log hclog.Logger) *state {
 	}
 	s.dir = dir
 	s.usually = garbage.until(garbageOfAStart, startGC)
-	var reading sync.WaitGroup
-	if b.Source == SourceConsul { // the others have the document at once
-		reading.Go(func() { s.trees = s.readTrees() })
-	}
 	s.read()
-	reading.Wait()
 	if d := s.document(); d == nil || d.size() > startMost {
-		s.collectAsUsual()
+		s.begun()
 	}
 	s.trials.open(dir, log, s.documentHash())
 	return s
@@ -255,17 +249,9 @@ func (s *state) read() {
 	s.written(&l, l.AsOf)
 }
 
-// begun tells that the start is over.
+// begun tells that the start is over: the collector does as usual.
 func (s *state) begun() {
-	if s != nil {
-		s.trees = nil
-		s.collectAsUsual()
-	}
-}
-
-// collectAsUsual has the collector do as usual from now on.
-func (s *state) collectAsUsual() {
-	if s.usually != nil {
+	if s != nil && s.usually != nil {
 		s.usually()
 		s.usually = nil
 	}

@@ -11,15 +11,6 @@ import (
 // time of that: the text is what is believed, and serves without it.
 const treesFile = "last-good.trees"
 
-// takeTrees gives the trees that were read at the start, once, and reads them anew from then on. They are large.
-func (s *state) takeTrees() *config.Trees {
-	if t := s.trees; t != nil {
-		s.trees = nil
-		return t
-	}
-	return s.readTrees()
-}
-
 // readTrees gives the kept trees, which may be of another text; nil: there are none of use.
 func (s *state) readTrees() *config.Trees {
 	kept, err := s.dir.ReadBytes(treesFile)
