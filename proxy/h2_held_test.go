@@ -78,20 +78,20 @@ func eachConn(t *testing.T, serve func(net.Conn)) string {
 }
 
 // heldMost is the most that a client's connection holds without goroutines, in KiB.
-const heldMost = 1200
+const heldMost = 900
 
 // A client opens as many streams as it may, each with as many fields as it may, and neither opens a window nor reads.
 // What its connection holds is bounded. docs/operations.md has the figures.
 func TestHeldForHeads(t *testing.T) {
 	t.Parallel()
-	const conns, streams = 4, 128
+	const conns, streams = 4, 100
 	for _, way := range []struct {
 		name, protocol, route string
 		goroutine             bool // each stream has one
 		most                  int  // KiB for a connection without fields
 	}{
 		{"to HTTP/1.1", "http1", "", false, heldMost},
-		{"to HTTP/2 with a goroutine", "http2", `retries: {on: ["503"]}`, true, 1400},
+		{"to HTTP/2 with a goroutine", "http2", `retries: {on: ["503"]}`, true, 1200},
 		{"relayed", "http2", "", false, 250},
 	} {
 		for name, fields := range heavy {
@@ -157,7 +157,7 @@ func TestHeldTrailers(t *testing.T) {
 	for name, route := range ways {
 		t.Run(name, func(t *testing.T) {
 			_, _, down, up := relaying(t, route, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
-			const streams = 18
+			const streams = 13
 			large := strings.Repeat("y", 60<<10)
 			ended, reset := 0, 0
 			next := func() (head bool) {
@@ -199,8 +199,8 @@ func TestHeldTrailers(t *testing.T) {
 					ended++
 				}
 			}
-			if ended < 13 || ended > 17 {
-				t.Errorf("%d streams of %d got their trailers, want some fifteen", ended, streams)
+			if ended < 8 || ended > 11 {
+				t.Errorf("%d streams of %d got their trailers, want some ten", ended, streams)
 			}
 		})
 	}

@@ -6,6 +6,9 @@ import "sync"
 // buffer of their own.
 const BufferSize = 8 << 10
 
+// HalfSize is the size in bytes of the pooled buffers for half as much.
+const HalfSize = BufferSize / 2
+
 // These are the sizes in bytes of the buffers that heads are kept in while a request waits. Most heads are much
 // smaller than what they are read with.
 const (
@@ -16,8 +19,8 @@ const (
 // BulkSize is the size in bytes of the buffers that long bodies are moved through.
 const BulkSize = 64 << 10
 
-// Buffer is a pooled byte slice. Whoever takes one with [NewBuffer], [NewBulk], [Sized] or [Fitting] gives it back with
-// Free, and does not touch it afterwards.
+// Buffer is a pooled byte slice. Whoever takes one with [NewBuffer], [NewHalf], [NewBulk], [Sized] or [Fitting] gives it
+// back with Free, and does not touch it afterwards.
 type Buffer struct {
 	B []byte
 }
@@ -25,6 +28,7 @@ type Buffer struct {
 var (
 	tiny   = poolOf(tinySize)
 	small  = poolOf(smallSize)
+	half   = poolOf(HalfSize)
 	normal = poolOf(BufferSize)
 	bulk   = poolOf(BulkSize)
 )
@@ -35,6 +39,9 @@ func poolOf(size int) *sync.Pool {
 
 // NewBuffer takes a buffer of [BufferSize] bytes from the pool.
 func NewBuffer() *Buffer { return normal.Get().(*Buffer) }
+
+// NewHalf takes a buffer of [HalfSize] bytes from the pool.
+func NewHalf() *Buffer { return half.Get().(*Buffer) }
 
 // NewBulk takes a buffer of [BulkSize] bytes from the pool.
 func NewBulk() *Buffer { return bulk.Get().(*Buffer) }
@@ -73,6 +80,8 @@ func (b *Buffer) Free() {
 		tiny.Put(b)
 	case smallSize:
 		small.Put(b)
+	case HalfSize:
+		half.Put(b)
 	case BufferSize:
 		normal.Put(b)
 	case BulkSize:

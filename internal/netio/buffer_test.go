@@ -18,7 +18,7 @@ func TestSized(t *testing.T) {
 
 // TestFreeRestoresLength: whatever was done to B's length, the next one who takes the buffer finds it whole.
 func TestFreeRestoresLength(t *testing.T) {
-	for _, take := range []func() *Buffer{NewBuffer, NewBulk} {
+	for _, take := range []func() *Buffer{NewBuffer, NewHalf, NewBulk} {
 		b := take()
 		n := len(b.B)
 		b.B = b.B[:3]

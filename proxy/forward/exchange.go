@@ -57,6 +57,18 @@ type Workspace struct {
 	reply     []byte // the head of a local reply
 }
 
+// keepScratch is how many bytes of each kind of scratch memory are kept while a request waits.
+const keepScratch = 1 << 10
+
+// trim gives up what is large, and in use no more.
+func (w *Workspace) trim() {
+	for _, b := range []*[]byte{&w.target, &w.authority, &w.chain, &w.trace} {
+		if cap(*b) > keepScratch {
+			*b = nil
+		}
+	}
+}
+
 // reset makes ex ready for the next request of the same connection.
 func (ex *exchange) reset() {
 	ex.req.Reset()

@@ -7,7 +7,6 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http1"
-	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
@@ -20,8 +19,9 @@ type upstreamH1 struct {
 	body   http1.Body
 	slot   *cluster.Slot
 	reused bool
-	since  int64 // when it was given back, on the sweeper's clock
-	bare   bool  // its last response could have no body, which some endpoints send all the same
+	keep   time.Duration // how long the endpoint lets it be idle after this response; 0: it did not say
+	since  int64         // when it was given back, on the sweeper's clock
+	bare   bool          // its last response could have no body, which some endpoints send all the same
 }
 
 func newUpstreamH1(e *Engine, nc net.Conn, slot *cluster.Slot) *upstreamH1 {
@@ -51,11 +51,11 @@ func (u *upstreamH1) Flush() error                            { return u.w.Flush
 func (u *upstreamH1) SetReadDeadline(at int64)                { u.conn.SetReadDeadline(at) }
 func (u *upstreamH1) Head(h *message.Head, toHead bool) error { return u.r.ReadResponse(h, toHead) }
 func (u *upstreamH1) Interim()                                { u.r.Done() }
-func (u *upstreamH1) Answer(h *message.Head)                  { u.r.Body(&u.body, h) }
 func (u *upstreamH1) Ready() bool                             { return u.body.Ready() }
 func (u *upstreamH1) Next() ([]byte, error)                   { return u.body.Next() }
 func (u *upstreamH1) Trailers() *message.Head                 { return u.body.Trailers() }
 func (u *upstreamH1) Return(n int)                            { u.body.Return(n) }
+func (u *upstreamH1) Fit()                                    { u.r.Fit() }
 func (u *upstreamH1) TimedOut(int64)                          {} // whoever has it closes it then
 func (u *upstreamH1) Interrupt()                              { u.conn.Interrupt() }
 func (u *upstreamH1) Cut()                                    { _ = u.conn.Close() }
@@ -78,12 +78,10 @@ func (u *upstreamH1) Ahead(n int) {
 	u.conn.SetSmallFirst(n > 0 && n < netio.BufferSize)
 }
 
-// Fit moves the head, which lies in the buffer that is read into, to memory of its own.
-func (u *upstreamH1) Fit(head *message.Head) {
-	var moved message.Head
-	http2.CopyHead(&moved, head)
-	*head = moved
-	u.r.Fit()
+// Answer takes from the head what is needed after it.
+func (u *upstreamH1) Answer(h *message.Head) {
+	u.keep = keepFor(h)
+	u.r.Body(&u.body, h)
 }
 
 // Park has r wait for the next head, and for client, unless that is nil.
@@ -116,10 +114,9 @@ const lookAfter = int64(10 * time.Millisecond)
 // GiveBack ends the lease: the connection goes back to the pool when the response was read to its end and nothing came
 // behind it.
 func (u *upstreamH1) GiveBack(h *message.Head, toHead bool, ep *cluster.Endpoint, now int64) {
-	keep := keepFor(h)
 	u.since, u.bare = now, toHead || message.Bodiless(h.Status)
 	if u.rest(h) {
-		ep.Put(u, keep)
+		ep.Put(u, u.keep)
 	} else {
 		_ = u.Close() // it has served
 	}

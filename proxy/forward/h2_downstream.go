@@ -214,8 +214,13 @@ func (q *requestH2) Offer(p []byte) (int, error) {
 }
 
 func (q *requestH2) AwaitRoom()       { q.pipe.AwaitRoom() }
-func (q *requestH2) ParkUnread() bool { return q.pipe.Park((*unreadH2)(q)) }
 func (q *requestH2) Ahead(u upstream) { u.Ahead(q.stream.Ahead()) }
+
+// ParkUnread gives up the memory of the head, which was sent.
+func (q *requestH2) ParkUnread() bool {
+	q.fields = http2.Fields{}
+	return q.pipe.Park((*unreadH2)(q))
+}
 
 // write sends bytes of the body, and with end its end. It waits for the client's windows; the reading goroutine leaves
 // that to another.

@@ -35,11 +35,12 @@ func (ex *exchange) park(u upstream, limit int64) bool {
 }
 
 // parkUnread has the client waited for without a goroutine, while it takes no more of the response. Of that, the last
-// n bytes that u has handed out are left. They, and little else, are held meanwhile. False: there is nothing to wait
+// n bytes that u has handed out are left. They, and little else, are held meanwhile. The head of the response has gone out, and its fields go. False: there is nothing to wait
 // for, and u hands them out again.
 func (ex *exchange) parkUnread(u upstream, n int) bool {
 	u.Return(n)
-	u.Fit(&ex.resp)
+	u.Fit()
+	ex.resp.DropFields()
 	ex.attempt.state = unread
 	if ex.down.ParkUnread() {
 		return true

@@ -156,6 +156,7 @@ func (ex *exchange) send(u upstream, whole bool) (sent int64, err error) {
 	}
 	err = u.Send(&ex.out)
 	ex.out = outgoing{}
+	ex.work.trim()
 	runtime.Gosched() // others go first: by the time this goroutine is back, the response may be there
 	return u.Sent(), err
 }

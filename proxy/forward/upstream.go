@@ -53,9 +53,9 @@ type upstream interface {
 	// Ahead bounds, in bytes, what is read of a response at once; 0: nothing does.
 	Ahead(n int)
 	// Return says that the last n bytes of what Next handed out were not used: it hands them out again. Fit gives up
-	// the memory that nothing of the response needs any more, for a wait that may be long; head, in use, is moved.
+	// the memory that nothing of the response needs any more, for a wait that may be long; that of its head is among it.
 	Return(n int)
-	Fit(head *message.Head)
+	Fit()
 
 	// TimedOut says that the endpoint owed something since that moment, and has not sent it in time.
 	TimedOut(since int64)

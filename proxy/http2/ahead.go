@@ -10,12 +10,12 @@ import (
 // client. A stream to an endpoint begins with a small window. Its first bytes that were passed on widen it, as far as
 // the client's connection has something left of what its streams may have together.
 
-// aheadFirst is the first window of a stream to an endpoint, in bytes: one pooled buffer.
-const aheadFirst = netio.BufferSize
+// aheadFirst is the first window of a stream to an endpoint, in bytes: half of a pooled buffer.
+const aheadFirst = netio.HalfSize
 
 // aheadMost is how many bytes the windows of the streams to endpoints may grow by, for all streams of one client's
 // connection together.
-const aheadMost = 1 << 20
+const aheadMost = 192 << 10
 
 // wideStreams is for how many streams an endpoint is taken to send large responses, after one of them.
 const wideStreams = 64
@@ -55,7 +55,8 @@ type aheadShare struct {
 }
 
 // grantAhead asks for want more bytes of window for the stream to an endpoint whose data goes on in s. It returns how
-// many there are. s may be nil: nothing is shared then. Safe under the lock of the other connection.
+// many there are: at most half of what is left, so that those to come get some too. s may be nil: nothing is shared
+// then. Safe under the lock of the other connection.
 func (s *Stream) grantAhead(want int) int {
 	if s == nil {
 		return want
@@ -66,7 +67,7 @@ func (s *Stream) grantAhead(want int) int {
 	if s.ahead.gone {
 		return 0
 	}
-	n := min(want, aheadMost-a.granted)
+	n := min(want, (aheadMost-a.granted)/2)
 	a.granted += n
 	s.ahead.n += n
 	return n

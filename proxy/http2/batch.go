@@ -22,15 +22,8 @@ func (b *Batch) Fields() *Fields {
 	return &b.fields
 }
 
-// keepFields is how many fields a section may have whose memory is kept between requests.
-const keepFields = 64
-
-// Trim gives up the memory of the section, where it is large: for a goroutine that will wait.
-func (b *Batch) Trim() {
-	if cap(b.fields.list) > keepFields {
-		b.fields = Fields{}
-	}
-}
+// Trim forgets the section that was written, with what it was made of: for a goroutine that will wait.
+func (b *Batch) Trim() { b.fields.Reset() }
 
 // Later has f called once, by the next Flush, when other goroutines have had their turn and before anything is
 // written. What f appends goes along. f must not block, nor flush.

@@ -14,7 +14,11 @@ func (q *bodyQueue) push(p []byte) {
 		return
 	}
 	if q.buf == nil {
-		q.buf = netio.Sized(len(p))
+		if len(p) <= netio.HalfSize { // all that most streams hold
+			q.buf = netio.NewHalf()
+		} else {
+			q.buf = netio.Sized(len(p))
+		}
 		q.b = q.buf.B[:0]
 	}
 	if len(q.b)+len(p) > cap(q.b) {

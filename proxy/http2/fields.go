@@ -10,7 +10,7 @@ import (
 
 // Fields is a head or trailer section to be sent: pseudo-header fields first, then the others in order. It copies no
 // more than it must: what it was given has to stay as it is until the section was written. Reset makes it ready for
-// another; the memory stays.
+// another; the memory of a small one stays.
 type Fields struct {
 	list    []field
 	scratch []byte // lower-cased names and numbers
@@ -29,8 +29,19 @@ type field struct {
 // connectionFields never go into HTTP/2, and Host is what :authority says (RFC 9113 sections 8.2.2 and 8.3.1).
 const connectionFields = message.ConnectionFields | 1<<message.HTTP2Settings | 1<<message.TE | 1<<message.Host
 
-// Reset forgets the fields.
+// keepFields is how many fields a section may have whose memory is kept for another one, and keepScratch how many bytes
+// of names and numbers.
+const (
+	keepFields  = 64
+	keepScratch = 1 << 10
+)
+
+// Reset forgets the fields, and gives up the memory of a large section.
 func (f *Fields) Reset() {
+	if cap(f.list) > keepFields || cap(f.scratch) > keepScratch {
+		*f = Fields{}
+		return
+	}
 	clear(f.list)
 	*f = Fields{list: f.list[:0], scratch: f.scratch[:0]}
 }

@@ -45,6 +45,9 @@ func held(h *message.Head) int {
 // connection of its own, without a goroutine, takes so much.
 const streamBytes = 5 << 10
 
+// headsPerStream is how many bytes of heads each stream may have, on average, where a client opens all that it may.
+const headsPerStream = 2 << 10
+
 // room tells whether n more bytes may be held, where so many more streams are opened.
 func (t *streamTable) room(n, more int, o *Options) bool {
 	return t.heads+n+(len(t.open)+more)*streamBytes <= o.HeldBytes

@@ -8,15 +8,15 @@ import (
 
 // Options of a connection. Zero fields take the defaults; a zero timeout is none.
 type Options struct {
-	MaxStreams     int // streams at a time that the client may open; default 128. Server only
+	MaxStreams     int // streams at a time that the client may open; default 100. Server only
 	MaxHeaderBytes int // of one head or trailer section, counted as RFC 9113 section 10.5.1 does; default 64 KiB
 	MaxFields      int // of one head or trailer section; default 200
 	// HeldBytes is how many bytes all requests of the connection together may hold: of heads and trailers, and 5 KiB
-	// for each stream. Requests over it are refused. The default is 1 MiB; it always has room for MaxStreams streams,
-	// and for four times MaxHeaderBytes. Server only
+	// for each stream. Requests over it are refused. The default is MaxStreams times 7 KiB, 2 of which are for its
+	// heads; it always has room for MaxStreams streams and for twice MaxHeaderBytes besides. Server only
 	HeldBytes int
 	// StreamWindow is how many bytes of one stream the peer may send ahead of Consumed; default 256 KiB. It begins
-	// with the protocol's own 64 KiB on a server's side and with 8 KiB on a client's, if that is less. It gets there
+	// with the protocol's own 64 KiB on a server's side and with 4 KiB on a client's, if that is less. It gets there
 	// as bytes are consumed. A peer that opens many streams and reads none does not make us hold as much for each.
 	StreamWindow int
 	firstWindow  int // of a new stream
@@ -54,10 +54,10 @@ func (o *Options) setDefaults(client bool) {
 			*p = v
 		}
 	}
-	def(&o.MaxStreams, 128)
+	def(&o.MaxStreams, 100)
 	def(&o.MaxHeaderBytes, 64<<10)
 	def(&o.MaxFields, 200)
-	def(&o.HeldBytes, max(1<<20, o.MaxStreams*streamBytes+4*o.MaxHeaderBytes))
+	def(&o.HeldBytes, o.MaxStreams*streamBytes+max(o.MaxStreams*headsPerStream, 2*o.MaxHeaderBytes))
 	def(&o.StreamWindow, 256<<10)
 	if client {
 		def(&o.ConnWindow, 1<<30)

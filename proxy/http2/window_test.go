@@ -135,7 +135,7 @@ func TestWideWindows(t *testing.T) {
 		}
 		for i, row := range []struct{ first, sent int }{
 			{aheadFirst, 100},   // small
-			{aheadFirst, 5000},  // large
+			{aheadFirst, 3000},  // large
 			{defaultWindow, 10}, // the next ones have room at once
 			{defaultWindow, 10},
 		} {

@@ -75,6 +75,13 @@ func (h *Head) Reset() {
 	*h = Head{Fields: f, ContentLength: -1}
 }
 
+// DropFields gives up the memory of the lines. What they said of the message stays: its status, and how it ends.
+func (h *Head) DropFields() {
+	*h = Head{
+		Version: h.Version, Status: h.Status, Present: h.Present, Body: h.Body, ContentLength: h.ContentLength, Close: h.Close,
+	}
+}
+
 // Add records a field whose bytes lie in Buf: name [start,nameEnd), value [valueStart,valueEnd), its line up to end. It
 // returns the ID.
 func (h *Head) Add(start, nameEnd, valueStart, valueEnd, end int) ID {
