@@ -218,8 +218,8 @@ func TestFileRefuses(t *testing.T) {
 		make func(path string) error
 		want string
 	}{
-		{"folder", func(path string) error { return os.Mkdir(path, 0o700) }, "not a regular file (d"},
-		{"pipe", func(path string) error { return syscall.Mkfifo(path, 0o600) }, "not a regular file (p"},
+		{"folder", func(path string) error { return os.Mkdir(path, 0o700) }, "not a regular file (a folder)"},
+		{"pipe", func(path string) error { return syscall.Mkfifo(path, 0o600) }, "not a regular file (a pipe)"},
 		{"empty", func(path string) error { return os.WriteFile(path, nil, 0o600) }, "empty"},
 		{"large", func(path string) error { return os.WriteFile(path, make([]byte, config.MaxDocumentBytes+1), 0o600) },
 			"larger than 8 MiB (8388609 bytes)"},

@@ -43,7 +43,7 @@ func TestPrepareNamesWhatIsWrong(t *testing.T) {
 		{"swapped", listenerDoc(config.ListenerTLS{Certificates: []config.Certificate{certificate("a.key", "a.pem")}}),
 			"listeners[0].tls.certificates[0]: a.key: holds no certificate (PRIVATE KEY)"},
 		{"folder", listenerDoc(config.ListenerTLS{Certificates: []config.Certificate{certificate("folder", "a.key")}}),
-			"listeners[0].tls.certificates[0]: folder: not a regular file (d---------)"},
+			"listeners[0].tls.certificates[0]: folder: not a regular file (a folder)"},
 		{"no CA", listenerDoc(config.ListenerTLS{Certificates: []config.Certificate{a}, ClientCAFile: "a.key"}),
 			"listeners[0].tls.client_ca_file: a.key: holds no certificate (PRIVATE KEY)"},
 		{"everything at once", listenerDoc(config.ListenerTLS{

@@ -435,7 +435,7 @@ func TestCheckOfTheBootstrapsOwn(t *testing.T) {
 	has(t, printed, []string{
 		missing + ": no such file or directory → put a whole file in its place, or mend the path in " +
 			"GATEWAY_TLS_CERTS or GATEWAY_TLS_CLIENT_CA",
-		": not a regular file (d---------) → make it a file that the gateway may read",
+		": not a regular file (a folder) → make it a file that the gateway may read",
 		"→ no resolver knows the host: mend it, or write :80",
 	}, "in the document")
 }

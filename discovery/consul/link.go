@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/consul/api"
-
-	"github.com/fabian4/gateway-homebrew-go/discovery"
 )
 
 const (
@@ -74,7 +72,7 @@ func newLink(options Options) (*link, error) {
 			return nil, err
 		}
 	}
-	if err := l.readFiles(config.TLSConfig); err != nil {
+	if err := l.readFiles(&config.TLSConfig); err != nil {
 		return nil, err
 	}
 	var err error
@@ -187,28 +185,6 @@ func withoutUser(address string) string {
 		return "***" + address[at:]
 	}
 	return scheme + "://***" + address[at:]
-}
-
-// readFiles notes what the TLS files hold, so that a change of them is seen. The
-// library reads them once more; what changes in between is seen at the next event.
-func (l *link) readFiles(config api.TLSConfig) error {
-	h := sha256.New()
-	for _, file := range []struct{ variable, path string }{
-		{api.HTTPCAFile, config.CAFile}, {api.HTTPClientCert, config.CertFile}, {api.HTTPClientKey, config.KeyFile},
-	} {
-		if file.path == "" {
-			continue
-		}
-		text, err := discovery.ReadFile(file.path)
-		if err != nil {
-			return fmt.Errorf("env %s: %w", file.variable, err)
-		}
-		l.files = append(l.files, file.path)
-		_, _ = fmt.Fprintln(h, len(text))
-		_, _ = h.Write(text)
-	}
-	h.Sum(l.content[:0])
-	return nil
 }
 
 // request makes the request for path, below the prefix of the address.

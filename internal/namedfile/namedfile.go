@@ -26,6 +26,9 @@ var ErrNoReader = errors.New("a pipe or socket that nobody reads")
 // Read reads a regular file of at most a bound, in bytes.
 func Read(path string, most int) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ENXIO) { // what opening a socket is answered with, and some devices
+		return nil, notRegular(path, fs.ModeSocket)
+	}
 	if err != nil {
 		return nil, pathError(path, err)
 	}
@@ -35,7 +38,10 @@ func Read(path string, most int) ([]byte, error) {
 		return nil, pathError(path, err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: %w (%v)", path, ErrNotRegular, info.Mode().Type())
+		return nil, notRegular(path, info.Mode())
+	}
+	if info.Size() > int64(most) {
+		return nil, fmt.Errorf("%s: larger than %s (%d bytes)", path, size(most), info.Size())
 	}
 	data, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
 	if err != nil {
@@ -58,6 +64,20 @@ func Append(path string) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// notRegular is the error for what is no file with content of its own.
+func notRegular(path string, mode fs.FileMode) error {
+	what := "a device"
+	switch {
+	case mode.IsDir():
+		what = "a folder"
+	case mode&fs.ModeNamedPipe != 0:
+		what = "a pipe"
+	case mode&fs.ModeSocket != 0:
+		what = "a socket"
+	}
+	return fmt.Errorf("%s: %w (%s)", path, ErrNotRegular, what)
 }
 
 func size(n int) string {

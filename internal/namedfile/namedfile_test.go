@@ -3,6 +3,7 @@ package namedfile
 import (
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,11 +20,24 @@ func pipe(t *testing.T) string {
 	return path
 }
 
+func socket(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "socket")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	return path
+}
+
 func TestReadWaitsForNobody(t *testing.T) {
-	for _, path := range []string{pipe(t), t.TempDir(), "/dev/zero"} {
-		if _, err := Read(path, 10); !errors.Is(err, ErrNotRegular) ||
-			!strings.HasPrefix(err.Error(), path+": not a regular file (") {
-			t.Errorf("Read(%s) = %v, want that it is not a regular file", path, err)
+	for _, row := range []struct{ path, what string }{
+		{pipe(t), "a pipe"}, {t.TempDir(), "a folder"}, {"/dev/zero", "a device"}, {socket(t), "a socket"},
+	} {
+		_, err := Read(row.path, 10)
+		if want := row.path + ": not a regular file (" + row.what + ")"; !errors.Is(err, ErrNotRegular) || err.Error() != want {
+			t.Errorf("Read = %v, want %s", err, want)
 		}
 	}
 	if _, err := Read(filepath.Join(t.TempDir(), "none"), 10); !errors.Is(err, fs.ErrNotExist) {
@@ -44,6 +58,12 @@ func TestReadIsBounded(t *testing.T) {
 	}
 	if _, err := Read(path, 1024); err == nil || err.Error() != path+": larger than 1 KiB (4096 bytes)" {
 		t.Errorf("Read over its bound = %v", err)
+	}
+	if err := os.Truncate(path, 1<<40); err != nil {
+		t.Skipf("no sparse files: %v", err)
+	}
+	if n := testing.AllocsPerRun(1, func() { _, _ = Read(path, 64<<20) }); n > 20 {
+		t.Errorf("a file far over its bound is read before it is refused: %v allocations", n)
 	}
 }
 
