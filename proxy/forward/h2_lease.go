@@ -3,6 +3,7 @@ package forward
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"runtime/debug"
 	"time"
@@ -95,6 +96,8 @@ var (
 	errPanicked    error = &netio.ConnectError{Err: errors.New("panic")}
 	errSlowConnect error = &netio.ConnectError{Err: context.DeadlineExceeded}
 	errUnwanted          = errors.New("connect: nobody waits for it")
+	// errNoStream: an endpoint that is connected to had no stream left in time. Another endpoint may have one.
+	errNoStream = fmt.Errorf("no stream at the endpoint in time: %w", cluster.ErrOverflow)
 )
 
 // alone makes a connection for one request, or waits for one that is put back: the endpoint is not expected to

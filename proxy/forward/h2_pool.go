@@ -141,6 +141,9 @@ func (s *h2Pool) leave(w *h2Waiter) (upstream, error) {
 	if s.opening == connecting || s.unsettled() {
 		return nil, errSlowConnect
 	}
+	if len(s.clients) > 0 {
+		return nil, errNoStream
+	}
 	return nil, cluster.ErrOverflow
 }
 

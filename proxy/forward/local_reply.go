@@ -64,10 +64,10 @@ func noEndpoint(err error) *route.LocalReply {
 func UpstreamReply(err error) *route.LocalReply {
 	var connect *netio.ConnectError
 	switch {
+	case errors.Is(err, errNoStream), errors.Is(err, http2.ErrNoCapacity):
+		return &route.LocalReply{Status: 503, Flag: telemetry.UO, Text: "upstream limit reached", Cause: err}
 	case errors.Is(err, cluster.ErrOverflow), errors.Is(err, cluster.ErrNoEndpoint):
 		return noEndpoint(err)
-	case errors.Is(err, http2.ErrNoCapacity):
-		return &route.LocalReply{Status: 503, Flag: telemetry.UO, Text: "upstream limit reached", Cause: err}
 	case errors.As(err, &connect) && connect.Ours:
 		return &route.LocalReply{Status: 503, Flag: telemetry.UO, Text: "upstream limit reached", Cause: err}
 	case errors.As(err, &connect):

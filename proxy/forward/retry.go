@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -29,6 +30,7 @@ func replayable(p *route.RetryPolicy, m telemetry.Method, bodyKept bool) bool {
 type failedAttempt struct {
 	flag       telemetry.Flag
 	grpc       bool
+	noStream   bool // the endpoint had no stream of HTTP/2 left in time
 	unsent     bool // no byte of the request was written, or the endpoint says that it did nothing with it
 	bodyKept   bool
 	replayable bool
@@ -45,6 +47,8 @@ func retryable(p *route.RetryPolicy, a failedAttempt) bool {
 		return p.Reset && harmless || connect && harmless && a.unsent
 	case telemetry.UT:
 		return p.Timeout && harmless
+	case telemetry.UO:
+		return connect && harmless && a.noStream
 	}
 	return false
 }
@@ -65,11 +69,13 @@ func (ex *exchange) again(out *result) bool {
 		return true // decided, and counted, when the response was there
 	}
 	p := ex.policy()
+	noStream := errors.Is(out.reply.Cause, errNoStream)
 	ok := retryable(p, failedAttempt{
-		flag: out.reply.Flag, grpc: ex.decision.GRPC, unsent: out.unsent,
+		flag: out.reply.Flag, grpc: ex.decision.GRPC, noStream: noStream, unsent: out.unsent,
 		bodyKept: ex.upload.buffer.whole(), replayable: ex.replayable(),
 	})
-	if ok && p.Failover && !Unprocessed(out.reply.Cause) { // what an endpoint did not process it may take the next time
+	if ok && (noStream || p.Failover && !Unprocessed(out.reply.Cause)) {
+		// What an endpoint did not process it may take the next time. For a stream of it the request has waited.
 		ok = ex.cluster().Untried(&ex.attempt.tried)
 	}
 	return ok && ex.mayRetry(out.unsent)
