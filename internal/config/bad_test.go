@@ -478,7 +478,7 @@ var bad = []struct{ file, want string }{
 13:69: routes[11].host_rewrite: want a port from 1 to 65535 (seen "a:99999")
 `},
 	{"kinds.bad.yaml", `
-1:12: listeners: want a list (seen a mapping)
+1:12: listeners: want a list: begin each entry with - and a space (seen a mapping)
 3:5: routes[0]: want a mapping (seen "just text")
 3:5: routes[0]: name is missing
 4:5: routes[1]: want a mapping (seen a list)
@@ -807,6 +807,18 @@ var bad = []struct{ file, want string }{
 `},
 	{"syntax.bad.yaml", `
 4:12: document: not YAML (while parsing a flow mapping: did not find expected ',' or '}')
+`},
+	{"syntax-colon.bad.yaml", `
+2:7: document: not YAML (mapping values are not allowed in this context: is this line indented as its neighbours are, and does the one before it have its colon?)
+`},
+	{"syntax-dash.bad.yaml", `
+3:3: document: not YAML (while parsing a block collection: did not find expected '-' indicator: is this line indented as its neighbours are?)
+`},
+	{"syntax-template.bad.yaml", `
+3:1: document: not YAML (while scanning a simple key: could not find expected ':': a line without a colon, want key: value)
+`},
+	{"syntax-toml.bad.yaml", `
+2:1: document: not YAML (did not find expected <document start>: want lines such as key: value)
 `},
 	{"tab.bad.yaml", `
 2:1: document: not YAML (a tab: write spaces in front of a key, a dash or a value)

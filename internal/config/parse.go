@@ -146,11 +146,24 @@ func (d *decoder) syntax(data []byte, err, bound error) {
 		d.problem(&at, "not YAML (a tab: write spaces in front of a key, a dash or a value)")
 		return
 	}
+	what := bad.Message
 	if bad.ContextMsg != "" {
-		d.problem(&at, "not YAML (%s: %s)", bad.ContextMsg, bad.Message)
-		return
+		what = bad.ContextMsg + ": " + what
 	}
-	d.problem(&at, "not YAML (%s)", bad.Message)
+	if hint := syntaxHints[bad.Message]; hint != "" {
+		what += ": " + hint
+	}
+	d.problem(&at, "not YAML (%s)", what)
+}
+
+// syntaxHints are what to look for, by what the parser says of the most frequent mistakes. Its words are about its own
+// states.
+var syntaxHints = map[string]string{
+	"mapping values are not allowed in this context": "is this line indented as its neighbours are, " +
+		"and does the one before it have its colon?",
+	"did not find expected <document start>": "want lines such as key: value",
+	"could not find expected ':'":            "a line without a colon, want key: value",
+	"did not find expected '-' indicator":    "is this line indented as its neighbours are?",
 }
 
 // isTab tells whether there is a tab at a line and column, both counted from 1.

@@ -159,9 +159,15 @@ func (d *decoder) isKind(n *yaml.Node, want yaml.Kind) bool {
 	}
 	word := map[yaml.Kind]string{yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list",
 		yaml.ScalarNode: "a single value"}[want]
+	if want == yaml.SequenceNode && n.Kind == yaml.MappingNode {
+		word += beginWithDash
+	}
 	d.problem(n, "want %s (%s)", word, seen(n))
 	return false
 }
+
+// beginWithDash is what is told whoever wrote a mapping where a list is wanted.
+const beginWithDash = ": begin each entry with - and a space"
 
 // isList reports a node that is none. The parameter item is an example of what is wanted in it, empty for a single
 // value such as that which is there.
@@ -173,6 +179,8 @@ func (d *decoder) isList(n *yaml.Node, item string) bool {
 		d.problem(n, "want a list such as [%s] (%s)", item, seen(n))
 	case n.Kind == yaml.ScalarNode && n.Tag != "!!null":
 		d.problem(n, "want a list: write [%s] (%s)", shown(n.Value), seen(n))
+	case n.Kind == yaml.MappingNode:
+		d.problem(n, "want a list"+beginWithDash+" (%s)", seen(n))
 	default:
 		d.problem(n, "want a list (%s)", seen(n))
 	}
