@@ -36,7 +36,8 @@ func TestReadWaitsForNobody(t *testing.T) {
 		{pipe(t), "a pipe"}, {t.TempDir(), "a folder"}, {"/dev/zero", "a device"}, {socket(t), "a socket"},
 	} {
 		_, err := Read(row.path, 10)
-		if want := row.path + ": not a regular file (" + row.what + ")"; !errors.Is(err, ErrNotRegular) || err.Error() != want {
+		want := row.path + ": not a regular file (" + row.what + ")"
+		if !errors.Is(err, ErrNotRegular) || err.Error() != want {
 			t.Errorf("Read = %v, want %s", err, want)
 		}
 	}

@@ -19,8 +19,8 @@ const (
 // BulkSize is the size in bytes of the buffers that long bodies are moved through.
 const BulkSize = 64 << 10
 
-// Buffer is a pooled byte slice. Whoever takes one with [NewBuffer], [NewHalf], [NewBulk], [Sized] or [Fitting] gives it
-// back with Free, and does not touch it afterwards.
+// Buffer is a pooled byte slice. Whoever takes one with [NewBuffer], [NewHalf], [NewBulk], [Sized] or [Fitting] gives
+// it back with Free, and does not touch it afterwards.
 type Buffer struct {
 	B []byte
 }

@@ -35,8 +35,8 @@ func (ex *exchange) park(u upstream, limit int64) bool {
 }
 
 // parkUnread has the client waited for without a goroutine, while it takes no more of the response. Of that, the last
-// n bytes that u has handed out are left. They, and little else, are held meanwhile. The head of the response has gone out, and its fields go. False: there is nothing to wait
-// for, and u hands them out again.
+// n bytes that u has handed out are left. They, and little else, are held meanwhile: the head
+// of the response has gone out. False: there is nothing to wait for, and u hands them out again.
 func (ex *exchange) parkUnread(u upstream, n int) bool {
 	u.Return(n)
 	u.Fit()

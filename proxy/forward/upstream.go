@@ -53,7 +53,7 @@ type upstream interface {
 	// Ahead bounds, in bytes, what is read of a response at once; 0: nothing does.
 	Ahead(n int)
 	// Return says that the last n bytes of what Next handed out were not used: it hands them out again. Fit gives up
-	// the memory that nothing of the response needs any more, for a wait that may be long; that of its head is among it.
+	// the memory that nothing of the response needs any more, that of its head too. It is for a wait that may be long.
 	Return(n int)
 	Fit()
 

@@ -79,9 +79,9 @@
 // The connection's window towards an upstream is practically infinite, because its streams belong to different clients.
 // One that reads slowly may use up the window of its own streams, never that of the others. Towards a client it is a
 // bound on what that client makes us hold. A stream to an upstream begins with a window of 4 KiB, which few
-// small responses fill. The first bytes that the client takes widen it, at the price of a round trip to the upstream. The
-// next streams of that upstream connection are wide at once. With each request that would cost its endpoint a frame for
-// every small response.
+// small responses fill. The first bytes that the client takes widen it, at the price of a round trip to the upstream.
+// The next streams of that upstream connection are wide at once. With each request that would cost its endpoint a frame
+// for every small response.
 //
 // No priorities (RFC 9113 section 5.3.2 retires them), no push, no SETTINGS_MAX_FRAME_SIZE over 16 KiB in either
 // direction.

@@ -12,8 +12,8 @@ type Options struct {
 	MaxHeaderBytes int // of one head or trailer section, counted as RFC 9113 section 10.5.1 does; default 64 KiB
 	MaxFields      int // of one head or trailer section; default 200
 	// HeldBytes is how many bytes all requests of the connection together may hold: of heads and trailers, and 5 KiB
-	// for each stream. Requests over it are refused. The default is MaxStreams times 7 KiB, 2 of which are for its
-	// heads; it always has room for MaxStreams streams and for twice MaxHeaderBytes besides. Server only
+	// for each stream. Requests over it are refused. The default is MaxStreams times 7 KiB, 2 of which are for
+	// heads. It always has room for MaxStreams streams, and for twice MaxHeaderBytes besides. Server only
 	HeldBytes int
 	// StreamWindow is how many bytes of one stream the peer may send ahead of Consumed; default 256 KiB. It begins
 	// with the protocol's own 64 KiB on a server's side and with 4 KiB on a client's, if that is less. It gets there

@@ -78,7 +78,8 @@ func (h *Head) Reset() {
 // DropFields gives up the memory of the lines. What they said of the message stays: its status, and how it ends.
 func (h *Head) DropFields() {
 	*h = Head{
-		Version: h.Version, Status: h.Status, Present: h.Present, Body: h.Body, ContentLength: h.ContentLength, Close: h.Close,
+		Version: h.Version, Status: h.Status, Present: h.Present,
+		Body: h.Body, ContentLength: h.ContentLength, Close: h.Close,
 	}
 }
 

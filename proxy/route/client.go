@@ -89,8 +89,9 @@ func (d *Decision) remote(c *Client) netip.Addr {
 	return addr
 }
 
-// forwardedAddr reads one element of X-Forwarded-For: an address, which some proxies write with a port, in brackets, or
-// in quotes as Forwarded has it (RFC 7239 section 6). An IPv4 address that is written as an IPv6 one is taken for the former; a zone is left out.
+// forwardedAddr reads one element of X-Forwarded-For, which is an address. Some proxies write it with a port, in
+// brackets, or in quotes as in Forwarded (RFC 7239 section 6). An IPv4 address that is written as an
+// IPv6 one is taken for the former; a zone is left out.
 func forwardedAddr(e []byte) (netip.Addr, bool) {
 	if n := len(e); n > 2 && e[0] == '"' && e[n-1] == '"' {
 		e = e[1 : n-1]
