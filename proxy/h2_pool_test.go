@@ -116,7 +116,8 @@ func TestNoStreamButElsewhere(t *testing.T) {
 	for name, h2 := range map[string]bool{"http1": false, "http2": true} {
 		t.Run(name, func(t *testing.T) {
 			never := silentEndpoint(t, "http2", 0)
-			g := start(t, "timeouts: {connect: "+short.String()+"}\n"+clustered("", "protocol: http2", never, narrow(t, 10)))
+			g := start(t, "timeouts: {connect: "+short.String()+"}\n"+
+				clustered("", "protocol: http2", never, narrow(t, 10)))
 			if got := crowd(g, versionClient(t, h2), 10); got["200 ok"] != 10 {
 				t.Errorf("answers: %v, want 10 of 200", got)
 			}
