@@ -83,6 +83,10 @@
 // The next streams of that upstream connection are wide at once. With each request that would cost its endpoint a frame
 // for every small response.
 //
+// What all streams of one client may have ahead does not grow with what the client has taken. With 1 MiB in place of
+// 192 KiB, a client that took much and then stopped made the gateway hold 3 to 7 MB. Buffers are pooled by size, and
+// most were nearly empty. Nothing was faster between processes of one machine.
+//
 // No priorities (RFC 9113 section 5.3.2 retires them), no push, no SETTINGS_MAX_FRAME_SIZE over 16 KiB in either
 // direction.
 package http2
