@@ -452,14 +452,17 @@ var bad = []struct{ file, want string }{
 4:24: routes[2].cluster: want one cluster, write clusters for several (seen a list)
 5:51: routes[3].redirect.host: want a host without http:// (seen "http://a.org")
 6:51: routes[4].redirect.path: want a path that begins with one slash: host: names another host (seen "/\\evil.org")
-7:61: routes[5].redirect.prefix_rewrite: want a path that begins with one slash: host: names another host (seen "//evil.org")
-8:61: routes[6].redirect.prefix_rewrite: want a path that begins with one slash: host: names another host (seen "/\\evil.org")
+7:61: routes[5].redirect.prefix_rewrite: want a path that begins with one slash: host: names another host (seen
+    "//evil.org")
+8:61: routes[6].redirect.prefix_rewrite: want a path that begins with one slash: host: names another host (seen
+    "/\\evil.org")
 9:73: routes[7].respond.headers.x-ip: want a value without variables: response_headers of the route has them
 10:48: routes[8]: key error_pages is not known here: it is one of the whole document
 11:77: routes[9].request_headers.set.x-a: want the name of a variable between ${ and }: did you mean ${host}?
 11:93: routes[9].request_headers.set.x-b: want the name of a variable between ${ and }
 11:122: routes[9].request_headers.set.x-c: want the name of a variable between ${ and }
-13:37: clusters[0]: key retries is not known (known: name, endpoints, consul, protocol, balance, hash, panic, tls, passive_health, health_check, limits, keepalive, proxy_protocol, slow_start, failover, allow_empty)
+13:37: clusters[0]: key retries is not known (known: name, endpoints, consul, protocol, balance, hash, panic, tls,
+    passive_health, health_check, limits, keepalive, proxy_protocol, slow_start, failover, allow_empty)
 13:61: clusters[0]: key routes is not known here: it is one of the whole document
 `},
 	{"hosts.bad.yaml", `
@@ -794,11 +797,16 @@ var bad = []struct{ file, want string }{
     who stay at a cluster have the same (seen shop)
 `},
 	{"sticky-shared.bad.yaml", `
-4:101: routes[2].sticky: want a cookie of another name or path: route a gives this one to the same clients for other clusters, and each of the two would replace what the other gave (seen canary)
-7:88: routes[5].sticky: want a cookie of another name or path: route a gives this one to the same clients for other clusters, and each of the two would replace what the other gave (seen canary)
-10:89: routes[8].sticky: want a cookie of another name or path: route h gives this one to the same clients for other clusters, and each of the two would replace what the other gave (seen stay)
-11:93: routes[9].sticky: want a cookie of another name or path: route h gives this one to the same clients for other clusters, and each of the two would replace what the other gave (seen stay)
-15:99: routes[13].sticky: want a cookie of another name or path: route h gives this one to the same clients for other clusters, and each of the two would replace what the other gave (seen stay)
+4:101: routes[2].sticky: want a cookie of another name or path: route a gives this one to the same clients for other
+    clusters, and each of the two would replace what the other gave (seen canary)
+7:88: routes[5].sticky: want a cookie of another name or path: route a gives this one to the same clients for other
+    clusters, and each of the two would replace what the other gave (seen canary)
+10:89: routes[8].sticky: want a cookie of another name or path: route h gives this one to the same clients for other
+    clusters, and each of the two would replace what the other gave (seen stay)
+11:93: routes[9].sticky: want a cookie of another name or path: route h gives this one to the same clients for other
+    clusters, and each of the two would replace what the other gave (seen stay)
+15:99: routes[13].sticky: want a cookie of another name or path: route h gives this one to the same clients for other
+    clusters, and each of the two would replace what the other gave (seen stay)
 16:103: routes[14].sticky.cookie.name: want secure: true: browsers require it with __Host- (seen __Host-x)
 17:103: routes[15].sticky.cookie.name: want secure: true: browsers require it with __Secure- (seen __secure-x)
 `},
@@ -809,13 +817,16 @@ var bad = []struct{ file, want string }{
 4:12: document: not YAML (while parsing a flow mapping: did not find expected ',' or '}')
 `},
 	{"syntax-colon.bad.yaml", `
-2:7: document: not YAML (mapping values are not allowed in this context: is this line indented as its neighbours are, and does the one before it have its colon?)
+2:7: document: not YAML (mapping values are not allowed in this context: is this line indented as its neighbours are,
+    and does the one before it have its colon?)
 `},
 	{"syntax-dash.bad.yaml", `
-3:3: document: not YAML (while parsing a block collection: did not find expected '-' indicator: is this line indented as its neighbours are?)
+3:3: document: not YAML (while parsing a block collection: did not find expected '-' indicator: is this line indented
+    as its neighbours are?)
 `},
 	{"syntax-template.bad.yaml", `
-3:1: document: not YAML (while scanning a simple key: could not find expected ':': a line without a colon, want key: value)
+3:1: document: not YAML (while scanning a simple key: could not find expected ':': a line without a colon, want key:
+    value)
 `},
 	{"syntax-toml.bad.yaml", `
 2:1: document: not YAML (did not find expected <document start>: want lines such as key: value)
