@@ -146,7 +146,8 @@ func TestKeptStaysWhenItComesBack(t *testing.T) {
 	})
 }
 
-// What ends the process in good order keeps the document before the one on probation. Its own trial was not over either.
+// What ends the process in good order keeps the document before the one on probation. Its own trial was not over
+// either.
 func TestKeptAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "state")
