@@ -79,18 +79,25 @@ func (p *process) cpu() (time.Duration, error) {
 }
 
 // memory is what the process alone uses, in bytes; of what it shares with others, its part.
-func (p *process) memory() (float64, error) {
+func (p *process) memory() (float64, error) { return p.rollup("Pss:") }
+
+// anonymous is what the process uses in bytes without the pages of files. The kernel reads those when code first runs,
+// and takes them back when it wants to.
+func (p *process) anonymous() (float64, error) { return p.rollup("Anonymous:") }
+
+// rollup is a field of the summary of the process's memory, in bytes.
+func (p *process) rollup(field string) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, fmt.Errorf("%w (%s)", err, p.said())
 	}
 	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == "Pss:" {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == field {
 			kb, err := strconv.ParseFloat(f[1], 64)
 			return kb * 1024, err
 		}
 	}
-	return 0, fmt.Errorf("/proc/%d/smaps_rollup has no Pss", p.cmd.Process.Pid)
+	return 0, fmt.Errorf("/proc/%d/smaps_rollup has no %s", p.cmd.Process.Pid, field)
 }
 
 // said is the end of what the process wrote to standard error.

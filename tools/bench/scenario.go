@@ -145,7 +145,7 @@ const settle = time.Second
 // memoryPerConnection opens connections with a request each and compares the memory. If responses come, they are read.
 func memoryPerConnection(n int, encrypted bool, path string, answered bool) func(*measurement) ([]float64, error) {
 	return func(m *measurement) ([]float64, error) {
-		before, err := m.proc.memory()
+		before, err := m.proc.anonymous()
 		if err != nil {
 			return nil, err
 		}
@@ -175,7 +175,7 @@ func memoryPerConnection(n int, encrypted bool, path string, answered bool) func
 		if err = m.wait(settle); err != nil {
 			return nil, err
 		}
-		after, err := m.proc.memory()
+		after, err := m.proc.anonymous()
 		return []float64{(after - before) / 1e3 / float64(n)}, err
 	}
 }
