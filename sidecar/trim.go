@@ -11,7 +11,7 @@ const (
 	trimEvery = 250 * time.Millisecond
 	// trimQuiet is how long it must be quiet before memory goes back to the system, trimAgain the least time between
 	// two trims.
-	trimQuiet = 500 * time.Millisecond
+	trimQuiet = 250 * time.Millisecond
 	trimAgain = 10 * time.Second
 	// trimIdle is the processor time within trimEvery that is still quiet.
 	trimIdle = 5 * time.Millisecond
