@@ -360,6 +360,9 @@ func TestPageRows(t *testing.T) {
 			{Name: "idle", Match: "/idle", To: "shop"}},
 		RoutesTotal: 205,
 		Clusters: []cluster.Status{
+			{Name: "audit", Balance: "wrr", Endpoints: []cluster.EndpointStatus{
+				{Address: "10.0.0.4:80", State: "ejected", Reason: "passive: 5xx", Unused: "passive: 5xx", Weight: 1},
+				{Address: "10.0.0.5:80", State: "healthy", Weight: 1}}},
 			{Name: "shop", Balance: "wrr", Endpoints: []cluster.EndpointStatus{{
 				Address: "10.0.0.1:80", State: "healthy", Weight: 1, InFlight: 2,
 				Recent: &telemetry.EndpointRate{Requests: 188, P50MS: 3, P99MS: 5}}}},
@@ -417,6 +420,7 @@ func TestPageRows(t *testing.T) {
 		"clusters": "10.0.0.3:80 | ✗ ejected (passive: connect failure), passing in Consul | 1 | 0 |  | connect: " +
 			"connection refused, 5 in a row, 2 h ago\n" +
 			"10.0.0.2:80 | healthy | 3 | 0 | 60 tried, 12 failed, p50 2.0 ms, p99 1.50 s | \n" +
+			"10.0.0.4:80 | ✗ ejected (passive: 5xx) | 1 | 0 |  | \n10.0.0.5:80 | ✓ healthy | 1 | 0 |  | \n" +
 			"10.0.0.1:80 | ✓ healthy | 1 | 2 | 188 tried, 0 failed, p50 3.0 ms, p99 5.0 ms | ",
 		"failures": "10.0.0.3:80 | 0.0 ms | 1.0 ms | UF | connect: connection refused\n" +
 			"10.0.0.2:80 | 2.0 ms | 10.0 ms | 502 | ",
@@ -433,6 +437,7 @@ func TestPageRows(t *testing.T) {
 	}
 	b.want(summaries("clusters"), "✗ orders1 of 2 endpoints used, wrr, none is healthy, so all are used, "+
 		"consul service orders, 2 requests waiting for endpoints, 2 attempts a second, p99 1.50 s\n"+
+		"✗ audit1 of 2 endpoints used, wrr\n"+
 		"✓ shop1 of 1 endpoint used, wrr, 3.13 attempts a second, p99 5.0 ms")
 	b.want(summaries("failures"), "502 UFGET shop/o/1 12.0 ms, 2 h ago, connect: connection refused")
 	b.want(`document.querySelector('#failures > p').textContent`, "9 more came too fast to be kept.")

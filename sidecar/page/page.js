@@ -146,8 +146,11 @@ function drawFailures(f, now) {
 
 function drawClusters(s, now) {
   const rates = new Map(s.rates.clusters.map((r) => [r.name, r]));
-  const all = s.clusters.map((c) => ({ c, trouble: blames(s, `cluster ${c.name}: `) }));
-  all.sort((a, b) => (b.trouble.length > 0) - (a.trouble.length > 0)); // else as they come
+  const all = s.clusters.map((c) => {
+    const begin = `cluster ${c.name}: `;
+    return { c, trouble: blames(s, begin), place: s.trouble.findIndex((t) => t.startsWith(begin)) };
+  });
+  all.sort((a, b) => (b.place >= 0) - (a.place >= 0) || a.place - b.place); // as in the trouble, then as they come
   if (all.length === 0) return el('p', { class: 'quiet' }, 'There is no cluster.');
   return some(all, ({ c, trouble }) => {
     const used = c.endpoints.filter((e) => !e.unused).length;
