@@ -49,13 +49,10 @@ var pathRegex = text(func(s string) (string, error) {
 		return "", errors.New("want a pattern, leave path_regex out for any path")
 	}
 	return s, nil
-}).then(checkRegex).then(checkPathRegex)
+}).thenCheck(checkRegex).thenCheck(checkPathRegex)
 
 // checkRegex refuses what is no pattern, and what would cost too much. The pattern is not shown: it may hold a secret.
 func checkRegex(d *decoder, n *yaml.Node, pattern *string) {
-	if d.checked {
-		return
-	}
 	if d.regexes++; d.regexes > maxRegexes || d.regexSteps > maxAllRegexSteps {
 		d.problem(n, "want at most %d patterns in a document, and at most %d steps in all of them", maxRegexes,
 			maxAllRegexSteps)
@@ -82,9 +79,6 @@ var notRE2 = map[syntax.ErrorCode]string{
 
 // checkPathRegex refuses a pattern that fits no path: each begins with a slash.
 func checkPathRegex(d *decoder, n *yaml.Node, pattern *string) {
-	if d.checked {
-		return
-	}
 	if tree, err := syntax.Parse(*pattern, regexFlags); err == nil && !mayBeginWith(tree, '/') {
 		d.problem(n, "want a pattern for the whole path, which begins with /: this one fits none")
 	}

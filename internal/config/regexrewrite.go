@@ -54,7 +54,7 @@ var rewritePattern = text(func(s string) (string, error) {
 		return "", errors.New("want a pattern, leave regex_rewrite out for none")
 	}
 	return s, nil
-}).then(checkRegex)
+}).thenCheck(checkRegex)
 
 var substitution = text(func(s string) (string, error) {
 	if strings.ContainsAny(s, "?#") {

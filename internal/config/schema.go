@@ -192,6 +192,15 @@ func (k kind[V]) then(check func(d *decoder, n *yaml.Node, v *V)) kind[V] {
 	return k
 }
 
+// thenCheck is then for a check that takes time. It is left out where the sources were read before without a problem.
+func (k kind[V]) thenCheck(check func(d *decoder, n *yaml.Node, v *V)) kind[V] {
+	return k.then(func(d *decoder, n *yaml.Node, v *V) {
+		if !d.checked {
+			check(d, n, v)
+		}
+	})
+}
+
 // has tells whether a mapping has a key.
 func has(n *yaml.Node, key string) bool { return valueOf(n, key) != nil }
 

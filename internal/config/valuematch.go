@@ -85,7 +85,7 @@ func operators(exact, value kind[string]) *block[ValueMatch] {
 		form: "{prefix: a-}",
 		fields: []field[ValueMatch]{
 			of(Exact, exact), of(Prefix, value.then(checkSome)), of(Suffix, value.then(checkSome)),
-			of(Contains, value.then(checkSome)), of(Regex, value.then(checkRegex)), present,
+			of(Contains, value.then(checkSome)), of(Regex, value.thenCheck(checkRegex)), present,
 			at("ignore_case", func(m *ValueMatch) *bool { return &m.IgnoreCase }, flag).optional(),
 			at("invert", func(m *ValueMatch) *bool { return &m.Invert }, invert).
 				when(func(m *ValueMatch) bool { return m.Invert && m.Operator != Present }),
