@@ -17,6 +17,7 @@ func TestAcceptedOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer plain.Close()
 	want := options(t, plain, net.Listener.Accept)
 	if got := options(t, first.ln, direct); got != want {
 		t.Errorf("options of an accepted connection: %v, want %v", got, want)
