@@ -327,3 +327,50 @@ func TestUploadKeepsTheConnection(t *testing.T) {
 	}
 	e.unused()
 }
+
+// A path that has gone silent without FIN or RST costs one request. The idle connections that were not used since go
+// with the one that was silent, or each would cost a request of its own.
+func TestIdleConnectionsOfASilentPath(t *testing.T) {
+	for name, row := range map[string]struct {
+		timeout string
+		lose    func(c *wire)
+	}{
+		"until our timeout":                {"200ms", func(c *wire) { c.status(504) }},
+		"until the client has no patience": {"1m", func(c *wire) { <-time.After(1100 * time.Millisecond); c.reset() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := listen(t)
+			g := start(t, routed(e.addr, "timeouts: {upstream: "+row.timeout+"}"))
+			ups := warm(g, e, 4)
+			c := g.dial()
+			c.send(get("/lost"))
+			ups[3].head()
+			row.lose(c)
+			for _, up := range ups {
+				up.ended()
+			}
+			c = g.dial()
+			c.send(get("/next"))
+			e.accept().serve(ok(""))
+			c.status(200)
+		})
+	}
+}
+
+// A connection that was silent from the start says nothing of those that are idle: its request takes too long.
+func TestIdleConnectionsBesideASlowRequest(t *testing.T) {
+	e := listen(t)
+	g := start(t, routed(e.addr, "timeouts: {upstream: 200ms}"))
+	up := warm(g, e, 1)[0]
+	busy, slow := g.dial(), g.dial()
+	busy.send(get("/busy"))
+	up.head()
+	slow.send(get("/slow"))
+	e.accept().head()
+	up.send(ok(""))
+	busy.status(200)
+	slow.status(504)
+	busy.send(get("/again"))
+	up.serve(ok(""))
+	busy.status(200)
+}

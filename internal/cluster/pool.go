@@ -168,6 +168,23 @@ func (p *idle) reap() []Conn {
 	return out
 }
 
+// Doubt closes the connections that have been idle for longer than the endpoint has been silent on one that was kept,
+// although it owed something. The path of all of them may be gone without FIN or RST, and a look at a socket does not
+// find that. What was used since is kept.
+func (e *Endpoint) Doubt(silence time.Duration) { closeAll(e.idle.unusedFor(silence)) }
+
+// unusedFor takes out what was put back longer ago than that.
+func (p *idle) unusedFor(d time.Duration) []Conn {
+	before := p.clock.now() - d
+	var out []Conn
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.len > 0 && p.ring[p.bottom].since < before { // the oldest is at the bottom
+		out = append(out, p.takeBottom().conn)
+	}
+	return out
+}
+
 // configure sets the bounds of a revision and returns what they leave no room for.
 func (p *idle) configure(maxIdle int, timeout time.Duration) []Conn {
 	p.mu.Lock()

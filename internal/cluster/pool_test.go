@@ -197,3 +197,27 @@ func TestSharedSlot(t *testing.T) {
 		t.Error("a retired endpoint keeps a shared set")
 	}
 }
+
+// TestDoubtClosesWhatWasNotUsedSince: idle for longer than the endpoint was silent, and not a moment less.
+func TestDoubtClosesWhatWasNotUsedSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newCluster(t, cfg("a"))
+		e := only(c)
+		e.Doubt(time.Second) // of none
+		k := []*conn{{}, {}, {}}
+		for _, k := range k {
+			e.Put(k, 0)
+			<-time.After(3 * time.Second)
+			s.clock.tick()
+		}
+		e.Doubt(9 * time.Second)
+		if n := k[0].closed + k[1].closed + k[2].closed; n != 0 {
+			t.Errorf("%d that were used since are closed", n)
+		}
+		e.Doubt(4 * time.Second)
+		if k[0].closed != 1 || k[1].closed != 1 || k[2].closed != 0 || e.Take() != k[2] {
+			t.Errorf("closed %d, %d and %d times, want the two that were not used for 4 s",
+				k[0].closed, k[1].closed, k[2].closed)
+		}
+	})
+}

@@ -56,9 +56,26 @@ func (u *upstreamH1) Next() ([]byte, error)                   { return u.body.Ne
 func (u *upstreamH1) Trailers() *message.Head                 { return u.body.Trailers() }
 func (u *upstreamH1) Return(n int)                            { u.body.Return(n) }
 func (u *upstreamH1) Fit()                                    { u.r.Fit() }
-func (u *upstreamH1) TimedOut(int64)                          {} // whoever has it closes it then
 func (u *upstreamH1) Interrupt()                              { u.conn.Interrupt() }
 func (u *upstreamH1) Cut()                                    { _ = u.conn.Close() }
+
+// TimedOut has the idle connections to the endpoint doubted. Whoever has this one closes it then. A fresh connection
+// that is silent from the start says nothing of their path.
+func (u *upstreamH1) TimedOut(ep *cluster.Endpoint, since, now int64) {
+	if u.reused {
+		ep.Doubt(time.Duration(now - since))
+	}
+}
+
+// GivenUp is TimedOut for clients with less patience than our timeouts, unless they had next to none.
+func (u *upstreamH1) GivenUp(ep *cluster.Endpoint, since, now int64) {
+	if now-since >= minSilence {
+		u.TimedOut(ep, since, now)
+	}
+}
+
+// minSilence is how long a request must have waited that says something when it is given up.
+const minSilence = int64(time.Second)
 
 // Standing is doubtful also behind a response that could have no body: what came with it all the same may still be on
 // its way.

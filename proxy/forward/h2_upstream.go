@@ -149,11 +149,14 @@ func (u *upstreamH2) Return(n int)            { u.pipe.Return(n) }
 func (u *upstreamH2) Fit()                    {}
 
 // TimedOut has the connection doubted, which other requests share.
-func (u *upstreamH2) TimedOut(since int64) {
+func (u *upstreamH2) TimedOut(_ *cluster.Endpoint, since, _ int64) {
 	if u.stream != nil {
 		u.stream.Doubt(since)
 	}
 }
+
+// GivenUp does nothing: the connection sees to it when the stream is reset.
+func (u *upstreamH2) GivenUp(*cluster.Endpoint, int64, int64) {}
 
 func (u *upstreamH2) Interrupt() { u.pipe.Interrupt() }
 

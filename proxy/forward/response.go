@@ -149,7 +149,7 @@ func (ex *exchange) stream(u upstream) (upstream, downstream error) {
 		case errors.Is(err, netio.ErrTimeout):
 			now := ex.now()
 			if Passed(wait.Until(silent), now) {
-				u.TimedOut(silent)
+				u.TimedOut(ex.attempt.Endpoint, silent, now)
 				return err, nil
 			}
 			if ex.down.Hangup() == netio.Reset {

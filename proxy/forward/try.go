@@ -256,7 +256,7 @@ func (ex *exchange) awaitHead(u upstream, resumed bool) error {
 	begun := ex.now()
 	if resumed {
 		if ex.gone(true) {
-			return ReplyGone
+			return ex.givenUp(u)
 		}
 	} else if at := ex.upload.sentAt.Load(); at > 0 {
 		begun = at
@@ -282,19 +282,27 @@ func (ex *exchange) awaitHead(u upstream, resumed bool) error {
 		switch {
 		case errors.Is(err, netio.ErrInterrupted):
 			if ex.down.Hangup() == netio.Reset {
-				return ReplyGone
+				return ex.givenUp(u)
 			}
 		case errors.Is(err, io.EOF):
 			return io.ErrUnexpectedEOF
 		case !errors.Is(err, netio.ErrTimeout):
 			return err
 		case ex.gone(ex.upload.sentAt.Load() > 0):
-			return ReplyGone
+			return ex.givenUp(u)
 		case Passed(limit, begun):
-			u.TimedOut(ex.attempt.Start)
+			u.TimedOut(ex.attempt.Endpoint, ex.attempt.Start, begun)
 			return netio.ErrTimeout
 		case mayPark && ex.park(u, limit):
 			return errParked
 		}
 	}
+}
+
+// givenUp is what awaitHead gives when the client has left. The endpoint owes something once it has all of the request.
+func (ex *exchange) givenUp(u upstream) error {
+	if ex.upload.sentAt.Load() > 0 {
+		u.GivenUp(ex.attempt.Endpoint, ex.attempt.Start, ex.now())
+	}
+	return ReplyGone
 }

@@ -57,8 +57,10 @@ type upstream interface {
 	Return(n int)
 	Fit()
 
-	// TimedOut says that the endpoint owed something since that moment, and has not sent it in time.
-	TimedOut(since int64)
+	// TimedOut says that the endpoint ep owed something since the moment since, and has not sent it until now. GivenUp
+	// says that of a response that has not begun, when the client has left.
+	TimedOut(ep *cluster.Endpoint, since, now int64)
+	GivenUp(ep *cluster.Endpoint, since, now int64)
 	// Interrupt wakes a Head or Next with netio.ErrInterrupted, Cut whoever waits, for good.
 	Interrupt()
 	Cut()

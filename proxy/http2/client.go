@@ -147,6 +147,7 @@ func (c *Client) open(b *Batch, f *Fields, end bool, r Receiver, dst *Stream) (*
 	asStream(&c.Conn, s)
 	s.recv, s.isHead, s.dst = r, f.isHead, dst
 	s.c.appendHead(s.id, f, end)
+	s.c.doubt.owe(s.c.nc.Now())
 	s.widenAtOnce()
 	if end {
 		s.endLocal()

@@ -242,6 +242,7 @@ func (h *headerReader) deliverResponse(b *block) error {
 		}
 	} else {
 		s.begun = true
+		c.doubt.pings = 0
 		s.noBody = s.isHead || message.Bodiless(b.head.Status)
 		if !s.noBody {
 			s.left = b.head.ContentLength

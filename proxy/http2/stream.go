@@ -150,6 +150,7 @@ func (s *Stream) Reset(b *Batch, code ErrCode) {
 	c := s.c
 	c.mu.Lock()
 	if s.state != streamGone && c.end.state == connOpen {
+		s.givenUp()
 		c.sendReset(s.id, code)
 		s.remove(false)
 	}

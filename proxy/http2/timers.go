@@ -157,6 +157,9 @@ func (s *Stream) tick(b *Batch, now int64) {
 		return
 	}
 	if s.flow.stallAt != 0 && s.flow.stallAt <= now {
+		if c.client {
+			s.doubt(s.flow.stallAt - s.flow.stall)
+		}
 		c.sendReset(s.id, Cancel)
 		s.remove(false)
 		c.leave(b)
