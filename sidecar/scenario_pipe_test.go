@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,6 +51,16 @@ func (g *gateway) logs(from *bufio.Reader, path string) {
 	}
 }
 
+// troubled waits until the status tells of a trouble with the text and the path, or does not.
+func (g *gateway) troubled(text, path string, want bool) {
+	g.t.Helper()
+	g.wait(text, func(s status) bool {
+		return want == slices.ContainsFunc(s.Trouble, func(line string) bool {
+			return strings.Contains(line, text) && strings.Contains(line, path)
+		})
+	})
+}
+
 const notReopened = "access log cannot be opened anew, the open one stays in use"
 
 // An access log that is a pipe is opened anew by SIGHUP without waiting for its reader, who may be there, gone, or stuck.
@@ -81,6 +92,7 @@ func TestHangupWithALogThatIsAPipe(t *testing.T) {
 		if line := g.waitLogged(notReopened); !strings.Contains(line["error"].(string), "nobody reads") {
 			t.Errorf("logged %v, want that nobody reads the pipe", line)
 		}
+		g.troubled("access log cannot be opened anew", path, true)
 		g.now("/without", http.StatusOK, "app")
 		from = reader(t, path)
 		if err := from.SetReadDeadline(time.Now().Add(longestWait)); err != nil {
@@ -88,6 +100,8 @@ func TestHangupWithALogThatIsAPipe(t *testing.T) {
 		}
 		g.signal(syscall.SIGHUP)
 		g.logs(bufio.NewReader(from), "/after")
+		g.waitLogged("access log is opened anew, as it could not be before")
+		g.troubled("access log cannot be opened anew", path, false)
 	})
 	t.Run("stuck", func(t *testing.T) {
 		t.Parallel()
@@ -175,4 +189,39 @@ func TestValidateWhatAShellPipes(t *testing.T) {
 			t.Errorf("validate %s: code %d and\n%s\nwant %d and %q", row.arguments, code, out, row.code, row.want)
 		}
 	}
+}
+
+// A token file that is spoiled while the gateway runs is told of, and so is that it is whole again. The token that was
+// read before stays in use.
+func TestTokenFileThatIsSpoiled(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "token")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one")
+	consul := testserver.Consul(t)
+	g := serve(t, env{"GATEWAY_APP": app(t, "app"), "GATEWAY_SOURCE": "env", "CONSUL_HTTP_ADDR": consul.Addr(),
+		"CONSUL_HTTP_TOKEN_FILE": path, "GATEWAY_UPSTREAMS": "users=consul:users"})
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	line := g.waitLogged("consul token file is broken, the last good token stays in use")
+	if why, _ := line["reason"].(string); !strings.Contains(why, "CONSUL_HTTP_TOKEN_FILE: "+path+": ") {
+		t.Errorf("logged %v, want the variable and the file", line)
+	}
+	g.troubled("Consul token", path, true)
+	write("one")
+	g.waitLogged("consul token file is whole again")
+	g.troubled("Consul token", path, false)
+	g.now("/", http.StatusOK, "app")
 }

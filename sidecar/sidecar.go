@@ -256,8 +256,11 @@ func (s *Sidecar) Reload() {
 	s.certs.Reload()
 	s.users.Reload()
 	if s.log != nil {
+		before := s.log.NotReopened()
 		if err := s.log.Reopen(); err != nil {
 			s.logger.Warn("access log cannot be opened anew, the open one stays in use", "error", err)
+		} else if before != "" {
+			s.logger.Info("access log is opened anew, as it could not be before")
 		}
 	}
 }

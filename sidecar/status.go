@@ -40,8 +40,13 @@ type Status struct {
 	PasswordFiles []passwords.Status    `json:"password_files"`
 	Settings      []Setting             `json:"settings"` // of the environment and the flags; no secrets
 
-	LogError string       `json:"log_error,omitempty"` // why the access log cannot be written
-	State    *StateStatus `json:"state,omitempty"`     // nil without GATEWAY_STATE_DIR
+	LogError string `json:"log_error,omitempty"` // why the access log cannot be written
+	// LogReopenError is why the access log could not be opened anew, so that the file from before stays in use.
+	LogReopenError string `json:"log_reopen_error,omitempty"`
+	// TokenError is why CONSUL_HTTP_TOKEN_FILE has no token, so that the last good one stays in use.
+	TokenError string `json:"token_error,omitempty"`
+
+	State *StateStatus `json:"state,omitempty"` // nil without GATEWAY_STATE_DIR
 
 	Verdict *consul.AckStatus `json:"verdict,omitempty"` // nil where none is written
 }

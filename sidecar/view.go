@@ -121,7 +121,10 @@ func (s *Sidecar) status() Status {
 		st.Routes, st.RoutesTotal = routes(doc), len(doc.Routes)
 	}
 	if s.log != nil {
-		st.LogError = s.log.Failure()
+		st.LogError, st.LogReopenError = s.log.Failure(), s.log.NotReopened()
+	}
+	if err := s.consul.TokenFault(); err != nil {
+		st.TokenError = err.Error()
 	}
 	st.Limits = s.limits()
 	return st

@@ -41,6 +41,7 @@ type AccessLog struct {
 	next   atomic.Pointer[os.File] // what Reopen has opened; the next flush goes on with it
 	inHand atomic.Int64            // lines that are being written
 	failed atomic.Pointer[string]  // why lines cannot be written; nil: they can
+	stale  atomic.Pointer[string]  // why the last Reopen did not work; nil: it did
 
 	mu sync.Mutex // held while writing
 	// +checklocks:mu
@@ -96,8 +97,11 @@ func (l *AccessLog) Reopen() error {
 	}
 	f, err := l.open()
 	if err != nil {
+		why := err.Error()
+		l.stale.Store(&why)
 		return err
 	}
+	l.stale.Store(nil)
 	if unused := l.next.Swap(f); unused != nil {
 		return unused.Close()
 	}
@@ -224,6 +228,14 @@ func (l *AccessLog) write(lines []byte) {
 		l.failed.Store(&why)
 		l.broken(err)
 	}
+}
+
+// NotReopened is why the last Reopen did not work, so that lines go where they went before; empty: it did.
+func (l *AccessLog) NotReopened() string {
+	if why := l.stale.Load(); why != nil {
+		return *why
+	}
+	return ""
 }
 
 // Failure is why lines cannot be written now; empty: they can.

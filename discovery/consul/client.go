@@ -113,12 +113,21 @@ func (c *Client) Age() (age time.Duration, ok bool) {
 
 // refreshToken makes requests that are parked under an old token start again.
 func (c *Client) refreshToken() {
-	if c.token.refresh() {
+	switch c.token.refresh() {
+	case tokenChanged:
 		c.log.Info("consul token changed")
 		c.monitor.restartAllBut(nil)
 		c.ack.Load().tryAgain()
+	case tokenBroke:
+		c.log.Warn("consul token file is broken, the last good token stays in use", "reason", c.token.fault())
+	case tokenMended:
+		c.log.Info("consul token file is whole again")
 	}
 }
+
+// TokenFault is why CONSUL_HTTP_TOKEN_FILE has no token now, while the last good one stays in use; nil: nothing is
+// wrong. It names the variable and the file.
+func (c *Client) TokenFault() error { return c.token.fault() }
 
 func (c *Client) refreshLink() {
 	old := c.link.Load()

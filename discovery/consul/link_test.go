@@ -166,22 +166,32 @@ func TestTokenStaysWhileItsFileIsAway(t *testing.T) {
 	}
 	write("one")
 	tok := newToken(path, "")
-	write("")
-	if tok.refresh() {
-		t.Error("an empty file counts as another token")
-	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	if tok.refresh() {
-		t.Error("a missing file counts as another token")
-	}
-	if got, err := tok.current(); got != "one" || err != nil {
-		t.Errorf("token %q, %v, want the last one", got, err)
-	}
-	write("two")
-	if got := tok.refresh(); !got {
-		t.Error("a new token was not noticed")
+	for i, row := range []struct {
+		do    func()
+		news  tokenNews
+		token string
+		fault string // a part of it
+	}{
+		{func() {}, tokenSame, "one", ""},
+		{func() { write("") }, tokenBroke, "one", "empty"},
+		{func() {}, tokenSame, "one", "empty"},
+		{func() { os.Remove(path) }, tokenBroke, "one", "no such file"},
+		{func() { write("one\n") }, tokenMended, "one", ""},
+		{func() { write("a b") }, tokenBroke, "one", "printable"},
+		{func() { write("two") }, tokenChanged, "two", ""},
+	} {
+		row.do()
+		if news := tok.refresh(); news != row.news {
+			t.Errorf("row %d: news %d, want %d", i, news, row.news)
+		}
+		if got, err := tok.current(); got != row.token || err != nil {
+			t.Errorf("row %d: token %q, %v, want the last good one", i, got, err)
+		}
+		switch err := tok.fault(); {
+		case (err != nil) != (row.fault != ""), err != nil && !strings.Contains(err.Error(), row.fault),
+			err != nil && !strings.Contains(err.Error(), "env CONSUL_HTTP_TOKEN_FILE: "+path):
+			t.Errorf("row %d: fault %v, want %q", i, err, row.fault)
+		}
 	}
 }
 

@@ -26,7 +26,19 @@ type token struct {
 	value string
 	// +checklocks:mu
 	err error // why there is no value
+	// +checklocks:mu
+	broken error // why value is not from what the file has now; nil: it is
 }
+
+// tokenNews is what a refresh has found.
+type tokenNews uint8
+
+const (
+	tokenSame    tokenNews = iota
+	tokenChanged           // another token is sent from now on
+	tokenBroke             // the file has none, for a reason that was not known yet; the one from before stays in use
+	tokenMended            // the file has the token in use, after it was broken
+)
 
 // TokenError tells that there is no token to send, by the variable that should give it.
 type TokenError struct {
@@ -37,7 +49,10 @@ type TokenError struct {
 func (e *TokenError) Error() string { return "env " + e.Variable + ": " + e.Err.Error() }
 func (e *TokenError) Unwrap() error { return e.Err }
 
-var errNotPrintable = errors.New("not one line of printable characters")
+var (
+	errNotPrintable = errors.New("not one line of printable characters")
+	errEmptyToken   = errors.New("it is empty: write the token into it")
+)
 
 func newToken(file, given string) *token {
 	t := &token{file: file, given: given}
@@ -53,18 +68,38 @@ func (t *token) current() (string, error) {
 	return t.value, t.err
 }
 
-// refresh reads the file and reports whether there is another token now. A file
-// that vanishes, or is empty while somebody writes it, leaves the token we have.
-func (t *token) refresh() (changed bool) {
+// refresh reads the file and tells what is new. A file that vanishes, or is empty while somebody writes it, leaves the
+// token we have.
+func (t *token) refresh() tokenNews {
 	value, err := t.read()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	was := t.broken
 	if t.value != "" && (err != nil || value == "") {
-		return false
+		if t.broken = err; err == nil {
+			t.broken = &TokenError{api.HTTPTokenFileEnvName, fmt.Errorf("%s: %w", t.file, errEmptyToken)}
+		}
+		if was != nil && was.Error() == t.broken.Error() {
+			return tokenSame
+		}
+		return tokenBroke
 	}
-	changed = value != t.value || (err == nil) != (t.err == nil)
-	t.value, t.err = value, err
-	return changed
+	changed := value != t.value || (err == nil) != (t.err == nil)
+	t.value, t.err, t.broken = value, err, nil
+	switch {
+	case changed:
+		return tokenChanged
+	case was != nil:
+		return tokenMended
+	}
+	return tokenSame
+}
+
+// fault is why the token in use is not from what its file has now; nil: it is, or there is none.
+func (t *token) fault() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.broken
 }
 
 func (t *token) read() (string, error) {
