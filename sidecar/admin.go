@@ -17,7 +17,7 @@ import (
 // Bounds of the admin port. Who asks is a probe, a script or a person: few, and
 // with small questions.
 const (
-	adminConnections = 128
+	adminConnections = 24 // with what Consul and the collector need, less than fdReserve
 	adminHeadBytes   = 16 << 10
 	adminRead        = 5 * time.Second
 	adminWrite       = 10 * time.Second // a profile's own duration is added to it
@@ -58,7 +58,8 @@ type AdminOptions struct {
 
 // Admin is the server of the admin port.
 type Admin struct {
-	server http.Server
+	server  http.Server
+	clients adminClients
 }
 
 // NewAdmin prepares the server.
@@ -67,7 +68,7 @@ func NewAdmin(view View, o AdminOptions) *Admin {
 	if logger == nil {
 		logger = hclog.NewNullLogger()
 	}
-	return &Admin{server: http.Server{
+	a := &Admin{server: http.Server{
 		Handler:        guard(adminRoutes(view, o.Pprof), o.Listen),
 		ReadTimeout:    adminRead,
 		WriteTimeout:   adminWrite,
@@ -76,6 +77,8 @@ func NewAdmin(view View, o AdminOptions) *Admin {
 		// What net/http says is of broken connections: of interest only to who looks for it.
 		ErrorLog: logger.Named("admin").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}}
+	a.clients.attach(&a.server)
+	return a
 }
 
 // Serve answers on l, which it closes at its end, until Shutdown is called. What

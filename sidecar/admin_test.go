@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
@@ -316,5 +317,31 @@ func TestAdminMetrics(t *testing.T) {
 	off := startAdmin(t, View{}, AdminOptions{})
 	if a := off.ask(t, "GET", "/metrics"); a.status != http.StatusNotFound || a.body != noMetrics {
 		t.Errorf("GET /metrics without scrapes: %d %q", a.status, a.body)
+	}
+}
+
+// Clients that hold connections to the admin port and ask nothing, or never end their question, keep nobody out.
+func TestAdminPortHasAPlaceForWhoAsks(t *testing.T) {
+	f := startAdmin(t, View{}, AdminOptions{})
+	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	for _, sent := range []string{"", "GET /ready HT", "GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n"} {
+		for range 3 * adminConnections {
+			nc, err := net.Dial("tcp", f.address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { nc.Close() })
+			if _, err := io.WriteString(nc, sent); err != nil {
+				t.Fatal(err)
+			}
+		}
+		res, err := client.Get("http://" + f.address + "/ready")
+		if err != nil {
+			t.Fatalf("behind clients that sent %q: %v", sent, err)
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			t.Errorf("behind clients that sent %q: status %d", sent, res.StatusCode)
+		}
 	}
 }

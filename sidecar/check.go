@@ -144,7 +144,11 @@ func (l *loader) checkNumbers() {
 	natural("GATEWAY_MAX_CONNECTIONS", l.b.MaxConnections)
 	if limit, ok := fdLimit(); ok {
 		if why := tooManyConnections(l.b.MaxConnections, limit); why != "" {
-			l.wrong("GATEWAY_MAX_CONNECTIONS", "%q: %s", fmt.Sprint(l.b.MaxConnections), why)
+			seen := ""
+			if n := l.b.MaxConnections; n > 0 {
+				seen = fmt.Sprintf("\"%d\": ", n)
+			}
+			l.wrong("GATEWAY_MAX_CONNECTIONS", "%s%s", seen, why)
 		}
 	}
 	if share := l.b.AccessLogSampling; !(share >= 0 && share <= 1) { // not-a-number is refused too

@@ -13,6 +13,8 @@ import (
 const (
 	// fdReserve is kept for what is no traffic: the admin port, Consul, the collector, files.
 	fdReserve = 64
+	// fdOwn is what of the reserve is in use all the while: listeners, logs, epoll, watches of files.
+	fdOwn = 24
 	// fewConnections is what is allowed where the system's limit is unknown.
 	fewConnections = 256
 	// manyConnections bounds what is allowed where there is no limit worth the name.
@@ -46,16 +48,25 @@ func (b *Bootstrap) limit() *netio.Limit {
 	if !ok {
 		return netio.NewLimit(b.connections())
 	}
-	return netio.NewDescriptorLimit(b.connections(), int(max(limit-fdReserve, 1)))
+	return netio.NewDescriptorLimit(b.connections(), int(trafficDescriptors(limit)))
 }
+
+// trafficDescriptors is the number below which the descriptors of connections to endpoints are. The process has its own
+// there, too.
+func trafficDescriptors(limit int64) int64 { return max(limit-fdReserve+fdOwn, 1) }
 
 // connectionsFor is the connections that a descriptor limit allows: never more than it has room for, and one where
 // there is hardly any.
 func connectionsFor(limit int64) int { return int(min(max((limit-fdReserve)/2, 1), manyConnections)) }
 
-// tooManyConnections says what is wrong with n connections under a descriptor limit; empty: nothing. Without this the
-// limit would be met in service, where it fails accepts, connects to endpoints and the admin port alike.
+// tooManyConnections says what is wrong with n connections under a descriptor limit; empty: nothing. 0 is the default,
+// for which there must be room for one. Without this the limit would be met in service, where it fails accepts,
+// connects to endpoints and the admin port alike.
 func tooManyConnections(n int, limit int64) string {
+	if limit < fdReserve+2 {
+		return fmt.Sprintf("the process may open %d files, which is too few for one connection (two for it, %d for the "+
+			"rest): raise the limit (LimitNOFILE=, ulimit -n) to %d or more", limit, fdReserve, fdReserve+2*fewConnections)
+	}
 	most := connectionsFor(limit)
 	if n <= most {
 		return ""

@@ -60,7 +60,7 @@ func (s *Stream) doubt(since int64) {
 	c.ping()
 }
 
-// givenUp doubts the peer of a client's connection when a request is given up that waits for it: whoever asked may have
+// givenUp doubts the peer of a client's connection when a request is given up that waits for it. Whoever asked may have
 // less patience than any timeout here. It comes before RST_STREAM, for servers of gRPC grant fewer PINGs where no
 // stream is open.
 //

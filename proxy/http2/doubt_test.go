@@ -81,8 +81,7 @@ func TestImpatientClientsInARow(t *testing.T) {
 	})
 }
 
-// TestGivenUpPingsAreFew: a server of gRPC ends the connection of a client that sends more than three PINGs without
-// having been sent a head or data meanwhile.
+// TestGivenUpPingsAreFew: a server of gRPC ends the connection with the fourth PING that no head or data was before.
 func TestGivenUpPingsAreFew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c := clientPeer(t, Options{SettingsTimeout: time.Hour})
