@@ -9,7 +9,7 @@ import (
 )
 
 // adminClients keeps a place free on the admin port. When all are taken, the connection goes that has waited longest
-// without a request in hand: who holds connections and asks nothing keeps no probe out.
+// without a request in hand. So who holds connections and asks nothing keeps no probe out.
 type adminClients struct {
 	mu sync.Mutex
 	// +checklocks:mu

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	xhttp2 "golang.org/x/net/http2"
 )
 
 // TestRequestsThatAreGivenUp: clients with less patience than any timeout find a silent peer too.
@@ -19,11 +21,12 @@ func TestRequestsThatAreGivenUp(t *testing.T) {
 		{"after a second", true, 0, time.Second, true},
 		{"sooner", true, 0, time.Second - 1, false},
 		{"inside its body", false, 10, time.Minute, false},
-		{"inside its body, of which nothing more is taken", false, defaultWindow + 1, time.Second, true},
+		{"inside its body, of which nothing more is taken", false, 101, time.Second, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, c := clientPeer(t, Options{PingTimeout: 3 * time.Second, SettingsTimeout: time.Hour})
+				p, c := clientPeer(t, Options{PingTimeout: 3 * time.Second, SettingsTimeout: time.Hour},
+					xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 100})
 				p.Want("SETTINGS ack")
 				<-time.After(time.Minute) // a connection that was idle owes nothing
 				s, _ := p.open(c, row.end)
