@@ -8,6 +8,7 @@ import (
 
 	"github.com/fabian4/gateway-homebrew-go/discovery"
 	"github.com/fabian4/gateway-homebrew-go/discovery/consul"
+	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/internal/config"
 	"github.com/fabian4/gateway-homebrew-go/internal/docdiff"
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
@@ -96,86 +97,89 @@ func (a *applier) phase() phase {
 // mustWait tells whether a document with services of which the catalog has said nothing has to wait. While the
 // bootstrap serves alone every document is better, but for what it would take from the bootstrap.
 func (a *applier) mustWait(doc *config.Document) bool {
-	known := func(to []config.WeightedCluster) bool { return a.answered(doc, to) }
-	return a.phase().serves() || len(a.lost(doc, known)) > 0
+	return a.phase().serves() || len(a.lost(doc, a.answered(doc), coverage.lacks)) > 0
 }
 
-// answered tells whether one of the clusters of a document is not empty for want of a response of the catalog.
-func (a *applier) answered(doc *config.Document, to []config.WeightedCluster) bool {
-	return len(to) == 0 || slices.ContainsFunc(to, func(w config.WeightedCluster) bool {
-		i := slices.IndexFunc(doc.Clusters, func(c config.Cluster) bool { return c.Name == w.Name })
-		if i < 0 || w.Weight == 0 {
-			return false
+// answered is the outlook of a document, in which every cluster is empty of whose service the catalog has said nothing.
+func (a *applier) answered(doc *config.Document) outlook {
+	clusters := make(map[string]*config.Cluster, len(doc.Clusters))
+	for i := range doc.Clusters {
+		clusters[doc.Clusters[i].Name] = &doc.Clusters[i]
+	}
+	return outlook{reach: func(name string) cluster.Reach {
+		c := clusters[name]
+		if c == nil {
+			return cluster.NoEndpoint
 		}
-		c := &doc.Clusters[i]
 		if c.Consul.Service == "" || c.AllowEmpty || len(c.Endpoints) > 0 {
-			return true
+			return cluster.HasEndpoint
 		}
-		_, known := a.catalog.Endpoints(consul.QueryOf(c.Consul))
-		return known
-	})
+		if _, known := a.catalog.Endpoints(consul.QueryOf(c.Consul)); known {
+			return cluster.HasEndpoint
+		}
+		return cluster.NoEndpoint
+	}}
 }
 
-// loses is an error where a route or an L4 listener has a usable endpoint now, and would have none in next.
+// loses is an error where more requests or connections than now would find no usable endpoint in next.
 func (a *applier) loses(next *revision) error {
-	if all := a.lost(next.doc, next.usable); len(all) > 0 {
+	if all := a.lost(next.doc, next.outlook(), coverage.lacks); len(all) > 0 {
 		return &heldError{all}
 	}
 	return nil
 }
 
-// lost tells which routes and L4 listeners have a usable endpoint now, and would have none in doc. usable tells whether
-// some of its clusters have one.
-func (a *applier) lost(doc *config.Document, usable func([]config.WeightedCluster) bool) (all []string) {
-	serves := a.active.doc
-	known := docdiff.RoutesOf(serves)
-	for i := range doc.Routes {
+// lost tells which routes and L4 listeners have usable endpoints now, and would lack them in doc. next is what its
+// clusters have, and worse judges the coverage of one of them by what it is now.
+func (a *applier) lost(doc *config.Document, next outlook, worse func(next, now coverage) bool) (all []string) {
+	serves, now := a.active.doc, a.active.outlook()
+	for i, at := range a.partners(doc) {
 		r := &doc.Routes[i]
-		at := known.Partner(r)
-		if at < 0 || !a.active.usable(serves.Routes[at].Clusters) || !a.active.usable(serves.Routes[at].Asks()) {
+		if at < 0 || now.of(serves.Routes[at].Clusters).none() || now.of(serves.Routes[at].Asks()).none() {
 			continue
 		}
-		for _, to := range [][]config.WeightedCluster{r.Clusters, r.Asks()} {
-			if !usable(to) {
-				all = append(all, fmt.Sprintf("route %s: no endpoint in %s", r.Name, clusterNames(to)))
+		was := &serves.Routes[at]
+		for _, to := range []struct{ next, now []config.WeightedCluster }{
+			{r.Clusters, was.Clusters}, {r.Asks(), was.Asks()},
+		} {
+			if worse(next.of(to.next), now.of(to.now)) {
+				all = append(all, fmt.Sprintf("route %s: %s", r.Name, next.lack(to.next)))
 			}
 		}
 	}
 	for i := range doc.Listeners {
 		l := &doc.Listeners[i]
-		was := docdiff.L4Partner(serves, l)
-		if was < 0 {
-			continue
-		}
-		before := forwarded(&serves.Listeners[was])
+		before := takenOver(serves, l, func(to []config.WeightedCluster) bool { return !now.of(to).none() })
 		for host, to := range forwarded(l) {
-			if then := before[host]; then != nil && a.active.usable(then) && !usable(to) {
-				all = append(all, fmt.Sprintf("listener %s: no endpoint in %s", l.Name, clusterNames(to)))
+			if then, ok := before(host); ok && worse(next.of(to), now.of(then)) {
+				all = append(all, fmt.Sprintf("listener %s: %s", l.Name, next.lack(to)))
 			}
 		}
 	}
 	slices.Sort(all)
-	return all
+	return slices.Compact(all)
 }
 
-// forwarded is where an L4 listener sends connections, by server name; "" for those without a rule.
-func forwarded(l *config.Listener) map[string][]config.WeightedCluster {
-	all := map[string][]config.WeightedCluster{}
-	if l.Cluster != "" {
-		all[""] = []config.WeightedCluster{{Name: l.Cluster, Weight: 1}}
+// partners gives for each route of doc the index of the same one in what serves, -1 for none. A new route is the same
+// as one that is gone if it takes requests of that one.
+func (a *applier) partners(doc *config.Document) []int {
+	serves := a.active.doc
+	known, stays := docdiff.RoutesOf(serves), make([]bool, len(serves.Routes))
+	all := make([]int, len(doc.Routes))
+	for i := range doc.Routes {
+		if all[i] = known.Partner(&doc.Routes[i]); all[i] >= 0 {
+			stays[all[i]] = true
+		}
 	}
-	for i := range l.SNI {
-		all[l.SNI[i].Host] = []config.WeightedCluster{{Name: l.SNI[i].Cluster, Weight: 1}}
+	for i := range doc.Routes {
+		if all[i] >= 0 {
+			continue
+		}
+		if at := known.Named(a.active.table.Covering(&doc.Routes[i].Match)); at >= 0 && !stays[at] {
+			all[i] = at
+		}
 	}
 	return all
-}
-
-// usable tells whether one of the clusters has an endpoint that may be used, or may be empty by the author's will.
-func (r *revision) usable(to []config.WeightedCluster) bool {
-	return len(to) == 0 || slices.ContainsFunc(to, func(w config.WeightedCluster) bool {
-		c := r.clusters[w.Name]
-		return w.Weight > 0 && c != nil && (c.Usable() || c.Config().AllowEmpty)
-	})
 }
 
 // mayBeEmpty tells whether one of the clusters may have no endpoint by the author's will.
@@ -184,12 +188,4 @@ func (r *revision) mayBeEmpty(to []config.WeightedCluster) bool {
 		c := r.clusters[w.Name]
 		return w.Weight > 0 && c != nil && c.Config().AllowEmpty
 	})
-}
-
-func clusterNames(to []config.WeightedCluster) string {
-	names := make([]string, len(to))
-	for i := range to {
-		names[i] = to[i].Name
-	}
-	return strings.Join(names, ", ")
 }

@@ -150,7 +150,7 @@ func (a *applier) rollBack(ctx context.Context, h *harm, now time.Time) {
 // goBack applies the former revision. as notes that it was put back.
 func (a *applier) goBack(ctx context.Context, as func(*serving)) error {
 	former := a.former()
-	if all := a.lost(former.doc, former.usable); len(all) > 0 {
+	if all := a.lost(former.doc, former.outlook(), coverage.ends); len(all) > 0 {
 		return &heldError{all}
 	}
 	a.goingBack = true

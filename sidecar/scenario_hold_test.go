@@ -29,6 +29,7 @@ func TestHeldRevisions(t *testing.T) {
 		{"a filter that Consul refuses", testHeldForItsFilter},
 		{"while the bootstrap serves", testHeldWhileTheBootstrapServes},
 		{"a route names the service", testFollowedByName},
+		{"other ways", testHeldInOtherWays},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, consul) })
 	}
@@ -51,6 +52,11 @@ func (g *gateway) held(state string) string {
 		g.t.Errorf("not ready for %q while a document is held", s.Reasons)
 	}
 	return strings.Join(s.Revision.Held.Reasons, "\n")
+}
+
+// absent is the reason of a document in which a cluster follows a service that is not in the catalog.
+func absent(what, cluster, service string) string {
+	return fmt.Sprintf("%s: no endpoint in %s (consul service %s: not in the catalog)", what, cluster, service)
 }
 
 // A cluster that stands in keeps a route from being without endpoints, from the catalog's first word on.
@@ -101,7 +107,7 @@ func testHeldWithoutInstance(t *testing.T, consul *testserver.ConsulServer) {
 	g.answers("/", http.StatusOK, "full")
 	requests := g.load("/")
 	consul.KVPut(key, to("c", "hollow", ""))
-	if why := g.held("held"); why != "route all: no endpoint in c" {
+	if why := g.held("held"); why != absent("route all", "c", "hollow") {
 		t.Errorf("held for %q", why)
 	}
 	if line := g.waitLogged("revision held, the one before goes on serving"); line["state"] != "held" {
@@ -111,7 +117,7 @@ func testHeldWithoutInstance(t *testing.T, consul *testserver.ConsulServer) {
 
 	consul.KVPut(key, to("other", "hollow", "")) // another one, by another name
 	g.wait("the other document to be held", func(s status) bool {
-		return s.Revision.Held != nil && s.Revision.Held.Reasons[0] == "route all: no endpoint in other"
+		return s.Revision.Held != nil && s.Revision.Held.Reasons[0] == absent("route all", "other", "hollow")
 	})
 	consul.Register(testserver.Service{Name: "hollow", Port: port(t, app(t, "arrived"))})
 	g.answers("/", http.StatusOK, "arrived")
@@ -235,7 +241,7 @@ routes: [{name: all, cluster: "consul:asking", external_auth: {cluster: "consul:
 	consul.KVPut(key, `routes: [{name: all, cluster: "consul:asking"}]`)
 	g.answers("/", http.StatusOK, "asking")
 	consul.KVPut(key, fmt.Sprintf(document, "unborn", "deny"))
-	if why := g.held("held"); why != "route all: no endpoint in consul:unborn" {
+	if why := g.held("held"); why != absent("route all", "consul:unborn", "unborn") {
 		t.Errorf("held for %q", why)
 	}
 	g.now("/", http.StatusOK, "asking")
@@ -264,7 +270,7 @@ func testHeldInPlaceOfAResponse(t *testing.T, consul *testserver.ConsulServer) {
 			consul.KVPut(key, document(tt.own))
 			g.answers("/", tt.status, tt.body)
 			consul.KVPut(key, document(`cluster: "consul:later-`+kind+`"`))
-			if why := g.held("held"); why != "route all: no endpoint in consul:later-"+kind {
+			if why := g.held("held"); why != absent("route all", "consul:later-"+kind, "later-"+kind) {
 				t.Errorf("held for %q", why)
 			}
 			g.now("/", tt.status, tt.body)
@@ -272,7 +278,7 @@ func testHeldInPlaceOfAResponse(t *testing.T, consul *testserver.ConsulServer) {
 			consul.KVPut(key, `routes: [{name: renamed, cluster: "consul:later-`+kind+`"}]`)
 			g.wait("the other document to be held", func(s status) bool {
 				return s.Revision.Held != nil &&
-					s.Revision.Held.Reasons[0] == "route renamed: no endpoint in consul:later-"+kind
+					s.Revision.Held.Reasons[0] == absent("route renamed", "consul:later-"+kind, "later-"+kind)
 			})
 			g.now("/", tt.status, tt.body)
 			consul.Register(testserver.Service{Name: "later-" + kind, Port: port(t, app(t, "arrived"))})
@@ -298,7 +304,7 @@ func testHeldWhileTheBootstrapServes(t *testing.T, consul *testserver.ConsulServ
 	g.answers("/", http.StatusOK, "bootstrap")
 	requests := g.load("/")
 	consul.KVPut(key, to("c", "nothing", ""))
-	if why := g.held("held"); why != "route all: no endpoint in c" {
+	if why := g.held("held"); why != absent("route all", "c", "nothing") {
 		t.Errorf("held for %q", why)
 	}
 	mute.Store(true)

@@ -15,6 +15,8 @@ type view struct {
 	all []member
 	// unhealthy tells that members are there by panic mode.
 	unhealthy bool
+	// critical tells that the catalog calls all of members critical.
+	critical bool
 	// listed is every endpoint, for the status.
 	listed []listing
 }
@@ -76,6 +78,7 @@ func (c *Cluster) build() *view {
 			v.listed = append(v.listed, listing{endpoint: c.group.endpoint(d.Address, c), weight: d.Weight, entry: d})
 		}
 	}
+	v.critical = true
 	v.all, v.members = make([]member, 0, len(v.listed)), make([]member, 0, len(v.listed))
 	for i := range v.listed {
 		l := &v.listed[i]
@@ -85,6 +88,7 @@ func (c *Cluster) build() *view {
 		}
 		m := member{endpoint: l.endpoint, health: l.endpoint.health, weight: int64(l.weight)}
 		v.all = append(v.all, m)
+		v.critical = v.critical && !l.entry.inRotation(false)
 		if l.entry.inRotation(c.cfg.Consul.OnlyPassing) && !l.sick {
 			v.members = append(v.members, m)
 		}
