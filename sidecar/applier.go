@@ -22,6 +22,7 @@ type applier struct {
 	active  *revision        // nil while nothing serves
 	pending *pendingDocument // the newest document while it is not in service; nil = none
 	turn    turn             // of the newest document
+	told    bool             // the log has that the document before the newest one is held
 	kept    keptTries        // of the last good document
 	locator *locator
 
@@ -118,7 +119,7 @@ func (a *applier) noteMissing() {
 		_, known := a.catalog.Endpoints(q)
 		return known
 	})
-	names := textOf(a.active.missing)
+	names := a.missingText(a.active.missing)
 	var waitsFor []string
 	if len(names) > 0 {
 		waitsFor, _ = a.unanswered(a.active.doc)
@@ -128,16 +129,21 @@ func (a *applier) noteMissing() {
 	a.now.unanswered, a.now.waitsFor = names, waitsFor
 }
 
-// textOf is what the admin port calls queries.
-func textOf(all []consul.Query) (names []string) {
+// missingText is what the admin port says of queries without a response, with the error that keeps it.
+func (a *applier) missingText(all []consul.Query) (texts []string) {
 	for _, q := range all {
-		names = append(names, q.String())
+		text := q.String()
+		if _, err := a.catalog.Failure(q); err != "" {
+			text += " (" + err + ")"
+		}
+		texts = append(texts, text)
 	}
-	return names
+	return texts
 }
 
 // take makes the document of the source the active revision, if it is one. The error is that nothing can serve.
 func (a *applier) take(ctx context.Context, d discovery.Document) error {
+	a.told = a.pending != nil && a.pending.logged != nil
 	a.release()
 	insists := a.again.Swap(false)
 	if insists {
@@ -224,7 +230,7 @@ func (a *applier) confirm(d discovery.Document) {
 		a.pass()
 	}
 	a.mu.Lock()
-	rejected := a.now.status.LastRejected != nil
+	again, was := a.told || a.now.status.LastRejected != nil, a.now.phase
 	a.now.confirmed(d.Source)
 	if !d.Forced.IsZero() {
 		a.now.judgedUntil = time.Time{}
@@ -232,9 +238,13 @@ func (a *applier) confirm(d discovery.Document) {
 	a.now.name = d.Name
 	a.now.history.explain()
 	a.mu.Unlock()
-	if rejected {
-		a.logger.Info("document is good again: it is the revision that serves", "source", d.Source, "revision",
-			a.active.doc.Revision)
+	a.told = false
+	about := []any{"source", d.Source, "revision", a.active.doc.Revision}
+	switch {
+	case again || was == phaseOrphaned:
+		a.logger.Info("document is good again: it is the revision that serves", about...)
+	case was == phaseRestored:
+		a.logger.Info("the source has delivered the revision that serves", about...)
 	}
 }
 

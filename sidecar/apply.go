@@ -43,13 +43,14 @@ func (a *applier) apply(ctx context.Context, doc *config.Document, from discover
 	if next.from = from; !a.state.enabled() {
 		next.from.Parts = nil
 	}
+	missing := a.missingText(next.missing)
 	a.mu.Lock() // who has had a response of the revision finds it in the status, and the other way round
 	requests.Commit()
 	connections.Commit()
 	was := predecessor{a.active, a.now.phase, a.now.status.Since}
 	a.now.applied(doc, from.Source, time.Now())
 	a.now.name = from.Name
-	a.now.unanswered = textOf(next.missing) // with the phase, or the gateway would be ready for an instant
+	a.now.unanswered = missing // with the phase, or the gateway would be ready for an instant
 	a.now.history.note(RevisionRecord{
 		Revision: doc.Revision, hash: from.Hash, State: discovery.RevisionApplied, Since: time.Now(),
 	})

@@ -30,6 +30,7 @@ func TestHeldRevisions(t *testing.T) {
 		{"while the bootstrap serves", testHeldWhileTheBootstrapServes},
 		{"a route names the service", testFollowedByName},
 		{"other ways", testHeldInOtherWays},
+		{"taken back", testHeldAndTakenBack},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, consul) })
 	}

@@ -87,6 +87,30 @@ func testHeldInOtherWays(t *testing.T, consul *testserver.ConsulServer) {
 	}
 }
 
+// The log tells when a document that was held is taken back, and when one that was gone is there again.
+func testHeldAndTakenBack(t *testing.T, consul *testserver.ConsulServer) {
+	g, key := follower(t, consul, nil)
+	consul.Register(testserver.Service{Name: "stays", Port: port(t, app(t, "stays"))})
+	again := func(want int) {
+		t.Helper()
+		testserver.WaitFor(t, longestWait, "the log to tell it", func() bool {
+			return len(g.logged("document is good again: it is the revision that serves")) == want
+		})
+	}
+	consul.KVPut(key, to("c", "stays", ""))
+	g.answers("/", http.StatusOK, "stays")
+	for round := range 2 {
+		consul.KVPut(key, to("c", "void", ""))
+		g.held("held")
+		consul.KVPut(key, to("c", "stays", ""))
+		again(2*round + 1)
+		consul.KVDelete(key)
+		g.wait("the document to be gone", func(s status) bool { return s.Revision.Orphaned })
+		consul.KVPut(key, to("c", "stays", ""))
+		again(2*round + 2)
+	}
+}
+
 // trickle begins to ask for an URL and the path / over new connections, some times a second. So it is no matter when
 // another protocol begins on a listener.
 func (g *gateway) trickle(url string) *load {

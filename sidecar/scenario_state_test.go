@@ -86,6 +86,7 @@ func TestStartWithoutConsulFromTheState(t *testing.T) {
 	if s := g.status(); s.Revision.Applied != 1 || !s.Revision.AsOf.IsZero() || !s.Ready {
 		t.Errorf("revision %+v, want the same one, confirmed", s.Revision)
 	}
+	g.waitLogged("the source has delivered the revision that serves")
 	requests.none(t)
 	consul.KVPut("gateway/app/config", one(app(t, "newer")))
 	g.answers("/", http.StatusOK, "newer")

@@ -63,10 +63,15 @@ func (t *troubles) held(c *cluster.Status) {
 			}
 		}
 	}
-	if held > 0 {
-		t.add(atRisk, "cluster %s: %d of %d endpoints %s lost in Consul, and used for another %s all the same%s",
-			c.Name, held, len(c.Endpoints), areIs(held), span(until.Sub(t.now)), t.why(c, nil))
+	if held == 0 {
+		return
 	}
+	still := "for another " + span(until.Sub(t.now)) + " all the same"
+	if !until.After(t.now) {
+		still = "until Consul confirms that it has none"
+	}
+	t.add(atRisk, "cluster %s: %d of %d endpoints %s lost in Consul, and used %s%s", c.Name, held, len(c.Endpoints),
+		areIs(held), still, t.why(c, nil))
 }
 
 // unanswered is how a reason for not being ready tells that the service of a cluster is not known yet.

@@ -224,6 +224,11 @@ func TestTrouble(t *testing.T) {
 				held("a:1", 20*time.Second), held("b:1", 19*time.Second), well("c:1")}}}},
 			[]string{"cluster orders: 2 of 3 endpoints are lost in Consul, and used for another 19 s all the same: " +
 				"consul service orders: not in the catalog"}},
+		{"gone from Consul, which is away", Status{Clusters: []cluster.Status{{Name: "orders",
+			Follows: "consul service orders: not in the catalog", Endpoints: []cluster.EndpointStatus{
+				held("a:1", -2*time.Second)}}}},
+			[]string{"cluster orders: 1 of 1 endpoints is lost in Consul, and used until Consul confirms that it has " +
+				"none: consul service orders: not in the catalog"}},
 		{"the log's disk is full", Status{LogError: "no space left on device", Rates: telemetry.Rates{LogLinesLost: 9}},
 			[]string{"the access log cannot be written: no space left on device (9 lines lost in the last minute)"}},
 		{"the log's reader is slow", Status{Rates: telemetry.Rates{LogLinesLost: 9}},

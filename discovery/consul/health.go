@@ -114,7 +114,7 @@ func (c *Client) health(ctx context.Context, s service, q fetchOptions) (result[
 		return none, faultf(telemetry.DiscoveryServer, "status %d: not a response of Consul", http.StatusNotFound)
 	}
 	if err := head.whole(len(a.value) == 0); err != nil {
-		return none, err
+		return none, fmt.Errorf("%w; needed: %s and %s", err, ReadsService(s.name).Rule, ReadsNodes().Rule)
 	}
 	a.index, a.bytes, a.absent = head.index, head.bytes, len(a.value) == 0
 	slices.SortFunc(a.value, compareInstances)

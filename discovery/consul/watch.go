@@ -218,7 +218,7 @@ func (w *watch[T]) backOff(ctx context.Context, err error) {
 	w.fails++
 	w.index = 0
 	class := classOf(err)
-	w.tracker.Failed(class, err)
+	w.tracker.Failed(class, advised(err))
 	w.enter(phasePausing, class)
 	wait := backoff(class, w.fails)
 	if errors.Is(err, errTooLarge) {
