@@ -183,6 +183,11 @@ node_prefix "" { policy = "read" }`)
 	})
 	t.Run("to services", func(t *testing.T) {
 		g := launch(t, env{"CONSUL_HTTP_ADDR": consul.Addr(), "CONSUL_HTTP_TOKEN": poor.Secret})
+		testserver.WaitFor(t, longestWait, "/ready to name the service and the rights", func() bool {
+			_, why, _ := fetch(g.admin + "/ready")
+			return why == "no endpoints received yet: service shop (filtered by ACLs: the token may not read all of "+
+				"it; needed: service \"shop\" { policy = \"read\" } and node_prefix \"\" { policy = \"read\" })\n"
+		})
 		g.answers("/", http.StatusServiceUnavailable, "no healthy upstream\n")
 		g.wait("the alarm", func(s status) bool { return len(s.Discovery) == 2 && s.Discovery[1].Class == "acl" })
 	})

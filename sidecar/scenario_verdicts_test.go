@@ -194,9 +194,9 @@ func testPushedVerdicts(t *testing.T, f *fleet) {
 	f.refused(taken+to("c", "full", ""), " rejected: listener \"more\": listen tcp ")
 	f.pushes(to("c", "full", ""), 0, "\n2 serve\n") // taken back
 
-	f.pushes(to("c", "hollow", ""), 1, " held: "+absent("route all", "c", "hollow")+"\n", "--allow-empty")
-	f.says("two", `"state":"held"`, `"reasons":["`+absent("route all", "c", "hollow")+`"]`, `"version":"`)
-	f.consul.Register(testserver.Service{Name: "hollow", Port: port(t, app(t, "arrived"))})
+	f.pushes(to("c", "nil", ""), 1, " held: "+absent("route all", "c", "nil")+"\n", "--allow-empty")
+	f.says("two", `"state":"held"`, `"reasons":["`+absent("route all", "c", "nil")+`"]`, `"version":"`)
+	f.consul.Register(testserver.Service{Name: "nil", Port: port(t, app(t, "arrived"))})
 	f.says("one", `"state":"applied"`, `"reasons":[]`)
 
 	const bad = "routes: [{name: all, cluster: nobody}]\n"
