@@ -33,6 +33,9 @@ type ConsulServer struct {
 	http    *http.Client
 }
 
+// recoveryToken has the rights to the agent itself, with ACLs, also while no server tells it what a token may do.
+const recoveryToken = "2f6f5d1e-6f0b-4d0c-8d0b-5b7a7c1f9e42"
+
 // A ConsulOption changes the configuration that [Consul] starts with.
 type ConsulOption func(config map[string]any)
 
@@ -45,6 +48,7 @@ func DenyByDefault(config map[string]any) {
 		"tokens": map[string]any{
 			"initial_management": managementToken,
 			"agent":              managementToken,
+			"agent_recovery":     recoveryToken,
 		},
 	}
 }
@@ -134,7 +138,11 @@ func (s *ConsulServer) Wipe() {
 // Join has an agent join server, which it does not by itself when the server was rebuilt.
 func (s *ConsulServer) Join(server *ConsulServer) {
 	s.process.t.Helper()
-	s.Call(http.MethodPut, "/v1/agent/join/"+server.serf, nil)
+	as := *s
+	if s.token != "" {
+		as.token = recoveryToken // the agent may have forgotten what the other one may do, and has nobody to ask
+	}
+	as.Call(http.MethodPut, "/v1/agent/join/"+server.serf, nil)
 }
 
 // consulConfig is a server that forgets nothing when killed (-dev would), elects itself quickly. It speaks only HTTP
