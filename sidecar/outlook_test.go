@@ -29,7 +29,8 @@ func TestCoverage(t *testing.T) {
 		{"none, own responses", coverage{0, 0, 1}, own, false, false},
 		{"all, own responses", coverage{1, 1, 1}, own, false, false},
 	} {
-		if lacks, ends := row.next.lacks(row.before), row.next.ends(row.before); lacks != row.lacks || ends != row.ends {
+		lacks, ends := row.next.lacks(row.before), row.next.ends(row.before)
+		if lacks != row.lacks || ends != row.ends {
 			t.Errorf("%s: lacks %v, ends %v; want %v, %v", row.name, lacks, ends, row.lacks, row.ends)
 		}
 	}

@@ -53,7 +53,9 @@ func testHeldInOtherWays(t *testing.T, consul *testserver.ConsulServer) {
 		},
 		{
 			name: "critical over TCP", before: toUsed, after: toUsed, critical: true,
-			listener: [2]string{`, protocol: tcp, cluster: "consul:used"`, `, protocol: tcp, cluster: "consul:SERVICE"`},
+			listener: [2]string{
+				`, protocol: tcp, cluster: "consul:used"`, `, protocol: tcp, cluster: "consul:SERVICE"`,
+			},
 			want: "listener more: only endpoints that Consul calls critical in consul:SERVICE " +
 				"(consul service SERVICE: critical)",
 		},

@@ -49,8 +49,10 @@ func TestAdviceForCertificates(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
 	for want, config := range map[string]*tls.Config{
-		"(CONSUL_CACERT names the file of Consul's CA)":  {MinVersion: tls.VersionTLS13},
-		"(CONSUL_TLS_SERVER_NAME is the name to expect)": {MinVersion: tls.VersionTLS13, RootCAs: roots, ServerName: "x"},
+		"(CONSUL_CACERT names the file of Consul's CA)": {MinVersion: tls.VersionTLS13},
+		"(CONSUL_TLS_SERVER_NAME is the name to expect)": {
+			MinVersion: tls.VersionTLS13, RootCAs: roots, ServerName: "x",
+		},
 	} {
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
 		resp, err := client.Get(server.URL)

@@ -167,9 +167,9 @@ func (c *Catalog) Failure(q Query) (class, text string) {
 	return st.Class, st.Error
 }
 
-// Recheck queries the leader for q, and delivers what it says also if that is not news. While it
-// does not respond nothing is delivered. A query that is already being made for that is not begun anew, or a slow leader
-// would never be heard. After an error it is made at once.
+// Recheck queries the leader for q, and delivers what it says also if that is not news. While it does not respond
+// nothing is delivered. A query that is already being made for that is not begun anew, or a slow leader would never be
+// heard. After an error it is made at once.
 func (c *Catalog) Recheck(q Query) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
