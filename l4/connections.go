@@ -13,7 +13,7 @@ type connections struct {
 	live map[*conn]struct{}
 	// How often the watch has looked.
 	// +checklocks:mu
-	looks uint32
+	checks uint32
 	// Connections accepted: those of live, and those about to end.
 	// +checklocks:mu
 	open int

@@ -23,23 +23,23 @@ const (
 // until the server's context ends. Without connections it rests.
 func (s *connections) watch(ctx context.Context) {
 	defer close(s.watched)
-	netio.Every(ctx, period, s.wake, func() int { return s.look(time.Now()) })
+	netio.Every(ctx, period, s.wake, func() int { return s.check(time.Now()) })
 }
 
-// look looks at all connections once, and reports how many there are.
-func (s *connections) look(now time.Time) int {
+// check looks at all connections once, and reports how many there are.
+func (s *connections) check(now time.Time) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.looks++
+	s.checks++
 	for c := range s.live {
-		c.look(now, (s.looks+c.shard)%gonePeriods == 0) // some of them each time
+		c.check(now, (s.checks+c.shard)%gonePeriods == 0) // some of them each time
 	}
 	return len(s.live)
 }
 
-// look ends the connection if its time is over, or, where gone asks for that, if a half-ended side is gone. Whether
+// check ends the connection if its time is over, or, where gone asks for that, if a half-ended side is gone. Whether
 // bytes have flowed is seen from their number, so that the pumps need no clock.
-func (c *conn) look(now time.Time, gone bool) {
+func (c *conn) check(now time.Time, gone bool) {
 	defer c.recovered()
 	if c.set.max > 0 && now.Sub(c.start) >= c.set.max {
 		c.stop(telemetry.DT)
@@ -56,7 +56,7 @@ func (c *conn) look(now time.Time, gone bool) {
 		c.stop(telemetry.SI)
 	}
 	if gone {
-		c.lookGone()
+		c.checkGone()
 	}
 }
 
@@ -77,9 +77,9 @@ func (c *conn) judge(now time.Time) {
 	}
 }
 
-// lookGone ends the connection if a side that has ended its direction has broken off since. Nobody reads from it any
+// checkGone ends the connection if a side that has ended its direction has broken off since. Nobody reads from it any
 // more, and while the other side is silent nobody writes to it. So nobody else would notice.
-func (c *conn) lookGone() {
+func (c *conn) checkGone() {
 	_, server := c.ending()
 	switch {
 	case c.there.ended.Load() && brokeOff(raw(c.socket), &c.back):

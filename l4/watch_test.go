@@ -38,7 +38,7 @@ func TestPanicOfTheWatch(t *testing.T) {
 			}
 		}()
 	}
-	if n := s.look(time.Now().Add(time.Hour)); n != 2 {
+	if n := s.check(time.Now().Add(time.Hour)); n != 2 {
 		t.Errorf("%d connections were looked at, want 2", n)
 	}
 	for name, want := range map[string]telemetry.Flag{"broken": telemetry.LR, "late": telemetry.DT} {

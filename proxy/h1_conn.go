@@ -56,7 +56,7 @@ func (c *connH1) run(first *netio.Buffer, n int, since int64, busy bool) {
 			c.busy()
 		}
 		q := forward.NewRequestH1(&c.ConnH1, c, first, n)
-		if !c.settle(q, q.Serve(c.fresh && !c.settled)) {
+		if !c.finish(q, q.Serve(c.fresh && !c.settled)) {
 			return
 		}
 		since, first, n = c.s.engine.Now(), nil, 0
@@ -65,14 +65,14 @@ func (c *connH1) run(first *netio.Buffer, n int, since int64, busy bool) {
 
 // Continue goes on with a request that was parked, and with the connection.
 func (c *connH1) Continue(q *forward.RequestH1) {
-	if c.settle(q, q.Continue()) {
+	if c.finish(q, q.Continue()) {
 		c.run(nil, 0, c.s.engine.Now(), true)
 	}
 }
 
-// settle does what follows a request, and carries those that are pipelined behind it. It tells whether c is still the
+// finish does what follows a request, and carries those that are pipelined behind it. It tells whether c is still the
 // caller's, and idle.
-func (c *connH1) settle(q *forward.RequestH1, served forward.Served) bool {
+func (c *connH1) finish(q *forward.RequestH1, served forward.Served) bool {
 	for served == forward.ServedOne && q.Buffered() > 0 { // pipelined
 		served = q.Serve(false)
 	}

@@ -37,7 +37,7 @@ func (s *Server) handshake(a *arrival, c route.Client, set *settings) {
 		_ = nc.SetDeadline(time.Now().Add(netio.LingerFor)) // a closed connection needs no response
 		switch {
 		case mtls.PlainHTTP(err):
-			answerPlain(nc)
+			replyPlain(nc)
 		case mtls.Alerted(err):
 			netio.Linger(nc)
 		}
@@ -57,8 +57,8 @@ func (s *Server) handshake(a *arrival, c route.Client, set *settings) {
 	s.begin(a, tc, c, state.NegotiatedProtocol == "http/1.1")
 }
 
-// answerPlain tells a client that does not speak TLS.
-func answerPlain(nc net.Conn) {
+// replyPlain tells a client that does not speak TLS.
+func replyPlain(nc net.Conn) {
 	if _, err := io.WriteString(nc, plainOnTLS); err == nil {
 		netio.Linger(nc)
 	}

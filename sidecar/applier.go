@@ -30,7 +30,7 @@ type applier struct {
 	goingBack bool       // the former revision is being put back
 	blamed    trials     // without a state directory
 
-	settleAt  time.Time    // end of the trial of what serves; zero = it is over
+	trialEnds time.Time    // end of the trial of what serves; zero = it is over
 	savedAt   time.Time    // when the state was last given to be written
 	savedHere keptLocation // that was in it
 	unsaved   bool         // something has changed since
@@ -91,8 +91,8 @@ func (a *applier) revisions(ctx context.Context, documents <-chan discovery.Docu
 			err = a.tryAgain(ctx, now)
 		case <-a.turnComes():
 			err = a.tryPending(ctx)
-		case now := <-a.looks():
-			a.look(ctx, now)
+		case now := <-a.probationTicks():
+			a.checkProbation(ctx, now)
 		}
 		if err != nil {
 			return err
@@ -122,7 +122,7 @@ func (a *applier) noteMissing() {
 	names := a.missingText(a.active.missing)
 	var waitsFor []string
 	if len(names) > 0 {
-		waitsFor, _ = a.unanswered(a.active.doc)
+		waitsFor, _ = a.unknownServices(a.active.doc)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -147,7 +147,7 @@ func (a *applier) replace(next *revision, was predecessor, p *probation, took ti
 	}
 	a.registry.RevisionApplied.Inc()
 	a.registry.RevisionInfo(next.doc.Revision)
-	a.settle(now)
+	a.beginTrial(now)
 	a.noteMissing()
 	about := []any{"revision", next.doc.Revision, "source", source, "routes", len(next.doc.Routes), "clusters",
 		len(next.doc.Clusters), "changes", changes(before, next), "took", took.Round(time.Millisecond).String()}

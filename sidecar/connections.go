@@ -64,8 +64,8 @@ func connectionsFor(limit int64) int { return int(min(max((limit-fdReserve)/2, 1
 // connects to endpoints and the admin port alike.
 func tooManyConnections(n int, limit int64) string {
 	if limit < fdReserve+2 {
-		return fmt.Sprintf("the process may open %d files, which is too few for one connection (two for it, %d for the "+
-			"rest): raise the limit (LimitNOFILE=, ulimit -n) to %d or more", limit, fdReserve, fdReserve+2*fewConnections)
+		return fmt.Sprintf("the process may open %d files, which is too few for one connection (two for it, %d for "+
+			"the rest): raise the limit (LimitNOFILE=, ulimit -n) to %d or more", limit, fdReserve, fdReserve+2*fewConnections)
 	}
 	most := connectionsFor(limit)
 	if n <= most {
@@ -122,12 +122,12 @@ func watchLimit(ctx context.Context, log hclog.Logger, most int, waits func() (a
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			w.look(now, waits)
+			w.check(now, waits)
 		}
 	}
 }
 
-func (w *limitWatch) look(now time.Time, waits func() (all uint64, now int64)) {
+func (w *limitWatch) check(now time.Time, waits func() (all uint64, now int64)) {
 	all, waiting := waits()
 	holds := waiting > 0 || all != w.waits
 	w.waits = all

@@ -35,8 +35,8 @@ func TestTooManyConnections(t *testing.T) {
 		}
 	}
 	f(0, 66, "") // the default, which is computed
-	f(0, 65, "the process may open 65 files, which is too few for one connection (two for it, 64 for the rest): raise the "+
-		"limit (LimitNOFILE=, ulimit -n) to 576 or more")
+	f(0, 65, "the process may open 65 files, which is too few for one connection (two for it, 64 for the rest): raise "+
+		"the limit (LimitNOFILE=, ulimit -n) to 576 or more")
 	f(480, 1024, "")
 	f(481, 1024,
 		"the process may open 1024 files, which is enough for 480 connections (two for each, 64 for the rest): "+
@@ -48,7 +48,8 @@ func TestTooManyConnections(t *testing.T) {
 func TestEachConnectionHasTwo(t *testing.T) {
 	for _, limit := range []int64{66, 80, 100, 256, 1024, 20000} {
 		most := connectionsFor(limit)
-		if need, have := int64(2*most+fdOwn), trafficDescriptors(limit); need > have || have > limit-adminConnections-8 {
+		need, have := int64(2*most+fdOwn), trafficDescriptors(limit)
+		if need > have || have > limit-adminConnections-8 {
 			t.Errorf("limit %d: %d connections need %d descriptors and may have %d", limit, most, need, have)
 		}
 	}

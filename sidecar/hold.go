@@ -62,9 +62,9 @@ func (a *applier) unhold() {
 	a.now.history.supersede(time.Now(), discovery.RevisionWaiting, discovery.RevisionHeld)
 }
 
-// unanswered names the services of a document of which the catalog has said nothing yet, with what keeps it. Those
+// unknownServices names the services of a document of which the catalog has said nothing yet, with what keeps it. Those
 // whose filter Consul refuses are in refused too: they have their answer.
-func (a *applier) unanswered(doc *config.Document) (all, refused []string) {
+func (a *applier) unknownServices(doc *config.Document) (all, refused []string) {
 	for i := range doc.Clusters {
 		c := &doc.Clusters[i]
 		if c.Consul.Service == "" || c.AllowEmpty {
@@ -97,11 +97,11 @@ func (a *applier) phase() phase {
 // mustWait tells whether a document with services of which the catalog has said nothing has to wait. While the
 // bootstrap serves alone every document is better, but for what it would take from the bootstrap.
 func (a *applier) mustWait(doc *config.Document) bool {
-	return a.phase().serves() || len(a.lost(doc, a.answered(doc), coverage.lacks)) > 0
+	return a.phase().serves() || len(a.lost(doc, a.isKnown(doc), coverage.lacks)) > 0
 }
 
 // answered is the outlook of a document, in which every cluster is empty of whose service the catalog has said nothing.
-func (a *applier) answered(doc *config.Document) outlook {
+func (a *applier) isKnown(doc *config.Document) outlook {
 	clusters := make(map[string]*config.Cluster, len(doc.Clusters))
 	for i := range doc.Clusters {
 		clusters[doc.Clusters[i].Name] = &doc.Clusters[i]

@@ -40,11 +40,11 @@ type suspicion struct {
 	looks  int
 }
 
-// look takes what was counted since the swap, at a moment that is after that of the call before. It also takes the
+// observe takes what was counted since the swap, at a moment that is after that of the call before. It also takes the
 // share of faults before the swap. It reports whether that was exceeded for long enough. That is over all requests
 // since the swap, and also over those of the last second. Without the latter a burst that is over would count. A
 // second without requests says nothing.
-func (s *suspicion) look(at time.Time, all telemetry.Outcomes, before float64) (harm bool) {
+func (s *suspicion) observe(at time.Time, all telemetry.Outcomes, before float64) (harm bool) {
 	last := &s.recent[s.looks%recentLooks]
 	second := telemetry.Outcomes{Requests: all.Requests - last.Requests}
 	for f := range second.Faults {
@@ -106,9 +106,9 @@ type judge struct {
 	together suspicion
 }
 
-// look tells what the revision does to requests; nil = no harm, as far as is known. Besides each subject alone all of
+// check tells what the revision does to requests; nil = no harm, as far as is known. Besides each subject alone all of
 // them together are looked at: many that have few requests each.
-func (j *judge) look(at time.Time) *harm {
+func (j *judge) check(at time.Time) *harm {
 	var all, before telemetry.Outcomes
 	expected := 0.0 // faults, if each subject fared as before
 	alone := false
@@ -126,12 +126,12 @@ func (j *judge) look(at time.Time) *harm {
 		if s.suspicion == nil { // it is large, and there may be ten thousand subjects
 			s.suspicion = new(suspicion)
 		}
-		alone = s.suspicion.look(at, s.now, share(s.before)) || alone
+		alone = s.suspicion.observe(at, s.now, share(s.before)) || alone
 	}
 	if all.Requests == 0 || before.Requests < leastRequests {
 		return nil
 	}
-	together := j.together.look(at, all, expected/float64(all.Requests))
+	together := j.together.observe(at, all, expected/float64(all.Requests))
 	if !alone && !together {
 		return nil
 	}

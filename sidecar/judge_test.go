@@ -67,7 +67,7 @@ func judged(before []telemetry.Outcomes, spells [][]spell) (after time.Duration,
 			now[i].Requests = uint64(requests[i])
 			now[i].Faults[s[0].flag] += uint64(failed[i]) - sum(now[i].Faults)
 		}
-		if h := j.look(begun.Add(at)); h != nil {
+		if h := j.check(begun.Add(at)); h != nil {
 			return at, strings.Join(h.reasons, "; ")
 		}
 	}

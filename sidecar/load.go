@@ -38,17 +38,17 @@ func Load(s Sources) (Bootstrap, error) {
 // Value gives the text of one variable, undecoded: for who asks a gateway that
 // runs elsewhere and needs no bootstrap.
 func (s Sources) Value(name string) string {
-	text, _ := s.look(name)
+	text, _ := s.lookup(name)
 	return text
 }
 
 // Given tells whether a flag or the environment sets a variable.
 func (s Sources) Given(name string) bool {
-	_, given := s.look(name)
+	_, given := s.lookup(name)
 	return given
 }
 
-func (s Sources) look(name string) (text string, given bool) {
+func (s Sources) lookup(name string) (text string, given bool) {
 	l := loader{from: s, env: environment(s.Environ), vars: Variables()}
 	for i := range l.vars {
 		if l.vars[i].Name == name {

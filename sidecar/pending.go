@@ -78,7 +78,7 @@ func (a *applier) tryPending(ctx context.Context) error {
 	if a.waitTurn(time.Now()) {
 		return nil
 	}
-	if missing, refused := a.unanswered(p.doc); len(missing) > 0 && a.mustWait(p.doc) {
+	if missing, refused := a.unknownServices(p.doc); len(missing) > 0 && a.mustWait(p.doc) {
 		if len(refused) > 0 {
 			a.hold(discovery.RevisionHeld, refused)
 		} else {

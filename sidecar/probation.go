@@ -36,8 +36,8 @@ func (a *applier) former() *revision {
 	return a.probation.former.revision
 }
 
-// looks tells when the revision on probation is to be looked at; nil = there is none.
-func (a *applier) looks() <-chan time.Time {
+// probationTicks tells when the revision on probation is to be looked at; nil = there is none.
+func (a *applier) probationTicks() <-chan time.Time {
 	if a.probation == nil {
 		return nil
 	}
@@ -90,10 +90,10 @@ func (a *applier) endProbation() {
 	}
 }
 
-// look looks at the revision on probation.
-func (a *applier) look(ctx context.Context, now time.Time) {
+// checkProbation looks at the revision on probation.
+func (a *applier) checkProbation(ctx context.Context, now time.Time) {
 	p := a.probation
-	if h := p.look(now); h != nil && (p.retry.at.IsZero() || p.retry.due(now)) {
+	if h := p.check(now); h != nil && (p.retry.at.IsZero() || p.retry.due(now)) {
 		a.rollBack(ctx, h, now)
 		return
 	}
@@ -139,7 +139,7 @@ func (a *applier) rollBack(ctx context.Context, h *harm, now time.Time) {
 		}
 		return
 	}
-	a.settleAt = time.Time{}
+	a.trialEnds = time.Time{}
 	a.trials().rolledBack(bad.from, h.reasons, now)
 	a.registry.RevisionRolledBack.Inc()
 	a.logger.Warn("revision rolled back, the one before serves again", "revision", bad.doc.Revision, "hash",

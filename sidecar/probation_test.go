@@ -90,7 +90,7 @@ func (a tried) passes(from, to time.Duration, route string, flag telemetry.Flag)
 	}
 	begun := a.probation.begun
 	for at := from; at <= to && a.probation != nil; at += lookEvery {
-		a.look(a.t.Context(), begun.Add(at))
+		a.checkProbation(a.t.Context(), begun.Add(at))
 		a.answers(route, 10, flag)
 	}
 }
@@ -197,7 +197,7 @@ func TestProbationIgnoresWhatTheFormerRevisionDid(t *testing.T) {
 	a.gets(shop(2, ""))
 	begun := a.probation.begun
 	for at := time.Duration(0); a.probation != nil; at += lookEvery {
-		a.look(t.Context(), begun.Add(at))
+		a.checkProbation(t.Context(), begun.Add(at))
 		a.answers("shop", 10, telemetry.NoFlag)
 		for range 10 {
 			a.registry.Route("shop").Record(telemetry.MethodGet, 504, telemetry.SchemeHTTP, time.Second)
@@ -414,11 +414,11 @@ func TestProbationKeepsTheFormerRevision(t *testing.T) {
 	if got := a.saysUntil(); !got.Equal(until) {
 		t.Errorf("says that it is on probation until %v, want %v", got, until)
 	}
-	a.look(t.Context(), a.probation.until.Add(-time.Second))
+	a.checkProbation(t.Context(), a.probation.until.Add(-time.Second))
 	if a.probation == nil {
 		t.Fatal("its probation is over before its time")
 	}
-	a.look(t.Context(), a.probation.until)
+	a.checkProbation(t.Context(), a.probation.until)
 	if a.probation != nil {
 		t.Fatal("its probation is not over")
 	}

@@ -67,7 +67,7 @@ func (a *applier) applyKept(ctx context.Context, l *lastGood, from discovery.Doc
 // that goes on: what ends the process at each start must not do so for ever.
 func (a *applier) endKeptTrial(k *keptDocument) {
 	if k.OnTrial && a.active != nil && a.active.from.Source == sourceState {
-		a.settleAt = time.Now().Add(a.trialTime())
+		a.trialEnds = time.Now().Add(a.trialTime())
 		return
 	}
 	a.state.trials.end()
@@ -125,16 +125,16 @@ func (a *applier) keep(now time.Time) {
 		return
 	}
 	a.unsaved = a.unsaved || a.location() != a.savedHere || a.state.failing()
-	settled := !a.settleAt.IsZero() && now.After(a.settleAt) && a.probation == nil
+	settled := !a.trialEnds.IsZero() && now.After(a.trialEnds) && a.probation == nil
 	if settled {
-		a.settleAt = time.Time{}
+		a.trialEnds = time.Time{}
 		a.state.trials.end()
 	}
 	pause := endpointsEvery
 	if serves := &a.active.from; len(serves.Parts) > 0 && serves.Hash != a.state.kept { // it was put back
 		pause = a.documentsEvery()
 	}
-	if settled || a.settleAt.IsZero() && a.unsaved && now.Sub(a.savedAt) >= pause {
+	if settled || a.trialEnds.IsZero() && a.unsaved && now.Sub(a.savedAt) >= pause {
 		a.save(now)
 	}
 }
@@ -146,10 +146,10 @@ func (a *applier) documentsEvery() time.Duration { return min(a.trialTime(), end
 // keepReplaced has written what next replaces before its trial was over, unless something speaks against it. Else
 // nothing would be kept while documents come faster than their trials end. If next is the kept one, that stays.
 func (a *applier) keepReplaced(was *predecessor, next *revision, now time.Time) {
-	if was.revision == nil || a.settleAt.IsZero() {
+	if was.revision == nil || a.trialEnds.IsZero() {
 		return
 	}
-	was.hasty = now.Before(a.settleAt)
+	was.hasty = now.Before(a.trialEnds)
 	doubtful := a.probation != nil && a.probation.doubtful()
 	if a.goingBack || doubtful || next.from.Hash == a.state.kept || now.Sub(a.savedAt) < a.documentsEvery() {
 		return
@@ -170,14 +170,14 @@ func (a *applier) keepLast() {
 	a.save(time.Now())
 }
 
-// settle begins the trial of the revision that was just put into service.
-func (a *applier) settle(now time.Time) {
+// beginTrial begins the trial of the revision that was just put into service.
+func (a *applier) beginTrial(now time.Time) {
 	a.unsaved = true
 	fromSource := a.active.from.Source == string(a.boot.Source) // and not the state, nor the bootstrap in its place
 	if !a.state.enabled() || !fromSource || a.goingBack {
 		return
 	}
-	a.settleAt = now.Add(a.trialTime())
+	a.trialEnds = now.Add(a.trialTime())
 	if a.state.kept == "" {
 		a.save(now) // better than nothing, should the process end now
 	}
@@ -209,7 +209,7 @@ func (a *applier) write(r *predecessor, now time.Time) {
 		l.AsOf = a.state.found.AsOf
 	}
 	if l.Document = keepDocument(r.from, r.doc.Revision, r.since); l.Document != nil {
-		l.Document.OnTrial = r.hasty || r.revision == a.active && now.Before(a.settleAt)
+		l.Document.OnTrial = r.hasty || r.revision == a.active && now.Before(a.trialEnds)
 	}
 	known := map[consul.Query]keptEndpoints{}
 	for q, clusters := range r.queries {

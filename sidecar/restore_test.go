@@ -41,7 +41,7 @@ func (a keeping) passes(d time.Duration, flag telemetry.Flag) {
 		<-time.After(lookEvery)
 		a.answers("shop", 10, flag)
 		if a.probation != nil {
-			a.look(a.t.Context(), time.Now())
+			a.checkProbation(a.t.Context(), time.Now())
 		}
 		a.keep(time.Now())
 	}

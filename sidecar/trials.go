@@ -184,14 +184,14 @@ func (a *applier) trials() *trials {
 // goes on for a while.
 func (a *applier) endTrial(hash string) {
 	switch {
-	case !a.settleAt.IsZero() && a.active.from.Hash == hash:
+	case !a.trialEnds.IsZero() && a.active.from.Hash == hash:
 		return
 	case a.pending != nil && a.pending.from.Hash == hash:
 		a.trials().suspend()
 	default:
 		a.trials().end()
 	}
-	if !a.settleAt.IsZero() { // that of what serves goes on
+	if !a.trialEnds.IsZero() { // that of what serves goes on
 		a.trials().begin(a.active.from.Hash, a.active.from.Forced)
 	}
 }

@@ -261,8 +261,8 @@ func (t *troubles) files(s *Status) {
 		t.add(atRisk, "the access log lost %d lines in the last minute: what it is written to is too slow", n)
 	}
 	if s.LogReopenError != "" {
-		t.add(atRisk, "the access log cannot be opened anew, the file from before stays in use: %s: mend it, then send "+
-			"SIGHUP", s.LogReopenError)
+		t.add(atRisk, "the access log cannot be opened anew, the file from before stays in use: %s: mend it, then "+
+			"send SIGHUP", s.LogReopenError)
 	}
 	if s.TokenError != "" {
 		t.add(atRisk, "Consul token: %s; the last good one stays in use", s.TokenError)

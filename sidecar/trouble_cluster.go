@@ -38,7 +38,7 @@ func (t *troubles) endpoints(c *cluster.Status) {
 	switch {
 	case c.Failover != nil && c.Failover.Active != "":
 		t.add(atRisk, "cluster %s: no endpoint can be used, so %s stands in%s", c.Name, c.Failover.Active, why)
-	case usable == 0 && t.told(unanswered(c)): // a reason for not being ready
+	case usable == 0 && t.told(unknownService(c)): // a reason for not being ready
 	case usable == 0:
 		t.add(failing, "cluster %s: no endpoint can be used%s", c.Name, why)
 	case len(c.SkippedBy) > 0:
@@ -74,8 +74,8 @@ func (t *troubles) held(c *cluster.Status) {
 		areIs(held), still, t.why(c, nil))
 }
 
-// unanswered is how a reason for not being ready tells that the service of a cluster is not known yet.
-func unanswered(c *cluster.Status) string {
+// unknownService is how a reason for not being ready tells that the service of a cluster is not known yet.
+func unknownService(c *cluster.Status) string {
 	what, is := strings.CutSuffix(c.Follows, ": no response yet")
 	if !is {
 		return "\x00" // which no reason has

@@ -37,7 +37,7 @@ func (s *Sidecar) notReady() []string {
 		}
 		return reasons
 	case s.now.phase == phaseCurrent && s.now.status.Source != string(SourceEnv) &&
-		time.Since(s.started) < answersWithin:
+		time.Since(s.started) < responsesWithin:
 		var reasons []string
 		for _, service := range s.now.unanswered {
 			reasons = append(reasons, "no endpoints received yet: service "+service)
@@ -72,9 +72,9 @@ func (s *Sidecar) revisionAge() time.Duration {
 	return time.Since(s.now.asOf)
 }
 
-// answersWithin is for how long after the start the sidecar is not ready because the catalog has said nothing of a
+// responsesWithin is for how long after the start the sidecar is not ready because the catalog has said nothing of a
 // service yet.
-const answersWithin = 10 * time.Second
+const responsesWithin = 10 * time.Second
 
 // forwards tells whether a document has a listener that needs no route.
 func forwards(doc *config.Document) bool {

@@ -9,7 +9,7 @@
 // something has changed (watch_query.go, request.go). It confirms what seems lost (watch_result.go), delivers, and
 // queries again as often as a token bucket allows (pace.go). After an error (fault.go) the loop keeps what is known and
 // backs off. The monitor (monitor.go) finds out whether Consul responds (probe.go), and looks at what a parked request
-// may not see (look.go).
+// may not see (compare.go).
 //
 // A key may hold a pointer in the place of a document (pointer.go). The parts that it names are read,
 // and are the document, of one file or several, if their hash is the pointer's. [Revisions] is the

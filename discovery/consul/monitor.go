@@ -30,7 +30,7 @@ const (
 	deadAfter = 3 * time.Second
 
 	// atOnce bounds how many watches are looked at, or queried for, in one second. So up to 80 are looked at
-	// every lookEvery.
+	// every compareEvery.
 	atOnce = 8
 )
 
@@ -38,8 +38,8 @@ const (
 type follower interface {
 	restart(redeliver, spread bool)
 	wake()
-	look(ctx context.Context) finding
-	lookTwice(ctx context.Context) finding
+	compare(ctx context.Context) finding
+	compareTwice(ctx context.Context) finding
 	try(ctx context.Context) error
 	status() condition
 }
@@ -66,9 +66,9 @@ type monitor struct {
 
 // followed is what the monitor notes of a watch.
 type followed struct {
-	lookedAt time.Time
-	wokenAt  time.Time
-	triedAt  time.Time
+	comparedAt time.Time
+	wokenAt    time.Time
+	triedAt    time.Time
 
 	restartedAt time.Time // for being overdue
 }
@@ -77,7 +77,7 @@ type followed struct {
 func (m *monitor) enlist(w follower) (leave func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.followers[w] = &followed{lookedAt: time.Now()}
+	m.followers[w] = &followed{comparedAt: time.Now()}
 	return func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -131,7 +131,7 @@ func (m *monitor) all() []follower {
 func (m *monitor) run(ctx context.Context) {
 	var looking sync.WaitGroup
 	defer looking.Wait()
-	looking.Go(func() { m.looks(ctx) })
+	looking.Go(func() { m.comparisons(ctx) })
 	m.beats(ctx)
 }
 
@@ -141,28 +141,28 @@ func (m *monitor) renew() {
 	m.renewed.Store(true)
 }
 
-// looks looks at what parked requests may not see, until ctx ends.
-func (m *monitor) looks(ctx context.Context) {
+// comparisons looks at what parked requests may not see, until ctx ends.
+func (m *monitor) comparisons(ctx context.Context) {
 	for sleep(ctx, jitter(probeEvery)) == nil {
-		m.lookRound(ctx)
+		m.compareRound(ctx)
 	}
 }
 
-// lookRound looks at the watches that are due. Those that do not know what Consul says have some time to learn it.
-func (m *monitor) lookRound(ctx context.Context) {
+// compareRound compares the watches that are due. Those that do not know what Consul says have some time to learn it.
+func (m *monitor) compareRound(ctx context.Context) {
 	now := time.Now()
 	due := m.choose(func(w follower, f *followed) bool {
 		c := w.status()
-		return !c.polls && now.Sub(f.lookedAt) >= lookInterval(c.bytes)-probeEvery
-	}, func(f *followed) *time.Time { return &f.lookedAt })
+		return !c.polls && now.Sub(f.comparedAt) >= compareInterval(c.bytes)-probeEvery
+	}, func(f *followed) *time.Time { return &f.comparedAt })
 	if len(due) == 0 {
 		return
 	}
-	differ := each(due, func(w follower) bool { return w.look(ctx) == lookDiffers })
+	differ := each(due, func(w follower) bool { return w.compare(ctx) == findingDiffers })
 	if len(differ) == 0 || sleep(ctx, toldWithin) != nil {
 		return
 	}
-	if stale := each(differ, func(w follower) bool { return w.lookTwice(ctx) == lookStale }); len(stale) > 0 {
+	if stale := each(differ, func(w follower) bool { return w.compareTwice(ctx) == findingStale }); len(stale) > 0 {
 		m.renew() // the connection that it is parked on may be dead, or lead elsewhere
 		m.restartAllBut(nil)
 	}
@@ -208,6 +208,6 @@ func (m *monitor) choose(wanted func(follower, *followed) bool, at func(*followe
 	return chosen
 }
 
-func lookInterval(bytes int64) time.Duration {
-	return lookEvery + time.Duration(bytes)*lookEvery/lookBytes
+func compareInterval(bytes int64) time.Duration {
+	return compareEvery + time.Duration(bytes)*compareEvery/compareBytes
 }

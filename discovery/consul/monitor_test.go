@@ -219,7 +219,7 @@ func TestTruthWithoutNews(t *testing.T) {
 			live(t, 3, func(t *testing.T, f *followers) {
 				f.set(func() { f.deaf = true })
 				f.set(func() { f.value, f.index = "new", 20; row.change(f.world) })
-				f.all(t, "new", lookEvery+toldWithin+time.Second)
+				f.all(t, "new", compareEvery+toldWithin+time.Second)
 			})
 		})
 	}
@@ -236,7 +236,7 @@ func TestTruthWithoutNews(t *testing.T) {
 			f.set(func() { f.value, f.index, f.lies = "newer", 11, 1<<40 })
 			f.all(t, "newer", time.Second)
 			f.set(func() { f.value, f.index = "new", 12 })
-			f.all(t, "new", lookEvery+toldWithin+time.Second)
+			f.all(t, "new", compareEvery+toldWithin+time.Second)
 		})
 	})
 }
@@ -260,7 +260,7 @@ func TestTruthAfterOneEndpointHung(t *testing.T) {
 	for range 20 {
 		live(t, 12, func(t *testing.T, f *followers) {
 			f.set(func() { f.mute, f.deaf = true, true })
-			<-time.After(lookEvery + 2*lookTimeout + probeEvery) // looks find it out
+			<-time.After(compareEvery + 2*compareTimeout + probeEvery) // comparisons find it out
 			f.set(func() { f.mute, f.value, f.index = false, "new", 20 })
 			f.all(t, "new", 2*time.Second)
 		})
@@ -327,7 +327,7 @@ func TestFindings(t *testing.T) {
 			t.Errorf("%+v differs: %v, want %v", row.r, got, row.want)
 		}
 	}
-	if got := w.lookError(errors.New("reset")); got != lookFailed || !w.again {
+	if got := w.compareError(errors.New("reset")); got != findingFailed || !w.again {
 		t.Errorf("after an error of a look: %v, restarted %v; want a failure, and the watch to find out", got, w.again)
 	}
 }

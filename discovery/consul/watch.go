@@ -33,9 +33,9 @@ const (
 	// one had said, or while instances are lost one after the other.
 	plainFor = 5 * time.Second
 
-	// settleFor is how long watches of an agent's view make plain requests only, after an outage or a change of the
+	// plainAfter is how long watches of an agent's view make plain requests only, after an outage or a change of the
 	// store. The view is filled anew after pauses that grow to 6 s. Until then it is the old one.
-	settleFor = 10 * time.Second
+	plainAfter = 10 * time.Second
 
 	// spreadOver is the time over which watches restart that restart together.
 	spreadOver = 250 * time.Millisecond
@@ -81,8 +81,8 @@ type watch[T any] struct {
 	plainUntil time.Time
 
 	// Only the looks of the monitor touch these, one at a time.
-	looked      seen[T] // what the look compared with
-	lookedIndex uint64  // of the look that last restarted it for its index alone
+	looked        seen[T] // what it was compared with
+	comparedIndex uint64  // of the comparison that last restarted it for its index alone
 
 	mu sync.Mutex
 	// +checklocks:mu
@@ -176,7 +176,7 @@ func (w *watch[T]) begin(ctx context.Context) (context.Context, time.Duration, f
 	if w.again {
 		w.again, w.index = false, 0
 		if w.delay > 0 && w.streamed {
-			w.plainUntil = time.Now().Add(settleFor)
+			w.plainUntil = time.Now().Add(plainAfter)
 		}
 	}
 	if w.redeliver {

@@ -68,7 +68,7 @@ func (w *watch[T]) unchanged(took time.Duration) {
 func (w *watch[T]) accept(ctx context.Context, o fetchOptions, r result[T]) {
 	recovered := w.fails > 0
 	if recovered && w.streamed {
-		w.plainUntil = time.Now().Add(settleFor)
+		w.plainUntil = time.Now().Add(plainAfter)
 	}
 	w.fails = 0
 	w.index = max(r.index, 1)

@@ -181,9 +181,9 @@ func (h *health) addTimed() {
 	}
 }
 
-// lookAfter lets time do its work on the troubled: ejections end, slow starts go
+// advance lets time do its work on the troubled: ejections end, slow starts go
 // on, the length of ejections decays.
-func (g *group) lookAfter(now time.Duration) {
+func (g *group) advance(now time.Duration) {
 	o := g.active.Load().outlier
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	// lookAfter is how long an idle connection is given out without a look at its socket. Requests of HTTP/1.1 look
+	// probeAfter is how long an idle connection is given out without a look at its socket. Requests of HTTP/1.1 look
 	// sooner, by a rule of their own (package proxy/forward).
-	lookAfter = time.Second
+	probeAfter = time.Second
 	// probeEvery is how often the reaper checks an idle connection.
 	probeEvery = 5 * time.Second
 	// probesAtOnce bounds the peeks (some 0.3 us each) in one hold of an endpoint's lock.
@@ -72,7 +72,7 @@ func (e *Endpoint) Take() Conn {
 
 // fit tells whether a connection from the pool may be used.
 func (p *pooled) fit(now time.Duration) bool {
-	return now < p.until && (now-p.since <= lookAfter || p.conn.Usable())
+	return now < p.until && (now-p.since <= probeAfter || p.conn.Usable())
 }
 
 // Put gives a connection back as the most recently used. maxIdle is what the

@@ -289,7 +289,7 @@ func (s *Set) tick() (doubts []config.Consul) {
 //
 // +checklocks:g.set.mu
 func (g *group) tick(now time.Duration, reap bool) {
-	g.lookAfter(now)
+	g.advance(now)
 	for _, f := range g.feeds {
 		if f.expire(now) { // +checklocksignore: one set
 			g.rebuild(f)

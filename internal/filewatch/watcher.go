@@ -99,7 +99,7 @@ func (w *Watcher) Follow(paths []string) {
 		return !known
 	})
 	w.paths = paths
-	w.settle()
+	w.rewatch()
 	if fresh {
 		select {
 		case w.kick <- struct{}{}:
@@ -159,7 +159,7 @@ func (w *Watcher) run(notify *notifier) {
 		case <-rest.C:
 			latest = time.Time{}
 			w.mu.Lock()
-			w.settle()
+			w.rewatch()
 			w.mu.Unlock()
 			w.changed()
 		}
@@ -173,10 +173,10 @@ func (w *Watcher) run(notify *notifier) {
 	}
 }
 
-// settle makes the watches and the known status those of what the paths lead to now. What changes afterwards is told.
+// rewatch makes the watches and the known status those of what the paths lead to now. What changes afterwards is told.
 //
 // +checklocks:w.mu
-func (w *Watcher) settle() {
+func (w *Watcher) rewatch() {
 	w.complain(w.notify.follow(w.paths))
 	w.seen = w.seen[:0]
 	for _, path := range w.paths {

@@ -160,7 +160,7 @@ func (s *Sweeper) enter(c *Conn, fd int, r Resumer) bool {
 	l.table[fd] = c
 	l.push(c)
 	if at := c.readAt.Load(); at != 0 && (l.next == 0 || at < l.next) {
-		l.look(s, at)
+		l.checkAt(s, at)
 	}
 	return true
 }
@@ -178,9 +178,9 @@ func (l *parkedSet) ready(s *Sweeper) bool {
 	return l.set != nil
 }
 
-// look has keep look at the deadlines at that moment, but not too soon after the last time; 0: not before it is told
+// checkAt has keep look at the deadlines at that moment, but not too soon after the last time; 0: not before it is told
 // to.
-func (l *parkedSet) look(s *Sweeper, at int64) {
+func (l *parkedSet) checkAt(s *Sweeper, at int64) {
 	if at != 0 && l.looked != 0 {
 		at = max(at, l.looked+int64(ParkedPeriod))
 	}
@@ -304,7 +304,7 @@ func (s *Sweeper) expire() {
 	}
 	s.parked.looked, s.parked.next = now, 0
 	s.parked.set.until(time.Time{})
-	s.parked.look(s, next)
+	s.parked.checkAt(s, next)
 	s.mu.Unlock()
 	for _, r := range late {
 		r.Expire()

@@ -61,9 +61,9 @@ func (f *File) ask(name, password, room []byte) (q question, grown []byte) {
 	return q, room
 }
 
-// Look tells what is known of a name and its password, without a check. room is memory to work in. It is returned,
+// Known tells what is known of a name and its password, without a check. room is memory to work in. It is returned,
 // grown where it had to be, and cleared.
-func (f *File) Look(name, password, room []byte) (v Verdict, grown []byte) {
+func (f *File) Known(name, password, room []byte) (v Verdict, grown []byte) {
 	q, room := f.ask(name, password, room)
 	switch {
 	case f.checks.right.has(q.digest):

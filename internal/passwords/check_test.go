@@ -18,7 +18,7 @@ func hash(t testing.TB, password string) string {
 }
 
 func (f *File) look(name, password string) Verdict {
-	v, _ := f.Look([]byte(name), []byte(password), nil)
+	v, _ := f.Known([]byte(name), []byte(password), nil)
 	return v
 }
 
@@ -102,7 +102,7 @@ func TestLookDoesNotAllocate(t *testing.T) {
 	field, room, digest := []byte("Basic YW5uOnNlY3JldA=="), make([]byte, 0, 1024), make([]byte, 0, 1024)
 	if n := testing.AllocsPerRun(100, func() {
 		name, password, grown, _ := Credentials(field, room)
-		v, d := f.Look(name, password, digest)
+		v, d := f.Known(name, password, digest)
 		if room, digest = grown, d; v != Right {
 			t.Fatal("it is not right")
 		}
@@ -122,7 +122,7 @@ func BenchmarkLook(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		name, password, grown, _ := Credentials(field, room)
-		_, digest = f.Look(name, password, digest)
+		_, digest = f.Known(name, password, digest)
 		room = grown
 	}
 }

@@ -113,8 +113,8 @@ func (a *Attempt) Done(o cluster.Outcome) {
 	}
 }
 
-// Answered counts an attempt that was answered with status.
-func (a *Attempt) Answered(c *cluster.Cluster, status int, now int64) {
+// Responded counts an attempt to which the endpoint responded with status.
+func (a *Attempt) Responded(c *cluster.Cluster, status int, now int64) {
 	took := time.Duration(now - a.Start)
 	c.Telemetry().RecordRequest(status, took)
 	a.Endpoint.Telemetry().Record(took, status >= 500)

@@ -4,7 +4,7 @@
 // # Life of a request
 //
 //   - h1_downstream.go and h2_downstream.go are the client's side (downstream.go), and hold the exchange (exchange.go).
-//   - run.go is the table of contents. It decides, and settles what is open about who may (settle.go): password.go
+//   - run.go is the table of contents. It decides, and settles what is open about who may (authorize.go): password.go
 //     checks a password, subrequest.go asks another service. It reads what has come of the body (upload.go), waits in
 //     the cluster's queue. Then it picks an endpoint, for which it may have to wait too (pick.go). Then it makes
 //     attempts until one is answered, and records (record.go).

@@ -83,7 +83,7 @@ func (u *upstreamH1) Standing(now int64) standing {
 	switch {
 	case !u.reused:
 		return unused
-	case u.bare || now-u.since >= lookAfter:
+	case u.bare || now-u.since >= probeAfter:
 		return doubtful
 	}
 	return current
@@ -95,8 +95,8 @@ func (u *upstreamH1) Ahead(n int) {
 	u.conn.SetSmallFirst(n > 0 && n < netio.BufferSize)
 }
 
-// Answer takes from the head what is needed after it.
-func (u *upstreamH1) Answer(h *message.Head) {
+// TakeHead takes from the head what is needed after it.
+func (u *upstreamH1) TakeHead(h *message.Head) {
 	u.keep = keepFor(h)
 	u.r.Body(&u.body, h)
 }
@@ -123,10 +123,10 @@ func (u *upstreamH1) Send(o *outgoing) error {
 	return u.w.Flush()
 }
 
-// lookAfter is how long an idle connection is used again without a look at its socket, which is a system call. The look
+// probeAfter is how long an idle connection is used again without a look at its socket. That is a system call. The look
 // finds that the endpoint has closed it. It also finds bytes that came behind the end of the last response: they would
 // be taken for the next one. The pool looks by itself after a second, for whatever takes a connection from it.
-const lookAfter = int64(10 * time.Millisecond)
+const probeAfter = int64(10 * time.Millisecond)
 
 // GiveBack ends the lease: the connection goes back to the pool when the response was read to its end and nothing came
 // behind it.

@@ -22,13 +22,13 @@ type ConnH2 struct {
 
 	// Of the reading goroutine:
 	inline []*requestH2 // sent by it, and not answered yet
-	settle func(*http2.Batch)
+	resume func(*http2.Batch)
 }
 
 // Init makes c ready for the requests of one connection.
 func (c *ConnH2) Init(e *Engine, client route.Client) {
 	c.Engine, c.Client = e, client
-	c.settle = c.settleInline // made once
+	c.resume = c.resumeInline // made once
 }
 
 // Wait waits for all requests of the connection, which has ended.
@@ -47,7 +47,7 @@ func (c *ConnH2) Carry(b *http2.Batch, st *http2.Stream, h *message.Head, end bo
 		case inlineSent:
 			q.events, q.batch = new(inlineEvents), b
 			c.inline = append(c.inline, q)
-			b.Later(c.settle)
+			b.Later(c.resume)
 			return q.events
 		case inlinePanicked:
 			return new(inlineEvents) // of a stream that was reset

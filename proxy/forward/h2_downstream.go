@@ -50,10 +50,10 @@ func (c *ConnH2) newRequest(s *http2.Stream, h *message.Head, end bool) *request
 // serve carries the request, on a worker, or goes on with one that waited for its client.
 func (q *requestH2) serve() {
 	if q.ex.attempt.state == unread {
-		q.settle(q.ex.resume())
+		q.finish(q.ex.resume())
 		return
 	}
-	q.settle(q.ex.serve())
+	q.finish(q.ex.serve())
 }
 
 // unreadH2 is a request that waits for its client to take more of the response.
@@ -64,13 +64,13 @@ func (q *unreadH2) Resume() { q.conn.Engine.workers.serve((*requestH2)(q)) }
 
 // Resume goes on with a request that was parked. Its endpoint may have sent something, its client is gone, or the time
 // that it was given is nearly over.
-func (q *requestH2) Resume() { q.settle(q.ex.resume()) }
+func (q *requestH2) Resume() { q.finish(q.ex.resume()) }
 
 // Expire is Resume for the time.
 func (q *requestH2) Expire() { go q.Resume() }
 
-// settle does what follows a request, unless it is parked: then Resume has it, perhaps already.
-func (q *requestH2) settle(parked bool) {
+// finish does what follows a request, unless it is parked: then Resume has it, perhaps already.
+func (q *requestH2) finish(parked bool) {
 	if parked {
 		return
 	}

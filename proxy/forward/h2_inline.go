@@ -68,8 +68,8 @@ func (ex *exchange) mayInline() bool {
 		!p.Replays && p.PerTry == 0 && len(ex.req.Buf) <= inlineHeadBytes
 }
 
-// answered tells whether the whole response has come and can be passed on without waiting.
-func (q *requestH2) answered() bool {
+// complete tells whether the whole response has come and can be passed on without waiting.
+func (q *requestH2) complete() bool {
 	a, h := &q.ex.attempt, &q.ex.resp
 	u := a.up.(*upstreamH1)
 	if u.w.Pending() > 0 {
@@ -91,9 +91,9 @@ func (q *requestH2) answered() bool {
 	return (h.Body == message.NoBody || h.Body == message.Sized && h.ContentLength <= int64(n)) && q.stream.Room(n)
 }
 
-// settleInline goes on with the requests that were sent inline. It is called before the batch is written. Where some of
+// resumeInline goes on with the requests that were sent inline. It is called before the batch is written. Where some of
 // the responses are there the others are not far: they are worth a second look, which costs less than a goroutine each.
-func (c *ConnH2) settleInline(*http2.Batch) {
+func (c *ConnH2) resumeInline(*http2.Batch) {
 	if sent := len(c.inline); c.passInline() && len(c.inline) < sent {
 		runtime.Gosched()
 		c.passInline()
@@ -106,7 +106,7 @@ func (c *ConnH2) passInline() (more bool) {
 	left := c.inline[:0]
 	for i, q := range c.inline {
 		c.inline[i] = nil // it is in one hand only, whatever happens in the other
-		if q.ex.attempt.state != sentInline || !q.answered() {
+		if q.ex.attempt.state != sentInline || !q.complete() {
 			left = append(left, q)
 			continue
 		}

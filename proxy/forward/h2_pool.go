@@ -97,15 +97,16 @@ func (s *h2Pool) join(w *h2Waiter, again bool, open func()) *http2.Client {
 		at = 0
 	}
 	s.line = slices.Insert(s.line, at, w)
-	if s.opening == notOpening && !w.full && !s.unsettled() && !slices.ContainsFunc(s.clients, (*http2.Client).Closed) {
+	if s.opening == notOpening && !w.full && !s.limitUnknown() &&
+		!slices.ContainsFunc(s.clients, (*http2.Client).Closed) {
 		s.opening = wantsSlot
 		go open()
 	}
 	return nil
 }
 
-// unsettled tells whether there is a connection whose limit of streams is not known yet: it may have room for all.
-func (s *h2Pool) unsettled() bool {
+// limitUnknown tells whether there is a connection whose limit of streams is not known yet: it may have room for all.
+func (s *h2Pool) limitUnknown() bool {
 	return slices.ContainsFunc(s.clients, func(c *http2.Client) bool { return !c.LimitKnown() })
 }
 
@@ -138,7 +139,7 @@ func (s *h2Pool) leave(w *h2Waiter) (upstream, error) {
 	} else {
 		s.call()
 	}
-	if s.opening == connecting || s.unsettled() {
+	if s.opening == connecting || s.limitUnknown() {
 		return nil, errSlowConnect
 	}
 	if len(s.clients) > 0 {

@@ -140,7 +140,7 @@ func (u *upstreamH2) Head(h *message.Head, toHead bool) error {
 }
 
 func (u *upstreamH2) Interim()                {}
-func (u *upstreamH2) Answer(*message.Head)    {}
+func (u *upstreamH2) TakeHead(*message.Head)  {}
 func (u *upstreamH2) Ready() bool             { return u.pipe.Ready() }
 func (u *upstreamH2) Next() ([]byte, error)   { return u.pipe.Next() }
 func (u *upstreamH2) Trailers() *message.Head { return u.pipe.Trailers() }

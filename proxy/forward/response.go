@@ -20,8 +20,8 @@ func (ex *exchange) deliver(u upstream) result {
 	if !ex.upload.whole() {
 		ex.closing = true // the response came before the request was through: its rest must not become another request
 	}
-	ex.upload.answer()
-	u.Answer(h)
+	ex.upload.responseBegun()
+	u.TakeHead(h)
 	if err := ex.down.Begin(h); err != nil {
 		return ex.delivered(u, nil, err)
 	}
@@ -54,14 +54,14 @@ func (ex *exchange) delivered(u upstream, source, err error) result {
 		return result{outcome: Outcome(reply), reply: reply}
 	case err != nil:
 		_ = u.Close() // the rest of its response is of no use
-		ex.attempt.Answered(ex.cluster(), h.Status, r.End)
+		ex.attempt.Responded(ex.cluster(), h.Status, r.End)
 		var reply *route.LocalReply
 		if !errors.As(err, &reply) {
 			reply = &route.LocalReply{Status: 499, Flag: telemetry.DC, Text: "client went away", Cause: err}
 		}
 		return result{outcome: cluster.ClientGone, reply: reply}
 	}
-	ex.attempt.Answered(ex.cluster(), h.Status, r.End)
+	ex.attempt.Responded(ex.cluster(), h.Status, r.End)
 	if early {
 		_ = u.Close() // it has not had the whole request
 	} else {

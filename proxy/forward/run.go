@@ -34,7 +34,7 @@ func (ex *exchange) resume() (parked bool) {
 // is a plain call, in the order in which a request meets it. reply is what the decision ended with.
 func (ex *exchange) run(reply *route.LocalReply) (parked bool) {
 	if reply == nil && ex.decision.Pending {
-		reply = ex.settle()
+		reply = ex.authorize()
 	}
 	if reply != nil {
 		ex.reply(reply)

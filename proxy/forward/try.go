@@ -52,7 +52,7 @@ func (ex *exchange) try() result {
 	if err == nil && ex.dropsResponse() {
 		ex.upload.stop(u)
 		_ = u.Close() // the rest of a response that nobody gets
-		ex.attempt.Answered(ex.cluster(), ex.resp.Status, ex.now())
+		ex.attempt.Responded(ex.cluster(), ex.resp.Status, ex.now())
 		return result{outcome: ex.dropped(), reply: replyRetry}
 	}
 	if err != nil {

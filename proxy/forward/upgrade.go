@@ -58,7 +58,7 @@ func (ex *exchange) switchProtocols(l upstream) result {
 	<-done
 	ex.record.Read += up
 	_ = u.Close()
-	ex.attempt.Answered(ex.cluster(), 101, ex.now())
+	ex.attempt.Responded(ex.cluster(), 101, ex.now())
 	return result{outcome: cluster.Ignored}
 }
 

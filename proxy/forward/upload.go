@@ -241,9 +241,9 @@ func (u *upload) fault() *route.LocalReply {
 	return u.reply.Load()
 }
 
-// answer notes that the response has begun: the client may take its time with the rest of its body, which no other
-// attempt will send.
-func (u *upload) answer() {
+// responseBegun notes that the response has begun. From then on the client may take its time with the rest of its body,
+// which no other attempt will send.
+func (u *upload) responseBegun() {
 	if !u.running {
 		u.buffer.release()
 		return

@@ -46,7 +46,7 @@ type upstream interface {
 	Head(h *message.Head, toHead bool) error
 	Interim()
 	// Answer begins the body of the final head. Then Ready, Next and Trailers are as those of a downstream.
-	Answer(h *message.Head)
+	TakeHead(h *message.Head)
 	Ready() bool
 	Next() ([]byte, error)
 	Trailers() *message.Head
@@ -75,7 +75,7 @@ type standing uint8
 
 const (
 	unused   standing = iota // it has carried no request yet
-	current                  // idle for less than lookAfter, or read all the while: its peer is there and silent
+	current                  // idle for less than probeAfter, or read all the while: its peer is there and silent
 	doubtful                 // its peer may have closed it meanwhile, or have sent something
 )
 

@@ -114,7 +114,7 @@ func parseAbsolute(h *message.Head) error {
 
 // checkHost holds the message to exactly one valid Host (RFC 9112 section 3.2); HTTP/1.0 may do without.
 func checkHost(h *message.Head) error {
-	switch h.SettleAuthority() {
+	switch h.ReconcileAuthority() {
 	case message.HostRepeated:
 		return ErrHostRepeated
 	case message.HostMalformed:

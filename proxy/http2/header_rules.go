@@ -47,7 +47,7 @@ func (b *block) finishConnect() {
 
 // checkHost holds the request to one authority.
 func (b *block) checkHost() bool {
-	switch b.head.SettleAuthority() {
+	switch b.head.ReconcileAuthority() {
 	case message.HostRepeated:
 		b.fail("host repeated")
 	case message.HostMalformed:

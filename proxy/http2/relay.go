@@ -78,15 +78,15 @@ func (r *Relay) forget() {
 	}
 }
 
-// Settle says that nobody will call Divert.
-func (r *Relay) Settle() {
+// NeverDivert says that nobody will call Divert.
+func (r *Relay) NeverDivert() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.forget()
 }
 
 // Init names the stream that data comes from. Call it before the first event. With divertible what is passed on is
-// kept, as far as Divert says, until Settle.
+// kept, as far as Divert says, until NeverDivert.
 func (r *Relay) Init(src *Stream, divertible bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -70,11 +70,11 @@ const (
 	AuthorityMalformed                  // an authority that is no host and port
 )
 
-// SettleAuthority holds a request to one authority. h.Authority is what the target or :authority names, nil when
+// ReconcileAuthority holds a request to one authority. h.Authority is what the target or :authority names, nil when
 // neither does. Then the Host field stands in for it (RFC 9112 section 3.2.2, RFC 9113 section 8.3.1). A Host field may
 // repeat the authority, but never differs from it. The exception is an HTTP/1.1 CONNECT, whose clients often leave the
 // port out of Host. Whether there must be a Host field or an authority is for the codec to see to.
-func (h *Head) SettleAuthority() AuthorityProblem {
+func (h *Head) ReconcileAuthority() AuthorityProblem {
 	connect := h.Version != HTTP2 && string(h.Method) == "CONNECT"
 	if h.Present.Has(Host) {
 		host, n := h.first(Host)

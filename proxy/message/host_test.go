@@ -75,7 +75,7 @@ func TestSettleAuthority(t *testing.T) {
 		for _, host := range row.hosts {
 			h.Append([]byte("host"), []byte(host))
 		}
-		problem := h.SettleAuthority()
+		problem := h.ReconcileAuthority()
 		got := string(h.Authority)
 		if h.Authority == nil {
 			got = none

@@ -95,7 +95,7 @@ func (r *relay) awaitResponse() {
 	if r.decision.Route.Config.Timeouts.ResponseIdle > 0 && !r.toDown.Holding() {
 		r.wait.silent = r.conn.Engine.Now()
 	}
-	r.server.SetDeadline(r.nextLook())
+	r.server.SetDeadline(r.nextCheck())
 }
 
 // responseBy is when the next piece of the response is due.
@@ -106,10 +106,10 @@ func (r *relay) responseBy() int64 {
 	return w.Until(r.wait.silent)
 }
 
-// nextLook is when something is to be done inside the response.
+// nextCheck is when something is to be done inside the response.
 //
 // +checklocks:r.mu
-func (r *relay) nextLook() int64 {
+func (r *relay) nextCheck() int64 {
 	if r.wait.proven {
 		return r.responseBy()
 	}
@@ -141,7 +141,7 @@ func (r *relay) due(st *http2.Stream) (late bool, since int64) {
 				r.attempt.Endpoint.Report(cluster.Success)
 			}
 		}
-		at, since = r.nextLook(), max(since, r.wait.silent)
+		at, since = r.nextCheck(), max(since, r.wait.silent)
 	}
 	if forward.Passed(at, now) {
 		return true, since

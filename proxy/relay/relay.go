@@ -217,7 +217,7 @@ func (r *relay) finish(o cluster.Outcome) {
 	r.record.EndActive()
 	c, now := r.decision.Upstream.Cluster, r.conn.Engine.Now()
 	if r.attempt.HeadAt > 0 {
-		r.attempt.Answered(c, r.record.Status, now)
+		r.attempt.Responded(c, r.record.Status, now)
 	} else if r.record.Flag != telemetry.DC {
 		r.attempt.Failed(c, r.record.Flag, now)
 	}

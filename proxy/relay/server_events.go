@@ -47,7 +47,7 @@ func (r *relay) headComes(h *message.Head, end bool) bool {
 	case r.response != awaitingHead:
 		return false
 	case h.Status >= 200:
-		r.toUp.Settle()
+		r.toUp.NeverDivert()
 		r.response, r.record.Status, r.attempt.HeadAt = streaming, h.Status, r.conn.Engine.Now()
 		r.record.NoteGRPC(r.decision.GRPC, h)
 		r.wait.proven = r.outcome() != cluster.Success

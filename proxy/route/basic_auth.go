@@ -43,15 +43,15 @@ func compileBasicAuth(c *config.BasicAuth, files *passwords.Prepared) (*basicAut
 	}, nil
 }
 
-// look tells, by what was checked before, whether the request h may go on. Unchecked: it needs a check.
-func (a *basicAuth) look(h *message.Head, w *Workspace) (passwords.Verdict, *LocalReply) {
+// known tells, by what was checked before, whether the request h may go on. Unchecked: it needs a check.
+func (a *basicAuth) known(h *message.Head, w *Workspace) (passwords.Verdict, *LocalReply) {
 	name, password, reply := a.credentials(h, w)
 	if reply != nil {
 		return passwords.Wrong, reply
 	}
 	defer clear(w.credentials)
 	var v passwords.Verdict
-	if v, w.value = a.file.Look(name, password, w.value); v == passwords.Wrong {
+	if v, w.value = a.file.Known(name, password, w.value); v == passwords.Wrong {
 		reply = a.refuse
 	}
 	return v, reply
@@ -85,7 +85,7 @@ func (d *Decision) CheckPassword(h *message.Head, w *Workspace) (reply *LocalRep
 		return reply, false
 	}
 	defer clear(w.credentials)
-	v, room := a.file.Look(name, password, w.value)
+	v, room := a.file.Known(name, password, w.value)
 	w.value = room
 	switch {
 	case v == passwords.Right:

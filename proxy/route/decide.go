@@ -111,7 +111,7 @@ func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *
 		}
 	}
 	if rt.auth != nil {
-		v, reply := rt.auth.look(h, w)
+		v, reply := rt.auth.known(h, w)
 		if reply != nil {
 			return reply
 		}

@@ -39,12 +39,12 @@ type shape struct {
 	remote   netip.Addr // only where a route looks at it
 }
 
-// looks are the names of what the routes of a table look at.
-type looks struct {
+// inputs are the names of what the routes of a table look at.
+type inputs struct {
 	headers, query []string
 }
 
-func looksOf(routes []*Route) (l looks) {
+func inputsOf(routes []*Route) (l inputs) {
 	for _, rt := range routes {
 		for i := range rt.wants.headers {
 			l.headers = append(l.headers, rt.wants.headers[i].Name)
@@ -81,14 +81,14 @@ func (r *Recent) note(t *Table, a *asked, c *Client) {
 	s := &r.shapes[r.next]
 	r.next = (r.next + 1) % maxShapes
 	s.listener, s.remote = c.Listener, a.remote
-	if s.text = t.looks.write(s.text[:0], a); len(s.text) > maxShapeBytes {
+	if s.text = t.inputs.write(s.text[:0], a); len(s.text) > maxShapeBytes {
 		s.text = nil // it is no shape, and its memory is given up
 	}
 	clear(s.text[len(s.text):cap(s.text)])
 }
 
 // write writes the shape of a request to b; nothing, if it is longer than a shape may be by its path alone.
-func (l *looks) write(b []byte, a *asked) []byte {
+func (l *inputs) write(b []byte, a *asked) []byte {
 	h := a.head
 	n := len(h.Method) + len(h.Authority) + len(a.path)
 	if n > maxShapeBytes {
@@ -104,25 +104,25 @@ func (l *looks) write(b []byte, a *asked) []byte {
 	b = append(b, '\n')
 	for _, name := range l.headers {
 		if h.Version == message.HTTP2 && name == message.Cookie.Name() && h.Present.Has(message.Cookie) {
-			b = appendLooked(b, name, a.work.joined(h))
+			b = appendInput(b, name, a.work.joined(h))
 			continue
 		}
 		for i := range h.Fields {
 			if f := &h.Fields[i]; message.EqualFold(h.Name(f), name) {
-				b = appendLooked(b, name, h.Value(f))
+				b = appendInput(b, name, h.Value(f))
 			}
 		}
 	}
 	return b
 }
 
-func appendLooked(b []byte, name string, value []byte) []byte {
+func appendInput(b []byte, name string, value []byte) []byte {
 	b = append(append(b, name...), ':')
 	return append(append(b, value...), '\n')
 }
 
 // writeQuery writes the parameters that a route looks at.
-func (l *looks) writeQuery(b, query []byte, w *Workspace) []byte {
+func (l *inputs) writeQuery(b, query []byte, w *Workspace) []byte {
 	for first := true; len(query) > 0; {
 		var one parameterText
 		one, query = cutParameter(query)

@@ -24,7 +24,7 @@ type Table struct {
 
 	pages  *errorPages // nil: none
 	recent *Recent     // nil: nothing is kept of requests
-	looks  looks
+	inputs inputs
 
 	router    *router
 	trusted   []netip.Prefix
@@ -80,7 +80,7 @@ func Compile(o Options) (*Table, error) {
 		}
 	}
 	t.router = newRouter(routes)
-	t.recent, t.looks = o.Recent, looksOf(routes)
+	t.recent, t.inputs = o.Recent, inputsOf(routes)
 	for i := range doc.Listeners {
 		if l := &doc.Listeners[i]; !l.L4() {
 			t.listeners = append(t.listeners, l.Name)

@@ -72,8 +72,8 @@ func Run(ctx context.Context, o Options) []Section {
 		c.doc = c.read(ctx) // it tells whether Consul is needed
 	}
 	for _, part := range []struct {
-		name string
-		look func(context.Context)
+		name  string
+		check func(context.Context)
 	}{
 		{"gateway", c.gateway},
 		{"consul", c.consul},
@@ -88,7 +88,7 @@ func Run(ctx context.Context, o Options) []Section {
 		{"collector", c.collector},
 	} {
 		c.sections = append(c.sections, Section{Name: part.name})
-		part.look(ctx)
+		part.check(ctx)
 	}
 	return c.sections
 }

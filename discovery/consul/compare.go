@@ -8,83 +8,83 @@ import (
 )
 
 const (
-	// lookTimeout bounds the request of a look, but for large results.
-	lookTimeout = 2 * time.Second
+	// compareTimeout bounds the request of a comparison, but for large results.
+	compareTimeout = 2 * time.Second
 
 	// toldWithin is how soon a watch tells of a change by itself.
 	toldWithin = 2 * time.Second
 
-	// lookEvery is how often a watch is looked at. Large results are looked at less often: each
-	// lookBytes add as much.
-	lookEvery = 10 * time.Second
-	lookBytes = 1 << 20
+	// compareEvery is how often a watch is compared. Large results are compared less often: each
+	// compareBytes add as much.
+	compareEvery = 10 * time.Second
+	compareBytes = 1 << 20
 )
 
 // finding is what a look at a watch has found.
 type finding uint8
 
 const (
-	lookSame    finding = iota // it knows what Consul says
-	lookSkipped                // it has nothing to compare, or is failing
-	lookFailed                 // Consul did not respond: it is restarted, to say so
-	lookReset                  // it was restarted for its index, or for the rights that it lost
-	lookDiffers                // it does not know yet what Consul says
-	lookStale                  // nor after some time: it is to be restarted, over a new connection
+	findingSame    finding = iota // it knows what Consul says
+	findingSkipped                // it has nothing to compare, or is failing
+	findingFailed                 // Consul did not respond: it is restarted, to say so
+	findingReset                  // it was restarted for its index, or for the rights that it lost
+	findingDiffers                // it does not know yet what Consul says
+	findingStale                  // nor after some time: it is to be restarted, over a new connection
 )
 
-// look compares what the watch has delivered with what Consul says over a connection of its own. It and
-// lookTwice are for the monitor: one at a time.
-func (w *watch[T]) look(ctx context.Context) finding {
+// compare compares what the watch has delivered with what Consul says over a connection of its own. It and
+// compareTwice are for the monitor: one at a time.
+func (w *watch[T]) compare(ctx context.Context) finding {
 	w.looked = w.snapshot()
 	if w.looked.known == unknown || w.looked.phase >= phasePausing {
-		return lookSkipped
+		return findingSkipped
 	}
-	limit := lookTimeout + time.Duration(w.looked.last.bytes)*time.Second/pacedBytes
+	limit := compareTimeout + time.Duration(w.looked.last.bytes)*time.Second/pacedBytes
 	r, err := w.fetchWithin(ctx, fetchOptions{stale: true, fresh: true}, limit)
 	switch {
 	case err != nil:
-		return w.lookError(err)
+		return w.compareError(err)
 	case w.differs(w.looked, r):
-		return lookDiffers
+		return findingDiffers
 	}
-	return lookSame
+	return findingSame
 }
 
-// lookTwice finds a watch that has not told in time of a difference that look found.
-func (w *watch[T]) lookTwice(ctx context.Context) finding {
+// compareTwice finds a watch that has not told in time of a difference that compare found.
+func (w *watch[T]) compareTwice(ctx context.Context) finding {
 	if now := w.snapshot(); now.version != w.looked.version || now.phase >= phasePausing {
-		return lookSame // it has told, or found out that it cannot
+		return findingSame // it has told, or found out that it cannot
 	}
 	r, err := w.fetchWithin(ctx, fetchOptions{fresh: true}, plainTimeout)
 	if err != nil {
-		return w.lookError(err)
+		return w.compareError(err)
 	}
 	now := w.snapshot()
 	switch {
 	case now.version != w.looked.version || !w.differs(now, r):
-		return lookSame
+		return findingSame
 	case !w.equal(now, r):
-		return lookStale
-	case r.index == w.lookedIndex:
-		return lookSame // it was restarted for this already: the view counts otherwise
+		return findingStale
+	case r.index == w.comparedIndex:
+		return findingSame // it was restarted for this already: the view counts otherwise
 	}
-	w.lookedIndex = r.index
+	w.comparedIndex = r.index
 	w.restart(false, false)
-	return lookReset
+	return findingReset
 }
 
-// lookError restarts a watch that cannot be looked at, for it to say so. Either its rights were lost, its query is
+// compareError restarts a watch that cannot be compared, for it to say so. Either its rights were lost, its query is
 // refused, or Consul does not respond.
-func (w *watch[T]) lookError(err error) finding {
+func (w *watch[T]) compareError(err error) finding {
 	switch classOf(err) {
 	case telemetry.DiscoveryACL, telemetry.DiscoveryQuery:
 		w.restart(false, false)
-		return lookReset
+		return findingReset
 	case telemetry.DiscoveryTransport, telemetry.DiscoveryServer:
 		w.restart(false, false)
 	case telemetry.DiscoveryLimit:
 	}
-	return lookFailed
+	return findingFailed
 }
 
 // try makes the plain request of the watch once more, over a connection of its own.

@@ -5,8 +5,8 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/telemetry"
 )
 
-// settle answers what is open about who may, and decides the rest then.
-func (ex *exchange) settle() *route.LocalReply {
+// authorize answers what is open about who may, and decides the rest then.
+func (ex *exchange) authorize() *route.LocalReply {
 	d := &ex.decision
 	if d.Unchecked() {
 		if reply := ex.checkPassword(); reply != nil {
