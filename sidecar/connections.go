@@ -65,7 +65,8 @@ func connectionsFor(limit int64) int { return int(min(max((limit-fdReserve)/2, 1
 func tooManyConnections(n int, limit int64) string {
 	if limit < fdReserve+2 {
 		return fmt.Sprintf("the process may open %d files, which is too few for one connection (two for it, %d for "+
-			"the rest): raise the limit (LimitNOFILE=, ulimit -n) to %d or more", limit, fdReserve, fdReserve+2*fewConnections)
+			"the rest): raise the limit (LimitNOFILE=, ulimit -n) to %d or more",
+			limit, fdReserve, fdReserve+2*fewConnections)
 	}
 	most := connectionsFor(limit)
 	if n <= most {
