@@ -80,6 +80,11 @@
 // A revision that is replaced on probation has passed if nothing speaks against it, however few requests it had. Else a
 // row of pushes would go back to one of long ago.
 //
+// A hold asks for how many of its requests a route has endpoints, in weights, and not only whether it has any. A split
+// with one empty cluster failed a share of the requests, and a probation ended that after seconds. For the same reason
+// endpoints that the catalog calls critical do not stand for good ones. A new route counts as one that is gone if it
+// takes requests of that one. Beside a route that stays, a new one to an empty service is its author's will.
+//
 // A turn is no hold: the metric of held revisions stays 0, and nothing is wrong. A rollback, which the pointer tells,
 // has no turn, and neither has the first document after a start.
 //
