@@ -145,6 +145,9 @@ const settle = time.Second
 // memoryPerConnection opens connections with a request each and compares the memory. If responses come, they are read.
 func memoryPerConnection(n int, encrypted bool, path string, answered bool) func(*measurement) ([]float64, error) {
 	return func(m *measurement) ([]float64, error) {
+		if err := m.wait(settle); err != nil { // what the start alone needed goes back
+			return nil, err
+		}
 		before, err := m.proc.anonymous()
 		if err != nil {
 			return nil, err
