@@ -16,10 +16,10 @@ type FailureList struct {
 	Failures []telemetry.Failure `json:"failures"` // the newest first
 }
 
-// How many failures are told.
+// How many failures are told where nothing else is asked for, and at most.
 const (
 	defaultFailures = 20
-	mostFailures    = 200
+	MostFailures    = 200
 )
 
 func (v View) failures(w http.ResponseWriter, r *http.Request) {
@@ -44,8 +44,8 @@ func failureQuestion(query string) (id string, n int, err error) {
 	}
 	n = defaultFailures
 	if values.Has("n") {
-		if n, err = strconv.Atoi(values.Get("n")); err != nil || n < 1 || n > mostFailures {
-			return "", 0, fmt.Errorf("n: want a number from 1 to %d (seen %q)", mostFailures, values.Get("n"))
+		if n, err = strconv.Atoi(values.Get("n")); err != nil || n < 1 || n > MostFailures {
+			return "", 0, fmt.Errorf("n: want a number from 1 to %d (seen %q)", MostFailures, values.Get("n"))
 		}
 	}
 	return id, n, nil

@@ -97,11 +97,11 @@ func (a *applier) phase() phase {
 // mustWait tells whether a document with services of which the catalog has said nothing has to wait. While the
 // bootstrap serves alone every document is better, but for what it would take from the bootstrap.
 func (a *applier) mustWait(doc *config.Document) bool {
-	return a.phase().serves() || len(a.lost(doc, a.isKnown(doc), coverage.lacks)) > 0
+	return a.phase().serves() || len(a.lost(doc, a.knownOutlook(doc), coverage.lacks)) > 0
 }
 
-// answered is the outlook of a document, in which every cluster is empty of whose service the catalog has said nothing.
-func (a *applier) isKnown(doc *config.Document) outlook {
+// knownOutlook is the outlook of a document. In it a cluster is empty if the catalog has said nothing of its service.
+func (a *applier) knownOutlook(doc *config.Document) outlook {
 	clusters := make(map[string]*config.Cluster, len(doc.Clusters))
 	for i := range doc.Clusters {
 		clusters[doc.Clusters[i].Name] = &doc.Clusters[i]

@@ -67,6 +67,8 @@ func TestUsage(t *testing.T) {
 		{"run", nil, 2, "gateway: there is no verb \"run\" (gateway without a verb runs)\n"},
 		{"status --wait 5", nil, 2,
 			"gateway: --wait: want a duration with its unit, such as 30s or 5m (seen \"5\")\n"},
+		{"failures -n 0", nil, 2, "gateway: --number: want a number from 1 to 200 (seen \"0\")\n"},
+		{"failures -n 201", nil, 2, "gateway: --number: want a number from 1 to 200 (seen \"201\")\n"},
 		{"failures -n x", nil, 2, "gateway: --number: want a whole number (seen \"x\")\n"},
 		{"status --json=x", nil, 2, "gateway: --json: want true or false, or no value for true (seen \"x\")\n"},
 		{"completion bash x", nil, 2, "gateway: bash takes no argument (seen \"x\")\n"},

@@ -35,6 +35,9 @@ One of them, by its X-Request-Id: gateway explain --id ID.`,
 	cmd.Flags().IntVarP(&n, "number", "n", n, "how many at most, up to 200")
 	cmd.Flags().BoolVar(&raw, "json", false, "print what /failures answers")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if n < 1 || n > sidecar.MostFailures {
+			return fmt.Errorf("--number: want a number from 1 to %d (seen \"%d\")", sidecar.MostFailures, n)
+		}
 		address, err := adminAddress(p, flags)
 		if err != nil {
 			return err
@@ -55,7 +58,7 @@ One of them, by its X-Request-Id: gateway explain --id ID.`,
 
 // explainFailure tells what became of the request with an id.
 func explainFailure(ctx context.Context, w io.Writer, address, id string, raw bool) error {
-	list, text, err := askFailures(ctx, address, url.Values{"id": {id}, "n": {"200"}})
+	list, text, err := askFailures(ctx, address, url.Values{"id": {id}, "n": {strconv.Itoa(sidecar.MostFailures)}})
 	switch {
 	case err != nil:
 		return err
