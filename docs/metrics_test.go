@@ -127,7 +127,7 @@ func source(t *testing.T, path string) *ast.File {
 // ofSpans are the names of what spans alone have: attributes and events.
 func ofSpans(t *testing.T) (names []string) {
 	t.Helper()
-	ast.Inspect(source(t, "../telemetry/span.go"), func(n ast.Node) bool {
+	ast.Inspect(source(t, "../telemetry/span_attributes.go"), func(n ast.Node) bool {
 		if spec, ok := n.(*ast.ValueSpec); ok {
 			for _, value := range spec.Values {
 				if name, literal := text(value); literal {

@@ -16,8 +16,8 @@
 // A request gets its place in a trace when it has been decided on. [Tracer.Begin] (tracer.go) takes what it says of its
 // caller (tracecontext.go, b3fields.go), asks the sampler, and gives it a span. That is a [Trace] (trace.go), of which
 // the head for the endpoint is written. When the request has ended and its trace is recorded, [Tracer.Record] (span.go)
-// makes the SDK's spans of what it knows. The access log and the ring of failures are made of the same.
-// span_exporter.go sends them.
+// copies what it knows, and hands it to the SDK's batches. The exporter's goroutine asks for the attributes
+// (span_attributes.go). The access log and the ring of failures are made of the same. span_exporter.go sends the batches.
 //
 // The access log is written here as well (record.go makes a line of a request, accesslog.go gets it to the file). Both
 // planes write it.
@@ -55,6 +55,10 @@
 // Spans are made when a request has ended, not while it runs. What they tell is in the record and in the attempts by
 // then, and nothing has to be kept or locked before. Their ids are older, for the endpoint was told of them. The id of
 // an attempt is that of the request plus its number, so nobody has to hold it either.
+//
+// The SDK batches spans, and its exporter sends them, but its tracer does not make them. That copied each attribute
+// three times while the request waited. It took 12 us and 9 KB for a request, and takes 1.4 us and 1 KB this way. The
+// interface has a private method, so a span embeds it. A test asks a span all that the interface has.
 //
 // OTEL_TRACES_EXPORTER is none where OpenTelemetry's own default is otlp: a proxy multiplies the spans of every app.
 //

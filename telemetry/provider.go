@@ -163,7 +163,7 @@ func (p *Provider) Shutdown(ctx context.Context) error {
 		ends = append(ends, p.sdk.Shutdown)
 	}
 	if p.tracer != nil {
-		ends = append(ends, p.tracer.sdk.Shutdown)
+		ends = append(ends, p.tracer.batches.Shutdown)
 	}
 	errs := make([]error, len(ends))
 	var all sync.WaitGroup // one that is silent must not take the other's time

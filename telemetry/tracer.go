@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -19,11 +20,14 @@ type Tracer struct {
 	formats Formats
 	parent  bool             // the caller's word on sampling holds
 	sampler sdktrace.Sampler // decides where nobody has
-	sdk     *sdktrace.TracerProvider
-	spans   trace.Tracer
+	batches sdktrace.SpanProcessor
 	waiting atomic.Int64 // spans that are not sent yet
 	longest int64        // how many may wait
 	lost    *Counter     // spans that nobody gets
+
+	// What the spans say of who made them:
+	resource *resource.Resource
+	scope    instrumentation.Scope
 }
 
 // newTracer begins to hand spans to the exporter. Nothing but spans that have ended is held, and never more than the
@@ -33,22 +37,17 @@ func newTracer(ctx context.Context, to sdktrace.SpanExporter, s *tracesSettings,
 ) *Tracer {
 	t := &Tracer{
 		root:    trace.ContextWithSpanContext(context.WithoutCancel(ctx), trace.SpanContext{}),
-		formats: s.formats, parent: s.parent, sampler: s.sampler, longest: int64(s.queue), lost: lost,
+		formats: s.formats, parent: s.parent, sampler: s.sampler, longest: int64(s.queue), lost: lost, resource: r,
+		scope: instrumentation.Scope{Name: scopeName, Version: version},
 	}
-	t.sdk = sdktrace.NewTracerProvider(
-		sdktrace.WithResource(r),
-		sdktrace.WithSampler(sdktrace.AlwaysSample()), // what was decided against never comes so far
-		sdktrace.WithIDGenerator(givenIDs{}),
-		sdktrace.WithBatcher(
-			&spanExporter{SpanExporter: to, tracer: t, log: log, endpoint: s.endpoint},
-			// All that the SDK would take from variables, since it takes those that make no sense.
-			sdktrace.WithMaxQueueSize(s.queue),
-			sdktrace.WithMaxExportBatchSize(s.batch),
-			sdktrace.WithBatchTimeout(s.delay),
-			sdktrace.WithExportTimeout(s.patience),
-		),
+	t.batches = sdktrace.NewBatchSpanProcessor(
+		&spanExporter{SpanExporter: to, tracer: t, log: log, endpoint: s.endpoint},
+		// All that the SDK would take from variables, since it takes those that make no sense.
+		sdktrace.WithMaxQueueSize(s.queue),
+		sdktrace.WithMaxExportBatchSize(s.batch),
+		sdktrace.WithBatchTimeout(s.delay),
+		sdktrace.WithExportTimeout(s.patience),
 	)
-	t.spans = t.sdk.Tracer(scopeName, trace.WithInstrumentationVersion(version))
 	return t
 }
 
@@ -92,32 +91,4 @@ func (t *Tracer) take(n int) bool {
 		return false
 	}
 	return true
-}
-
-// givenIDs hands the SDK the ids that a span has already: they have long been told to the endpoint.
-type givenIDs struct{}
-
-// ids are those of a span that is about to be made, as a context.
-type ids struct {
-	context.Context // has the parent
-	trace           traceID
-	span            spanID
-}
-
-type idsKey struct{}
-
-func (i *ids) Value(key any) any {
-	if key == (idsKey{}) {
-		return i
-	}
-	return i.Context.Value(key)
-}
-
-func (givenIDs) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
-	i := ctx.Value(idsKey{}).(*ids)
-	return trace.TraceID(i.trace), trace.SpanID(i.span)
-}
-
-func (givenIDs) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
-	return trace.SpanID(ctx.Value(idsKey{}).(*ids).span)
 }

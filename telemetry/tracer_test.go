@@ -1,9 +1,11 @@
 package telemetry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -94,7 +96,7 @@ func TestSampling(t *testing.T) {
 				t.Errorf("%s, %s: trace %x with flags %x", row.sampler, name, place.context.trace, place.context.flags)
 			}
 		}
-		_ = tr.sdk.Shutdown(t.Context()) // nothing was recorded
+		_ = tr.batches.Shutdown(t.Context()) // nothing was recorded
 	}
 }
 
@@ -158,7 +160,7 @@ func TestSlowCollectorCostsNoRequest(t *testing.T) {
 		if len(c.spans) != 1 || lost.Load() != 2000 {
 			t.Errorf("%d spans arrived, want the one behind; %d lost", len(c.spans), lost.Load())
 		}
-		if err := tr.sdk.Shutdown(t.Context()); err != nil {
+		if err := tr.batches.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
 		for _, want := range []string{"spans not exported", "spans lost", "spans exported again"} {
@@ -251,7 +253,7 @@ func TestSpans(t *testing.T) {
 			from, _ := ParseTraceparent([]byte("00-" + testTrace + "-" + testSpan + "-01"))
 			place := tr.Begin(from)
 			tr.Record(&place, &row.record, row.attempts)
-			if err := tr.sdk.Shutdown(t.Context()); err != nil {
+			if err := tr.batches.Shutdown(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			var got []string
@@ -311,4 +313,80 @@ func spanLine(s sdktrace.ReadOnlySpan, began time.Time) string {
 		add("error", values["error.type"]+": "+s.Status().Description)
 	}
 	return line
+}
+
+// A span answers whatever the SDK and its exporters may ask. A method that a later release adds would be asked of what
+// is not there.
+func TestSpanAnswersAll(t *testing.T) {
+	tr := tracerTo(t, new(collected), new(Counter), hclog.NewNullLogger(), "")
+	place := tr.Begin(TraceContext{})
+	try := Attempt{Endpoint: "a:1", Flag: UF, Cause: errors.New("refused")}
+	e := newEnded(tr, &place, &Record{Status: 503, Flag: UF}, []Attempt{try, try})
+	for _, s := range []*span{
+		{of: e}, {of: e, attempt: &e.attempts[0], number: 1}, {of: e, attempt: &e.attempts[1], number: 2},
+	} {
+		for m := range reflect.TypeFor[sdktrace.ReadOnlySpan]().Methods() {
+			if m.IsExported() {
+				reflect.ValueOf(s).MethodByName(m.Name).Call(nil)
+			}
+		}
+	}
+	if err := tr.batches.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a request's texts stand in is used again as soon as Record has returned.
+func TestSpanKeepsNothingOfTheRequest(t *testing.T) {
+	c := new(collected)
+	tr := tracerTo(t, c, new(Counter), hclog.NewNullLogger(), "")
+	place := tr.Begin(TraceContext{})
+	text := bytes.Repeat([]byte("a"), 8)
+	why := &mutable{"a"}
+	r := &Record{
+		Method: text, Path: text, Host: text, RemoteIP: text, UserAgent: text, RequestID: text, Status: 502, Flag: UF,
+		Reason: why,
+	}
+	attempts := []Attempt{{Endpoint: "a", Flag: UF, Cause: why}}
+	tr.Record(&place, r, attempts)
+	copy(text, "bbbbbbbb")
+	why.text, attempts[0] = "b", Attempt{Endpoint: "b"}
+	*r = Record{Path: text, Route: "b"}
+	if err := tr.batches.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, s := range c.spans {
+		for _, kv := range s.Attributes() {
+			if v := kv.Value.String(); strings.Contains(v, "b") && !strings.Contains(string(kv.Key), "b") && v != "web" {
+				t.Errorf("%s %s: %s=%s", s.SpanKind(), s.Name(), kv.Key, v)
+			}
+		}
+		if d := s.Status().Description; d != "a" {
+			t.Errorf("%s: status %q", s.SpanKind(), d)
+		}
+	}
+	if len(c.spans) != 2 {
+		t.Errorf("%d spans, want 2", len(c.spans))
+	}
+}
+
+type mutable struct{ text string }
+
+func (m *mutable) Error() string { return m.text }
+
+// A recorded request costs its client only the copy of what it tells: attributes are for the exporter's goroutine.
+func TestRecordAllocatesLittle(t *testing.T) {
+	tr := tracerTo(t, new(collected), new(Counter), hclog.NewNullLogger(), "OTEL_BSP_MAX_QUEUE_SIZE=65536")
+	place := tr.Begin(TraceContext{})
+	text := []byte("text")
+	r := &Record{
+		Method: []byte("GET"), Path: text, Host: text, UserAgent: text, RequestID: text, Protocol: "HTTP/1.1", Status: 200,
+	}
+	attempts := []Attempt{{Endpoint: "10.0.0.1:80", Status: 200}}
+	if n := testing.AllocsPerRun(100, func() { tr.Record(&place, r, attempts) }); n > 8 {
+		t.Errorf("%v allocations, want at most 8", n)
+	}
+	if err := tr.batches.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
