@@ -17,7 +17,8 @@
 // caller (tracecontext.go, b3fields.go), asks the sampler, and gives it a span. That is a [Trace] (trace.go), of which
 // the head for the endpoint is written. When the request has ended and its trace is recorded, [Tracer.Record] (span.go)
 // copies what it knows, and hands it to the SDK's batches. The exporter's goroutine asks for the attributes
-// (span_attributes.go). The access log and the ring of failures are made of the same. span_exporter.go sends the batches.
+// (span_attributes.go), and span_exporter.go sends the batches. The access log and the ring of failures are made of the
+// same.
 //
 // The access log is written here as well (record.go makes a line of a request, accesslog.go gets it to the file). Both
 // planes write it.

@@ -103,8 +103,8 @@ func (e *ended) serverAttributes() []attribute.KeyValue {
 		key   attribute.Key
 		value string
 	}{
-		{attrRoute, label(r.Route)}, {attrCluster, label(r.Cluster)}, {attrUserAgent, e.agent}, {attrRequestID, e.id},
-		{attrFlag, r.Flag.String()}, {attrErrorType, e.call.serverError(r)},
+		{attrRoute, label(r.Route)}, {attrCluster, label(r.Cluster)}, {attrUserAgent, e.agent},
+		{attrRequestID, e.id}, {attrFlag, r.Flag.String()}, {attrErrorType, e.call.serverError(r)},
 	} {
 		if text.value != "" {
 			attrs = append(attrs, text.key.String(text.value))

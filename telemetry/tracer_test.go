@@ -357,7 +357,7 @@ func TestSpanKeepsNothingOfTheRequest(t *testing.T) {
 	}
 	for _, s := range c.spans {
 		for _, kv := range s.Attributes() {
-			if v := kv.Value.String(); strings.Contains(v, "b") && !strings.Contains(string(kv.Key), "b") && v != "web" {
+			if v := kv.Value.String(); strings.Contains(v, "b") {
 				t.Errorf("%s %s: %s=%s", s.SpanKind(), s.Name(), kv.Key, v)
 			}
 		}
@@ -380,7 +380,8 @@ func TestRecordAllocatesLittle(t *testing.T) {
 	place := tr.Begin(TraceContext{})
 	text := []byte("text")
 	r := &Record{
-		Method: []byte("GET"), Path: text, Host: text, UserAgent: text, RequestID: text, Protocol: "HTTP/1.1", Status: 200,
+		Method: []byte("GET"), Path: text, Host: text, UserAgent: text, RequestID: text, Protocol: "HTTP/1.1",
+		Status: 200,
 	}
 	attempts := []Attempt{{Endpoint: "10.0.0.1:80", Status: 200}}
 	if n := testing.AllocsPerRun(100, func() { tr.Record(&place, r, attempts) }); n > 8 {
