@@ -100,6 +100,7 @@ func (q *requestH2) release() {
 	q.ex.reset()
 	q.ex.detach()
 	q.ex.req.Buf = buf
+	q.own.Trim()
 	q.conn, q.stream, q.events, q.pipe, q.batch = nil, nil, nil, nil, nil
 	q.began, q.ended, q.received, q.sent, q.left = false, false, 0, 0, -1
 	requestsH2.Put(q)

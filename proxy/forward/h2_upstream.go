@@ -102,6 +102,7 @@ func (u *upstreamH2) End(t *message.Head) error {
 			u.large.Store(true)
 			u.Cut() // the endpoint would wait for the end, and whoever waits for it too
 		}
+		u.batch.Trim()
 	} else {
 		err = u.pipe.Write(&u.batch, nil, true)
 	}

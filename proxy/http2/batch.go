@@ -3,6 +3,7 @@ package http2
 import (
 	"errors"
 	"runtime"
+	"sync"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 )
@@ -12,18 +13,30 @@ import (
 // Flush when it is done appending.
 type Batch struct {
 	conns  []*Conn
-	fields Fields
+	fields *Fields      // nil: none is lent
 	later  func(*Batch) // see Later
 }
 
 // Fields is an empty section to fill and send. The next call takes it back.
 func (b *Batch) Fields() *Fields {
+	if b.fields == nil {
+		b.fields = sections.Get().(*Fields)
+	}
 	b.fields.Reset()
-	return &b.fields
+	return b.fields
 }
 
-// Trim forgets the section that was written, with what it was made of: for a goroutine that will wait.
-func (b *Batch) Trim() { b.fields.Reset() }
+// sections are those that no Batch has.
+var sections = sync.Pool{New: func() any { return new(Fields) }}
+
+// Trim gives the section that was written back, with what it was made of: for a goroutine that will wait.
+func (b *Batch) Trim() {
+	if b.fields != nil {
+		b.fields.Reset()
+		sections.Put(b.fields)
+		b.fields = nil
+	}
+}
 
 // Later has f called once, by the next Flush, when other goroutines have had their turn and before anything is
 // written. What f appends goes along. f must not block, nor flush.

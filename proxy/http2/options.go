@@ -12,7 +12,7 @@ type Options struct {
 	MaxHeaderBytes int // of one head or trailer section, counted as RFC 9113 section 10.5.1 does; default 64 KiB
 	MaxFields      int // of one head or trailer section; default 200
 	// HeldBytes is how many bytes all requests of the connection together may hold: of heads and trailers, and 5 KiB
-	// for each stream. Requests over it are refused. The default is MaxStreams times 7 KiB, 2 of which are for
+	// for each stream. Requests over it are refused. The default is MaxStreams times 6.75 KiB, 1.75 of which are for
 	// heads. It always has room for MaxStreams streams, and for twice MaxHeaderBytes besides. Server only
 	HeldBytes int
 	// StreamWindow is how many bytes of one stream the peer may send ahead of Consumed; default 256 KiB. It begins
