@@ -51,3 +51,27 @@ func BenchmarkCycleParallel(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkTick is what a tenth of a second costs where many clusters have nothing to do.
+func BenchmarkTick(b *testing.B) {
+	consul := cfg("")
+	consul.Consul = config.Consul{Service: "a"}
+	for name, one := range map[string]config.Cluster{"static": cfg("a b c"), "of Consul": consul} {
+		b.Run(name, func(b *testing.B) {
+			s := NewSet(Options{})
+			var all []*Cluster
+			for _, c := range manyClusters(10_000, one) {
+				prepared, err := s.Prepare(c)
+				if err != nil {
+					b.Fatal(err)
+				}
+				all = append(all, prepared)
+			}
+			s.Retire(all)
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Tick()
+			}
+		})
+	}
+}

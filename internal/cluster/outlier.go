@@ -182,11 +182,14 @@ func (h *health) addTimed() {
 }
 
 // advance lets time do its work on the troubled: ejections end, slow starts go
-// on, the length of ejections decays.
-func (g *group) advance(now time.Duration) {
-	o := g.active.Load().outlier
+// on, the length of ejections decays. It tells whether there were any.
+func (g *group) advance(now time.Duration) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if len(g.timed) == 0 {
+		return false
+	}
+	o := g.active.Load().outlier
 	kept := g.timed[:0]
 	for _, h := range g.timed {
 		if h.heal(o, now) { // +checklocksignore: one group
@@ -195,6 +198,7 @@ func (g *group) advance(now time.Duration) {
 	}
 	clear(g.timed[len(kept):])
 	g.timed = kept
+	return true
 }
 
 // heal does what is due for h, and tells whether it stays timed.

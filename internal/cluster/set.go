@@ -289,9 +289,9 @@ func (s *Set) tick() (doubts []config.Consul) {
 //
 // +checklocks:g.set.mu
 func (g *group) tick(now time.Duration, reap bool) {
-	g.advance(now)
-	for _, f := range g.feeds {
-		if f.expire(now) { // +checklocksignore: one set
+	timed := g.advance(now)
+	for _, c := range g.live { // each feed is some cluster's
+		if f := c.feed; f != nil && f.expire(now) { // +checklocksignore: one set
 			g.rebuild(f)
 		}
 	}
@@ -301,7 +301,9 @@ func (g *group) tick(now time.Duration, reap bool) {
 			closeAll(e.idle.reap())
 		}
 	}
-	if len(g.live) > 0 {
+	// What happens to an endpoint is noted when it does. By time alone, an endpoint may return, and a cluster that stands
+	// in may lose its own.
+	if len(g.live) > 0 && (timed || reap || len(g.active.Load().StandIns()) > 0) {
 		g.noteChange()
 	}
 }
