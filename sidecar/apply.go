@@ -80,7 +80,7 @@ func (a *applier) prepare(ctx context.Context, doc *config.Document, from string
 	undo.add(r.certs.Close)
 	undo.add(func() { a.set.Retire(a.inUse()) })
 	for i := range doc.Clusters {
-		c, err := a.set.Prepare(doc.Clusters[i])
+		c, err := a.set.Prepare(&doc.Clusters[i])
 		if err != nil {
 			return nil, err
 		}

@@ -18,7 +18,7 @@ func TestClustersOfTheDocument(t *testing.T) {
 		Registry: telemetry.NewRegistry(), Logger: hclog.NewNullLogger(),
 	})}
 	for _, name := range []string{"before", "serves", "prepared"} {
-		if _, err := s.set.Prepare(config.Cluster{Name: name}); err != nil {
+		if _, err := s.set.Prepare(&config.Cluster{Name: name}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -34,7 +34,7 @@ func (a *awaiting) revision(edit func(*config.Cluster), names ...string) {
 		if edit != nil {
 			edit(&one)
 		}
-		c, err := a.set.Prepare(one)
+		c, err := a.set.Prepare(new(one))
 		if err != nil {
 			a.t.Fatal(err)
 		}

@@ -61,7 +61,7 @@ func BenchmarkTick(b *testing.B) {
 			s := NewSet(Options{})
 			var all []*Cluster
 			for _, c := range manyClusters(10_000, one) {
-				prepared, err := s.Prepare(c)
+				prepared, err := s.Prepare(new(c))
 				if err != nil {
 					b.Fatal(err)
 				}

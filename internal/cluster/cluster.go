@@ -23,7 +23,7 @@ var (
 // Cluster is one cluster as one revision has it. Only its list of endpoints
 // changes, by one store; what lives longer is in the group and the endpoints.
 type Cluster struct {
-	cfg     config.Cluster
+	cfg     *config.Cluster // of the document, which does not change
 	group   *group
 	feed    *feed // nil without Consul
 	way     unique.Handle[way]
@@ -50,7 +50,7 @@ type way struct {
 func (c *Cluster) Name() string { return c.cfg.Name }
 
 // Config is the cluster as the document has it; not to be changed.
-func (c *Cluster) Config() *config.Cluster { return &c.cfg }
+func (c *Cluster) Config() *config.Cluster { return c.cfg }
 
 // Telemetry is where the cluster is measured.
 func (c *Cluster) Telemetry() *telemetry.Cluster { return c.group.tele }

@@ -40,7 +40,7 @@ func newChain(t *testing.T, edit func(*config.Cluster)) *chain {
 		if edit != nil {
 			edit(&cl)
 		}
-		one, err := c.set.Prepare(cl)
+		one, err := c.set.Prepare(new(cl))
 		if err != nil {
 			t.Fatal(err)
 		}

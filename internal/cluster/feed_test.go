@@ -31,7 +31,7 @@ func TestFilterOfAPreparedRevision(t *testing.T) {
 			serving.SetEndpoints(discovered(answer))
 			cl.Consul.OnlyPassing = row.prepared
 			for _, abort := range []bool{true, false} {
-				prepared, err := s.Prepare(cl)
+				prepared, err := s.Prepare(new(cl))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -65,12 +65,12 @@ func TestSuddenLossByFilter(t *testing.T) {
 		cl := cfg("")
 		cl.Consul.Service = "orders"
 		s := NewSet(Options{})
-		all, err := s.Prepare(cl)
+		all, err := s.Prepare(new(cl))
 		if err != nil {
 			t.Fatal(err)
 		}
 		cl.Name, cl.Consul.OnlyPassing = "strict", true
-		strict, err := s.Prepare(cl)
+		strict, err := s.Prepare(new(cl))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +151,7 @@ func TestRenameKeepsTheHold(t *testing.T) {
 		old.SetEndpoints(nil)
 		<-time.After(20 * time.Second)
 		cl.Name = "renamed"
-		renamed, err := s.Prepare(cl)
+		renamed, err := s.Prepare(new(cl))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +213,7 @@ func TestPreparedFeedsAreQuiet(t *testing.T) {
 		cl := cfg("")
 		cl.Consul = config.Consul{Service: "orders"}
 		for range 3 {
-			c, err := s.Prepare(cl)
+			c, err := s.Prepare(new(cl))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -224,7 +224,7 @@ func TestPreparedFeedsAreQuiet(t *testing.T) {
 		if log.Len() > 0 {
 			t.Errorf("logged of a cluster that never served:\n%s", &log)
 		}
-		c, err := s.Prepare(cl)
+		c, err := s.Prepare(new(cl))
 		if err != nil {
 			t.Fatal(err)
 		}

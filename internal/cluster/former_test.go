@@ -13,7 +13,7 @@ func TestHoldBesideAFormerRevision(t *testing.T) {
 	t.Cleanup(func() { set.Retire(nil) })
 	prepare := func(hold time.Duration) *Cluster {
 		t.Helper()
-		c, err := set.Prepare(config.Cluster{Name: "c", Consul: config.Consul{Service: "s", EmptyHold: hold}})
+		c, err := set.Prepare(&config.Cluster{Name: "c", Consul: config.Consul{Service: "s", EmptyHold: hold}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -73,7 +73,7 @@ func newCluster(t testing.TB, c config.Cluster) (*Set, *Cluster) {
 // add puts a cluster into service, alone.
 func add(t testing.TB, s *Set, cfg config.Cluster) *Cluster {
 	t.Helper()
-	c, err := s.Prepare(cfg)
+	c, err := s.Prepare(new(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,7 +143,7 @@ func TestPoolSurvivesReloads(t *testing.T) {
 		only(c).Put(k, 0)
 	}
 	cl.Limits.MaxRequests, cl.Keepalive.MaxIdle = 7, 2
-	next, err := s.Prepare(cl)
+	next, err := s.Prepare(new(cl))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -234,7 +234,7 @@ func TestPreferFollowsTheLocation(t *testing.T) {
 	if n, f := st.Endpoints[1], st.Endpoints[0]; !n.Near || n.Unused != "" || f.Near || f.Unused != "another zone" {
 		t.Errorf("endpoints %+v", st.Endpoints)
 	}
-	cl := c.cfg
+	cl := *c.cfg
 	cl.Consul.Prefer = config.PreferNode
 	byNode := add(t, s, cl)
 	if seen := shares(t, byNode, 10); seen["f"] != 10 {

@@ -83,9 +83,9 @@ func (s *Set) measured(f func(*telemetry.Endpoint)) {
 // Nothing that serves notices before the cluster is used. What it adopts from
 // the catalog is what was last delivered to a cluster of the same name and the
 // same query to Consul. Otherwise it begins with its static endpoints alone. A
-// prepared cluster is either kept or dropped by the next Retire.
-func (s *Set) Prepare(cfg config.Cluster) (*Cluster, error) {
-	if err := check(&cfg); err != nil {
+// prepared cluster is either kept or dropped by the next Retire. Nobody changes cfg any more: the cluster has it.
+func (s *Set) Prepare(cfg *config.Cluster) (*Cluster, error) {
+	if err := check(cfg); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -101,7 +101,7 @@ func (s *Set) Prepare(cfg config.Cluster) (*Cluster, error) {
 // prepare builds a revision's cluster.
 //
 // +checklocks:g.set.mu
-func (g *group) prepare(cfg config.Cluster) *Cluster {
+func (g *group) prepare(cfg *config.Cluster) *Cluster {
 	c := &Cluster{
 		cfg:     cfg,
 		group:   g,
@@ -301,8 +301,8 @@ func (g *group) tick(now time.Duration, reap bool) {
 			closeAll(e.idle.reap())
 		}
 	}
-	// What happens to an endpoint is noted when it does. By time alone, an endpoint may return, and a cluster that stands
-	// in may lose its own.
+	// What happens to an endpoint is noted when it does. By time alone, an endpoint may return, and a cluster that
+	// stands in may lose its own.
 	if len(g.live) > 0 && (timed || reap || len(g.active.Load().StandIns()) > 0) {
 		g.noteChange()
 	}

@@ -19,7 +19,7 @@ func TestPrepareRefuses(t *testing.T) {
 		t.Helper()
 		cl := cfg("a")
 		edit(&cl)
-		if _, err := NewSet(Options{}).Prepare(cl); err == nil || err.Error() != want {
+		if _, err := NewSet(Options{}).Prepare(new(cl)); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
@@ -37,10 +37,10 @@ func TestRevisionThatFails(t *testing.T) {
 	only(c).Put(k, 0)
 	other := cfg("x y")
 	other.PassiveHealth.ConsecutiveFailures = 1
-	if _, err := s.Prepare(other); err != nil {
+	if _, err := s.Prepare(new(other)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Prepare(config.Cluster{Name: "users"}); err != nil {
+	if _, err := s.Prepare(&config.Cluster{Name: "users"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := picks(c, 4); got != "a b a b" {
@@ -91,7 +91,7 @@ func TestDeliveryReachesEveryLiveRevision(t *testing.T) {
 	cl := cfg("")
 	cl.Consul.Service = "orders"
 	s, old := newCluster(t, cl)
-	next, err := s.Prepare(cl)
+	next, err := s.Prepare(new(cl))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestEmptyHoldOfTwoRevisions(t *testing.T) {
 		s, old := newCluster(t, cl)
 		old.SetEndpoints(discovered("a"))
 		cl.Consul.EmptyHold = 0
-		next, err := s.Prepare(cl)
+		next, err := s.Prepare(new(cl))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -335,7 +335,7 @@ func TestRace(t *testing.T) {
 		if i%10 == 0 {
 			cl.TLS.ServerName = fmt.Sprint(i % 20)
 			cl.Consul.EmptyHold = time.Duration(i%20) * time.Second
-			next, err := s.Prepare(cl)
+			next, err := s.Prepare(new(cl))
 			if err != nil {
 				t.Fatal(err)
 			}

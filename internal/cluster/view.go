@@ -82,7 +82,7 @@ func (c *Cluster) build() *view {
 	v.all, v.members = make([]member, 0, len(v.listed)), make([]member, 0, len(v.listed))
 	for i := range v.listed {
 		l := &v.listed[i]
-		l.sick = l.endpoint.health.failsCheck(&c.cfg) // +checklocksignore: one set
+		l.sick = l.endpoint.health.failsCheck(c.cfg) // +checklocksignore: one set
 		if l.weight <= 0 || l.entry.maintenance() {
 			continue
 		}

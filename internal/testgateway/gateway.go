@@ -123,7 +123,7 @@ func (g *Gateway[P, S]) Prepare(document string, base config.Base) (plan P, keep
 	}
 	g.Clusters = map[string]*cluster.Cluster{}
 	for _, c := range doc.Clusters {
-		cl, err := g.Set.Prepare(c)
+		cl, err := g.Set.Prepare(new(c))
 		if err != nil {
 			g.t.Fatalf("cluster %s: %v", c.Name, err)
 		}

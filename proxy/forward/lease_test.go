@@ -21,7 +21,7 @@ func TestLeaseFresh(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { ln.Close() })
-		c, err := cluster.NewSet(cluster.Options{}).Prepare(config.Cluster{
+		c, err := cluster.NewSet(cluster.Options{}).Prepare(&config.Cluster{
 			Name: "app", Protocol: config.ProtocolHTTP1, Balance: config.BalanceWRR,
 			Endpoints: []config.Endpoint{{Address: ln.Addr().String(), Weight: 1}},
 			Limits:    config.ClusterLimits{MaxConnections: 1, MaxPending: 1},

@@ -58,7 +58,7 @@ func newRig(t *testing.T, breaks func(*forward.ConnH2, *forward.Given)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := set.Prepare(doc.Clusters[0])
+	c, err := set.Prepare(&doc.Clusters[0])
 	if err != nil {
 		t.Fatal(err)
 	}

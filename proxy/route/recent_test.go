@@ -27,7 +27,7 @@ func compiled(t testing.TB, recent *Recent, routes string) *Table {
 	set := cluster.NewSet(cluster.Options{})
 	upstreams := map[string]*Upstream{}
 	for i := range doc.Clusters {
-		c, err := set.Prepare(doc.Clusters[i])
+		c, err := set.Prepare(&doc.Clusters[i])
 		if err != nil {
 			t.Fatal(err)
 		}
