@@ -42,8 +42,8 @@ func held(h *message.Head) int {
 }
 
 // streamBytes is what a stream is taken to cost its owner apart from its heads, in bytes. An exchange that waits for a
-// connection of its own, without a goroutine, takes so much. One with a goroutine takes up to 8 KiB. With this figure and
-// the next, a client's connection stays below 1 MiB, whatever its requests are (proxy/h2_held_test.go).
+// connection of its own, without a goroutine, takes so much. One with a goroutine takes up to 8 KiB. With this figure
+// and the next, a client's connection stays below 1 MiB, whatever its requests are (proxy/h2_held_test.go).
 const streamBytes = 5 << 10
 
 // headsPerStream is how many bytes of heads each stream may have, on average, where a client opens all that it may.
