@@ -107,9 +107,9 @@ listeners:
   - {name: secure, address: %q, %s}
   - {name: broken, address: %q, %s}
 routes: [{name: shop, cluster: app, basic_auth: {file: %q}}]
-clusters: [{name: app, endpoints: ["127.0.0.1:1"]}]
+clusters: [{name: app, endpoints: [%q, %q]}]
 `, taken, tls(oldCert, oldKey, newCert, newKey, soonCert, soonKey, goodCert, goodKey),
-		testserver.Addr(t), tls(goodCert, oldKey), users))
+		testserver.Addr(t), tls(goodCert, oldKey), users, taken, gone))
 	printed, code := check(t, env{
 		"GATEWAY_CONFIG": document, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + gone,
 		"OTEL_METRIC_EXPORT_INTERVAL": "often", "GATEWAY_ACCESS_LOG": "nowhere/access.log", "GATEWAY_STATE_DIR": dir,
@@ -128,6 +128,8 @@ clusters: [{name: app, endpoints: ["127.0.0.1:1"]}]
 		"✓ certificate " + goodCert + ": its key fits, good until ",
 		"✗ listeners[1].tls.certificates[0]: ", "→ put a whole file in its place",
 		"✗ routes[0].basic_auth.file: " + users, "→ mend the file",
+		"! cluster app: " + gone + ": connect: connection refused → is it started, and is this its port?",
+		"✓ 1 of 2 endpoints can be connected to",
 		"✗ access log: nowhere: no such file or directory → set GATEWAY_ACCESS_LOG",
 		"✗ state directory: " + dir + ": mode is 0755, want 0700",
 		"✗ the process may open 100 files: enough for 18 connections → raise the limit",
@@ -135,7 +137,7 @@ clusters: [{name: app, endpoints: ["127.0.0.1:1"]}]
 		"✓ listener broken: ", "✓ admin port: ",
 		"! env OTEL_METRIC_EXPORT_INTERVAL: \"often\": not a positive number",
 		"✗ metrics: http://" + gone + ": dial tcp " + gone + ": connect: connection refused", "→ is a Collector there?",
-		"10 problems, 2 notices, 1 not checked",
+		"10 problems, 3 notices, 1 not checked",
 	})
 }
 
@@ -163,7 +165,8 @@ func TestCheckBeforeAndAfterTheStart(t *testing.T) {
 		"✓ traces: " + collector.EndpointHTTP() + "/v1/traces takes them",
 		"iB free on the disk of " + environ["GATEWAY_ACCESS_LOG"],
 		"iB free on the disk of " + environ["GATEWAY_STATE_DIR"],
-		"all is well, 1 not checked",
+		"! cluster app: " + environ["GATEWAY_APP"] + ": connect: connection refused",
+		"all is well, 1 notice, 1 not checked",
 	})
 	g := serve(t, environ)
 	if printed, code = check(t, environ); code != 0 {
@@ -175,21 +178,24 @@ func TestCheckBeforeAndAfterTheStart(t *testing.T) {
 		"✓ admin port: " + admin + " is the running gateway's", "descriptors ✓ ", "all is well",
 	})
 	for _, row := range []struct {
-		change env
-		says   string
+		change  env
+		says    string
+		notices string // with that of the app
 	}{
-		{env{"GATEWAY_READ_TIMEOUT": "5s"}, "! GATEWAY_READ_TIMEOUT: here 5s, in the running gateway 15s"},
-		{env{"GATEWAY_APP": unset}, "! GATEWAY_APP: here (none), in the running gateway " + environ["GATEWAY_APP"]},
-		{env{"OTEL_TRACES_EXPORTER": unset}, "! OTEL_TRACES_EXPORTER: here not set, in the running gateway otlp"},
+		{env{"GATEWAY_READ_TIMEOUT": "5s"}, "! GATEWAY_READ_TIMEOUT: here 5s, in the running gateway 15s", "2 notices"},
+		{env{"GATEWAY_APP": unset}, "! GATEWAY_APP: here (none), in the running gateway " + environ["GATEWAY_APP"],
+			"1 notice"},
+		{env{"OTEL_TRACES_EXPORTER": unset}, "! OTEL_TRACES_EXPORTER: here not set, in the running gateway otlp",
+			"2 notices"},
 		{env{"OTEL_SERVICE_NAME": "x"},
-			"! OTEL_SERVICE_NAME: here x, in the running gateway not set → gateway env --running"},
+			"! OTEL_SERVICE_NAME: here x, in the running gateway not set → gateway env --running", "2 notices"},
 	} {
 		changed := maps.Clone(environ)
 		maps.Copy(changed, row.change)
 		if printed, code = check(t, changed); code != 0 {
 			t.Errorf("exit code %d with other settings, want 0", code)
 		}
-		has(t, printed, []string{row.says, "all is well, 1 notice"})
+		has(t, printed, []string{row.says, "all is well, " + row.notices})
 	}
 	wide := maps.Clone(environ)
 	wide["GATEWAY_LISTEN"] = listen[strings.LastIndexByte(listen, ':'):]
@@ -240,7 +246,7 @@ func TestCheckForPrograms(t *testing.T) {
 	if err := json.Unmarshal(out, &got); err != nil {
 		t.Fatalf("%v in %s", err, out)
 	}
-	if got.Problems != 1 || got.Notices != 0 || got.NotChecked != 1 || len(got.Sections) != 12 {
+	if got.Problems != 1 || got.Notices != 0 || got.NotChecked != 1 || len(got.Sections) != 13 {
 		t.Errorf("gateway check --json: %+v", got)
 	}
 	for _, s := range got.Sections {

@@ -80,6 +80,7 @@ func Run(ctx context.Context, o Options) []Section {
 		{"document", c.document},
 		{"token", c.token},
 		{"services", c.services},
+		{"endpoints", c.endpoints},
 		{"certificates", c.certificates},
 		{"files", c.files},
 		{"descriptors", c.descriptors},
