@@ -81,6 +81,11 @@ func TestReadmeTry(t *testing.T) {
 	t.Parallel()
 	listen, admin := testserver.Addr(t), testserver.Addr(t)
 	config := filepath.Join(t.TempDir(), "gateway.dev.yaml")
+	build := exec.CommandContext(t.Context(), "go", "run", ".", "--version") // takes as long as it takes, and is kept
+	build.Dir = ".."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	shell(t, readmeBlock(t, "try"), "GATEWAY_LISTEN="+listen, "GATEWAY_ADMIN_LISTEN="+admin, "GATEWAY_CONFIG="+config)
 	testserver.WaitFor(t, 3*longestWait, "the demo app", func() bool {
 		code, body, err := fetch("http://" + listen + "/hello")

@@ -314,7 +314,7 @@ func testOutage(t *testing.T, consul *testserver.ConsulServer) {
 	consul.Pause()
 	before := g.status()
 	sofar := requests.count()
-	testserver.WaitFor(t, longestWait, "much to be served meanwhile",
+	testserver.WaitFor(t, 3*longestWait, "much to be served meanwhile",
 		func() bool { return requests.count() >= sofar+2000 })
 	if s := g.status(); !s.Ready || s.Revision.ID != before.Revision.ID {
 		t.Errorf("while Consul hangs: ready %v, revision %q; want nothing changed from %q", s.Ready, s.Revision.ID,
