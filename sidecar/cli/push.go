@@ -146,6 +146,13 @@ func (s *store) push(ctx context.Context, p *Process, next revision, o pushOptio
 	}
 	out.difference = newDifference(before.doc, next.doc, out.Empty)
 	answer := out.refusal(before.doc, next.doc, o.allowEmpty)
+	if o.allowEmpty {
+		for _, c := range out.unexpected(next.doc) {
+			out.Notes = append(out.Notes, fmt.Sprintf(
+				"cluster %s: gateways may hold this until service %s has an instance; "+
+					"allow_empty: true at the cluster has them serve it at once", c.Name, c.Consul.Service))
+		}
+	}
 	switch {
 	case answer != nil:
 	case before.doc != nil && slices.EqualFunc(before.Document, next.files, samePart) && !o.force:
@@ -189,17 +196,24 @@ func (o *pushOutcome) refusal(before, next *config.Document, allow bool) error {
 	if gone := docdiff.Emptied(before, next); gone != "" {
 		all = append(all, gone)
 	}
-	for i := range next.Clusters {
-		c := &next.Clusters[i]
-		if slices.Contains(o.Empty, c.Name) && !c.AllowEmpty {
-			all = append(all, fmt.Sprintf("cluster %s: service %s has no instance", c.Name, c.Consul.Service))
-			instead = "register it first, or write --allow-empty"
-		}
+	for _, c := range o.unexpected(next) {
+		all = append(all, fmt.Sprintf("cluster %s: service %s has no instance", c.Name, c.Consul.Service))
+		instead = "register it first, or write --allow-empty"
 	}
 	if all == nil {
 		return nil
 	}
 	return bad("%s\nnothing was pushed: %s", strings.Join(all, "\n"), instead)
+}
+
+// unexpected are the clusters without an instance of which the document does not say that they may have none.
+func (o *pushOutcome) unexpected(next *config.Document) (all []*config.Cluster) {
+	for i := range next.Clusters {
+		if c := &next.Clusters[i]; slices.Contains(o.Empty, c.Name) && !c.AllowEmpty {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 // write puts the revision in the place of before, which goes into the history. The answer is that somebody else was

@@ -80,13 +80,19 @@ func testWithoutInstance(_ *testing.T, a *author) {
 	if !strings.Contains(got.stdout, "means: 1 route would have no endpoint\n") {
 		a.t.Errorf("push: %q", got.stdout)
 	}
-	if got := a.do("push", "orders.yaml", "--allow-empty", "--dry-run"); got.code != 0 {
-		a.t.Errorf("with --allow-empty: %+v", got)
+	const held = "\ncluster consul:orders: gateways may hold this until service orders has an\n" +
+		"  instance; allow_empty: true at the cluster has them serve it at once\n"
+	if got := a.do("push", "orders.yaml", "--allow-empty", "--dry-run"); got.code != 0 ||
+		!strings.Contains(got.stdout, held) {
+		a.t.Errorf("with --allow-empty: %+v, want %q", got, held)
 	}
 	a.write(map[string]string{"allowed.yaml": `
 routes: [{name: orders, match: {path_prefix: /}, cluster: o}]
 clusters: [{name: o, consul: {service: orders}, allow_empty: true}]
 `})
+	if got := a.do("push", "allowed.yaml", "--allow-empty"); got.code != 0 || strings.Contains(got.stdout, "hold") {
+		a.t.Errorf("with --allow-empty and allow_empty in the document: %+v", got)
+	}
 	if got := a.do("push", "allowed.yaml"); got.code != 0 {
 		a.t.Errorf("with allow_empty in the document: %+v", got)
 	}
