@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,6 +95,59 @@ func TestKeptWhileDocumentsComeFast(t *testing.T) {
 	}
 }
 
+// What somebody does to the directory while the gateway has nothing new to write is noticed, and the state is written
+// anew. The same is so when the directory was refused at the start.
+func TestKeptAnewWhenItWasSpoiled(t *testing.T) {
+	for name, spoil := range map[string]func(dir string) error{
+		"file removed":      func(dir string) error { return os.Remove(filepath.Join(dir, lastGoodFile)) },
+		"file cut":          func(dir string) error { return os.Truncate(filepath.Join(dir, lastGoodFile), 10) },
+		"directory removed": os.RemoveAll,
+		"directory renamed": func(dir string) error { return os.Rename(dir, dir+".old") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dir := filepath.Join(t.TempDir(), "state")
+				a := keepIn(t, dir, 0)
+				defer a.crashes()
+				a.gets(shop(1, ""))
+				a.passes(2*time.Minute, telemetry.NoFlag)
+				if err := spoil(dir); err != nil {
+					t.Fatal(err)
+				}
+				a.passes(intactEvery, telemetry.NoFlag)
+				a.passes(2*time.Second, telemetry.NoFlag)
+				a.has(shop(1, ""), false)
+				if s := a.state.Status(); s.Error != "" {
+					t.Errorf("status %+v", s)
+				}
+			})
+		})
+	}
+	t.Run("refused at the start", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "state")
+			if err := os.WriteFile(dir, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			a := keepIn(t, dir, 0)
+			defer a.crashes()
+			a.gets(shop(1, ""))
+			a.passes(time.Minute, telemetry.NoFlag)
+			if s := a.state.Status(); !strings.HasSuffix(s.Error, "not a directory") {
+				t.Errorf("status %+v", s)
+			}
+			if err := os.Remove(dir); err != nil {
+				t.Fatal(err)
+			}
+			a.passes(endpointsEvery+intactEvery, telemetry.NoFlag)
+			a.has(shop(1, ""), false)
+			if s := a.state.Status(); s.Error != "" {
+				t.Errorf("status %+v", s)
+			}
+		})
+	})
+}
+
 // What something speaks against is not kept, nor is what was rolled back. What was put back is kept soon.
 func TestNotKeptWhatDoesHarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -176,8 +230,10 @@ func TestKeptOnceThereIsRoom(t *testing.T) {
 		a := keepIn(t, dir, 15*time.Second)
 		defer a.crashes()
 		inTheWay := filepath.Join(dir, lastGoodFile+".new")
-		if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o700); err != nil {
-			t.Fatal(err)
+		for _, folder := range []string{inTheWay, inTheWay + ".bad"} { // so that the first cannot be set aside
+			if err := os.MkdirAll(filepath.Join(folder, "x"), 0o700); err != nil {
+				t.Fatal(err)
+			}
 		}
 		a.gets(shop(1, ""))
 		a.passes(5*time.Minute, telemetry.NoFlag)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/http"
 	"os"
@@ -460,4 +461,45 @@ func TestCheckOfTheClock(t *testing.T) {
 		t.Errorf("exit code %d, want 1", code)
 	}
 	has(t, printed, []string{"clock ✗ it differs from Consul's by 1m30s", "✗ its data are 12s old"})
+}
+
+// What a start would not like about the state that is kept is told before it.
+func TestCheckOfTheState(t *testing.T) {
+	t.Parallel()
+	dir := stateDir(t)
+	environ := env{
+		"GATEWAY_STATE_DIR": dir, "GATEWAY_APP": testserver.Addr(t), "GATEWAY_ADMIN_LISTEN": testserver.Addr(t),
+		"GATEWAY_LISTEN": testserver.Addr(t), "GATEWAY_DRAIN_DELAY": "0s",
+	}
+	if printed, code := check(t, environ); code != 0 {
+		t.Errorf("exit code %d without a directory, want 0: %s", code, printed)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the check has made the directory: %v", err)
+	}
+	g := serve(t, environ)
+	if printed, code := check(t, environ); code != 0 {
+		t.Errorf("exit code %d while it runs, want 0: %s", code, printed)
+	}
+	g.stop()
+	if printed, code := check(t, environ); code != 0 {
+		t.Errorf("exit code %d after it has run, want 0: %s", code, printed)
+	}
+	environ["GATEWAY_SERVICE"] = "other"
+	printed, code := check(t, environ)
+	if code != 1 {
+		t.Errorf("exit code %d with the state of another service, want 1", code)
+	}
+	has(t, printed, []string{"✗ state directory: " + dir + ": last-good.json is not used: it is of service app, ",
+		"→ the start goes on without it"})
+	delete(environ, "GATEWAY_SERVICE")
+	if err := os.Truncate(filepath.Join(dir, "last-good.json"), 20); err != nil {
+		t.Fatal(err)
+	}
+	if printed, code = check(t, environ); code != 1 {
+		t.Errorf("exit code %d with a broken file, want 1", code)
+	}
+	has(t, printed, []string{
+		"✗ state directory: " + dir + "/last-good.json: broken: ", "or let the gateway write it anew",
+	})
 }

@@ -2,7 +2,9 @@ package sidecar
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
 	"sync"
 	"time"
 
@@ -20,6 +22,10 @@ const (
 
 	// endpointsEvery is how often changes of endpoints alone are written.
 	endpointsEvery = time.Minute
+
+	// intactEvery is how often the directory is compared with what was written. A gateway may have nothing new to
+	// write for months, and then a start without Consul needs what somebody has removed.
+	intactEvery = 10 * time.Second
 
 	// sourceState is the source of a revision that comes from the state directory.
 	sourceState = "state"
@@ -42,6 +48,12 @@ func (b *Bootstrap) origin() origin {
 	case SourceEnv, SourceAuto:
 	}
 	return o
+}
+
+// foreign says whose state it is.
+func (o origin) foreign(kept origin) error {
+	return fmt.Errorf("%s is not used: it is of service %s, source %s %s, and this is service %s, source %s %s",
+		lastGoodFile, kept.Service, kept.Source, kept.From, o.Service, o.Source, o.From)
 }
 
 // lastGood is what serves, as the file has it. It is never edited once it was handed over.
@@ -180,7 +192,7 @@ type StateStatus struct {
 
 // state is the state directory with what it held at the start. A nil state keeps nothing.
 type state struct {
-	dir    *statedir.Dir // nil: it was refused
+	dir    *statedir.Dir
 	log    hclog.Logger
 	origin origin
 
@@ -197,6 +209,8 @@ type state struct {
 	mu sync.Mutex
 	// +checklocks:mu
 	status StateStatus
+	// +checklocks:mu
+	spoiled bool // the error of status is of what is on the disk, and not of a write
 }
 
 // openState opens the state directory, if there is to be one, and reads what is there. Whatever is wrong with it is
@@ -209,18 +223,19 @@ func openState(b *Bootstrap, log hclog.Logger) *state {
 		log: log, origin: b.origin(), known: map[consul.Query]keptEndpoints{}, writes: make(chan *lastGood, 1),
 		status: StateStatus{Dir: b.StateDir},
 	}
-	dir, err := statedir.Open(b.StateDir)
-	if err != nil {
+	s.dir = statedir.At(b.StateDir)
+	s.trials = trials{dir: s.dir, log: log}
+	if err := s.dir.Check(); err != nil {
 		s.failed("state directory is not used", err)
+		s.compared(err)
 		return s
 	}
-	s.dir = dir
 	s.usually = garbage.until(garbageOfAStart, startGC)
 	s.read()
 	if d := s.document(); d == nil || d.size() > startMost {
 		s.begun()
 	}
-	s.trials.open(dir, log, s.documentHash())
+	s.trials.open(s.dir, log, s.documentHash())
 	return s
 }
 
@@ -239,7 +254,14 @@ func (s *state) read() {
 		return
 	case l.Origin != s.origin:
 		s.log.Warn("kept state is not used: it is of another gateway", "kept", l.Origin, "this", s.origin)
+		s.mu.Lock()
+		s.status.Error = fmt.Sprintf("%s: %v", s.status.Dir, s.origin.foreign(l.Origin))
+		s.mu.Unlock()
 		return
+	}
+	if now := time.Now(); l.AsOf.After(now) {
+		s.log.Warn("kept state is from the future: the clock was set back", "as_of", l.AsOf)
+		l.AsOf = now
 	}
 	s.found = &l
 	s.kept = s.documentHash()
@@ -280,7 +302,28 @@ func (s *state) failed(what string, err error) {
 	if s.status.Error != err.Error() {
 		s.log.Warn(what, "error", err)
 	}
-	s.status.Error = err.Error()
+	s.status.Error, s.spoiled = err.Error(), false
+}
+
+// compare looks whether the directory can be used and holds what was written. If not, the state is written anew as soon
+// as that is due.
+func (s *state) compare() {
+	err := s.dir.Intact(lastGoodFile)
+	if err != nil {
+		s.failed("state is not kept", err)
+	}
+	s.compared(err)
+}
+
+// compared notes what came of comparing, which failed has logged.
+func (s *state) compared(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil && s.spoiled {
+		s.log.Info("state directory is used again")
+		s.status.Error = ""
+	}
+	s.spoiled = err != nil
 }
 
 func (s *state) written(l *lastGood, at time.Time) {
@@ -289,7 +332,7 @@ func (s *state) written(l *lastGood, at time.Time) {
 	if s.status.Error != "" {
 		s.log.Info("state is kept again")
 	}
-	s.status.Error, s.status.WrittenAt, s.status.Revision = "", at, ""
+	s.status.Error, s.status.WrittenAt, s.status.Revision, s.spoiled = "", at, "", false
 	if l.Document != nil {
 		s.status.Revision = l.Document.Revision
 	}
@@ -315,22 +358,37 @@ func (s *state) failing() bool {
 
 // run writes what it is given until finish; a disk that is slow holds nobody up but it.
 func (s *state) run() {
-	if s == nil || s.dir == nil {
+	if s == nil {
 		return
 	}
-	for l := range s.writes {
-		err := s.dir.Write(lastGoodFile, l)
-		if err != nil && s.dropTrees() { // which may be what fills the disk
-			err = s.dir.Write(lastGoodFile, l)
+	defer s.dir.Close()
+	compare := time.NewTicker(intactEvery)
+	defer compare.Stop()
+	for {
+		select {
+		case l, more := <-s.writes:
+			if !more {
+				return
+			}
+			s.write(l)
+		case <-compare.C:
+			s.compare()
 		}
-		if err != nil {
-			s.failed("state is not kept", err)
-			continue
-		}
-		s.written(l, time.Now())
-		s.keepTrees(l.Document)
 	}
-	s.dir.Close()
+}
+
+// write writes what serves.
+func (s *state) write(l *lastGood) {
+	err := s.dir.Write(lastGoodFile, l)
+	if err != nil && s.dropTrees() { // which may be what fills the disk
+		err = s.dir.Write(lastGoodFile, l)
+	}
+	if err != nil {
+		s.failed("state is not kept", err)
+		return
+	}
+	s.written(l, time.Now())
+	s.keepTrees(l.Document)
 }
 
 // save has l written, instead of what waits to be.
@@ -344,11 +402,33 @@ func (s *state) save(l *lastGood) {
 
 // location is what was kept of where the gateway runs; the zero value: nothing.
 func (s *state) location() keptLocation {
-	if !s.enabled() || s.found == nil {
+	if s == nil || s.found == nil {
 		return keptLocation{}
 	}
 	return s.found.Location
 }
 
-// enabled tells whether anything is kept.
-func (s *state) enabled() bool { return s != nil && s.dir != nil }
+// enabled tells whether anything is to be kept. The directory may not be usable yet.
+func (s *state) enabled() bool { return s != nil }
+
+// CheckState tells what a start with b would not like about its state directory. It makes none, and changes nothing.
+func CheckState(b *Bootstrap) error {
+	if _, err := os.Stat(b.StateDir); errors.Is(err, fs.ErrNotExist) {
+		return nil // a start makes it
+	}
+	dir, err := statedir.Open(b.StateDir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	var l lastGood
+	switch err := dir.Read(lastGoodFile, &l); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case l.Origin != b.origin():
+		return fmt.Errorf("%s: %w", b.StateDir, b.origin().foreign(l.Origin))
+	}
+	return nil
+}

@@ -237,7 +237,7 @@ func TestCatalogIsQuickerThanTheState(t *testing.T) {
 					Query: q, HeldUntil: until,
 					Instances: []keptInstance{{Address: "127.0.0.1:8000", Weight: 1, State: "passing"}},
 				}}}
-				doc := document(t, "clusters:\n- {name: c, consul: {service: "+service+"}}\n")
+				doc := document(t, "clusters:\n- {name: c, consul: {service: "+service+", empty_hold: 1h}}\n")
 				if err := a.apply(ctx, doc, discovery.Document{Source: sourceState}, nil); err != nil {
 					t.Fatal(err)
 				}

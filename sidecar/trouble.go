@@ -268,7 +268,7 @@ func (t *troubles) files(s *Status) {
 		t.add(atRisk, "Consul token: %s; the last good one stays in use", s.TokenError)
 	}
 	if s.State != nil && s.State.Error != "" {
-		t.add(atRisk, "state directory %s: %s", s.State.Dir, s.State.Error)
+		t.add(atRisk, "state directory: %s", s.State.Error)
 	}
 }
 

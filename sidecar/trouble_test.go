@@ -233,8 +233,8 @@ func TestTrouble(t *testing.T) {
 			[]string{"the access log cannot be written: no space left on device (9 lines lost in the last minute)"}},
 		{"the log's reader is slow", Status{Rates: telemetry.Rates{LogLinesLost: 9}},
 			[]string{"the access log lost 9 lines in the last minute: what it is written to is too slow"}},
-		{"the state directory", Status{State: &StateStatus{Dir: "/s", Error: "read-only file system"}},
-			[]string{"state directory /s: read-only file system"}},
+		{"the state directory", Status{State: &StateStatus{Dir: "/s", Error: "/s: read-only file system"}},
+			[]string{"state directory: /s: read-only file system"}},
 		{"what fails comes before what may", Status{
 			Clusters: append(orders(well("a:1"), refusing),
 				cluster.Status{Name: "none", Follows: "consul service x: not in the catalog"}),

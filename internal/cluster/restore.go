@@ -34,6 +34,7 @@ func (c *Cluster) RestoreEndpoints(list []Instance, held time.Duration) {
 	now := f.group.clock.now()
 	f.deliver(list, now)
 	if held > 0 {
+		held = min(held, max(f.emptyHold(), 1)) // the clock may have been set back since it was kept
 		for address, e := range f.entries {
 			kept := *e
 			kept.State, kept.hold, kept.until = deregistered, heldEmpty, now+held

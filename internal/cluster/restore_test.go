@@ -57,6 +57,11 @@ func TestRestoreEndpoints(t *testing.T) {
 		if c, err := again.Pick(nil); err == nil {
 			t.Errorf("picked %s after the end of the hold", c.Address())
 		}
+		_, late := newCluster(t, consulCluster())
+		late.RestoreEndpoints(discovered("b c"), 24*time.Hour) // by a clock that was set back meanwhile
+		if rest := time.Until(late.HeldUntil()); rest != 30*time.Second {
+			t.Errorf("restored hold of a day ends in %v, want 30s", rest)
+		}
 		s.Retire(nil)
 	})
 }

@@ -27,6 +27,108 @@ func openAt(t *testing.T, path string) *Dir {
 	return d
 }
 
+// Whatever becomes of the directory while it is open, it is named, and the directory is good again when it can be.
+func TestDirectorySpoiledWhileOpen(t *testing.T) {
+	must := func(t *testing.T, errs ...error) {
+		t.Helper()
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, row := range []struct {
+		name        string
+		spoil       func(t *testing.T, dir, file string)
+		intact      string // a part of what Intact says
+		write       string // a part of what Write says; empty: it succeeds
+		mend        func(t *testing.T, dir, file string)
+		stillSpoilt bool // by the time Intact is asked again without a write
+	}{
+		{"file removed", func(t *testing.T, _, file string) { must(t, os.Remove(file)) },
+			"was removed while the gateway ran", "", nil, true},
+		{"file cut", func(t *testing.T, _, file string) { must(t, os.Truncate(file, 3)) },
+			"was changed by another program", "", nil, true},
+		{"file of others too", func(t *testing.T, _, file string) { must(t, os.Chmod(file, 0o644)) },
+			"mode is 0644, want 0600", "", nil, true},
+		{"a folder in its place", func(t *testing.T, _, file string) {
+			must(t, os.Remove(file), os.MkdirAll(filepath.Join(file, "x"), 0o700))
+		}, "not a regular file", "", nil, true},
+		{"two folders in its place", func(t *testing.T, _, file string) {
+			must(t, os.Remove(file), os.MkdirAll(filepath.Join(file, "x"), 0o700),
+				os.MkdirAll(filepath.Join(file+aside, "x"), 0o700))
+		}, "not a regular file", "a folder is in the way, remove it",
+			func(t *testing.T, _, file string) { must(t, os.RemoveAll(file)) }, true},
+		{"a link in its place", func(t *testing.T, dir, file string) {
+			must(t, os.Remove(file), os.Symlink("/etc/passwd", file))
+		}, "not a regular file", "", nil, true},
+		{"a folder in place of the temporary file", func(t *testing.T, _, file string) {
+			must(t, os.MkdirAll(filepath.Join(file+temporary, "x"), 0o700))
+		}, "", "", nil, false},
+		{"a pipe in place of the temporary file", func(t *testing.T, _, file string) {
+			must(t, syscall.Mkfifo(file+temporary, 0o600))
+		}, "", "", nil, false},
+		{"directory removed", func(t *testing.T, dir, _ string) { must(t, os.RemoveAll(dir)) },
+			"was removed while the gateway ran", "", nil, true},
+		{"directory renamed, another made", func(t *testing.T, dir, _ string) {
+			must(t, os.Rename(dir, dir+".old"), os.Mkdir(dir, 0o700))
+		}, "was removed while the gateway ran", "", nil, true},
+		{"directory renamed, a file made", func(t *testing.T, dir, _ string) {
+			must(t, os.Rename(dir, dir+".old"), os.WriteFile(dir, nil, 0o600))
+		}, "not a directory", "not a directory", func(t *testing.T, dir, _ string) { must(t, os.Remove(dir)) }, true},
+		{"directory of others too", func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o777)) },
+			"mode is 0777, want 0700", "mode is 0777, want 0700",
+			func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o700)) }, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			dir, file := d.path, filepath.Join(d.path, "f")
+			must(t, d.Intact("f"), d.Write("f", "first"), d.Intact("f"))
+			row.spoil(t, dir, file)
+			says := func(what string, err error, want string) {
+				t.Helper()
+				if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+					t.Errorf("%s: %v, want %q", what, err, want)
+				}
+			}
+			says("Intact", d.Intact("f"), row.intact)
+			says("Write", d.Write("f", "second"), row.write)
+			if row.mend != nil {
+				row.mend(t, dir, file)
+				if err := d.Intact("f"); (err != nil) != row.stillSpoilt {
+					t.Errorf("Intact after it was mended: %v", err)
+				}
+				must(t, d.Write("f", "second"))
+			}
+			var got string
+			must(t, d.Intact("f"))
+			if err := d.Read("f", &got); err != nil || got != "second" {
+				t.Errorf("read %q, %v", got, err)
+			}
+			if path, err := filepath.EvalSymlinks(file); err != nil || path != file {
+				t.Errorf("written to %s, %v", path, err)
+			}
+		})
+	}
+}
+
+// A directory that another process had is taken when that gives it up.
+func TestDirectoryThatBecomesFree(t *testing.T) {
+	first := open(t)
+	second := At(first.path)
+	defer second.Close()
+	if err := second.Write("f", "x"); err == nil || !strings.Contains(err.Error(), "in use by another process") {
+		t.Errorf("write beside another: %v", err)
+	}
+	first.Close()
+	if err := second.Write("f", "x"); err != nil {
+		t.Error(err)
+	}
+	second.Close()
+	if err := second.Write("f", "x"); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("write after Close: %v", err)
+	}
+}
+
 func TestWriteAndRead(t *testing.T) {
 	d := open(t)
 	type content struct {

@@ -6,7 +6,8 @@
 // [Open] judges the directory, makes it where only its last part is missing, and locks it. [Dir.Write] puts the content
 // into an envelope with a version and a checksum (seal.go), writes that to a temporary file, and syncs it. Then it
 // renames it, and syncs the directory (write.go). [Dir.Read] takes only what it can prove whole and ours; what it
-// refuses is named in one sentence, and [Dir.SetAside] makes room for the next.
+// refuses is named in one sentence, and [Dir.SetAside] makes room for the next. [Dir.Intact] tells whether a file is
+// still what was read or written.
 //
 // # Promises
 //
@@ -14,7 +15,9 @@
 //     or of the one after it.
 //   - Nobody else can read the directory or the files, nor have written them: others' are refused.
 //   - Two processes never use one directory at a time.
-//   - Sizes are bounded. No method is safe from several goroutines at a time.
+//   - Sizes are bounded. Several goroutines may use a directory at a time, but only one of them the same file.
+//   - A directory that is removed, replaced, or not private any more is noticed by the next use. When it is good again,
+//     the next use succeeds.
 //
 // # Not here
 //

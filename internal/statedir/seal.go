@@ -140,7 +140,11 @@ func (d *Dir) ReadBytes(name string) ([]byte, error) {
 }
 
 func (d *Dir) read(name string) ([]byte, error) {
-	f, err := d.root.OpenFile(name, os.O_RDONLY|openFlags, 0)
+	o, err := d.use()
+	if err != nil {
+		return nil, err
+	}
+	f, err := o.root.OpenFile(name, os.O_RDONLY|openFlags, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -157,6 +161,7 @@ func (d *Dir) read(name string) ([]byte, error) {
 	if _, err := io.Copy(&text, io.LimitReader(f, maxBytes)); err != nil {
 		return nil, err
 	}
+	d.leave(name, info)
 	return text.Bytes(), nil
 }
 

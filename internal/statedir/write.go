@@ -3,6 +3,7 @@ package statedir
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 )
 
@@ -43,11 +44,18 @@ func (d *Dir) write(name string, content any, durable bool) error {
 
 // put writes what was sealed, unless that failed.
 func (d *Dir) put(name string, text []byte, err error, durable bool) error {
-	if err == nil {
-		err = replace(d.disk, name, text, durable)
-	}
 	if err != nil {
 		return sentence(d.file(name), err)
+	}
+	o, err := d.use()
+	if err != nil {
+		return err
+	}
+	if err := replace(o.disk, name, text, durable); err != nil {
+		return sentence(d.file(name), err)
+	}
+	if info, err := o.root.Lstat(name); err == nil {
+		d.leave(name, info)
 	}
 	return nil
 }
@@ -86,10 +94,36 @@ type rootDisk struct {
 	dir  *os.File
 }
 
+// create takes the place of whatever has the name.
 func (r *rootDisk) create(name string) (writer, error) {
-	return r.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|openFlags, fileMode)
+	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL | openFlags
+	f, err := r.root.OpenFile(name, flags, fileMode)
+	if errors.Is(err, fs.ErrExist) && (r.root.Remove(name) == nil || r.root.Rename(name, name+aside) == nil) {
+		f, err = r.root.OpenFile(name, flags, fileMode)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
-func (r *rootDisk) rename(from, to string) error { return r.root.Rename(from, to) }
-func (r *rootDisk) remove(name string) error     { return r.root.Remove(name) }
-func (r *rootDisk) sync() error                  { return r.dir.Sync() }
+// rename sets a directory aside that is in the way.
+func (r *rootDisk) rename(from, to string) error {
+	err := r.root.Rename(from, to)
+	if err == nil {
+		return nil
+	}
+	if info, failed := r.root.Lstat(to); failed != nil || !info.IsDir() {
+		return err
+	}
+	if err := r.root.Rename(to, to+aside); err != nil {
+		return errInTheWay
+	}
+	return r.root.Rename(from, to)
+}
+
+// errInTheWay is of a folder that could not be set aside.
+var errInTheWay = errors.New("a folder is in the way, remove it")
+
+func (r *rootDisk) remove(name string) error { return r.root.Remove(name) }
+func (r *rootDisk) sync() error              { return r.dir.Sync() }

@@ -123,12 +123,18 @@ func (c *checkup) files(context.Context) {
 	switch {
 	case b.StateDir == "":
 		c.good("state directory: none (GATEWAY_STATE_DIR)")
-	case c.Status != nil: // it has the directory for itself, and tells what is wrong with it
+	case c.Status != nil && c.Status.State != nil && c.Status.State.Error != "":
+		c.skipped("state directory: the running gateway says what is wrong with it, see above")
+	case c.Status != nil: // it has the directory for itself
 		c.good("state directory: %s is the running gateway's", b.StateDir)
 		c.space("state directory", b.StateDir)
 	default:
-		if err := mayKeep(b.StateDir); err != nil {
-			c.wrong("make it for the gateway's user alone: install -d -m 0700 -o USER DIR", "state directory: %v", err)
+		if err := mayUse(b.StateDir); err != nil {
+			c.wrong("make it for the gateway's user alone, or set GATEWAY_STATE_DIR to another path: "+
+				"install -d -m 0700 -o USER DIR", "state directory: %v", err)
+		} else if err := sidecar.CheckState(b); err != nil {
+			c.wrong("the start goes on without it: put a copy in its place, or let the gateway write it anew, or set "+
+				"GATEWAY_STATE_DIR to another path", "state directory: %v", err)
 		} else {
 			c.good("state directory: %s can be used", b.StateDir)
 			c.space("state directory", b.StateDir)
@@ -180,8 +186,8 @@ func mayMake(dir string) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// mayKeep tries to use a state directory as a start would, but makes none.
-func mayKeep(path string) error {
+// mayUse tries to use a state directory as a start would, but makes none.
+func mayUse(path string) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return mayMake(filepath.Dir(path))
 	}
