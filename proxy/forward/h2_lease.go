@@ -48,8 +48,12 @@ func (l h2Lease) wait(within time.Duration) (upstream, error) {
 	defer t.Stop()
 	w := &h2Waiter{called: make(chan struct{}, 1)}
 	for again := false; ; again = true {
-		if c := l.set.join(w, again, l.open); c != nil {
-			return newUpstreamH2(c, true), nil
+		c, err := l.set.join(w, again, l.Now(), l.open)
+		switch {
+		case err != nil:
+			return nil, l.told(err)
+		case c != nil:
+			return newUpstreamH2(c, l.set.trusts(c)), nil
 		}
 		select {
 		case <-w.called:
@@ -74,7 +78,15 @@ func (l h2Lease) tooLate(w *h2Waiter) (upstream, error) {
 	if errors.Is(err, cluster.ErrOverflow) {
 		l.up.Cluster.Telemetry().Overflow.Inc()
 	}
-	return u, err
+	return u, l.told(err)
+}
+
+// told tells the operator, once, of an endpoint that turns connections away. It returns err.
+func (l h2Lease) told(err error) error {
+	if errors.Is(err, errTurnedAway) && l.ep.Explain(err.Error()) {
+		l.Logger.Warn("endpoint failed", "cluster", l.up.Cluster.Name(), "address", l.ep.Address(), "error", err)
+	}
+	return err
 }
 
 // open makes a connection for those who wait in line. It belongs to none of them: how long one of them can wait is
@@ -87,9 +99,30 @@ func (l h2Lease) open() {
 		if p := recover(); p != nil {
 			l.Panicked(p, debug.Stack())
 		}
-		l.set.opened(c, plain, err)
+		l.set.opened(c, plain, err, l.Now())
 	}()
+	if stopped := l.pause(); stopped != nil {
+		err = stopped
+		return
+	}
 	c, plain, err = l.connect(l.up.Connect, l.set.connects)
+}
+
+// pause waits until the endpoint may be connected to again that has turned connections away.
+func (l h2Lease) pause() error {
+	for {
+		wait := l.set.pause(l.Now())
+		if wait == 0 {
+			return nil
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-l.ctx.Done():
+			t.Stop()
+			return errTurnedAway
+		}
+	}
 }
 
 var (
@@ -107,7 +140,7 @@ func (l h2Lease) alone(within time.Duration) (upstream, error) {
 	if plain != nil || err != nil {
 		return plain, err
 	}
-	l.set.adopt(c)
+	l.set.adopt(c, l.Now())
 	return l.wait(within)
 }
 
@@ -144,7 +177,7 @@ func (l h2Lease) newClient(nc net.Conn, slot *cluster.Slot) *http2.Client {
 	c := http2.NewClient(netio.New(nc, l.Sweeper, l.WriteTimeout()), o)
 	go func() { // ends with the connection
 		<-c.Done()
-		l.set.drop(c)
+		l.set.drop(c, l.Now())
 		slot.Release()
 	}()
 	return c

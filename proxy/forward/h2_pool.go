@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
@@ -16,8 +17,10 @@ type h2Pool struct {
 	clients []*http2.Client
 	line    []*h2Waiter // first come, first served
 	opening openingState
-	plain   bool // the last connection has agreed on HTTP/1.1
-	closed  bool // the endpoint is retired
+	turned  turnedAway
+	newest  *http2.Client // the one that was made last; nil: it is no more, or none was made
+	plain   bool          // the last connection has agreed on HTTP/1.1
+	closed  bool          // the endpoint is retired
 }
 
 // openingState is how far the connection has come that is being made.
@@ -25,6 +28,7 @@ type openingState uint8
 
 const (
 	notOpening openingState = iota
+	pausing                 // the endpoint has turned the ones before it away
 	wantsSlot               // limits.max_connections is in the way
 	connecting
 )
@@ -34,6 +38,7 @@ type h2Waiter struct {
 	called chan struct{} // holds one
 	plain  upstream      // a connection of HTTP/1.1, which is what came of connecting
 	err    error         // no connection could be made
+	before int           // how many connections had turned away when it came
 	full   bool          // nor can it, as long as those that there are last: it waits for a place on one of them
 }
 
@@ -81,16 +86,24 @@ func (s *h2Pool) reserve() *http2.Client {
 }
 
 // join is take for who can wait. Where there is no place yet, w is in line afterwards, and called when there may be
-// one. One that was called and comes again is the first in line. open is started, in a goroutine, if another
-// connection is to be made. It ends with opened.
-func (s *h2Pool) join(w *h2Waiter, again bool, open func()) *http2.Client {
+// one. One that was called and comes again is the first in line, unless it has seen enough connections turn away. Then
+// it gets errTurnedAway. open is started, in a goroutine, if another connection is to be made. It ends with opened.
+func (s *h2Pool) join(w *h2Waiter, again bool, now int64, open func()) (*http2.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.settle(now)
+	if !again {
+		w.before = s.turned.all
+	}
 	if again || len(s.line) == 0 {
 		if c := s.reserve(); c != nil {
 			s.call() // there may be another place
-			return c
+			return c, nil
 		}
+	}
+	if again && s.turned.enough(w.before) {
+		s.call()
+		return nil, errTurnedAway
 	}
 	at := len(s.line)
 	if again {
@@ -99,10 +112,43 @@ func (s *h2Pool) join(w *h2Waiter, again bool, open func()) *http2.Client {
 	s.line = slices.Insert(s.line, at, w)
 	if s.opening == notOpening && !w.full && !s.limitUnknown() &&
 		!slices.ContainsFunc(s.clients, (*http2.Client).Closed) {
-		s.opening = wantsSlot
+		s.opening = pausing
 		go open()
 	}
-	return nil
+	return nil, nil //nolint:nilnil // w is in line
+}
+
+// settle forgets the connections that take no more streams, and notes those that turned away.
+func (s *h2Pool) settle(now int64) {
+	if s.newest != nil && s.newest.Responded() {
+		s.turned.inARow = 0
+	}
+	s.clients = slices.DeleteFunc(s.clients, func(c *http2.Client) bool {
+		if !c.TurnedAway() {
+			return false
+		}
+		s.turned.note(now)
+		return true
+	})
+}
+
+// trusts tells whether a request that fails on c is worth another connection at once. It is not if no response has come
+// on c, nor on several connections before it.
+func (s *h2Pool) trusts(c *http2.Client) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.turned.inARow < patientTurns || c.Responded()
+}
+
+// pause is how long to wait before the connection is made that was begun.
+func (s *h2Pool) pause(now int64) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wait := s.turned.wait(now)
+	if wait == 0 {
+		s.opening = wantsSlot
+	}
+	return wait
 }
 
 // limitUnknown tells whether there is a connection whose limit of streams is not known yet: it may have room for all.
@@ -139,6 +185,9 @@ func (s *h2Pool) leave(w *h2Waiter) (upstream, error) {
 	} else {
 		s.call()
 	}
+	if s.opening == pausing {
+		return nil, errTurnedAway
+	}
 	if s.opening == connecting || s.limitUnknown() {
 		return nil, errSlowConnect
 	}
@@ -162,7 +211,7 @@ func (s *h2Pool) connects() bool {
 }
 
 // opened says what came of making a connection, to all who wait for it.
-func (s *h2Pool) opened(c *http2.Client, plain upstream, err error) {
+func (s *h2Pool) opened(c *http2.Client, plain upstream, err error, now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if errors.Is(err, errUnwanted) {
@@ -171,7 +220,7 @@ func (s *h2Pool) opened(c *http2.Client, plain upstream, err error) {
 	s.opening = notOpening
 	switch {
 	case c != nil:
-		s.add(c)
+		s.add(c, now)
 		s.call()
 	case plain != nil:
 		s.plain = true
@@ -209,19 +258,20 @@ func (s *h2Pool) expectsPlain() bool {
 }
 
 // adopt takes a connection that was made without open.
-func (s *h2Pool) adopt(c *http2.Client) {
+func (s *h2Pool) adopt(c *http2.Client, now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.add(c)
+	s.add(c, now)
 }
 
 // add takes a connection. That of a retired endpoint is for those in line, and ends when it is idle. Called with the
 // lock held.
-func (s *h2Pool) add(c *http2.Client) {
-	s.plain = false
+func (s *h2Pool) add(c *http2.Client, now int64) {
+	s.plain, s.newest = false, c
 	select {
-	case <-c.Done():
-		return // drop may have come before
+	case <-c.Done(): // drop may have come before
+		s.ended(c, now)
+		return
 	default:
 	}
 	s.clients = append(s.clients, c)
@@ -231,16 +281,30 @@ func (s *h2Pool) add(c *http2.Client) {
 }
 
 // drop forgets a connection that is over. Who waits for a place may make another.
-func (s *h2Pool) drop(c *http2.Client) {
+func (s *h2Pool) drop(c *http2.Client, now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := slices.Index(s.clients, c); i >= 0 {
 		s.clients = slices.Delete(s.clients, i, i+1)
+		s.ended(c, now)
 	}
 	for _, w := range s.line {
 		w.full = false
 	}
 	s.call()
+}
+
+// ended notes whether a connection that is over has turned away. Called with the lock held.
+func (s *h2Pool) ended(c *http2.Client, now int64) {
+	if c == s.newest {
+		s.newest = nil
+		if c.Responded() {
+			s.turned.inARow = 0
+		}
+	}
+	if c.TurnedAway() {
+		s.turned.note(now)
+	}
 }
 
 // Close lets what is in flight finish and takes nothing new.

@@ -105,7 +105,10 @@ func Late(r *route.LocalReply, d *route.Decision, now int64) *route.LocalReply {
 
 // Outcome is what a local reply says about the endpoint.
 func Outcome(r *route.LocalReply) cluster.Outcome {
-	if r == replyDeadline || Unprocessed(r.Cause) {
+	switch {
+	case errors.Is(r.Cause, http2.ErrTurnedAway):
+		return cluster.Reset
+	case r == replyDeadline || Unprocessed(r.Cause):
 		return cluster.Ignored
 	}
 	switch r.Flag {

@@ -47,6 +47,22 @@ func (c *Client) Usable() bool {
 	return c.usable() && !c.doubt.pending.Load()
 }
 
+// Responded tells whether a response has come on the connection.
+func (c *Client) Responded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.peer.responded
+}
+
+// TurnedAway tells whether the peer has ended the connection, or wants no more streams on it, and no response has come.
+func (c *Client) TurnedAway() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ended := c.drain.peerGone || c.end.state != connOpen || c.end.err != nil
+	ours := c.drain.state != notDraining || errors.Is(c.end.err, ErrIdle) || errors.Is(c.end.err, ErrClosed)
+	return ended && !ours && !c.peer.responded
+}
+
 // free is how many more streams there are places for.
 //
 // +checklocks:c.mu

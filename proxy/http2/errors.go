@@ -1,6 +1,9 @@
 package http2
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // ErrCode is an error code of RST_STREAM and GOAWAY (RFC 9113 section 7).
 type ErrCode uint32
@@ -39,6 +42,9 @@ var (
 	// ErrUnprocessed is the cause of a Reset whose request the peer has certainly not acted on (REFUSED_STREAM, or
 	// above the last stream of its GOAWAY). Any request may be sent again elsewhere.
 	ErrUnprocessed = errors.New("stream: not processed by the peer")
+	// ErrTurnedAway is an ErrUnprocessed that no limit explains. The peer has taken no request on the connection at all
+	// before its GOAWAY. Or it has refused one while it had no other: the first one, or several in a row.
+	ErrTurnedAway = fmt.Errorf("%w, nor any other", ErrUnprocessed)
 	// ErrReset is the cause of a Reset that the peer asked for by RST_STREAM.
 	ErrReset = errors.New("stream: reset by the peer")
 	// ErrStalled is the cause of a Reset of a stream whose data waited longer than Options.StallTimeout on the peer's

@@ -148,9 +148,13 @@ func (r *reader) readGoAway(f frame, p []byte) error {
 		}
 	}
 	none := len(c.streams.open) == 0
+	cause := ErrUnprocessed
+	if !c.peer.responded {
+		cause = ErrTurnedAway
+	}
 	c.leave(&r.batch)
 	for _, s := range lost {
-		s.recv.Reset(&r.batch, s, RefusedStream, ErrUnprocessed)
+		s.recv.Reset(&r.batch, s, RefusedStream, cause)
 	}
 	if none {
 		return ErrDrained

@@ -243,6 +243,7 @@ func (h *headerReader) deliverResponse(b *block) error {
 	} else {
 		s.begun = true
 		c.doubt.pings = 0
+		s.c.peer.responded, s.c.peer.refused = true, 0
 		s.noBody = s.isHead || message.Bodiless(b.head.Status)
 		if !s.noBody {
 			s.left = b.head.ContentLength

@@ -155,11 +155,14 @@ func (r *reader) readReset(f frame, p []byte) error {
 	s.remove(false)
 	asConn(s, c)
 	allowed := c.resetsAllowed()
-	c.leave(&r.batch)
 	code, cause := ErrCode(binary.BigEndian.Uint32(p)), ErrReset
 	if code == RefusedStream && c.client { // a client has nothing to process
 		cause = ErrUnprocessed
+		if c.peer.refused++; c.peer.turnsAway(len(c.streams.open)) {
+			cause = ErrTurnedAway
+		}
 	}
+	c.leave(&r.batch)
 	s.recv.Reset(&r.batch, s, code, cause)
 	if !allowed {
 		return c.flooded(LimitResets)

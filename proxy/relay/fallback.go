@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"github.com/fabian4/gateway-homebrew-go/internal/cluster"
 	"github.com/fabian4/gateway-homebrew-go/proxy/forward"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
@@ -30,7 +29,7 @@ func (r *relay) fallBack(b *http2.Batch, reply *route.LocalReply) bool {
 	r.fallback, r.response = pipe.Receiver(), done
 	r.client.SetDeadline(0)
 	r.record.EndActive()
-	r.attempt.Done(cluster.Ignored)
+	r.attempt.Done(forward.Outcome(reply))
 	r.attempt.Keep(reply, r.record.Start, r.conn.Engine.Now())
 	g := &forward.Given{Start: r.record.Start, Decision: &r.decision, Attempt: r.attempt, Place: r.place, Body: body}
 	r.place = forward.QueuePlace{} // it is the other carrier's now
