@@ -132,7 +132,11 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	c.change()
 
 	kept, news, old := int64(1), 0, 0
-	for i := range *kills {
+	times := *kills
+	if testserver.Race { // a start takes seconds, and what is killed tells of no race
+		times = max(times/5, 4)
+	}
+	for i := range times {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			g := serve(t, environ)
 			c.whole(t, g)
@@ -173,8 +177,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills during %d documents: the start without Consul served a newer one than before %d times, "+
-		"the same %d "+
-		"times", 2**kills, c.put.Load(), news, old)
+		"the same %d times", 2*times, c.put.Load(), news, old)
 }
 
 // longestWrite is how long a write of the state takes, at least in part, once it was seen to begin.
