@@ -27,8 +27,9 @@
 //   - What became of the newest document is told in Consul (verdict.go), after each step of the applying goroutine.
 //   - For a while the revision is on probation (probation.go): if it makes requests fail (judge.go), the one before is
 //     put back.
-//   - What serves is kept in the state directory (state.go), with what is being tried (trials.go) and what spares a
-//     start the parsing (state_trees.go). A start without its source begins with it (restore.go).
+//   - What serves is kept in the state directory (state.go). With it goes what is being tried (trials.go), and what
+//     spares a start the parsing (state_trees.go). The content is that of kept.go. A start without its source begins
+//     with it (restore.go).
 //   - Between revisions the same goroutine gives the catalog's answers to the clusters that subscribed to them.
 //
 // The bootstrap is env.go (the one struct), flags.go, load.go and what they parse; the admin port admin.go and its

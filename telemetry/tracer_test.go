@@ -374,6 +374,22 @@ type mutable struct{ text string }
 
 func (m *mutable) Error() string { return m.text }
 
+// A field that a record gets later must not bring memory of the request with it either.
+func TestEndedHasNoBytesOfTheRequest(t *testing.T) {
+	r := &Record{}
+	for _, v := range reflect.ValueOf(r).Elem().Fields() {
+		if v.Type() == reflect.TypeFor[[]byte]() {
+			v.SetBytes([]byte("text"))
+		}
+	}
+	e := newEnded(nil, new(Trace), r, nil)
+	for field, v := range reflect.ValueOf(&e.record).Elem().Fields() {
+		if v.Kind() == reflect.Slice && !v.IsNil() {
+			t.Errorf("%s is the request's own", field.Name)
+		}
+	}
+}
+
 // A recorded request costs its client only the copy of what it tells: attributes are for the exporter's goroutine.
 func TestRecordAllocatesLittle(t *testing.T) {
 	tr := tracerTo(t, new(collected), new(Counter), hclog.NewNullLogger(), "OTEL_BSP_MAX_QUEUE_SIZE=65536")
