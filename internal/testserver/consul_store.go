@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 )
 
@@ -83,7 +85,8 @@ func (s *ConsulServer) Snapshot() []byte {
 // Restore puts the store back to a Snapshot. Its indexes go back too.
 //
 // Now and then Consul 1.22 stands still in its restore for ever, with all of the snapshot read. It is killed then, and
-// restores again once it has started.
+// restores again once it has started. Its raft data are deleted before: they hold the snapshot at an index that its log
+// has not reached, and Consul would find no leader ("non-monotonic log entries").
 func (s *ConsulServer) Restore(snapshot []byte) {
 	s.process.t.Helper()
 	const path = "/v1/snapshot"
@@ -93,6 +96,9 @@ func (s *ConsulServer) Restore(snapshot []byte) {
 	case ok && slow.Timeout():
 		s.process.t.Logf("consul stands still in a restore: %v", err)
 		s.Stop()
+		if err := os.RemoveAll(filepath.Join(s.data, "raft")); err != nil {
+			s.process.t.Fatal(err)
+		}
 		s.Start()
 		s.Call(http.MethodPut, path, snapshot)
 	case err != nil || status != http.StatusOK:

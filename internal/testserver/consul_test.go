@@ -44,6 +44,23 @@ func TestConsulRestoreBringsTheStoreBack(t *testing.T) {
 	}
 }
 
+// TestConsulRestoreAfterAnInterruptedOne: what a Consul keeps that was killed in its restore is a snapshot at an index
+// that its log has not reached.
+func TestConsulRestoreAfterAnInterruptedOne(t *testing.T) {
+	t.Parallel()
+	s := Consul(t)
+	s.KVPut("k", "old")
+	snapshot := s.Snapshot()
+	s.KVPut("k", "new")
+	s.http.Timeout = 5 * time.Second
+	s.Pause() // as it does by itself, now and then
+	s.Restore(snapshot)
+	if got, _ := s.KV("k"); got != "old" {
+		t.Errorf("KV(k) after Restore = %q, want old", got)
+	}
+	s.KVPut("k", "newer")
+}
+
 func TestConsulPauseHangs(t *testing.T) {
 	t.Parallel()
 	s := Consul(t)
