@@ -84,7 +84,7 @@ func responseCutOff(g *gateway, down, up *frames, stream uint32) {
 	down.Answer(stream, "200")
 	down.Text(stream, "half")
 	up.w.finish()
-	down.Reset(stream, http2.ErrCodeCancel)
+	down.Reset(stream, http2.ErrCodeInternal)
 	g.counted(telemetry.UC, 1)
 }
 

@@ -29,7 +29,7 @@ func TestConnectionThatWentSilent(t *testing.T) {
 
 // Clients with less patience than our timeouts find a path that went silent as well.
 func TestConnectionThatWentSilentToTheImpatient(t *testing.T) {
-	for name, options := range map[string]string{"relayed": "", "with a goroutine": `retries: {on: ["503"]}`} {
+	for name, options := range ways {
 		t.Run(name, func(t *testing.T) {
 			_, e, down, silent := relaying(t, options)
 			down.Ask(3, true, "GET", "/lost")

@@ -20,7 +20,7 @@ import (
 
 // A reset goes on with its code, both ways and at every stage.
 func TestResetsGoOn(t *testing.T) {
-	for name, route := range map[string]string{"relayed": "", "with a goroutine": `retries: {on: ["503"]}`} {
+	for name, route := range ways {
 		for _, code := range []http2.ErrCode{http2.ErrCodeCancel, http2.ErrCodeInternal, http2.ErrCodeEnhanceYourCalm} {
 			t.Run(name+", "+code.String(), func(t *testing.T) { resetsGoOn(t, route, code) })
 		}

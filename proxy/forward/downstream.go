@@ -4,6 +4,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
 // downstream is the client's side of one request, whatever version it speaks. Its methods belong to the exchange's
@@ -53,6 +54,7 @@ type downstream interface {
 	// Began tells whether any byte of the response may have left; Sent how many did.
 	Began() bool
 	Sent() int64
-	// Abort breaks the response off so that the client cannot take it for a whole one. why may be nil.
-	Abort(why error)
+	// Abort ends the response, which is not whole, so that the client cannot take it for a whole one. A caller of gRPC
+	// learns why, where it can be told. why may be nil.
+	Abort(why *route.LocalReply)
 }

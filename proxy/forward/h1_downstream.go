@@ -264,7 +264,7 @@ func endsUnsized(h *message.Head, toHead bool) bool {
 }
 
 // Abort ends the connection with a reset: a body that ends with its connection would otherwise look whole.
-func (q *RequestH1) Abort(error) {
+func (q *RequestH1) Abort(*route.LocalReply) {
 	q.w.Done()
 	_ = q.conn.Conn.Abort()
 }

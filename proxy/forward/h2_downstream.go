@@ -7,6 +7,7 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/internal/netio"
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
 // requestH2 is a request on an HTTP/2 connection that an exchange carries, and its downstream side. It is pooled.
@@ -21,9 +22,12 @@ type requestH2 struct {
 	own    http2.Batch
 	fields http2.Fields
 
-	bodyless bool  // the request ended with its head: nobody need ask the pipe
-	began    bool  // the head of the response was sent
-	ended    bool  // and its end
+	bodyless bool // the request ended with its head: nobody need ask the pipe
+	began    bool // the head of the response was sent
+	ended    bool // and its end
+	// takesStatus: the head was sent, and trailers may end the response before it is whole.
+	takesStatus bool
+
 	left     int64 // bytes of a sized body still to be sent; -1: it has no size
 	received int64
 	sent     int64
@@ -102,7 +106,7 @@ func (q *requestH2) release() {
 	q.ex.req.Buf = buf
 	q.own.Trim()
 	q.conn, q.stream, q.events, q.pipe, q.batch = nil, nil, nil, nil, nil
-	q.began, q.ended, q.received, q.sent, q.left = false, false, 0, 0, -1
+	q.began, q.takesStatus, q.ended, q.received, q.sent, q.left = false, false, false, 0, 0, -1
 	requestsH2.Put(q)
 }
 
@@ -178,6 +182,7 @@ func (q *requestH2) Begin(h *message.Head) error {
 	if h.Body == message.Sized && h.Version != message.HTTP2 { // of HTTP/2 there may be trailers to come
 		q.left = h.ContentLength
 	}
+	takesStatus := TakesStatus(&q.ex.decision, h)
 	q.fields.Reset()
 	res := q.ex.response(h)
 	res.FillH2(&q.fields)
@@ -186,6 +191,7 @@ func (q *requestH2) Begin(h *message.Head) error {
 	if errors.Is(err, http2.ErrHeadTooLarge) {
 		return ReplyLargeResponse
 	}
+	q.takesStatus = err == nil && takesStatus
 	return err
 }
 
@@ -263,12 +269,24 @@ func (q *requestH2) Flush() error {
 	return q.pipe.Err()
 }
 
-// Abort resets the stream: its response is not whole.
-func (q *requestH2) Abort(why error) {
-	code := http2.InternalError
-	if r, ok := errors.AsType[*http2.ResetError](why); ok && r.Code != http2.NoError {
-		code = r.Code // as the upstream said it, unless that would make the response look whole
+// Abort ends the stream, by trailers where its client understands them.
+func (q *requestH2) Abort(why *route.LocalReply) {
+	if !q.takesStatus || q.ended || !q.endCall(why) {
+		if q.began {
+			q.ex.record.NoteReset(q.ex.decision.GRPC, why)
+		}
+		q.stream.Reset(q.batch, ResetCode(why))
 	}
-	q.stream.Reset(q.batch, code)
 	q.flush()
+}
+
+// endCall ends a call by trailers that say why, if that is to be done.
+func (q *requestH2) endCall(why *route.LocalReply) bool {
+	if !EndsCall(why) {
+		return false
+	}
+	q.fields.Reset()
+	FillStatus(&q.fields, why)
+	q.ended = q.stream.WriteTrailers(q.batch, &q.fields) == nil
+	return q.ended
 }

@@ -3,6 +3,7 @@ package forward
 import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/http2"
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
+	"github.com/fabian4/gateway-homebrew-go/proxy/route"
 )
 
 // ownDownstream is what the downstream sides of the gateway's own requests have alike: nobody has sent the request,
@@ -23,4 +24,4 @@ func (ownDownstream) ResetCode() http2.ErrCode   { return http2.Cancel }
 func (ownDownstream) Inform(*message.Head) error { return nil }
 func (ownDownstream) Flush() error               { return nil }
 func (ownDownstream) Sent() int64                { return 0 }
-func (ownDownstream) Abort(error)                {}
+func (ownDownstream) Abort(*route.LocalReply)    {}

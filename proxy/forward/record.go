@@ -64,7 +64,8 @@ func (r *Record) NoteGRPC(grpc bool, h *message.Head) {
 	}
 }
 
-// Fail notes and counts a local reply. began: a response had begun by then, so the client is only told by a reset.
+// Fail notes and counts a local reply. began: a response had begun by then, so it is not sent. A caller of gRPC is told
+// its status all the same, but where NoteReset follows.
 func (r *Record) Fail(e *Engine, reply *route.LocalReply, grpc, began bool) {
 	if r.wanted = reply.Own != nil && reply.Flag == telemetry.NoFlag; !r.wanted {
 		r.Flag, r.Reason = reply.Flag, reply
@@ -76,7 +77,15 @@ func (r *Record) Fail(e *Engine, reply *route.LocalReply, grpc, began bool) {
 	case !began:
 		r.Status = reply.Status
 	case grpc:
-		r.GRPCStatus = grpcCode(reply) // which is what a caller makes of a reset
+		r.GRPCStatus = grpcCode(reply)
+	}
+}
+
+// NoteReset notes that a reset has ended a response which had begun, for this reason; nil: a panic of ours. A caller of
+// gRPC makes a status of its code.
+func (r *Record) NoteReset(grpc bool, why *route.LocalReply) {
+	if grpc && (why == nil || why.Flag != telemetry.DC) {
+		r.GRPCStatus = grpcOfReset(ResetCode(why))
 	}
 }
 

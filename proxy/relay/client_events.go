@@ -31,7 +31,7 @@ func (e *clientEvents) Trailers(b *http2.Batch, st *http2.Stream, h *message.Hea
 	case errors.Is(err, http2.ErrDiverted):
 		r.fallenBack().Trailers(b, st, h)
 	case err != nil:
-		r.fail(b, forward.ReplyLargeRequest, http2.InternalError)
+		r.fail(b, forward.ReplyLargeRequest)
 	default:
 		r.bodyComes(true)
 	}
@@ -42,7 +42,7 @@ func (e *clientEvents) Reset(b *http2.Batch, st *http2.Stream, code http2.ErrCod
 	defer r.unwind()
 	r.server.Reset(b, code)
 	reset := &http2.ResetError{Code: code, Cause: cause}
-	r.fail(b, &route.LocalReply{Status: 499, Flag: telemetry.DC, Text: "client went away", Cause: reset}, code)
+	r.fail(b, &route.LocalReply{Status: 499, Flag: telemetry.DC, Text: "client went away", Cause: reset})
 	if to := r.fallenBack(); to != nil {
 		to.Reset(b, st, code, cause)
 	}
@@ -58,7 +58,7 @@ func (e *clientEvents) Writable(b *http2.Batch, st *http2.Stream) {
 	r.replyGoesOn(b)
 	if r.toDown.Writable(b) != nil {
 		r.server.Reset(b, http2.Cancel) // the rest of the request is of no use
-		r.fail(b, forward.ReplyLargeResponse, http2.InternalError)
+		r.fail(b, forward.ReplyLargeResponse)
 	}
 	r.responseComes()
 	r.refuseRest(b)
@@ -73,6 +73,6 @@ func (e *clientEvents) Timeout(b *http2.Batch, st *http2.Stream) {
 		to.Timeout(b, st)
 	case late:
 		r.server.Reset(b, http2.Cancel)
-		r.fail(b, forward.ReplySlowBody, http2.Cancel)
+		r.fail(b, forward.ReplySlowBody)
 	}
 }

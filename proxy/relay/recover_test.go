@@ -189,7 +189,7 @@ func TestEndWhileFailing(t *testing.T) {
 		x.response, x.record.Status, x.attempt.HeadAt = streaming, 200, 2
 		x.mu.Unlock()
 		var both sync.WaitGroup
-		both.Go(func() { x.fail(new(http2.Batch), gone, http2.Cancel) })
+		both.Go(func() { x.fail(new(http2.Batch), gone) })
 		both.Go(func() { x.end() })
 		both.Wait()
 		r.returned()

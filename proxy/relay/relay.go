@@ -43,9 +43,12 @@ type relay struct {
 	request requestState
 	// +checklocks:mu
 	response responseState
+	// takesStatus: trailers may end the response before it is whole.
+	// +checklocks:mu
+	takesStatus bool
 	// +checklocks:mu
 	wait waits
-	// refused: the endpoint has ended the response, and wants no more of the request. It has said so with code.
+	// refused: the response has ended, and no more of the request is wanted. The client is told by a reset with code.
 	// +checklocks:mu
 	refused bool
 	// +checklocks:mu
@@ -225,17 +228,23 @@ func (r *relay) finish(o cluster.Outcome) {
 	r.record.Write(r.conn.Engine, &r.conn.Client, &r.decision, &r.attempt, &r.req)
 }
 
-// fail ends the request with a local reply where no response has begun, else by a reset with code.
-func (r *relay) fail(b *http2.Batch, reply *route.LocalReply, code http2.ErrCode) {
+// fail ends the request: with a local reply where no response has begun, else by trailers or a reset, as package
+// forward says.
+func (r *relay) fail(b *http2.Batch, reply *route.LocalReply) {
 	r.toUp.Stop(b)
-	r.toDown.Stop(b)
-	was := r.failed(reply)
+	was, trailers := r.failed(reply)
+	gone := reply.Flag == telemetry.DC
+	if gone || was != done && !trailers { // else the client gets what has come
+		r.toDown.Stop(b)
+	}
 	switch {
 	case was == failing || was == done:
 		return
-	case reply.Flag == telemetry.DC:
+	case gone:
+	case trailers:
+		r.endCall(b, reply)
 	case was == streaming, forward.Unprocessed(reply.Cause):
-		r.client.Reset(b, code)
+		r.client.Reset(b, forward.ResetCode(reply))
 	default:
 		r.reply(b, reply)
 	}
@@ -244,22 +253,38 @@ func (r *relay) fail(b *http2.Batch, reply *route.LocalReply, code http2.ErrCode
 	r.finish(forward.Outcome(reply))
 }
 
-// failed notes the reply, unless the request has failed or ended already. was is how far the response had come.
-func (r *relay) failed(reply *route.LocalReply) (was responseState) {
+// failed notes the reply, unless the request has failed or ended already. was is how far the response had come;
+// trailers: they are to end it.
+func (r *relay) failed(reply *route.LocalReply) (was responseState, trailers bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.response == failing || r.response == done {
-		return r.response
+		return r.response, false
 	}
 	was, r.response = r.response, failing
 	r.record.Fail(r.conn.Engine, reply, r.decision.GRPC, was == streaming)
+	trailers = was == streaming && r.takesStatus && forward.EndsCall(reply)
+	if was == streaming && !trailers {
+		r.record.NoteReset(r.decision.GRPC, reply)
+	}
+	if trailers && r.request != requestSent { // the rest of it is of no use
+		r.refused, r.code = true, http2.NoError
+	}
 	if forward.Outcome(reply) != cluster.Ignored {
 		r.attempt.Explain(r.decision.Upstream.Cluster, reply, r.conn.Engine.Logger)
 	}
-	return was
+	return was, trailers
 }
 
-// refuseRest tells the client that the endpoint wants no more of the request, once the client has all of the response.
+// endCall ends a call of gRPC by trailers, behind what the client still has to take of its response.
+func (r *relay) endCall(b *http2.Batch, reply *route.LocalReply) {
+	f := b.Fields()
+	forward.FillStatus(f, reply)
+	_ = r.toDown.Trailers(b, f) // where they are too large for the client, its stream was reset
+	r.refuseRest(b)
+}
+
+// refuseRest tells the client that no more of the request is wanted, once the client has all of the response.
 // A reset would cost it the rest.
 func (r *relay) refuseRest(b *http2.Batch) {
 	r.mu.Lock()

@@ -29,7 +29,8 @@ func (e *serverEvents) Head(b *http2.Batch, st *http2.Stream, h *message.Head, e
 	case h.Status < 200: // one that is too large is left out
 	case errors.Is(err, http2.ErrHeadTooLarge):
 		st.Reset(b, http2.Cancel)
-		r.fail(b, forward.ReplyLargeResponse, http2.InternalError)
+		r.neverBegan()
+		r.fail(b, forward.ReplyLargeResponse)
 	case err != nil: // the Reset of the client's stream tells what happened to it
 	case end:
 		r.toDown.Stop(b) // there is nothing to pass
@@ -37,6 +38,13 @@ func (e *serverEvents) Head(b *http2.Batch, st *http2.Stream, h *message.Head, e
 	default:
 		_ = r.toDown.Start(b, r.client) // nothing has come yet that it could not pass on
 	}
+}
+
+// neverBegan notes that the head of the response did not reach the client after all.
+func (r *relay) neverBegan() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.takesStatus = false
 }
 
 // headComes notes a response head, and tells whether it is to be passed on.
@@ -49,6 +57,7 @@ func (r *relay) headComes(h *message.Head, end bool) bool {
 	case h.Status >= 200:
 		r.toUp.NeverDivert()
 		r.response, r.record.Status, r.attempt.HeadAt = streaming, h.Status, r.conn.Engine.Now()
+		r.takesStatus = forward.TakesStatus(&r.decision, h)
 		r.record.NoteGRPC(r.decision.GRPC, h)
 		r.wait.proven = r.outcome() != cluster.Success
 		if r.request != requestSent {
@@ -85,7 +94,7 @@ func (e *serverEvents) Trailers(b *http2.Batch, st *http2.Stream, h *message.Hea
 	forward.FillTrailers(f, h)
 	if r.toDown.Trailers(b, f) != nil {
 		st.Reset(b, http2.Cancel) // the rest of the request is of no use
-		r.fail(b, forward.ReplyLargeResponse, http2.InternalError)
+		r.fail(b, forward.ReplyLargeResponse)
 		return
 	}
 	r.end()
@@ -111,22 +120,25 @@ func (e *serverEvents) Reset(b *http2.Batch, _ *http2.Stream, code http2.ErrCode
 	} else if r.fallBack(b, reply) {
 		return
 	}
-	r.fail(b, reply, code)
+	r.fail(b, reply)
 }
 
-// noteRefused notes a reset behind the whole response, and tells whether it is one.
+// noteRefused notes that no more of the request is wanted, if the whole response has come, and tells whether it has.
 func (r *relay) noteRefused(code http2.ErrCode) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.refused, r.code = r.response == done, code
-	return r.refused
+	if r.response != done {
+		return false
+	}
+	r.refused, r.code = true, code
+	return true
 }
 
 func (e *serverEvents) Writable(b *http2.Batch, _ *http2.Stream) {
 	r := (*relay)(e)
 	defer r.unwind()
 	if r.toUp.Writable(b) != nil {
-		r.fail(b, forward.ReplyLargeRequest, http2.InternalError)
+		r.fail(b, forward.ReplyLargeRequest)
 	}
 }
 
@@ -140,5 +152,10 @@ func (e *serverEvents) Timeout(b *http2.Batch, st *http2.Stream) {
 	}
 	st.Doubt(since)
 	st.Reset(b, http2.Cancel)
-	r.fail(b, forward.Late(forward.ReplyTimeout, &r.decision, r.conn.Engine.Now()), http2.Cancel)
+	if r.noteRefused(http2.NoError) { // the client still has to take some of the response, or sends more
+		r.toUp.Stop(b)
+		r.refuseRest(b)
+		return
+	}
+	r.fail(b, forward.Late(forward.ReplyTimeout, &r.decision, r.conn.Engine.Now()))
 }

@@ -65,7 +65,7 @@ var slash = []byte("/")
 // the route limits rates. Where somebody would have to be waited for it stops with d.Pending. Fields of h that must
 // not be passed on it marks as such. Safe from any goroutine, with a d, h and w of its own.
 func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *Workspace) *LocalReply {
-	*d = Decision{Table: t, Method: telemetry.ParseMethod(h.Method), GRPC: isGRPC(h)}
+	*d = Decision{Table: t, Method: telemetry.ParseMethod(h.Method), GRPC: IsGRPC(h)}
 	d.Head = d.Method == telemetry.MethodHead
 	d.ID.make(h)
 	if d.Method == telemetry.MethodConnect {
@@ -127,7 +127,7 @@ func (t *Table) Decide(d *Decision, h *message.Head, c *Client, start int64, w *
 // HTTP/1.1 is answered as what it is, whatever its content type.
 func (t *Table) Refuse(d *Decision, h *message.Head) {
 	*d = Decision{
-		Table: t, Method: telemetry.ParseMethod(h.Method), GRPC: h.Version == message.HTTP2 && isGRPC(h),
+		Table: t, Method: telemetry.ParseMethod(h.Method), GRPC: h.Version == message.HTTP2 && IsGRPC(h),
 	}
 	d.Head = d.Method == telemetry.MethodHead
 	d.ID.make(h)

@@ -199,7 +199,7 @@ func (e *Explanation) take(rt *Route, t *Table, h *message.Head, client *Client,
 			e.Clusters = append(e.Clusters, s)
 		}
 	}
-	e.Timeouts = rt.Config.EffectiveTimeouts(t.Timeouts, base, isGRPC(h))
+	e.Timeouts = rt.Config.EffectiveTimeouts(t.Timeouts, base, IsGRPC(h))
 	e.Retries = &RetriesInForce{
 		Attempts: rt.Retry.Attempts, On: rt.Config.Retries.On, PerTryTimeout: config.DurationText(rt.Retry.PerTry),
 		From: config.OriginRoute,

@@ -6,8 +6,9 @@ import (
 	"github.com/fabian4/gateway-homebrew-go/proxy/message"
 )
 
-// isGRPC tells a gRPC call by its content type: application/grpc, also with +proto, +json and parameters.
-func isGRPC(h *message.Head) bool {
+// IsGRPC tells a request or a response of gRPC by its content type. That is application/grpc, also with +proto, +json
+// and parameters.
+func IsGRPC(h *message.Head) bool {
 	const prefix = "application/grpc"
 	v := h.Get(message.ContentType)
 	if len(v) < len(prefix) || string(v[:len(prefix)]) != prefix {
