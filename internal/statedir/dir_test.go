@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // open makes a directory for a test.
@@ -47,6 +48,16 @@ func TestDirectorySpoiledWhileOpen(t *testing.T) {
 			"was removed while the gateway ran", "", nil, true},
 		{"file cut", func(t *testing.T, _, file string) { must(t, os.Truncate(file, 3)) },
 			"was changed by another program", "", nil, true},
+		{"file written in place", func(t *testing.T, _, file string) {
+			now := time.Now().Add(time.Second) // clocks of files are coarse
+			text, err := os.ReadFile(file)
+			text[len(text)-1] ^= 1
+			must(t, err, os.WriteFile(file, text, 0o600), os.Chtimes(file, now, now))
+		}, "was changed by another program", "", nil, true},
+		{"file cut, with its old time", func(t *testing.T, _, file string) {
+			info, err := os.Stat(file)
+			must(t, err, os.Truncate(file, 3), os.Chtimes(file, info.ModTime(), info.ModTime()))
+		}, "was changed by another program", "", nil, true},
 		{"file of others too", func(t *testing.T, _, file string) { must(t, os.Chmod(file, 0o644)) },
 			"mode is 0644, want 0600", "", nil, true},
 		{"a folder in its place", func(t *testing.T, _, file string) {
