@@ -145,23 +145,65 @@ func TestResponseThatIsBrokenOff(t *testing.T) {
 	}
 }
 
-// A caller that has no window for all that has come gets it, and then the status.
+// A caller that has no window for all that has come gets it, and then the status. It sends on, which is of no use.
 func TestCallThatIsBrokenOffBeforeASlowReader(t *testing.T) {
-	_, _, down, up := relaying(t, "", tiny()...)
-	down.Ask(3, false, "POST", "/x.Y/Talk", "content-type", "application/grpc")
+	for way, route := range ways {
+		for _, window := range []uint32{65535, 2} {
+			t.Run(fmt.Sprint(way, ", ", window), func(t *testing.T) {
+				setting := http2.Setting{ID: http2.SettingInitialWindowSize, Val: window}
+				_, _, down, up := relaying(t, route, setting)
+				down.Ask(3, false, "POST", "/x.Y/Talk", "content-type", "application/grpc")
+				id := up.Any().StreamID
+				up.Head(id, false, ":status", "200", "content-type", "application/grpc")
+				up.Must(up.WriteData(id, false, []byte("text")))
+				down.Answer(3, "200")
+				down.Text(3, "text"[:min(4, window)])
+				up.w.reset()
+				down.Sync()
+				if window < 4 {
+					down.Must(down.WriteWindowUpdate(3, 100))
+					down.Text(3, "xt")
+				}
+				if got := values(down.Section(3), "grpc-status"); len(got) != 1 || got[0] != "14" {
+					t.Errorf("status %q, want 14", got)
+				}
+				down.Reset(3, http2.ErrCodeNo)
+			})
+		}
+	}
+}
+
+// The head of a response to a call is larger than its client takes: there is nothing that trailers could end.
+func TestCallWhoseHeadIsNotTaken(t *testing.T) {
+	for way, route := range ways {
+		t.Run(way, func(t *testing.T) {
+			_, _, down, up := relaying(t, route, http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1000})
+			down.Ask(3, true, "POST", "/x.Y/Get", "content-type", "application/grpc")
+			id := up.Any().StreamID
+			up.Head(id, false, ":status", "200", "content-type", "application/grpc", "x-big", strings.Repeat("x", 1200))
+			down.Reset(3, http2.ErrCodeInternal)
+			up.Reset(id, http2.ErrCodeCancel)
+		})
+	}
+}
+
+// A response has come whole, and its client takes it slowly. That the trailers of the request are larger than the
+// endpoint takes costs it nothing of that.
+func TestTrailersThatAreNotTakenBehindAWholeResponse(t *testing.T) {
+	large := http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1000}
+	_, down, up := relayingWithin(t, "", "", tiny(), []http2.Setting{large})
+	down.Ask(3, false, "POST", "/")
 	id := up.Any().StreamID
-	up.Head(id, false, ":status", "200", "content-type", "application/grpc")
-	up.Must(up.WriteData(id, false, []byte("text")))
+	up.Head(id, false, ":status", "200")
+	up.Must(up.WriteData(id, true, []byte("text")))
 	down.Answer(3, "200")
 	down.Text(3, "te")
-	up.w.reset()
-	down.Sync()
+	down.Head(3, true, "x-big", strings.Repeat("x", 1200))
+	up.Reset(id, http2.ErrCodeInternal)
 	down.Must(down.WriteWindowUpdate(3, 100))
-	down.Text(3, "xt")
-	if got := values(down.Section(3), "grpc-status"); len(got) != 1 || got[0] != "14" {
-		t.Errorf("status %q, want 14", got)
+	if !down.Text(3, "xt") {
+		t.Error("the response has no end")
 	}
-	down.Reset(3, http2.ErrCodeNo) // the rest of the request
 }
 
 // A response has come whole, and its client takes it slowly while it sends on. The deadline of the request ends the

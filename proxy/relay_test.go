@@ -133,9 +133,9 @@ func TestTrailersThatAreNotTaken(t *testing.T) {
 			t.Run(fmt.Sprint("of the answer, ", name, ", ", window), func(t *testing.T) {
 				g, _, down, up := relaying(t, route, http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1000},
 					http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
-				down.Ask(3, true, "GET", "/")
+				down.Ask(3, true, "POST", "/", "content-type", "application/grpc")
 				id := up.Any().StreamID
-				up.Head(id, false, ":status", "200")
+				up.Head(id, false, ":status", "200", "content-type", "application/grpc")
 				up.Must(up.WriteData(id, false, []byte("body")))
 				up.Head(id, true, "x-big", large)
 				down.Answer(3, "200")

@@ -55,12 +55,11 @@ func TestBrokenOff(t *testing.T) {
 			if got := grpcOfReset(code); code != tt.code || got != tt.reset {
 				t.Errorf("reset by %v, which is status %d; want %v, %d", code, got, tt.code, tt.reset)
 			}
-			r := NewRecord(1)
-			r.NoteReset(true, tt.why)
-			want := tt.reset
-			if tt.why != nil && tt.why.Flag == telemetry.DC {
-				want = NoGRPCStatus
+			r, want := NewRecord(1), tt.reset
+			if tt.why == ReplyGone {
+				r.Flag, want = telemetry.DC, NoGRPCStatus
 			}
+			r.NoteReset(true, tt.why)
 			if r.GRPCStatus != want {
 				t.Errorf("recorded status %d, want %d", r.GRPCStatus, want)
 			}

@@ -191,7 +191,7 @@ func (q *requestH2) Begin(h *message.Head) error {
 	if errors.Is(err, http2.ErrHeadTooLarge) {
 		return ReplyLargeResponse
 	}
-	q.takesStatus = err == nil && takesStatus
+	q.takesStatus = takesStatus
 	return err
 }
 
@@ -272,9 +272,7 @@ func (q *requestH2) Flush() error {
 // Abort ends the stream, by trailers where its client understands them.
 func (q *requestH2) Abort(why *route.LocalReply) {
 	if !q.takesStatus || q.ended || !q.endCall(why) {
-		if q.began {
-			q.ex.record.NoteReset(q.ex.decision.GRPC, why)
-		}
+		q.ex.record.NoteReset(q.ex.decision.GRPC, why)
 		q.stream.Reset(q.batch, ResetCode(why))
 	}
 	q.flush()

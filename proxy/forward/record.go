@@ -81,10 +81,10 @@ func (r *Record) Fail(e *Engine, reply *route.LocalReply, grpc, began bool) {
 	}
 }
 
-// NoteReset notes that a reset has ended a response which had begun, for this reason; nil: a panic of ours. A caller of
-// gRPC makes a status of its code.
+// NoteReset notes that a request ends by a reset, for this reason; nil: a panic of ours. A caller of gRPC that is still
+// there makes a status of its code.
 func (r *Record) NoteReset(grpc bool, why *route.LocalReply) {
-	if grpc && (why == nil || why.Flag != telemetry.DC) {
+	if grpc && r.Flag != telemetry.DC {
 		r.GRPCStatus = grpcOfReset(ResetCode(why))
 	}
 }

@@ -110,7 +110,7 @@ func (r *Relay) Data(b *Batch, p []byte, end bool) {
 		r.to.Data(b, r.src, p, end)
 		return
 	}
-	if r.over || r.end {
+	if r.over {
 		r.src.Consumed(b, len(p))
 		return
 	}

@@ -26,9 +26,7 @@ func (r *relay) abandon() {
 		return // the request is somebody else's
 	}
 	go r.resetBoth()
-	if r.response == streaming {
-		r.record.NoteReset(r.decision.GRPC, nil)
-	}
+	r.record.NoteReset(r.decision.GRPC, nil)
 	if r.record.Status == 0 {
 		r.record.Status = 500 // what it would have been: the client sees a reset
 	}

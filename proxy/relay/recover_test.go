@@ -71,35 +71,40 @@ func TestPanicInAnEvent(t *testing.T) {
 		breaks func(*relay)
 		event  func(down, up *testpeer.Peer, id uint32)
 		of     string // whose event it is
+		status int    // of gRPC, that is recorded; 0: the record is what panics
 	}{
 		{"head of the response", false, noRoute,
-			func(_, up *testpeer.Peer, id uint32) { up.Head(id, false, ":status", "200") }, "endpoint"},
+			func(_, up *testpeer.Peer, id uint32) { up.Head(id, false, ":status", "200") }, "endpoint", 13},
 		{"head that is all", false, noTable, func(_, up *testpeer.Peer, id uint32) {
 			up.Head(id, true, ":status",
 				"200")
-		}, "endpoint"},
+		}, "endpoint", 0},
 		{"end of the response", true, noTable,
-			func(_, up *testpeer.Peer, id uint32) { up.Must(up.WriteData(id, true, []byte("x"))) }, "endpoint"},
+			func(_, up *testpeer.Peer, id uint32) { up.Must(up.WriteData(id, true, []byte("x"))) }, "endpoint", 0},
 		{"trailers of the response", true, noTable,
-			func(_, up *testpeer.Peer, id uint32) { up.Head(id, true, "x-sum", "1") }, "endpoint"},
+			func(_, up *testpeer.Peer, id uint32) { up.Head(id, true, "x-sum", "1") }, "endpoint", 0},
 		{"reset by the endpoint", false, none,
-			func(_, up *testpeer.Peer, id uint32) { up.Must(up.WriteRSTStream(id, xhttp2.ErrCodeInternal)) },
-			"endpoint"},
+			func(_, up *testpeer.Peer, id uint32) { up.Must(up.WriteRSTStream(id, xhttp2.ErrCodeCancel)) },
+			"endpoint", 13},
 		{"reset by the endpoint, behind the head", true, none,
-			func(_, up *testpeer.Peer, id uint32) { up.Must(up.WriteRSTStream(id, xhttp2.ErrCodeInternal)) },
-			"endpoint"},
+			func(_, up *testpeer.Peer, id uint32) { up.Must(up.WriteRSTStream(id, xhttp2.ErrCodeCancel)) },
+			"endpoint", 13},
 		{"data of the request", false, noTable,
-			func(down, _ *testpeer.Peer, _ uint32) { down.Must(down.WriteData(3, false, []byte("x"))) }, "client"},
+			func(down, _ *testpeer.Peer, _ uint32) { down.Must(down.WriteData(3, false, []byte("x"))) }, "client", 0},
 		{"trailers of the request", false, noTable,
-			func(down, _ *testpeer.Peer, _ uint32) { down.Head(3, true, "x-sum", "1") }, "client"},
+			func(down, _ *testpeer.Peer, _ uint32) { down.Head(3, true, "x-sum", "1") }, "client", 0},
 		{"reset by the client", false, noTable,
 			func(down, _ *testpeer.Peer, _ uint32) { down.Must(down.WriteRSTStream(3, xhttp2.ErrCodeCancel)) },
-			"client"},
+			"client", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, nil)
 			down, up := r.warm()
-			down.Ask(3, false, "POST", "/")
+			kind := "text/plain"
+			if tt.status > 0 {
+				kind = "application/grpc"
+			}
+			down.Ask(3, false, "POST", "/", "content-type", kind)
 			broken := <-r.relays
 			id := up.Any().StreamID
 			if tt.begun {
@@ -122,6 +127,11 @@ func TestPanicInAnEvent(t *testing.T) {
 			}
 			over(t, ended)
 			reset(t, other, stream)
+			broken.mu.Lock()
+			if got := broken.record.GRPCStatus; tt.status > 0 && got != tt.status {
+				t.Errorf("recorded gRPC status %d, want %d", got, tt.status)
+			}
+			broken.mu.Unlock()
 
 			if tt.of == "client" {
 				down = r.dial()
