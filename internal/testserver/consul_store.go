@@ -85,8 +85,8 @@ func (s *ConsulServer) Snapshot() []byte {
 // Restore puts the store back to a Snapshot. Its indexes go back too.
 //
 // Now and then Consul 1.22 stands still in its restore for ever, with all of the snapshot read. It is killed then, and
-// restores again once it has started. Its raft data are deleted before: they hold the snapshot at an index that its log
-// has not reached, and Consul would find no leader ("non-monotonic log entries").
+// restores again once it has started. Its raft data are deleted before. They hold the snapshot at an index that its log
+// has not reached, and with them Consul finds no leader ("non-monotonic log entries").
 func (s *ConsulServer) Restore(snapshot []byte) {
 	s.process.t.Helper()
 	const path = "/v1/snapshot"
