@@ -181,7 +181,8 @@ func TestAccessLogSamplingKeepsBrokenAnswers(t *testing.T) {
 	c := g.dial()
 	c.send(get("/"))
 	_ = rawRest(c)
-	if line := log.lines(1)[0]; line["status"] != 200.0 || line["flag"] != "UC" {
+	const written = float64(len("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"))
+	if line := log.lines(1)[0]; line["status"] != 200.0 || line["flag"] != "UC" || line["bytes_written"] != written {
 		t.Errorf("line = %v", line)
 	}
 }

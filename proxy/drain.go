@@ -47,6 +47,7 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 				s.drainAll() // a connection that became idle in the same moment
 			}
 		case <-ctx.Done():
+			s.engine.CutOff()
 			cut = s.cut()
 			s.cancel()
 			<-idle

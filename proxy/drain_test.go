@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -130,30 +131,31 @@ func TestDrainCutsAtTheEnd(t *testing.T) {
 	together(t)
 	for _, tt := range []struct {
 		name  string
+		line  string // status and flag; empty: nothing is logged
 		begin func(c *wire, e *endpoint)
 	}{
-		{"a head", func(c *wire, e *endpoint) {
+		{"a head", "", func(c *wire, e *endpoint) {
 			c.send("GET / HT")
 			pass(short) // nothing tells that it has been read
 		}},
-		{"an answer", func(c *wire, e *endpoint) { c.send(get("/")); e.accept().head() }},
-		{"the rest of an answer", func(c *wire, e *endpoint) {
+		{"an answer", "503 LR", func(c *wire, e *endpoint) { c.send(get("/")); e.accept().head() }},
+		{"the rest of an answer", "200 LR", func(c *wire, e *endpoint) {
 			c.send(get("/"))
 			e.accept().serve("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
 			c.head()
 		}},
-		{"the rest of a request", func(c *wire, e *endpoint) {
+		{"the rest of a request", "503 LR", func(c *wire, e *endpoint) {
 			c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
 			e.accept().head()
 		}},
-		{"a tunnel", func(c *wire, e *endpoint) {
+		{"a tunnel", "101 ", func(c *wire, e *endpoint) {
 			c.send(upgrade)
 			up := e.accept()
 			up.head()
 			up.send(switched)
 			c.expect(answered)
 		}},
-		{"a half-closed tunnel", func(c *wire, e *endpoint) {
+		{"a half-closed tunnel", "101 ", func(c *wire, e *endpoint) {
 			c.send(upgrade)
 			up := e.accept()
 			up.head()
@@ -162,7 +164,7 @@ func TestDrainCutsAtTheEnd(t *testing.T) {
 			c.finish()
 			up.rest()
 		}},
-		{"a client that reads nothing", func(c *wire, e *endpoint) {
+		{"a client that reads nothing", "200 LR", func(c *wire, e *endpoint) {
 			c.send(get("/"))
 			up := e.accept()
 			up.head()
@@ -176,7 +178,8 @@ func TestDrainCutsAtTheEnd(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			e := listen(t)
-			g := start(t, to(e.addr))
+			log := newLog(t)
+			g := start(t, to(e.addr), log.use)
 			c := g.dial()
 			tt.begin(c, e)
 			begun := time.Now()
@@ -187,6 +190,42 @@ func TestDrainCutsAtTheEnd(t *testing.T) {
 				t.Errorf("the drain took %v", d)
 			}
 			_ = rawRest(c)
+			if tt.line == "" {
+				if n := log.count(); n != 0 {
+					t.Errorf("%d lines were logged, want none", n)
+				}
+				return
+			}
+			line := log.lines(1)[0]
+			if got := fmt.Sprint(line["status"], " ", line["flag"]); got != tt.line {
+				t.Errorf("logged %q, want %q", got, tt.line)
+			}
+		})
+	}
+}
+
+// The same over HTTP/2. A caller of gRPC sees its connection end, of which clients make UNAVAILABLE.
+func TestDrainCutsStreamsAtTheEnd(t *testing.T) {
+	together(t)
+	for way, route := range ways {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			log := newLog(t)
+			g, down, up := relayingWithin(t, "", route, nil, nil, log.use)
+			down.Ask(3, true, "POST", "/x.Y/Talk", "content-type", "application/grpc")
+			up.Head(up.Any().StreamID, false, ":status", "200", "content-type", "application/grpc")
+			down.Answer(3, "200")
+			down.Ask(5, true, "GET", "/waits")
+			up.Any()
+			if n := result(t, g.draining(short)); n != 1 {
+				t.Errorf("%d connections were cut, want 1", n)
+			}
+			for path, want := range map[string]string{"/x.Y/Talk": "200 14 LR", "/waits": "503 <nil> LR"} {
+				line := log.lineOf(3, "path", path)
+				if got := fmt.Sprint(line["status"], " ", line["grpc_status"], " ", line["flag"]); got != want {
+					t.Errorf("%s logged as %q, want %q", path, got, want)
+				}
+			}
 		})
 	}
 }

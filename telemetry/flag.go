@@ -22,7 +22,7 @@ const (
 	AC                 // access control: the client may not
 	SI                 // L4: no byte either way for too long (stream idle)
 	DT                 // L4: the whole life was too long (duration timeout)
-	LR                 // L4: cut by us at the end of a drain (local reset)
+	LR                 // cut by us at the end of a drain (local reset)
 	numFlags
 )
 

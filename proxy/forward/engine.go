@@ -34,6 +34,7 @@ type Engine struct {
 	ctx     context.Context // its end cuts what still waits
 	table   atomic.Pointer[route.Table]
 	leaving atomic.Bool // responses say that their connection closes
+	cutting atomic.Bool // the connections of clients end, whatever is in flight
 	workers workers
 
 	passwords *cluster.Queue // in front of the checks of passwords
@@ -60,6 +61,10 @@ func (e *Engine) WriteTimeout() time.Duration { return e.Table().Timeouts.Write 
 
 // Leave makes every HTTP/1.1 response from now on say that its connection closes.
 func (e *Engine) Leave() { e.leaving.Store(true) }
+
+// CutOff is called before the connections of clients are cut, at the end of a drain. What ends by that is not recorded
+// as the client's doing.
+func (e *Engine) CutOff() { e.cutting.Store(true) }
 
 // Panicked counts and logs a panic that was recovered. It is a fault of ours, and must end nothing but the request, or
 // the connection, in which it happened.

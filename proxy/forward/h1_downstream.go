@@ -265,7 +265,7 @@ func endsUnsized(h *message.Head, toHead bool) bool {
 
 // Abort ends the connection with a reset: a body that ends with its connection would otherwise look whole.
 func (q *RequestH1) Abort(*route.LocalReply) {
-	q.w.Done()
+	q.w.Drop()
 	_ = q.conn.Conn.Abort()
 }
 

@@ -38,6 +38,8 @@ var (
 	// replyDeadline is ReplyTimeout to the client, but it is no fault of an endpoint's. The time that was up was the
 	// client's own, or was up before one was asked.
 	replyDeadline = &route.LocalReply{Status: 504, Flag: telemetry.UT, Text: "upstream timeout"}
+	// replyCut stands for ReplyGone, and others of its flag, in the record of a request whose connection we have cut.
+	replyCut = &route.LocalReply{Status: 503, Flag: telemetry.LR, Text: "cut off at the end of a drain"}
 	// replyPanic stands for a panic of ours in the middle of a request.
 	replyPanic = &route.LocalReply{Status: 500, Flag: telemetry.NoFlag, Text: "internal error"}
 	// replyRetry stands for a response that is not passed on because the request is sent again.

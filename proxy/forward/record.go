@@ -67,6 +67,9 @@ func (r *Record) NoteGRPC(grpc bool, h *message.Head) {
 // Fail notes and counts a local reply. began: a response had begun by then, so it is not sent. A caller of gRPC is told
 // its status all the same, but where NoteReset follows.
 func (r *Record) Fail(e *Engine, reply *route.LocalReply, grpc, began bool) {
+	if reply.Flag == telemetry.DC && e.cutting.Load() {
+		reply = replyCut
+	}
 	if r.wanted = reply.Own != nil && reply.Flag == telemetry.NoFlag; !r.wanted {
 		r.Flag, r.Reason = reply.Flag, reply
 		e.Registry.Fault(reply.Flag).Inc()
@@ -84,10 +87,13 @@ func (r *Record) Fail(e *Engine, reply *route.LocalReply, grpc, began bool) {
 // NoteReset notes that a request ends by a reset, for this reason; nil: a panic of ours. A caller of gRPC that is still
 // there makes a status of its code.
 func (r *Record) NoteReset(grpc bool, why *route.LocalReply) {
-	if grpc && r.Flag != telemetry.DC {
+	if grpc && !r.Unheard() {
 		r.GRPCStatus = grpcOfReset(ResetCode(why))
 	}
 }
+
+// Unheard tells that the connection of the client ended first, so that nothing could be told it.
+func (r *Record) Unheard() bool { return r.Flag == telemetry.DC || r.Flag == telemetry.LR }
 
 // Write counts the request and writes its line: the last step of every request, also of those that were no requests.
 func (r *Record) Write(e *Engine, c *route.Client, d *route.Decision, a *Attempt, h *message.Head) {

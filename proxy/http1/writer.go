@@ -141,8 +141,14 @@ func (w *Writer) write(p []byte) error {
 
 // Done ends a message: what was gathered and not written is dropped, and the buffer goes back.
 func (w *Writer) Done() {
+	w.Drop()
+	w.sent = 0
+}
+
+// Drop is Done for a message that is given up: Sent tells what has been written of it, until Done.
+func (w *Writer) Drop() {
 	w.buf.Free()
-	w.buf, w.out, w.chunked, w.sent = nil, nil, false, 0
+	w.buf, w.out, w.chunked = nil, nil, false
 }
 
 // appendChunk appends data, which must not be empty, as one chunk.

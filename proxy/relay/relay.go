@@ -221,7 +221,7 @@ func (r *relay) finish(o cluster.Outcome) {
 	c, now := r.decision.Upstream.Cluster, r.conn.Engine.Now()
 	if r.attempt.HeadAt > 0 {
 		r.attempt.Responded(c, r.record.Status, now)
-	} else if r.record.Flag != telemetry.DC {
+	} else if !r.record.Unheard() {
 		r.attempt.Failed(c, r.record.Flag, now)
 	}
 	r.record.Read, r.record.Written = r.received.Load(), r.sent.Load()
