@@ -137,35 +137,36 @@ func TestRequestsWaitForNobodyElse(t *testing.T) {
 	together(t)
 	for _, tt := range []struct {
 		name string
+		flag telemetry.Flag
 		end  func(t *testing.T, g *gateway)
 	}{
-		{"reset", func(t *testing.T, g *gateway) {
+		{"reset", telemetry.DC, func(t *testing.T, g *gateway) {
 			c := g.dial()
 			c.send(get("/"))
 			g.Awaits("app", 1)
 			c.reset()
 		}},
-		{"half-closed for long", func(t *testing.T, g *gateway) {
+		{"half-closed for long", telemetry.DC, func(t *testing.T, g *gateway) {
 			c := g.dial()
 			c.send(get("/"))
 			g.Awaits("app", 1)
 			c.finish()
 			c.ended()
 		}},
-		{"stream reset", func(t *testing.T, g *gateway) {
+		{"stream reset", telemetry.DC, func(t *testing.T, g *gateway) {
 			c := g.dial2()
 			c.Ask(1, true, "GET", "/")
 			g.Awaits("app", 1)
 			c.Must(c.WriteRSTStream(1, 8))
 			c.Sync()
 		}},
-		{"client of HTTP/2 gone", func(t *testing.T, g *gateway) {
+		{"client of HTTP/2 gone", telemetry.DC, func(t *testing.T, g *gateway) {
 			c := g.dial2()
 			c.Ask(1, true, "GET", "/")
 			g.Awaits("app", 1)
 			c.w.Close()
 		}},
-		{"the end of the drain", func(t *testing.T, g *gateway) {
+		{"the end of the drain", telemetry.LR, func(t *testing.T, g *gateway) {
 			c := g.dial()
 			c.send(get("/"))
 			g.Awaits("app", 1)
@@ -178,7 +179,7 @@ func TestRequestsWaitForNobodyElse(t *testing.T) {
 			e := listen(t)
 			g := start(t, unknown("", "", long))
 			tt.end(t, g)
-			g.counted(telemetry.DC, 1)
+			g.counted(tt.flag, 1)
 			g.Awaits("app", 0)
 			g.Says("app", e.addr)
 			e.unused()
