@@ -225,8 +225,8 @@ func TestIdleTLSConnectionEnds(t *testing.T) {
 		"\", protocol: http, tls: {certificates: [{cert_file: "+cert+", key_file: "+key+"}]}}\n"+to(echo(t)))
 	roots := x509.NewCertPool()
 	roots.AddCert(ca.Cert)
-	c := g.tlsDial(&tls.Config{RootCAs: roots, ServerName: "a.example"})
 	runsOut(t, func() {
+		c := g.tlsDial(&tls.Config{RootCAs: roots, ServerName: "a.example"})
 		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("read = %v", err)
 		}

@@ -247,8 +247,8 @@ func TestPostDoesNotTakeAClosedConnection(t *testing.T) {
 func TestIdleConnectionIsClosedInTime(t *testing.T) {
 	e := listen(t)
 	g := start(t, clustered("", "keepalive: {idle_timeout: 1s}", e.addr))
-	up := warm(g, e, 1)[0]
 	begun := time.Now()
+	up := warm(g, e, 1)[0]
 	g.set.Tick()
 	for {
 		_ = up.SetReadDeadline(time.Now().Add(100 * time.Millisecond))

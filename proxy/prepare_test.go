@@ -199,9 +199,11 @@ func TestConnectionsFollowTheRevision(t *testing.T) {
 	c.status(413)
 	g.apply(timeouts("idle") + to(up))
 	c = g.dial()
-	c.send(get("/"))
-	c.status(200)
-	runsOut(t, func() { c.ended() })
+	runsOut(t, func() {
+		c.send(get("/"))
+		c.status(200)
+		c.ended()
+	})
 }
 
 func TestEndpointStateSurvivesARevision(t *testing.T) {

@@ -108,8 +108,8 @@ func TestRelayedAnswerThatTheClientHoldsUp(t *testing.T) {
 	down.Answer(3, "200")
 	down.Text(3, "te")
 	pass(2 * short)
-	down.Must(down.WriteWindowUpdate(3, 100))
 	at := time.Now()
+	down.Must(down.WriteWindowUpdate(3, 100))
 	down.Text(3, "xt")
 	down.Reset(3, http2.ErrCodeInternal)
 	if d := time.Since(at); d < short/2 {

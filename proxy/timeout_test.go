@@ -42,8 +42,9 @@ func timeouts(set ...string) string {
 	return "timeouts: {" + b.String()[2:] + "}\n"
 }
 
-// runsOut waits for what ends with the short timeout: an ample one is never waited for. That it does not end before
-// tells what the timeout counts from. How long each lasts is in the tables of package forward.
+// runsOut calls f, which begins with what the short timeout counts from, and waits for its end: an ample one is never
+// waited for. That it does not end before tells what it counts from. How long each lasts is in the tables of package
+// forward.
 func runsOut(t *testing.T, f func()) {
 	t.Helper()
 	begun := time.Now()
@@ -58,15 +59,16 @@ func TestIdleTimeout(t *testing.T) {
 	g := start(t, timeouts("idle")+to(echo(t)))
 	t.Run("of a new connection", func(t *testing.T) {
 		t.Parallel()
-		c := g.dial()
-		runsOut(t, func() { c.ended() })
+		runsOut(t, func() { g.dial().ended() })
 	})
 	t.Run("between requests", func(t *testing.T) {
 		t.Parallel()
 		c := g.dial()
-		c.send(get("/"))
-		c.status(200)
-		runsOut(t, func() { c.ended() })
+		runsOut(t, func() {
+			c.send(get("/"))
+			c.status(200)
+			c.ended()
+		})
 	})
 	t.Run("is not for a request under way", func(t *testing.T) {
 		t.Parallel()
@@ -98,8 +100,8 @@ func TestReadTimeoutOfTheHead(t *testing.T) {
 	t.Run("counts from the first byte", func(t *testing.T) {
 		c := g.dial()
 		pass(2 * short)
-		c.send("G")
 		runsOut(t, func() {
+			c.send("G")
 			if res := c.status(408); !res.Close {
 				t.Error("the answer does not say Connection: close")
 			}
@@ -109,8 +111,8 @@ func TestReadTimeoutOfTheHead(t *testing.T) {
 	})
 	t.Run("is not put off by drops of it", func(t *testing.T) {
 		c := g.dial()
-		c.send("GET / HTTP/1.1\r\n")
 		runsOut(t, func() {
+			c.send("GET / HTTP/1.1\r\n")
 			for i := 0; ; i++ {
 				_ = c.SetReadDeadline(time.Now().Add(short / 5))
 				if _, err := c.r.Peek(1); err == nil {
@@ -144,10 +146,11 @@ func TestReadTimeoutOfTheBody(t *testing.T) {
 		e := listen(t)
 		g := start(t, timeouts("read")+to(e.addr))
 		c := g.dial()
-		c.send(head + "x")
-		up := e.accept()
-		up.head()
+		var up *wire
 		runsOut(t, func() {
+			c.send(head + "x")
+			up = e.accept()
+			up.head()
 			if res := c.status(408); !res.Close {
 				t.Error("the answer does not say Connection: close")
 			}
@@ -262,10 +265,11 @@ func TestUpstreamTimeout(t *testing.T) {
 			}
 			g := start(t, fmt.Sprintf(tt.document, routed(e.addr, route)))
 			c := g.dial()
-			c.send(get("/"))
-			up := e.accept()
-			up.head()
+			var up *wire
 			runsOut(t, func() {
+				c.send(get("/"))
+				up = e.accept()
+				up.head()
 				if res := c.status(504); res.Close {
 					t.Error("a slow endpoint costs the client its connection")
 				}
@@ -285,8 +289,10 @@ func TestUpstreamTimeout(t *testing.T) {
 		up := e.accept()
 		up.head()
 		pass(3 * short)
-		c.send("y")
-		runsOut(t, func() { c.status(504) })
+		runsOut(t, func() {
+			c.send("y")
+			c.status(504)
+		})
 	})
 	t.Run("is not for the body of the answer", func(t *testing.T) {
 		t.Parallel()
@@ -306,10 +312,10 @@ func TestUpstreamTimeout(t *testing.T) {
 		e := listen(t)
 		g := start(t, timeouts("upstream=500ms")+to(e.addr))
 		c := g.dial()
-		c.send(get("/"))
-		up := e.accept()
-		up.head()
 		runsOut(t, func() {
+			c.send(get("/"))
+			up := e.accept()
+			up.head()
 			for range 3 {
 				up.send("HTTP/1.1 102 Processing\r\n\r\n")
 				c.head()
@@ -372,10 +378,13 @@ func TestRequestTimeout(t *testing.T) {
 		e := listen(t)
 		g := start(t, timeouts()+routed(e.addr, "timeouts: {request: 200ms}"))
 		c := g.dial()
-		c.send(get("/"))
-		up := e.accept()
-		up.serve("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
-		runsOut(t, func() { c.broken() })
+		var up *wire
+		runsOut(t, func() {
+			c.send(get("/"))
+			up = e.accept()
+			up.serve("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+			c.broken()
+		})
 		up.ended()
 		if n := g.faults(telemetry.UT); n != 1 {
 			t.Errorf("faults UT = %d, want 1", n)
@@ -436,7 +445,10 @@ func TestResponseIdleTimeout(t *testing.T) {
 		up.send("1\r\nx\r\n")
 		c.expect("1\r\nx\r\n")
 	}
-	runsOut(t, func() { c.broken() })
+	runsOut(t, func() {
+		up.send("1\r\nx\r\n")
+		c.broken()
+	})
 	up.ended()
 	if n := g.faults(telemetry.UT); n != 1 {
 		t.Errorf("faults UT = %d, want 1", n)
@@ -447,10 +459,13 @@ func TestPerTryTimeout(t *testing.T) {
 	e := listen(t)
 	g := start(t, timeouts()+routed(e.addr, "retries: {attempts: 2, on: [timeout], per_try_timeout: 500ms}"))
 	c := g.dial()
-	c.send(get("/"))
-	first := e.accept()
-	first.head()
-	runsOut(t, func() { e.accept().serve(ok("second")) })
+	var first *wire
+	runsOut(t, func() {
+		c.send(get("/"))
+		first = e.accept()
+		first.head()
+		e.accept().serve(ok("second"))
+	})
 	if _, body := c.response("GET"); body != "second" {
 		t.Errorf("body = %q", body)
 	}

@@ -107,12 +107,13 @@ func TestUpgradedConnectionHasItsOwnTimeout(t *testing.T) {
 	}
 	_, c, up := tunnel(t, document, "", "")
 	begun := time.Now()
+	quiet := begun
 	for time.Since(begun) < time.Second { // longer than any of them; only one direction is alive
 		up.silent()
+		quiet = time.Now()
 		c.send("x")
 		up.expect("x")
 	}
-	quiet := time.Now()
 	c.broken()
 	if d := time.Since(quiet); d < 700*time.Millisecond {
 		t.Errorf("cut after %v of silence, want 800ms", d)
