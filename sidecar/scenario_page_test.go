@@ -177,9 +177,13 @@ clusters:
 	b.want(`document.querySelectorAll('#failures details').length`, "4")
 	b.want(`document.querySelector('#revisions td:nth-child(2)').textContent`, "✓ applied")
 
-	// What one request met is told on a click, and stays open when the page is drawn anew.
+	// What one request met is told on a click, also on one during which the gateway answers. It stays open when the
+	// page is drawn anew.
 	b.want(`document.querySelector('#failures details').open`, "false")
-	b.do(command{"click": "#failures summary"})
+	b.do(command{"press": "#failures summary"})
+	b.do(command{"eval": `globalThis.then = samples.length, 1`})
+	b.wait(`samples.length > then`)
+	b.do(command{"release": true})
 	b.wait(`document.querySelector('#failures details').open`)
 	b.want(`document.querySelectorAll('#failures details[open] tbody tr').length`, "2")
 	b.do(command{"eval": `document.querySelector('#charts').firstChild.id = 'before', 1`})

@@ -6,6 +6,7 @@ const patience = 5000; // for a response
 const minutes = 10; // that the charts show at most
 
 let samples = []; // of the rates, the newest last: the gateway itself keeps a minute only
+let pressed = false; // a button of the mouse, or a finger
 let answered = null; // when the gateway last answered, by this machine's clock
 
 const ask = async (path) => {
@@ -13,6 +14,10 @@ const ask = async (path) => {
   if (!response.ok) throw new Error(`${path} answered ${response.status}`);
   return { body: await response.json(), at: Date.parse(response.headers.get('Date')) || Date.now() };
 };
+
+for (const type of ['pointerdown', 'pointermove', 'pointerup', 'pointercancel']) {
+  addEventListener(type, (event) => { pressed = event.buttons !== 0; });
+}
 
 async function refresh() {
   if (!document.hidden) {
@@ -25,8 +30,9 @@ function drawAnswers([status, failures]) {
   answered = Date.now();
   try {
     sample(status.body.rates);
-    // Nobody's selection is taken away: what is drawn can be copied.
-    if (getSelection().isCollapsed) draw(status.body, failures.body, status.at);
+    // Nobody's selection is taken away: what is drawn can be copied. Nor is what a button of the mouse was pressed on:
+    // the click would be lost.
+    if (getSelection().isCollapsed && !pressed) draw(status.body, failures.body, status.at);
   } catch (e) {
     document.body.classList.add('stale');
     show('state', bad(`✗ this page cannot draw what the gateway answered (see /status): ${e.message}`));

@@ -7,7 +7,8 @@
 //	{"open": "http://...", "width": 1200, "height": 900, "dark": true}   a new tab takes the place of the one before
 //	{"wait": "EXPRESSION"}        until the expression of JavaScript is true
 //	{"eval": "EXPRESSION"}        its value
-//	{"click": "SELECTOR"}         on the first element
+//	{"press": "SELECTOR"}         the mouse over the first element, wherever that is by then
+//	{"release": true}             the mouse, where it was pressed
 //	{"screenshot": "FILE.png"}    of the whole page
 //	{"told": true}                what the tab asked for, and what it complained of, since it was opened
 package main
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
@@ -35,8 +37,8 @@ type command struct {
 	Width, Height int64
 	Dark          bool
 
-	Wait, Eval, Click, Screenshot string
-	Told                          bool
+	Wait, Eval, Press, Screenshot string
+	Release, Told                 bool
 }
 
 // told is what a tab asked for and complained of.
@@ -94,6 +96,7 @@ type session struct {
 	tab     context.Context
 	close   context.CancelFunc
 	told    *told
+	x, y    float64 // where the mouse was pressed last
 }
 
 func (s *session) do(c *command) (value any, err error) {
@@ -110,8 +113,10 @@ func (s *session) do(c *command) (value any, err error) {
 		return nil, wait(ctx, c.Wait)
 	case c.Eval != "":
 		return chromedp.Run(ctx, chromedp.Evaluate[any](c.Eval))
-	case c.Click != "":
-		return nil, chromedp.Do(ctx, chromedp.Click(chromedp.CSS(c.Click)))
+	case c.Press != "":
+		return nil, s.press(ctx, c.Press)
+	case c.Release:
+		return nil, s.mouse(ctx, chromedp.MouseReleased)
 	case c.Screenshot != "":
 		const png = 100
 		picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(png))
@@ -141,6 +146,30 @@ func wait(ctx context.Context, expression string) error {
 		}
 		<-again.C
 	}
+}
+
+// press finds the middle of an element in one step: the page may draw it anew at any moment.
+func (s *session) press(ctx context.Context, selector string) error {
+	at, err := chromedp.Run(ctx, chromedp.Evaluate[[]float64](fmt.Sprintf(`(() => {
+		const e = document.querySelector(%q);
+		if (!e) return [];
+		e.scrollIntoView({ block: 'center' });
+		const r = e.getBoundingClientRect();
+		return [r.x + r.width / 2, r.y + r.height / 2];
+	})()`, selector)))
+	if err != nil {
+		return err
+	}
+	if len(at) == 0 {
+		return fmt.Errorf("press: no element %s", selector)
+	}
+	s.x, s.y = at[0], at[1]
+	return s.mouse(ctx, chromedp.MousePressed)
+}
+
+func (s *session) mouse(ctx context.Context, event input.DispatchMouseEventType) error {
+	left, once := chromedp.ButtonType(input.MouseButtonLeft), chromedp.ClickCount(1)
+	return chromedp.Do(ctx, chromedp.MouseEvent(event, s.x, s.y, left, once))
 }
 
 // open opens a page in a new tab, with the window and the colours that are wanted.
