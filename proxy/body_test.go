@@ -197,7 +197,7 @@ func TestLargeBodiesBothWays(t *testing.T) {
 
 // A client that does not read holds up its upstream; what lies between them is bounded.
 func TestSlowReaderHoldsTheUpstream(t *testing.T) {
-	const size = 64 << 20
+	const size = 256 << 20
 	taken := make(chan int64, 1)
 	app := script(t, func(w *wire) {
 		if _, err := readHead(w.r); err != nil {
@@ -224,7 +224,8 @@ func TestSlowReaderHoldsTheUpstream(t *testing.T) {
 	c.send(get("/"))
 	select {
 	case n := <-taken:
-		if n > size/2 { // the kernel alone holds some 10 MB
+		// The kernel alone holds up to 40 MiB: the largest receive buffer (tcp_rmem) is 32 MiB on new ones.
+		if n > size/4 {
 			t.Errorf("the gateway took %d bytes for a client that reads none", n)
 		}
 	case <-time.After(patience):

@@ -124,7 +124,7 @@ func TestUpgradedConnectionHasItsOwnTimeout(t *testing.T) {
 // A tunnel's end may be slow to read: write, which is for answers, does not apply.
 func TestUpgradedConnectionMayStall(t *testing.T) {
 	_, c, up := tunnel(t, func(addr string) string { return timeouts("write") + to(addr) }, "", "")
-	const size = 20_000_000 // more than the kernel holds
+	const size = 100_000_000 // more than the kernel holds
 	for _, pair := range [][2]*wire{{c, up}, {up, c}} {
 		from, to := pair[0], pair[1]
 		sent := make(chan error, 1)
