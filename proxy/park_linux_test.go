@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -70,19 +71,42 @@ func TestParkedConnectionEnds(t *testing.T) {
 	}
 }
 
+// parkedBefore waits until n connections are parked. False: it is over, and nobody has seen them. Whoever asks gives
+// them a time, all of which a busy machine may have slept through.
+func (g *gateway) parkedBefore(n int, over func() bool) bool {
+	g.t.Helper()
+	seen := false
+	g.settled("ends of a wait", 1, func() int {
+		if seen = g.sweeper.Parked() == n; seen || over() {
+			return 1
+		}
+		return 0
+	})
+	return seen
+}
+
 // The idle timeout ends a parked connection in silence.
 func TestParkedConnectionTimesOut(t *testing.T) {
-	g := start(t, "timeouts: {idle: 300ms}\n"+to(backend(t, ofPath)))
+	for idle := 300 * time.Millisecond; !idleTimesOut(t, idle); idle *= 2 {
+		t.Logf("%v was over before the connection was seen parked", idle)
+	}
+}
+
+// idleTimesOut tells whether the connection was seen parked.
+func idleTimesOut(t *testing.T, idle time.Duration) bool {
+	t.Helper()
+	g := start(t, fmt.Sprintf("timeouts: {idle: %v}\n", idle)+to(backend(t, ofPath)))
 	c := g.dial()
-	idle := time.Now() // not after it: the gateway may be idle before the client has read the answer
+	begun := time.Now() // not after it: the gateway may be idle before the client has read the answer
 	c.send(get("/"))
 	c.status(200)
-	g.parked(1)
+	parked := g.parkedBefore(1, func() bool { return g.limit.Used() == 0 })
 	c.ended()
-	if d := time.Since(idle); d < 300*time.Millisecond {
-		t.Errorf("it ended after %v, want at least 300ms", d)
+	if d := time.Since(begun); d < idle {
+		t.Errorf("it ended after %v, want at least %v", d, idle)
 	}
 	g.freed()
+	return parked
 }
 
 // A drain ends parked connections at once.

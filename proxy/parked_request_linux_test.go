@@ -128,15 +128,28 @@ func TestParkedRequestUnderTLS(t *testing.T) {
 
 // The end of its time is the same as with a goroutine.
 func TestParkedRequestTimesOut(t *testing.T) {
+	for limit := 2200 * time.Millisecond; !requestTimesOut(t, limit); limit *= 2 {
+		t.Logf("%v was over before the request was seen parked", limit)
+	}
+}
+
+// requestTimesOut tells whether the request was seen parked.
+func requestTimesOut(t *testing.T, limit time.Duration) bool {
+	t.Helper()
 	e := listen(t)
-	const limit = 2200 * time.Millisecond
+	g := start(t, routed(e.addr, fmt.Sprintf("timeouts: {upstream: %v}", limit)))
+	c := g.dial()
 	begun := time.Now()
-	g, c, _ := parkedRequest(t, routed(e.addr, "timeouts: {upstream: 2200ms}"), e)
+	c.send(get("/"))
+	up := e.accept()
+	up.head()
+	parked := g.parkedBefore(2, func() bool { return g.faults(telemetry.UT) > 0 })
 	c.status(504)
 	if took := time.Since(begun); took < limit {
 		t.Errorf("timed out after %v, want %v", took, limit)
 	}
 	g.counted(telemetry.UT, 1)
+	return parked
 }
 
 // Where the time that is left is short, the goroutine stays: it would come too late.
