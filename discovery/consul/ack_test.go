@@ -78,7 +78,8 @@ func verdictsAreSaid(t *testing.T, consul *testserver.ConsulServer) {
 		sessions[0].Behavior != "delete" || sessions[0].Name != "gateway of web: one" {
 		t.Errorf("session %s", info)
 	}
-	if st := a.Status(); st.Error != "" || st.WrittenAt.IsZero() || st.Key != "gateway/web/ack/one" || st.Rev != "r" {
+	testserver.WaitFor(t, patience, "the answer to the write", func() bool { return !a.Status().WrittenAt.IsZero() })
+	if st := a.Status(); st.Error != "" || st.Key != "gateway/web/ack/one" || st.Rev != "r" {
 		t.Errorf("status %+v", st)
 	}
 	a.Say(v)
