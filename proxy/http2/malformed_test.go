@@ -189,6 +189,61 @@ func TestBrokenRules(t *testing.T) {
 	}
 }
 
+// kept begins a response at once, and leaves its end to the test.
+type kept struct {
+	discard
+	stream chan *Stream
+}
+
+func (k kept) Request(b *Batch, s *Stream, _ *message.Head, _ bool) Receiver {
+	f := b.Fields()
+	f.Status(200)
+	_ = s.WriteHead(b, f, false)
+	k.stream <- s
+	return k
+}
+
+// A header block that began while the stream was open may end behind it. Behind a stream that ended in order it breaks
+// a rule, as one that begins there does. What we have reset is not known to the client yet.
+func TestStreamEndsInsideABlock(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		whole bool // the request has ended before
+		end   func(s *Stream) error
+		want  string
+	}{
+		{"in order", true, func(s *Stream) error { _, err := s.WriteData(nil, []byte("hi"), true); return err },
+			"GOAWAY 1 STREAM_CLOSED"},
+		{"by a reset", false, func(s *Stream) error { s.Reset(nil, Cancel); return nil }, "PING ack"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := kept{stream: make(chan *Stream, 1)}
+				p, _, _ := serverPeer(t, k, Options{})
+				p.headers(1, row.whole, post...)
+				p.Until("HEADERS")
+				block := p.Block("x", "1")
+				p.write(p.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, EndStream: true,
+					BlockFragment: block[:1]}))
+				synctest.Wait()
+				ended := make(chan error, 1)
+				go func() { ended <- row.end(<-k.stream) }()
+				p.Until("DATA", "RST")
+				if err := <-ended; err != nil {
+					t.Fatal(err)
+				}
+				go func() {
+					p.write(p.WriteContinuation(1, true, block[1:]))
+					p.write(p.WritePing(false, [8]byte{}))
+				}()
+				if got := p.Until("GOAWAY", "PING"); got != row.want {
+					t.Errorf("%q, want %q", got, row.want)
+				}
+			})
+		})
+	}
+}
+
 // sink answers at once and never consumes what it is sent.
 type sink struct{ discard }
 

@@ -92,10 +92,13 @@ func (h *headerReader) classify(b *block) error {
 	case b.stream <= c.streams.skipped:
 		return connError(ProtocolError, "stream number that went down")
 	default:
-		return connError(StreamClosed, "HEADERS on a stream that is over")
+		return errStreamOver
 	}
 	return nil
 }
+
+// errStreamOver is for a stream that has ended in order (RFC 9113 section 5.1, closed).
+var errStreamOver = connError(StreamClosed, "HEADERS on a stream that is over")
 
 // decode takes a piece of the block, and with the last one the whole message.
 func (h *headerReader) decode(p []byte, last bool) error {
@@ -261,8 +264,12 @@ func (h *headerReader) deliverTrailers(b *block) error {
 	c := h.c
 	c.mu.Lock()
 	s := c.streams.open[b.stream]
-	if s == nil {
+	if s == nil { // it has ended since the block began
+		known := c.client || c.streams.wasReset(b.stream)
 		c.mu.Unlock()
+		if !known {
+			return errStreamOver
+		}
 		return nil
 	}
 	asStream(c, s)
