@@ -79,26 +79,30 @@ func (h *headerReader) classify(b *block) error {
 	case c.client && c.streams.idle(b.stream):
 		return connError(ProtocolError, "HEADERS on a stream that was not opened")
 	case c.client:
-		b.kind = unwanted
 	case b.stream&1 == 0:
 		return connError(ProtocolError, "stream of the client with an even number")
+	case b.stream > c.streams.lastID && c.drain.state == drainLast:
+		b.kind, c.streams.lastID = unwanted, b.stream // our GOAWAY has told the client that it is not processed
+		return nil
 	case b.stream > c.streams.lastID:
 		b.kind = request
-		if c.drain.state == drainLast {
-			b.kind, c.streams.lastID = unwanted, b.stream // our GOAWAY has told the client that it is not processed
-		}
-	case c.streams.wasReset(b.stream):
-		b.kind = unwanted
-	case b.stream <= c.streams.skipped:
-		return connError(ProtocolError, "stream number that went down")
-	default:
-		return errStreamOver
+		return nil
 	}
-	return nil
+	b.kind = unwanted
+	return c.streams.late(b.stream, c.client)
 }
 
-// errStreamOver is for a stream that has ended in order (RFC 9113 section 5.1, closed).
-var errStreamOver = connError(StreamClosed, "HEADERS on a stream that is over")
+// late is the error of a header block on a stream that was open, or was passed over (RFC 9113 section 5.1, closed). It
+// is nil if the block may have been on its way when this side reset the stream. A client resets what it has no use for.
+func (t *streamTable) late(id uint32, client bool) error {
+	switch {
+	case client || t.wasReset(id):
+		return nil
+	case id <= t.skipped:
+		return connError(ProtocolError, "stream number that went down")
+	}
+	return connError(StreamClosed, "HEADERS on a stream that is over")
+}
 
 // decode takes a piece of the block, and with the last one the whole message.
 func (h *headerReader) decode(p []byte, last bool) error {
@@ -265,12 +269,9 @@ func (h *headerReader) deliverTrailers(b *block) error {
 	c.mu.Lock()
 	s := c.streams.open[b.stream]
 	if s == nil { // it has ended since the block began
-		known := c.client || c.streams.wasReset(b.stream)
+		err := c.streams.late(b.stream, c.client)
 		c.mu.Unlock()
-		if !known {
-			return errStreamOver
-		}
-		return nil
+		return err
 	}
 	asStream(c, s)
 	code, reason := ProtocolError, b.bad
