@@ -12,16 +12,16 @@ const (
 // the queue in front of the app outlives revisions.
 func (b *Bootstrap) Base() config.Base {
 	base := config.Standard()
-	base.Timeouts = config.Timeouts{
-		Read:           b.ReadTimeout,
-		Write:          b.WriteTimeout,
-		Upstream:       b.UpstreamTimeout,
-		Connect:        b.ConnectTimeout,
-		Idle:           b.IdleTimeout,
-		TCPIdle:        b.TCPIdleTimeout,
-		TCPMaxDuration: b.TCPMaxDuration,
-	}
-	base.Keepalive = config.Keepalive{MaxIdle: b.UpstreamMaxIdle, IdleTimeout: b.UpstreamIdleTimeout}
+	// One by one: what no variable sets keeps its default.
+	base.Timeouts.Read = b.ReadTimeout
+	base.Timeouts.Write = b.WriteTimeout
+	base.Timeouts.Upstream = b.UpstreamTimeout
+	base.Timeouts.Connect = b.ConnectTimeout
+	base.Timeouts.Idle = b.IdleTimeout
+	base.Timeouts.TCPIdle = b.TCPIdleTimeout
+	base.Timeouts.TCPMaxDuration = b.TCPMaxDuration
+	base.Keepalive.MaxIdle = b.UpstreamMaxIdle
+	base.Keepalive.IdleTimeout = b.UpstreamIdleTimeout
 	base.AccessLog.Enabled = b.AccessLog != "off"
 	base.AccessLog.Sampling = b.AccessLogSampling
 	if len(b.AccessLogFields) > 0 {
