@@ -109,3 +109,56 @@ func TestFootprintStream(t *testing.T) {
 		})
 	}
 }
+
+// A tunnel through which nothing comes for now, with both of its connections and the two goroutines that wait. One of
+// their stacks has 4 KiB, the other one 2.
+func TestFootprintTunnel(t *testing.T) {
+	if !testgateway.Apart(t) {
+		return
+	}
+	flowing(t, testgateway.Footprint{Heap: 6500, Goroutines: 2, Stack: 3072}, 900, upgrade, switched, answered,
+		func(g *gateway, n int) { g.inFlight(int64(n)) })
+}
+
+// A response of which the next part is waited for, such as the next event, with both of its connections.
+func TestFootprintSilent(t *testing.T) {
+	if !testgateway.Apart(t) {
+		return
+	}
+	const response = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n" +
+		"10\r\ndata: 0123456789\r\n"
+	flowing(t, testgateway.Footprint{Heap: 5000}, 150, get("/"), response, response,
+		func(g *gateway, n int) { g.parked(2 * n) })
+}
+
+// The same while the rest of the request is waited for too: with two goroutines, one for each direction.
+func TestFootprintBothWays(t *testing.T) {
+	if !testgateway.Apart(t) {
+		return
+	}
+	const request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf"
+	const sent = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
+	const received = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nhalf"
+	flowing(t, testgateway.Footprint{Heap: 6500, Goroutines: 2, Stack: 4096}, 900, request, sent, received,
+		func(g *gateway, n int) { g.inFlight(int64(n)) })
+}
+
+// flowing measures what follows a response: the endpoint sends it, and the client receives it.
+func flowing(t *testing.T, f testgateway.Footprint, n int, request, sent, received string,
+	settled func(g *gateway, n int),
+) {
+	t.Helper()
+	s := testgateway.NewSockets(t)
+	listening, address := s.Listen(2 * n)
+	g := start(t, clustered("timeouts: {upstream: 0s}", "", address))
+	buf := make([]byte, len(received))
+	f.Measure(t, n, func() {
+		c := s.Dial(g.addr)
+		s.Send(c, []byte(request))
+		s.Send(s.Accept(listening), []byte(sent))
+		s.Fill(c, buf)
+		if string(buf) != received {
+			t.Fatalf("the client has %q, want %q", buf, received)
+		}
+	}, func(n int) { settled(g, n) })
+}

@@ -42,7 +42,7 @@ func Apart(t *testing.T) bool {
 type Footprint struct {
 	Heap       int // bytes, at most. Far less is an error too: the ceiling is to be lowered.
 	Goroutines int // exactly
-	Stack      int // bytes of that of a goroutine: a power of two, exactly
+	Stack      int // bytes of that of a goroutine, on average. It is a power of two for each.
 }
 
 // batch is how many things are begun before they are waited for. So many goroutines at the most are at work on things

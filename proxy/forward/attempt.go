@@ -28,6 +28,8 @@ type Attempt struct {
 	up      upstream // the connection that was leased last; nil: none, or it may be somebody else's already
 	sendErr error    // what kept the rest of the request from being sent
 	headErr error    // with headRead: what came of reading the head
+	since   int64    // with silent: when that began, if there is a limit to it; else 0
+	proven  bool     // the response has lasted for long
 }
 
 // attemptState is how far an attempt has come.
@@ -40,7 +42,8 @@ const (
 	headRead                       // it has read the first head of the response too, or has failed to
 	inFlight                       // under way
 	waiting                        // the request is sent; the response is waited for without a goroutine
-	unread                         // the client takes no more of the response now, which is waited for in the same way
+	silent                         // the endpoint sends no more of the response now: that is waited for likewise
+	unread                         // the client takes no more of it, likewise
 )
 
 func (a *Attempt) reset() { *a = Attempt{} }
@@ -63,7 +66,7 @@ func (a *Attempt) Pick(d *route.Decision) error {
 // Begin starts the attempt on the endpoint that was picked.
 func (a *Attempt) Begin(now int64) {
 	a.Number++
-	a.Start, a.HeadAt, a.state, a.ejected = now, 0, inFlight, false
+	a.Start, a.HeadAt, a.state, a.ejected, a.proven = now, 0, inFlight, false, false
 }
 
 // Keep remembers that the attempt ended with reply, since another one follows. start is when the request came.

@@ -47,13 +47,24 @@
 // watches both sockets. The stack is half of what such a request takes, and of these there are thousands where an
 // endpoint is slow. Sooner, it would cost each request two system calls and a goroutine.
 //
+// A response whose endpoint falls silent in its middle, such as a stream of events, is waited for in the same way. That
+// begins at the first poll of the client, once the response has lasted for a second. No buffer is held before that
+// either, unless the body came fast. A tunnel keeps its two goroutines, and holds no buffer while nothing comes.
+//
 // A connection that was idle for 10 ms or longer is looked at before it is used again. Behind a response that could
 // have no body it always is. What an endpoint sends without being asked would be taken for the next response. A look
-// each time would cost 5 % of a request. So a dead idle connection of HTTP/1.1 is noticed in five places. The pool
-// reaps it (cluster.Set.Tick) or does not give it out (cluster.Endpoint.Take). Before a request goes out on it, sound
-// looks (try.go). After it has failed, stale says whether the request may go out again. At its end, GiveBack keeps
-// none that has more to read (h1_upstream.go). Of HTTP/2 the goroutine that reads a connection notices at once. One
-// that is silent while streams wait is asked by a PING (http2/doubt.go).
+// each time would cost 5 % of a request.
+//
+// So a dead upstream connection is noticed in these places. Of HTTP/1.1, while it is idle: the pool reaps it
+// (cluster.Set.Tick), or does not give it out (cluster.Endpoint.Take, whose look is upstreamH1.Usable). Before a
+// request goes out on it, sound looks (try.go). In use: awaitHead and what reads the response get the error (try.go,
+// response.go). After that, stale says whether the request may go out again. Once no response came in time, TimedOut
+// makes the pool doubt those that are idle (cluster.Endpoint.Doubt). At the end of a request, GiveBack keeps none that
+// has more to read (h1_upstream.go).
+//
+// Of HTTP/2 the goroutine that reads a connection notices at once, and h2Pool.drop takes it out of the pool. A write
+// that fails ends the connection too. One that is silent while streams wait is sent a PING: after a request has waited
+// in vain (http2/doubt.go), and at intervals (http2/timers.go).
 //
 // Where the document says nothing of retries, a request still goes on to another endpoint when no connection could be
 // made, as in L4. Nothing was sent, so nothing can go wrong. The death of one endpoint of several costs only what was

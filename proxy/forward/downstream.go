@@ -43,6 +43,8 @@ type downstream interface {
 	Body(p []byte) error
 	End(trailers *message.Head) error
 	Flush() error
+	// Fit gives up the memory that is needed only for what comes next. It is for a wait that may be long.
+	Fit()
 	// Offer is Body for a piece of which the client need not take all: it says how many bytes it took. AwaitRoom then
 	// waits until it takes more, and ParkUnread does so without a goroutine, which must end. False: there is nothing to
 	// wait for.

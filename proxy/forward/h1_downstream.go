@@ -200,6 +200,7 @@ func (q *RequestH1) ResetCode() http2.ErrCode { return http2.Cancel }
 func (q *RequestH1) Sent() int64              { return q.w.Sent() }
 func (q *RequestH1) Began() bool              { return q.began }
 func (q *RequestH1) Flush() error             { return q.w.Flush() }
+func (q *RequestH1) Fit()                     { q.w.Fit() }
 func (q *RequestH1) Body(p []byte) error      { return q.w.Body(p) }
 func (q *RequestH1) AwaitRoom()               {}
 func (q *RequestH1) ParkUnread() bool         { return false }

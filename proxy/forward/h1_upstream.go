@@ -55,6 +55,7 @@ func (u *upstreamH1) Ready() bool                             { return u.body.Re
 func (u *upstreamH1) Next() ([]byte, error)                   { return u.body.Next() }
 func (u *upstreamH1) Trailers() *message.Head                 { return u.body.Trailers() }
 func (u *upstreamH1) Return(n int)                            { u.body.Return(n) }
+func (u *upstreamH1) DropHead()                               { u.r.DropHead() }
 func (u *upstreamH1) Fit()                                    { u.r.Fit() }
 func (u *upstreamH1) Interrupt()                              { u.conn.Interrupt() }
 func (u *upstreamH1) Cut()                                    { _ = u.conn.Close() }

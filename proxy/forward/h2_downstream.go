@@ -129,6 +129,9 @@ func (q *requestH2) SetReadDeadline(at int64) { q.pipe.SetReadDeadline(at) }
 func (q *requestH2) Interrupt()               { q.pipe.Interrupt() }
 func (q *requestH2) ClearInterrupt()          { q.pipe.ClearInterrupt() }
 
+// Fit is for the memory of the head, which was sent.
+func (q *requestH2) Fit() { q.fields = http2.Fields{} }
+
 // Park is refused to the reading goroutine, which has other requests. That the client is gone, it tells by Watch.
 func (q *requestH2) Park(u upstream) bool { return q.pipe != nil && u.Park(nil, q) }
 func (q *requestH2) Received() int64      { return q.received }
@@ -223,9 +226,9 @@ func (q *requestH2) Offer(p []byte) (int, error) {
 func (q *requestH2) AwaitRoom()       { q.pipe.AwaitRoom() }
 func (q *requestH2) Ahead(u upstream) { u.Ahead(q.stream.Ahead()) }
 
-// ParkUnread gives up the memory of the head, which was sent.
+// ParkUnread gives up memory too.
 func (q *requestH2) ParkUnread() bool {
-	q.fields = http2.Fields{}
+	q.Fit()
 	return q.pipe.Park((*unreadH2)(q))
 }
 

@@ -147,6 +147,7 @@ func (u *upstreamH2) Next() ([]byte, error)   { return u.pipe.Next() }
 func (u *upstreamH2) Trailers() *message.Head { return u.pipe.Trailers() }
 func (u *upstreamH2) Ahead(int)               {} // the stream's window does
 func (u *upstreamH2) Return(n int)            { u.pipe.Return(n) }
+func (u *upstreamH2) DropHead()               {}
 func (u *upstreamH2) Fit()                    {}
 
 // TimedOut has the connection doubted, which other requests share.

@@ -23,5 +23,6 @@ func (ownDownstream) Received() int64            { return 0 }
 func (ownDownstream) ResetCode() http2.ErrCode   { return http2.Cancel }
 func (ownDownstream) Inform(*message.Head) error { return nil }
 func (ownDownstream) Flush() error               { return nil }
+func (ownDownstream) Fit()                       {}
 func (ownDownstream) Sent() int64                { return 0 }
 func (ownDownstream) Abort(*route.LocalReply)    {}

@@ -77,6 +77,17 @@ func (ex *exchange) outcome() cluster.Outcome {
 	return ResponseOutcome(ex.decision.Upstream.Failures, ex.record.Status, ex.record.GRPCStatus)
 }
 
+// prove has the endpoint believed once its response has lasted for long enough. Later on that says nothing new.
+func (ex *exchange) prove(now int64) {
+	if ex.attempt.proven || !Passed(ProvenAt(ex.attempt.HeadAt), now) {
+		return
+	}
+	ex.attempt.proven = true
+	if ex.outcome() == cluster.Success {
+		ex.attempt.Endpoint.Report(cluster.Success)
+	}
+}
+
 // pass passes on a piece of the body that u has handed out. errParked: the client takes no more of it now.
 func (ex *exchange) pass(u upstream, p []byte) error {
 	for {
@@ -97,12 +108,13 @@ func (ex *exchange) pass(u upstream, p []byte) error {
 }
 
 // stream moves the response's body. It writes when the upstream has nothing more at hand, or the buffer is full. Every
-// now and then it polls whether the client is still there: a silent upstream would not tell.
+// now and then it polls whether the client is still there: a silent upstream would not tell. One that is silent for
+// longer is waited for without a goroutine.
 func (ex *exchange) stream(u upstream) (upstream, downstream error) {
 	wait := ResponseWait{Deadline: ex.decision.Deadline, Idle: ex.decision.Route.Config.Timeouts.ResponseIdle}
 	poll := after(ex.now(), cluster.MaxPoll) // of the client
-	silent := int64(0)                       // since when the upstream is, if there is a limit to that
-	proven := ex.outcome() != cluster.Success
+	silent := ex.attempt.since               // since when the upstream is, if there is a limit to that
+	ex.attempt.since = 0
 	u.SetReadDeadline(Earlier(wait.Deadline, poll))
 	way := ex.spliceResponse(u)
 	defer way.end()
@@ -111,6 +123,7 @@ func (ex *exchange) stream(u upstream) (upstream, downstream error) {
 			if err := ex.down.Flush(); err != nil {
 				return nil, err
 			}
+			ex.dropHead(u)
 			if wait.Idle > 0 {
 				if silent == 0 {
 					silent = ex.now()
@@ -155,9 +168,9 @@ func (ex *exchange) stream(u upstream) (upstream, downstream error) {
 			if ex.down.Hangup() == netio.Reset {
 				return nil, ReplyGone
 			}
-			if !proven && Passed(ProvenAt(ex.attempt.HeadAt), now) {
-				proven = true // once: later on it says nothing new
-				ex.attempt.Endpoint.Report(cluster.Success)
+			ex.prove(now)
+			if ex.attempt.proven && ex.parkSilent(u, silent, wait.Until(silent)) {
+				return nil, errParked
 			}
 			poll = after(now, cluster.MaxPoll)
 			u.SetReadDeadline(Earlier(wait.Deadline, poll))

@@ -28,7 +28,7 @@ var errUnexpectedSwitch = &http1.Error{Status: 502, Text: "unexpected 101 Switch
 // that the endpoint closed while it was idle is not held against anybody. Where that is safe the request goes out once
 // more, on a fresh one.
 func (ex *exchange) try() result {
-	if ex.attempt.state == unread {
+	if s := ex.attempt.state; s == silent || s == unread {
 		ex.attempt.state = inFlight
 		return ex.passOn(ex.attempt.up)
 	}

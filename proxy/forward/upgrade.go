@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"sync/atomic"
@@ -36,6 +37,9 @@ func (ex *exchange) switchProtocols(l upstream) result {
 		_ = u.Close() // it speaks another protocol now
 		return result{outcome: cluster.ClientGone, reply: ReplyGone}
 	}
+	come := bytes.Clone(u.r.Take())
+	u.r.Free()
+	ex.resp = message.Head{Status: 101}
 
 	idle := ex.decision.Table.Timeouts.TCPIdle
 	tn := &tunnel{clock: ex.engine.Sweeper, idle: int64(idle)}
@@ -54,7 +58,7 @@ func (ex *exchange) switchProtocols(l upstream) result {
 		}()
 		up = tn.copy(u.conn, down, early) - int64(len(early)) // those were received with the head
 	}()
-	ex.record.Written += tn.copy(down, u.conn, u.r.Take())
+	ex.record.Written += tn.copy(down, u.conn, come)
 	<-done
 	ex.record.Read += up
 	_ = u.Close()
@@ -74,8 +78,8 @@ func (t *tunnel) touch() { t.last.Store(t.clock.Now()) }
 // copy moves bytes from src to dst, the early ones first, until src ends; then it ends dst's direction. An error ends
 // both. It returns how many bytes there were to move.
 func (t *tunnel) copy(dst, src *netio.Conn, early []byte) (moved int64) {
-	b := netio.NewBuffer()
-	defer b.Free()
+	from := inlet{conn: src}
+	defer from.free()
 	for p := early; ; {
 		if len(p) > 0 {
 			t.touch()
@@ -89,8 +93,8 @@ func (t *tunnel) copy(dst, src *netio.Conn, early []byte) (moved int64) {
 		} else {
 			src.SetReadDeadline(0)
 		}
-		n, err := src.Read(b.B)
-		p = b.B[:n]
+		var err error
+		p, err = from.next()
 		switch {
 		case err == nil, errors.Is(err, netio.ErrInterrupted): // an interrupt was meant for what came before the tunnel
 			continue
@@ -106,4 +110,34 @@ func (t *tunnel) copy(dst, src *netio.Conn, early []byte) (moved int64) {
 	_ = dst.Abort() // a reset is passed on as one
 	_ = src.Abort()
 	return moved
+}
+
+// inlet is a side of a tunnel that is read from. Where it is a plain socket, it holds no buffer while nothing comes.
+type inlet struct {
+	conn *netio.Conn
+	buf  *netio.Buffer
+}
+
+// next waits for bytes, which are good until the following call.
+func (i *inlet) next() ([]byte, error) {
+	if !i.conn.Plain() {
+		if i.buf == nil {
+			i.buf = netio.NewBuffer()
+		}
+		n, err := i.conn.Read(i.buf.B)
+		return i.buf.B[:n], err
+	}
+	i.free()
+	b, n, err := i.conn.ReadFirst()
+	if err != nil {
+		return nil, err
+	}
+	i.buf = b
+	return b.B[:n], nil
+}
+
+func (i *inlet) free() {
+	b := i.buf
+	i.buf = nil
+	b.Free()
 }

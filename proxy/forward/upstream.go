@@ -52,9 +52,11 @@ type upstream interface {
 	Trailers() *message.Head
 	// Ahead bounds, in bytes, what is read of a response at once; 0: nothing does.
 	Ahead(n int)
-	// Return says that the last n bytes of what Next handed out were not used: it hands them out again. Fit gives up
-	// the memory that nothing of the response needs any more, that of its head too. It is for a wait that may be long.
+	// Return says that the last n bytes of what Next handed out were not used: it hands them out again. DropHead says
+	// that nobody looks into the response's head any more. Fit is that for a wait that may be long: it gives up all
+	// memory that nothing of the response needs.
 	Return(n int)
+	DropHead()
 	Fit()
 
 	// TimedOut says that the endpoint ep owed something since the moment since, and has not sent it until now. GivenUp

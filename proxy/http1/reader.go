@@ -250,9 +250,12 @@ const (
 	bulkRead = netio.BulkSize / 2
 )
 
-// fill reads a piece of a body: all that was there has been used. Behind a head there is usually room enough in its own
-// buffer.
+// fill reads a piece of a body: all that was there has been used. While it waits it holds a buffer only for a body
+// that comes fast, or where the connection needs one.
 func (r *Reader) fill() error {
+	if r.cur != nil && !r.full && r.most == 0 && len(r.cur.B) <= netio.BufferSize && r.Conn.Plain() {
+		r.replace(nil, 0)
+	}
 	if r.cur == nil {
 		return r.wait()
 	}
@@ -282,23 +285,30 @@ func (r *Reader) fill() error {
 // nothing is bounded.
 func (r *Reader) Ahead(n int) { r.most = n }
 
-// Fit gives up memory for a wait that may be long: what has come and not been used moves to a buffer of its size. The
-// head in use must have been copied.
-func (r *Reader) Fit() {
+// DropHead says that the head is needed no more, or was copied, while the body still comes.
+func (r *Reader) DropHead() {
 	r.head.Free()
 	r.head, r.keep = nil, 0
+}
+
+// Fit is DropHead before a wait that may be long: what has come and not been used moves to a buffer of its size.
+func (r *Reader) Fit() {
+	r.DropHead()
 	n := r.Buffered()
-	if n == 0 {
+	switch {
+	case n == 0 && (r.Conn.Plain() || r.cur == nil):
 		r.Free()
-		return
+	case n == 0: // without a buffer it would read a single byte first
+		if len(r.cur.B) > netio.BufferSize {
+			r.replace(netio.NewBuffer(), 0)
+		}
+		r.r, r.w, r.full = 0, 0, false
+	case n <= len(r.cur.B)*3/4:
+		b := &netio.Buffer{B: make([]byte, n)}
+		copy(b.B, r.peek())
+		r.cur.Free()
+		r.cur, r.r, r.w, r.full = b, 0, n, false
 	}
-	if n > len(r.cur.B)*3/4 {
-		return
-	}
-	b := &netio.Buffer{B: make([]byte, n)}
-	copy(b.B, r.peek())
-	r.cur.Free()
-	r.cur, r.r, r.w, r.full = b, 0, n, false
 }
 
 // Done ends the use of the message's head and body. What came early for the next message stays; without any the buffers

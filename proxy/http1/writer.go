@@ -45,10 +45,11 @@ func (w *Writer) Body(p []byte) error {
 	if !w.chunked {
 		return w.plain(p)
 	}
+	w.out = w.Begin() // the buffer may have gone back
 	for len(p) > 0 {
 		room := cap(w.out) - len(w.out) - chunkRoom
 		if room < len(p) && len(w.out) > 0 && room < bodyPiece {
-			if err := w.Flush(); err != nil {
+			if err := w.flush(); err != nil {
 				return err
 			}
 			w.enlarge(len(p))
@@ -63,12 +64,13 @@ func (w *Writer) Body(p []byte) error {
 
 func (w *Writer) plain(p []byte) error {
 	if len(p) > cap(w.out)-len(w.out) {
-		if err := w.Flush(); err != nil {
+		if err := w.flush(); err != nil {
 			return err
 		}
 		if len(p) >= bodyPiece {
 			return w.write(p)
 		}
+		w.out = w.Begin()
 	}
 	w.out = append(w.out, p...)
 	return nil
@@ -89,7 +91,7 @@ func (w *Writer) enlarge(piece int) {
 
 // Drain writes the piece of a body in s, behind what was gathered. The body is not framed in chunks.
 func (w *Writer) Drain(s *netio.Splicer) error {
-	if err := w.Flush(); err != nil {
+	if err := w.flush(); err != nil {
 		return err
 	}
 	n, err := s.Drain(w.Conn)
@@ -101,28 +103,50 @@ func (w *Writer) Drain(s *netio.Splicer) error {
 // has sent a request may wait for long.
 func (w *Writer) End(t *message.Head, drop message.Set) error {
 	if w.chunked {
-		w.out = append(w.out, "0\r\n"...)
+		w.out = append(w.Begin(), "0\r\n"...)
 		if t != nil {
 			w.out = t.AppendFields(w.out, drop)
 		}
 		w.out = append(w.out, "\r\n"...)
 	}
-	if err := w.Flush(); err != nil {
+	if err := w.flush(); err != nil {
 		return err
 	}
-	w.buf.Free()
-	w.buf, w.out = nil, nil
+	w.free()
 	return nil
 }
 
-// Flush writes what was gathered.
+// Flush writes what was gathered: what follows has to be waited for. The buffer goes back, unless it is one for large
+// pieces, which come one after another.
 func (w *Writer) Flush() error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	if cap(w.out) <= netio.BufferSize {
+		w.free()
+	}
+	return nil
+}
+
+func (w *Writer) flush() error {
 	if len(w.out) == 0 {
 		return nil
 	}
 	err := w.write(w.out)
 	w.out = w.out[:0]
 	return err
+}
+
+// Fit gives the buffer back, if nothing is gathered in it. It is for a wait that may be long.
+func (w *Writer) Fit() {
+	if len(w.out) == 0 {
+		w.free()
+	}
+}
+
+func (w *Writer) free() {
+	w.buf.Free()
+	w.buf, w.out = nil, nil
 }
 
 // TryFlush is Flush that does not wait: what the socket did not take stays gathered. An error is met by the next Flush
@@ -147,8 +171,8 @@ func (w *Writer) Done() {
 
 // Drop is Done for a message that is given up: Sent tells what has been written of it, until Done.
 func (w *Writer) Drop() {
-	w.buf.Free()
-	w.buf, w.out, w.chunked = nil, nil, false
+	w.free()
+	w.chunked = false
 }
 
 // appendChunk appends data, which must not be empty, as one chunk.

@@ -75,9 +75,10 @@ func (h *Head) Reset() {
 	*h = Head{Fields: f, ContentLength: -1}
 }
 
-// DropFields gives up the memory of the lines. What they said of the message stays: its status, and how it ends.
+// DropFields gives up the lines. What they said of the message stays: its status, and how it ends.
 func (h *Head) DropFields() {
 	*h = Head{
+		Fields:  h.Fields[:0],
 		Version: h.Version, Status: h.Status, Present: h.Present,
 		Body: h.Body, ContentLength: h.ContentLength, Close: h.Close,
 	}
