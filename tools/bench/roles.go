@@ -20,6 +20,7 @@ import (
 //	role server HTTP SINK GRPC
 //	role tunnels|uploads|bulk ADDRESS SECONDS
 //	role handshakes ADDRESS SECONDS full|resumed
+//	role crowd ADDRESS SECONDS sockets|events|connections|streams
 func play(args []string) error {
 	if len(args) == 4 && args[0] == "server" {
 		return serve(args[1], args[2], args[3])
@@ -43,6 +44,11 @@ func play(args []string) error {
 	case "handshakes":
 		resumed := len(args) > 3 && args[3] == "resumed"
 		n, err = many(4, seconds, func(c *counting) error { return handshakes(address, resumed, c) })
+	case "crowd":
+		if len(args) < 4 {
+			return errors.New("crowd: of what?")
+		}
+		n, err = gather(args[3], address, seconds)
 	default:
 		return fmt.Errorf("there is no role %q", args[0])
 	}
@@ -77,19 +83,9 @@ func tunnel(address string, count *counting) error {
 		return err
 	}
 	defer c.Close()
-	const upgrade = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-	if _, err = io.WriteString(c, upgrade); err != nil {
-		return err
-	}
 	b := bufio.NewReader(c)
-	resp, err := http.ReadResponse(b, nil)
-	if err != nil {
+	if err = upgrade(c, b); err != nil {
 		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusSwitchingProtocols {
-		return errors.New("upgrade: " + resp.Status)
 	}
 	p := make([]byte, 64)
 	for !count.stop.Load() {
@@ -100,6 +96,24 @@ func tunnel(address string, count *counting) error {
 			return err
 		}
 		count.Add(1)
+	}
+	return nil
+}
+
+// upgrade makes a tunnel of a connection.
+func upgrade(c net.Conn, b *bufio.Reader) error {
+	const ask = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+	if _, err := io.WriteString(c, ask); err != nil {
+		return err
+	}
+	resp, err := http.ReadResponse(b, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		return errors.New("upgrade: " + resp.Status)
 	}
 	return nil
 }

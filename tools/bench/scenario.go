@@ -56,6 +56,12 @@ var scenarios = []*scenario{
 	{name: "idletls", rows: memoryOf("Idle TLS connection"), take: memoryPerConnection(2000, true, "/", true)},
 	{name: "held", rows: memoryOf("Request that waits for its endpoint"),
 		take: memoryPerConnection(2000, false, "/slow", false)},
+	{name: "sockets", take: crowd(h1, "sockets"), rows: crowdOf("WebSocket", "a message there and back every five seconds")},
+	{name: "events", take: crowd(h1, "events"), rows: crowdOf("Event stream", "an event every five seconds")},
+	{name: "connections", stream: true, take: crowd(func(p *ports) string { return p.L4 }, "connections"),
+		rows: crowdOf("TCP connection", "a message there and back every five seconds")},
+	{name: "streams", take: crowd(h2c, "streams"),
+		rows: []rowKind{{title: "HTTP/2 stream that waits for its endpoint, one of 5,000", unit: "KB a stream"}}},
 	{name: "start", take: started, rows: []rowKind{
 		{title: "Start to the first response", unit: "ms"},
 		{title: "Memory after the start", unit: "MB"},
@@ -79,6 +85,14 @@ func tlsPort(p *ports) string { return p.TLS }
 
 func cpuOf(title string) []rowKind    { return []rowKind{{title: title, unit: perRequest}} }
 func memoryOf(title string) []rowKind { return []rowKind{{title: title, unit: perConnection}} }
+
+// crowdOf is what one of many connections with little traffic takes, and what its traffic costs.
+func crowdOf(title, traffic string) []rowKind {
+	return []rowKind{
+		{title: title + ", one of 5,000 with " + traffic, unit: perConnection},
+		{title: "The same", unit: "µs of CPU a message"},
+	}
+}
 
 func loaded(name, title string, l load) *scenario {
 	return &scenario{name: name, rows: cpuOf(title), take: cpuPerRequest(l)}

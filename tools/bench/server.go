@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // serve is the backend for what nginx does not play:
@@ -14,6 +15,7 @@ import (
 //	/slow            waits for the client to go
 //	/upload          reads the body
 //	/big/N           N bytes
+//	/events          an event every five seconds, for ever
 //	/ws              an upgrade to a connection that sends back what comes
 //	/http.Echo/Say   gRPC by net/http, which writes each response in pieces: the message that came
 //
@@ -58,6 +60,8 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Header().Set("Content-Length", size)
 		_, _ = w.Write(zeros[:n])
+	case r.URL.Path == "/events":
+		sendEvents(w, r)
 	case r.URL.Path == "/ws":
 		if c, b, err := http.NewResponseController(w).Hijack(); err == nil {
 			_ = echo(c, b.Reader) // it ends with the connection
@@ -71,6 +75,25 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Trailer", "Grpc-Status")
 		_, _ = w.Write(message)
 		w.Header().Set("Grpc-Status", "0")
+	}
+}
+
+// sendEvents sends an event at once, and one with the pace of a crowd, until the client goes.
+func sendEvents(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	flush := http.NewResponseController(w).Flush
+	for wait := phase(); ; wait = pace {
+		if _, err := io.WriteString(w, "data: "+kilobyte[:64-len("data: \n\n")]+"\n\n"); err != nil {
+			return
+		}
+		if err := flush(); err != nil {
+			return
+		}
+		select {
+		case <-time.After(wait):
+		case <-r.Context().Done():
+			return
+		}
 	}
 }
 
