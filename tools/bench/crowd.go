@@ -101,8 +101,8 @@ type gathering struct {
 func (m *measurement) gathering(kind, address string) (*gathering, error) {
 	ctx, cancel := context.WithTimeout(m.ctx, time.Duration(m.seconds)*time.Second+time.Minute)
 	g := &gathering{stop: cancel}
-	g.cmd = exec.CommandContext(ctx, "taskset", "-c", m.loadCPU, "env", "GOMAXPROCS=1", m.self, "role", "crowd", address,
-		strconv.Itoa(m.seconds), kind)
+	g.cmd = exec.CommandContext(ctx, "taskset", "-c", m.loadCPU, "env", "GOMAXPROCS=1", m.self, "role", "crowd",
+		address, strconv.Itoa(m.seconds), kind)
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	g.cmd.Stderr = &g.said
 	var err error
