@@ -113,7 +113,7 @@ func (ex *exchange) pass(u upstream, p []byte) error {
 func (ex *exchange) stream(u upstream) (upstream, downstream error) {
 	wait := ResponseWait{Deadline: ex.decision.Deadline, Idle: ex.decision.Route.Config.Timeouts.ResponseIdle}
 	poll := after(ex.now(), cluster.MaxPoll) // of the client
-	silent := ex.attempt.since               // since when the upstream is, if there is a limit to that
+	since := ex.attempt.since                // since when the upstream is, if there is a limit to that
 	ex.attempt.since = 0
 	u.SetReadDeadline(Earlier(wait.Deadline, poll))
 	way := ex.spliceResponse(u)
@@ -125,10 +125,10 @@ func (ex *exchange) stream(u upstream) (upstream, downstream error) {
 			}
 			ex.dropHead(u)
 			if wait.Idle > 0 {
-				if silent == 0 {
-					silent = ex.now()
+				if since == 0 {
+					since = ex.now()
 				}
-				u.SetReadDeadline(Earlier(wait.Until(silent), poll))
+				u.SetReadDeadline(Earlier(wait.Until(since), poll))
 			}
 		}
 		var p []byte
@@ -148,7 +148,7 @@ func (ex *exchange) stream(u upstream) (upstream, downstream error) {
 		case downstream != nil:
 			return nil, downstream
 		case err == nil:
-			silent = 0
+			since = 0
 		case errors.Is(err, io.EOF):
 			ex.record.NoteGRPC(ex.decision.GRPC, u.Trailers())
 			return nil, ex.down.End(u.Trailers())
@@ -161,15 +161,15 @@ func (ex *exchange) stream(u upstream) (upstream, downstream error) {
 			}
 		case errors.Is(err, netio.ErrTimeout):
 			now := ex.now()
-			if Passed(wait.Until(silent), now) {
-				u.TimedOut(ex.attempt.Endpoint, silent, now)
+			if Passed(wait.Until(since), now) {
+				u.TimedOut(ex.attempt.Endpoint, since, now)
 				return err, nil
 			}
 			if ex.down.Hangup() == netio.Reset {
 				return nil, ReplyGone
 			}
 			ex.prove(now)
-			if ex.attempt.proven && ex.parkSilent(u, silent, wait.Until(silent)) {
+			if ex.attempt.proven && ex.parkSilent(u, since, wait.Until(since)) {
 				return nil, errParked
 			}
 			poll = after(now, cluster.MaxPoll)

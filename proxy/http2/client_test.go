@@ -2,6 +2,7 @@ package http2
 
 import (
 	"errors"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,24 @@ func (p *peer) open(c *Client, end bool) (*Stream, *events) {
 	}
 	p.Until("HEADERS")
 	return s, e
+}
+
+// What the peer has said of the end is told, also where a write has failed before the end was read.
+func TestReasonOutlivesAFailedWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, c := clientPeer(t, Options{})
+		e := newEvents(t)
+		if _, err := c.Open(nil, request1("GET"), true, e); err != nil {
+			t.Fatal(err)
+		}
+		p.Until("HEADERS")
+		p.write(p.WriteGoAway(1, xhttp2.ErrCodeEnhanceYourCalm, nil))
+		synctest.Wait()
+		c.mu.Lock()
+		c.fail(io.ErrClosedPipe)
+		c.mu.Unlock()
+		e.want("reset ENHANCE_YOUR_CALM")
+	})
 }
 
 // TestClientEvents: what a server sends, and what the owner of the stream is told.

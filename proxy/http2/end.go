@@ -23,10 +23,11 @@ const lingerReads = 64
 func (r *reader) shut(err error) error {
 	c := r.c
 	c.mu.Lock()
-	switch {
-	case c.end.err != nil:
+	if c.end.err != nil {
 		err = c.end.err
-	case c.end.remote != nil && !errors.As(err, new(*ConnError)):
+	}
+	// The peer's own reason says more than how its socket went, but not more than a fault that we have found.
+	if c.end.remote != nil && !errors.Is(err, ErrClosed) && !errors.As(err, new(*ConnError)) {
 		err = c.end.remote
 	}
 	orderly := false
