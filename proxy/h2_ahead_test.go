@@ -82,7 +82,7 @@ func (e *eager) serve(nc net.Conn) {
 // the figure.
 func TestHeldAheadOfHTTP2(t *testing.T) {
 	t.Parallel()
-	const conns, streams = 2, 100
+	const conns, streams = 8, 100
 	for _, way := range []struct {
 		name, route string
 		most        int // bytes for a connection
