@@ -259,7 +259,7 @@ func talk(opened func(), messages *atomic.Int64, message func() error) error {
 			opened()
 			opened = nil
 		}
-		time.Sleep(wait)
+		<-time.After(wait)
 	}
 }
 
@@ -289,6 +289,7 @@ func openStreams(address string) error {
 			go func() {
 				resp, err := conn.RoundTrip(ask)
 				if err == nil {
+					resp.Body.Close()
 					err = fmt.Errorf("a request that waits has a response: %s", resp.Status)
 				}
 				failed <- err
