@@ -40,7 +40,7 @@ func TestSilentResponse(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
 		"goes on": silentGoesOn, "ends": silentEnds, "client sends": silentAndClientSends,
 		"times out": silentTimesOut, "drain": silentAndDrain, "streams": silentStreams,
-		"TLS": silentUnderTLS, "endpoint under TLS": silentEndpointUnderTLS,
+		"TLS": silentUnderTLS, "endpoint under TLS": silentEndpointUnderTLS, "uploading": silentWhileUploading,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -265,28 +265,49 @@ func silentEndpointUnderTLS(t *testing.T) {
 	ca := testcert.NewCA(t, "root")
 	next := make(chan struct{})
 	app := tlsBackend(t, ca, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", "11")
-		for _, text := range []string{"first", "second"} {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		for _, text := range []string{"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfirst", "second"} {
+			if _, err := io.WriteString(c, text); err != nil {
+				t.Error(err)
+			}
 			<-next
-			if _, err := io.WriteString(w, text); err != nil {
-				t.Error(err)
-			}
-			if err := http.NewResponseController(w).Flush(); err != nil {
-				t.Error(err)
-			}
 		}
 	})
 	g := start(t, clustered("", "tls: {mode: tls, ca_file: "+ca.Write(t, t.TempDir(), "ca")+"}", app))
-	c := g.dial2()
-	c.Ask(1, true, "GET", "/")
-	for i, text := range []string{"first", "second"} {
-		next <- struct{}{}
-		if i == 0 {
-			c.Answer(1, "200")
-		}
-		if f, ok := c.Next().(*http2.DataFrame); !ok || string(f.Data()) != text {
-			t.Fatalf("got %v, want %q in one frame of DATA", f, text)
-		}
-		pass(100 * time.Millisecond) // by then the gateway waits for more
+	c := g.dial()
+	c.send(get("/"))
+	c.head()
+	c.expect(event("first"))
+	pass(1700 * time.Millisecond) // by then the gateway has given its memory up
+	next <- struct{}{}
+	c.expect(event("second"))
+	next <- struct{}{}
+	c.expect("0\r\n\r\n")
+}
+
+// While the rest of the request is waited for too, there are goroutines: one reads from the client.
+func silentWhileUploading(t *testing.T) {
+	e := listen(t)
+	g := start(t, to(e.addr))
+	c := g.dial()
+	c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf")
+	up := e.accept()
+	up.head()
+	up.expect("half")
+	up.send(events + event("first"))
+	c.head()
+	c.expect(event("first"))
+	pass(1700 * time.Millisecond) // longer than until others are parked
+	if n := g.sweeper.Parked(); n != 0 {
+		t.Errorf("%d connections are parked, want none", n)
 	}
+	c.send("more")
+	up.expect("more")
+	up.send("0\r\n\r\n")
+	c.expect("0\r\n\r\n")
 }
