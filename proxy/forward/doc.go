@@ -64,7 +64,7 @@
 //
 // Of HTTP/2 the goroutine that reads a connection notices at once, and h2Pool.drop takes it out of the pool. A write
 // that fails ends the connection too. One that is silent while streams wait is sent a PING: after a request has waited
-// in vain (http2/doubt.go), and at intervals (http2/timers.go).
+// without a response (http2/doubt.go), and at intervals (http2/timers.go).
 //
 // Where the document says nothing of retries, a request still goes on to another endpoint when no connection could be
 // made, as in L4. Nothing was sent, so nothing can go wrong. The death of one endpoint of several costs only what was
